@@ -1,0 +1,307 @@
+"""The contracts: what a task, a model, a method and a trainer give, and the job that a trainer is handed.
+
+Everything here is free of torch, so that listing and checking components starts at once. A component imports what trains
+(torch, transformers, datasets, evaluate) inside the methods that need it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.spec import Options, Recipe
+
+if TYPE_CHECKING:
+    import evaluate
+    from datasets import Dataset
+
+TaskKind = Literal["classification", "regression", "multilabel", "tokens", "text"]
+Row = Mapping[str, Any]
+Batch = tuple[int, ...]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Component(ABC):
+    """What every component has. `version` goes up when the same options would give another result."""
+
+    kind: ClassVar[Literal["task", "model", "method", "trainer"]]
+    name: str
+    summary: str
+    version: str
+    Options: ClassVar[type[Options]] = Options
+    """The component's options as pydantic: unknown keys refused, every value checked before anything runs."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Modules beyond bakeoff's own dependencies, each with the extra that installs it: `{"peft": "peft"}`."""
+
+    def missing_extras(self) -> list[str]:
+        """The extras that would have to be installed before this component can run."""
+        return sorted({extra for module, extra in self.needs.items() if importlib.util.find_spec(module) is None})
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------------
+
+
+class Metric(ABC):
+    """A score over a split. Where it is a mean or a ratio of sums, `parts` lets statistics work without knowing its name."""
+
+    name: str
+    higher_is_better: bool = True
+
+    @abstractmethod
+    def load(self) -> evaluate.EvaluationModule:
+        """The metric as the evaluate library's own kind of object."""
+
+    def parts(self, predictions: Ints, references: Ints) -> tuple[Floats, Floats] | None:
+        """Numerator and denominator per example, each (n,), score = sum / sum; None where the metric is no such ratio."""
+        return None
+
+    def score(self, predictions: Ints, references: Ints) -> float:
+        """The score in the metric's own unit (accuracy: 0 to 1)."""
+        result = self.load().compute(predictions=predictions, references=references)
+        if not result or self.name not in result:
+            raise KeyError(f"metric '{self.name}' gave {sorted(result or {})}")
+        return float(result[self.name])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo:
+    """What a task is, told without loading it."""
+
+    kind: TaskKind
+    text_columns: tuple[str, ...]
+    """One or two columns of the dataset that the model reads."""
+    labels: tuple[str, ...]
+    """Label names; a dataset's `label` column holds their index. Empty for regression."""
+    n_outputs: int
+    metrics: tuple[Metric, ...]
+    primary_metric: str
+    splits: tuple[str, ...]
+    """All splits, `train` first."""
+    labelled_splits: tuple[str, ...]
+    slice_columns: tuple[str, ...] = ()
+    """Columns by which results may be cut."""
+
+    @property
+    def predicted_splits(self) -> tuple[str, ...]:
+        """Every labelled split but train: what each run predicts."""
+        return tuple(split for split in self.labelled_splits if split != "train")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie on this machine: `data` as the user gave it (`--data`, else BAKEOFF_DATA), `cache` for our own."""
+
+    data: Path | None
+    cache: Path
+
+
+class Task(Component):
+    """A dataset with its splits, features, metrics and primary metric."""
+
+    kind = "task"
+
+    @abstractmethod
+    def info(self, options: Any) -> TaskInfo:
+        """What the task is; no download, no torch."""
+
+    def locate(self, options: Any, places: Places) -> None:  # noqa: B027 - an embedded task has nothing to look for
+        """A look, within 3 s, whether the data can be had; raises DataError that says how to get it."""
+
+    @abstractmethod
+    def load(self, options: Any, places: Places) -> dict[str, Dataset]:
+        """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label`, slice columns.
+
+        The same rows come out whichever way the data was found. Raises DataError with file and line for damage.
+        """
+
+    def floor(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
+        """The scores, by metric, of always answering with the most frequent label of the training split."""
+        majority = int(np.bincount(train_labels).argmax())
+        constant = np.full_like(references, majority)
+        return {metric.name: metric.score(constant, references) for metric in info.metrics}
+
+
+# --- models --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a recipe wants text encoded."""
+
+    max_length: int
+    padding: Literal["longest", "max_length"]
+
+
+class Prepared(ABC):
+    """A model's way from rows to tensors and back; needs no weights."""
+
+    fingerprint: str
+    """sha256 of whatever decides the encoding (the tokenizer's files)."""
+
+    @abstractmethod
+    def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
+        """Text columns -> one mapping an example (`input_ids` and so on, lists of numbers, unpadded)."""
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        """Encoded examples, with `labels` where there are any -> tensors (batch, length). Must be pure."""
+
+    @abstractmethod
+    def predict(self, model: Any, batch: dict[str, Any]) -> Any:
+        """Logits (batch, n_outputs) of a collated batch without `labels`, already on the model's device."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model ready to be adapted."""
+
+    model: Any
+    newly_initialised: tuple[str, ...]
+    """Parameters that came from no checkpoint, by name."""
+
+
+class Model(Component):
+    """What is fine-tuned, with its tokenizer."""
+
+    kind = "model"
+
+    def locate(self, options: Any) -> None:  # noqa: B027 - an embedded model has nothing to look for
+        """A look, within 3 s, whether the weights can be had; raises ModelError that says what is missing."""
+
+    @abstractmethod
+    def prepare(self, task: TaskInfo, options: Any, encoding: Encoding) -> Prepared:
+        """The tokenizer's part."""
+
+    @abstractmethod
+    def build(self, task: TaskInfo, options: Any) -> Built:
+        """The model with a fresh head; called after seeding. Safetensors only, remote code never."""
+
+
+# --- methods -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that train alike."""
+
+    names: tuple[str, ...]
+    lr_scale: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """A model made ready for training: only the parameters in `groups` train."""
+
+    model: Any
+    groups: tuple[ParameterGroup, ...]
+    lineage: tuple[str, ...] = ()
+    """Other checkpoints that the trained parameters started from."""
+
+
+class Method(Component):
+    """Which parameters train, and how. The head always trains."""
+
+    kind = "method"
+
+    @abstractmethod
+    def adapt(self, model: Any, options: Any, recipe: Recipe) -> Adaptation:
+        """Freezes, wraps or adds to the model."""
+
+
+# --- trainers ------------------------------------------------------------------------------------------------------------
+
+
+class Signal(Enum):
+    """What the harness wants of the trainer after a step or an epoch."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supports:
+    """What a trainer can do; `check` refuses the rest."""
+
+    kinds: frozenset[TaskKind] = frozenset({"classification"})
+    recipe_keys: frozenset[str] = field(default_factory=lambda: frozenset(Recipe.model_fields))
+    """Recipe keys that it follows; any other must stay at its default."""
+    precisions: frozenset[str] = frozenset({"fp32"})
+    processes: int = 1
+
+
+class TrainingJob(Protocol):
+    """All that a trainer needs. The harness owns seeds, order, clock, evaluation and files; the trainer owns the steps.
+
+    One optimizer step is: `begin_step(step)`, forward, `loss(...)`, backward, clip to `recipe.max_grad_norm`, optimizer,
+    scheduler, `end_step(step, loss)`. `begin_step` starts the random streams anew from (seed, step), which is what makes
+    two right trainers identical to the bit.
+    """
+
+    model: Any
+    recipe: Recipe
+    device: Any  # torch.device
+    rank: int
+    world_size: int
+    examples: Sequence[Row]
+    """The encoded training split, `labels` included; index it with row numbers."""
+    first_step: int
+    total_steps: int
+    warmup_steps: int
+
+    def batches(self, epoch: int) -> Sequence[Batch]:
+        """The global batches of an epoch as tuples of row numbers; the last may be short."""
+
+    def share(self, batch: Batch) -> tuple[Batch, float]:
+        """This process's row numbers, and the weight of their mean loss in the global mean."""
+
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        """Examples -> tensors (batch, length) and `labels` (batch,), on the CPU. Pure: may run ahead of `begin_step`."""
+
+    def loss(self, logits: Any, labels: Any) -> Any:
+        """The mean training loss of a batch, a scalar tensor; (batch, n_outputs) and (batch,)."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups for a torch optimizer: params, lr, weight_decay."""
+
+    def begin_step(self, step: int) -> None:
+        """Call before the forward pass of step `step` (0, 1, ...)."""
+
+    def end_step(self, step: int, loss: Any) -> Signal:
+        """Call after the optimizer's step with the detached loss, a scalar tensor; never synchronises the device."""
+
+    def end_epoch(self) -> Signal:
+        """Call after the last batch of an epoch."""
+
+
+class Trainer(Component):
+    """A training loop."""
+
+    kind = "trainer"
+    supports: ClassVar[Supports] = Supports()
+    owns: ClassVar[frozenset[Literal["steps", "order", "randomness", "evaluation", "loss"]]] = frozenset()
+    """What it does its own way; normally nothing. It is shown in its row."""
+
+    @abstractmethod
+    def fit(self, job: TrainingJob, options: Any) -> None:
+        """Trains `job.model` in place by exactly `job.recipe`, `job.total_steps` optimizer steps or until a STOP."""
+
+
+COMPONENT_KINDS: Mapping[str, type[Component]] = {
+    "task": Task,
+    "model": Model,
+    "method": Method,
+    "trainer": Trainer,
+}
+
+Steps = Iterator[tuple[int, Batch]]
+Collate = Callable[[Sequence[Row]], dict[str, Any]]

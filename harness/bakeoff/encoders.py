@@ -1,0 +1,91 @@
+"""What every Hugging Face text classifier shares: tokenise, collate, predict, load."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
+from bakeoff.errors import ModelError, quoted
+
+
+class TextEncoder(Prepared):
+    """One or two texts an example, through a fast tokenizer; padded per batch."""
+
+    def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
+        self.tokenizer = tokenizer
+        self.columns = task.text_columns
+        self.encoding = encoding
+        self.fingerprint = hashlib.sha256(
+            json.dumps([tokenizer.backend_tokenizer.to_str(), tokenizer.padding_side, tokenizer.truncation_side]).encode()
+        ).hexdigest()
+
+    def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
+        texts = [list(columns[name]) for name in self.columns]
+        if not texts[0]:
+            return []
+        encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
+        names = [name for name in self.tokenizer.model_input_names if name in encoded]
+        return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
+
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        import torch
+
+        inputs = [{name: row[name] for name in row if name in self.tokenizer.model_input_names} for row in examples]
+        batch = dict(
+            self.tokenizer.pad(inputs, padding=self.encoding.padding, max_length=self.encoding.max_length, return_tensors="pt")
+        )
+        if "labels" in examples[0]:
+            batch["labels"] = torch.tensor([row["labels"] for row in examples])
+        return batch
+
+    def predict(self, model: Any, batch: dict[str, Any]) -> Any:
+        return model(**batch).logits
+
+
+def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
+    """The fast tokenizer of a folder or hub id; raises ModelError in our words."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, use_fast=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"no tokenizer could be read from {quoted(path)}: {_first_line(error)}") from None
+    if not tokenizer.is_fast:
+        raise ModelError(f"{quoted(path)} has no fast tokenizer (tokenizer.json)")
+    return tokenizer
+
+
+def load_classifier(path: str | Path, task: TaskInfo, *, revision: str | None = None) -> Built:
+    """A sequence classifier with `task.n_outputs` outputs from a folder or hub id, fp32, eager choice left to the library.
+
+    Safetensors only, remote code never. Raises ModelError in our words.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        model, report = AutoModelForSequenceClassification.from_pretrained(
+            path,
+            revision=revision,
+            num_labels=task.n_outputs,
+            dtype="float32",
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"no classifier could be built from {quoted(path)}: {_first_line(error)}") from None
+    except Exception as error:
+        if type(error).__name__ != "SafetensorError":
+            raise
+        raise ModelError(f"the weights in {quoted(path)} are damaged: {_first_line(error)}") from None
+    fresh = set(report["missing_keys"]) | {item[0] for item in report["mismatched_keys"]}
+    return Built(model, tuple(sorted(fresh)))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,60 @@
+"""The Hugging Face hub, asked before anything of theirs is imported.
+
+Without a network their libraries retry for 23 to 47 s per name, and read HF_HUB_OFFLINE only when imported; so whether the
+hub can be had is decided here, within 2 s.
+"""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from functools import lru_cache
+from pathlib import Path
+from threading import Thread
+
+PROBE_SECONDS = 2.0
+
+
+def hub_endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+@lru_cache(maxsize=1)
+def hub_is_reachable() -> bool:
+    """Whether the hub answers within 2 s, proxies respected; sets HF_HUB_OFFLINE where it does not."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        return False
+    answered: list[bool] = []
+
+    def ask() -> None:
+        try:
+            request = urllib.request.Request(hub_endpoint(), method="HEAD")  # noqa: S310 - the user's own endpoint
+            urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()  # noqa: S310
+            answered.append(True)
+        except urllib.error.HTTPError:
+            answered.append(True)  # an answer is an answer
+        except (OSError, ValueError):
+            pass
+
+    thread = Thread(target=ask, daemon=True)  # a black-holed name look-up knows no timeout of its own
+    thread.start()
+    thread.join(PROBE_SECONDS)
+    if not answered:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["HF_DATASETS_OFFLINE"] = "1"
+    return bool(answered)
+
+
+def hub_cache() -> Path:
+    """Where huggingface_hub keeps what it has fetched."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huggingface"
+    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+
+
+def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None) -> bool:
+    """Whether a snapshot of that revision (default: of any) lies in the cache; its files are not looked at."""
+    snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
+    if revision is None:
+        return snapshots.is_dir() and any(snapshots.iterdir())
+    return (snapshots / revision).is_dir()

