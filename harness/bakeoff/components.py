@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -122,6 +122,10 @@ class Task(Component):
 
         The same rows come out whichever way the data was found. Raises DataError with file and line for damage.
         """
+
+    def sources(self) -> Mapping[str, str]:
+        """Distributions whose contents the rows are made of, with their versions; they go into the data's fingerprint."""
+        return {}
 
     def floor(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
         """The scores, by metric, of always answering with the most frequent label of the training split."""
@@ -303,5 +307,3 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "trainer": Trainer,
 }
 
-Steps = Iterator[tuple[int, Batch]]
-Collate = Callable[[Sequence[Row]], dict[str, Any]]

@@ -1,14 +1,16 @@
 """The Hugging Face hub, asked before anything of theirs is imported.
 
-Without a network their libraries retry for 23 to 47 s per name, and read HF_HUB_OFFLINE only when imported; so whether the
-hub can be had is decided here, within 2 s.
+Without a network their libraries retry for 23 to 47 s per name, and read HF_HUB_OFFLINE only when imported; so whether
+the hub can be had is decided here, within 2 s.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Thread
@@ -34,8 +36,8 @@ def hub_is_reachable() -> bool:
             answered.append(True)
         except urllib.error.HTTPError:
             answered.append(True)  # an answer is an answer
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError, http.client.HTTPException):
+            pass  # a port that answers, but not in HTTP, is no hub either
 
     thread = Thread(target=ask, daemon=True)  # a black-holed name look-up knows no timeout of its own
     thread.start()
@@ -47,14 +49,19 @@ def hub_is_reachable() -> bool:
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it has fetched."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "huggingface"
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+    """Where huggingface_hub keeps what it has fetched: its own rules, so that its import is not needed to know."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
+    return Path(os.path.expandvars(chosen)).expanduser()
 
 
-def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None) -> bool:
-    """Whether a snapshot of that revision (default: of any) lies in the cache; its files are not looked at."""
+def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> bool:
+    """Whether a snapshot of that revision (default: of any) lies in the cache with those files; no other is looked at.
+
+    A snapshot may hold a part of its repository: whoever needs certain files has to name them.
+    """
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
-    if revision is None:
-        return snapshots.is_dir() and any(snapshots.iterdir())
-    return (snapshots / revision).is_dir()
+    if not snapshots.is_dir():
+        return False
+    kept = snapshots.iterdir() if revision is None else [snapshots / revision]
+    return any(snapshot.is_dir() and all((snapshot / name).is_file() for name in files) for snapshot in kept)

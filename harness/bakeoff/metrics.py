@@ -80,13 +80,18 @@ def _ratio_metric(metric: Accuracy | F1) -> evaluate.EvaluationModule:
 @lru_cache(maxsize=32)
 def _from_hub(name: str) -> evaluate.EvaluationModule:
     if os.environ.get("HF_HUB_OFFLINE") == "1" or not hub_is_reachable():
-        raise DataError(f"metric {quoted(name)} comes from the hub, which is not reachable; accuracy and f1 work offline")
+        raise DataError(
+            f"metric {quoted(name)} comes from the hub, which is not reachable; accuracy and f1 work offline"
+        )
     import evaluate
 
     try:
         return evaluate.load(name, keep_in_memory=True)
     except FileNotFoundError:
         raise DataError(f"the hub has no metric {quoted(name)}; accuracy and f1 are built in") from None
+    except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
 
 
 BUILT_IN = {"accuracy": Accuracy, "f1": F1}

@@ -56,7 +56,7 @@ def _checked_warmup(value: Any) -> Any:
         raise ValueError("expected steps (an integer) or a share of all steps (0.0 up to, not including, 1.0)")
     if not math.isfinite(value) or value < 0 or (isinstance(value, float) and value >= 1):
         raise ValueError("expected steps (an integer, 0 or more) or a share of all steps (0.0 up to, not including, 1.0)")
-    return value
+    return value or 0  # 0 steps and a share of 0.0 are one thing
 
 
 def _none_word(value: Any) -> Any:
@@ -94,6 +94,8 @@ class Recipe(Options):
     def _one_length(cls, data: Any) -> Any:
         """`max_steps` stands in for `epochs`, so that one training has one spelling and one id."""
         if isinstance(data, dict) and data.get("max_steps") is not None:
+            if data.get("epochs") is not None:
+                raise ValueError("epochs and max_steps exclude each other; max_steps counts optimizer steps")
             return {**data, "epochs": None}
         return data
 

@@ -1,1 +1,109 @@
-"""Being written."""
+"""Tasks of the GLUE benchmark (Wang et al. 2018), from the Hugging Face hub or from a folder of the official files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field
+
+from bakeoff.plugin import (
+    F1,
+    Accuracy,
+    DataError,
+    Options,
+    Places,
+    Task,
+    TaskInfo,
+    hookimpl,
+    hub_is_reachable,
+    metric_named,
+    quoted,
+)
+from bakeoff_glue.facts import MRPC, Columns, GlueFacts
+from bakeoff_glue.folder import find_folder, read_split
+from bakeoff_glue.hub import find_on_hub, read_hub_split
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def _different(names: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each metric may stand once; twice: {', '.join(twice)}")
+    return names
+
+
+# No '/' and no '.': evaluate would run a local script of such a name.
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class GlueOptions(Options):
+    """What may be chosen about a GLUE task."""
+
+    metrics: Annotated[list[MetricName], AfterValidator(_different)] = Field(
+        ["accuracy", "f1"],
+        min_length=1,
+        description="The first is primary. accuracy and f1 work offline; any other is the hub's metric of that name.",
+        json_schema_extra={"uniqueItems": True},
+    )
+
+
+class GlueTask(Task):
+    """One row of the table of facts as a task."""
+
+    version = "1"
+    Options = GlueOptions
+
+    def __init__(self, facts: GlueFacts) -> None:
+        self.facts = facts
+        self.name = f"glue/{facts.name}"
+        self.summary = facts.summary
+
+    def info(self, options: GlueOptions) -> TaskInfo:
+        return TaskInfo(
+            kind="classification",
+            text_columns=tuple(self.facts.text_columns),
+            labels=tuple(self.facts.labels.values()),
+            n_outputs=len(self.facts.labels),
+            metrics=tuple(metric_named(name) for name in options.metrics),
+            primary_metric=options.metrics[0],
+            splits=tuple(self.facts.splits),
+            labelled_splits=tuple(self.facts.splits),
+        )
+
+    def locate(self, options: GlueOptions, places: Places) -> None:
+        if places.data is not None:
+            find_folder(self.facts, places.data)
+        else:
+            find_on_hub(self.facts)
+        foreign = [metric.name for metric in self.info(options).metrics if not isinstance(metric, Accuracy | F1)]
+        if foreign and not hub_is_reachable():
+            raise DataError(
+                f"metric {', '.join(map(quoted, foreign))} comes from the hub, which is not reachable; "
+                "accuracy and f1 work offline"
+            )
+
+    def load(self, options: GlueOptions, places: Places) -> dict[str, Dataset]:
+        self.locate(options, places)  # before their libraries are imported: it may have to set HF_HUB_OFFLINE
+        from datasets import Dataset, Features, Value
+
+        text = Value("string")
+        features = Features({"id": text, **dict.fromkeys(self.facts.text_columns, text), "label": Value("int64")})
+        return {
+            name: Dataset.from_dict(
+                {"id": [f"{name}-{row}" for row in range(len(columns["label"]))], **columns}, features=features
+            )
+            for name, columns in self._read(places).items()
+        }
+
+    def _read(self, places: Places) -> dict[str, Columns]:
+        if places.data is None:
+            return {name: read_hub_split(self.facts, split) for name, split in self.facts.splits.items()}
+        folder = find_folder(self.facts, places.data)
+        return {name: read_split(self.facts, split, folder) for name, split in self.facts.splits.items()}
+
+
+@hookimpl
+def bakeoff_tasks() -> list[Task]:
+    return [GlueTask(MRPC)]

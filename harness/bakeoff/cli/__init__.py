@@ -1,0 +1,72 @@
+"""The command line: one file a verb, imported only when that verb is called, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from bakeoff import __version__
+from bakeoff.errors import BakeoffError
+
+VERBS = {
+    "run": "Fine-tune what an experiment file asks for; go on where it stopped.",
+    "table": "Show an experiment's records as a table of strategies.",
+    "plan": "List every run: its id, whether it is recorded, how long it may take.",
+    "check": "Find everything wrong in an experiment file, without running it.",
+    "parity": "Train two strategies side by side and name the first step that differs.",
+    "plugins": "List the installed tasks, models, methods and trainers.",
+    "show": "Look at a task's data: splits, labels, lengths, floor, examples.",
+    "schema": "Print the JSON Schema of experiment files, for editors.",
+}
+
+
+class Verbs(click.Group):
+    """Knows the verbs' names and sentences; imports `bakeoff.cli.<verb>` when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"bakeoff.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from bakeoff.errors import unknown
+
+            raise BakeoffError(unknown("command", args[0], VERBS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="bakeoff")
+def bakeoff() -> None:
+    """Fine-tune models in several ways and see which way is better, by how much, at what cost, and how sure one may be."""
+
+
+def main() -> None:
+    """Expected errors are their lines and an exit code; anything else keeps its traceback."""
+    try:
+        code = bakeoff.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        code = 130
+    except BakeoffError as error:
+        print(error, file=sys.stderr)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

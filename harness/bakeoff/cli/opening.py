@@ -1,0 +1,29 @@
+"""What several verbs begin with: an experiment file read and resolved, and where things lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from bakeoff.components import Places
+from bakeoff.errors import BakeoffError, quoted
+from bakeoff.plan import Plan, resolve
+from bakeoff.registry import load_registry
+from bakeoff.spec import Document, read_document
+
+
+def open_experiment(path: Path) -> tuple[Document, Plan]:
+    """The file and its plan; raises SpecError with everything that is wrong."""
+    document = read_document(path)
+    return document, resolve(document, load_registry())
+
+
+def find_places(data: Path | None) -> Places:
+    """`--data`, else BAKEOFF_DATA; the cache is BAKEOFF_CACHE, else bakeoff's folder in the user's cache."""
+    named = data or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
+    if named is not None and not named.is_dir():
+        source = "--data" if data else "BAKEOFF_DATA"
+        raise BakeoffError(f"{source}: no folder {quoted(named)}")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
+    return Places(named.resolve() if named else None, cache)

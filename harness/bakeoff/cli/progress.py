@@ -1,0 +1,106 @@
+"""Progress: one live line per run and an overall bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bakeoff.plan import Run
+from bakeoff.record import Record
+from bakeoff.run import Progress
+
+
+def result_line(run: Run, record: Record) -> str:
+    """How a run ended, in one line."""
+    if record.failure:
+        return f"failed: {record.failure.reason}: {record.failure.message}"
+    data, cost = record.data, record.cost
+    assert data is not None
+    assert cost is not None
+    splits = " · ".join(f"{split} {record.scores[split][data.primary_metric]:.4f}" for split in record.scores)
+    return f"{data.primary_metric} {splits} · trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s"
+
+
+class PlainProgress:
+    """A line when a run begins, one every so often, one when it ends."""
+
+    EVERY_SECONDS = 30.0
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+        self._said = 0.0
+        self._began = 0.0
+
+    def begin(self, run: Run) -> None:
+        self._said = self._began = time.monotonic()
+        self.note(f"[{self.done + 1}/{self.total}] {run.title}: started ({run.id})")
+
+    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
+        now = time.monotonic()
+        if now - self._said < self.EVERY_SECONDS:
+            return
+        self._said = now
+        where = f"{phase} step {step}/{total}" if total else phase
+        shown = f", loss {loss:.4f}" if loss is not None else ""
+        left = (now - self._began) / step * (total - step) if step else None
+        self.note(f"[{self.done + 1}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else ""))
+
+    def end(self, run: Run, record: Record) -> None:
+        self.done += 1
+        self.note(f"[{self.done}/{self.total}] {run.title}: {result_line(run, record)}")
+
+    def note(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class LiveProgress:
+    """rich's live lines: the run with phase, step, loss and time left; under it the whole experiment."""
+
+    def __init__(self, total: int, done: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self.bars = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.overall = self.bars.add_task("all runs", total=total, completed=done, detail="")
+        self.line = self.bars.add_task("", total=None, visible=False, detail="")
+
+    def begin(self, run: Run) -> None:
+        self.bars.reset(self.line, total=None, visible=True, description=run.title, detail="starting")
+
+    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
+        detail = f"loss {loss:.4f}" if loss is not None else phase
+        self.bars.update(self.line, description=f"{run.title} · {phase}", total=total or None, completed=step, detail=detail)
+
+    def end(self, run: Run, record: Record) -> None:
+        self.bars.update(self.line, visible=False)
+        self.bars.advance(self.overall)
+        self.note(f"{run.title}: {result_line(run, record)}")
+
+    def note(self, line: str) -> None:
+        from rich.text import Text
+
+        self.bars.console.print(Text(line))
+
+
+@contextmanager
+def make_progress(total: int, done: int) -> Iterator[Progress]:
+    """Live on a terminal, plain lines elsewhere; both on stderr, so that stdout holds only results."""
+    if not sys.stderr.isatty():
+        yield PlainProgress(total, done)
+        return
+    live = LiveProgress(total, done)
+    with live.bars:
+        yield live

@@ -1,0 +1,185 @@
+"""The job that a trainer is handed: `components.TrainingJob` made real for one run."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from bakeoff.components import Batch, ParameterGroup, Prepared, Row, Signal
+from bakeoff.data import epoch_batches
+from bakeoff.errors import PluginError, RunError
+from bakeoff.hardware import restart_random, stream_seed
+from bakeoff.meter import Observer
+from bakeoff.spec import Recipe
+
+LOOK_SECONDS = 0.5
+"""How often a loss is read while training: for the progress line, and to see divergence. Each look waits for the device."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenate[Job, P], R]:
+    """Keeps an exception that went through the trainer, so that one that swallows it is found out."""
+
+    @functools.wraps(method)
+    def guarded(self: Job, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self.raised = self.raised or error
+            raise
+
+    return guarded
+
+
+class Job:
+    """One run's training. See `components.TrainingJob` for what a trainer may call."""
+
+    rank = 0
+    world_size = 1
+    first_step = 0
+
+    def __init__(
+        self,
+        *,
+        model: Any,
+        recipe: Recipe,
+        device: Any,
+        prepared: Prepared,
+        encoded: Sequence[Row],
+        labels: Sequence[int],
+        groups: Sequence[ParameterGroup],
+        seed: tuple[int, int],
+        observer: Observer,
+        on_first_step: Callable[[], None] = lambda: None,
+        on_look: Callable[[int, float], None] = lambda step, loss: None,
+    ) -> None:
+        """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second."""
+        self.model, self.recipe, self.device = model, recipe, device
+        self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
+        self.on_first_step, self.on_look = on_first_step, on_look
+        self.examples: list[Row] = [
+            {**row, "labels": label, "row": number} for number, (row, label) in enumerate(zip(encoded, labels, strict=True))
+        ]
+        self.steps_per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
+        self.total_steps = recipe.max_steps or (recipe.epochs or 0) * self.steps_per_epoch
+        warmup = recipe.warmup
+        self.warmup_steps = math.ceil(warmup * self.total_steps) if isinstance(warmup, float) else warmup
+        self.begun = 0
+        self.losses: list[Any] = []
+        self.clock: list[float] = []
+        self.fed: list[tuple[Batch, int, int]] = []
+        self.raised: Exception | None = None
+        self.diverged_at: int | None = None
+        self.seconds = 0.0
+        self._last_look = time.monotonic()
+        self._first = 0.0
+
+    @_remembered
+    def batches(self, epoch: int) -> list[Batch]:
+        seed, replicate = self.seed
+        return epoch_batches(len(self.examples), self.recipe.batch_size, seed=seed, replicate=replicate, epoch=epoch)
+
+    def share(self, batch: Batch) -> tuple[Batch, float]:
+        return batch, 1.0
+
+    @_remembered
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        inputs = [{name: value for name, value in row.items() if name != "row"} for row in examples]
+        batch = self.prepared.collate(inputs)
+        first = next(iter(value for name, value in batch.items() if name != "labels"))
+        tokens = sum(len(row["input_ids"]) for row in examples) if "input_ids" in examples[0] else 0
+        self.fed.append((tuple(row["row"] for row in examples), tokens, first.numel()))
+        return batch
+
+    @_remembered
+    def loss(self, logits: Any, labels: Any) -> Any:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits, labels)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        parameters = dict(self.model.named_parameters())
+        return [
+            {
+                "params": [parameters[name] for name in group.names],
+                "lr": self.recipe.learning_rate * group.lr_scale,
+                "weight_decay": group.weight_decay,
+            }
+            for group in self.groups
+        ]
+
+    @_remembered
+    def begin_step(self, step: int) -> None:
+        began = time.perf_counter()
+        if step != self.begun:
+            raise PluginError(f"the trainer began step {step} where step {self.begun} was due")
+        if step >= self.total_steps:
+            raise PluginError(f"the trainer began step {step + 1} of {self.total_steps}")
+        if step == self.first_step:
+            self.on_first_step()
+            self._first = time.perf_counter()
+        self.begun += 1
+        restart_random(stream_seed(*self.seed, "dropout", step, self.rank))
+        self.seconds += time.perf_counter() - began
+
+    @_remembered
+    def end_step(self, step: int, loss: Any) -> Signal:
+        began = time.perf_counter()
+        if step != len(self.losses) or step != self.begun - 1:
+            raise PluginError(f"the trainer ended step {step} where step {len(self.losses)} was due")
+        self.losses.append(loss.detach())
+        self.clock.append(began - self._first)
+        if time.monotonic() - self._last_look > LOOK_SECONDS or step + 1 == self.total_steps:
+            self._look(step)
+        self.seconds += time.perf_counter() - began
+        return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+
+    def end_epoch(self) -> Signal:
+        return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+
+    def _look(self, step: int) -> None:
+        value = float(self.losses[step])
+        self._last_look = time.monotonic()
+        self.on_look(step + 1, value)
+        if not math.isfinite(value):
+            self.diverged_at = step
+
+    def check(self, trainer: str) -> None:
+        """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told."""
+        if self.raised is not None:
+            raise PluginError(f"{trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}") from self.raised
+        if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
+            raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
+        for what, count in (("began", self.begun), ("ended", len(self.losses)), ("took with its optimizer", self.observer.steps)):
+            if count != self.total_steps:
+                raise PluginError(f"{trainer} {what} {count} steps; the job allowed {self.total_steps}, no more and no fewer")
+
+    def step_losses(self) -> list[float]:
+        """The losses of all steps; waits for the device once."""
+        if not self.losses:
+            return []
+        import torch
+
+        return [float(loss) for loss in torch.stack([loss.reshape(()) for loss in self.losses]).tolist()]
+
+    @property
+    def trained(self) -> list[tuple[Batch, int, int]]:
+        """Rows, tokens and padded tokens of the batches that steps were taken on; a trainer may collate further ahead."""
+        return self.fed[: len(self.losses)]
+
+    def seen(self) -> tuple[int, int, int]:
+        """Examples, tokens, and tokens with padding."""
+        return (
+            sum(len(rows) for rows, _, _ in self.trained),
+            sum(tokens for _, tokens, _ in self.trained),
+            sum(padded for _, _, padded in self.trained),
+        )
+
+    def order_sha256(self) -> str:
+        return hashlib.sha256(repr([rows for rows, _, _ in self.trained]).encode()).hexdigest()

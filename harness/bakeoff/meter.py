@@ -1,0 +1,186 @@
+"""Clock, memory, energy, and the observer at the optimizer's steps."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bakeoff.record import PHASES, Observed, ObservedGroup
+
+NORM_EVERY = 16
+"""Gradient norms are measured at the first 16 steps and then at every 16th: each one reads all gradients once, which at
+every step would cost more than the 1 % of train time that the harness may add."""
+
+
+class Clock:
+    """One phase after the other from the start of the process; what is not in a phase does not exist, so they add up."""
+
+    def __init__(self, *, synchronize: Callable[[], None] = lambda: None) -> None:
+        self.synchronize = synchronize
+        self.phase = "import"
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self._started = time.monotonic() - process_age()
+        self._entered = self._started
+
+    def enter(self, phase: str) -> None:
+        """Ends the current phase, when the device has done its work, and begins another."""
+        self.synchronize()
+        now = time.monotonic()
+        self.seconds[self.phase] += now - self._entered
+        self.phase, self._entered = phase, now
+
+    def stop(self) -> float:
+        """Ends the last phase; the total, measured from the start of the process to now, in seconds."""
+        self.enter(self.phase)
+        return self._entered - self._started
+
+
+def process_age() -> float:
+    """Seconds since this process began, to 10 ms; 0 where the kernel does not tell."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+    except (OSError, AttributeError, ValueError, IndexError):
+        return 0.0
+
+
+def forget_peak_memory() -> None:
+    """Starts the peak anew: a forked process is born with the peak of its parent. Linux only; elsewhere nothing happens."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set of this process so far."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
+
+
+class EnergyCounter:
+    """Joules of the CPU packages by RAPL where they can be read; never an estimate."""
+
+    def __init__(self) -> None:
+        self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
+        self._before = self._read()
+
+    def _read(self) -> list[int] | None:
+        try:
+            return [int((zone / "energy_uj").read_text()) for zone in self.zones] or None
+        except (OSError, ValueError):
+            return None
+
+    def joules(self) -> tuple[float | None, str]:
+        """Since the start, and what the number is or why there is none."""
+        after = self._read()
+        if self._before is None or after is None:
+            return None, "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter"
+        total = 0
+        for zone, before, now in zip(self.zones, self._before, after, strict=True):
+            if now < before:  # the counter wrapped around
+                now += int((zone / "max_energy_range_uj").read_text())
+            total += now - before
+        return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
+
+
+class Observer:
+    """Sees every step of every torch optimizer while it is entered: what was done, whatever the recipe said.
+
+    `norm_every` 1 measures the gradient norm at every step.
+    """
+
+    def __init__(self, *, norm_every: int = NORM_EVERY) -> None:
+        self.norm_every = norm_every
+        self.optimizer = ""
+        self.steps = 0
+        self.groups: list[ObservedGroup] = []
+        self.learning_rates: list[float] = []
+        self._norms: list[tuple[int, Any]] = []
+        self.seconds = 0.0
+        self._handle: Any = None
+
+    def __enter__(self) -> Observer:
+        from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+        self._handle = register_optimizer_step_pre_hook(self._see)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._handle.remove()
+
+    def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - torch's signature
+        import torch
+
+        began = time.perf_counter()
+        if not self.groups:
+            self.optimizer = type(optimizer).__name__
+            self.groups = [_observed_group(group) for group in optimizer.param_groups]
+        self.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
+        if self.steps < NORM_EVERY or self.steps % self.norm_every == 0:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            self._norms.append((self.steps, torch.nn.utils.get_total_norm(gradients)))
+        self.steps += 1
+        self.seconds += time.perf_counter() - began
+
+    @property
+    def norms(self) -> dict[int, float]:
+        """Step -> global 2-norm of the gradient as the optimizer received it."""
+        return {step: float(norm) for step, norm in self._norms}
+
+    def observed(self, *, seen: tuple[int, int, int], order_sha256: str) -> Observed | None:
+        """What was seen; None before the first step. `seen` counts examples, tokens, and tokens with padding."""
+        if not self.groups:
+            return None
+        norms = [norm for norm in self.norms.values() if math.isfinite(norm)]
+        peak = max(self.learning_rates)
+        return Observed(
+            optimizer=self.optimizer,
+            optimizer_steps=self.steps,
+            groups=self.groups,
+            learning_rate_first=self.learning_rates[0],
+            learning_rate_peak=peak,
+            learning_rate_last=self.learning_rates[-1],
+            warmup_steps=self.learning_rates.index(peak),
+            gradient_norms_measured=len(self._norms),
+            gradient_norm_median=statistics.median(norms) if norms else None,
+            gradient_norm_max=max(norms, default=None),
+            clipped_at=pile_up(norms),
+            examples_seen=seen[0],
+            tokens_seen=seen[1],
+            padded_tokens_seen=seen[2],
+            data_order_sha256=order_sha256,
+        )
+
+
+def pile_up(norms: list[float]) -> float | None:
+    """The value that the largest norms share to 4 digits: clipping leaves them there; free ones never meet like that."""
+    top = max(norms, default=0.0)
+    together = [norm for norm in norms if math.isclose(norm, top, rel_tol=1e-4)]
+    return float(f"{top:.4g}") if len(together) >= 2 and top > 0 else None
+
+
+def _observed_group(group: dict[str, Any]) -> ObservedGroup:
+    betas = group.get("betas")
+    return ObservedGroup(
+        tensors=len(group["params"]),
+        elements=sum(parameter.numel() for parameter in group["params"]),
+        weight_decay=group.get("weight_decay"),
+        betas=[float(beta) for beta in betas] if betas else None,
+        eps=group.get("eps"),
+        fused=group.get("fused"),
+    )

@@ -1,0 +1,322 @@
+"""Spec x registry -> ordered runs with stable ids; every error before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bakeoff.components import TaskInfo, Trainer
+from bakeoff.errors import PluginError, Problem, SpecError, unknown
+from bakeoff.record import Asked, ComponentOrigin
+from bakeoff.registry import Registered, Registry
+from bakeoff.spec import Document, KeyPath, Options, Recipe, Ref, Spec
+
+ID_ALGORITHM = "r1"
+"""Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
+
+UNDER_TEST = ("trainer", "method", "model", "recipe", "software", "hardware")
+
+
+def identity(options: BaseModel) -> dict[str, Any]:
+    """Options as an id sees them: an option added later says its neutral value, at which ids stay what they were.
+
+    `Field(..., json_schema_extra={"neutral": value})` marks such an option.
+    """
+    result = {}
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if "neutral" in extra and value == extra["neutral"]:
+            continue
+        result[name] = identity(value) if isinstance(value, BaseModel) else value
+    return result
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted keys, no spaces, ASCII; NaN and infinity refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of the registry with its validated options."""
+
+    registered: Registered
+    options: Options
+
+    @property
+    def name(self) -> str:
+        return str(self.registered.component.name)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.registered.component.version, "options": identity(self.options)}
+
+    @cached_property
+    def label(self) -> str:
+        """The name, and the options that were given."""
+        given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
+        shown = ", ".join(f"{name}={value if isinstance(value, str) else canonical(value)}" for name, value in given.items())
+        return f"{self.name} ({shown})" if shown else self.name
+
+    @cached_property
+    def origin(self) -> ComponentOrigin:
+        return ComponentOrigin(
+            name=self.name,
+            version=self.registered.component.version,
+            distribution=self.registered.origin.distribution,
+            distribution_version=self.registered.origin.version,
+            options=identity(self.options),
+        )
+
+
+@dataclass(frozen=True)
+class ResolvedStrategy:
+    """A strategy with nothing left to look up."""
+
+    name: str
+    trainer: Component
+    method: Component
+    recipe: Recipe
+    replicate: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task x model x strategy x seed."""
+
+    experiment: str
+    task: Component
+    model: Component
+    strategy: ResolvedStrategy
+    seed: int
+    select: str
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of what was asked; not of names, margin, folder or machine."""
+        asked = {
+            "task": self.task.identity,
+            "model": self.model.identity,
+            "method": self.strategy.method.identity,
+            "trainer": self.strategy.trainer.identity,
+            "recipe": identity(self.strategy.recipe),
+            "seed": self.seed,
+            "replicate": self.strategy.replicate,
+            "select": self.select,
+        }
+        return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def asked(self) -> Asked:
+        return Asked(
+            experiment=self.experiment,
+            strategy=self.strategy.name,
+            task_label=self.task.label,
+            model_label=self.model.label,
+            task=self.task.origin,
+            model=self.model.origin,
+            method=self.strategy.method.origin,
+            trainer=self.strategy.trainer.origin,
+            recipe=identity(self.strategy.recipe),
+            seed=self.seed,
+            replicate=self.strategy.replicate,
+            select=self.select,
+        )
+
+    @property
+    def title(self) -> str:
+        """What a person calls it, where the experiment has one task and one model."""
+        return f"{self.strategy.name} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment's runs, interleaved seed by seed so that drift of the machine hits all strategies alike."""
+
+    spec: Spec
+    tasks: tuple[Component, ...]
+    models: tuple[Component, ...]
+    strategies: tuple[ResolvedStrategy, ...]
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(
+            Run(self.spec.name, task, model, strategy, seed, self.spec.select)
+            for task in self.tasks
+            for model in self.models
+            for seed in self.spec.seeds
+            for strategy in self.strategies
+        )
+
+    @property
+    def baseline(self) -> str:
+        return self.spec.baseline or self.strategies[0].name
+
+
+def resolve(document: Document, registry: Registry) -> Plan:
+    """The plan; raises SpecError with everything that is wrong, found without torch."""
+    return _Resolver(document, registry).plan()
+
+
+class _Resolver:
+    """Collects problems on the way, so that all of them come at once."""
+
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.document = document
+        self.registry = registry
+        self.problems: list[Problem] = []
+
+    def plan(self) -> Plan:
+        spec, problems = self.document.parsed
+        self.problems += problems
+        tasks = [self.component("task", ref, path) for ref, path in self.refs("tasks")]
+        models = [self.component("model", ref, path) for ref, path in self.refs("models")]
+        strategies = list(self.strategies())
+        if self.problems or spec is None:
+            raise SpecError(self.problems)
+        plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies))
+        self.check_names(plan)
+        self.check_pairs(plan)
+        if self.problems:
+            raise SpecError(self.problems)
+        self.check_duplicates(plan)
+        if self.problems:
+            raise SpecError(self.problems)
+        return plan
+
+    def say(self, path: KeyPath, message: str) -> None:
+        self.problems.append(self.document.problem(path, message))
+
+    def refs(self, key: str) -> Iterator[tuple[Ref, KeyPath]]:
+        """The references that are well formed; the others are problems already."""
+        entries = self.document.data.get(key)
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            if (ref := _as_ref(entry)) is not None:
+                yield ref, (key, index)
+
+    def component(self, kind: str, ref: Ref, path: KeyPath) -> Component | None:
+        """The component with validated options, or None and a problem."""
+        try:
+            registered = self.registry.get(kind, ref.name)
+        except PluginError as error:
+            self.say((*path, "name") if (*path, "name") in self.document.places else path, str(error))
+            return None
+        component = registered.component
+        if missing := component.missing_extras():
+            self.say(path, f"{kind} '{ref.name}' needs bakeoff[{','.join(missing)}] (pip install 'bakeoff[{','.join(missing)}]')")
+        try:
+            return Component(registered, component.Options.model_validate(ref.options))
+        except ValidationError as error:
+            self.problems += self.document.problems_of(error, path, model=component.Options)
+            return None
+
+    def strategies(self) -> Iterator[ResolvedStrategy | None]:
+        raw = self.document.data.get("strategies")
+        for name, data in raw.items() if isinstance(raw, dict) else []:
+            if not isinstance(data, dict):
+                continue
+            path: KeyPath = ("strategies", name)
+            source, origin = data, path
+            if isinstance(same_as := data.get("same_as"), str):
+                if not isinstance(raw.get(same_as), dict):
+                    self.say((*path, "same_as"), unknown("strategy", same_as, (key for key in raw if key != name)))
+                    continue
+                source, origin = raw[same_as], ("strategies", same_as)
+                if "same_as" in source:
+                    self.say((*path, "same_as"), f"'{same_as}' is itself a repeat; name the strategy that it repeats")
+                    continue
+            parts = {"trainer": _as_ref(source.get("trainer")), "method": _as_ref(source.get("method", "full"))}
+            found = {kind: self.component(kind, ref, (*origin, kind)) for kind, ref in parts.items() if ref is not None}
+            recipe = self.recipe(source.get("recipe", {}), (*origin, "recipe"))
+            replicate = data.get("replicate", 0)
+            if found.get("trainer") and found.get("method") and recipe and isinstance(replicate, int):
+                yield ResolvedStrategy(name, found["trainer"], found["method"], recipe, replicate)  # type: ignore[arg-type]
+            else:
+                yield None
+
+    def recipe(self, changes: Any, path: KeyPath) -> Recipe | None:
+        """The shared recipe with a strategy's changes; what is wrong in the shared part is a problem already."""
+        shared = self.document.data.get("recipe", {})
+        if not isinstance(shared, dict) or not isinstance(changes, dict):
+            return None
+        kept = dict(shared)
+        for given, replaced in (("max_steps", "epochs"), ("epochs", "max_steps")):
+            if given in changes:
+                kept.pop(replaced, None)
+        try:
+            return Recipe.model_validate({**kept, **changes})
+        except ValidationError as error:
+            for detail, problem in zip(error.errors(), self.document.problems_of(error, path, model=Recipe), strict=True):
+                if not detail["loc"] or detail["loc"][0] in changes:
+                    self.problems.append(problem)
+            return None
+
+    def check_names(self, plan: Plan) -> None:
+        spec, names = plan.spec, [strategy.name for strategy in plan.strategies]
+        if spec.baseline is not None and spec.baseline not in names:
+            self.say(("baseline",), unknown("strategy", spec.baseline, names))
+        known = [*UNDER_TEST, *(f"recipe.{key}" for key in Recipe.model_fields)]
+        for index, entry in enumerate(spec.under_test):
+            if entry not in known:
+                self.say(("under_test", index), unknown("part of a strategy", entry, known))
+        for kind, components in (("tasks", plan.tasks), ("models", plan.models)):
+            seen: dict[str, int] = {}
+            for index, component in enumerate(components):
+                if (first := seen.setdefault(canonical(component.identity), index)) != index:
+                    self.say((kind, index), f"the same as {kind}[{first}]")
+
+    def check_pairs(self, plan: Plan) -> None:
+        """Components that cannot work together."""
+        for index, task in enumerate(plan.tasks):
+            info: TaskInfo = task.registered.component.info(task.options)
+            if plan.spec.report_on not in info.predicted_splits:
+                wrong = unknown("split to report on", plan.spec.report_on, info.predicted_splits)
+                self.say(("report_on",), f"task '{task.name}': {wrong}")
+            for strategy in plan.strategies:
+                trainer: Trainer = strategy.trainer.registered.component
+                if info.kind not in trainer.supports.kinds:
+                    path = ("strategies", strategy.name, "trainer")
+                    self.say(path, f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])")
+        default = Recipe()
+        for strategy in plan.strategies:
+            trainer = strategy.trainer.registered.component
+            for key in Recipe.model_fields:
+                if key in trainer.supports.recipe_keys or getattr(strategy.recipe, key) == getattr(default, key):
+                    continue
+                path = ("strategies", strategy.name, "recipe", key)
+                place = path if path in self.document.places else ("recipe", key)
+                self.say(place, f"trainer '{trainer.name}' (strategy '{strategy.name}') does not follow this key")
+            if strategy.recipe.precision not in trainer.supports.precisions:
+                self.say(("recipe", "precision"), f"trainer '{trainer.name}' does not train in {strategy.recipe.precision}")
+
+    def check_duplicates(self, plan: Plan) -> None:
+        first: dict[str, str] = {}
+        for run in plan.runs:
+            name = run.strategy.name
+            if (other := first.setdefault(run.id, name)) != name:
+                self.say(
+                    ("strategies", name),
+                    f"the same runs as strategy '{other}'; say `replicate: 1` for an A/A arm with other seed streams",
+                )
+
+
+def _as_ref(entry: Any) -> Ref | None:
+    try:
+        return Ref.model_validate(entry)
+    except ValidationError:
+        return None
+
+
+T = TypeVar("T")
+
+
+def _whole(items: list[T | None]) -> tuple[T, ...]:
+    """All items, once none of them is a problem any more."""
+    return tuple(item for item in items if item is not None)

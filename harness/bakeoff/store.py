@@ -1,0 +1,189 @@
+"""Records on disk: one folder per run, made complete beside its place and then renamed into it.
+
+The first to rename wins; a later one is dropped. Claim files only avoid double work: nothing is wrong without them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from bakeoff.errors import StoreError, quoted
+from bakeoff.record import RECORD_FILE, Declared, Record, dump, read_record
+
+CLAIM_STALE_SECONDS = 60.0
+"""A claim that nobody touched for this long belongs to the dead."""
+
+
+class Store:
+    """The records of one experiment folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.records = folder / "records"
+        self.plan_file = self.records / "plan.json"
+
+    # --- reading ---
+
+    def has(self, run_id: str) -> bool:
+        return (self.records / run_id / RECORD_FILE).is_file()
+
+    def read(self, run_id: str) -> Record:
+        """Raises StoreError for a record that is missing, damaged, or of another run."""
+        record = read_record(self.records / run_id)
+        if record.id != run_id:
+            raise StoreError(f"{quoted(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
+        return record
+
+    def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
+        """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
+        records, damaged = [], []
+        for run_id in self.recorded_ids() if run_ids is None else [run_id for run_id in run_ids if self.has(run_id)]:
+            try:
+                records.append(self.read(run_id))
+            except StoreError as error:
+                damaged.append(str(error))
+        return records, damaged
+
+    def recorded_ids(self) -> list[str]:
+        if not self.records.is_dir():
+            return []
+        with os.scandir(self.records) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+    def declared(self) -> Declared:
+        """What the experiment asked for; raises StoreError where no experiment is."""
+        try:
+            return Declared.model_validate_json(self.plan_file.read_bytes())
+        except FileNotFoundError:
+            raise StoreError(
+                f"{quoted(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{quoted(self.plan_file)} cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+    # --- writing ---
+
+    def declare(self, declared: Declared) -> None:
+        """Writes what the experiment asks for; refuses a folder that belongs to another experiment file."""
+        if self.plan_file.is_file():
+            there = self.declared()
+            if (there.name, there.spec_file) != (declared.name, declared.spec_file):
+                raise StoreError(
+                    f"{quoted(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
+                    "give this one a folder of its own with --into DIR"
+                )
+            if there == declared:
+                return
+        try:
+            self.records.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.plan_file, dump(declared))
+        except OSError as error:
+            raise StoreError(f"{quoted(self.records)} cannot be written: {error.strerror}") from None
+
+    def begin(self, run_id: str) -> Path:
+        """A fresh folder beside the run's place, to be filled and then published."""
+        folder = self.records / f".tmp-{run_id}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def publish(self, folder: Path, run_id: str) -> bool:
+        """Makes a complete folder the run's record; False where another was first, whose record stands."""
+        for path in [*folder.iterdir(), folder]:
+            _sync(path)
+        try:
+            folder.rename(self.records / run_id)
+        except OSError:
+            if not self.has(run_id):
+                raise
+            shutil.rmtree(folder)
+            return False
+        _sync(self.records)
+        return True
+
+    def set_aside(self, run_id: str) -> None:
+        """Takes a record out of the experiment without destroying it."""
+        (self.records / run_id).rename(self.records / f".replaced-{run_id}-{uuid.uuid4().hex[:8]}")
+
+    # --- claims ---
+
+    def claim(self, run_id: str) -> bool:
+        """Whether this process may take the run; a dead process's claim is taken over."""
+        path = self._claim_file(run_id)
+        content = json.dumps({"host": socket.gethostname(), "process": os.getpid(), "start": time.time()})
+        for _ in range(2):
+            try:
+                with path.open("x", encoding="utf-8") as stream:
+                    stream.write(content)
+                return True
+            except FileExistsError:
+                if not self._is_stale(path):
+                    return False
+                path.unlink(missing_ok=True)
+        return False
+
+    def touch(self, run_id: str) -> None:
+        """Says that the claim's owner lives."""
+        self._claim_file(run_id).touch()
+
+    def release(self, run_id: str) -> None:
+        self._claim_file(run_id).unlink(missing_ok=True)
+
+    def _claim_file(self, run_id: str) -> Path:
+        return self.records / f".claim-{run_id}"
+
+    def _is_stale(self, path: Path) -> bool:
+        """Whether the owner is a dead process of this machine, or gave no sign for a minute."""
+        try:
+            claim = json.loads(path.read_text(encoding="utf-8"))
+            age = time.time() - path.stat().st_mtime
+        except (OSError, ValueError):
+            return False  # being written or removed just now
+        if age > CLAIM_STALE_SECONDS:
+            return True
+        return claim.get("host") == socket.gethostname() and not _lives(int(claim.get("process", 0)))
+
+    def sweep(self) -> None:
+        """Removes what killed processes of this machine left half-made."""
+        for path in self.records.glob(".tmp-*"):
+            process = path.name.rsplit("-", 2)[1]
+            if process.isdigit() and not _lives(int(process)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Beside the place, synced, then renamed: whoever reads sees the old file or the new one, whole."""
+    beside = path.with_name(f".tmp-{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    try:
+        with beside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,165 @@
+"""Documented functions -> pairs of summary and paragraph, drawn by hashes so that every machine draws the same.
+
+Each summary and each paragraph is used once: a random third of the functions exchange paragraphs among themselves.
+So no example repeats a part of another, and one text alone tells nothing of the label.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+from bakeoff_docstrings.documentation import PARAGRAPH_WORDS, documented_functions
+from bakeoff_docstrings.sources import Library, source_files
+
+SPLITS = ("train", "dev", "test")
+_TRAIN_SHARE, _DEV_SHARE = 0.70, 0.15
+_MEDIUM_WORDS = 16
+_MOST_COPIES = 2
+"""A paragraph that stands in more docstrings than this is boilerplate, which belongs nowhere and everywhere."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A function's summary and a paragraph of its own docstring; `file` is a path from the library's parent folder."""
+
+    library: str
+    file: str
+    function: str
+    summary: str
+    paragraph: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One example. `file` and `paragraph_file` differ where `label` is 0, and both lie in `split`."""
+
+    id: str
+    split: str
+    library: str
+    length: str
+    summary: str
+    paragraph: str
+    label: int
+    file: str
+    paragraph_file: str
+
+
+def read(libraries: Iterable[Library]) -> list[Entry]:
+    """All documented functions, by library, file and place in the file."""
+    with _collector_paused():
+        return [
+            Entry(library.name, file, found.function, found.summary, found.paragraph)
+            for library in libraries
+            for file, source in source_files(library)
+            for found in documented_functions(source)
+        ]
+
+
+def draw(entries: Sequence[Entry]) -> list[Pair]:
+    """All pairs, in an order of which every beginning has about the shares of splits and labels of the whole."""
+    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in _distinct(entries):
+        groups[split_of(entry.file), entry.library].append(entry)
+    return _interleaved([pair for (split, _), group in groups.items() for pair in _pairs(split, group)])
+
+
+def split_of(file: str) -> str:
+    """A file's split hangs on its path alone: an upgrade that adds a file moves no other."""
+    place = int(_draw("split", file)[:12], 16) / 16**12
+    return "train" if place < _TRAIN_SHARE else "dev" if place < _TRAIN_SHARE + _DEV_SHARE else "test"
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries of which no two share a summary or a paragraph, compared without case and punctuation.
+
+    Else a copied docstring could be an example twice, in two splits, or under both labels.
+    """
+    copies = Counter(_bare(entry.paragraph) for entry in entries)
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for entry in entries:
+        texts = {("summary", _bare(entry.summary)), ("paragraph", _bare(entry.paragraph))}
+        if copies[_bare(entry.paragraph)] <= _MOST_COPIES and not texts & seen:
+            seen |= texts
+            kept.append(entry)
+    return kept
+
+
+def _pairs(split: str, group: Sequence[Entry]) -> list[Pair]:
+    """The pairs of one library in one split: a third of its functions exchange their paragraphs."""
+    drawn = sorted(group, key=lambda entry: _draw("label", entry.file, entry.function))
+    negatives = sorted(
+        _exchangeable(drawn[: len(group) // 3]),
+        key=lambda entry: (_draw("file", entry.file), _draw("place", entry.file, entry.function)),
+    )
+    # Files lie together, so a turn by the largest file's size takes every paragraph out of its own file.
+    turn = max(Counter(entry.file for entry in negatives).values(), default=0)
+    givers = {entry: negatives[(place + turn) % len(negatives)] for place, entry in enumerate(negatives)}
+    return [_pair(split, entry, givers.get(entry, entry)) for entry in group]
+
+
+def _exchangeable(entries: list[Entry]) -> list[Entry]:
+    """The entries less those beyond half of the whole from one file, which could only exchange with their own file."""
+    kept = list(entries)
+    while kept:
+        file, count = Counter(entry.file for entry in kept).most_common(1)[0]
+        if 2 * count <= len(kept):
+            break
+        kept.remove(next(entry for entry in reversed(kept) if entry.file == file))
+    return kept
+
+
+def _pair(split: str, entry: Entry, giver: Entry) -> Pair:
+    words = len(giver.paragraph.split())
+    belongs = entry is giver
+    return Pair(
+        id=f"{entry.file}:{entry.function}:{'+' if belongs else '-'}",
+        split=split,
+        library=entry.library,
+        length="long" if words >= PARAGRAPH_WORDS else "medium" if words >= _MEDIUM_WORDS else "short",
+        summary=entry.summary,
+        paragraph=giver.paragraph,
+        label=int(belongs),
+        file=entry.file,
+        paragraph_file=giver.file,
+    )
+
+
+def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
+    """Pairs by their relative place within their split and label."""
+    strata: dict[Hashable, list[Pair]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda pair: _draw("order", pair.id)):
+        strata[pair.split, pair.label].append(pair)
+    placed = [
+        ((place + 0.5) / len(stratum), pair.id, pair)
+        for stratum in strata.values()
+        for place, pair in enumerate(stratum)
+    ]
+    return [pair for _, _, pair in sorted(placed, key=lambda item: item[:2])]
+
+
+def _draw(purpose: str, *parts: str) -> str:
+    """A pseudo-random key, the same everywhere; purposes are independent of one another."""
+    return sha256("\0".join((purpose, *parts)).encode()).hexdigest()
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W+", " ", text).strip().lower()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Syntax trees have no cycles, and looking for them costs a quarter of the reading."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,94 @@
+"""The task `docstrings`: real sentence pairs from what is installed anyway, so that a first run needs no download."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bakeoff.plugin import F1, Accuracy, DataError, Options, Places, Task, TaskInfo
+from pydantic import Field
+
+from bakeoff_docstrings.cache import cache_file, load_pairs, save_pairs
+from bakeoff_docstrings.pairs import SPLITS, Pair, draw, read
+from bakeoff_docstrings.sources import DISTRIBUTIONS, Library, installed_libraries
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+COLUMNS = ("id", "summary", "paragraph", "label", "library", "length")
+
+
+class DocstringsOptions(Options):
+    """How much of the data."""
+
+    size: int | None = Field(
+        None,
+        ge=32,
+        description="Pairs in all splits together (about 70 % train, 15 % dev, 15 % test); a smaller size is a part of "
+        "a larger one. Left out: all that the installed libraries give.",
+    )
+
+
+class Docstrings(Task):
+    """Does a paragraph of documentation belong to the function that the summary tells of?
+
+    `find` says where the libraries lie; the default looks at what is installed.
+    """
+
+    name = "docstrings"
+    summary = "does a paragraph of documentation belong to a function's summary? From installed libraries, no download"
+    version = "1"
+    Options = DocstringsOptions
+    needs = dict.fromkeys(DISTRIBUTIONS, "docstrings")
+
+    def __init__(self, find: Callable[[], list[Library]] = installed_libraries) -> None:
+        self._find = find
+
+    def info(self, options: DocstringsOptions) -> TaskInfo:  # noqa: ARG002 - the contract's signature
+        return TaskInfo(
+            kind="classification",
+            text_columns=("summary", "paragraph"),
+            labels=("elsewhere", "belongs"),
+            n_outputs=2,
+            metrics=(Accuracy(), F1()),
+            primary_metric="accuracy",
+            splits=SPLITS,
+            labelled_splits=SPLITS,
+            slice_columns=("library", "length"),
+        )
+
+    def sources(self) -> dict[str, str]:
+        """Distribution -> version of every library that is read: with the task's version, all that decides the rows."""
+        return {library.name: library.version for library in self._find()}
+
+    def locate(self, options: DocstringsOptions, places: Places) -> None:  # noqa: ARG002 - the contract's signature
+        self._find()
+
+    def load(self, options: DocstringsOptions, places: Places) -> dict[str, Dataset]:
+        from datasets import Dataset  # here, so that listing tasks stays fast
+
+        pairs = self.pairs(places)
+        if options.size is not None and options.size > len(pairs):
+            installed = ", ".join(f"{name} {version}" for name, version in self.sources().items())
+            raise DataError(f"docstrings: size is {options.size}, and there are only {len(pairs)} pairs in {installed}")
+        splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
+        for pair in pairs[: options.size]:
+            splits[pair.split].append(pair)
+        if empty := [split for split in SPLITS if not splits[split]]:
+            raise DataError(f"docstrings: no pairs for {', '.join(empty)}; are the libraries' sources installed?")
+        return {
+            split: Dataset.from_dict({column: [getattr(pair, column) for pair in rows] for column in COLUMNS})
+            for split, rows in splits.items()
+        }
+
+    def pairs(self, places: Places) -> list[Pair]:
+        """All pairs with the files that their texts come from; the sources are read only where the cache has none."""
+        libraries = self._find()
+        versions = {library.name: library.version for library in libraries}
+        key = {"task": self.name, "version": self.version, "sources": versions}
+        path = cache_file(places.cache, key)
+        pairs = load_pairs(path)
+        if pairs is None:
+            pairs = draw(read(libraries))
+            save_pairs(path, key, pairs)
+        return pairs

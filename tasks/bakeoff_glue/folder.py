@@ -1,0 +1,108 @@
+"""The official GLUE files, from a folder in whatever state a user has it.
+
+A reader of our own: the files know no quoting (a `"` is an ordinary character, csv readers lose rows over it), and an
+error must carry file and line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bakeoff.plugin import DataError, quoted
+from bakeoff_glue.facts import Columns, GlueFacts, Split
+
+
+def find_folder(facts: GlueFacts, data: Path) -> Path:
+    """The task's folder at or below `data`, with every file there; raises DataError that names what was looked for."""
+    candidates = (data / "glue" / facts.folder, data / facts.folder)
+    try:
+        if not data.is_dir():
+            raise DataError(f"no folder {shown(data)} (given by --data or BAKEOFF_DATA)")
+        folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
+        if folder is None and any((data / name).is_file() for name in _known_files(facts)):
+            folder = data
+        if folder is None:
+            raise DataError(
+                f"no {facts.folder} in {shown(data)} (given by --data or BAKEOFF_DATA, so the hub is not asked): "
+                f"looked for the folders {' and '.join(map(shown, candidates))}, and in it for the files {facts.files}"
+            )
+        if lacks := [_lack(split, folder) for split in facts.splits.values() if not (folder / split.file).is_file()]:
+            raise DataError(f"{shown(folder)} lacks {'; and '.join(lacks)}")
+    except OSError as error:  # a folder that may not be entered
+        raise DataError(f"{shown(data)} cannot be read: {error.strerror}") from None
+    return folder
+
+
+def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
+    """One official file; raises DataError with file and line for the first damage."""
+    path = folder / split.file
+    lines = _lines(path, split)
+    header = lines[0].split("\t")
+    wanted = [*facts.text_columns.values(), facts.label_column]
+    for name in wanted:
+        if header.count(name) != 1:
+            amount = "twice" if name in header else "not there"
+            raise _damage(
+                path, 1, f"column {quoted(name)} is {amount}; the header should name {', '.join(wanted)} between tabs"
+            )
+    *text_places, label_place = (header.index(name) for name in wanted)
+
+    label_numbers = {word: number for number, word in enumerate(facts.labels)}
+    texts: list[list[str]] = [[] for _ in text_places]
+    labels: list[int] = []
+    for number, line in enumerate(lines[1:], start=2):
+        cells = line.split("\t")
+        if len(cells) != len(header):
+            raise _damage(path, number, f"expected {len(header)} columns between tabs, got {len(cells)}")
+        if (label := label_numbers.get(cells[label_place])) is None:
+            raise _damage(path, number, f"label {quoted(cells[label_place])} is none of {', '.join(facts.labels)}")
+        labels.append(label)
+        for column, place in zip(texts, text_places, strict=True):
+            if not cells[place].strip():
+                raise _damage(path, number, f"no sentence in column {quoted(header[place])}")
+            column.append(cells[place])
+    split.check_rows(len(labels), shown(path))
+    return {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}
+
+
+def shown(path: Path) -> str:
+    """A path in full, for `quoted` would cut the file's name off; control characters escaped."""
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def _known_files(facts: GlueFacts) -> list[str]:
+    return [name for split in facts.splits.values() for name in (split.file, *split.stand_ins)]
+
+
+def _lack(split: Split, folder: Path) -> str:
+    reasons = [
+        f"{name} is there, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()
+    ]
+    return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
+
+
+def _lines(path: Path, split: Split) -> list[str]:
+    """At least one line, without line ends; `\\n` and `\\r\\n` end a line, and nothing else does (U+2028 is text)."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise _damage(path, 1, "the file is empty")
+    if b"\0" in content:
+        raise _damage(
+            path, content[: content.index(b"\0")].count(b"\n") + 1, "a NUL byte: the file is damaged or no UTF-8 text"
+        )
+    try:
+        *lines, rest = content.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _damage(path, line, f"byte 0x{error.object[error.start]:02x} is not UTF-8") from None
+    if rest:  # a sentence cut in the middle would pass for a whole one
+        rows = f"after {max(len(lines) - 1, 0)} whole rows of {split.rows}"
+        raise _damage(path, len(lines) + 1, f"this line has no end, {rows}: the file is cut off")
+    return [line.removesuffix("\r") for line in lines]
+
+
+def _damage(path: Path, line: int, message: str) -> DataError:
+    return DataError(f"{shown(path)}:{line}: {message}")

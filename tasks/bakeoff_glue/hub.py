@@ -1,0 +1,51 @@
+"""The same splits from the Hugging Face hub, at a pinned commit.
+
+The Parquet files are fetched by name, not through `load_dataset`: a file of a pinned commit that lies in the cache is
+used without a word on the network, and which files are needed is known before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bakeoff.plugin import DataError, hub_is_reachable, in_hub_cache, quoted
+from bakeoff_glue.facts import REPOSITORY, REVISION, Columns, GlueFacts, Split
+
+
+def find_on_hub(facts: GlueFacts) -> None:
+    """Raises DataError that names both ways to the data where there is neither hub nor cache."""
+    files = tuple(split.hub_file for split in facts.splits.values())
+    if not in_hub_cache(REPOSITORY, repo_type="dataset", revision=REVISION, files=files) and not hub_is_reachable():
+        raise DataError(
+            f"glue/{facts.name} is not in the local cache, and the Hugging Face hub is not reachable; "
+            f"either make the hub reachable ({REPOSITORY}), or give a folder of official GLUE files "
+            f"({facts.folder} with {facts.files}) through --data DIR or BAKEOFF_DATA=DIR"
+        )
+
+
+def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
+    """One Parquet file of the hub, downloaded where it is not cached; raises DataError in our words."""
+    import pyarrow
+    import pyarrow.parquet
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HTTPError
+
+    what = f"{split.hub_file} of {REPOSITORY}"
+    try:
+        path = Path(hf_hub_download(REPOSITORY, split.hub_file, repo_type="dataset", revision=REVISION))
+    except (OSError, HTTPError, RuntimeError) as error:  # RuntimeError: the hub's Xet storage
+        cause = error.__cause__ or error  # the library's own sentence says only that something happened
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise DataError(
+            f"{what} could not be fetched from the hub: {quoted(reason)}; "
+            "try again, or give a folder of official GLUE files through --data DIR or BAKEOFF_DATA=DIR"
+        ) from None
+    try:
+        table = pyarrow.parquet.read_table(path, columns=[*facts.text_columns, "label"])
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path}: damaged ({quoted(error)}); delete it, and it is fetched anew") from None
+    split.check_rows(table.num_rows, str(path))
+    labels = table["label"].to_pylist()
+    if foreign := set(labels) - set(range(len(facts.labels))):
+        raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are none of 0 to {len(facts.labels) - 1}")
+    return {**{name: table[name].to_pylist() for name in facts.text_columns}, "label": labels}
