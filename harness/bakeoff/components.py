@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.errors import DataError
 from bakeoff.spec import Options, Recipe
 
 if TYPE_CHECKING:
@@ -44,7 +45,15 @@ class Component(ABC):
 
     def missing_extras(self) -> list[str]:
         """The extras that would have to be installed before this component can run."""
-        return sorted({extra for module, extra in self.needs.items() if importlib.util.find_spec(module) is None})
+        return sorted({extra for module, extra in self.needs.items() if not _is_installed(module)})
+
+
+def _is_installed(module: str) -> bool:
+    """Whether a module could be imported; a dotted one's parents may be missing too."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 # --- tasks ---------------------------------------------------------------------------------------------------------------
@@ -55,6 +64,9 @@ class Metric(ABC):
 
     name: str
     higher_is_better: bool = True
+
+    def locate(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
+        """A look, within 3 s, whether the metric can be had; raises DataError."""
 
     @abstractmethod
     def load(self) -> evaluate.EvaluationModule:
@@ -68,7 +80,7 @@ class Metric(ABC):
         """The score in the metric's own unit (accuracy: 0 to 1)."""
         result = self.load().compute(predictions=predictions, references=references)
         if not result or self.name not in result:
-            raise KeyError(f"metric '{self.name}' gave {sorted(result or {})}")
+            raise DataError(f"metric '{self.name}' gave no score of its own name, but {sorted(result or {})}")
         return float(result[self.name])
 
 
@@ -113,7 +125,7 @@ class Task(Component):
     def info(self, options: Any) -> TaskInfo:
         """What the task is; no download, no torch."""
 
-    def locate(self, options: Any, places: Places) -> None:  # noqa: B027 - an embedded task has nothing to look for
+    def locate(self, options: Any, places: Places) -> None:
         """A look, within 3 s, whether the data can be had; raises DataError that says how to get it."""
 
     @abstractmethod
@@ -178,7 +190,7 @@ class Model(Component):
 
     kind = "model"
 
-    def locate(self, options: Any) -> None:  # noqa: B027 - an embedded model has nothing to look for
+    def locate(self, options: Any) -> None:
         """A look, within 3 s, whether the weights can be had; raises ModelError that says what is missing."""
 
     @abstractmethod
@@ -306,4 +318,3 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "method": Method,
     "trainer": Trainer,
 }
-

@@ -42,7 +42,9 @@ def check_rows(splits: Mapping[str, Mapping[str, Sequence[Any]]], info: TaskInfo
         if info.kind == "classification" and name in info.labelled_splits:
             wrong = [label for label in columns["label"] if not 0 <= label < len(info.labels)]
             if wrong:
-                raise DataError(f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}")
+                raise DataError(
+                    f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}"
+                )
 
 
 def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:

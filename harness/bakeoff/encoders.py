@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
-from bakeoff.errors import ModelError, quoted
+from bakeoff.errors import ModelError, escaped, quoted, shown_path
 
 
 class TextEncoder(Prepared):
@@ -52,10 +52,16 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, use_fast=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"no tokenizer could be read from {quoted(path)}: {_first_line(error)}") from None
+    except Exception as error:  # their code over somebody's files: OSError, KeyError, a bare Exception of tokenizers ...
+        _keep_lack_of_memory(error)
+        raise ModelError(f"no tokenizer could be read from {_shown(path)}: {_first_line(error)}") from error
     if not tokenizer.is_fast:
-        raise ModelError(f"{quoted(path)} has no fast tokenizer (tokenizer.json)")
+        raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        # transformers 5 makes an empty tokenizer where a model has none: every word would be unknown.
+        raise ModelError(f"{_shown(path)} has no tokenizer: there is no word in its vocabulary")
+    if tokenizer.pad_token is None:
+        raise ModelError(f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made")
     return tokenizer
 
 
@@ -77,15 +83,34 @@ def load_classifier(path: str | Path, task: TaskInfo, *, revision: str | None = 
             ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"no classifier could be built from {quoted(path)}: {_first_line(error)}") from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise ModelError(f"the weights in {quoted(path)} are damaged: {_first_line(error)}") from None
-    fresh = set(report["missing_keys"]) | {item[0] for item in report["mismatched_keys"]}
+    except Exception as error:  # as above
+        _keep_lack_of_memory(error)
+        raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
+    mismatched = {item[0] for item in report["mismatched_keys"]}
+    fresh = set(report["missing_keys"]) | mismatched
+    body = {name for name, _ in model.named_parameters() if name.startswith(f"{model.base_model_prefix}.")}
+    if misfits := sorted(body & mismatched):
+        raise ModelError(
+            f"the weights of {_shown(path)} do not fit its config.json: {len(misfits)} of other shapes, first {misfits[0]}"
+        )
+    if body and body <= fresh:
+        raise ModelError(f"the weights of {_shown(path)} are another model's: none is of {type(model).__name__}'s body")
     return Built(model, tuple(sorted(fresh)))
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _keep_lack_of_memory(error: Exception) -> None:
+    """Raised again as it is: that is no fault of the files, and a record tells it apart."""
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        raise error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, LookupError):  # its text is the bare key
+        text = f"{type(error).__name__}: {text}"
+    return escaped(text.splitlines()[0])
+
+
+def _shown(path: str | Path) -> str:
+    """A folder in full, a hub id quoted."""
+    return shown_path(path) if isinstance(path, Path) else quoted(path)

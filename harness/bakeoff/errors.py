@@ -69,6 +69,16 @@ def quoted(text: object) -> str:
     return shown if len(shown) <= 80 else shown[:76] + "...'"
 
 
+def escaped(text: object) -> str:
+    """Foreign text in full, safe to print: control characters, line ends and lone surrogates written as escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+
+
+def shown_path(path: object) -> str:
+    """A path in full, safe to print; `quoted` would cut the file's name off."""
+    return escaped(path)
+
+
 def unknown(what: str, name: str, valid: Iterable[str]) -> str:
     """The sentence for a name that does not exist: the nearest one, else all that do."""
     names = sorted(valid)

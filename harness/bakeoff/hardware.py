@@ -34,7 +34,7 @@ def restart_random(seed: int) -> None:
     import torch
 
     torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is what libraries draw from
+    np.random.seed(seed % 2**32)
     random.seed(seed)
 
 

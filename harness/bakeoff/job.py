@@ -7,7 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from bakeoff.components import Batch, ParameterGroup, Prepared, Row, Signal
 from bakeoff.data import epoch_batches
@@ -34,7 +34,7 @@ def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenat
             self.raised = self.raised or error
             raise
 
-    return guarded
+    return cast("Callable[Concatenate[Job, P], R]", guarded)
 
 
 class Job:
@@ -56,12 +56,17 @@ class Job:
         groups: Sequence[ParameterGroup],
         seed: tuple[int, int],
         observer: Observer,
+        trainer: str = "the trainer",
         on_first_step: Callable[[], None] = lambda: None,
         on_look: Callable[[int, float], None] = lambda step, loss: None,
     ) -> None:
-        """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second."""
+        """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second.
+
+        `trainer` is what errors call it.
+        """
         self.model, self.recipe, self.device = model, recipe, device
         self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
+        self.trainer = trainer
         self.on_first_step, self.on_look = on_first_step, on_look
         self.examples: list[Row] = [
             {**row, "labels": label, "row": number} for number, (row, label) in enumerate(zip(encoded, labels, strict=True))
@@ -118,9 +123,9 @@ class Job:
     def begin_step(self, step: int) -> None:
         began = time.perf_counter()
         if step != self.begun:
-            raise PluginError(f"the trainer began step {step} where step {self.begun} was due")
+            raise PluginError(f"{self.trainer} began step {step} where step {self.begun} was due")
         if step >= self.total_steps:
-            raise PluginError(f"the trainer began step {step + 1} of {self.total_steps}")
+            raise PluginError(f"{self.trainer} began step {step + 1} of {self.total_steps}")
         if step == self.first_step:
             self.on_first_step()
             self._first = time.perf_counter()
@@ -132,7 +137,7 @@ class Job:
     def end_step(self, step: int, loss: Any) -> Signal:
         began = time.perf_counter()
         if step != len(self.losses) or step != self.begun - 1:
-            raise PluginError(f"the trainer ended step {step} where step {len(self.losses)} was due")
+            raise PluginError(f"{self.trainer} ended step {step} where step {len(self.losses)} was due")
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
         if time.monotonic() - self._last_look > LOOK_SECONDS or step + 1 == self.total_steps:
@@ -150,15 +155,25 @@ class Job:
         if not math.isfinite(value):
             self.diverged_at = step
 
-    def check(self, trainer: str) -> None:
-        """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told."""
+    def check(self, *, steps: int | None = None) -> None:
+        """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told.
+
+        `steps` is how many it was allowed: all of them, unless it was stopped before.
+        """
+        allowed = self.total_steps if steps is None else steps
         if self.raised is not None:
-            raise PluginError(f"{trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}") from self.raised
+            raise PluginError(
+                f"{self.trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}"
+            ) from self.raised
         if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
-        for what, count in (("began", self.begun), ("ended", len(self.losses)), ("took with its optimizer", self.observer.steps)):
-            if count != self.total_steps:
-                raise PluginError(f"{trainer} {what} {count} steps; the job allowed {self.total_steps}, no more and no fewer")
+        for what, count in (
+            ("began", self.begun),
+            ("ended", len(self.losses)),
+            ("took with its optimizer", self.observer.steps),
+        ):
+            if count != allowed:
+                raise PluginError(f"{self.trainer} {what} {count} steps; the job allowed {allowed}, no more and no fewer")
 
     def step_losses(self) -> list[float]:
         """The losses of all steps; waits for the device once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import resource
@@ -54,10 +55,8 @@ def process_age() -> float:
 
 def forget_peak_memory() -> None:
     """Starts the peak anew: a forked process is born with the peak of its parent. Linux only; elsewhere nothing happens."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def peak_memory_bytes() -> int:
@@ -89,7 +88,10 @@ class EnergyCounter:
         """Since the start, and what the number is or why there is none."""
         after = self._read()
         if self._before is None or after is None:
-            return None, "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter"
+            return (
+                None,
+                "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter",
+            )
         total = 0
         for zone, before, now in zip(self.zones, self._before, after, strict=True):
             if now < before:  # the counter wrapped around
@@ -123,7 +125,7 @@ class Observer:
     def __exit__(self, *exception: object) -> None:
         self._handle.remove()
 
-    def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ARG002 - torch's signature
+    def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         import torch
 
         began = time.perf_counter()

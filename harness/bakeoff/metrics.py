@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,14 @@ class HubMetric(Metric):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def locate(self) -> None:
+        if not hub_is_reachable():
+            raise DataError(
+                f"metric {quoted(self.name)} comes from the hub, which is not reachable; accuracy and f1 work offline"
+            )
+
     def load(self) -> evaluate.EvaluationModule:
+        self.locate()
         return _from_hub(self.name)
 
 
@@ -79,10 +85,6 @@ def _ratio_metric(metric: Accuracy | F1) -> evaluate.EvaluationModule:
 
 @lru_cache(maxsize=32)
 def _from_hub(name: str) -> evaluate.EvaluationModule:
-    if os.environ.get("HF_HUB_OFFLINE") == "1" or not hub_is_reachable():
-        raise DataError(
-            f"metric {quoted(name)} comes from the hub, which is not reachable; accuracy and f1 work offline"
-        )
     import evaluate
 
     try:

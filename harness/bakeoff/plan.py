@@ -10,17 +10,17 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 
 from bakeoff.components import TaskInfo, Trainer
-from bakeoff.errors import PluginError, Problem, SpecError, unknown
+from bakeoff.errors import BakeoffError, PluginError, Problem, SpecError, unknown
 from bakeoff.record import Asked, ComponentOrigin
 from bakeoff.registry import Registered, Registry
-from bakeoff.spec import Document, KeyPath, Options, Recipe, Ref, Spec
+from bakeoff.spec import NAME, Document, Options, Recipe, Ref, Spec
+from bakeoff.tree import KeyPath
 
 ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
-
-UNDER_TEST = ("trainer", "method", "model", "recipe", "software", "hardware")
 
 
 def identity(options: BaseModel) -> dict[str, Any]:
@@ -34,13 +34,23 @@ def identity(options: BaseModel) -> dict[str, Any]:
         extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         if "neutral" in extra and value == extra["neutral"]:
             continue
-        result[name] = identity(value) if isinstance(value, BaseModel) else value
+        result[name] = _identity_within(value)
     return result
 
 
+def _identity_within(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return identity(value)
+    if isinstance(value, list | tuple):
+        return [_identity_within(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _identity_within(item) for key, item in value.items()}
+    return value
+
+
 def canonical(value: Any) -> str:
-    """JSON with one spelling: sorted keys, no spaces, ASCII; NaN and infinity refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """JSON with one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text; NaN and infinity refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=to_jsonable_python)
 
 
 @dataclass(frozen=True)
@@ -176,16 +186,16 @@ class _Resolver:
     def plan(self) -> Plan:
         spec, problems = self.document.parsed
         self.problems += problems
-        tasks = [self.component("task", ref, path) for ref, path in self.refs("tasks")]
-        models = [self.component("model", ref, path) for ref, path in self.refs("models")]
+        tasks, models = self.listed("task", "tasks"), self.listed("model", "models")
         strategies = list(self.strategies())
+        self.check_baseline()
+        self.check_pairs(tasks, [strategy for strategy in strategies if strategy is not None])
+        if not self.document.flaws:  # NaN, for one, has no identity
+            self.check_repeats("tasks", tasks)
+            self.check_repeats("models", models)
         if self.problems or spec is None:
             raise SpecError(self.problems)
         plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies))
-        self.check_names(plan)
-        self.check_pairs(plan)
-        if self.problems:
-            raise SpecError(self.problems)
         self.check_duplicates(plan)
         if self.problems:
             raise SpecError(self.problems)
@@ -194,12 +204,11 @@ class _Resolver:
     def say(self, path: KeyPath, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
 
-    def refs(self, key: str) -> Iterator[tuple[Ref, KeyPath]]:
-        """The references that are well formed; the others are problems already."""
+    def listed(self, kind: str, key: str) -> list[Component | None]:
+        """A list's components, None at the place of each that is a problem."""
         entries = self.document.data.get(key)
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
-            if (ref := _as_ref(entry)) is not None:
-                yield ref, (key, index)
+        refs = [_as_ref(entry) for entry in entries] if isinstance(entries, list) else []
+        return [self.component(kind, ref, (key, index)) if ref else None for index, ref in enumerate(refs)]
 
     def component(self, kind: str, ref: Ref, path: KeyPath) -> Component | None:
         """The component with validated options, or None and a problem."""
@@ -209,8 +218,8 @@ class _Resolver:
             self.say((*path, "name") if (*path, "name") in self.document.places else path, str(error))
             return None
         component = registered.component
-        if missing := component.missing_extras():
-            self.say(path, f"{kind} '{ref.name}' needs bakeoff[{','.join(missing)}] (pip install 'bakeoff[{','.join(missing)}]')")
+        if needs := registered.needs:
+            self.say(path, f"{kind} '{ref.name}' needs {needs} (pip install '{needs}')")
         try:
             return Component(registered, component.Options.model_validate(ref.options))
         except ValidationError as error:
@@ -218,21 +227,23 @@ class _Resolver:
             return None
 
     def strategies(self) -> Iterator[ResolvedStrategy | None]:
-        raw = self.document.data.get("strategies")
-        for name, data in raw.items() if isinstance(raw, dict) else []:
+        entries = self.document.data.get("strategies")
+        raw: dict[str, Any] = entries if isinstance(entries, dict) else {}
+        for name, data in raw.items():
             if not isinstance(data, dict):
                 continue
             path: KeyPath = ("strategies", name)
             source, origin = data, path
             if isinstance(same_as := data.get("same_as"), str):
                 if not isinstance(raw.get(same_as), dict):
-                    self.say((*path, "same_as"), unknown("strategy", same_as, (key for key in raw if key != name)))
+                    self.say((*path, "same_as"), unknown("strategy", same_as, set(self.strategy_names()) - {name}))
                     continue
                 source, origin = raw[same_as], ("strategies", same_as)
-                if "same_as" in source:
+                if source.get("same_as") is not None:
                     self.say((*path, "same_as"), f"'{same_as}' is itself a repeat; name the strategy that it repeats")
                     continue
-            parts = {"trainer": _as_ref(source.get("trainer")), "method": _as_ref(source.get("method", "full"))}
+            method = "full" if source.get("method") is None else source["method"]
+            parts = {"trainer": _as_ref(source.get("trainer")), "method": _as_ref(method)}
             found = {kind: self.component(kind, ref, (*origin, kind)) for kind, ref in parts.items() if ref is not None}
             recipe = self.recipe(source.get("recipe", {}), (*origin, "recipe"))
             replicate = data.get("replicate", 0)
@@ -243,6 +254,10 @@ class _Resolver:
 
     def recipe(self, changes: Any, path: KeyPath) -> Recipe | None:
         """The shared recipe with a strategy's changes; what is wrong in the shared part is a problem already."""
+
+        def is_own(location: KeyPath) -> bool:
+            return location[0] in changes if location else bool({"epochs", "max_steps"} & changes.keys())
+
         shared = self.document.data.get("recipe", {})
         if not isinstance(shared, dict) or not isinstance(changes, dict):
             return None
@@ -253,39 +268,48 @@ class _Resolver:
         try:
             return Recipe.model_validate({**kept, **changes})
         except ValidationError as error:
-            for detail, problem in zip(error.errors(), self.document.problems_of(error, path, model=Recipe), strict=True):
-                if not detail["loc"] or detail["loc"][0] in changes:
-                    self.problems.append(problem)
+            self.problems += self.document.problems_of(error, path, model=Recipe, only=is_own)
             return None
 
-    def check_names(self, plan: Plan) -> None:
-        spec, names = plan.spec, [strategy.name for strategy in plan.strategies]
-        if spec.baseline is not None and spec.baseline not in names:
-            self.say(("baseline",), unknown("strategy", spec.baseline, names))
-        known = [*UNDER_TEST, *(f"recipe.{key}" for key in Recipe.model_fields)]
-        for index, entry in enumerate(spec.under_test):
-            if entry not in known:
-                self.say(("under_test", index), unknown("part of a strategy", entry, known))
-        for kind, components in (("tasks", plan.tasks), ("models", plan.models)):
-            seen: dict[str, int] = {}
-            for index, component in enumerate(components):
-                if (first := seen.setdefault(canonical(component.identity), index)) != index:
-                    self.say((kind, index), f"the same as {kind}[{first}]")
+    def check_baseline(self) -> None:
+        baseline, names = self.document.data.get("baseline"), self.strategy_names()
+        if isinstance(baseline, str) and NAME.fullmatch(baseline) and baseline not in names:
+            self.say(("baseline",), unknown("strategy", baseline, names))
 
-    def check_pairs(self, plan: Plan) -> None:
+    def strategy_names(self) -> list[str]:
+        """Those that may be shown to a person; a name that is none is a problem already."""
+        raw = self.document.data.get("strategies")
+        return [name for name in raw if NAME.fullmatch(name)] if isinstance(raw, dict) else []
+
+    def check_repeats(self, key: str, components: list[Component | None]) -> None:
+        seen: dict[str, int] = {}
+        for index, component in enumerate(components):
+            if component and (first := seen.setdefault(canonical(component.identity), index)) != index:
+                self.say((key, index), f"the same as {key}[{first}]")
+
+    def check_pairs(self, tasks: list[Component | None], strategies: list[ResolvedStrategy]) -> None:
         """Components that cannot work together."""
-        for index, task in enumerate(plan.tasks):
-            info: TaskInfo = task.registered.component.info(task.options)
-            if plan.spec.report_on not in info.predicted_splits:
-                wrong = unknown("split to report on", plan.spec.report_on, info.predicted_splits)
+        for index, task in enumerate(tasks):
+            if task is None:
+                continue
+            try:
+                info: TaskInfo = task.registered.component.info(task.options)
+            except BakeoffError as error:
+                self.say(("tasks", index), str(error))
+                continue
+            report_on = self.document.data.get("report_on", Spec.model_fields["report_on"].default)
+            if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
+                wrong = unknown("split to report on", report_on, info.predicted_splits)
                 self.say(("report_on",), f"task '{task.name}': {wrong}")
-            for strategy in plan.strategies:
+            for strategy in strategies:
                 trainer: Trainer = strategy.trainer.registered.component
                 if info.kind not in trainer.supports.kinds:
-                    path = ("strategies", strategy.name, "trainer")
-                    self.say(path, f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])")
+                    self.say(
+                        ("strategies", strategy.name, "trainer"),
+                        f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])",
+                    )
         default = Recipe()
-        for strategy in plan.strategies:
+        for strategy in strategies:
             trainer = strategy.trainer.registered.component
             for key in Recipe.model_fields:
                 if key in trainer.supports.recipe_keys or getattr(strategy.recipe, key) == getattr(default, key):

@@ -27,10 +27,11 @@ from bakeoff.components import (
     TrainingJob,
 )
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
-from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
+from bakeoff.parameters import decay_groups
 from bakeoff.spec import Options, Recipe
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "TextEncoder",
     "Trainer",
     "TrainingJob",
+    "decay_groups",
     "hookimpl",
     "hub_is_reachable",
     "in_hub_cache",
@@ -67,4 +69,5 @@ __all__ = [
     "load_tokenizer",
     "metric_named",
     "quoted",
+    "shown_path",
 ]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datasets  # noqa: F401
+import datasets
 import evaluate  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import torch  # noqa: F401
-import transformers.models.auto.modeling_auto  # noqa: F401
+import transformers.models.auto.modeling_auto
 import transformers.trainer  # noqa: F401
-
 from transformers.utils import logging
 
 logging.set_verbosity_error()  # what matters of it is in the record: newly initialised weights, for one

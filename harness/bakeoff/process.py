@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError
-
-OUTPUT_FILE = "output.txt"
-"""Whatever a worker, its plugins and libraries print; kept only beside a failure."""
+from bakeoff.record import OUTPUT_FILE
 
 Message = dict[str, Any]
 

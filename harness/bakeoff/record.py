@@ -1,22 +1,25 @@
 """What a run leaves behind. Reading it needs neither torch nor the plugins; every key is always there.
 
-A record's folder holds `record.json` (this model, 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm, seconds) and
-`predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with `status: failed` and its reason.
+A record's folder holds `record.json` (this model, 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
+seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
+`status: failed` and its reason.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bakeoff.errors import StoreError, quoted
+from bakeoff.errors import StoreError, quoted, shown_path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
+OUTPUT_FILE = "output.txt"
+"""Whatever a run, its plugins and libraries printed; kept only beside a failure, and outside the record's checksums."""
 
 PHASES = ("import", "load", "encode", "build", "warm-up", "train", "evaluate", "save")
 """`warm-up` is from the call of the trainer to its first step: building its optimizer, compiling. Costs count both."""
@@ -240,15 +243,17 @@ def read_record(folder: Path) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{quoted(path)} cannot be read: {error.strerror}") from None
+        raise StoreError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
     try:
         return Record.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         if where == "schema_version":
-            raise StoreError(f"{quoted(path)} has schema version {quoted(first['input'])}; this bakeoff reads {SCHEMA_VERSION}") from None
-        raise StoreError(f"{quoted(path)} is damaged: {where or 'file'}: {first['msg']}") from None
+            raise StoreError(
+                f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads {SCHEMA_VERSION}"
+            ) from None
+        raise StoreError(f"{shown_path(path)} is damaged: {where or 'file'}: {first['msg']}") from None
 
 
 def dump(record: BaseModel) -> bytes:
@@ -256,5 +261,3 @@ def dump(record: BaseModel) -> bytes:
     import json
 
     return (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()
-
-

@@ -7,16 +7,19 @@ lose one silently, and a misspelt hook passes.
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from bakeoff import hookspecs
-from bakeoff.components import COMPONENT_KINDS, Component
-from bakeoff.errors import PluginError, quoted, unknown
+from bakeoff.components import COMPONENT_KINDS, Component, Supports, Trainer
+from bakeoff.errors import PluginError, escaped, quoted, shown_path, unknown
 from bakeoff.hookspecs import GROUP
 from bakeoff.spec import COMPONENT_NAME, Options
 
@@ -40,6 +43,12 @@ class Registered:
     component: Any
     origin: Origin
 
+    @property
+    def needs(self) -> str:
+        """What to install before it can run, as pip is told it (`bakeoff[minilm]`); empty where nothing is missing."""
+        missing = self.component.missing_extras()
+        return f"{self.origin.distribution}[{','.join(missing)}]" if missing else ""
+
 
 @dataclass(frozen=True)
 class BrokenPlugin:
@@ -49,12 +58,31 @@ class BrokenPlugin:
     error: str
 
 
-class Registry:
-    """What is installed. Broken plugins are named in `broken`; what they offered is simply not there."""
+@dataclass(frozen=True)
+class Clash:
+    """A component that several plugins offer. Neither wins: which one a spec means would hang on what is installed."""
 
-    def __init__(self, components: Mapping[tuple[str, str], Registered], broken: Iterable[BrokenPlugin]) -> None:
+    kind: str
+    name: str
+    origins: tuple[Origin, ...]
+
+    def __str__(self) -> str:
+        owners = " and by ".join(str(origin) for origin in self.origins)
+        return f"{self.kind} '{self.name}' is offered by {owners}: uninstall all but one"
+
+
+class Registry:
+    """What is installed. What broken plugins offered is not there, nor is what several plugins offer."""
+
+    def __init__(
+        self,
+        components: Mapping[tuple[str, str], Registered],
+        broken: Iterable[BrokenPlugin] = (),
+        clashes: Iterable[Clash] = (),
+    ) -> None:
         self._components = dict(components)
         self.broken = tuple(broken)
+        self.clashes = tuple(clashes)
 
     def all(self) -> list[Registered]:
         """Every component, by kind and name."""
@@ -66,119 +94,192 @@ class Registry:
         return sorted(name for of_kind, name in self._components if of_kind == kind)
 
     def get(self, kind: str, name: str) -> Registered:
-        """Raises PluginError with the nearest name, and with the plugins that are broken, for any of them may own the name."""
+        """Raises PluginError with both owners, or with the nearest name and the broken plugins: any may own the name."""
         if (kind, name) in self._components:
             return self._components[kind, name]
+        for clash in self.clashes:
+            if (clash.kind, clash.name) == (kind, name):
+                raise PluginError(str(clash))
         message = unknown(kind, name, self.names(kind))
-        for plugin in self.broken:
-            message += f"; {plugin.origin} is broken and may have offered it: {plugin.error}"
+        if self.broken:
+            shown = [f"{plugin.origin}: {plugin.error}" for plugin in self.broken[:3]]
+            if more := len(self.broken) - len(shown):
+                shown.append(f"{more} more, see `bakeoff plugins`")
+            end = "" if message.endswith("?") else "."
+            message += f"{end} It may belong to a broken plugin: {'; '.join(shown)}"
         raise PluginError(message)
 
 
 def load_registry() -> Registry:
     """Every plugin of the entry-point group `bakeoff`, built-ins included."""
     plugins: list[tuple[str, Any, Origin]] = []
-    broken: list[BrokenPlugin] = []
-    for entry_point in _entry_points():
-        dist = entry_point.dist
-        origin = Origin(entry_point.name, dist.name if dist else "?", dist.version if dist else "?")
+    entry_points, broken = _entry_points()
+    for entry_point in entry_points:
+        origin = _origin(entry_point.name, entry_point.dist)
         try:
-            plugins.append((entry_point.name, entry_point.load(), origin))
-        except (Exception, SystemExit) as error:  # third-party code: whatever it raises, the command line must live
+            with redirect_stdout(sys.stderr):  # a banner of theirs must not get into `--json`
+                plugins.append((origin.plugin, _load(entry_point, origin), origin))
+        except KeyboardInterrupt:  # the user's, not the plugin's
+            raise
+        except BaseException as error:  # third-party code: whatever it raises, the command line must live
             broken.append(BrokenPlugin(origin, _one_line(error)))
     return register(plugins, broken)
 
 
 def register(plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[BrokenPlugin] = ()) -> Registry:
-    """Modules or objects with our hooks -> a registry. Clashing plugins and components are broken, both owners named."""
+    """Modules or objects with our hooks -> a registry. Clashes name all owners."""
     failed = list(broken)
-    components: dict[tuple[str, str], Registered] = {}
-    lost: dict[tuple[str, str], str] = {}
+    offers: dict[tuple[str, str], list[Registered]] = {}
     taken: dict[str, Origin] = {}
     for name, plugin, origin in plugins:
-        if name in taken:
-            failed.append(BrokenPlugin(origin, f"its name is taken by {taken[name]}; uninstall one of the two"))
+        if (first := taken.setdefault(name, origin)) is not origin:
+            failed.append(BrokenPlugin(origin, f"the name '{name}' is taken by {first}: uninstall one of the two"))
             continue
-        taken[name] = origin
         try:
-            found = _components_of(name, plugin)
-        except (Exception, SystemExit) as error:
+            with redirect_stdout(sys.stderr):
+                found = _components_of(name, plugin)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as above
             failed.append(BrokenPlugin(origin, _one_line(error)))
             continue
-        for component in found:
-            key = (component.kind, component.name)
-            if key in components or key in lost:
-                # Neither may win silently: which one a spec means would hang on the order of installation.
-                first = str(components.pop(key).origin) if key in components else lost[key]
-                lost[key] = f"{first}, {origin}"
-                failed.append(BrokenPlugin(origin, f"{key[0]} '{key[1]}' is offered twice: by {first} and by {origin}"))
-            else:
-                components[key] = Registered(component, origin)
-    return Registry(components, failed)
+        for key, component in found.items():
+            offers.setdefault(key, []).append(Registered(component, origin))
+    return Registry(
+        {key: owners[0] for key, owners in offers.items() if len(owners) == 1},
+        failed,
+        [Clash(*key, tuple(o.origin for o in owners)) for key, owners in sorted(offers.items()) if len(owners) > 1],
+    )
 
 
-def _components_of(name: str, plugin: Any) -> list[Component]:
+# --- one plugin ----------------------------------------------------------------------------------------------------------
+
+
+def _components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
     """One plugin's components, asked through a manager of its own, so that its failure is nobody else's."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin, name)
-    misspelt = _misspelt_hooks(manager, plugin)
-    if misspelt:
-        raise PluginError("; ".join(unknown("hook", hook, _hook_names()) for hook in misspelt))
-    if not (hooks := manager.get_hookcallers(plugin)):
-        raise PluginError(f"it implements none of our hooks ({', '.join(_hook_names())})")
-    found: list[Component] = []
-    for hook in hooks:
-        for component in (item for result in hook() for item in result):
-            _check_component(component, hook.name)
-            found.append(component)
+    _check_hooks(manager, plugin)
+    found: dict[tuple[str, str], Component] = {}
+    for hook in manager.get_hookcallers(plugin) or ():
+        kind = hook.name.removeprefix("bakeoff_").removesuffix("s")
+        for implementation in hook.get_hookimpls():
+            # Called without pluggy's caller, which drops a None: a forgotten `return` would pass for an empty list.
+            for component in _listed(hook.name, implementation.function(), COMPONENT_KINDS[kind]):
+                _check_component(component, hook.name, kind)
+                if (key := (kind, component.name)) in found:
+                    raise PluginError(f"{hook.name} offers {kind} '{component.name}' twice")
+                found[key] = component
     return found
 
 
-def _hook_names() -> list[str]:
-    return [name for name in vars(hookspecs) if name.startswith("bakeoff_")]
+def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Refuses misspelt hooks, functions named like hooks that nobody marked, and plugins without any hook."""
+    known = [name for name in vars(hookspecs) if name.startswith("bakeoff_")]
+    hooks = manager.get_hookcallers(plugin) or []
+    marked = {hook.name for hook in hooks}
+    named = {name for name in dir(plugin) if name.startswith("bakeoff_") and callable(getattr(plugin, name, None))}
+    if misspelt := sorted((marked | named) - set(known)):
+        raise PluginError("; ".join(unknown("hook", hook, known) for hook in misspelt))
+    if forgotten := sorted(named - marked):
+        raise PluginError(f"{', '.join(forgotten)} lacks the decorator @hookimpl (from bakeoff.plugin)")
+    if not hooks:
+        raise PluginError(f"it implements none of our hooks ({', '.join(known)})")
+    for hook in hooks:
+        if any(implementation.hookwrapper or implementation.wrapper for implementation in hook.get_hookimpls()):
+            raise PluginError(f"{hook.name} must return components; a hook wrapper has nothing to wrap here")
 
 
-def _misspelt_hooks(manager: pluggy.PluginManager, plugin: Any) -> list[str]:
-    """Hooks that pluggy's `check_pending` would refuse, and functions named like hooks that nobody marked."""
-    known = set(_hook_names())
-    marked = {hook.name for hook in manager.get_hookcallers(plugin) or ()}
-    unmarked = {name for name in dir(plugin) if name.startswith("bakeoff_") and callable(getattr(plugin, name, None))}
-    pending = sorted((marked | unmarked) - known)
-    if not pending:
-        manager.check_pending()
-        if forgotten := sorted(unmarked - marked):
-            raise PluginError(f"{', '.join(forgotten)} lacks the decorator @hookimpl (from bakeoff.plugin)")
-    return pending
+def _listed(hook: str, result: Any, wanted: type[Component]) -> list[Any]:
+    """What a hook returned as a list, a generator included; a word or a mapping is none, though Python could walk it."""
+    if isinstance(result, Iterable) and not isinstance(result, str | bytes | Mapping):
+        return list(result)
+    what = "nothing" if result is None else quoted(result)
+    raise PluginError(f"{hook} must return a list of bakeoff.plugin.{wanted.__name__} objects; it returned {what}")
 
 
-def _check_component(component: Any, hook: str) -> None:
-    kind = hook.removeprefix("bakeoff_").removesuffix("s")
+def _check_component(component: Any, hook: str, kind: str) -> None:
     wanted = COMPONENT_KINDS[kind]
-    if not isinstance(component, wanted):
+    if isinstance(component, type) and issubclass(component, wanted):
+        raise PluginError(f"{hook} returned the class {component.__name__}; return an object: {component.__name__}()")
+    if not isinstance(component, wanted) or component.kind != kind:
         raise PluginError(f"{hook} returned {quoted(component)}, which is no bakeoff.plugin.{wanted.__name__}")
+    what = type(component).__name__
     for attribute in ("name", "summary", "version"):
         value = getattr(component, attribute, None)
-        if not isinstance(value, str) or not value or not value.isprintable():
-            raise PluginError(f"{hook}: {type(component).__name__}.{attribute} must be a line of text")
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise PluginError(f"{hook}: {what}.{attribute} must be a line of text")
     if not COMPONENT_NAME.fullmatch(component.name):
-        raise PluginError(f"{hook}: {quoted(component.name)} cannot be a name (lower-case letters, digits, '.', '_', '-', one '/')")
-    if not (issubclass(component.Options, Options) and component.Options.model_config.get("extra") == "forbid"):
-        raise PluginError(f"{hook}: {type(component).__name__}.Options must be a bakeoff.plugin.Options, which refuses unknown keys")
+        raise PluginError(
+            f"{hook}: {quoted(component.name)} cannot be a name (lower-case letters, digits, '.', '_', '-', one '/')"
+        )
+    options = component.Options
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        raise PluginError(f"{hook}: {what}.Options must be a class made from bakeoff.plugin.Options")
+    for key, value in Options.model_config.items():
+        if key in ("extra", "strict", "frozen") and options.model_config.get(key) != value:
+            raise PluginError(
+                f"{hook}: {what}.Options must keep {key}={value!r} of bakeoff.plugin.Options, "
+                "which refuses unknown keys and loose types"
+            )
+    if isinstance(component, Trainer) and not isinstance(component.supports, Supports):
+        raise PluginError(f"{hook}: {what}.supports must be a bakeoff.plugin.Supports")
+    component.missing_extras()  # one that raises must do so here, where it has a name
 
 
-def _entry_points() -> list[importlib.metadata.EntryPoint]:
-    """Sorted by distribution and name; an editable install that is seen twice on the path counts once."""
-    unique = {}
-    for entry_point in importlib.metadata.entry_points(group=GROUP):
-        dist = entry_point.dist.name if entry_point.dist else ""
-        unique.setdefault((dist, entry_point.name, entry_point.value), entry_point)
-    return [unique[key] for key in sorted(unique)]
+# --- distributions -------------------------------------------------------------------------------------------------------
+
+
+def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlugin]]:
+    """Ours first, so that a neighbour cannot take a name that worked; then by distribution and name."""
+    broken: list[BrokenPlugin] = []
+    try:
+        found = list(importlib.metadata.entry_points(group=GROUP))
+    except Exception:  # one damaged entry_points.txt fails them all: each distribution by itself, to name it
+        found = []
+        for dist in importlib.metadata.distributions():
+            try:
+                found += [entry_point for entry_point in dist.entry_points if entry_point.group == GROUP]
+            except Exception as error:
+                broken.append(BrokenPlugin(_origin("?", dist), f"its entry_points.txt is damaged: {_one_line(error)}"))
+    unique: dict[tuple[bool, str, str, str], importlib.metadata.EntryPoint] = {}
+    for entry_point in found:  # an editable install that is seen twice on the path counts once
+        owner = _origin(entry_point.name, entry_point.dist).distribution
+        unique.setdefault((owner != GROUP, owner, entry_point.name, entry_point.value), entry_point)
+    return [unique[key] for key in sorted(unique)], broken
+
+
+def _origin(plugin: str, dist: importlib.metadata.Distribution | None) -> Origin:
+    """Metadata may lack anything; "?" stands for what it lacks."""
+    try:
+        name, version = (dist.metadata["Name"], dist.metadata["Version"]) if dist else (None, None)
+    except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
+        name = version = None
+    return Origin(escaped(plugin), escaped(name or "?"), escaped(version or "?"))
+
+
+def _load(entry_point: importlib.metadata.EntryPoint, origin: Origin) -> Any:
+    if "?" in (origin.distribution, origin.version):
+        where = f" in {shown_path(Path(str(entry_point.dist.locate_file(''))))}" if entry_point.dist else ""
+        raise PluginError(f"its distribution{where} has no readable name and version, which every record must tell")
+    if not entry_point.pattern.match(entry_point.value):
+        raise PluginError(f"its entry point {quoted(entry_point.value)} names no module")
+    return entry_point.load()
 
 
 def _one_line(error: BaseException) -> str:
-    """The exception, and the last line of the plugin's own code that it passed."""
-    text = " ".join(str(error).split()) or "no message"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames and not isinstance(error, PluginError) else ""
-    return f"{type(error).__name__}: {text}{where}" if not isinstance(error, PluginError) else text
+    """The exception, and the place in other people's code where it was raised."""
+    try:
+        text = escaped(" ".join(str(error).split())) or "no message"
+    except Exception:  # an exception that cannot even be shown
+        text = "no message"
+    if isinstance(error, PluginError):
+        return text
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen") and "importlib" not in frame.filename
+    ]
+    where = f" ({shown_path(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text[:300]}{where}"

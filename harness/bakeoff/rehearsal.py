@@ -13,7 +13,7 @@ from bakeoff.worker import Request, components, load_task, message_of
 
 
 def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None:
-    """Says {"problems": [(kind, name, message), ...]}: all that would keep these runs from starting."""
+    """Says {"problems": [(task, model or strategy; its label; message), ...]}: all that would keep these runs from starting."""
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     registry = load_registry()
@@ -38,7 +38,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
         recipe = Recipe.model_validate(asked.recipe)
         places = Places(request.data, request.cache)
         if asked.task_label not in infos:
-            loaded = attempt("task", task.name, lambda: load_task(task, options["task"], places))  # noqa: B023 - called at once
+            loaded = attempt("task", asked.task_label, lambda: load_task(task, options["task"], places))  # noqa: B023 - called at once
             infos[asked.task_label] = loaded[0] if loaded else None
         info = infos[asked.task_label]
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json())
@@ -46,8 +46,8 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
             continue
         tried.add(key)
         encoding = Encoding(recipe.max_length, recipe.padding)
-        prepared = attempt("model", model.name, lambda: model.prepare(info, options["model"], encoding))  # noqa: B023
-        built = attempt("model", model.name, lambda: model.build(info, options["model"])) if prepared else None  # noqa: B023
+        prepared = attempt("model", asked.model_label, lambda: model.prepare(info, options["model"], encoding))  # noqa: B023
+        built = attempt("model", asked.model_label, lambda: model.build(info, options["model"])) if prepared else None  # noqa: B023
         if built:
-            attempt("method", method.name, lambda: method.adapt(built.model, options["method"], recipe))  # noqa: B023
+            attempt("strategy", asked.strategy, lambda: method.adapt(built.model, options["method"], recipe))  # noqa: B023
     say({"problems": problems})

@@ -15,11 +15,12 @@ from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError
 from bakeoff.plan import Plan, Run
-from bakeoff.process import OUTPUT_FILE, Message, Worker, prepare_environment
-from bakeoff.record import RECORD_FILE, Declared, DeclaredRun, Failure, Reason, Record, dump
+from bakeoff.process import Message, Worker, prepare_environment
+from bakeoff.record import OUTPUT_FILE, RECORD_FILE, Declared, DeclaredRun, Failure, Reason, Record, dump
 from bakeoff.rehearsal import rehearse
 from bakeoff.spec import Document
 from bakeoff.store import Store
+from bakeoff.tree import KeyPath
 from bakeoff.worker import Request, perform
 
 TOUCH_SECONDS = 10.0
@@ -63,10 +64,17 @@ class Outcome:
         return sum(record.status == "failed" for record in self.done)
 
 
+def open_store(document: Document, plan: Plan, spec: Path, folder: Path) -> Store:
+    """The experiment's folder, with what it asks for declared and its file beside; refuses another experiment's folder."""
+    store = Store(folder)
+    store.declare(declaration(document, plan))
+    store.adopt(spec)
+    return store
+
+
 def run_experiment(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Outcome:
     """Every run of the plan that is not recorded yet, one after the other; interrupted, it goes on next time."""
     prepare_environment(settings.threads)
-    store.declare(declaration(document, plan))
     store.sweep()
     if settings.retry_failed:
         retire_failures(plan, store, progress)
@@ -126,8 +134,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     """Loads every task, builds and adapts every model once, in a process of its own; raises SpecError with all that fails."""
     progress.note("checking that every task loads and every model builds ...")
     with tempfile.TemporaryDirectory() as folder:
-        asked = [(index, run.asked) for index, run in enumerate(plan.runs) if run.seed == plan.spec.seeds[0]]
-        requests = [request_of(plan.runs[index], settings).model_dump_json() for index, _ in asked]
+        requests = [request_of(run, settings).model_dump_json() for run in plan.runs if run.seed == plan.spec.seeds[0]]
         worker = Worker(rehearse, requests, output=Path(folder))
         try:
             heard: list[Message] = []
@@ -139,10 +146,10 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
                 raise BakeoffError(f"the check of tasks and models ended early: {worker.last_words()}")
         finally:
             worker.end()
-    places = {
-        "task": {task.name: ("tasks", index) for index, task in enumerate(plan.tasks)},
-        "model": {model.name: ("models", index) for index, model in enumerate(plan.models)},
-        "method": {strategy.method.name: ("strategies", strategy.name, "method") for strategy in plan.strategies},
+    places: dict[str, dict[str, KeyPath]] = {
+        "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
+        "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
+        "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
     }
     problems = [document.problem(places[kind][name], message) for kind, name, message in verdicts[0]["problems"]]
     if problems:
@@ -228,9 +235,7 @@ def wait_for_others(todo: list[Run], plan: Plan, store: Store, settings: Setting
             time.sleep(1.0)
 
 
-def supervise(
-    run: Run, folder: Path, timeout: float | None, store: Store, settings: Settings, progress: Progress
-) -> Record:
+def supervise(run: Run, folder: Path, timeout: float | None, store: Store, settings: Settings, progress: Progress) -> Record:
     """A worker from start to record; what it cannot record itself (crash, timeout) is recorded for it."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     worker = Worker(perform_aloud, request_of(run, settings).model_dump_json(), str(folder), output=folder)

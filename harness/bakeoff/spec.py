@@ -4,45 +4,62 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+import stat
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
-from bakeoff.errors import BakeoffError, Problem, SpecError, quoted, unknown
+from bakeoff.errors import Problem, escaped, quoted, unknown
+from bakeoff.tree import KeyPath, dotted, read_tree, stop
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 32
-MAX_NODES = 50_000
+HINTS = 50
+"""Of so many unknown keys the nearest name is looked for: with thousands of them that would take minutes."""
 
-KeyPath = tuple[str | int, ...]
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
 
 
 def _checked_name(text: str) -> str:
-    if not NAME.fullmatch(text) or text.endswith("."):
-        raise ValueError("a name is up to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit")
+    if not NAME.fullmatch(text):
+        raise ValueError(
+            "a name is up to 64 letters, digits, '.', '_' and '-', starts with a letter or digit, and ends in no '.'"
+        )
     return text
 
 
 def _checked_prose(text: str) -> str:
-    if not all(character.isprintable() for character in text):
-        raise ValueError("control characters are not allowed here")
-    return text
+    line = text.strip("\n").replace("\n", " ")  # YAML's block scalars end in a line break
+    if not line.isprintable():
+        raise ValueError("this must be one line of plain text, without control characters")
+    return line
+
+
+def _positive_zero(number: float) -> float:
+    return number + 0.0  # -0.0 is 0.0, and must not get another run id
 
 
 Name = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
 Prose = Annotated[str, Field(max_length=500), AfterValidator(_checked_prose)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
-NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
-Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), AfterValidator(_positive_zero)]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), AfterValidator(_positive_zero)]
 
 
 class Options(BaseModel):
@@ -52,10 +69,9 @@ class Options(BaseModel):
 
 
 def _checked_warmup(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("expected steps (an integer) or a share of all steps (0.0 up to, not including, 1.0)")
-    if not math.isfinite(value) or value < 0 or (isinstance(value, float) and value >= 1):
-        raise ValueError("expected steps (an integer, 0 or more) or a share of all steps (0.0 up to, not including, 1.0)")
+    right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    if not right or (isinstance(value, float) and value >= 1) or value > MOST_STEPS:
+        raise ValueError("must be steps (an integer, 0 or more) or a share of all steps (0.0 up to, not including, 1.0)")
     return value or 0  # 0 steps and a share of 0.0 are one thing
 
 
@@ -63,28 +79,55 @@ def _none_word(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _each_once(values: list[Any]) -> list[Any]:
+    """Sorted, so that a set has one spelling and one id."""
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"each may stand once; twice: {', '.join(map(str, twice))}")
+    return sorted(values)
+
+
+MOST_STEPS = 10**9
+NormLimit = Annotated[
+    Positive | None,
+    BeforeValidator(_none_word),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "none"}, {"type": "null"}]}),
+]
+Warmup = Annotated[
+    int | float,
+    BeforeValidator(_checked_warmup),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": MOST_STEPS},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            ]
+        }
+    ),
+]
+
+
 class Recipe(Options):
     """The hyper-parameters that every strategy shares unless it says otherwise. The defaults are the course chapter's."""
 
-    epochs: Count | None = Field(3, description="Passes over the training split; not in effect when max_steps is given.")
-    max_steps: Count | None = Field(None, description="Optimizer steps, in place of epochs; starts over when data ends.")
-    batch_size: Count = Field(8, description="Examples per optimizer step.")
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        3, description="Passes over the training split; not in effect when max_steps is given."
+    )
+    max_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None, description="Optimizer steps, in place of epochs; starts over when data ends."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
     optimizer: Literal["adamw"] = "adamw"
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Of Adam.")
     eps: Positive = Field(1e-8, description="Of Adam's denominator.")
     fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
     weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW.")
-    weight_decay_exempt: list[Literal["bias", "norm"]] = Field(
+    weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], AfterValidator(_each_once)] = Field(
         ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
     )
-    max_grad_norm: Annotated[Positive | None, BeforeValidator(_none_word)] = Field(
-        1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping."
-    )
+    max_grad_norm: NormLimit = Field(1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping.")
     scheduler: Literal["linear", "cosine", "constant"] = "linear"
-    warmup: Annotated[int | float, BeforeValidator(_checked_warmup)] = Field(
-        0, description="Steps (an integer) or a share of all steps (a number below 1)."
-    )
+    warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
     max_length: Annotated[int, Field(ge=4, le=8192)] = Field(128, description="Tokens; longer inputs are cut.")
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
     precision: Literal["fp32"] = "fp32"
@@ -118,13 +161,15 @@ class Ref(BaseModel):
         if isinstance(data, str):
             return {"name": data}
         if not isinstance(data, dict):
-            raise ValueError("expected a component's name, or a mapping with 'name' and its options")
+            raise ValueError("must be a component's name, or a mapping with 'name' and its options")
         return data
 
     @model_validator(mode="after")
     def _safe_name(self) -> Self:
         if not COMPONENT_NAME.fullmatch(self.name):
-            raise ValueError(f"{quoted(self.name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')")
+            raise ValueError(
+                f"{quoted(self.name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')"
+            )
         return self
 
     @property
@@ -139,7 +184,9 @@ class Strategy(Options):
     method: Ref | None = None
     recipe: dict[str, Any] = Field(default_factory=dict, description="Recipe keys in which this strategy differs.")
     same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
-    replicate: Annotated[int, Field(ge=0)] = Field(0, description="Another number draws other seed streams from the same seeds.")
+    replicate: Annotated[int, Field(ge=0)] = Field(
+        0, description="Another number draws other seed streams from the same seeds."
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -151,28 +198,53 @@ class Strategy(Options):
 
 
 def _seed_list(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 10_000:
-            raise ValueError(f"expected how many seeds (1 to 10000), or a list of them; got {value}")
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return list(range(value))
     if not isinstance(value, list):
-        raise ValueError("expected how many seeds (1 to 10000), or a list of them")
+        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
     return value
 
 
 def _different_seeds(seeds: list[int]) -> list[int]:
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise ValueError(f"each seed may stand once; twice: {', '.join(map(str, twice))}")
+    if twice := sorted(seed for seed, times in Counter(seeds).items() if times > 1):
+        raise ValueError(f"each seed may stand once; twice: {', '.join(map(str, twice[:10]))}")
     return seeds
 
 
+MOST_SEEDS = 10_000
+LARGEST_SEED = 2**31 - 1
 Seeds = Annotated[
-    list[Annotated[int, Field(ge=0, lt=2**31)]],
-    Field(min_length=1, max_length=10_000),
+    list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
+    Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_seed_list),
     AfterValidator(_different_seeds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+                    "minItems": 1,
+                    "maxItems": MOST_SEEDS,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
 ]
+
+
+UNDER_TEST = ("trainer", "method", "model", "recipe", "software", "hardware", *(f"recipe.{key}" for key in Recipe.model_fields))
+
+
+def _checked_part(part: str) -> str:
+    if part not in UNDER_TEST:
+        raise ValueError(unknown("part of a strategy", part, UNDER_TEST))
+    return part
+
+
+Part = Annotated[str, AfterValidator(_checked_part), WithJsonSchema({"enum": list(UNDER_TEST)})]
 
 
 class Spec(Options):
@@ -185,8 +257,9 @@ class Spec(Options):
     recipe: Recipe = Recipe()
     strategies: Annotated[dict[Name, Strategy], Field(min_length=1)]
     baseline: Name | None = Field(None, description="The strategy that the others are held against; default: the first.")
-    under_test: list[str] = Field(
-        default_factory=list, description="What is studied, e.g. trainer, method, recipe.learning_rate, software, hardware."
+    under_test: list[Part] = Field(
+        default_factory=list,
+        description="What is studied, e.g. trainer, method, recipe.learning_rate, software, hardware.",
     )
     seeds: Seeds = Field([0, 1, 2], description="How many (0, 1, ...), or an explicit list.")
     report_on: Annotated[str, AfterValidator(_checked_name)] = Field("test", description="The split of the headline figures.")
@@ -196,6 +269,9 @@ class Spec(Options):
     run_timeout: Positive | None = Field(None, description="Seconds after which a run counts as failed; default: none.")
 
 
+# --- where each thing stands ---------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Document:
     """An experiment file as plain data, with the place of each key."""
@@ -203,156 +279,163 @@ class Document:
     file: str
     data: dict[str, Any]
     places: dict[KeyPath, tuple[int, int]]
+    flaws: Mapping[KeyPath, Problem] = field(default_factory=dict)
+    """What YAML allows and an experiment file does not (tags, dates, NaN, keys that stand twice), by where it stands."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """The message at the deepest place that the path has in the file."""
-        for length in range(len(path), -1, -1):
-            if (place := self.places.get(path[:length])) is not None:
-                break
-        else:
-            place = (1, 1)
-        return Problem(self.file, *place, dotted(path), message)
+        reached = (self.places[path[:length]] for length in range(len(path), -1, -1) if path[:length] in self.places)
+        return Problem(self.file, *next(reached, (0, 0)), dotted(path), message)
 
     @cached_property
     def parsed(self) -> tuple[Spec | None, list[Problem]]:
         """The validated spec, or what is wrong in it."""
+        flaws = list(self.flaws.values())
         try:
-            return Spec.model_validate(self.data), []
+            spec = Spec.model_validate(self.data)
         except ValidationError as error:
-            return None, self.problems_of(error)
+            return None, flaws + self.problems_of(error)
+        return (None if flaws else spec), flaws
 
-    def problems_of(self, error: ValidationError, prefix: KeyPath = (), *, model: type[BaseModel] = Spec) -> list[Problem]:
-        found = []
+    def problems_of(
+        self,
+        error: ValidationError,
+        prefix: KeyPath = (),
+        *,
+        model: type[BaseModel] = Spec,
+        only: Callable[[KeyPath], bool] = lambda location: True,
+    ) -> list[Problem]:
+        """pydantic's findings, each at its place; what is a flaw already is not said twice."""
+        found, unknown_keys = [], 0
         for detail in error.errors(include_url=False):
-            path = prefix + tuple(part for part in detail["loc"] if part != "[key]")
-            found.append(self.problem(path, sentence(detail, model)))
+            if not only(detail["loc"]):
+                continue
+            path = self._in_file(prefix + tuple(part for part in detail["loc"] if part != "[key]"))
+            path += detail["loc"][-1:] if detail["type"] == "missing" else ()
+            unknown_keys += detail["type"] == "extra_forbidden"
+            if path not in self.flaws:
+                found.append(self.problem(path, sentence(detail, model, with_hint=unknown_keys <= HINTS)))
         return found
 
-
-def dotted(path: KeyPath) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text if text.isprintable() and len(text) <= 120 else quoted(text)
-
-
-def _model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel]:
-    """The model that owns the last key of the path, where it can be told."""
-    for part in path[:-1]:
-        field = model.model_fields.get(str(part))
-        for candidate in _models_in(field.annotation if field else None):
-            model = candidate
-    return model
+    def _in_file(self, path: KeyPath) -> KeyPath:
+        """The path as far as it leads; of a union pydantic also names the member, which nobody wrote."""
+        value: Any = self.data
+        for length, part in enumerate(path):
+            there = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+            if not there:
+                return path[:length]
+            value = value[part]
+        return path
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _annotation_at(annotation: Any, path: KeyPath) -> Any:
+    """The type of what stands at the path; None where it cannot be told."""
+    if not path:
+        return annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+        known = annotation.model_fields.get(str(path[0]))
+        return _annotation_at(known.annotation, path[1:]) if known else None
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (list, dict, tuple, Mapping):
+        return _annotation_at(arguments[-1], path[1:])
+    return next((found for part in arguments if (found := _annotation_at(part, path)) is not None), None)
 
 
-def sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    """pydantic's finding in one line: what is expected, and what was given."""
-    kind, given = detail["type"], detail.get("input")
+def _keys_in(annotation: Any) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return [key for part in get_args(annotation) for key in _keys_in(part)]
+
+
+_DEMANDS = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of keys",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "int_from_float": "must be an integer",
+    "int_type": "must be an integer",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a mapping of keys",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_type": "must be text",
+    "too_long": "must have {max_length} or fewer entries",
+    "too_short": "must have {min_length} or more entries",
+}
+"""pydantic's kinds of errors in our words."""
+
+
+def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = True) -> str:
+    """pydantic's finding in one line: what is valid, and what was given."""
+    kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return unknown("key", str(detail["loc"][-1]), _model_at(model, detail["loc"]).model_fields)
+        key = str(detail["loc"][-1])
+        if not with_hint:
+            return f"no key {quoted(key)}"
+        return unknown("key", key, _keys_in(_annotation_at(model, detail["loc"][:-1])) or model.model_fields)
     if kind == "missing":
         return "this key is needed"
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "expected").replace("List should have", "expected").replace("Dictionary should have", "expected")
-    if kind == "value_error" or isinstance(given, dict | list) or given is None:
-        return message[0].lower() + message[1:]
-    return f"{message[0].lower()}{message[1:]}; got {quoted(given) if isinstance(given, str) else given}"
+    if kind == "value_error":
+        message = detail["msg"].removeprefix("Value error, ")
+        if isinstance(given, dict | list) or quoted(given) in message:
+            return message
+    elif kind in _DEMANDS:
+        plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+        message = _DEMANDS[kind].format(**plain)
+    else:
+        message = escaped(detail["msg"][0].lower() + detail["msg"][1:])
+    return f"{message}; got {_shown(given, context)}"
+
+
+def _shown(given: Any, context: Mapping[str, Any]) -> str:
+    """What was given, short and safe to print."""
+    if isinstance(given, str):
+        return f"{len(given)}" if "max_length" in context else quoted(given)
+    if given is None or isinstance(given, bool):
+        return {None: "nothing", True: "true", False: "false"}[given]
+    if isinstance(given, dict | list):
+        return f"{len(given)}" if "actual_length" in context else "a mapping" if isinstance(given, dict) else "a list"
+    return escaped(str(given))[:80]
+
+
+# --- reading the file ----------------------------------------------------------------------------------------------------
 
 
 def read_document(path: Path) -> Document:
     """The experiment file as data with places.
 
-    Raises SpecError for a file that is no YAML mapping: missing, over 1 MB, binary, empty, with duplicate keys or tags.
+    Raises SpecError for a file that is no YAML mapping: missing, over 1 MB, binary, empty, two documents, too deep.
     """
-    file = quoted(path)[1:-1]
-
-    def wrong(message: str, line: int = 0, column: int = 0) -> SpecError:
-        return SpecError([Problem(file, line, column, "", message)])
-
+    file = escaped(str(path))
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise wrong("this is a folder; name the experiment file in it")
-        if size > MAX_BYTES:
-            raise wrong(f"an experiment file is at most {MAX_BYTES:,} bytes; this one has {size:,}")
-        with path.open("rb") as stream:  # a pipe has no size: never read more than the limit
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise stop(file, "this is a folder; name the experiment file in it")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe that nobody writes to would wait for ever
+            raise stop(file, "this is no regular file (a pipe or a device)")
+        if status.st_size > MAX_BYTES:
+            raise stop(file, f"an experiment file has at most {MAX_BYTES:,} bytes; this one has {status.st_size:,}")
+        with path.open("rb") as stream:  # it may grow meanwhile, and /proc's files have no size
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise wrong(f"an experiment file is at most {MAX_BYTES:,} bytes")
+            raise stop(file, f"an experiment file has at most {MAX_BYTES:,} bytes")
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        raise wrong("no such file") from None
+        raise stop(file, "no such file") from None
     except UnicodeDecodeError as error:
-        raise wrong(f"not a text file: byte {error.start} is not UTF-8") from None
+        raise stop(file, f"not a text file: byte {error.start} is not UTF-8") from None
     except OSError as error:
-        raise wrong(f"cannot be read: {error.strerror}") from None
-
-    from ruamel.yaml import YAML  # 0.1 s; `bakeoff --help` must not wait for it
-    from ruamel.yaml.constructor import DuplicateKeyError
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
-    try:
-        tree = YAML(typ="rt").load(text)
-    except DuplicateKeyError as error:
-        mark = error.problem_mark
-        what = str(error.problem).split(" with value")[0].removeprefix("found ")
-        raise wrong(f"{what} stands twice", mark.line + 1, mark.column + 1) from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        raise wrong(f"not YAML: {error.problem or error.context}", *place) from None
-    except YAMLError as error:
-        raise wrong(f"not YAML: {quoted(str(error).splitlines()[0])}") from None
-    except RecursionError:
-        raise wrong(f"nested deeper than {MAX_DEPTH} levels") from None
-    except ValueError as error:  # ruamel's scalars: a date such as 2024-99-99
-        raise wrong(f"not YAML: {error}") from None
-    if tree is None:
-        raise wrong("the file is empty; docs/architecture.md shows an experiment file")
-    if not isinstance(tree, dict):
-        raise wrong("an experiment file is a mapping of keys (name, tasks, models, strategies, ...)", 1, 1)
-    places: dict[KeyPath, tuple[int, int]] = {(): (1, 1)}
-    try:
-        data = _plain(tree, (), places, [0])
-    except BakeoffError as error:
-        raise wrong(str(error)) from None
-    return Document(file, data, places)
+        raise stop(file, f"cannot be read: {error.strerror}") from None
+    return parse_document(text, file)
 
 
-def _plain(node: Any, path: KeyPath, places: dict[KeyPath, tuple[int, int]], budget: list[int]) -> Any:
-    """ruamel's nodes as plain Python; notes places on the way; an alias bomb runs out of budget."""
-    budget[0] += 1
-    if budget[0] > MAX_NODES or len(path) > MAX_DEPTH:
-        raise BakeoffError(f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels")
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    if tag:
-        raise BakeoffError(f"YAML tags are not allowed: {quoted(tag)}")
-    if isinstance(node, dict):
-        result: dict[Any, Any] = {}
-        for key, value in node.items():
-            if not isinstance(key, str):
-                raise BakeoffError(f"keys are words; got {quoted(key)}")
-            here = (*path, str(key))
-            if (lc := getattr(node, "lc", None)) is not None and lc.data and key in lc.data:
-                places[here] = (lc.key(key)[0] + 1, lc.key(key)[1] + 1)
-            result[str(key)] = _plain(value, here, places, budget)
-        return result
-    if isinstance(node, list):
-        for index in range(len(node)):
-            if (lc := getattr(node, "lc", None)) is not None and lc.data and index in lc.data:
-                places[(*path, index)] = (lc.item(index)[0] + 1, lc.item(index)[1] + 1)
-        return [_plain(value, (*path, index), places, budget) for index, value in enumerate(node)]
-    if node is None or isinstance(node, bool):
-        return node
-    if type(node).__name__ == "ScalarBoolean":
-        return bool(node)
-    for plain in (int, float, str):
-        if isinstance(node, plain):
-            return plain(node)
-    raise BakeoffError(f"expected a word, number, list or mapping; got {quoted(node)}")
+def parse_document(text: str, file: str) -> Document:
+    """YAML text as data with places; `file` is what error messages call it."""
+    tree = read_tree(text, file)
+    return Document(file, tree.root, tree.places, tree.flaws)

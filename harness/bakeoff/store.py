@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from bakeoff.errors import StoreError, quoted
+from bakeoff.errors import StoreError, quoted, shown_path
 from bakeoff.record import RECORD_FILE, Declared, Record, dump, read_record
 
 CLAIM_STALE_SECONDS = 60.0
@@ -38,7 +38,7 @@ class Store:
         """Raises StoreError for a record that is missing, damaged, or of another run."""
         record = read_record(self.records / run_id)
         if record.id != run_id:
-            raise StoreError(f"{quoted(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
+            raise StoreError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
         return record
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
@@ -63,10 +63,10 @@ class Store:
             return Declared.model_validate_json(self.plan_file.read_bytes())
         except FileNotFoundError:
             raise StoreError(
-                f"{quoted(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
+                f"{shown_path(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
             ) from None
         except (OSError, ValueError) as error:
-            raise StoreError(f"{quoted(self.plan_file)} cannot be read: {' '.join(str(error).split())[:200]}") from None
+            raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {' '.join(str(error).split())[:200]}") from None
 
     # --- writing ---
 
@@ -76,7 +76,7 @@ class Store:
             there = self.declared()
             if (there.name, there.spec_file) != (declared.name, declared.spec_file):
                 raise StoreError(
-                    f"{quoted(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
+                    f"{shown_path(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
                     "give this one a folder of its own with --into DIR"
                 )
             if there == declared:
@@ -85,7 +85,17 @@ class Store:
             self.records.mkdir(parents=True, exist_ok=True)
             write_atomically(self.plan_file, dump(declared))
         except OSError as error:
-            raise StoreError(f"{quoted(self.records)} cannot be written: {error.strerror}") from None
+            raise StoreError(f"{shown_path(self.records)} cannot be written: {error.strerror}") from None
+
+    def adopt(self, spec: Path) -> None:
+        """The experiment file goes along, so that the folder tells what it holds."""
+        own = self.folder / spec.name
+        try:
+            content = spec.read_bytes()
+            if not own.is_file() or own.read_bytes() != content:
+                write_atomically(own, content)
+        except OSError as error:
+            raise StoreError(f"{shown_path(own)} cannot be written: {error.strerror}") from None
 
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""

@@ -25,6 +25,7 @@ from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, forget_peak_memory, peak_memory_bytes
 from bakeoff.plan import Component
 from bakeoff.record import (
+    OUTPUT_FILE,
     PREDICTIONS_FILE,
     RECORD_FILE,
     STEPS_FILE,
@@ -115,6 +116,7 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=observer,
+        trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
         on_first_step=lambda: clock.enter("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
     )
@@ -122,7 +124,7 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
     report("train", 0, job.total_steps, None)
     with observer:
         trainer.fit(job, options["trainer"])
-    job.check(f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})")
+    job.check()
 
     clock.enter("evaluate")
     report("evaluate", 0, 0, None)
@@ -144,7 +146,9 @@ def perform(request: Request, folder: Path, report: Report = lambda phase, step,
     forget_peak_memory()
     failure = None
     try:
-        import bakeoff.preload  # noqa: F401 - a fork server's child has it already; here its error would be seen
+        if "bakeoff.preload" not in sys.modules:  # not from the fork server: nobody has looked yet whether all is there
+            locate(request)
+        import bakeoff.preload  # noqa: F401 - and an error of its imports would be seen here
 
         fine_tune(request, folder, clock, found, observer, report)
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
@@ -157,6 +161,14 @@ def perform(request: Request, folder: Path, report: Report = lambda phase, step,
 
 
 # --- the details of a run, in its order ----------------------------------------------------------------------------------
+
+
+def locate(request: Request) -> None:
+    """Whether data and weights can be had, asked before their libraries are imported: it may set HF_HUB_OFFLINE."""
+    parts = components(request.asked, load_registry())
+    task, model = parts["task"], parts["model"]
+    task.registered.component.locate(task.options, Places(request.data, request.cache))
+    model.registered.component.locate(model.options)
 
 
 def components(asked: Asked, registry: Registry) -> dict[str, Component]:
@@ -335,7 +347,7 @@ def compose(
             harness_seconds=observer.seconds + (job.seconds if job else 0.0),
         ),
         trainer_owns=found.owns,
-        files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name != RECORD_FILE},
+        files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name not in {RECORD_FILE, OUTPUT_FILE}},
     )
 
 

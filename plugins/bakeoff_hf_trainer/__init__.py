@@ -15,7 +15,7 @@ class HfTrainer(Trainer):
     summary = "The Trainer API of transformers, as a user would call it."
     version = "1"
 
-    def fit(self, job: TrainingJob, options: Options) -> None:  # noqa: ARG002 - it has none
+    def fit(self, job: TrainingJob, options: Options) -> None:
         from bakeoff_hf_trainer.trainer import JobTrainer, training_arguments
 
         for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
@@ -27,4 +27,3 @@ class HfTrainer(Trainer):
 @hookimpl
 def bakeoff_trainers() -> list[Trainer]:
     return [HfTrainer()]
-

@@ -52,7 +52,7 @@ class JobTrainer(Trainer):
             args=arguments,
             train_dataset=job.examples,
             data_collator=job.collate,
-            compute_loss_func=lambda outputs, labels, num_items_in_batch: job.loss(outputs.logits, labels),  # noqa: ARG005
+            compute_loss_func=lambda outputs, labels, num_items_in_batch: job.loss(outputs.logits, labels),
             callbacks=[StepEnds(self)],
         )
         self.remove_callback(PrinterCallback)
@@ -67,7 +67,7 @@ class JobTrainer(Trainer):
         )
         return self.accelerator.prepare(loader)
 
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:  # noqa: ARG002 - the job knows its parameters
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             self.optimizer = kind(self.job.parameter_groups(), **settings)
@@ -100,9 +100,9 @@ class StepEnds(TrainerCallback):  # type: ignore[misc]  # transformers' classes 
     def __init__(self, trainer: JobTrainer) -> None:
         self.trainer = trainer
 
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         signal = self.trainer.job.end_step(state.global_step - 1, self.trainer.step_loss)
         control.should_training_stop |= signal is Signal.STOP
 
-    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:  # noqa: ARG002
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_training_stop |= self.trainer.job.end_epoch() is Signal.STOP

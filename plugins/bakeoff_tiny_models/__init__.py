@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import string
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bakeoff.plugin import Built, Encoding, Model, Options, TaskInfo, TextEncoder, hookimpl
 
@@ -18,6 +18,12 @@ class TinyOptions(Options):
     heads: Annotated[int, Field(ge=1, le=16)] = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
+    @model_validator(mode="after")
+    def _whole_heads(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError(f"hidden_size {self.hidden_size} must be a multiple of heads {self.heads}")
+        return self
+
 
 class TinyBert(Model):
     """BERT's architecture from a configuration, weights random from the run's seed."""
@@ -27,7 +33,7 @@ class TinyBert(Model):
     version = "1"
     Options = TinyOptions
 
-    def prepare(self, task: TaskInfo, options: TinyOptions, encoding: Encoding) -> TextEncoder:  # noqa: ARG002
+    def prepare(self, task: TaskInfo, options: TinyOptions, encoding: Encoding) -> TextEncoder:
         return TextEncoder(_tokenizer(), task, encoding)
 
     def build(self, task: TaskInfo, options: TinyOptions) -> Built:
@@ -52,7 +58,16 @@ def _vocabulary() -> list[str]:
     """Characters and pairs of lower-case letters, as word starts and as continuations."""
     letters = string.ascii_lowercase
     pieces = list(letters + string.digits) + [first + second for first in letters for second in letters]
-    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *pieces, *("##" + piece for piece in pieces)]
+    return [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *string.punctuation,
+        *pieces,
+        *("##" + piece for piece in pieces),
+    ]
 
 
 def _tokenizer() -> Any:

@@ -21,7 +21,7 @@ class TorchLoop(Trainer):
     summary = "The manual PyTorch loop: DataLoader with dynamic padding, AdamW, scheduler, clipping."
     version = "1"
 
-    def fit(self, job: TrainingJob, options: Options) -> None:  # noqa: ARG002 - it has none
+    def fit(self, job: TrainingJob, options: Options) -> None:
         from torch.nn.utils import clip_grad_norm_
 
         model, recipe = job.model, job.recipe
@@ -68,7 +68,13 @@ def make_optimizer(job: TrainingJob) -> AdamW:
 
     recipe = job.recipe
     beta1, beta2 = recipe.betas
-    return AdamW(job.parameter_groups(), lr=recipe.learning_rate, betas=(beta1, beta2), eps=recipe.eps, fused=recipe.fused)
+    return AdamW(
+        job.parameter_groups(),
+        lr=recipe.learning_rate,
+        betas=(beta1, beta2),
+        eps=recipe.eps,
+        fused=recipe.fused or None,  # None leaves the choice to torch: False would rule out its fast plain kernel too
+    )
 
 
 def make_scheduler(job: TrainingJob, optimizer: AdamW) -> Any:

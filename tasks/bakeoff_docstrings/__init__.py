@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bakeoff.plugin import Task, hookimpl
-
 from bakeoff_docstrings.task import Docstrings
 
 

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from bakeoff.plugin import DataError
-
 from bakeoff_docstrings.pairs import Pair
 
 

@@ -137,9 +137,7 @@ def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
     for pair in sorted(pairs, key=lambda pair: _draw("order", pair.id)):
         strata[pair.split, pair.label].append(pair)
     placed = [
-        ((place + 0.5) / len(stratum), pair.id, pair)
-        for stratum in strata.values()
-        for place, pair in enumerate(stratum)
+        ((place + 0.5) / len(stratum), pair.id, pair) for stratum in strata.values() for place, pair in enumerate(stratum)
     ]
     return [pair for _, _, pair in sorted(placed, key=lambda item: item[:2])]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bakeoff.plugin import F1, Accuracy, DataError, Options, Places, Task, TaskInfo
 from pydantic import Field
 
+from bakeoff.plugin import F1, Accuracy, DataError, Options, Places, Task, TaskInfo
 from bakeoff_docstrings.cache import cache_file, load_pairs, save_pairs
 from bakeoff_docstrings.pairs import SPLITS, Pair, draw, read
 from bakeoff_docstrings.sources import DISTRIBUTIONS, Library, installed_libraries
@@ -44,7 +44,7 @@ class Docstrings(Task):
     def __init__(self, find: Callable[[], list[Library]] = installed_libraries) -> None:
         self._find = find
 
-    def info(self, options: DocstringsOptions) -> TaskInfo:  # noqa: ARG002 - the contract's signature
+    def info(self, options: DocstringsOptions) -> TaskInfo:
         return TaskInfo(
             kind="classification",
             text_columns=("summary", "paragraph"),
@@ -61,7 +61,7 @@ class Docstrings(Task):
         """Distribution -> version of every library that is read: with the task's version, all that decides the rows."""
         return {library.name: library.version for library in self._find()}
 
-    def locate(self, options: DocstringsOptions, places: Places) -> None:  # noqa: ARG002 - the contract's signature
+    def locate(self, options: DocstringsOptions, places: Places) -> None:
         self._find()
 
     def load(self, options: DocstringsOptions, places: Places) -> dict[str, Dataset]:

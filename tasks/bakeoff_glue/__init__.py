@@ -6,19 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from bakeoff.plugin import (
-    F1,
-    Accuracy,
-    DataError,
-    Options,
-    Places,
-    Task,
-    TaskInfo,
-    hookimpl,
-    hub_is_reachable,
-    metric_named,
-    quoted,
-)
+from bakeoff.plugin import Options, Places, Task, TaskInfo, hookimpl, metric_named
 from bakeoff_glue.facts import MRPC, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import find_on_hub, read_hub_split
@@ -77,12 +65,8 @@ class GlueTask(Task):
             find_folder(self.facts, places.data)
         else:
             find_on_hub(self.facts)
-        foreign = [metric.name for metric in self.info(options).metrics if not isinstance(metric, Accuracy | F1)]
-        if foreign and not hub_is_reachable():
-            raise DataError(
-                f"metric {', '.join(map(quoted, foreign))} comes from the hub, which is not reachable; "
-                "accuracy and f1 work offline"
-            )
+        for metric in self.info(options).metrics:
+            metric.locate()
 
     def load(self, options: GlueOptions, places: Places) -> dict[str, Dataset]:
         self.locate(options, places)  # before their libraries are imported: it may have to set HF_HUB_OFFLINE

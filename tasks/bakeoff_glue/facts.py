@@ -65,9 +65,7 @@ MRPC = GlueFacts(
             file="train.tsv",
             hub_file="mrpc/train-00000-of-00001.parquet",
             stand_ins={
-                "msr_paraphrase_train.txt": (
-                    "Microsoft's file mixes train and dev: GLUE's train.tsv and dev.tsv are needed"
-                ),
+                "msr_paraphrase_train.txt": ("Microsoft's file mixes train and dev: GLUE's train.tsv and dev.tsv are needed"),
             },
         ),
         "dev": Split(rows=408, file="dev.tsv", hub_file="mrpc/validation-00000-of-00001.parquet"),
@@ -76,9 +74,7 @@ MRPC = GlueFacts(
             file="msr_paraphrase_test.txt",
             hub_file="mrpc/test-00000-of-00001.parquet",
             stand_ins={
-                "test.tsv": (
-                    "GLUE ships it without labels: the public msr_paraphrase_test.txt, which has them, is needed"
-                ),
+                "test.tsv": ("GLUE ships it without labels: the public msr_paraphrase_test.txt, which has them, is needed"),
             },
         ),
     },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakeoff.plugin import DataError, quoted
+from bakeoff.plugin import DataError, quoted, shown_path
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
 
@@ -17,19 +17,19 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
     candidates = (data / "glue" / facts.folder, data / facts.folder)
     try:
         if not data.is_dir():
-            raise DataError(f"no folder {shown(data)} (given by --data or BAKEOFF_DATA)")
+            raise DataError(f"no folder {shown_path(data)} (given by --data or BAKEOFF_DATA)")
         folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
         if folder is None and any((data / name).is_file() for name in _known_files(facts)):
             folder = data
         if folder is None:
             raise DataError(
-                f"no {facts.folder} in {shown(data)} (given by --data or BAKEOFF_DATA, so the hub is not asked): "
-                f"looked for the folders {' and '.join(map(shown, candidates))}, and in it for the files {facts.files}"
+                f"no {facts.folder} in {shown_path(data)} (given by --data or BAKEOFF_DATA, so the hub is not asked): "
+                f"looked for the folders {' and '.join(map(shown_path, candidates))}, and in it for the files {facts.files}"
             )
         if lacks := [_lack(split, folder) for split in facts.splits.values() if not (folder / split.file).is_file()]:
-            raise DataError(f"{shown(folder)} lacks {'; and '.join(lacks)}")
+            raise DataError(f"{shown_path(folder)} lacks {'; and '.join(lacks)}")
     except OSError as error:  # a folder that may not be entered
-        raise DataError(f"{shown(data)} cannot be read: {error.strerror}") from None
+        raise DataError(f"{shown_path(data)} cannot be read: {error.strerror}") from None
     return folder
 
 
@@ -61,13 +61,8 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
             if not cells[place].strip():
                 raise _damage(path, number, f"no sentence in column {quoted(header[place])}")
             column.append(cells[place])
-    split.check_rows(len(labels), shown(path))
+    split.check_rows(len(labels), shown_path(path))
     return {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}
-
-
-def shown(path: Path) -> str:
-    """A path in full, for `quoted` would cut the file's name off; control characters escaped."""
-    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def _known_files(facts: GlueFacts) -> list[str]:
@@ -75,9 +70,7 @@ def _known_files(facts: GlueFacts) -> list[str]:
 
 
 def _lack(split: Split, folder: Path) -> str:
-    reasons = [
-        f"{name} is there, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()
-    ]
+    reasons = [f"{name} is there, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()]
     return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
 
 
@@ -86,7 +79,7 @@ def _lines(path: Path, split: Split) -> list[str]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{shown(path)}: cannot be read: {error.strerror}") from None
+        raise DataError(f"{shown_path(path)}: cannot be read: {error.strerror}") from None
     if not content.strip():
         raise _damage(path, 1, "the file is empty")
     if b"\0" in content:
@@ -105,4 +98,4 @@ def _lines(path: Path, split: Split) -> list[str]:
 
 
 def _damage(path: Path, line: int, message: str) -> DataError:
-    return DataError(f"{shown(path)}:{line}: {message}")
+    return DataError(f"{shown_path(path)}:{line}: {message}")

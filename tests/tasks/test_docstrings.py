@@ -8,13 +8,14 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
+from pydantic import ValidationError
+
 from bakeoff.plugin import DataError, Places
 from bakeoff_docstrings.cache import cache_file
 from bakeoff_docstrings.documentation import documented_functions
 from bakeoff_docstrings.pairs import Entry, Pair, draw, read, split_of
 from bakeoff_docstrings.sources import Library, installed_libraries
 from bakeoff_docstrings.task import Docstrings
-from pydantic import ValidationError
 
 PROSE = "The paragraph number {n} of {file} says at some length what becomes of the values that are given."
 
@@ -62,9 +63,7 @@ def test_the_first_definition_of_a_name_counts() -> None:
     assert "number 1" in found.paragraph
 
 
-@pytest.mark.parametrize(
-    "source", [b"def f(:", b"def f(): \0", b"def f(): \xff\xfe", b"", b"def f(): return " + b"(" * 10_000]
-)
+@pytest.mark.parametrize("source", [b"def f(:", b"def f(): \0", b"def f(): \xff\xfe", b"", b"def f(): return " + b"(" * 10_000])
 def test_what_is_no_python_has_no_functions(source: bytes) -> None:
     assert documented_functions(source + b'\n"""x"""\n') == []
 
@@ -95,9 +94,7 @@ def test_only_running_text_is_a_paragraph(section: str, kept: bool) -> None:
 
 
 def test_markup_goes_and_texts_are_cut() -> None:
-    long = (
-        "See :func:`~pack.mod.other` and :class:`Thing <pack.Thing>` or ``code`` [1]_, " + "as it goes on and on " * 20
-    )
+    long = "See :func:`~pack.mod.other` and :class:`Thing <pack.Thing>` or ``code`` [1]_, " + "as it goes on and on " * 20
     source = f'def f():\n    """Tell *everything* {"very " * 30}well.\n\n    {long}\n    """\n'
     (found,) = documented_functions(source.encode())
     assert found.paragraph.startswith("See pack.mod.other and Thing or code, as it goes")

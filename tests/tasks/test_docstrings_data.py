@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bakeoff.plugin import Places
-from bakeoff_docstrings.pairs import SPLITS, Pair
-from bakeoff_docstrings.sources import DISTRIBUTIONS
-from bakeoff_docstrings.task import Docstrings
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from bakeoff.plugin import Places
+from bakeoff_docstrings.pairs import SPLITS, Pair
+from bakeoff_docstrings.sources import DISTRIBUTIONS
+from bakeoff_docstrings.task import Docstrings
 
 COLD_BUILD = """
 import sys
@@ -129,9 +130,7 @@ def labels_of(pairs: list[Pair]) -> list[int]:
 
 def test_word_overlap_tells_much_but_not_all(pairs: list[Pair]) -> None:
     train, held_out = of(pairs, "train"), of(pairs, "dev", "test")
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(
-        [overlap(pair) for pair in train], labels_of(train)
-    )
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit([overlap(pair) for pair in train], labels_of(train))
     accuracy = model.score([overlap(pair) for pair in held_out], labels_of(held_out))
     assert np.mean(labels_of(held_out)) + 0.07 < accuracy < 0.90
 

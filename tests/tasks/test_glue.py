@@ -258,15 +258,11 @@ LOOK = """
 """
 
 
-def look(
-    home: Path, endpoint: str | None, verb: str, *, data: Path | None = None, metrics: tuple[str, ...] = ("f1",)
-) -> dict:
+def look(home: Path, endpoint: str | None, verb: str, *, data: Path | None = None, metrics: tuple[str, ...] = ("f1",)) -> dict:
     """A task's `locate` or `load` in a fresh process, for the hub's libraries read the environment when imported."""
     foreign = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "XDG_")
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(foreign) and "proxy" not in name.lower()
+        name: value for name, value in os.environ.items() if not name.startswith(foreign) and "proxy" not in name.lower()
     }
     environment |= {"HF_HOME": str(home)} | ({"HF_ENDPOINT": endpoint} if endpoint else {})
     request = json.dumps([str(data) if data else None, metrics, verb])
@@ -403,9 +399,7 @@ def test_a_hub_that_never_answers_is_given_up_within_3_seconds(tmp_path: Path) -
         ("locate", None),
     ],
 )
-def test_without_a_network_both_ways_are_named_within_3_seconds(
-    verb: str, endpoint: str | None, tmp_path: Path
-) -> None:
+def test_without_a_network_both_ways_are_named_within_3_seconds(verb: str, endpoint: str | None, tmp_path: Path) -> None:
     result = look(tmp_path, endpoint, verb)
     if endpoint is None and not result["error"]:
         pytest.skip("the real hub is reachable from here")

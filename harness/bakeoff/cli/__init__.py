@@ -25,10 +25,10 @@ VERBS = {
 class Verbs(click.Group):
     """Knows the verbs' names and sentences; imports `bakeoff.cli.<verb>` when it is needed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in VERBS:
             return None
         command = getattr(importlib.import_module(f"bakeoff.cli.{name}"), name)
@@ -42,7 +42,7 @@ class Verbs(click.Group):
             raise BakeoffError(unknown("command", args[0], VERBS))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from bakeoff.cli.progress import make_progress
-from bakeoff.errors import StoreError, quoted
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read_report, save
 from bakeoff.plan import Plan
-from bakeoff.run import Outcome, Settings, run_experiment
+from bakeoff.report.page import write_page
+from bakeoff.run import Outcome, Settings, open_store, run_experiment
 from bakeoff.spec import Document
-from bakeoff.store import Store, write_atomically
 
 
-def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> Outcome:
-    """Runs what is missing, then writes and prints the table."""
-    store = Store(into or spec.parent)
-    if into is not None:
-        adopt(spec, into)
+def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> int:
+    """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed."""
+    store = open_store(document, plan, spec, into or spec.parent)
     with make_progress(len(plan.runs), sum(store.has(run.id) for run in plan.runs)) as progress:
         outcome = run_experiment(document, plan, store, settings, progress)
-    return outcome
+    report = read_report(store)
+    failed = sum(len(row.failed) for table in report.tables for row in table.rows)
+    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(report)}")
+    save(report, store.folder)
+    click.echo(f"written: {store.folder / PAGE_FILE}, {store.folder / CSV_FILE}")
+    return 1 if failed else 0
 
 
-def adopt(spec: Path, into: Path) -> None:
-    """The experiment file goes along, so that the folder tells what it holds."""
-    try:
-        into.mkdir(parents=True, exist_ok=True)
-        if not (into / spec.name).exists() or (into / spec.name).read_bytes() != spec.read_bytes():
-            write_atomically(into / spec.name, spec.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{quoted(into)} cannot be written: {error.strerror}") from None
+def summary(outcome: Outcome, runs: int, failed: int) -> str:
+    """What was done, in one line."""
+    failures = f", {failed} failed" if failed else ""
+    if not outcome.done:
+        return f"all {runs} runs are recorded{failures}"
+    trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)
+    before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
+    return f"{runs} run{'s' if runs > 1 else ''}: {len(outcome.done)} done now{before}{failures}; trained {trained:.0f} s"

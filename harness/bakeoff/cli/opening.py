@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from bakeoff.components import Places
-from bakeoff.errors import BakeoffError, quoted
+from bakeoff.errors import BakeoffError, shown_path
 from bakeoff.plan import Plan, resolve
 from bakeoff.registry import load_registry
 from bakeoff.spec import Document, read_document
@@ -23,7 +23,7 @@ def find_places(data: Path | None) -> Places:
     named = data or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
     if named is not None and not named.is_dir():
         source = "--data" if data else "BAKEOFF_DATA"
-        raise BakeoffError(f"{source}: no folder {quoted(named)}")
+        raise BakeoffError(f"{source}: no folder {shown_path(named)}")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
     return Places(named.resolve() if named else None, cache)

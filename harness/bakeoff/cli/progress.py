@@ -45,7 +45,9 @@ class PlainProgress:
         where = f"{phase} step {step}/{total}" if total else phase
         shown = f", loss {loss:.4f}" if loss is not None else ""
         left = (now - self._began) / step * (total - step) if step else None
-        self.note(f"[{self.done + 1}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else ""))
+        self.note(
+            f"[{self.done + 1}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else "")
+        )
 
     def end(self, run: Run, record: Record) -> None:
         self.done += 1

@@ -10,7 +10,11 @@ import click
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--into", type=click.Path(path_type=Path), help="Folder for records and table (default: the spec's own).")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores).")
 @click.option(
@@ -22,11 +26,18 @@ import click
 )
 @click.option("--retry", type=click.Choice(["failed"]), help="Run these again.")
 def run(
-    spec: Path, into: Path | None, data: Path | None, device: str, threads: int | None, environment: str, retry: str | None
-) -> None:
+    spec: Path,
+    into: Path | None,
+    data: Path | None,
+    device: str,
+    threads: int | None,
+    environment: str,
+    retry: str | None,
+) -> int:
     """Fine-tune what the experiment file SPEC asks for, and write records and tables beside it.
 
-    What is recorded is skipped: the same command goes on where it stopped. A run that fails is a record too.
+    What is recorded is skipped: the same command goes on where it stopped. A run that fails is a record too; then
+    the exit code is 1.
     """
     from bakeoff.cli.experiment import perform_experiment
     from bakeoff.cli.opening import find_places, open_experiment
@@ -41,4 +52,4 @@ def run(
         environment=environment,  # type: ignore[arg-type]  # click has checked it
         retry_failed=retry == "failed",
     )
-    perform_experiment(document, plan, spec, into, settings)
+    return perform_experiment(document, plan, spec, into, settings)

@@ -1,0 +1,35 @@
+# `make quickstart` and `make test` do all their set-up on a machine with Python 3.11 or newer, make and git.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: quickstart test test-slow bench lint clean
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Trains into runs/quickstart, which git ignores, and sets the table beside the published one.
+quickstart: $(READY)
+	@$(BIN)/bakeoff run results/quickstart/spec.yaml --into runs/quickstart
+	@$(BIN)/bakeoff table runs/quickstart --beside results/quickstart
+
+test: $(READY) lint
+	$(BIN)/pytest -q
+
+test-slow: $(READY)
+	$(BIN)/pytest -q -m slow
+
+# Alone on the machine: nothing else may run while it measures.
+bench: $(READY)
+	$(BIN)/pytest -q tests/benchmarks -m '' --benchmark-only --benchmark-autosave
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,106 @@
+"""`bakeoff plan`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bakeoff.estimate import Left, Outlook
+    from bakeoff.plan import Plan
+
+
+@click.command()
+@click.argument("spec", type=click.Path(path_type=Path))
+@click.option("--into", type=click.Path(path_type=Path), help="Folder of the records (default: the spec's own).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(spec: Path, into: Path | None, as_json: bool) -> None:
+    """List the runs of the experiment file SPEC: id, what is recorded already, how long the rest may take.
+
+    Times come from recorded runs that differ in the seed only, on such a machine: of this folder, else of those beside it.
+    """
+    from bakeoff.cli.opening import open_experiment
+    from bakeoff.estimate import left, survey
+    from bakeoff.store import Store
+
+    _, resolved = open_experiment(spec)
+    outlooks = survey(resolved, Store(into or spec.parent))
+    if as_json:
+        click.echo(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
+        return
+    for line in [*table(outlooks), "", *summary(outlooks, left(outlooks))]:
+        click.echo(line)
+
+
+def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:
+    runs = [
+        {
+            "id": outlook.run.id,
+            "task": outlook.run.task.label,
+            "model": outlook.run.model.label,
+            "strategy": outlook.run.strategy.name,
+            "seed": outlook.run.seed,
+            "state": outlook.state,
+            "seconds": outlook.seconds,
+            "note": outlook.note,
+        }
+        for outlook in outlooks
+    ]
+    return {
+        "experiment": plan.spec.name,
+        "runs": runs,
+        "left": {"runs": left.runs, "seconds": left.seconds, "unknown": left.unknown},
+    }
+
+
+def table(outlooks: list[Outlook]) -> list[str]:
+    """The runs in aligned columns; the time is what a run took, or, with `about`, what it may take."""
+    from bakeoff.errors import escaped
+
+    rows = [["id", "task", "model", "strategy", "seed", "state", "time"]]
+    for outlook in outlooks:
+        run, seconds = outlook.run, outlook.seconds
+        time = "unknown" if seconds is None else f"about {duration(seconds)}" if outlook.state == "to do" else duration(seconds)
+        labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
+        rows.append([run.id, *labels, str(run.seed), outlook.state, time])
+    return aligned(rows, right=None)
+
+
+def aligned(rows: list[list[str]], *, right: int | None = 1) -> list[str]:
+    """Rows of cells as lines; columns from number `right` on stand to the right, none where it is None."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+
+    def placed(number: int, cell: str) -> str:
+        to_the_right = right is not None and number >= right
+        return cell.rjust(widths[number]) if to_the_right else cell.ljust(widths[number])
+
+    return ["  ".join(placed(number, cell) for number, cell in enumerate(row)).rstrip() for row in rows]
+
+
+def summary(outlooks: list[Outlook], left: Left) -> list[str]:
+    """What is left, and what went wrong."""
+    lines = [f"{outlook.run.id}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
+    if failed := sum(outlook.state == "failed" for outlook in outlooks):
+        lines.append(f"{count(failed, 'failed run')} kept as recorded; `bakeoff run SPEC --retry failed` tries again")
+    if not left.runs:
+        return [*lines, f"{count(len(outlooks), 'run')}; nothing left to do"]
+    known = [f"about {duration(left.seconds)}"] if left.runs > left.unknown else []
+    rest = [f"{count(left.unknown, 'run')} of unknown length" if known else "of unknown length"] if left.unknown else []
+    return [*lines, f"{count(len(outlooks), 'run')}; {left.runs} left to do, {' and '.join([*known, *rest])}"]
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Two figures, as a person would say it: 0.8 s, 45 s, 11 min, 2 h 05 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

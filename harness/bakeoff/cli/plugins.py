@@ -1,0 +1,108 @@
+"""`bakeoff plugins`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from typing import Any
+
+import click
+
+from bakeoff.components import COMPONENT_KINDS
+from bakeoff.registry import Registered, Registry, load_registry
+
+GAP = "  "
+NARROWEST = 30
+"""Columns that the last cell keeps, however narrow the terminal."""
+
+
+@click.command()
+@click.option("--kind", type=click.Choice(list(COMPONENT_KINDS)), help="Only components of this kind.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def plugins(kind: str | None, as_json: bool) -> None:
+    """List the installed tasks, models, methods and trainers, and what is wrong with plugins that cannot be used."""
+    registry = load_registry()
+    if as_json:
+        click.echo(json.dumps(described(registry, kind), indent=2))
+        return
+    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else sys.maxsize  # a file never wraps
+    for line in (*component_lines(registry, kind, width), *trouble_lines(registry, kind, width)):
+        click.echo(line)
+
+
+def described(registry: Registry, kind: str | None) -> dict[str, Any]:
+    """The same as data; every key always there."""
+    return {
+        "components": [
+            {
+                "kind": found.component.kind,
+                "name": found.component.name,
+                "version": found.component.version,
+                "summary": found.component.summary,
+                "plugin": found.origin.plugin,
+                "distribution": found.origin.distribution,
+                "distribution_version": found.origin.version,
+                "needs": found.needs,
+            }
+            for found in chosen(registry, kind)
+        ],
+        "broken": [
+            {
+                "plugin": plugin.origin.plugin,
+                "distribution": plugin.origin.distribution,
+                "distribution_version": plugin.origin.version,
+                "error": plugin.error,
+            }
+            for plugin in registry.broken
+        ],
+        "clashes": [
+            {"kind": clash.kind, "name": clash.name, "offered_by": [str(origin) for origin in clash.origins]}
+            for clash in registry.clashes
+            if kind in (None, clash.kind)
+        ],
+    }
+
+
+def chosen(registry: Registry, kind: str | None) -> list[Registered]:
+    return [found for found in registry.all() if kind in (None, found.component.kind)]
+
+
+def component_lines(registry: Registry, kind: str | None, width: int) -> list[str]:
+    """A table, aligned over all kinds: name, version, origin, what it is."""
+    rows = [
+        (
+            found.component.kind,
+            found.component.name,
+            found.component.version,
+            f"{found.origin.distribution} {found.origin.version}",
+            f"needs {found.needs}: {found.component.summary}" if found.needs else found.component.summary,
+        )
+        for found in chosen(registry, kind)
+    ]
+    header = ("KIND", "NAME", "VERSION", "FROM", "WHAT IT IS")
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
+    lines = [click.style(_aligned(header, widths, width)[0], bold=True)]
+    return lines + [line for row in rows for line in _aligned(row, widths, width)]
+
+
+def _aligned(row: tuple[str, ...], widths: list[int], width: int) -> list[str]:
+    """One row as lines, its last cell wrapped under itself."""
+    head = "".join(cell.ljust(size) + GAP for cell, size in zip(row[:-1], widths, strict=True))
+    wrapped = textwrap.wrap(row[-1], max(width - len(head), NARROWEST)) or [""]
+    return [head + wrapped[0], *(" " * len(head) + line for line in wrapped[1:])]
+
+
+def trouble_lines(registry: Registry, kind: str | None, width: int) -> list[str]:
+    """Broken plugins with their errors, and components that two plugins offer; empty where all is well."""
+    troubles = [f"{plugin.origin} is broken: {plugin.error}" for plugin in registry.broken]
+    troubles += [str(clash) for clash in registry.clashes if kind in (None, clash.kind)]
+    if not troubles:
+        return []
+    lines = ["", click.style("CANNOT BE USED", bold=True)]
+    for trouble in troubles:
+        lines += textwrap.wrap(
+            trouble, max(width, NARROWEST), subsequent_indent=GAP, break_on_hyphens=False, break_long_words=False
+        )
+    return lines

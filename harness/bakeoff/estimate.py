@@ -1,0 +1,123 @@
+"""What of a plan is done, and how long the rest may take by what like runs took."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bakeoff import hardware
+from bakeoff.errors import StoreError
+from bakeoff.plan import Plan, Run, canonical
+from bakeoff.record import Asked, Record
+from bakeoff.store import Store
+
+State = Literal["recorded", "failed", "damaged", "to do"]
+
+NEIGHBOURS_READ = 200
+"""Records of other experiments that are looked at: enough for a median, few enough to answer at once."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A run of the plan: its state; the seconds that it took, or that it may take; None where nothing tells."""
+
+    run: Run
+    state: State
+    seconds: float | None
+    note: str = ""
+    """Why it failed, or what is wrong with its record."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a call of `bakeoff run` would do now."""
+
+    runs: int
+    seconds: float
+    unknown: int
+    """Runs of which no like run is recorded; not in `seconds`."""
+
+
+def survey(plan: Plan, store: Store) -> list[Outlook]:
+    """Every run of the plan, in its order."""
+    todo = {run.id for run in plan.runs if not store.has(run.id)}
+    times = like_times(plan, store) if todo else {}
+    return [
+        Outlook(run, "to do", times.get(_likeness(run.asked))) if run.id in todo else _recorded(run, store) for run in plan.runs
+    ]
+
+
+def left(outlooks: Iterable[Outlook]) -> Left:
+    """The sum of what is to do; a recorded failure stays as it is."""
+    todo = [outlook.seconds for outlook in outlooks if outlook.state == "to do"]
+    known = [seconds for seconds in todo if seconds is not None]
+    return Left(len(todo), sum(known), len(todo) - len(known))
+
+
+def like_times(plan: Plan, store: Store) -> dict[str, float]:
+    """Likeness -> median seconds of the like runs that ended well on such a machine, of this folder where it has any."""
+    classes = hardware_here()
+    own = _times(store.read_all()[0], classes)
+    wanted = {_likeness(run.asked) for run in plan.runs} - own.keys()
+    elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
+    return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
+
+
+def neighbours(plan: Plan, store: Store) -> list[Record]:
+    """Records of the experiments in the folder beside this one that share a task and a model with the plan."""
+    pairs = {(run.task.label, run.model.label) for run in plan.runs}
+    here = store.folder.resolve()
+    found: list[Record] = []
+    for plan_file in sorted(here.parent.glob("*/records/plan.json")):
+        other = Store(plan_file.parents[1])
+        if other.folder == here:
+            continue
+        try:
+            like = [run.id for run in other.declared().runs if (run.task, run.model) in pairs]
+        except StoreError:
+            continue  # another experiment's damage is no concern of this one
+        found += other.read_all(like[: NEIGHBOURS_READ - len(found)])[0]
+        if len(found) >= NEIGHBOURS_READ:
+            break
+    return found
+
+
+def hardware_here() -> set[str]:
+    """The hardware classes that a run may have on this machine, told without asking torch."""
+    classes = {hardware.environment((), threads=hardware.usable_threads()).hardware}
+    for information in Path("/proc/driver/nvidia/gpus").glob("*/information"):
+        try:
+            lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        classes |= {line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}
+    return classes
+
+
+def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.status == "ok" and record.cost is not None and record.environment.hardware in classes:
+            times[_likeness(record.asked)].append(record.cost.total_seconds)
+    return times
+
+
+def _likeness(asked: Asked) -> str:
+    """All that was asked but the seed: such runs take about the same time."""
+    trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
+    return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
+
+
+def _recorded(run: Run, store: Store) -> Outlook:
+    try:
+        record = store.read(run.id)
+    except StoreError as error:
+        return Outlook(run, "damaged", None, str(error))
+    seconds = record.cost.total_seconds if record.cost else None
+    if record.failure:
+        return Outlook(run, "failed", seconds, f"{record.failure.reason}: {record.failure.message}")
+    return Outlook(run, "recorded", seconds)

@@ -1,0 +1,285 @@
+"""What one strategy does, step by step, as it was seen: the material that `bakeoff parity` compares.
+
+Nothing is copied from the experiment file. The batch is what the model's forward pass received, the gradient norm what the
+optimizer received, the settings what the optimizer held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict
+
+from bakeoff import hardware
+from bakeoff.components import Encoding, Places, Signal
+from bakeoff.data import weights_sha256
+from bakeoff.errors import PluginError, RunError
+from bakeoff.job import Job
+from bakeoff.meter import Observer
+from bakeoff.record import Asked, ObservedGroup, Part
+from bakeoff.registry import Registry, load_registry
+from bakeoff.spec import Recipe
+from bakeoff.worker import Request, components, initial_weights, load_task, message_of
+
+
+class StepTrace(Part):
+    """One step. Digests are the first 16 hexadecimal digits of a sha256."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    rows: list[int] | None
+    """Rows of the training split that the model saw, in order; None where they cannot be told."""
+    tokens: int
+    """Without padding; 0 where there is no attention mask."""
+    shape: list[int]
+    batch: str
+    """Digest of the tensors, labels apart, that the forward pass received."""
+    labels: str
+    random: str
+    """Digest of the random state at the first forward pass."""
+    random_given: str
+    """The same, as the job set it at the beginning of the step."""
+    loss: float
+    learning_rates: list[float]
+    """The different ones among the groups, ascending."""
+    unclipped_norm: float | None
+    """Global 2-norm of the gradients as the backward pass left them."""
+    norm: float | None
+    """The same as the optimizer received them."""
+    weights: str
+    """After the step; empty where the loss was not finite: a NaN has many spellings, and libraries are free to pick."""
+
+
+class Trace(Part):
+    """What one strategy did."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+    strategy: str
+    asked: Asked
+    total_steps: int
+    initial_weights: str
+    head_weights: str
+    trainable: int
+    """Elements that train."""
+    optimizer: str
+    groups: list[ObservedGroup]
+    planned: list[list[int]]
+    """Rows of the job's batches: of the first epoch at least, and of one batch more than was traced."""
+    steps: list[StepTrace]
+    trouble: str
+    """Why it ended otherwise than the job allowed; empty where it did not."""
+    diverged: bool
+
+
+class TracingObserver(Observer):
+    """Keeps the learning rates of all groups, and the gradient norm taken in the model's order: the order of an
+    optimizer's groups would change its last digit."""
+
+    def __init__(self) -> None:
+        super().__init__(norm_every=1)
+        self.parameters: list[Any] = []
+        self.rates: list[list[float]] = []
+        self.received: list[float | None] = []
+
+    def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        super()._see(optimizer, args, kwargs)
+        self.rates.append(sorted({float(group["lr"]) for group in optimizer.param_groups}))
+        self.received.append(_norm([p.grad.detach().norm() for p in self.parameters if p.grad is not None]))
+
+
+class TracedJob(Job):
+    """The job of a real run, its schedule included, that says STOP after some steps and writes down each of them."""
+
+    def __init__(self, *, limit: int | None, observer: TracingObserver, **rest: Any) -> None:
+        """`limit` is a number of steps; None for all."""
+        super().__init__(observer=observer, **rest)
+        self.observer: TracingObserver = observer
+        self.limit = min(limit or self.total_steps, self.total_steps)
+        self.steps: list[StepTrace] = []
+        self.row_of: dict[tuple[int, ...], int] = {}
+        for number, row in enumerate(self.examples):
+            self.row_of.setdefault(tuple(row.get("input_ids", ())), number)
+        self.input_names: set[str] = set()
+        self.open: dict[str, Any] = {}
+        self.unclipped: dict[int, Any] = {}
+        self.model.register_forward_pre_hook(self._see_forward, with_kwargs=True)
+        observer.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        for index, parameter in enumerate(observer.parameters):
+            parameter.register_post_accumulate_grad_hook(self._gradient_reader(index))
+
+    def planned(self) -> list[list[int]]:
+        """The order as the harness gave it out."""
+        batches: list[list[int]] = []
+        epoch = 0
+        while len(batches) <= self.limit:
+            batches += [list(batch) for batch in self.batches(epoch)]
+            epoch += 1
+        return batches
+
+    def collate(self, examples: Sequence[Any]) -> dict[str, Any]:
+        batch = super().collate(examples)
+        self.input_names |= set(batch) - {"labels"}
+        return batch
+
+    def loss(self, logits: Any, labels: Any) -> Any:
+        self.open.setdefault("labels", _digest({"labels": labels}))
+        return super().loss(logits, labels)
+
+    def begin_step(self, step: int) -> None:
+        if self._is_cut():
+            self.raised = self.raised or PluginError(f"{self.trainer} went on after the signal to stop")
+            raise self.raised
+        super().begin_step(step)
+        self.open = {"random_given": self._random()}
+        self.unclipped = {}
+
+    def end_step(self, step: int, loss: Any) -> Signal:
+        taken = self.observer.steps > 0
+        signal = super().end_step(step, loss)
+        inputs = self.open.get("inputs", {})
+        norms = [self.unclipped[index] for index in sorted(self.unclipped)]
+        value = float(loss)
+        self.steps.append(
+            StepTrace(
+                rows=self._rows(inputs),
+                tokens=int(inputs["attention_mask"].sum()) if "attention_mask" in inputs else 0,
+                shape=list(next(iter(inputs.values())).shape) if inputs else [],
+                batch=_digest(inputs),
+                labels=self.open.get("labels", ""),
+                random=self.open.get("random", ""),
+                random_given=self.open["random_given"],
+                loss=value,
+                learning_rates=self.observer.rates[-1] if taken else [],
+                unclipped_norm=_norm(norms),
+                norm=self.observer.received[-1] if taken else None,
+                weights=weights_sha256(self.model.state_dict().items())[:16] if math.isfinite(value) else "",
+            )
+        )
+        return Signal.STOP if self._is_cut() or not math.isfinite(value) else signal
+
+    def end_epoch(self) -> Signal:
+        return Signal.STOP if self._is_cut() else super().end_epoch()
+
+    def _is_cut(self) -> bool:
+        """Whether the comparison ends before the training does; at its own end a run is told to stop no more than ever."""
+        return len(self.steps) >= self.limit < self.total_steps
+
+    def _see_forward(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if "random_given" not in self.open or "random" in self.open:
+            return  # outside of a step, or a step's second forward pass
+        given = dict(zip(inspect.signature(model.forward).parameters, args, strict=False)) | kwargs
+        self.open["random"] = self._random()
+        self.open["inputs"] = {name: given[name].detach().cpu() for name in sorted(self.input_names & set(given))}
+        if hasattr(given.get("labels"), "detach"):
+            self.open.setdefault("labels", _digest({"labels": given["labels"]}))
+
+    def _gradient_reader(self, index: int) -> Callable[[Any], None]:
+        def read(parameter: Any) -> None:
+            self.unclipped[index] = parameter.grad.detach().norm()
+
+        return read
+
+    def _random(self) -> str:
+        import torch
+
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        return hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).hexdigest()[:16]
+
+    def _rows(self, inputs: dict[str, Any]) -> list[int] | None:
+        """By their unpadded token ids; of rows with the same text, the first."""
+        if "input_ids" not in inputs or "attention_mask" not in inputs:
+            return None
+        texts = [
+            tuple(ids[mask.bool()].tolist()) for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+        ]
+        return [self.row_of[text] for text in texts] if all(text in self.row_of for text in texts) else None
+
+
+def trace_strategy(request: Request, limit: int | None, registry: Registry) -> Trace:
+    """Trains as a run of this request would, for `limit` steps (None: all), and tells what was seen.
+
+    What goes wrong before the first step is raised; what goes wrong while training is the trace's `trouble`.
+    """
+    asked = request.asked
+    recipe = Recipe.model_validate(asked.recipe)
+    parts = components(asked, registry)
+    task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
+    options = {kind: part.options for kind, part in parts.items()}
+    hardware.set_threads(request.threads)
+    device = hardware.pick_device(request.device)
+
+    info, splits = load_task(task, options["task"], Places(request.data, request.cache))
+    prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
+    encoded = prepared.encode(splits["train"])
+    hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
+    built = model.build(info, options["model"])
+    adaptation = method.adapt(built.model, options["method"], recipe)
+    network = adaptation.model.to(device)
+    head_weights, all_weights = initial_weights(network, built.newly_initialised)
+
+    observer = TracingObserver()
+    job = TracedJob(
+        limit=limit,
+        model=network,
+        recipe=recipe,
+        device=device,
+        prepared=prepared,
+        encoded=encoded,
+        labels=splits["train"]["label"],
+        groups=adaptation.groups,
+        seed=(asked.seed, asked.replicate),
+        observer=observer,
+        trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
+    )
+    trouble = train(job, trainer, options["trainer"])
+    return Trace(
+        strategy=asked.strategy,
+        asked=asked,
+        total_steps=job.total_steps,
+        initial_weights=all_weights[:16],
+        head_weights=head_weights[:16],
+        trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+        optimizer=observer.optimizer,
+        groups=observer.groups,
+        planned=job.planned(),
+        steps=job.steps,
+        trouble=str(trouble) if isinstance(trouble, PluginError | RunError) else message_of(trouble) if trouble else "",
+        diverged=isinstance(trouble, RunError),
+    )
+
+
+def train(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
+    """Lets the trainer train; what it did wrong, if anything."""
+    try:
+        with job.observer:
+            trainer.fit(job, options)
+        job.check(steps=job.limit)
+    except Exception as error:  # whatever a trainer raises is part of what it did
+        return error
+    return None
+
+
+def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, file: str) -> None:
+    """A worker process's side: writes the trace to a file."""
+    import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
+
+    trace = trace_strategy(Request.model_validate_json(request), limit, load_registry())
+    Path(file).write_text(trace.model_dump_json(), encoding="utf-8")
+
+
+def _digest(tensors: dict[str, Any]) -> str:
+    return weights_sha256(tensors.items())[:16] if tensors else ""
+
+
+def _norm(norms: list[Any]) -> float | None:
+    import torch
+
+    return float(torch.stack(norms).norm()) if norms else None

@@ -1,0 +1,150 @@
+"""Two traces -> whether they are identical, else the first step that differs, in what, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bakeoff.parity.causes import END, clipped_at, find_causes, setting
+from bakeoff.parity.trace import StepTrace, Trace
+from bakeoff.record import Part
+
+QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
+    ("batch", lambda step: step.batch),
+    ("labels", lambda step: step.labels),
+    ("random state", lambda step: step.random),
+    ("loss", lambda step: repr(step.loss)),
+    ("gradient norm before clipping", lambda step: repr(step.unclipped_norm)),
+    ("learning rate", lambda step: step.learning_rates),
+    ("gradient norm", lambda step: repr(step.norm)),
+    ("weights", lambda step: step.weights),
+)
+"""What is compared of a step, in the order of cause and effect."""
+
+
+class Row(Part):
+    """A step of one strategy, for a person to read."""
+
+    step: int
+    strategy: str
+    batch: str
+    loss: str
+    learning_rate: str
+    gradient_norm: str
+    weights: str
+
+
+class Verdict(Part):
+    """What a comparison came to. Steps count from 1; 0 is before the first."""
+
+    strategies: tuple[str, str]
+    title: str
+    """Task, model and seed."""
+    identical: bool
+    identical_steps: int
+    compared_steps: int
+    total_steps: int
+    differs_at: int | None
+    differs_in: str
+    likely_causes: list[str]
+    also_different: list[str]
+    around: list[Row]
+    """The step before the first difference, that step and the next, for both strategies."""
+    observed: dict[str, dict[str, str]]
+
+
+def compare(first: Trace, second: Trace) -> Verdict:
+    """Bit by bit; numbers are equal when all their digits are."""
+    step, what = first_difference(first, second)
+    causes = find_causes(first, second)
+    likely = [cause.text for cause in causes if cause.what == what and cause.step <= (step or 0)]
+    also = [cause.text for cause in causes if cause.text not in likely]
+    compared = min(len(first.steps), len(second.steps))
+    return Verdict(
+        strategies=(first.strategy, second.strategy),
+        title=f"{first.asked.task_label}, {first.asked.model_label}, seed {first.asked.seed}",
+        identical=step is None,
+        identical_steps=compared if step is None else max(0, step - 1),
+        compared_steps=compared,
+        total_steps=first.total_steps,
+        differs_at=step,
+        differs_in=what,
+        likely_causes=likely or ([_unexplained(first, second, step, what)] if step is not None else []),
+        also_different=also,
+        around=_around(first, second, step) if step is not None else [],
+        observed={trace.strategy: _observed(trace) for trace in (first, second)},
+    )
+
+
+def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
+    """The step and what differs there; (None, "") where nothing does."""
+    if (first.initial_weights, first.trainable) != (second.initial_weights, second.trainable):
+        return 0, "initial weights"
+    for number, (a, b) in enumerate(zip(first.steps, second.steps, strict=False), 1):
+        for name, read in QUANTITIES:
+            if read(a) != read(b) and (name != "labels" or (a.labels and b.labels)):
+                return number, name
+    if len(first.steps) != len(second.steps):
+        return min(len(first.steps), len(second.steps)) + 1, END
+    if any(trace.trouble and not trace.diverged for trace in (first, second)):
+        return len(first.steps) + 1, END
+    return None, ""
+
+
+def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
+    """What can be said where no cause was seen."""
+    if step == 0:
+        return "nothing that was observed explains it"
+    a, b = first.steps[step - 1], second.steps[step - 1]
+    if what == "loss":
+        return "the loss is computed otherwise: weights, batch, labels and random state are the same"
+    if what == "gradient norm before clipping" and a.unclipped_norm and b.unclipped_norm:
+        ratio = b.unclipped_norm / a.unclipped_norm
+        scaled = (
+            f"the loss may be scaled (the gradients of {second.strategy} are {ratio:.4g} times as large)"
+            if step == 1
+            else "the gradients of the step before may not have been cleared (zero_grad)"
+        )
+        return f"the backward pass differs, though weights, batch and loss are the same: {scaled}"
+    if what == "gradient norm":
+        return "the gradients are changed between the backward pass and the optimizer, other than by clipping"
+    if what == "weights":
+        return (
+            "the optimizers do different things with the same gradients, rates and settings, "
+            "or the weights are changed outside of them"
+        )
+    return "nothing that was observed explains it"
+
+
+def _observed(trace: Trace) -> dict[str, str]:
+    """What the strategy really trained with."""
+    limit = clipped_at(trace)
+    keys = ("optimizer", "betas", "eps", "fused", "weight_decay")
+    return {key: setting(trace, key) for key in keys} | {
+        "clipped_at": f"{limit:.4g}" if limit is not None else "never",
+        "steps": str(len(trace.steps)),
+    }
+
+
+def _around(first: Trace, second: Trace, step: int) -> list[Row]:
+    return [
+        _row(number, trace)
+        for number in range(max(1, step - 1), max(1, step) + 2)
+        for trace in (first, second)
+        if number <= len(trace.steps)
+    ]
+
+
+def _row(number: int, trace: Trace) -> Row:
+    step = trace.steps[number - 1]
+    size = " x ".join(map(str, step.shape[:2]))
+    rows = ", ".join(map(str, step.rows[:3])) + (", ..." if len(step.rows) > 3 else "") if step.rows else step.batch[:8]
+    return Row(
+        step=number,
+        strategy=trace.strategy,
+        batch=f"{size}: {rows}",
+        loss=f"{step.loss:.9g}",
+        learning_rate=", ".join(f"{rate:.9g}" for rate in step.learning_rates),
+        gradient_norm=f"{step.norm:.9g}" if step.norm is not None else "?",
+        weights=step.weights[:8],
+    )

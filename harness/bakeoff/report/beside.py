@@ -1,0 +1,169 @@
+"""One experiment's table set beside another's, over the runs that both declare: scores, seconds, equality of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bakeoff.errors import StoreError, quoted
+from bakeoff.record import Declared, Part, Record
+from bakeoff.report.markdown import Column, escaped, grid, item, level
+from bakeoff.report.page import BASELINE, scale_of, score_cell, time_cell
+from bakeoff.report.table import Report, Row, Table, build_report
+
+
+class Weights(Part):
+    """Of the runs that both sides have recorded with weights, how many ended with the same."""
+
+    same: int
+    both: int
+
+
+class Pair(Part):
+    """One strategy on both sides."""
+
+    here: Row
+    there: Row
+    weights: Weights
+
+
+class Pairs(Part):
+    """One table on both sides."""
+
+    here: Table
+    there: Table
+    rows: list[Pair]
+
+
+class Beside(Part):
+    """Two experiments over the runs that both declare; strategies have the names that they have here."""
+
+    name_here: str
+    name_there: str
+    shared: int
+    declared_here: int
+    declared_there: int
+    tables: list[Pairs]
+
+
+def set_beside(here: tuple[Declared, Sequence[Record]], there: tuple[Declared, Sequence[Record]]) -> Beside:
+    """Raises StoreError where the two experiments declare no run in common."""
+    declared, other = here[0], there[0]
+    shared = {run.id for run in declared.runs} & {run.id for run in other.runs}
+    if not shared:
+        raise StoreError(
+            f"{quoted(declared.name)} and {quoted(other.name)} have no run in common ({len(declared.runs)} and "
+            f"{len(other.runs)} declared): task, model, strategies or seeds differ, so there is nothing to set side by side"
+        )
+    narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
+    reports = [_report(narrowed, records, shared) for records in (here[1], there[1])]
+    ids = {(run.task, run.model, run.strategy, run.seed): run.id for run in narrowed.runs}
+    hashes = [
+        {record.id: record.weights.final_sha256 for record in records if record.weights and record.status == "ok"}
+        for records in (here[1], there[1])
+    ]
+    tables = []
+    for mine, theirs in zip(reports[0].tables, reports[1].tables, strict=True):
+        pairs = []
+        for row, opposite in zip(mine.rows, theirs.rows, strict=True):
+            run_ids = [ids[mine.task, mine.model, row.strategy, seed] for seed in row.seeds]
+            pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
+        tables.append(Pairs(here=mine, there=theirs, rows=pairs))
+    return Beside(
+        name_here=declared.name,
+        name_there=other.name,
+        shared=len(shared),
+        declared_here=len(declared.runs),
+        declared_there=len(other.runs),
+        tables=tables,
+    )
+
+
+def _report(declared: Declared, records: Sequence[Record], shared: set[str]) -> Report:
+    return build_report(declared, [record for record in records if record.id in shared])
+
+
+def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]) -> Weights:
+    both = [run_id for run_id in run_ids if run_id in here and run_id in there]
+    return Weights(same=sum(here[run_id] == there[run_id] for run_id in both), both=len(both))
+
+
+def write_beside(beside: Beside, *, here: str, there: str) -> str:
+    """The comparison as Markdown; `here` and `there` are what a person calls the two folders."""
+    lines: list[str] = []
+    for pairs in beside.tables:
+        mine, theirs = pairs.here, pairs.there
+        lines += [
+            "",
+            f"## {escaped(mine.task)} · {escaped(mine.model)}: here and in {escaped(there)}",
+            "",
+            *grid(_columns(pairs)),
+            "",
+        ]
+        told = [_verdict(pairs), *_unlike(pairs), f"Here: {here}, {_machine(mine)}", f"There: {there}, {_machine(theirs)}"]
+        lines += [line for sentence in told for line in item(escaped(sentence))]
+    if beside.shared < max(beside.declared_here, beside.declared_there):
+        lines += item(
+            f"Only the {beside.shared} that both declare count, "
+            f"of {beside.declared_here} runs here and {beside.declared_there} runs there."
+        )
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _columns(pairs: Pairs) -> list[Column]:
+    rows, table = pairs.rows, pairs.here if pairs.here.metrics else pairs.there
+    names = [f"{escaped(pair.here.strategy)}{f' {BASELINE}' if pair.here.baseline else ''}" for pair in rows]
+    columns = [Column("strategy", names, "left")]
+    if table.metrics and table.splits:
+        split, metric = table.splits[0], table.metrics[0].name
+        scale = scale_of(table, metric)
+        for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
+            cells = [score_cell(row.scores.get(split, {}).get(metric), scale) for row in sides]
+            columns.append(Column(f"{escaped(f'{split} {metric}')} {title}", level(cells)))
+    for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
+        cells = [time_cell(row.train_seconds, comparable=not row.elsewhere) for row in sides]
+        columns.append(Column(f"train s {title}", level(cells)))
+    counts = [f"{len(pair.here.scored)} / {len(pair.there.scored)}" for pair in rows]
+    columns.append(Column("n here / there", counts))
+    columns.append(Column("same weights", [f"{pair.weights.same} of {pair.weights.both}" for pair in rows]))
+    return columns
+
+
+def _verdict(pairs: Pairs) -> str:
+    same, both = sum(pair.weights.same for pair in pairs.rows), sum(pair.weights.both for pair in pairs.rows)
+    if not both:
+        return "No run is recorded with weights on both sides."
+    whole = "The trained weights are the same to the bit (sha256)"
+    return f"{whole} in {'all' if same == both else f'{same} of'} {both} runs that both sides recorded."
+
+
+def _unlike(pairs: Pairs) -> list[str]:
+    """Why scores or times of the two sides are not of the same thing."""
+    found = []
+    mine, theirs = pairs.here.data, pairs.there.data
+    if mine and theirs:
+        splits = [name for name in {**mine.splits, **theirs.splits} if mine.splits.get(name) != theirs.splits.get(name)]
+        if splits:
+            versions = _differences(mine.sources, theirs.sources)
+            found.append(
+                f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
+                + (f" ({versions})." if versions else ".")
+            )
+    here, there = pairs.here.surroundings, pairs.there.surroundings
+    if here and there:
+        if here.hardware != there.hardware:
+            found.append("The hardware differs: seconds are not comparable.")
+        if versions := _differences(here.software, there.software):
+            found.append(f"The software differs: {versions}.")
+    return found
+
+
+def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
+    return ", ".join(
+        f"{name} {here.get(name, 'missing')} here, {there.get(name, 'missing')} there"
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
+    )
+
+
+def _machine(table: Table) -> str:
+    return table.surroundings.hardware if table.surroundings else "nothing recorded"

@@ -1,0 +1,106 @@
+"""The facts of strategies: what each was asked to do and did, and which of that is equal in all rows of a table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bakeoff.record import ComponentOrigin, Record
+
+RECIPE = "recipe."
+VARIES = "varies"
+"""A fact that is not the same at every seed of one strategy."""
+
+
+def facts_of(records: Sequence[Record]) -> dict[str, Any]:
+    """What a strategy's runs were asked and did; all recorded runs of one strategy were asked the same but for the seed."""
+    asked = records[0].asked
+    facts: dict[str, Any] = {f"{RECIPE}{key}": value for key, value in asked.recipe.items()}
+    facts["replicate"] = asked.replicate
+    facts["select"] = asked.select
+    facts["steps"] = _one(record.cost.steps for record in records if record.cost)
+    facts["parameters"] = _one(record.weights.parameters_total for record in records if record.weights)
+    facts["trainable"] = _one(record.weights.parameters_trainable for record in records if record.weights)
+    return facts
+
+
+def _one(values: Iterable[int]) -> int | str | None:
+    found = set(values)
+    return None if not found else found.pop() if len(found) == 1 else VARIES
+
+
+def split_facts(facts: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """The facts that all rows share, with their value, and the names of those that differ.
+
+    A value that is not known (None) in some row, because nothing was recorded there, is no difference; in a recipe it is
+    a value like any other.
+    """
+    known: dict[str, list[Any]] = {}
+    for row in facts:
+        for name, value in row.items():
+            values = known.setdefault(name, [])
+            if (value is not None or name.startswith(RECIPE)) and value not in values:
+                values.append(value)
+    equal = {name: values[0] for name, values in known.items() if len(values) == 1}
+    return equal, [name for name, values in known.items() if len(values) > 1]
+
+
+def component_labels(origins: Sequence[ComponentOrigin]) -> tuple[list[str], list[str]]:
+    """A short label for each component, telling rows apart, and a sentence for each with what need not be repeated.
+
+    Options that differ between rows of the same component stand in the label; the others in the sentence.
+    """
+    by_name: dict[str, list[ComponentOrigin]] = {}
+    for origin in origins:
+        by_name.setdefault(origin.name, []).append(origin)
+    equal: dict[str, dict[str, Any]] = {}
+    differing: dict[str, list[str]] = {}
+    for name, same in by_name.items():
+        equal[name], differing[name] = split_facts(
+            {f"{RECIPE}{key}": value for key, value in origin.options.items()} for origin in same
+        )
+    labels = []
+    for origin in origins:
+        shown = [f"{key}={spelt(origin.options.get(key))}" for key in map(_bare, differing[origin.name])]
+        labels.append(f"{origin.name} ({', '.join(shown)})" if shown else origin.name)
+    sentences = []
+    for name, same in by_name.items():
+        options = ", ".join(f"{_bare(key)} {spelt(value)}" for key, value in equal[name].items())
+        origin = same[0]
+        sentence = f"{name} {origin.version} ({origin.distribution} {origin.distribution_version})"
+        sentences.append(f"{sentence} with {options}" if options else sentence)
+    return labels, sentences
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(RECIPE)
+
+
+def spelt(value: Any) -> str:
+    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        usual, scientific = f"{value:.6g}", re.sub(r"\.?0*e([+-])0*", r"e\1", f"{value:.5e}").replace("e+", "e")
+        return scientific if len(scientific) < len(usual) else usual
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return " / ".join(map(spelt, value)) or "nothing"
+    if isinstance(value, dict):
+        return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
+    return str(value)
+
+
+def seeds_spelt(seeds: Sequence[int]) -> str:
+    """Seeds as runs of neighbours: `0 to 4, 17`."""
+    parts: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)

@@ -1,0 +1,53 @@
+"""Which records may stand in one table: same task version, same data, same metrics, scored on the split reported on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bakeoff.errors import StoreError, quoted
+from bakeoff.record import Data, DeclaredRun, Record
+
+
+def refuse_unlike(task: str, runs: Sequence[tuple[DeclaredRun, Record]], report_on: str) -> None:
+    """Raises StoreError, naming both values and both runs, where records of a task were not made of the same thing."""
+    refusal = f"these records of {quoted(task)} cannot stand in one table"
+    first: tuple[DeclaredRun, Record] | None = None
+    first_data: tuple[DeclaredRun, Data] | None = None
+    for run, record in runs:
+        first = first or (run, record)
+        if record.asked.task.version != first[1].asked.task.version:
+            here, there = quoted(first[1].asked.task.version), quoted(record.asked.task.version)
+            raise StoreError(f"{refusal}: task version {here} in {_title(first[0])}, {there} in {_title(run)}")
+        if record.data is not None:
+            first_data = first_data or (run, record.data)
+            if difference := _difference(first_data[1], record.data, report_on):
+                what, here, there = difference
+                raise StoreError(f"{refusal}: {what} {here} in {_title(first_data[0])}, {there} in {_title(run)}")
+        if record.status == "ok" and report_on not in record.scores:
+            scored = ", ".join(map(quoted, record.scores)) or "nothing"
+            raise StoreError(f"{refusal}: it reports on {quoted(report_on)}, {_title(run)} is scored on {scored}")
+
+
+def _title(run: DeclaredRun) -> str:
+    return f"run {run.id} ({run.strategy} seed {run.seed})"
+
+
+def _difference(here: Data, there: Data, report_on: str) -> tuple[str, str, str] | None:
+    """The first thing in which the data differ, and its two values."""
+    if here.primary_metric != there.primary_metric:
+        return "primary metric", quoted(here.primary_metric), quoted(there.primary_metric)
+    if here.metrics != there.metrics:
+        return "metrics", _metrics(here), _metrics(there)
+    if here.splits.keys() != there.splits.keys():
+        return "splits", quoted(", ".join(here.splits)), quoted(", ".join(there.splits))
+    for split in sorted(here.splits, key=lambda split: (split != report_on, split)):
+        one, other = here.splits[split].fingerprint, there.splits[split].fingerprint
+        if one != other:
+            return f"the data of split {quoted(split)} with fingerprint", quoted(one), quoted(other)
+    return None
+
+
+def _metrics(data: Data) -> str:
+    return quoted(
+        ", ".join(f"{metric.name} ({'more' if metric.higher_is_better else 'less'} is better)" for metric in data.metrics)
+    )

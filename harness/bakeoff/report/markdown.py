@@ -1,0 +1,88 @@
+"""Markdown that is also read on a terminal. All text is untrusted: it cannot leave its cell, format, link or run."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+WIDTH = 120
+"""Characters in a line of running text. Tables are as wide as they are."""
+
+DASH = "–"
+
+_SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
+_OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$))")
+_TAG = re.compile(r"<(?=[^\s\d=])")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+
+
+def escaped(text: object) -> str:
+    """Foreign text as one line of Markdown that shows it: control and invisible characters by their numbers."""
+    line = " ".join(str(text).split())
+    visible = "".join(
+        character if unicodedata.category(character)[0] != "C" else character.encode("unicode_escape").decode()
+        for character in line
+    )
+    marked = _SPECIAL.sub(lambda found: "\\" + found[0], visible)
+    return _TAG.sub("&lt;", _ENTITY.sub("&amp;", marked))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; its cells are Markdown already."""
+
+    title: str
+    cells: list[str]
+    align: Literal["left", "right"] = "right"
+
+
+def grid(columns: Sequence[Column]) -> list[str]:
+    """The lines of a table, its columns aligned for a terminal."""
+    lines = []
+    widths = [max(map(_width, ["---", column.title, *column.cells])) for column in columns]
+    rows = zip(*(column.cells for column in columns), strict=True)
+    ruler = [
+        "-" * (width - 1) + ":" if column.align == "right" else "-" * width
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for row in ([column.title for column in columns], ruler, *rows):
+        cells = [
+            " " * (width - _width(cell)) + cell if column.align == "right" else cell + " " * (width - _width(cell))
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def item(text: str) -> list[str]:
+    """A list item of Markdown text, wrapped."""
+    first, *others = _wrapped(text, WIDTH - 2)
+    return [f"- {first}", *(f"  {line}" for line in others)]
+
+
+def paragraph(text: str) -> list[str]:
+    """A paragraph of Markdown text, wrapped."""
+    return _wrapped(text, WIDTH)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of which none opens a heading, a quotation or a list, whatever word it begins with."""
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
+
+
+def level(cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Cells of a number and what follows it (` ± sd`), padded so that the numbers stand under each other."""
+    width = max((_width(tail) for _, tail in cells), default=0)
+    return [head + tail + " " * (width - _width(tail)) for head, tail in cells]
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that the text takes."""
+    return sum(
+        2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character) for character in text
+    )

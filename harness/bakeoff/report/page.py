@@ -1,0 +1,192 @@
+"""A report written as Markdown: tables first, what to mind under them, then what is equal in all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bakeoff.record import Declared
+from bakeoff.report.facts import RECIPE, seeds_spelt, spelt
+from bakeoff.report.flags import flags_of, sentences
+from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.report.table import Report, Row, Spread, Table
+
+BASELINE, REPORTED = "◂", "★"
+FLOOR = "majority floor"
+MEBIBYTE = 2**20
+
+
+def write_page(report: Report) -> str:
+    """The whole `table.md`."""
+    declared = report.declared
+    lines = [f"# {escaped(declared.name)}"]
+    if declared.question:
+        lines += ["", *paragraph(escaped(declared.question))]
+    for table in report.tables:
+        lines += ["", f"## {escaped(table.task)} · {escaped(table.model)}", "", *_scores(table), "", *_costs(table), ""]
+        for sentence in sentences(table, declared):
+            lines += item(escaped(sentence))
+        lines += ["", *paragraph(_legend(table)), ""]
+        for sentence in _caption(table, declared):
+            lines += item(sentence)
+    aside = [f"damaged and left out: {sentence}" for sentence in report.damaged]
+    if report.foreign:
+        aside.append(
+            f"{report.foreign} record{'s' if report.foreign > 1 else ''} in the folder that this experiment does not "
+            "declare, left out."
+        )
+    if aside:
+        lines += ["", *(line for sentence in aside for line in item(escaped(sentence)))]
+    return "\n".join(lines) + "\n"
+
+
+# --- the two tables ------------------------------------------------------------------------------------------------------
+
+
+def _names(table: Table, *, floor: bool) -> Column:
+    names = [f"{escaped(row.strategy)}{f' {BASELINE}' if row.baseline else ''}" for row in table.rows]
+    return Column("strategy", [*names, FLOOR] if floor else names, "left")
+
+
+def _scores(table: Table) -> list[str]:
+    columns = [_names(table, floor=True)]
+    for fact in table.differing:
+        cells = [_fact(row, fact) for row in table.rows]
+        columns.append(Column(escaped(fact.removeprefix(RECIPE)), [*cells, DASH], "left"))
+    for split in table.splits:
+        for metric in table.metrics:
+            reported = split == table.splits[0] and metric.name == table.primary
+            floor = table.data.floor.get(split, {}).get(metric.name) if table.data else None
+            scale = scale_of(table, metric.name)
+            scores = [score_cell(row.scores.get(split, {}).get(metric.name), scale) for row in table.rows]
+            scores.append((DASH if floor is None else f"{scale * floor:.2f}", ""))
+            columns.append(Column(escaped(f"{split} {metric.name}") + (REPORTED if reported else ""), level(scores)))
+    done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in table.rows]
+    columns.append(Column("n", [*done, DASH]))
+    columns.append(Column("failed", [*(str(len(row.failed)) for row in table.rows), DASH]))
+    flags = [escaped(", ".join(flags_of(row, table))) for row in table.rows]
+    if any(flags):
+        columns.append(Column("flags", [*flags, ""], "left"))
+    return grid(columns)
+
+
+def _fact(row: Row, fact: str) -> str:
+    value = {"trainer": row.trainer, "method": row.method}.get(fact, row.facts.get(fact))
+    known = value is not None or (fact.startswith(RECIPE) and fact in row.facts)
+    return escaped(spelt(value)) if known else DASH
+
+
+def scale_of(table: Table, metric: str) -> int:
+    """100 for metrics that are shares (all values within -1 and 1, more is better), shown in points; else 1."""
+    facts = next(facts for facts in table.metrics if facts.name == metric)
+    means = [scores[metric].mean for row in table.rows for scores in row.scores.values() if metric in scores]
+    floors = [floor[metric] for floor in table.data.floor.values() if metric in floor] if table.data else []
+    return 100 if facts.higher_is_better and all(abs(value) <= 1 for value in means + floors) else 1
+
+
+def score_cell(score: Spread | None, scale: int) -> tuple[str, str]:
+    if score is None:
+        return DASH, ""
+    return f"{scale * score.mean:.2f}", "" if score.sd is None else f" ± {scale * score.sd:.2f}"
+
+
+def _costs(table: Table) -> list[str]:
+    columns = [_names(table, floor=False)]
+
+    def add(title: str, number: Callable[[Row], Spread | None]) -> None:
+        if any(number(row) for row in table.rows):
+            columns.append(Column(title, level([time_cell(number(row), comparable=not row.elsewhere) for row in table.rows])))
+
+    def add_memory(title: str, number: Callable[[Row], int | None]) -> None:
+        cells = [DASH if (size := number(row)) is None else f"{size / MEBIBYTE:,.0f}" for row in table.rows]
+        if set(cells) != {DASH}:
+            columns.append(Column(title, cells))
+
+    add("train s", lambda row: row.train_seconds)
+    add("train samples/s", lambda row: row.train_samples_per_second)
+    add("evaluate s", lambda row: row.evaluate_seconds)
+    add("evaluate samples/s", lambda row: row.evaluate_samples_per_second)
+    add("energy J", lambda row: row.energy_joules)
+    add_memory("peak MiB", lambda row: row.peak_memory_bytes)
+    add_memory("peak device MiB", lambda row: row.peak_device_memory_bytes)
+    return grid(columns) if len(columns) > 1 else []
+
+
+def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
+    if number is None:
+        return DASH, ""
+    digits = 0 if number.mean >= 1000 else 1 if number.mean >= 10 else 2
+    head, tail = f"{number.mean:,.{digits}f}", "" if number.sd is None else f" ± {number.sd:,.{digits}f}"
+    return (head, tail) if comparable else (f"({head}", f"{tail})")
+
+
+# --- the caption ---------------------------------------------------------------------------------------------------------
+
+
+def _legend(table: Table) -> str:
+    """How to read the table."""
+    parts = []
+    if table.metrics:
+        scales = {metric.name: scale_of(table, metric.name) for metric in table.metrics}
+        points = "Scores are points (× 100)" if set(scales.values()) == {100} else _points(scales)
+        direction = "" if table.metrics[0].higher_is_better else " (less is better)"
+        parts.append(f"{points}: mean ± standard deviation over the n seeds that ended with scores.")
+        parts.append(
+            f"{REPORTED} is what this experiment reports on: {table.primary} on {table.splits[0]}{direction}."
+            if table.splits
+            else ""
+        )
+        parts.append("The majority floor always gives the label that is most frequent in training.")
+    if any(row.baseline for row in table.rows):
+        parts.append(f"{BASELINE} is the baseline.")
+    if any(row.train_seconds for row in table.rows):
+        parts.append(
+            "Train s is all of the trainer's own time, its preparation included; peak MiB is the process's largest over seeds."
+        )
+    return " ".join(filter(None, (escaped(part) for part in parts)))
+
+
+def _points(scales: dict[str, int]) -> str:
+    shares = ", ".join(metric for metric, scale in scales.items() if scale == 100)
+    return f"Scores of {shares} are points (× 100), the others as they are" if shares else "Scores are as they are"
+
+
+def _caption(table: Table, declared: Declared) -> list[str]:
+    """What is equal in all rows, a line for each subject."""
+    equal, surroundings, data = table.equal, table.surroundings, table.data
+    found: list[tuple[str, Sequence[str]]] = []
+    if data is not None:
+        sizes = [
+            f"{name} {split.examples:,} examples{'' if split.labelled else ' (no labels)'}"
+            for name, split in data.splits.items()
+        ]
+        found.append(("data", [*sizes, *(f"made from {name} {version}" for name, version in data.sources.items())]))
+    found.append(("task", table.components.get("task", [])))
+    parameters = [f"{spelt(equal['parameters'])} parameters"] if equal.get("parameters") is not None else []
+    trainable = [f"{spelt(equal['trainable'])} trainable"] if equal.get("trainable") is not None else []
+    found.append(("model", [*table.components.get("model", []), *parameters, *trainable]))
+    found.append(("trainer", table.components["trainer"]))
+    found.append(("method", table.components["method"]))
+    recipe = [
+        f"{name.removeprefix(RECIPE)} {spelt(value)}"
+        for name, value in equal.items()
+        if name.startswith(RECIPE) and (value is not None or name.removeprefix(RECIPE) not in ("epochs", "max_steps"))
+    ]
+    found.append(("recipe", recipe))
+    trained = [f"{spelt(equal['steps'])} steps"] if equal.get("steps") is not None else []
+    if "select" in equal:
+        trained.append(f"scored at the {str(equal['select']).replace('-', ' ')}")
+    found.append(("training", trained))
+    found.append(("seeds", [seeds_spelt([seed for row in table.rows for seed in row.seeds])]))
+    if declared.under_test:
+        found.append(("under test", declared.under_test))
+    if surroundings is not None:
+        threads = f"{surroundings.threads} thread{'s' if surroundings.threads > 1 else ''}"
+        hardware = [
+            surroundings.hardware,
+            surroundings.device,
+            *([] if threads in surroundings.hardware else [threads]),
+            surroundings.system,
+        ]
+        found.append(("hardware", hardware))
+        found.append(("software", [f"{name} {version}" for name, version in surroundings.software.items()]))
+    return [f"**{label}**: {escaped(', '.join(parts))}" for label, parts in found if parts]

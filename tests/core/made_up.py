@@ -1,0 +1,51 @@
+"""Made-up plugins, and the real command run over them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+Install = Callable[..., Path]
+"""What the fixture `install` gives: (name, source of its module) -> the folder of a distribution that is on the path."""
+
+TASK = '''
+from bakeoff.plugin import Accuracy, Options, Task, TaskInfo, hookimpl
+
+
+class Colours(Task):
+    """A task that is told but never loaded."""
+
+    name = "colours"
+    summary = "Is it red?"
+    version = "1"
+
+    def info(self, options):
+        return TaskInfo(
+            kind="classification", text_columns=("text",), labels=("no", "yes"), n_outputs=2, metrics=(Accuracy(),),
+            primary_metric="accuracy", splits=("train", "test"), labelled_splits=("train", "test"),
+        )
+
+    def load(self, options, places):
+        raise NotImplementedError
+'''
+HOOK = """
+
+@hookimpl
+def bakeoff_tasks():
+    return [Colours()]
+"""
+
+
+def bakeoff(*arguments: str, path: list[Path]) -> subprocess.CompletedProcess[str]:
+    """The real command in a process of its own, with these folders on its path."""
+    return subprocess.run(
+        [sys.executable, "-c", "from bakeoff.cli import main; main()", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -1,0 +1,186 @@
+"""Experiments made of records that nobody trained, for the tests of tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bakeoff.record import (
+    PHASES,
+    RECORD_FILE,
+    ComponentOrigin,
+    Cost,
+    Data,
+    Declared,
+    DeclaredRun,
+    Environment,
+    Failure,
+    MetricFacts,
+    Record,
+    Split,
+    Weights,
+    dump,
+)
+from bakeoff.record import Asked as Question
+from bakeoff.store import Store, write_atomically
+
+RECIPE = {"epochs": 3, "max_steps": None, "batch_size": 8, "learning_rate": 5e-5, "fused": True, "betas": [0.9, 0.999]}
+FLOOR = {"dev": {"accuracy": 0.6838235, "f1": 0.8122271}, "test": {"accuracy": 0.6649275, "f1": 0.7987465}}
+SOFTWARE = {"python": "3.11.7", "torch": "2.13.0"}
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def component(name: str, *, version: str = "1", **options: Any) -> ComponentOrigin:
+    return ComponentOrigin(name=name, version=version, distribution="bakeoff", distribution_version="0.1.0", options=options)
+
+
+def run_id(strategy: str, seed: int, *, task: str = "glue/mrpc", model: str = "minilm") -> str:
+    return f"r1-{sha256(f'{task} {model} {strategy} {seed}')[:16]}"
+
+
+def make_record(
+    strategy: str = "trainer-api",
+    seed: int = 0,
+    *,
+    task: str = "glue/mrpc",
+    task_version: str = "1",
+    model: str = "minilm",
+    trainer: ComponentOrigin | str = "hf-trainer",
+    method: ComponentOrigin | str = "full",
+    recipe: dict[str, Any] | None = None,
+    test_accuracy: float = 0.85,
+    test_data: str = "test",
+    splits: Sequence[str] = ("dev", "test"),
+    train_seconds: float = 690.0,
+    peak_memory_mib: int = 1000,
+    final: str | None = None,
+    torch: str = "2.13.0",
+    hardware: str = "AMD EPYC, 2 threads",
+    owns: Sequence[str] = (),
+) -> Record:
+    """A run that ended well, with dev scores of 0.8 and 0.86, and F1 0.05 above the accuracy on test."""
+    scores = {"dev": {"accuracy": 0.8, "f1": 0.86}, "test": {"accuracy": test_accuracy, "f1": test_accuracy + 0.05}}
+    return Record(
+        id=run_id(strategy, seed, task=task, model=model),
+        status="ok",
+        failure=None,
+        started="2026-11-23T08:51:39+00:00",
+        asked=Question(
+            experiment="mrpc",
+            strategy=strategy,
+            task_label=task,
+            model_label=model,
+            task=component(task, version=task_version),
+            model=component(model),
+            method=component(method) if isinstance(method, str) else method,
+            trainer=component(trainer) if isinstance(trainer, str) else trainer,
+            recipe=RECIPE | (recipe or {}),
+            seed=seed,
+            replicate=0,
+            select="last-epoch",
+        ),
+        environment=Environment(
+            software=SOFTWARE | {"torch": torch},
+            hardware=hardware,
+            threads=2,
+            device="cpu",
+            processor="AMD EPYC",
+            memory_bytes=2**34,
+            system="Linux x86_64",
+        ),
+        data=_data({"train": "train", "dev": "dev", "test": test_data}),
+        weights=Weights(
+            parameters_total=22_713_986,
+            parameters_trainable=22_713_986,
+            newly_initialised=["classifier.bias", "classifier.weight"],
+            head_init_sha256=sha256("head"),
+            initial_sha256=sha256("initial"),
+            final_sha256=sha256(final or f"{strategy} {seed}"),
+            lineage=[],
+        ),
+        observed=None,
+        scores={split: scores[split] for split in splits},
+        cost=Cost(
+            phase_seconds=dict.fromkeys(PHASES, 1.0) | {"warm-up": 0.0, "train": train_seconds, "evaluate": 12.0},
+            total_seconds=train_seconds + 18,
+            steps=1377,
+            train_samples_per_second=11_004 / train_seconds,
+            evaluate_samples_per_second=177.75,
+            peak_memory_bytes=peak_memory_mib * 2**20,
+            peak_device_memory_bytes=None,
+            energy_joules=None,
+            energy_note="unmeasured: this machine has no RAPL counter",
+            harness_seconds=0.5,
+        ),
+        trainer_owns=list(owns),
+        files={},
+    )
+
+
+def _data(texts: dict[str, str]) -> Data:
+    sizes = {"train": 3668, "dev": 408, "test": 1725}
+    return Data(
+        kind="classification",
+        labels=["not_equivalent", "equivalent"],
+        splits={name: Split(examples=sizes[name], labelled=True, fingerprint=sha256(text)) for name, text in texts.items()},
+        metrics=[MetricFacts(name="accuracy", higher_is_better=True), MetricFacts(name="f1", higher_is_better=True)],
+        primary_metric="accuracy",
+        sources={},
+        floor=FLOOR,
+    )
+
+
+def failed(record: Record, reason: Any = "crashed", message: str = "it is gone") -> Record:
+    """The same run, had it failed before its data were read."""
+    return record.model_copy(
+        update={
+            "status": "failed",
+            "failure": Failure(reason=reason, message=message, phase="train"),
+            "data": None,
+            "weights": None,
+            "scores": {},
+            "cost": None,
+        }
+    )
+
+
+def make_experiment(folder: Path, records: Iterable[Record], *, undone: Iterable[Record] = (), **declared: Any) -> Path:
+    """A folder that holds these records, and declares them and those that are still to be done."""
+    store = Store(folder)
+    there = list(records)
+    store.records.mkdir(parents=True)
+    for record in there:
+        fresh = store.begin(record.id)
+        (fresh / RECORD_FILE).write_bytes(dump(record))
+        assert store.publish(fresh, record.id)
+    declare(folder, [*there, *undone], **declared)
+    return folder
+
+
+def declare(folder: Path, records: Iterable[Record], **changes: Any) -> None:
+    """Declares these runs; what the records call the strategy is its name."""
+    runs = [
+        DeclaredRun(
+            id=record.id,
+            task=record.asked.task_label,
+            model=record.asked.model_label,
+            strategy=record.asked.strategy,
+            seed=record.asked.seed,
+        )
+        for record in records
+    ]
+    facts = {
+        "name": "mrpc",
+        "question": "Does a hand-written loop match the Trainer API?",
+        "spec_file": "spec.yaml",
+        "baseline": "trainer-api",
+        "report_on": "test",
+        "margin": 1.0,
+        "under_test": ["trainer"],
+    }
+    write_atomically(Store(folder).plan_file, dump(Declared(**(facts | changes), runs=runs)))

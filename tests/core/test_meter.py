@@ -1,0 +1,112 @@
+"""The clock adds up, and the observer sees what optimizers really do."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from bakeoff.meter import NORM_EVERY, Clock, EnergyCounter, Observer, forget_peak_memory, peak_memory_bytes, pile_up
+from bakeoff.record import PHASES
+
+
+def test_phases_add_up_to_a_total_measured_apart() -> None:
+    clock = Clock()
+    began = time.monotonic()
+    clock.enter("load")
+    time.sleep(0.05)
+    clock.enter("train")
+    time.sleep(0.1)
+    clock.enter("load")
+    time.sleep(0.05)
+    total = clock.stop()
+    assert tuple(clock.seconds) == PHASES
+    assert sum(clock.seconds.values()) == pytest.approx(total)
+    assert clock.seconds["load"] >= 0.1
+    assert clock.seconds["train"] >= 0.1
+    assert clock.seconds["load"] + clock.seconds["train"] == pytest.approx(time.monotonic() - began, abs=0.05)
+
+
+def test_the_clock_waits_for_the_device_at_every_boundary() -> None:
+    waits: list[str] = []
+    clock = Clock(synchronize=lambda: waits.append(clock.phase))
+    clock.enter("train")
+    clock.enter("evaluate")
+    clock.stop()
+    assert waits == ["import", "train", "evaluate"]
+
+
+def train(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter, gradients: list[float]) -> None:
+    for gradient in gradients:
+        parameter.grad = torch.full_like(parameter, gradient)
+        torch.nn.utils.clip_grad_norm_([parameter], 1.0)
+        optimizer.step()
+
+
+def test_the_observer_sees_settings_steps_rates_and_clipped_norms() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(4))
+    optimizer = torch.optim.AdamW([parameter], lr=0.5, eps=1e-6, betas=(0.8, 0.9), weight_decay=0.03)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (0.5, 1.0, 0.25)[min(step, 2)])
+    with Observer() as observer:
+        for gradient in (2.0, 0.1, 3.0):
+            train(optimizer, parameter, [gradient])
+            scheduler.step()
+    seen = observer.observed(seen=(3, 12, 12), order_sha256="")
+    assert seen is not None
+    assert (seen.optimizer, seen.optimizer_steps) == ("AdamW", 3)
+    (group,) = seen.groups
+    assert (group.weight_decay, group.betas, group.eps, group.elements) == (0.03, [0.8, 0.9], 1e-6, 4)
+    assert observer.learning_rates == [0.25, 0.5, 0.125]
+    assert (seen.learning_rate_peak, seen.warmup_steps) == (0.5, 1)
+    assert list(observer.norms.values()) == pytest.approx([1.0, 0.2, 1.0], rel=1e-5)
+    assert seen.clipped_at == 1.0
+
+
+def test_the_observer_is_blind_once_it_has_left() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    with Observer() as observer:
+        train(optimizer, parameter, [1.0])
+    train(optimizer, parameter, [1.0])
+    assert observer.steps == 1
+
+
+def test_norms_are_measured_at_first_and_then_now_and_then() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    with Observer() as sparse:
+        train(optimizer, parameter, [1.0] * 40)
+    with Observer(norm_every=1) as dense:
+        train(optimizer, parameter, [1.0] * 40)
+    assert list(sparse.norms) == [*range(NORM_EVERY), 16, 32]
+    assert list(dense.norms) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("norms", "limit"),
+    [
+        ([1.0, 0.9999999, 0.3], 1.0),
+        ([0.4999998, 0.5, 0.1, 0.2], 0.5),
+        ([3.1, 2.7, 1.9], None),
+        ([1.0], None),
+        ([], None),
+        ([0.0, 0.0], None),
+    ],
+)
+def test_clipping_is_where_the_largest_norms_pile_up(norms: list[float], limit: float | None) -> None:
+    assert pile_up(norms) == limit
+
+
+def test_peak_memory_forgets_and_grows() -> None:
+    forget_peak_memory()
+    before = peak_memory_bytes()
+    block = bytearray(64 * 2**20)
+    block[::4096] = b"x" * len(block[::4096])
+    assert peak_memory_bytes() >= before + 32 * 2**20
+    del block
+
+
+def test_energy_is_measured_or_said_to_be_unmeasured() -> None:
+    joules, note = EnergyCounter().joules()
+    assert (joules is None) == note.startswith("unmeasured")

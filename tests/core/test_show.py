@@ -1,0 +1,88 @@
+"""`bakeoff show task`: the look at the data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bakeoff.cli import main
+
+Call = Callable[..., tuple[int, str, str]]
+
+TOY = ("show", "task", "toy", "--option", "size=20", "--model", "tiny-bert")
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command in this process: (exit code, stdout, stderr)."""
+
+    def perform(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bakeoff", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return perform
+
+
+def test_a_task_is_shown_with_all_that_one_looks_for_first(call: Call) -> None:
+    code, out, err = call(*TOY, "--json")
+    assert (code, err) == (0, "")
+    look = json.loads(out)
+    assert look["columns"] == {"id": "str", "first": "str", "second": "str", "label": "int", "start": "str"}
+    assert look["labels"] == ["different", "same"]
+    train, test = look["splits"]["train"], look["splits"]["test"]
+    assert (train["examples"], train["labels"], train["floor"]) == (20, {"different": 7, "same": 13}, None)
+    assert test["floor"]["accuracy"] == pytest.approx(20 / 30)
+    assert sum(test["slices"]["start"].values()) == 30
+    lengths = list(train["tokens"]["quantiles"].values())
+    assert list(train["tokens"]["quantiles"]) == ["50%", "90%", "95%", "99%"]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] <= train["tokens"]["longest"]
+    assert (look["model"], look["max_length"], train["tokens"]["share_cut"]) == ("tiny-bert", 128, 0.0)
+    assert [example["id"] for example in look["examples"]] == ["train-0", "train-1", "train-2"]
+
+
+def test_people_get_tables(call: Call) -> None:
+    code, out, err = call(*TOY, "--examples", "1")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "toy: Pairs of word lists: the same or not."
+    assert "train        20   7 (35.0%)  13 (65.0%)" in lines
+    assert "the floor: always the most frequent label of train" in lines
+    assert "example 1 of train: different (train-0)" in lines
+    assert "example 2 of train" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("toi",), "no task 'toi'; did you mean 'toy'?"),
+        (("toy", "--option", "sise=20"), "--option: sise: no key 'sise'; did you mean 'size'?"),
+        (("toy", "--option", "size=1"), "--option: size: must be 4 or more; got 1"),
+        (("toy", "--option", "size"), "--option: expected KEY=VALUE; got 'size'"),
+        (("toy", "--option", "size=5", "--option", "size=6"), "--option: size is given twice"),
+        (("toy", "--option", "shade=!!python/name:os.system"), "shade: YAML tags are not allowed"),
+        (("toy", "--option", "missing=true"), "the toy box is empty"),
+        (("toy", "--model", "tiny-brt"), "no model 'tiny-brt'; did you mean 'tiny-bert'?"),
+        (("toy", "--model", "hub"), "--model-option: path: this key is needed"),
+        (("toy", "--model", "hub", "--model-option", "path=/no/such"), "/no/such"),
+        (("toy", "--data", "/no/such"), "--data: no folder "),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line_and_code_2(call: Call, arguments: tuple[str, ...], line: str) -> None:
+    code, out, err = call("show", "task", *arguments)
+    assert (code, out) == (2, "")
+    assert line in err
+    assert len(err.splitlines()) == 1
+
+
+def test_only_tasks_are_shown_so_far(call: Call) -> None:
+    code, _, err = call("show", "model", "minilm")
+    assert code == 2
+    assert "No such command 'model'" in err

@@ -1,0 +1,59 @@
+"""Experiments as a user starts them: a file, a folder, and the real command in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-c", "from bakeoff.cli import main; main()"]
+
+TOY = """
+name: toy
+tasks: [{name: toy, size: 20}]
+models: [tiny-bert]
+recipe: {epochs: 2, batch_size: 8, learning_rate: 1e-3, max_length: 32}
+strategies:
+"""
+
+
+def write_spec(folder: Path, strategies: dict[str, Any], **keys: Any) -> Path:
+    """A toy experiment in `folder`; JSON values are YAML values."""
+    lines = [f"  {name}: {json.dumps(strategy)}" for name, strategy in strategies.items()]
+    more = [f"{key}: {json.dumps(value)}" for key, value in {"seeds": 1, **keys}.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "spec.yaml"
+    path.write_text(TOY + "\n".join(lines + more) + "\n", encoding="utf-8")
+    return path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Of this process, with a cache of its own and one thread."""
+    return {**os.environ, "BAKEOFF_CACHE": str(folder / "cache")}
+
+
+def start(*arguments: str | Path, folder: Path, **more: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **more,
+    )
+
+
+def call(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command, waited for."""
+    process = start(*arguments, folder=folder)
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def records(folder: Path) -> dict[str, dict[str, Any]]:
+    """The records of an experiment folder, by strategy and seed: `manual-loop/0`."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "records").glob("r1-*/record.json"))]
+    return {f"{record['asked']['strategy']}/{record['asked']['seed']}": record for record in found}

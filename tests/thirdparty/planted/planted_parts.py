@@ -1,0 +1,175 @@
+"""A toy task that needs no data, and trainers that go wrong on purpose, each in one way."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bakeoff.plugin import (
+    F1,
+    Accuracy,
+    DataError,
+    Options,
+    Places,
+    Signal,
+    Task,
+    TaskInfo,
+    Trainer,
+    TrainingJob,
+    hookimpl,
+)
+
+WORDS = ("red", "green", "blue", "dog", "cat", "house", "tree", "river", "stone", "cloud", "table", "window")
+
+
+class ToyOptions(Options):
+    """Its size."""
+
+    size: Annotated[int, Field(ge=4, le=10_000)] = 60
+    missing: bool = False
+    shade: str = "plain"
+
+
+class Toy(Task):
+    """Are the two lists of words the same?"""
+
+    name = "toy"
+    summary = "Pairs of word lists: the same or not."
+    version = "1"
+    Options = ToyOptions
+
+    def info(self, options: ToyOptions) -> TaskInfo:
+        return TaskInfo(
+            kind="classification",
+            text_columns=("first", "second"),
+            labels=("different", "same"),
+            n_outputs=2,
+            metrics=(Accuracy(), F1()),
+            primary_metric="accuracy",
+            splits=("train", "dev", "test"),
+            labelled_splits=("train", "dev", "test"),
+            slice_columns=("start",),
+        )
+
+    def load(self, options: ToyOptions, places: Places) -> dict[str, Any]:
+        from datasets import Dataset
+
+        if options.missing:
+            raise DataError("the toy box is empty")
+        splits = {}
+        for name, rows in (("train", options.size), ("dev", 20), ("test", 30)):
+            draw = random.Random(f"{name}/{options.shade}")  # noqa: S311
+            first = [" ".join(draw.choices(WORDS, k=draw.randint(2, 9))) for _ in range(rows)]
+            labels = [int(row % 3 > 0) for row in range(rows)]
+            second = [text if label else " ".join(draw.choices(WORDS, k=4)) for text, label in zip(first, labels, strict=True)]
+            splits[name] = Dataset.from_dict(
+                {
+                    "id": [f"{name}-{row}" for row in range(rows)],
+                    "first": first,
+                    "second": second,
+                    "label": labels,
+                    "start": [text.split()[0] for text in first],
+                }
+            )
+        return splits
+
+
+def steps(job: TrainingJob, *, count: int | None = None, learning_rate: float | None = None) -> None:
+    """A plain loop over `count` steps, default as many as the job allows."""
+    import torch
+
+    optimizer = torch.optim.AdamW(job.parameter_groups(), lr=learning_rate or job.recipe.learning_rate)
+    if learning_rate:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+    done, epoch = 0, 0
+    while done < (count or job.total_steps):
+        for rows in job.batches(epoch):
+            if done == (count or job.total_steps):
+                return
+            job.begin_step(done)
+            inputs = job.collate([job.examples[row] for row in rows])
+            loss = job.loss(job.model(input_ids=inputs["input_ids"]).logits, inputs["labels"])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if job.end_step(done, loss.detach()) is Signal.STOP:
+                return
+            done += 1
+        epoch += 1
+
+
+class WrongOptions(Options):
+    """Where a marker is left, so that a second attempt can go well."""
+
+    marker: str = ""
+    seconds: float = 60.0
+
+
+class Planted(Trainer):
+    """One way to go wrong."""
+
+    version = "1"
+    Options = WrongOptions
+
+    def __init__(self, name: str, summary: str) -> None:
+        self.name = name
+        self.summary = summary
+
+    def fit(self, job: TrainingJob, options: WrongOptions) -> None:
+        match self.name:
+            case "raises":
+                raise ZeroDivisionError("a bug\nin two lines")
+            case "exits":
+                print("last words of a plugin", flush=True)
+                os._exit(7)
+            case "segfaults":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "sleeps":
+                job.begin_step(0)
+                time.sleep(options.seconds)
+            case "one-short":
+                steps(job, count=job.total_steps - 1)
+            case "diverges":
+                steps(job, learning_rate=1e30)
+            case "out-of-memory":
+                raise MemoryError("no room")
+            case "swallows":
+                try:
+                    job.begin_step(5)
+                except Exception:
+                    return
+            case "flaky":
+                if not Path(options.marker).exists():
+                    Path(options.marker).touch()
+                    raise RuntimeError("the first attempt")
+                steps(job)
+            case "right":
+                steps(job)
+
+
+@hookimpl
+def bakeoff_tasks() -> list[Task]:
+    return [Toy()]
+
+
+@hookimpl
+def bakeoff_trainers() -> list[Trainer]:
+    return [
+        Planted("raises", "Raises."),
+        Planted("exits", "Ends the process."),
+        Planted("segfaults", "Dies by a signal."),
+        Planted("sleeps", "Takes too long."),
+        Planted("one-short", "Takes a step too few."),
+        Planted("diverges", "Diverges."),
+        Planted("out-of-memory", "Runs out of memory."),
+        Planted("swallows", "Swallows an exception of the job."),
+        Planted("flaky", "Fails the first time."),
+        Planted("right", "Does nothing wrong."),
+    ]
