@@ -1,4 +1,4 @@
-"""What tests share: the package of planted components on the path, here and in child processes."""
+"""What tests share: the package of toy components on the path, here and in child processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-PLANTED = str(Path(__file__).parent / "thirdparty" / "planted")
+TOYBOX = str(Path(__file__).parent / "thirdparty" / "toybox")
 
-sys.path.insert(0, PLANTED)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PLANTED, os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, TOYBOX)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))

@@ -15,7 +15,7 @@ from bakeoff.plan import Plan, Run, canonical
 from bakeoff.record import Asked, Record
 from bakeoff.store import Store
 
-State = Literal["recorded", "failed", "damaged", "to do"]
+State = Literal["recorded", "failed", "damaged", "running", "to do"]
 
 NEIGHBOURS_READ = 200
 """Records of other experiments that are looked at: enough for a median, few enough to answer at once."""
@@ -46,14 +46,12 @@ def survey(plan: Plan, store: Store) -> list[Outlook]:
     """Every run of the plan, in its order."""
     todo = {run.id for run in plan.runs if not store.has(run.id)}
     times = like_times(plan, store) if todo else {}
-    return [
-        Outlook(run, "to do", times.get(_likeness(run.asked))) if run.id in todo else _recorded(run, store) for run in plan.runs
-    ]
+    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store) for run in plan.runs]
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
-    """The sum of what is to do; a recorded failure stays as it is."""
-    todo = [outlook.seconds for outlook in outlooks if outlook.state == "to do"]
+    """The sum of what is not recorded yet, running or not; a recorded failure stays as it is."""
+    todo = [outlook.seconds for outlook in outlooks if outlook.state in ("to do", "running")]
     known = [seconds for seconds in todo if seconds is not None]
     return Left(len(todo), sum(known), len(todo) - len(known))
 
@@ -110,6 +108,10 @@ def _likeness(asked: Asked) -> str:
     """All that was asked but the seed: such runs take about the same time."""
     trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
+
+
+def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
+    return Outlook(run, "running" if store.is_claimed(run.id) else "to do", times.get(_likeness(run.asked)))
 
 
 def _recorded(run: Run, store: Store) -> Outlook:

@@ -138,6 +138,11 @@ class Store:
                 path.unlink(missing_ok=True)
         return False
 
+    def is_claimed(self, run_id: str) -> bool:
+        """Whether a living process is at the run just now."""
+        path = self._claim_file(run_id)
+        return path.is_file() and not self._is_stale(path)
+
     def touch(self, run_id: str) -> None:
         """Says that the claim's owner lives."""
         self._claim_file(run_id).touch()

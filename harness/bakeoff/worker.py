@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from bakeoff import hardware
-from bakeoff.components import Encoding, Places, Prepared, Row, Task, TaskInfo
+from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo
 from bakeoff.data import check_rows, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError
 from bakeoff.job import Job
@@ -81,28 +81,27 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, load_registry())
-    task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
+    task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     found.owns = sorted(trainer.owns)
     hardware.set_threads(request.threads)
     found.device = device = hardware.pick_device(request.device)
     clock.synchronize = lambda: hardware.synchronize(device)
 
-    clock.enter("load")
-    report("load", 0, 0, None)
+    def begin(phase: str) -> None:
+        clock.enter(phase)
+        report(phase, 0, 0, None)
+
+    begin("load")
     info, splits = load_task(task, options["task"], Places(request.data, request.cache))
     found.data = describe_data(task, info, splits)
 
-    clock.enter("encode")
-    report("encode", 0, 0, None)
+    begin("encode")
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     encoded = {name: prepared.encode(splits[name]) for name in ("train", *info.predicted_splits)}
 
-    clock.enter("build")
-    report("build", 0, 0, None)
-    hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
-    built = model.build(info, options["model"])
-    adaptation = method.adapt(built.model, options["method"], recipe)
+    begin("build")
+    built, adaptation = build(parts, info, asked, recipe)
     network = adaptation.model.to(device)
     initial = initial_weights(network, built.newly_initialised)
 
@@ -120,20 +119,17 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
         on_first_step=lambda: clock.enter("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
     )
-    clock.enter("warm-up")
-    report("train", 0, job.total_steps, None)
+    begin("warm-up")
     with observer:
         trainer.fit(job, options["trainer"])
     job.check()
 
-    clock.enter("evaluate")
-    report("evaluate", 0, 0, None)
+    begin("evaluate")
     logits = {name: predict(prepared, network, encoded[name], device) for name in info.predicted_splits}
     found.evaluated = sum(len(values) for values in logits.values())
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
-    clock.enter("save")
-    report("save", 0, 0, None)
+    begin("save")
     found.weights = describe_weights(network, built.newly_initialised, initial, adaptation.lineage)
     write_steps(folder / STEPS_FILE, job)
     write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns)
@@ -209,6 +205,14 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, 
         primary_metric=info.primary_metric,
         floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
     )
+
+
+def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> tuple[Built, Adaptation]:
+    """The model with a fresh head from the run's `init` stream, and made ready by the method."""
+    model, method = parts["model"], parts["method"]
+    hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
+    built = model.registered.component.build(info, model.options)
+    return built, method.registered.component.adapt(built.model, method.options, recipe)
 
 
 def initial_weights(network: Any, fresh: tuple[str, ...]) -> tuple[str, str]:

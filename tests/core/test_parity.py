@@ -15,14 +15,14 @@ from bakeoff.errors import BakeoffError
 from bakeoff.parity.trace import Trace
 from bakeoff.parity.verdict import Verdict, compare
 
-PLANTED = Path(__file__).parents[1] / "planted"
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 SAME_RECIPE = "the experiment file asks both for"
 OTHER_RECIPE = "the experiment file asks for it"
 
 
 @pytest.fixture(autouse=True)
 def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin in tests/planted is installed, as far as the registry can tell."""
+    """The plugin in tests/thirdparty/planted is installed, as far as the registry can tell."""
     monkeypatch.syspath_prepend(PLANTED)
 
 

@@ -54,9 +54,12 @@ def test_the_first_to_publish_wins(store: Store) -> None:
 
 def test_only_one_process_holds_a_claim(store: Store) -> None:
     store.begin("r1-a")
+    assert not store.is_claimed("r1-a")
     assert store.claim("r1-a")
+    assert store.is_claimed("r1-a")
     assert not store.claim("r1-a")
     store.release("r1-a")
+    assert not store.is_claimed("r1-a")
     assert store.claim("r1-a")
 
 
@@ -70,6 +73,7 @@ def write_claim(store: Store, *, host: str, process: int, age_seconds: float) ->
 
 def test_a_dead_process_of_this_machine_loses_its_claim_at_once(store: Store) -> None:
     write_claim(store, host=socket.gethostname(), process=dead_process(), age_seconds=0)
+    assert not store.is_claimed("r1-a")
     assert store.claim("r1-a")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from bakeoff.parity.verdict import compare
 
-PLANTED = Path(__file__).parents[1] / "planted"
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 BOTH = "{trainer-api: {trainer: hf-trainer}, manual-loop: {trainer: torch-loop}}"
 FULL = "epochs: 2, batch_size: 4, learning_rate: 1e-3, warmup: 0.2, max_grad_norm: 0.45, weight_decay: 0.01"
 """On 22 examples: two epochs of 6 steps, the last one short; warm-up, clipping, two groups of weight decay."""

@@ -119,8 +119,8 @@ def test_both_trainers_are_identical_to_the_bit(finished: Path) -> None:
 
 def test_where_it_ran_and_where_parts_came_from(finished: Path) -> None:
     record = records(finished)["trainer-api/0"]
-    assert {"python", "torch", "transformers", "bakeoff", "planted-parts"} <= set(record["environment"]["software"])
-    assert record["asked"]["task"]["distribution"] == "planted-parts"
+    assert {"python", "torch", "transformers", "bakeoff", "toybox"} <= set(record["environment"]["software"])
+    assert record["asked"]["task"]["distribution"] == "toybox"
     assert record["asked"]["trainer"]["distribution"] == "bakeoff"
     assert record["cost"]["peak_memory_bytes"] > 100 * 2**20
 
@@ -176,10 +176,10 @@ WRONG = {
     "raises": ("error", "ZeroDivisionError: a bug in two lines"),
     "exits": ("crashed", "exit code 7: last words of a plugin"),
     "segfaults": ("crashed", "killed by SIGSEGV"),
-    "one-short": ("error", "trainer 'one-short' (plugin 'planted' of planted-parts 1.0) began 5 steps; the job allowed 6"),
+    "one-short": ("error", "trainer 'one-short' (plugin 'toybox' of toybox 1.0) began 5 steps; the job allowed 6"),
     "diverges": ("diverged", "the loss was not finite at step"),
     "out-of-memory": ("out of memory", "no room"),
-    "swallows": ("error", "trainer 'swallows' (plugin 'planted' of planted-parts 1.0) swallowed an exception"),
+    "swallows": ("error", "trainer 'swallows' (plugin 'toybox' of toybox 1.0) swallowed an exception"),
     "sleeps": ("timed out", "it took over 20 s"),
 }
 
@@ -220,7 +220,7 @@ def test_an_unexpected_exception_keeps_its_traceback_beside_the_record(
 ) -> None:
     found, folder, _ = failures
     text = (folder / "records" / found["raises/0"]["id"] / "traceback.txt").read_text()
-    assert "planted_parts.py" in text
+    assert "toybox.py" in text
     assert "traceback.txt" in found["raises/0"]["files"]
 
 

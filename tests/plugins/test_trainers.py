@@ -12,7 +12,7 @@ from bakeoff.parity.trace import TracedJob
 from bakeoff.registry import load_registry
 from bakeoff.spec import Recipe
 
-PLANTED = Path(__file__).parents[1] / "planted"
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 BUILT_IN = ("torch-loop", "hf-trainer")
 
 

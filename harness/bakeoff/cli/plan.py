@@ -63,7 +63,13 @@ def table(outlooks: list[Outlook]) -> list[str]:
     rows = [["id", "task", "model", "strategy", "seed", "state", "time"]]
     for outlook in outlooks:
         run, seconds = outlook.run, outlook.seconds
-        time = "unknown" if seconds is None else f"about {duration(seconds)}" if outlook.state == "to do" else duration(seconds)
+        time = (
+            "unknown"
+            if seconds is None
+            else f"about {duration(seconds)}"
+            if outlook.state in ("to do", "running")
+            else duration(seconds)
+        )
         labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
         rows.append([run.id, *labels, str(run.seed), outlook.state, time])
     return aligned(rows, right=None)

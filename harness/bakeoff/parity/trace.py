@@ -24,7 +24,7 @@ from bakeoff.meter import Observer
 from bakeoff.record import Asked, ObservedGroup, Part
 from bakeoff.registry import Registry, load_registry
 from bakeoff.spec import Recipe
-from bakeoff.worker import Request, components, initial_weights, load_task, message_of
+from bakeoff.worker import Request, build, components, initial_weights, load_task, message_of
 
 
 class StepTrace(Part):
@@ -211,7 +211,7 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, registry)
-    task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
+    task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     hardware.set_threads(request.threads)
     device = hardware.pick_device(request.device)
@@ -219,9 +219,7 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
     info, splits = load_task(task, options["task"], Places(request.data, request.cache))
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     encoded = prepared.encode(splits["train"])
-    hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
-    built = model.build(info, options["model"])
-    adaptation = method.adapt(built.model, options["method"], recipe)
+    built, adaptation = build(parts, info, asked, recipe)
     network = adaptation.model.to(device)
     head_weights, all_weights = initial_weights(network, built.newly_initialised)
 

@@ -1,0 +1,147 @@
+"""What is published under results/ is whole, was made by this code, and holds nobody else's sentences."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bakeoff.cli.table import read_report
+from bakeoff.plan import resolve
+from bakeoff.record import Record
+from bakeoff.registry import load_registry
+from bakeoff.report.page import write_page
+from bakeoff.report.tidy import write_csv
+from bakeoff.spec import read_document
+from bakeoff.store import Store
+
+RESULTS = Path(__file__).parents[2] / "results"
+EXPERIMENTS = sorted(path.parent for path in RESULTS.glob("*/spec.yaml"))
+
+
+def read(folder: Path) -> list[Record]:
+    records, damaged = Store(folder).read_all()
+    assert not damaged
+    return records
+
+
+@pytest.fixture(params=EXPERIMENTS, ids=lambda path: path.name)
+def experiment(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.param
+    return folder
+
+
+def test_every_run_that_the_experiment_file_asks_for_is_recorded(experiment: Path) -> None:
+    plan = resolve(read_document(experiment / "spec.yaml"), load_registry())
+    assert sorted(run.id for run in plan.runs) == Store(experiment).recorded_ids()
+    assert [record.status for record in read(experiment)] == ["ok"] * len(plan.runs)
+
+
+def test_records_and_their_files_are_whole(experiment: Path) -> None:
+    for record in read(experiment):
+        folder = experiment / "records" / record.id
+        assert (folder / "record.json").stat().st_size <= 8192
+        assert {path.name for path in folder.iterdir()} == {"record.json", *record.files}
+        for name, digest in record.files.items():
+            assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_tables_are_what_the_code_writes_from_the_records(experiment: Path) -> None:
+    report = read_report(Store(experiment))
+    assert (experiment / "table.md").read_text(encoding="utf-8") == write_page(report)
+    assert (experiment / "table.csv").read_text(encoding="utf-8") == write_csv(report)
+
+
+def test_scores_follow_from_the_recorded_predictions(experiment: Path) -> None:
+    for record in read(experiment):
+        table = pq.read_table(experiment / "records" / record.id / "predictions.parquet").to_pandas()
+        for split, scores in record.scores.items():
+            rows = table[table["split"] == split]
+            assert record.data is not None
+            assert len(rows) == record.data.splits[split].examples
+            predicted = [max(range(len(logits)), key=lambda label, logits=logits: logits[label]) for logits in rows["logits"]]
+            truth = rows["label"].tolist()
+            hits = sum(one == other == 1 for one, other in zip(predicted, truth, strict=True))
+            assert scores["accuracy"] == pytest.approx(sum(map(int.__eq__, predicted, truth)) / len(truth))
+            assert scores["f1"] == pytest.approx(2 * hits / (sum(predicted) + sum(truth)))
+
+
+def test_phases_add_up_and_the_harness_takes_its_share_and_no_more(experiment: Path) -> None:
+    for record in read(experiment):
+        assert record.cost is not None
+        assert sum(record.cost.phase_seconds.values()) == pytest.approx(record.cost.total_seconds, rel=0.01)
+
+
+def test_records_hold_no_text_of_the_data(experiment: Path) -> None:
+    """Every column is a number, or one of: split, id, a slice's value."""
+    for path in experiment.glob("records/*/*.parquet"):
+        schema = pq.read_schema(path)
+        texts = {field.name for field in schema if "string" in str(field.type)}
+        assert {name for name in texts if not name.startswith("slice:")} <= {"split", "id"}
+        table = pq.read_table(path)
+        for name in texts - {"id"}:
+            assert len(set(table[name].to_pylist())) <= 20, f"{path}: {name} is no slice"
+
+
+def test_no_sentence_of_mrpc_is_published() -> None:
+    data = os.environ.get("BAKEOFF_DATA")
+    if not data or not (Path(data) / "glue" / "MRPC").is_dir():
+        pytest.skip("BAKEOFF_DATA names no folder with glue/MRPC: the sentences to look for are there")
+    lines = (Path(data) / "glue" / "MRPC" / "dev.tsv").read_text(encoding="utf-8-sig").splitlines()[1:]
+    sentences = [sentence for line in lines for sentence in line.split("\t")[3:5]]
+    published = [path for path in RESULTS.rglob("*") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in published if path.suffix in {".md", ".csv", ".json", ".yaml"}]
+    for path in published:
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            texts += [" ".join(table[field.name].to_pylist()) for field in table.schema if "string" in str(field.type)]
+    assert len(texts) > 4
+    assert not [sentence for sentence in sentences if any(sentence in text for text in texts)]
+
+
+# --- what the published experiments say ----------------------------------------------------------------------------------
+
+
+def pairs(folder: Path) -> dict[int, dict[str, Record]]:
+    found: dict[int, dict[str, Record]] = {}
+    for record in read(folder):
+        found.setdefault(record.asked.seed, {})[record.asked.strategy] = record
+    return found
+
+
+@pytest.mark.parametrize(("name", "steps"), [("mrpc-trainers", 1377), ("quickstart", 106)])
+def test_both_trainers_ended_with_the_same_weights(name: str, steps: int) -> None:
+    found = pairs(RESULTS / name)
+    assert sorted(found) == [0, 1, 2]
+    for both in found.values():
+        api, loop = both["trainer-api"], both["manual-loop"]
+        assert api.weights is not None
+        assert api.weights == loop.weights
+        assert api.scores == loop.scores
+        assert {record.cost.steps for record in both.values() if record.cost} == {steps}
+        frames: list[Any] = [
+            pq.read_table(
+                RESULTS / name / "records" / record.id / "steps.parquet", columns=["loss", "learning_rate", "grad_norm"]
+            )
+            for record in (api, loop)
+        ]
+        assert frames[0].equals(frames[1])
+
+
+def test_every_run_of_the_quickstart_is_ten_points_above_the_floor() -> None:
+    for record in read(RESULTS / "quickstart"):
+        assert record.data is not None
+        for split, scores in record.scores.items():
+            assert scores["accuracy"] >= record.data.floor[split]["accuracy"] + 0.10
+
+
+def test_the_published_experiments_name_where_they_ran(experiment: Path) -> None:
+    plan = json.loads((experiment / "records" / "plan.json").read_text(encoding="utf-8"))
+    assert plan["spec_file"] == "spec.yaml"
+    assert len({record.environment.hardware for record in read(experiment)}) == 1
+    assert len({json.dumps(record.environment.software, sort_keys=True) for record in read(experiment)}) == 1

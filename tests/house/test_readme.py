@@ -1,0 +1,82 @@
+"""Pages that cannot drift: tables are those in results/, commands exist, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from bakeoff.cli import VERBS, Verbs
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "results" / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+def block(page: str, name: str) -> str:
+    """What stands between the page's markers of that name."""
+    found = re.search(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", page, re.DOTALL)
+    assert found, f"README.md has no block '{name}'"
+    return found[1].strip()
+
+
+def tables(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("|")]
+
+
+@pytest.mark.parametrize("name", ["mrpc-trainers", "quickstart"])
+def test_the_tables_of_the_readme_are_the_published_ones(name: str) -> None:
+    shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), name))
+    published = tables((ROOT / "results" / name / "table.md").read_text(encoding="utf-8"))
+    assert len(shown) >= 4
+    assert shown == published[: len(shown)]
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The `bakeoff ...` command lines of a page's console blocks and inline code."""
+    text = page.read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ (bakeoff .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+    lines += re.findall(r"`(?:[A-Z_]+=\S+ )?(bakeoff [a-z][^`]*)`", text)
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_on_the_pages_exist_with_their_options(page: Path) -> None:
+    group = Verbs()
+    for verb, *arguments in commands(page):
+        if verb.startswith("-"):
+            continue
+        assert verb in VERBS, f"{page.name}: no command 'bakeoff {verb}'"
+        command = group.get_command(click.Context(group), verb)
+        assert command is not None
+        known = {name for parameter in command.params for name in parameter.opts}
+        for argument in arguments:
+            if argument.startswith("--"):
+                assert argument.partition("=")[0] in known, f"{page.name}: bakeoff {verb} has no {argument}"
+
+
+def test_the_readme_shows_commands() -> None:
+    assert {verb for verb, *_ in commands(ROOT / "README.md")} >= {"check", "plan", "run", "table", "parity", "show", "plugins"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_says_what_it_is_for_in_its_first_ten_lines() -> None:
+    first = " ".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:10])
+    assert "fine-tuning" in first
+    assert "for people who" in first
+
+
+def test_the_architecture_page_lists_the_layers_of_the_house() -> None:
+    from house.test_layers import LAYERS
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", page, re.MULTILINE)
+    assert [set(re.findall(r"`(\w+)`", names)) for _, names in rows] == LAYERS
