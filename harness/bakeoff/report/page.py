@@ -159,7 +159,8 @@ def _caption(table: Table, declared: Declared) -> list[str]:
             f"{name} {split.examples:,} examples{'' if split.labelled else ' (no labels)'}"
             for name, split in data.splits.items()
         ]
-        found.append(("data", [*sizes, *(f"made from {name} {version}" for name, version in data.sources.items())]))
+        found.append(("data", sizes))
+        found.append(("made from", [f"{name} {version}" for name, version in data.sources.items()]))
     found.append(("task", table.components.get("task", [])))
     parameters = [f"{spelt(equal['parameters'])} parameters"] if equal.get("parameters") is not None else []
     trainable = [f"{spelt(equal['trainable'])} trainable"] if equal.get("trainable") is not None else []
