@@ -77,17 +77,17 @@ class LiveProgress:
             transient=True,
         )
         self.overall = self.bars.add_task("all runs", total=total, completed=done, detail="")
-        self.line = self.bars.add_task("", total=None, visible=False, detail="")
+        self.line = self.overall
 
     def begin(self, run: Run) -> None:
-        self.bars.reset(self.line, total=None, visible=True, description=run.title, detail="starting")
+        self.line = self.bars.add_task(run.title, total=None, detail="starting")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
-        detail = f"loss {loss:.4f}" if loss is not None else phase
-        self.bars.update(self.line, description=f"{run.title} · {phase}", total=total or None, completed=step, detail=detail)
+        detail = f"{phase}, loss {loss:.4f}" if loss is not None else phase
+        self.bars.update(self.line, total=total or None, completed=step, detail=detail)
 
     def end(self, run: Run, record: Record) -> None:
-        self.bars.update(self.line, visible=False)
+        self.bars.remove_task(self.line)
         self.bars.advance(self.overall)
         self.note(f"{run.title}: {result_line(run, record)}")
 
