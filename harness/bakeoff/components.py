@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, PluginError, quoted
 from bakeoff.spec import Options, Recipe
 
 if TYPE_CHECKING:
@@ -102,6 +102,16 @@ class TaskInfo:
     slice_columns: tuple[str, ...] = ()
     """Columns by which results may be cut."""
 
+    def __post_init__(self) -> None:
+        """A task that contradicts itself is its author's error, told before anything is loaded."""
+        names = [metric.name for metric in self.metrics]
+        if self.primary_metric not in names:
+            raise PluginError(f"its primary metric {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
+        if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):
+            raise PluginError("its labelled splits must be among its splits, and train must be one of them")
+        if self.kind == "classification" and not (len(self.labels) == self.n_outputs >= 2):
+            raise PluginError(f"it has {len(self.labels)} labels and {self.n_outputs} outputs; both are one number, 2 or more")
+
     @property
     def predicted_splits(self) -> tuple[str, ...]:
         """Every labelled split but train: what each run predicts."""
@@ -159,9 +169,6 @@ class Encoding:
 
 class Prepared(ABC):
     """A model's way from rows to tensors and back; needs no weights."""
-
-    fingerprint: str
-    """sha256 of whatever decides the encoding (the tokenizer's files)."""
 
     @abstractmethod
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:

@@ -36,11 +36,14 @@ def check_rows(splits: Mapping[str, Mapping[str, Sequence[Any]]], info: TaskInfo
         ids = columns["id"]
         if not ids:
             raise DataError(f"task '{task}', split '{name}' is empty")
+        if not all(isinstance(row, str) for row in ids):
+            raise DataError(f"task '{task}', split '{name}': ids must be text")
         if len(set(ids)) != len(ids) or not seen.isdisjoint(ids):
             raise DataError(f"task '{task}', split '{name}': ids are not unique")
         seen.update(ids)
         if info.kind == "classification" and name in info.labelled_splits:
-            wrong = [label for label in columns["label"] if not 0 <= label < len(info.labels)]
+            valid = range(len(info.labels))
+            wrong = [label for label in columns["label"] if not isinstance(label, int) or label not in valid]
             if wrong:
                 raise DataError(
                     f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,6 @@ class TextEncoder(Prepared):
         self.tokenizer = tokenizer
         self.columns = task.text_columns
         self.encoding = encoding
-        self.fingerprint = hashlib.sha256(
-            json.dumps([tokenizer.backend_tokenizer.to_str(), tokenizer.padding_side, tokenizer.truncation_side]).encode()
-        ).hexdigest()
 
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
         texts = [list(columns[name]) for name in self.columns]

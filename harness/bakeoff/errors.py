@@ -32,6 +32,10 @@ class StoreError(BakeoffError):
     """An experiment's folder cannot be used as asked."""
 
 
+class DamageError(StoreError):
+    """A record cannot be read; its run can be made again."""
+
+
 class RunError(BakeoffError):
     """One run failed for a reason that can be said in a word: it becomes a record with that reason."""
 

@@ -43,6 +43,18 @@ def usable_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def prepare_environment(threads: int) -> None:
+    """Settings that libraries read when imported; a fork server freezes them, so they are made before it starts."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asking for CUDA through cuInit would poison the forks
+    # A run has one device: the Trainer would take all it sees and multiply the batch.
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    os.environ["PYTHONSAFEPATH"] = "1"  # else a user's evaluate.py in the working directory would be imported
+
+
 def set_threads(threads: int) -> None:
     import torch
 

@@ -56,12 +56,14 @@ def hub_cache() -> Path:
 
 
 def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> bool:
-    """Whether a snapshot of that revision (default: of any) lies in the cache with those files; no other is looked at.
+    """Whether a snapshot of that revision (a commit, a branch or tag that was fetched; default: main) lies in the cache.
 
     A snapshot may hold a part of its repository: whoever needs certain files has to name them.
     """
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
     if not snapshots.is_dir():
         return False
-    kept = snapshots.iterdir() if revision is None else [snapshots / revision]
+    branch = snapshots.parent / "refs" / (revision or "main")
+    commit = branch.read_text(encoding="ascii").strip() if branch.is_file() else revision
+    kept = snapshots.iterdir() if commit is None else [snapshots / commit]
     return any(snapshot.is_dir() and all((snapshot / name).is_file() for name in files) for snapshot in kept)

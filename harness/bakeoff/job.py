@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -174,6 +175,15 @@ class Job:
         ):
             if count != allowed:
                 raise PluginError(f"{self.trainer} {what} {count} steps; the job allowed {allowed}, no more and no fewer")
+
+    def check_order(self) -> None:
+        """After `fit`: raises PluginError where the batches trained on are not those that the harness gave out, in order."""
+        batches = itertools.chain.from_iterable(self.batches(epoch) for epoch in itertools.count())
+        for step, (given, (rows, _, _)) in enumerate(zip(batches, self.trained, strict=False)):
+            if given != rows:
+                raise PluginError(f"{self.trainer} trained step {step + 1} on other rows than the job's batches give")
+        if len(self.trained) != len(self.losses):
+            raise PluginError(f"{self.trainer} collated {len(self.trained)} of {len(self.losses)} batches through the job")
 
     def step_losses(self) -> list[float]:
         """The losses of all steps; waits for the device once."""

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.components import Encoding, Places, TaskInfo
 from bakeoff.errors import BakeoffError, escaped
+from bakeoff.outcome import describe_data
 from bakeoff.plan import Component
 from bakeoff.registry import Registry
 from bakeoff.spec import Document, Options, Recipe
-from bakeoff.worker import describe_data, load_task
+from bakeoff.worker import load_task
 
 LONGEST = 8192
 """Tokens up to which lengths are measured: the longest that a recipe may ask for."""

@@ -93,9 +93,9 @@ class EnergyCounter:
                 "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter",
             )
         total = 0
-        for zone, before, now in zip(self.zones, self._before, after, strict=True):
-            if now < before:  # the counter wrapped around
-                now += int((zone / "max_energy_range_uj").read_text())
+        for before, now in zip(self._before, after, strict=True):
+            if now < before:
+                return None, "unmeasured: the RAPL counter wrapped around"
             total += now - before
         return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
 
@@ -181,8 +181,13 @@ def _observed_group(group: dict[str, Any]) -> ObservedGroup:
     return ObservedGroup(
         tensors=len(group["params"]),
         elements=sum(parameter.numel() for parameter in group["params"]),
-        weight_decay=group.get("weight_decay"),
+        weight_decay=_number(group.get("weight_decay")),
         betas=[float(beta) for beta in betas] if betas else None,
-        eps=group.get("eps"),
+        eps=_number(group.get("eps")),
         fused=group.get("fused"),
     )
+
+
+def _number(value: Any) -> float | None:
+    """Optimizers hold what they like under these names (Adafactor's eps is a pair); only a number is one."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

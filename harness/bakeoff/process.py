@@ -11,14 +11,18 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, escaped
 from bakeoff.record import OUTPUT_FILE
 
 Message = dict[str, Any]
+
+WAIT_SECONDS = 0.5
+"""How long to wait for a word of a worker before looking after other things."""
 
 
 def context() -> Any:
@@ -27,16 +31,12 @@ def context() -> Any:
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bakeoff.preload"])
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C while it imports must not end it loudly
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
     return server
-
-
-def prepare_environment(threads: int) -> None:
-    """Settings that libraries read when imported; the fork server freezes them, so they are made before it starts."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
-    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asking for CUDA through cuInit would poison the forks
 
 
 class Worker:
@@ -47,8 +47,14 @@ class Worker:
         self.output = output / OUTPUT_FILE
         multiprocess = context()
         self.connection, theirs = multiprocess.Pipe()
-        self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=True)
-        self.process.start()
+        # Not a daemon: a trainer may have children of its own, data loading workers for one.
+        self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=False)
+        try:
+            self.process.start()
+        except (EOFError, ConnectionError) as error:
+            raise BakeoffError(
+                f"no worker can be started ({type(error).__name__}); `python -c 'import bakeoff.preload'` may show why"
+            ) from None
         theirs.close()
         self.started = time.monotonic()
 
@@ -67,6 +73,17 @@ class Worker:
     def alive(self) -> bool:
         return bool(self.process.is_alive())
 
+    def listen(self) -> list[Message]:
+        """All that it says until it ends; raises BakeoffError for an expected error of its."""
+        heard: list[Message] = []
+        while self.alive:
+            heard += self.messages(WAIT_SECONDS)
+        heard += self.messages(0)
+        for message in heard:
+            if "error" in message:
+                raise BakeoffError(message["error"])
+        return heard
+
     def end(self) -> None:
         """Kills it if it still runs, and lets go of the pipe."""
         if self.process.is_alive():
@@ -77,14 +94,14 @@ class Worker:
     def last_words(self) -> str:
         """How it ended, for a record: the signal or exit code, and the last line that it printed."""
         code = self.process.exitcode
-        how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        how = f"killed by {_signal_name(-code)}" if code is not None and code < 0 else f"exit code {code}"
         if code == -signal.SIGKILL:
             how += " (the system's answer to a lack of memory, or somebody's)"
         try:
             lines = self.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return f"{how}: {lines[-1][:200]}" if lines else how
+        return f"{how}: {escaped(lines[-1][:200])}" if lines else how
 
 
 def _child(connection: Connection, output: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -109,6 +126,13 @@ def _child(connection: Connection, output: str, target: Callable[..., None], arg
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _end_with_parent(connection: Connection) -> None:

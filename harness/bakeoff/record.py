@@ -8,11 +8,11 @@ seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bakeoff.errors import StoreError, quoted, shown_path
+from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 
 SCHEMA_VERSION: Final = 1
 RECORD_FILE = "record.json"
@@ -88,11 +88,6 @@ class Data(Part):
     """Distributions that the rows were made from, with versions; part of the fingerprints."""
     floor: dict[str, dict[str, float]]
     """split -> metric -> the score of always answering with the training split's majority label."""
-
-    @property
-    def fingerprint(self) -> str:
-        """One word for all the data: every split's fingerprint."""
-        return "+".join(f"{name}:{split.fingerprint[:12]}" for name, split in sorted(self.splits.items()))
 
 
 class Weights(Part):
@@ -243,9 +238,17 @@ def read_record(folder: Path) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+        raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+    return read_part(Record, content, path)
+
+
+PartKind = TypeVar("PartKind", bound=Part)
+
+
+def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
+    """What the file holds; raises DamageError that says where it is wrong, StoreError for another schema version."""
     try:
-        return Record.model_validate_json(content)
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -253,7 +256,7 @@ def read_record(folder: Path) -> Record:
             raise StoreError(
                 f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads {SCHEMA_VERSION}"
             ) from None
-        raise StoreError(f"{shown_path(path)} is damaged: {where or 'file'}: {first['msg']}") from None
+        raise DamageError(f"{shown_path(path)} is damaged: {where or 'file'}: {escaped(first['msg'])}") from None
 
 
 def dump(record: BaseModel) -> bytes:

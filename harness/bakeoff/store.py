@@ -5,6 +5,8 @@ The first to rename wins; a later one is dropped. Claim files only avoid double 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -14,11 +16,23 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from bakeoff.errors import StoreError, quoted, shown_path
-from bakeoff.record import RECORD_FILE, Declared, Record, dump, read_record
+from bakeoff.errors import DamageError, StoreError, quoted, shown_path
+from bakeoff.record import RECORD_FILE, Declared, Record, dump, read_part, read_record
 
 CLAIM_STALE_SECONDS = 60.0
 """A claim that nobody touched for this long belongs to the dead."""
+
+
+def _host() -> str:
+    """This machine, this boot and this process namespace: within it, a process number says who lives."""
+    words = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        words.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("|".join(words).encode()).hexdigest()[:8]
+
+
+HOST = _host()
 
 
 class Store:
@@ -38,7 +52,7 @@ class Store:
         """Raises StoreError for a record that is missing, damaged, or of another run."""
         record = read_record(self.records / run_id)
         if record.id != run_id:
-            raise StoreError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
+            raise DamageError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
         return record
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
@@ -57,49 +71,59 @@ class Store:
         with os.scandir(self.records) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 
+    def occupied(self, run_id: str) -> bool:
+        """Whether something stands at the run's place, a record or not."""
+        return (self.records / run_id).exists()
+
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""
         try:
-            return Declared.model_validate_json(self.plan_file.read_bytes())
+            return read_part(Declared, self.plan_file.read_bytes(), self.plan_file)
         except FileNotFoundError:
             raise StoreError(
                 f"{shown_path(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
             ) from None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {' '.join(str(error).split())[:200]}") from None
+        except OSError as error:
+            raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
+
+    def check_owner(self, declared: Declared, spec: Path) -> None:
+        """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common."""
+        own = self.folder / spec.name
+        if not self.plan_file.is_file():
+            if own.is_file() and not own.samefile(spec) and own.read_bytes() != spec.read_bytes():
+                raise StoreError(
+                    f"{shown_path(own)} is another experiment file, never run; give a folder of its own with --into DIR"
+                )
+            return
+        try:
+            there = self.declared()
+        except DamageError:
+            return  # written anew
+        shared = {run.id for run in there.runs} & {run.id for run in declared.runs}
+        if (there.name, there.spec_file) != (declared.name, declared.spec_file) and not shared:
+            raise StoreError(
+                f"{shown_path(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
+                "give this one a folder of its own with --into DIR"
+            )
 
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes what the experiment asks for; refuses a folder that belongs to another experiment file."""
-        if self.plan_file.is_file():
-            there = self.declared()
-            if (there.name, there.spec_file) != (declared.name, declared.spec_file):
-                raise StoreError(
-                    f"{shown_path(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
-                    "give this one a folder of its own with --into DIR"
-                )
-            if there == declared:
-                return
-        try:
+        """Writes what the experiment asks for."""
+        content = dump(declared)
+        if not self.plan_file.is_file() or self.plan_file.read_bytes() != content:
             self.records.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.plan_file, dump(declared))
-        except OSError as error:
-            raise StoreError(f"{shown_path(self.records)} cannot be written: {error.strerror}") from None
+            write_atomically(self.plan_file, content)
 
     def adopt(self, spec: Path) -> None:
         """The experiment file goes along, so that the folder tells what it holds."""
-        own = self.folder / spec.name
-        try:
-            content = spec.read_bytes()
-            if not own.is_file() or own.read_bytes() != content:
-                write_atomically(own, content)
-        except OSError as error:
-            raise StoreError(f"{shown_path(own)} cannot be written: {error.strerror}") from None
+        own, content = self.folder / spec.name, spec.read_bytes()
+        if not own.is_file() or own.read_bytes() != content:
+            write_atomically(own, content)
 
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""
-        folder = self.records / f".tmp-{run_id}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        folder = self.records / f".tmp-{run_id}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
 
@@ -118,15 +142,16 @@ class Store:
         return True
 
     def set_aside(self, run_id: str) -> None:
-        """Takes a record out of the experiment without destroying it."""
-        (self.records / run_id).rename(self.records / f".replaced-{run_id}-{uuid.uuid4().hex[:8]}")
+        """Takes a record out of the experiment without destroying it; another process may have been first."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.records / run_id).rename(self.records / f".replaced-{run_id}-{uuid.uuid4().hex[:8]}")
 
     # --- claims ---
 
     def claim(self, run_id: str) -> bool:
         """Whether this process may take the run; a dead process's claim is taken over."""
         path = self._claim_file(run_id)
-        content = json.dumps({"host": socket.gethostname(), "process": os.getpid(), "start": time.time()})
+        content = json.dumps({"host": HOST, "process": os.getpid(), "start": time.time()})
         for _ in range(2):
             try:
                 with path.open("x", encoding="utf-8") as stream:
@@ -144,8 +169,9 @@ class Store:
         return path.is_file() and not self._is_stale(path)
 
     def touch(self, run_id: str) -> None:
-        """Says that the claim's owner lives."""
-        self._claim_file(run_id).touch()
+        """Says that the claim's owner lives; a claim that is gone stays gone."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._claim_file(run_id))
 
     def release(self, run_id: str) -> None:
         self._claim_file(run_id).unlink(missing_ok=True)
@@ -156,25 +182,24 @@ class Store:
     def _is_stale(self, path: Path) -> bool:
         """Whether the owner is a dead process of this machine, or gave no sign for a minute."""
         try:
+            if time.time() - path.stat().st_mtime > CLAIM_STALE_SECONDS:
+                return True
             claim = json.loads(path.read_text(encoding="utf-8"))
-            age = time.time() - path.stat().st_mtime
-        except (OSError, ValueError):
-            return False  # being written or removed just now
-        if age > CLAIM_STALE_SECONDS:
-            return True
-        return claim.get("host") == socket.gethostname() and not _lives(int(claim.get("process", 0)))
+            return bool(claim["host"] == HOST and not _lives(int(claim["process"])))
+        except (OSError, ValueError, TypeError, KeyError):
+            return False  # being written or removed just now; a torn one is stale in a minute
 
     def sweep(self) -> None:
-        """Removes what killed processes of this machine left half-made."""
-        for path in self.records.glob(".tmp-*"):
-            process = path.name.rsplit("-", 2)[1]
-            if process.isdigit() and not _lives(int(process)):
-                shutil.rmtree(path, ignore_errors=True)
+        """Removes what killed processes of this machine left half-made; other machines' are theirs."""
+        for path in [*self.records.glob(".tmp-*"), *self.folder.glob(".tmp-*")]:
+            host, process = path.name.split("-")[-3:-1] if path.name.count("-") >= 3 else ("", "")
+            if host == HOST and process.isdigit() and not _lives(int(process)):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Beside the place, synced, then renamed: whoever reads sees the old file or the new one, whole."""
-    beside = path.with_name(f".tmp-{path.name}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    beside = path.with_name(f".tmp-{path.name}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
     try:
         with beside.open("wb") as stream:
             stream.write(content)

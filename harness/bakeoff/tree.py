@@ -38,7 +38,7 @@ def read_tree(text: str, file: str) -> Tree:
         line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
         raise stop(file, f"the character U+{ord(text[position]):04X} is not allowed in YAML", line, column) from None
     if tree.root is None:
-        raise stop(file, "the file is empty; docs/architecture.md shows an experiment file")
+        raise stop(file, "the file is empty; README.md shows an experiment file")
     if not isinstance(tree.root, dict):
         raise stop(file, "an experiment file is a mapping of keys (name, tasks, models, strategies, ...)", 1, 1)
     return tree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bakeoff.errors import StoreError
-from bakeoff.record import Declared
-from bakeoff.store import CLAIM_STALE_SECONDS, Store, write_atomically
+from bakeoff.record import Declared, DeclaredRun
+from bakeoff.store import CLAIM_STALE_SECONDS, HOST, Store, write_atomically
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def write_claim(store: Store, *, host: str, process: int, age_seconds: float) ->
 
 
 def test_a_dead_process_of_this_machine_loses_its_claim_at_once(store: Store) -> None:
-    write_claim(store, host=socket.gethostname(), process=dead_process(), age_seconds=0)
+    write_claim(store, host=HOST, process=dead_process(), age_seconds=0)
     assert not store.is_claimed("r1-a")
     assert store.claim("r1-a")
 
@@ -95,11 +94,36 @@ def test_a_touch_keeps_a_claim_fresh(store: Store) -> None:
 
 def test_a_sweep_takes_what_the_dead_left_and_nothing_else(store: Store) -> None:
     mine = store.begin("r1-a")
-    left = store.records / f".tmp-r1-b-{dead_process()}-0123abcd"
+    dead = dead_process()
+    left = store.records / f".tmp-r1-b-{HOST}-{dead}-0123abcd"
     left.mkdir()
+    file = store.folder / f".tmp-table.md-{HOST}-{dead}-0123abcd"
+    file.touch()
+    elsewhere = store.records / f".tmp-r1-b-0000aaaa-{dead}-0123abcd"
+    elsewhere.mkdir()
     store.sweep()
     assert mine.is_dir()
     assert not left.exists()
+    assert not file.exists()
+    assert elsewhere.is_dir(), "another machine's process may live under that number"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": 1, "process": "x"}'])
+def test_a_torn_claim_holds_for_a_minute_and_no_longer(store: Store, content: str) -> None:
+    write_claim(store, host=HOST, process=os.getpid(), age_seconds=0)
+    path = store.records / ".claim-r1-a"
+    path.write_text(content)
+    assert not store.claim("r1-a")
+    then = time.time() - CLAIM_STALE_SECONDS - 1
+    os.utime(path, (then, then))
+    assert store.claim("r1-a")
+
+
+def test_a_touch_makes_no_claim(store: Store) -> None:
+    store.begin("r1-a")
+    store.touch("r1-a")
+    assert not store.is_claimed("r1-a")
+    assert store.claim("r1-a")
 
 
 @pytest.mark.parametrize(
@@ -128,26 +152,52 @@ def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
         store.declared()
 
 
-def declared(name: str) -> Declared:
+def declared(name: str, *ids: str) -> Declared:
+    runs = [DeclaredRun(id=run_id, task="t", model="m", strategy="a", seed=0) for run_id in ids]
     return Declared(
-        name=name, question="", spec_file="spec.yaml", baseline="a", report_on="test", margin=1.0, under_test=[], runs=[]
+        name=name, question="", spec_file="spec.yaml", baseline="a", report_on="test", margin=1.0, under_test=[], runs=runs
     )
 
 
-def test_a_folder_belongs_to_one_experiment(store: Store) -> None:
-    store.declare(declared("one"))
-    store.declare(declared("one").model_copy(update={"margin": 2.0}))
-    assert store.declared().margin == 2.0
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: one\n")
+    return path
+
+
+def test_a_folder_belongs_to_one_experiment(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
     with pytest.raises(StoreError, match="holds the records of experiment 'one'"):
-        store.declare(declared("other"))
+        store.check_owner(declared("other", "r1-b"), spec)
     assert store.declared().name == "one"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="cannot be written"):
-        Store(tmp_path / "experiment").declare(declared("one"))
+def test_an_experiment_may_change_its_name_or_its_runs(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
+    store.check_owner(declared("renamed", "r1-a", "r1-b"), spec)
+    store.check_owner(declared("one", "r1-c"), spec)
+
+
+def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, spec: Path) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: mine\n")
+    with pytest.raises(StoreError, match="another experiment file"):
+        store.check_owner(declared("one"), spec)
+    assert own.read_text() == "name: mine\n"
+    own.write_bytes(spec.read_bytes())
+    store.check_owner(declared("one"), spec)
+
+
+def test_a_damaged_plan_is_written_anew(store: Store, spec: Path) -> None:
+    store.declare(declared("one"))
+    store.plan_file.write_text("{")
+    store.check_owner(declared("two"), spec)
+    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
+        store.declared()
+    store.declare(declared("two"))
+    assert store.declared().name == "two"
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-COMMAND = [sys.executable, "-c", "from bakeoff.cli import main; main()"]
+COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 
 TOY = """
 name: toy

@@ -147,7 +147,7 @@ def test_a_new_seed_runs_alone(finished: Path, tmp_path: Path) -> None:
 
 def test_another_experiment_does_not_mix_into_the_folder(finished: Path, tmp_path: Path) -> None:
     other = write_spec(tmp_path, BOTH, seeds=1)
-    other.write_text(other.read_text().replace("name: toy\n", "name: other\n"))
+    other.write_text(other.read_text().replace("name: toy\n", "name: other\n").replace("size: 20", "size: 21"))
     before = files(finished)
     answer = call("run", other, "--into", finished, folder=tmp_path)
     assert answer.returncode == 2
@@ -170,6 +170,55 @@ def test_another_environment_stops_the_run(finished: Path, tmp_path: Path) -> No
     assert len(records(tmp_path / "copy")) == 6
 
 
+def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    before = records(tmp_path / "copy")
+    torn, empty = before["manual-loop/0"]["id"], before["trainer-api/1"]["id"]
+    (tmp_path / "copy" / "records" / torn / "record.json").write_text('{"schema_version": 1')
+    (tmp_path / "copy" / "records" / empty / "record.json").unlink()
+    answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    after = records(tmp_path / "copy")
+    assert {name: record["weights"] for name, record in after.items()} == {
+        name: record["weights"] for name, record in before.items()
+    }
+    assert answer.stderr.count("; set aside") == 2
+    kept = [path.name for path in (tmp_path / "copy" / "records").glob(".replaced-*")]
+    assert sorted(name.rsplit("-", 1)[0] for name in kept) == sorted(f".replaced-{run}" for run in (torn, empty))
+
+
+def test_a_record_of_a_newer_bakeoff_is_left_alone(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    path = tmp_path / "copy" / "records" / records(finished)["manual-loop/0"]["id"] / "record.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    before = files(tmp_path / "copy")
+    answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
+    assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
+    assert "has schema version '2'; this bakeoff reads 1" in answer.stderr
+    assert files(tmp_path / "copy") == before
+
+
+def test_good_records_stay_where_a_rerun_could_not_start(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    for path in (tmp_path / "copy" / "records").glob("r1-*/record.json"):
+        path.write_text(path.read_text().replace('"torch": "2.', '"torch": "1.'))
+    before = files(tmp_path / "copy")
+    answer = call(
+        "run", tmp_path / "copy" / "spec.yaml", "--environment", "rerun", "--data", tmp_path / "nowhere", folder=tmp_path
+    )
+    assert answer.returncode == 2
+    assert files(tmp_path / "copy") == before
+
+
+def test_the_working_directory_is_not_imported_from(tmp_path: Path) -> None:
+    """A user's own evaluate.py must not be taken for the library of that name."""
+    (tmp_path / "evaluate.py").write_text("raise SystemExit('the wrong module')")
+    spec = write_spec(tmp_path, {"right": {"trainer": "right"}})
+    process = start("run", spec, folder=tmp_path, cwd=tmp_path)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+
+
 # --- what goes wrong -----------------------------------------------------------------------------------------------------
 
 WRONG = {
@@ -180,7 +229,6 @@ WRONG = {
     "diverges": ("diverged", "the loss was not finite at step"),
     "out-of-memory": ("out of memory", "no room"),
     "swallows": ("error", "trainer 'swallows' (plugin 'toybox' of toybox 1.0) swallowed an exception"),
-    "sleeps": ("timed out", "it took over 20 s"),
 }
 
 
@@ -189,7 +237,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[s
     """An experiment whose strategies all go wrong but the last."""
     folder = tmp_path_factory.mktemp("failures")
     strategies = {name: {"trainer": name} for name in [*WRONG, "right"]}
-    answer = call("run", write_spec(folder, strategies, run_timeout=20.0), folder=folder)
+    answer = call("run", write_spec(folder, strategies), folder=folder)
     return records(folder), folder, answer.returncode
 
 
@@ -224,6 +272,13 @@ def test_an_unexpected_exception_keeps_its_traceback_beside_the_record(
     assert "traceback.txt" in found["raises/0"]["files"]
 
 
+def test_a_run_that_takes_too_long_is_ended_and_recorded(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}}, run_timeout=8.0)
+    assert call("run", spec, folder=tmp_path).returncode == 1
+    failure = records(tmp_path)["sleeps/0"]["failure"]
+    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 8 s", "warm-up")
+
+
 def test_failures_are_retried_when_asked(tmp_path: Path) -> None:
     marker = str(tmp_path / "marker")
     spec = write_spec(tmp_path, {"flaky": {"trainer": {"name": "flaky", "marker": marker}}})
@@ -243,7 +298,7 @@ def test_what_cannot_load_stops_before_the_first_run(tmp_path: Path) -> None:
     assert "spec.yaml:3:" in answer.stderr
     assert "the toy box is empty" in answer.stderr
     assert "Traceback" not in answer.stderr
-    assert records(tmp_path) == {}
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["spec.yaml"], "nothing is written"
 
 
 # --- kills and twins -----------------------------------------------------------------------------------------------------
@@ -272,16 +327,17 @@ def wait_until(condition: Any, seconds: float) -> bool:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}, "right": {"trainer": "right"}}, run_timeout=25.0)
+    strategies = {"sleeps": {"trainer": "sleeps"}, "right": {"trainer": "right"}}
+    spec = write_spec(tmp_path, strategies)
     process = start("run", spec, folder=tmp_path)
     assert wait_until(lambda: list((tmp_path / "records").glob(".tmp-r1-*/output.txt")), 120)
-    time.sleep(2)
+    time.sleep(1)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     cache = f"BAKEOFF_CACHE={tmp_path}"
     assert wait_until(lambda: not processes_with(cache), 10), "a worker outlives its parent"
     assert records(tmp_path) == {}
-    answer = call("run", spec, folder=tmp_path)
+    answer = call("run", write_spec(tmp_path, strategies, run_timeout=8.0), folder=tmp_path)
     assert answer.returncode == 1
     assert {name: record["status"] for name, record in records(tmp_path).items()} == {"sleeps/0": "failed", "right/0": "ok"}
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
@@ -314,7 +370,7 @@ def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) 
     import subprocess
     import sys
 
-    from bakeoff.worker import Request
+    from bakeoff.request import Request
 
     record = records(finished)["manual-loop/0"]
     request = Request(

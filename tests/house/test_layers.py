@@ -22,9 +22,12 @@ LAYERS = [
     {"plugin", "registry", "report", "data"},
     {"plan", "meter"},
     {"job"},
+    {"request", "outcome"},
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
-    {"run", "estimate"},
+    {"supervision", "estimate"},
+    {"readiness"},
+    {"run"},
     {"cli"},
 ]
 """Each module imports only from layers before its own. `bakeoff/__init__` and `preload` import nothing of ours."""

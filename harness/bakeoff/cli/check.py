@@ -39,13 +39,14 @@ def rehearse(document: Document, plan: Plan, data: Path | None) -> None:
     """Raises SpecError with all that would keep these runs from starting."""
     from bakeoff.cli.opening import find_places
     from bakeoff.cli.progress import PlainProgress
-    from bakeoff.process import prepare_environment
-    from bakeoff.run import Settings, locate, rehearse_or_stop
+    from bakeoff.hardware import prepare_environment
+    from bakeoff.readiness import locate, rehearse_or_stop
+    from bakeoff.supervision import Settings
 
     settings = Settings(places=find_places(data))
     prepare_environment(settings.threads)
     locate(document, plan, settings.places)
-    rehearse_or_stop(document, plan, settings, PlainProgress(len(plan.runs), 0))
+    rehearse_or_stop(document, plan, settings, PlainProgress())
 
 
 def arithmetic(plan: Plan) -> str:

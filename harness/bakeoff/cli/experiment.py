@@ -10,19 +10,21 @@ from bakeoff.cli.progress import make_progress
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read_report, save
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
-from bakeoff.run import Outcome, Settings, open_store, run_experiment
+from bakeoff.run import Outcome, run_experiment
 from bakeoff.spec import Document
+from bakeoff.store import Store
+from bakeoff.supervision import Settings
 
 
 def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> int:
     """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed."""
-    store = open_store(document, plan, spec, into or spec.parent)
-    with make_progress(len(plan.runs), sum(store.has(run.id) for run in plan.runs)) as progress:
-        outcome = run_experiment(document, plan, store, settings, progress)
+    store = Store(into or spec.parent)
+    with make_progress() as progress:
+        outcome = run_experiment(document, plan, spec, store.folder, settings=settings, progress=progress)
     report = read_report(store)
     failed = sum(len(row.failed) for table in report.tables for row in table.rows)
-    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(report)}")
     save(report, store.folder)
+    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(report)}")
     click.echo(f"written: {store.folder / PAGE_FILE}, {store.folder / CSV_FILE}")
     return 1 if failed else 0
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakeoff.hardware import DEVICES
+
 if TYPE_CHECKING:
     from bakeoff.parity.trace import Trace
     from bakeoff.parity.verdict import Verdict
     from bakeoff.plan import Plan, Run
-    from bakeoff.run import Settings
+    from bakeoff.supervision import Settings
 
 DEFAULT_STEPS = 20
 WIDTH = 110
@@ -24,7 +26,7 @@ WIDTH = 110
 @click.option("--steps", type=click.IntRange(1), default=DEFAULT_STEPS, show_default=True, help="How many to compare.")
 @click.option("--seed", type=click.IntRange(0), help="Default: the spec's first.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets (default: BAKEOFF_DATA).")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads (default: all usable cores).")
 @click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
 def parity(
@@ -46,7 +48,8 @@ def parity(
     from bakeoff.cli.opening import find_places, open_experiment
     from bakeoff.hardware import usable_threads
     from bakeoff.parity.verdict import compare
-    from bakeoff.run import Settings, locate
+    from bakeoff.readiness import locate
+    from bakeoff.supervision import Settings
 
     document, plan = open_experiment(spec)
     settings = Settings(places=find_places(data), device=device, threads=threads or usable_threads())
@@ -63,7 +66,11 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
     from bakeoff.plan import Run
 
     known = {strategy.name: strategy for strategy in plan.strategies}
-    wanted = names.split(",") if names else [plan.baseline, *(name for name in known if name != plan.baseline)][:2]
+    wanted = (
+        [name.strip() for name in names.split(",")]
+        if names
+        else [plan.baseline, *(name for name in known if name != plan.baseline)][:2]
+    )
     for name in wanted:
         if name not in known:
             raise BakeoffError(f"--strategies: {unknown('strategy', name, known)}")
@@ -80,23 +87,18 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     import tempfile
 
     from bakeoff.errors import BakeoffError
+    from bakeoff.hardware import prepare_environment
     from bakeoff.parity.trace import Trace, trace_into
-    from bakeoff.process import Worker, prepare_environment
-    from bakeoff.run import WAIT_SECONDS, request_of
+    from bakeoff.process import Worker
+    from bakeoff.supervision import request_of
 
     click.echo(f"tracing {run.strategy.name} ...", err=True)
     prepare_environment(settings.threads)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.json"
         worker = Worker(trace_into, request_of(run, settings).model_dump_json(), steps, str(file), output=Path(folder))
-        heard: list[dict[str, Any]] = []
         try:
-            while worker.alive:
-                heard += worker.messages(WAIT_SECONDS)
-            heard += worker.messages(0)
-            for message in heard:
-                if "error" in message:
-                    raise BakeoffError(f"{run.strategy.name}: {message['error']}")
+            worker.listen()
             if worker.process.exitcode != 0 or not file.is_file():
                 raise BakeoffError(f"{run.strategy.name} left no trace: {worker.last_words()}")
         finally:

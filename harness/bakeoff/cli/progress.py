@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from bakeoff.plan import Run
 from bakeoff.record import Record
-from bakeoff.run import Progress
+from bakeoff.supervision import Progress
 
 
 def result_line(run: Run, record: Record) -> str:
@@ -28,10 +28,13 @@ class PlainProgress:
 
     EVERY_SECONDS = 30.0
 
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.done = total, done
+    def __init__(self) -> None:
+        self.total = self.done = 0
         self._said = 0.0
         self._began = 0.0
+
+    def start(self, *, total: int, done: int) -> None:
+        self.total, self.done = total, done
 
     def begin(self, run: Run) -> None:
         self._said = self._began = time.monotonic()
@@ -60,7 +63,7 @@ class PlainProgress:
 class LiveProgress:
     """rich's live lines: the run with phase, step, loss and time left; under it the whole experiment."""
 
-    def __init__(self, total: int, done: int) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
@@ -76,8 +79,11 @@ class LiveProgress:
             console=Console(stderr=True),
             transient=True,
         )
-        self.overall = self.bars.add_task("all runs", total=total, completed=done, detail="")
+        self.overall = self.bars.add_task("all runs", total=None, detail="")
         self.line = self.overall
+
+    def start(self, *, total: int, done: int) -> None:
+        self.bars.update(self.overall, total=total, completed=done)
 
     def begin(self, run: Run) -> None:
         self.line = self.bars.add_task(run.title, total=None, detail="starting")
@@ -98,11 +104,11 @@ class LiveProgress:
 
 
 @contextmanager
-def make_progress(total: int, done: int) -> Iterator[Progress]:
+def make_progress() -> Iterator[Progress]:
     """Live on a terminal, plain lines elsewhere; both on stderr, so that stdout holds only results."""
     if not sys.stderr.isatty():
-        yield PlainProgress(total, done)
+        yield PlainProgress()
         return
-    live = LiveProgress(total, done)
+    live = LiveProgress()
     with live.bars:
         yield live

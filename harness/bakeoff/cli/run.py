@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from bakeoff.hardware import DEVICES
+
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
@@ -15,7 +17,7 @@ import click
     type=click.Path(path_type=Path),
     help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores).")
 @click.option(
     "--environment",
@@ -42,7 +44,7 @@ def run(
     from bakeoff.cli.experiment import perform_experiment
     from bakeoff.cli.opening import find_places, open_experiment
     from bakeoff.hardware import usable_threads
-    from bakeoff.run import Settings
+    from bakeoff.supervision import Settings
 
     document, plan = open_experiment(spec)
     settings = Settings(

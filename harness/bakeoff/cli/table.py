@@ -31,8 +31,8 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     """
     if other is None:
         report = read_report(Store(folder))
-        click.echo(write_json(report) if as_json else write_page(report), nl=False)
         save(report, folder)
+        click.echo(write_json(report) if as_json else write_page(report), nl=False)
         return
     beside = set_beside(read_side(Store(folder)), read_side(Store(other)))
     shown = (

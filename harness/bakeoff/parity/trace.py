@@ -21,10 +21,12 @@ from bakeoff.data import weights_sha256
 from bakeoff.errors import PluginError, RunError
 from bakeoff.job import Job
 from bakeoff.meter import Observer
+from bakeoff.outcome import initial_weights, message_of
 from bakeoff.record import Asked, ObservedGroup, Part
 from bakeoff.registry import Registry, load_registry
+from bakeoff.request import Request
 from bakeoff.spec import Recipe
-from bakeoff.worker import Request, build, components, initial_weights, load_task, message_of
+from bakeoff.worker import build, components, load_task
 
 
 class StepTrace(Part):

@@ -8,9 +8,9 @@ from bakeoff.components import Places
 from bakeoff.parity.trace import Trace, trace_strategy
 from bakeoff.plan import Plan, resolve
 from bakeoff.registry import load_registry
-from bakeoff.run import Settings, request_of
+from bakeoff.request import Request
 from bakeoff.spec import read_document
-from bakeoff.worker import Request
+from bakeoff.supervision import Settings, request_of
 
 RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, max_grad_norm: 0.45, warmup: 2}"
 """22 examples: 6 steps an epoch, the last one short; clipping bites at some steps and not at others."""

@@ -1,0 +1,236 @@
+"""What a run leaves behind: found, described, written, composed into a record."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bakeoff import hardware
+from bakeoff.components import Row, Task, TaskInfo
+from bakeoff.data import split_fingerprint, weights_sha256
+from bakeoff.errors import BakeoffError, RunError, escaped
+from bakeoff.job import Job
+from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
+from bakeoff.record import (
+    OUTPUT_FILE,
+    RECORD_FILE,
+    Asked,
+    Cost,
+    Data,
+    Failure,
+    MetricFacts,
+    Record,
+    Split,
+    Weights,
+)
+from bakeoff.request import Request
+
+
+@dataclass
+class Findings:
+    """What a run has found out so far; a failed run keeps what it had."""
+
+    data: Data | None = None
+    weights: Weights | None = None
+    job: Job | None = None
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    device: Any = None
+    evaluated: int = 0
+    owns: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> Data:
+    """Sizes, fingerprints and the floor."""
+    train, sources = np.asarray(splits["train"]["label"]), dict(task.sources())
+    return Data(
+        sources=sources,
+        kind=info.kind,
+        labels=capped(info.labels),
+        splits={
+            name: Split(
+                examples=len(splits[name]["id"]),
+                labelled=name in info.labelled_splits,
+                fingerprint=split_fingerprint(splits[name], info, sources),
+            )
+            for name in info.splits
+        },
+        metrics=[MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better) for metric in info.metrics],
+        primary_metric=info.primary_metric,
+        floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
+    )
+
+
+def initial_weights(network: Any, fresh: tuple[str, ...]) -> tuple[str, str]:
+    """Hashes of the newly initialised parameters and of all, before training."""
+    state = network.state_dict()
+    return weights_sha256((name, state[name]) for name in fresh if name in state), weights_sha256(state.items())
+
+
+def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
+    return Weights(
+        parameters_total=sum(parameter.numel() for parameter in network.parameters()),
+        parameters_trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
+        newly_initialised=capped(fresh),
+        head_init_sha256=initial[0],
+        initial_sha256=initial[1],
+        final_sha256=weights_sha256(network.state_dict().items()),
+        lineage=list(lineage),
+    )
+
+
+def capped(names: Sequence[str], limit: int = 20) -> list[str]:
+    """The first names and how many more: a record stays small however many there are."""
+    return list(names) if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
+
+
+def write_steps(path: Path, job: Job) -> None:
+    """step, loss, learning_rate, grad_norm (null where it was not measured), seconds (at its end, from the first begin)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    norms = job.observer.norms
+    steps = range(len(job.losses))
+    table = pa.table(
+        {
+            "step": pa.array(steps, pa.int32()),
+            "loss": pa.array(job.step_losses(), pa.float32()),
+            "learning_rate": pa.array(job.observer.learning_rates, pa.float64()),
+            "grad_norm": pa.array([norms.get(step) for step in steps], pa.float32()),
+            "seconds": pa.array(job.clock, pa.float32()),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+
+
+def write_predictions(
+    path: Path,
+    logits: Mapping[str, Any],
+    splits: Mapping[str, Mapping[str, Any]],
+    encoded: Mapping[str, list[Row]],
+    slice_columns: tuple[str, ...],
+) -> None:
+    """split, id, label, logits (a list of float32), tokens and the task's slice columns for every predicted example."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        "split": pa.array([name for name in logits for _ in logits[name]]).dictionary_encode(),
+        "id": pa.array([row for name in logits for row in splits[name]["id"]]),
+        "label": pa.array([label for name in logits for label in splits[name]["label"]]),
+        "logits": pa.array([values for name in logits for values in logits[name]], pa.list_(pa.float32())),
+        "tokens": pa.array([len(row.get("input_ids", ())) for name in logits for row in encoded[name]], pa.int32()),
+    }
+    for column in slice_columns:
+        columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
+    table = pa.table(columns)
+    pq.write_table(table, path, compression="zstd")
+
+
+def compose(
+    request: Request,
+    started: str,
+    clock: Clock,
+    energy: EnergyCounter,
+    observer: Observer,
+    found: Findings,
+    failure: Failure | None,
+    folder: Path,
+) -> Record:
+    """The record of whatever was found."""
+    total = clock.stop()
+    joules, note = energy.joules()
+    job, device, seconds = found.job, found.device, clock.seconds
+    steps = len(job.losses) if job else 0
+    training = seconds["warm-up"] + seconds["train"]
+    asked = request.asked
+    on_cuda = device is not None and device.type == "cuda"
+    return Record(
+        id=request.id,
+        status="failed" if failure else "ok",
+        failure=failure,
+        started=started,
+        asked=asked,
+        environment=hardware.environment(
+            distributions_of(asked),
+            threads=request.threads,
+            device=device.type if device is not None else request.device,
+            accelerator=hardware.accelerator_name(device) if device is not None else "",
+        ),
+        data=found.data,
+        weights=found.weights,
+        observed=observer.observed(seen=job.seen(), order_sha256=job.order_sha256()) if job else None,
+        scores={} if failure else found.scores,
+        cost=Cost(
+            phase_seconds=seconds,
+            total_seconds=total,
+            steps=steps,
+            train_samples_per_second=job.seen()[0] / training if job and training else None,
+            evaluate_samples_per_second=found.evaluated / seconds["evaluate"] if found.evaluated else None,
+            peak_memory_bytes=peak_memory_bytes(),
+            peak_device_memory_bytes=_peak_device_memory(device) if on_cuda else None,
+            energy_joules=joules,
+            energy_note=note,
+            harness_seconds=observer.seconds + (job.seconds if job else 0.0),
+        ),
+        trainer_owns=found.owns,
+        files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name not in {RECORD_FILE, OUTPUT_FILE}},
+    )
+
+
+def bare_record(request: Request, started: str, failure: Failure) -> Record:
+    """The record of a run that could say nothing of itself."""
+    return Record(
+        id=request.id,
+        status="failed",
+        failure=failure,
+        started=started,
+        asked=request.asked,
+        environment=hardware.environment(distributions_of(request.asked), threads=request.threads, device=request.device),
+        data=None,
+        weights=None,
+        observed=None,
+        scores={},
+        cost=None,
+        trainer_owns=[],
+        files={},
+    )
+
+
+def distributions_of(asked: Asked) -> set[str]:
+    """Those whose versions are part of the run's software."""
+    return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}
+
+
+def _peak_device_memory(device: Any) -> int:
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def reason_of(error: Exception) -> Any:
+    """A record's word for an exception."""
+    if isinstance(error, RunError):
+        return error.reason
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return "out of memory"
+    return "error"
+
+
+def message_of(error: Exception) -> str:
+    """One line; for what nobody expected, with the place where it was raised."""
+    text = escaped(" ".join(str(error).split())[:500])
+    if isinstance(error, BakeoffError):
+        return text
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
