@@ -232,5 +232,7 @@ def message_of(error: Exception) -> str:
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):
         return text
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+    where = "".join(
+        f" ({Path(frame.filename).name}:{frame.lineno})" for frame in traceback.extract_tb(error.__traceback__)[-1:]
+    )
+    return f"{type(error).__name__}: {text}{where}"
