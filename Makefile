@@ -24,7 +24,7 @@ test-slow: $(READY)
 
 # Alone on the machine: nothing else may run while it measures.
 bench: $(READY)
-	$(BIN)/pytest -q tests/benchmarks -m '' --benchmark-only --benchmark-autosave
+	$(BIN)/pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-autosave
 
 lint: $(READY)
 	$(BIN)/ruff check .
