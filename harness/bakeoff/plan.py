@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from bakeoff.components import TaskInfo, Trainer
-from bakeoff.errors import BakeoffError, PluginError, Problem, SpecError, escaped, unknown
+from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
 from bakeoff.record import Asked, ComponentOrigin
 from bakeoff.registry import Registered, Registry
 from bakeoff.spec import NAME, Document, Options, Recipe, Ref, Spec
@@ -295,9 +295,11 @@ class _Resolver:
             try:
                 info: TaskInfo = task.registered.component.info(task.options)
             except Exception as error:  # the author's code: whatever it raises is a problem of this task
-                known = isinstance(error, BakeoffError)
-                what = str(error) if known else f"{type(error).__name__}: {' '.join(str(error).split())}"
-                self.say(("tasks", index), f"task '{task.name}' ({task.registered.origin}): {escaped(what)}")
+                what = (
+                    str(error) if isinstance(error, BakeoffError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+                )
+                whose = "" if isinstance(error, DataError) else f"task '{task.name}' ({task.registered.origin}): "
+                self.say(("tasks", index), f"{whose}{escaped(what)}")
                 continue
             report_on = self.document.data.get("report_on", Spec.model_fields["report_on"].default)
             if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
