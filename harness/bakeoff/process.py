@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import multiprocessing
 import os
@@ -39,6 +40,15 @@ def context() -> Any:
     return server
 
 
+def _end_children() -> None:
+    """Before multiprocessing waits, at exit, for children that an interrupted caller could not end."""
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+atexit.register(_end_children)
+
+
 class Worker:
     """A child process that calls `target(say, *arguments)`, where `say` sends a message to this process."""
 
@@ -55,7 +65,11 @@ class Worker:
             raise BakeoffError(
                 f"no worker can be started ({type(error).__name__}); `python -c 'import bakeoff.preload'` may show why"
             ) from None
-        theirs.close()
+        except BaseException:  # Ctrl-C while it starts: the child may live already, and ends when its pipe does
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()
         self.started = time.monotonic()
 
     def messages(self, seconds: float) -> list[Message]:
@@ -106,7 +120,10 @@ class Worker:
 
 def _child(connection: Connection, output: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:  # the parent has given up, and its folder with it
+        os._exit(1)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()

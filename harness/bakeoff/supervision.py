@@ -64,8 +64,8 @@ def supervise(run: Run, folder: Path, timeout: float | None, store: Store, setti
     """A worker from start to record; what it cannot record itself (crash, timeout) is recorded for it."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     request = request_of(run, settings)
-    worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
     touched, phase = time.monotonic(), "import"
+    worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
     try:
         while worker.alive:
             for message in worker.messages(WAIT_SECONDS):

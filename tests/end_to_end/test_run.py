@@ -321,7 +321,7 @@ def wait_until(condition: Any, seconds: float) -> bool:
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(0.002)
     return bool(condition())
 
 
@@ -343,10 +343,11 @@ def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
 
 
-def test_ctrl_c_stops_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [".tmp-r1-*", ".tmp-r1-*/output.txt"], ids=["while the worker starts", "while it trains"])
+def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}})
     process = start("run", spec, folder=tmp_path, start_new_session=True)
-    assert wait_until(lambda: list((tmp_path / "records").glob(".tmp-r1-*/output.txt")), 120)
+    assert wait_until(lambda: list((tmp_path / "records").glob(sign)), 120)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
