@@ -321,7 +321,7 @@ def wait_until(condition: Any, seconds: float) -> bool:
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.002)
+        time.sleep(0.02)
     return bool(condition())
 
 
