@@ -7,7 +7,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from core.made_up import Install
+from core.made_up import Call, Install
+
+from bakeoff.cli import main
 
 
 @pytest.fixture
@@ -29,3 +31,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         return folder
 
     return make
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command in this process: (exit code, stdout, stderr)."""
+
+    def perform(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bakeoff", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return perform

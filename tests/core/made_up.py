@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+Call = Callable[..., tuple[int, str, str]]
+"""What the fixture `call` gives: the command's words -> (exit code, stdout, stderr)."""
+
 Install = Callable[..., Path]
 """What the fixture `install` gives: (name, source of its module) -> the folder of a distribution that is on the path."""
 

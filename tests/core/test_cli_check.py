@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from core.made_up import bakeoff
+from core.made_up import Call, bakeoff
 from core.table_records import failed, make_record
 
 from bakeoff import hardware
-from bakeoff.cli import main
 from bakeoff.cli.opening import open_experiment
 from bakeoff.cli.plan import duration
 from bakeoff.plan import Run
 from bakeoff.record import RECORD_FILE, dump
 from bakeoff.run import declaration
 from bakeoff.store import Store
-
-Call = Callable[..., tuple[int, str, str]]
 
 SPEC = """\
 name: toy
@@ -42,20 +38,6 @@ def spec(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text(SPEC, encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command in this process: (exit code, stdout, stderr)."""
-
-    def perform(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return perform
 
 
 def contents(folder: Path) -> dict[str, bytes]:

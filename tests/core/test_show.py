@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-from bakeoff.cli import main
-
-Call = Callable[..., tuple[int, str, str]]
+from core.made_up import Call
 
 TOY = ("show", "task", "toy", "--option", "size=20", "--model", "tiny-bert")
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command in this process: (exit code, stdout, stderr)."""
-
-    def perform(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bakeoff", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return perform
 
 
 def test_a_task_is_shown_with_all_that_one_looks_for_first(call: Call) -> None:

@@ -26,7 +26,7 @@ THREADS = (1, 2)
 
 @pytest.fixture(autouse=True)
 def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin in tests/planted, which has the task of made-up sentences, is installed as far as the registry can tell."""
+    """The plugin in tests/thirdparty/planted, with the task of made-up sentences, is installed for the registry."""
     monkeypatch.syspath_prepend(PLANTED)
 
 

@@ -18,7 +18,7 @@ BUILT_IN = ("torch-loop", "hf-trainer")
 
 @pytest.fixture(autouse=True)
 def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin in tests/planted is installed, as far as the registry can tell."""
+    """The plugin in tests/thirdparty/planted is installed, as far as the registry can tell."""
     monkeypatch.syspath_prepend(PLANTED)
 
 
