@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow bench lint clean
+.PHONY: quickstart test test-slow bench reports lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -25,6 +25,10 @@ test-slow: $(READY)
 # Alone on the machine: nothing else may run while it measures.
 bench: $(READY)
 	$(BIN)/pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-autosave
+
+# The pages and tables of every published experiment, from its records.
+reports: $(READY)
+	@for folder in results/*/; do $(BIN)/bakeoff report "$${folder%/}" || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .

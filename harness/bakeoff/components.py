@@ -29,6 +29,8 @@ Row = Mapping[str, Any]
 Batch = tuple[int, ...]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Answers = Ints | Floats
+"""Predictions or references, (n,): label numbers; for regression, numbers."""
 
 
 class Component(ABC):
@@ -63,6 +65,8 @@ class Metric(ABC):
     """A score over a split. Where it is a mean or a ratio of sums, `parts` lets statistics work without knowing its name."""
 
     name: str
+    version: str = "1"
+    """Goes up when the same predictions would get another score."""
     higher_is_better: bool = True
 
     def locate(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
@@ -72,11 +76,11 @@ class Metric(ABC):
     def load(self) -> evaluate.EvaluationModule:
         """The metric as the evaluate library's own kind of object."""
 
-    def parts(self, predictions: Ints, references: Ints) -> tuple[Floats, Floats] | None:
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats] | None:
         """Numerator and denominator per example, each (n,), score = sum / sum; None where the metric is no such ratio."""
         return None
 
-    def score(self, predictions: Ints, references: Ints) -> float:
+    def score(self, predictions: Answers, references: Answers) -> float:
         """The score in the metric's own unit (accuracy: 0 to 1)."""
         result = self.load().compute(predictions=predictions, references=references)
         if not result or self.name not in result:

@@ -60,15 +60,17 @@ class Job:
         trainer: str = "the trainer",
         on_first_step: Callable[[], None] = lambda: None,
         on_look: Callable[[int, float], None] = lambda step, loss: None,
+        on_epoch: Callable[[], None] | None = None,
     ) -> None:
         """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second.
 
-        `trainer` is what errors call it.
+        `trainer` is what errors call it. `on_epoch` is called once at the end of every epoch, the training's end apart:
+        there a trainer need not say `end_epoch`.
         """
         self.model, self.recipe, self.device = model, recipe, device
         self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
         self.trainer = trainer
-        self.on_first_step, self.on_look = on_first_step, on_look
+        self.on_first_step, self.on_look, self.on_epoch = on_first_step, on_look, on_epoch
         self.examples: list[Row] = [
             {**row, "labels": label, "row": number} for number, (row, label) in enumerate(zip(encoded, labels, strict=True))
         ]
@@ -82,6 +84,7 @@ class Job:
         self.fed: list[tuple[Batch, int, int]] = []
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
+        self.epochs_ended = 0
         self.seconds = 0.0
         self._last_look = time.monotonic()
         self._first = 0.0
@@ -146,8 +149,17 @@ class Job:
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
 
+    @_remembered
     def end_epoch(self) -> Signal:
-        return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+        if self.diverged_at is not None:
+            return Signal.STOP
+        if len(self.losses) == (self.epochs_ended + 1) * self.steps_per_epoch < self.total_steps:
+            self.epochs_ended += 1
+            if self.on_epoch is not None:
+                began = time.perf_counter()
+                self.on_epoch()
+                self._first += time.perf_counter() - began  # the steps' clock stands still meanwhile
+        return Signal.CONTINUE
 
     def _look(self, step: int) -> None:
         value = float(self.losses[step])
@@ -175,6 +187,12 @@ class Job:
         ):
             if count != allowed:
                 raise PluginError(f"{self.trainer} {what} {count} steps; the job allowed {allowed}, no more and no fewer")
+        due = (allowed - 1) // self.steps_per_epoch
+        if self.on_epoch is not None and self.epochs_ended < due:
+            raise PluginError(
+                f"{self.trainer} called `end_epoch` after {self.epochs_ended} of the {due} epochs before the last; "
+                "select: best-on-dev needs it after each"
+            )
 
     def check_order(self) -> None:
         """After `fit`: raises PluginError where the batches trained on are not those that the harness gave out, in order."""

@@ -1,13 +1,14 @@
-"""Metrics that work without the hub, and the door to those that live there."""
+"""Metrics that work without the hub, in numpy alone, and the door to those that live there."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bakeoff.components import Floats, Ints, Metric
+from bakeoff.components import Answers, Floats, Metric, TaskKind
 from bakeoff.errors import DataError, quoted
 from bakeoff.hub import hub_is_reachable
 
@@ -15,32 +16,157 @@ if TYPE_CHECKING:
     import evaluate
 
 
-class Accuracy(Metric):
+def answers(logits: Any, kind: TaskKind) -> Answers:
+    """What a model answers by its logits (n, n_outputs): the number of the largest; for regression, the first output."""
+    found = logits[:, 0].astype(np.float64) if kind == "regression" else logits.argmax(axis=1)
+    return np.asarray(found)
+
+
+class BuiltIn(Metric):
+    """A metric of this module: scored by numpy, so that rescoring needs no torch; `load` wraps that very score."""
+
+    @abstractmethod
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        """The score of arrays (n,) of equal length, n at least 1."""
+
+    def score(self, predictions: Answers, references: Answers) -> float:
+        if len(predictions) != len(references):
+            raise DataError(f"metric '{self.name}': {len(predictions)} predictions and {len(references)} references")
+        return self.compute(predictions, references)
+
+    def load(self) -> evaluate.EvaluationModule:
+        return _as_evaluate(self, "int64")
+
+
+class Ratio(BuiltIn):
+    """A sum over a sum; 0 where the denominator is."""
+
+    @abstractmethod
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]: ...
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        numerator, denominator = self.parts(predictions, references)
+        total = denominator.sum()
+        return float(numerator.sum() / total) if total else 0.0
+
+
+class Accuracy(Ratio):
     """The share of right answers."""
 
     name = "accuracy"
 
-    def parts(self, predictions: Ints, references: Ints) -> tuple[Floats, Floats]:
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         return (predictions == references).astype(np.float64), np.ones(len(references))
 
-    def load(self) -> evaluate.EvaluationModule:
-        return _ratio_metric(self)
 
-
-class F1(Metric):
-    """F1 of one label: 2 TP / (2 TP + FP + FN); 0 where there is neither a prediction nor a case of it."""
-
-    name = "f1"
+class OfOneLabel(Ratio):
+    """A ratio that looks at one label."""
 
     def __init__(self, positive: int = 1) -> None:
         self.positive = positive
 
-    def parts(self, predictions: Ints, references: Ints) -> tuple[Floats, Floats]:
+    def found(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats, Floats]:
+        """1.0 per example (n,) where the label is: predicted; actual; predicted and actual."""
         predicted, actual = predictions == self.positive, references == self.positive
-        return 2.0 * (predicted & actual), predicted.astype(np.float64) + actual
+        return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
+
+
+class F1(OfOneLabel):
+    """F1 of one label: 2 TP / (2 TP + FP + FN); 0 where there is neither a prediction nor a case of it."""
+
+    name = "f1"
+
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        predicted, actual, both = self.found(predictions, references)
+        return 2.0 * both, predicted + actual
+
+
+class Precision(OfOneLabel):
+    """Of the predictions of one label, the share that is right; 0 where there are none."""
+
+    name = "precision"
+
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        predicted, _, both = self.found(predictions, references)
+        return both, predicted
+
+
+class Recall(OfOneLabel):
+    """Of the cases of one label, the share that is found; 0 where there are none."""
+
+    name = "recall"
+
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        _, actual, both = self.found(predictions, references)
+        return both, actual
+
+
+class BalancedAccuracy(BuiltIn):
+    """The mean recall of the labels that the references hold."""
+
+    name = "balanced_accuracy"
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        return float(np.mean([Recall(label).compute(predictions, references) for label in np.unique(references)]))
+
+
+class MacroF1(BuiltIn):
+    """The mean F1 of all labels that stand among predictions or references."""
+
+    name = "macro_f1"
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        labels = np.union1d(predictions, references)
+        return float(np.mean([F1(label).compute(predictions, references) for label in labels]))
+
+
+class MatthewsCorrelation(BuiltIn):
+    """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where either side holds one label only."""
+
+    name = "mcc"
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        labels = np.union1d(predictions, references)
+        # A correlation of indicators, (labels, n): that of one-hot answers, summed over labels before dividing.
+        predicted = (predictions == labels[:, None]).astype(np.float64)
+        actual = (references == labels[:, None]).astype(np.float64)
+        return _correlation(predicted, actual)
+
+
+class Pearson(BuiltIn):
+    """Pearson's correlation, -1 to 1; 0 where either side is constant."""
+
+    name = "pearson"
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        return _correlation(predictions[None].astype(np.float64), references[None].astype(np.float64))
 
     def load(self) -> evaluate.EvaluationModule:
-        return _ratio_metric(self)
+        return _as_evaluate(self, "float64")
+
+
+class Spearman(Pearson):
+    """Spearman's correlation, that is Pearson's of the ranks, ties at their mean rank; 0 where either side is constant."""
+
+    name = "spearman"
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        return super().compute(_ranks(predictions), _ranks(references))
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    """Covariance over deviations, each summed over the rows of (rows, n); 0 where either side does not vary."""
+    if not (np.ptp(one, axis=1).any() and np.ptp(other, axis=1).any()):  # exactly: the sums below may round to more than 0
+        return 0.0
+    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    deviations = np.sqrt((one * one).sum()) * np.sqrt((other * other).sum())
+    return float(np.clip((one * other).sum() / deviations, -1.0, 1.0)) if deviations else 0.0
+
+
+def _ranks(values: Answers) -> Floats:
+    """Ranks (n,) from 1, ties at their mean."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
 
 
 class HubMetric(Metric):
@@ -52,7 +178,7 @@ class HubMetric(Metric):
     def locate(self) -> None:
         if not hub_is_reachable():
             raise DataError(
-                f"metric {quoted(self.name)} comes from the hub, which is not reachable; accuracy and f1 work offline"
+                f"metric {quoted(self.name)} comes from the hub, which is not reachable; offline work {', '.join(BUILT_IN)}"
             )
 
     def load(self) -> evaluate.EvaluationModule:
@@ -60,27 +186,25 @@ class HubMetric(Metric):
         return _from_hub(self.name)
 
 
-def _ratio_metric(metric: Accuracy | F1) -> evaluate.EvaluationModule:
-    """An `evaluate.Metric` over the metric's own per-example parts, so that the two can never disagree."""
+def _as_evaluate(metric: BuiltIn, dtype: str) -> evaluate.EvaluationModule:
+    """An `evaluate.Metric` over the metric's own score, so that the two can never disagree."""
     import datasets
     import evaluate
 
-    class Ratio(evaluate.Metric):  # type: ignore[misc]  # evaluate carries no types
+    class Wrapped(evaluate.Metric):  # type: ignore[misc]  # evaluate carries no types
         def _info(self) -> evaluate.MetricInfo:
-            number = datasets.Value("int64")
+            number = datasets.Value(dtype)
             return evaluate.MetricInfo(
                 description=metric.__doc__ or "",
                 citation="",
-                inputs_description="predictions, references: label numbers",
+                inputs_description="predictions, references: label numbers; for regression, numbers",
                 features=datasets.Features({"predictions": number, "references": number}),
             )
 
         def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
-            numerator, denominator = metric.parts(np.asarray(predictions), np.asarray(references))
-            total = denominator.sum()
-            return {metric.name: float(numerator.sum() / total) if total else 0.0}
+            return {metric.name: metric.score(np.asarray(predictions), np.asarray(references))}
 
-    return Ratio(keep_in_memory=True)  # else it locks a cache file that all processes share
+    return Wrapped(keep_in_memory=True)  # else it locks a cache file that all processes share
 
 
 @lru_cache(maxsize=32)
@@ -90,13 +214,26 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
     try:
         return evaluate.load(name, keep_in_memory=True)
     except FileNotFoundError:
-        raise DataError(f"the hub has no metric {quoted(name)}; accuracy and f1 are built in") from None
+        raise DataError(f"the hub has no metric {quoted(name)}; built in are {', '.join(BUILT_IN)}") from None
     except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
 
 
-BUILT_IN = {"accuracy": Accuracy, "f1": F1}
+BUILT_IN: dict[str, type[BuiltIn]] = {
+    metric.name: metric
+    for metric in (
+        Accuracy,
+        F1,
+        Precision,
+        Recall,
+        BalancedAccuracy,
+        MacroF1,
+        MatthewsCorrelation,
+        Pearson,
+        Spearman,
+    )
+}
 
 
 def metric_named(name: str) -> Metric:

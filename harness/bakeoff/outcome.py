@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from bakeoff.record import (
     Failure,
     MetricFacts,
     Record,
+    Selection,
     Split,
     Weights,
 )
@@ -42,12 +43,14 @@ class Findings:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     device: Any = None
     evaluated: int = 0
+    selection: Selection | None = None
+    evaluation_difference: float | None = None
     owns: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
 
 def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> Data:
-    """Sizes, fingerprints and the floor."""
+    """Sizes, fingerprints, the floor, and what is in the training split too."""
     train, sources = np.asarray(splits["train"]["label"]), dict(task.sources())
     return Data(
         sources=sources,
@@ -61,10 +64,26 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, 
             )
             for name in info.splits
         },
-        metrics=[MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better) for metric in info.metrics],
+        metrics=[
+            MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version)
+            for metric in info.metrics
+        ],
         primary_metric=info.primary_metric,
         floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
+        overlap=overlaps(info, splits),
     )
+
+
+def overlaps(info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Predicted split -> its examples whose text columns all equal those of one to train on, in lower case and with white
+    space collapsed."""
+
+    def readings(name: str) -> Iterator[int]:
+        for texts in zip(*(splits[name][column] for column in info.text_columns), strict=True):
+            yield hash(tuple(" ".join(str(text).lower().split()) for text in texts))  # 64 bits in place of the text
+
+    trained = set(readings("train"))
+    return {name: sum(reading in trained for reading in readings(name)) for name in info.predicted_splits}
 
 
 def initial_weights(network: Any, fresh: tuple[str, ...]) -> tuple[str, str]:
@@ -167,6 +186,8 @@ def compose(
         weights=found.weights,
         observed=observer.observed(seen=job.seen(), order_sha256=job.order_sha256()) if job else None,
         scores={} if failure else found.scores,
+        selection=found.selection,
+        evaluation_difference=found.evaluation_difference,
         cost=Cost(
             phase_seconds=seconds,
             total_seconds=total,
@@ -197,6 +218,8 @@ def bare_record(request: Request, started: str, failure: Failure) -> Record:
         weights=None,
         observed=None,
         scores={},
+        selection=None,
+        evaluation_difference=None,
         cost=None,
         trainer_owns=[],
         files={},

@@ -14,9 +14,9 @@ from pydantic_core import to_jsonable_python
 
 from bakeoff.components import TaskInfo, Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
-from bakeoff.record import Asked, ComponentOrigin
+from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered, Registry
-from bakeoff.spec import NAME, Document, Options, Recipe, Ref, Spec
+from bakeoff.spec import NAME, SELECTION_SPLIT, Document, Options, Recipe, Ref, Spec
 from bakeoff.tree import KeyPath
 
 ID_ALGORITHM = "r1"
@@ -95,6 +95,7 @@ class ResolvedStrategy:
     method: Component
     recipe: Recipe
     replicate: int
+    trials: int
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class Plan:
     tasks: tuple[Component, ...]
     models: tuple[Component, ...]
     strategies: tuple[ResolvedStrategy, ...]
+    imported: tuple[Imported, ...] = ()
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -182,6 +184,7 @@ class _Resolver:
         self.document = document
         self.registry = registry
         self.problems: list[Problem] = []
+        self.splits: dict[str, tuple[str, ...]] = {}
 
     def plan(self) -> Plan:
         spec, problems = self.document.parsed
@@ -193,9 +196,10 @@ class _Resolver:
         if not self.document.flaws:  # NaN, for one, has no identity
             self.check_repeats("tasks", tasks)
             self.check_repeats("models", models)
+        imported = list(self.imported(spec, _whole(tasks))) if spec and all(tasks) else []
         if self.problems or spec is None:
             raise SpecError(self.problems)
-        plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies))
+        plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies), tuple(imported))
         self.check_duplicates(plan)
         if self.problems:
             raise SpecError(self.problems)
@@ -246,9 +250,10 @@ class _Resolver:
             parts = {"trainer": _as_ref(source.get("trainer")), "method": _as_ref(method)}
             found = {kind: self.component(kind, ref, (*origin, kind)) for kind, ref in parts.items() if ref is not None}
             recipe = self.recipe(source.get("recipe", {}), (*origin, "recipe"))
-            replicate = data.get("replicate", 0)
-            if found.get("trainer") and found.get("method") and recipe and isinstance(replicate, int):
-                yield ResolvedStrategy(name, found["trainer"], found["method"], recipe, replicate)  # type: ignore[arg-type]
+            replicate, trials = data.get("replicate", 0), source.get("trials", 1)
+            whole = found.get("trainer") and found.get("method") and recipe
+            if whole and isinstance(replicate, int) and isinstance(trials, int):
+                yield ResolvedStrategy(name, found["trainer"], found["method"], recipe, replicate, trials)  # type: ignore[arg-type]
             else:
                 yield None
 
@@ -270,6 +275,22 @@ class _Resolver:
         except ValidationError as error:
             self.problems += self.document.problems_of(error, path, model=Recipe, only=is_own)
             return None
+
+    def imported(self, spec: Spec, tasks: tuple[Component, ...]) -> Iterator[Imported]:
+        """The published figures, each with its task's label."""
+        for index, row in enumerate(spec.imported):
+            named = [task.label for task in tasks if row.task in (None, task.name, task.label)]
+            labels = [label for label in named if label == row.task] or named
+            if not labels:
+                wrong = unknown("task", row.task or "", [task.label for task in tasks])
+                self.say(("imported", index, "task"), wrong)
+            elif len(labels) > 1:
+                self.say(("imported", index), f"`task` must say which of {', '.join(labels)} the figure belongs to")
+            elif row.split not in (splits := self.splits.get(labels[0], (row.split,))):
+                self.say(("imported", index, "split"), unknown("split", row.split, splits))
+            else:
+                facts = row.model_dump(exclude={"task"})
+                yield Imported(**facts, task=labels[0])
 
     def check_baseline(self) -> None:
         baseline, names = self.document.data.get("baseline"), self.strategy_names()
@@ -305,6 +326,11 @@ class _Resolver:
             if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
                 wrong = unknown("split to report on", report_on, info.predicted_splits)
                 self.say(("report_on",), f"task '{task.name}': {wrong}")
+            if self.document.data.get("select") == "best-on-dev" and SELECTION_SPLIT not in info.predicted_splits:
+                self.say(
+                    ("select",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to select on; use last-epoch"
+                )
+            self.splits[task.label] = info.splits
             for strategy in strategies:
                 trainer: Trainer = strategy.trainer.registered.component
                 if info.kind not in trainer.supports.kinds:

@@ -3,10 +3,15 @@
 A record's folder holds `record.json` (this model, 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
 seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
 `status: failed` and its reason.
+
+Beside the runs lie `plan.json` (`Declared`) and `control-SESSION-before.json` and `-after.json` (`Control`). Files of an older
+schema version are read as if they were new: `UPGRADES`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -14,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -74,6 +79,7 @@ class MetricFacts(Part):
 
     name: str
     higher_is_better: bool
+    version: str
 
 
 class Data(Part):
@@ -88,6 +94,9 @@ class Data(Part):
     """Distributions that the rows were made from, with versions; part of the fingerprints."""
     floor: dict[str, dict[str, float]]
     """split -> metric -> the score of always answering with the training split's majority label."""
+    overlap: dict[str, int] | None
+    """Predicted split -> how many of its examples read like one to train on: all text columns equal in lower case and with
+    white space collapsed. None where nobody counted (schema version 1)."""
 
 
 class Weights(Part):
@@ -178,6 +187,20 @@ class Environment(Part):
     system: str
 
 
+class Selection(Part):
+    """Which of a run's states was kept, and out of how many."""
+
+    split: str
+    evaluations: int
+    """At the end of every epoch, and of the training."""
+    chosen_epoch: int
+    """1 for the first; the first of equally good ones."""
+    scores: list[float]
+    """Of the primary metric on `split` at each evaluation, in order; beyond 32 of them, the last 32."""
+    discordance: float
+    """The share of the split's examples that two evaluations label differently, in the mean over all pairs of evaluations."""
+
+
 class Failure(Part):
     """Why a run has no scores."""
 
@@ -189,7 +212,7 @@ class Failure(Part):
 class Record(Part):
     """All that a run leaves behind."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: str
     status: Literal["ok", "failed"]
     failure: Failure | None
@@ -202,6 +225,10 @@ class Record(Part):
     observed: Observed | None
     scores: dict[str, dict[str, float]]
     """split -> metric -> score."""
+    selection: Selection | None
+    """None where the last epoch is evaluated."""
+    evaluation_difference: float | None
+    """Largest absolute difference between two predictions of one batch; anything but 0.0 says that predicting is random."""
     cost: Cost | None
     trainer_owns: list[str]
     files: dict[str, str]
@@ -218,10 +245,34 @@ class DeclaredRun(Part):
     seed: int
 
 
+class Imported(Part):
+    """A published figure, shown beside the rows and never tested."""
+
+    name: str
+    source: str
+    split: str
+    scores: dict[str, float]
+    """metric -> score, in the metric's own unit."""
+    seeds: int
+    task: str | None
+    """The task's label."""
+
+
+class Look(Part):
+    """What had been declared when the experiment's seeds were changed although something was recorded already."""
+
+    when: str
+    """UTC, ISO 8601: when the change was declared."""
+    seeds: dict[str, list[int]]
+    """strategy -> its seeds before the change."""
+    recorded: int
+    """Runs of that declaration with a record at that time."""
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     question: str
     spec_file: str
@@ -229,7 +280,40 @@ class Declared(Part):
     report_on: str
     margin: float
     under_test: list[str]
+    gate: dict[str, str]
+    """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `+10%`."""
+    imported: list[Imported]
+    trials: dict[str, int]
+    """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
+    history: list[Look]
+    """Oldest first."""
     runs: list[DeclaredRun]
+
+    @property
+    def seeds(self) -> dict[str, list[int]]:
+        """strategy -> its seeds, each once, in order."""
+        found: dict[str, set[int]] = {}
+        for run in self.runs:
+            found.setdefault(run.strategy, set()).add(run.seed)
+        return {strategy: sorted(seeds) for strategy, seeds in sorted(found.items())}
+
+
+class Control(Part):
+    """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    session: str
+    """One call of `bakeoff run`."""
+    moment: Literal["before", "after"]
+    started: str
+    """UTC, ISO 8601."""
+    hardware: str
+    threads: int
+    milliseconds: float
+    """Median of the repetitions."""
+    spread: float
+    """Interquartile range over median."""
+    repetitions: int
 
 
 def read_record(folder: Path) -> Record:
@@ -242,25 +326,64 @@ def read_record(folder: Path) -> Record:
     return read_part(Record, content, path)
 
 
+Plain = dict[str, Any]
+
+
+def _record_of_1(old: Plain) -> Plain:
+    data = old.get("data")
+    if isinstance(data, dict) and isinstance(data.get("metrics"), list):
+        metrics = [{**metric, "version": "1"} if isinstance(metric, dict) else metric for metric in data["metrics"]]
+        data = {**data, "metrics": metrics, "overlap": None}
+    return {**old, "data": data, "selection": None, "evaluation_difference": None}
+
+
+def _declared_of_1(old: Plain) -> Plain:
+    return {**old, "gate": {}, "imported": [], "trials": {}, "history": []}
+
+
+UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
+    (Record, 1): _record_of_1,
+    (Declared, 1): _declared_of_1,
+}
+"""From each older schema version to the next. They pass on what is damaged: the model then says where."""
+
 PartKind = TypeVar("PartKind", bound=Part)
 
 
 def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
-    """What the file holds; raises DamageError that says where it is wrong, StoreError for another schema version."""
+    """What the file holds; raises DamageError that says where it is wrong, StoreError for a schema version not known."""
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if where == "schema_version":
-            raise StoreError(
-                f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads {SCHEMA_VERSION}"
-            ) from None
-        raise DamageError(f"{shown_path(path)} is damaged: {where or 'file'}: {escaped(first['msg'])}") from None
+        flaw = error
+    if (upgraded := _upgraded(kind, content)) is not None:
+        try:
+            return kind.model_validate(upgraded)
+        except ValidationError as error:
+            flaw = error
+    first = flaw.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if where == "schema_version":
+        raise StoreError(
+            f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
+        )
+    raise DamageError(f"{shown_path(path)} is damaged: {where or 'file'}: {escaped(first['msg'])}")
+
+
+def _upgraded(kind: type[Part], content: bytes) -> Plain | None:
+    """The content of an older version as that of this one; None where it is no older version."""
+    try:
+        plain = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if type(version) is not int or (kind, version) not in UPGRADES:
+        return None
+    while (step := UPGRADES.get((kind, version))) is not None:
+        plain, version = step(plain), version + 1
+    return {**plain, "schema_version": version}
 
 
 def dump(record: BaseModel) -> bytes:
     """A record's bytes: indented JSON, non-finite numbers refused."""
-    import json
-
     return (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()

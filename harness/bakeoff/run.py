@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bakeoff import hardware
-from bakeoff.errors import DamageError, StoreError, shown_path
+from bakeoff.control import measure_control
+from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan, Run
 from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
 from bakeoff.record import Declared, DeclaredRun, Record
@@ -52,8 +56,9 @@ def run_experiment(
                 progress.note(f"{run.title}: {aside[run.id]}; set aside")
         todo = [run for run in plan.runs if not store.has(run.id)]
         progress.start(total=len(plan.runs), done=len(plan.runs) - len(todo))
-        done = [record for run in todo if (record := take(run, plan, store, settings, progress)) is not None]
-        done += wait_for_others(todo, plan, store, settings, progress)
+        with controlled(store, settings, progress, wanted=settings.control and bool(todo)):
+            done = [record for run in todo if (record := take(run, plan, store, settings, progress)) is not None]
+            done += wait_for_others(todo, plan, store, settings, progress)
     except OSError as error:
         raise StoreError(f"{shown_path(error.filename or folder)}: {error.strerror or error}") from None
     return Outcome(tuple(done), len(plan.runs) - len(todo))
@@ -70,11 +75,33 @@ def declaration(document: Document, plan: Plan) -> Declared:
         report_on=spec.report_on,
         margin=spec.margin,
         under_test=spec.under_test,
+        gate=spec.gate.stated,
+        imported=list(plan.imported),
+        trials={strategy.name: strategy.trials for strategy in plan.strategies},
+        history=[],
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model.label, strategy=run.strategy.name, seed=run.seed)
             for run in plan.runs
         ],
     )
+
+
+@contextmanager
+def controlled(store: Store, settings: Settings, progress: Progress, *, wanted: bool) -> Iterator[None]:
+    """A control run before what is done within and one after it; an interrupt leaves only the first."""
+    session = str(uuid.uuid4())
+
+    def measure(moment: Literal["before", "after"]) -> None:
+        try:
+            store.add_control(measure_control(settings, session=session, moment=moment))
+        except BakeoffError as error:
+            progress.note(f"no control run {moment} these runs, so that nothing tells whether their times hold: {error}")
+
+    if wanted:
+        measure("before")
+    yield
+    if wanted:
+        measure("after")
 
 
 def to_set_aside(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> dict[str, str]:

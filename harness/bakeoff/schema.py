@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bakeoff.components import Component
-from bakeoff.spec import NAME, Recipe, Spec, Strategy
+from bakeoff.spec import NAME, Gate, ImportedRow, Recipe, Spec, Strategy
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,13 +23,21 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     for component in components:
         of_kind[component.kind].append(component)
     whole = _cleaned(Spec.model_json_schema())
-    definitions: Schema = {"recipe": _recipe(), "recipe-changes": _changes(), "strategy": _strategy()}
+    definitions: Schema = {
+        "recipe": _recipe(),
+        "recipe-changes": _changes(),
+        "strategy": _strategy(),
+        "gate": _cleaned(Gate.model_json_schema()),
+        "imported": _imported(),
+    }
     for kind, members in of_kind.items():
         definitions[kind] = _any_component(kind, members, definitions)
     properties = whole["properties"]
     properties["tasks"]["items"] = {"$ref": "#/$defs/task"}
     properties["models"]["items"] = {"$ref": "#/$defs/model"}
     properties["recipe"] = {"$ref": "#/$defs/recipe"}
+    properties["gate"] = {"$ref": "#/$defs/gate"}
+    properties["imported"]["items"] = {"$ref": "#/$defs/imported"}
     properties["strategies"] |= {
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": {"$ref": "#/$defs/strategy"},
@@ -69,9 +77,19 @@ def _strategy() -> Schema:
     strategy["properties"]["recipe"] = {"$ref": "#/$defs/recipe-changes"}
     repeats = {"required": ["same_as"], "properties": {"same_as": {"type": "string"}}}
     alone = {"properties": {"trainer": {"type": "null"}, "method": {"type": "null"}, "recipe": {"maxProperties": 0}}}
+    alone["properties"]["trials"] = {"const": 1}
     trains = {"required": ["trainer"], "properties": {"trainer": {"not": {"type": "null"}}}}
     strategy.pop("$defs", None)
     return strategy | {"if": repeats, "then": alone, "else": trains}
+
+
+def _imported() -> Schema:
+    row: Schema = _cleaned(ImportedRow.model_json_schema())
+    row["properties"]["split"]["pattern"] = f"^{NAME.pattern}$"
+    scores = row["properties"]["scores"]
+    scores.pop("patternProperties", None)
+    scores |= {"propertyNames": {"pattern": f"^{NAME.pattern}$"}, "additionalProperties": {"type": "number"}}
+    return row
 
 
 def _any_component(kind: str, members: list[Component], definitions: Schema) -> Schema:

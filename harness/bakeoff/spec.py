@@ -24,8 +24,12 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from bakeoff.allowance import PERCENT, POINTS, percent, points
 from bakeoff.errors import Problem, escaped, quoted, unknown
 from bakeoff.tree import KeyPath, dotted, read_tree, stop
+
+SELECTION_SPLIT = "dev"
+"""What `select: best-on-dev` looks at."""
 
 MAX_BYTES = 1_000_000
 HINTS = 50
@@ -187,12 +191,17 @@ class Strategy(Options):
     replicate: Annotated[int, Field(ge=0)] = Field(
         0, description="Another number draws other seed streams from the same seeds."
     )
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1,
+        description="Configurations that were tried before this one was settled on; "
+        "stands in the table, is not part of the id.",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.same_as is None and self.trainer is None:
             raise ValueError("a strategy needs a trainer (or same_as: another strategy)")
-        if self.same_as is not None and (self.trainer or self.method or self.recipe):
+        if self.same_as is not None and (self.trainer or self.method or self.recipe or self.trials != 1):
             raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
         return self
 
@@ -247,6 +256,63 @@ def _checked_part(part: str) -> str:
 Part = Annotated[str, AfterValidator(_checked_part), WithJsonSchema({"enum": list(UNDER_TEST)})]
 
 
+def _some_text(line: str) -> str:
+    if not line.strip():
+        raise ValueError("must not be empty")
+    return line
+
+
+Title = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_checked_prose), AfterValidator(_some_text)]
+
+
+class ImportedRow(Options):
+    """A figure that somebody published: shown greyed beside the rows, never tested."""
+
+    name: Title
+    source: Title = Field(description="Where it was published.")
+    split: Annotated[str, AfterValidator(_checked_name)] = Field(description="The split that it was measured on.")
+    scores: Annotated[dict[Name, Finite], Field(min_length=1)] = Field(
+        description="Metric -> score, in the metric's own unit: accuracy from 0 to 1."
+    )
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(1, description="Runs that the figure is the mean of.")
+    task: str | None = Field(None, description="Which of the tasks; needed where there are several.")
+
+
+# Text only, so that the unit is said; with one spelling in the record.
+def _points_allowed(value: Any) -> str:
+    return f"-{points(value if isinstance(value, str) else ''):g} points"
+
+
+def _percent_allowed(value: Any) -> str:
+    return f"+{percent(value if isinstance(value, str) else ''):g}%"
+
+
+PointsAllowed = Annotated[
+    str | None,
+    BeforeValidator(_points_allowed),
+    WithJsonSchema({"type": "string", "pattern": f"^{POINTS.pattern}$"}),
+]
+PercentAllowed = Annotated[
+    str | None,
+    BeforeValidator(_percent_allowed),
+    WithJsonSchema({"type": "string", "pattern": f"^{PERCENT.pattern}$"}),
+]
+
+
+class Gate(Options):
+    """How much worse than its baseline a candidate may be; what is left out is not looked at."""
+
+    quality: PointsAllowed = Field(None, description="Points of the primary metric that may be lost: `-1.0 points`.")
+    train_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
+    evaluate_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
+    total_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
+    peak_memory: PercentAllowed = Field(None, description="Memory that may be added: `+10%`.")
+
+    @property
+    def stated(self) -> dict[str, str]:
+        return {key: text for key, text in self if text is not None}
+
+
 class Spec(Options):
     """One experiment file."""
 
@@ -263,8 +329,16 @@ class Spec(Options):
     )
     seeds: Seeds = Field([0, 1, 2], description="How many (0, 1, ...), or an explicit list.")
     report_on: Annotated[str, AfterValidator(_checked_name)] = Field("test", description="The split of the headline figures.")
-    select: Literal["last-epoch"] = Field("last-epoch", description="Which state of a run is evaluated.")
+    select: Literal["last-epoch", "best-on-dev"] = Field(
+        "last-epoch",
+        description="Which state of a run is evaluated: its last, or of those at the ends of its epochs the one with the best "
+        "primary metric on dev (the first of equals).",
+    )
     margin: Positive = Field(1.0, description="Points; differences inside it are called equivalent when shown.")
+    gate: Gate = Field(Gate(), description="How much worse a candidate may be than its baseline, for `bakeoff gate`.")
+    imported: list[ImportedRow] = Field(
+        default_factory=list, description="Published figures, shown beside the rows and never tested."
+    )
     keep: Literal["none"] = Field("none", description="What else a run leaves behind.")
     run_timeout: Positive | None = Field(None, description="Seconds after which a run counts as failed; default: none.")
 

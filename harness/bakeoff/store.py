@@ -14,10 +14,11 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.record import RECORD_FILE, Declared, Record, dump, read_part, read_record
+from bakeoff.record import RECORD_FILE, Control, Declared, Look, Record, dump, read_part, read_record
 
 CLAIM_STALE_SECONDS = 60.0
 """A claim that nobody touched for this long belongs to the dead."""
@@ -86,6 +87,14 @@ class Store:
         except OSError as error:
             raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
 
+    def controls(self) -> list[Control]:
+        """The control runs that can be read, oldest first."""
+        found = []
+        for path in self.records.glob("control-*.json"):
+            with contextlib.suppress(OSError, StoreError):  # it may be torn: it only says whether times can be trusted
+                found.append(read_part(Control, path.read_bytes(), path))
+        return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after"))
+
     def check_owner(self, declared: Declared, spec: Path) -> None:
         """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common."""
         own = self.folder / spec.name
@@ -109,11 +118,27 @@ class Store:
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes what the experiment asks for."""
-        content = dump(declared)
-        if not self.plan_file.is_file() or self.plan_file.read_bytes() != content:
-            self.records.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.plan_file, content)
+        """Writes what the experiment asks for; its history goes on, and says so where seeds change after a record is there."""
+        try:
+            before = self.declared()
+        except StoreError:  # none yet, or a damaged one, which `check_owner` let pass: written anew
+            pass
+        else:
+            history = [*before.history, *self._look(before, declared)]
+            declared = declared.model_copy(update={"history": history})
+            if declared == before:
+                return
+        self.records.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.plan_file, dump(declared))
+
+    def _look(self, before: Declared, after: Declared) -> list[Look]:
+        """What was declared before, where other seeds are declared now and some of its runs are recorded."""
+        if before.seeds == after.seeds or not (recorded := sum(self.has(run.id) for run in before.runs)):
+            return []
+        return [Look(when=datetime.now(UTC).isoformat(timespec="seconds"), seeds=before.seeds, recorded=recorded)]
+
+    def add_control(self, control: Control) -> None:
+        write_atomically(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
     def adopt(self, spec: Path) -> None:
         """The experiment file goes along, so that the folder tells what it holds."""

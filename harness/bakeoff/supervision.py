@@ -33,6 +33,8 @@ class Settings:
     threads: int = field(default_factory=hardware.usable_threads)
     environment: EnvironmentChoice = "stop"
     retry_failed: bool = False
+    control: bool = True
+    """Whether a control run is timed before the first run and after the last."""
 
 
 class Progress(Protocol):

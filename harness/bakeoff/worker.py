@@ -9,7 +9,7 @@ import errno
 import math
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bakeoff.data import check_rows
 from bakeoff.errors import BakeoffError, RunError, shown_path
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, forget_peak_memory
+from bakeoff.metrics import answers
 from bakeoff.outcome import (
     Findings,
     bare_record,
@@ -39,7 +40,8 @@ from bakeoff.plan import Component
 from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Asked, Failure, Record, dump
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
-from bakeoff.spec import Recipe
+from bakeoff.selection import BestState
+from bakeoff.spec import SELECTION_SPLIT, Recipe
 
 EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
@@ -77,6 +79,12 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
     network = adaptation.model.to(device)
     initial = initial_weights(network, built.newly_initialised)
 
+    def evaluate(split: str) -> Any:
+        found.evaluated += len(encoded[split])
+        return predict(prepared, network, encoded[split], device)
+
+    best = best_state(asked, info, network, splits, evaluate)
+
     found.job = job = Job(
         model=network,
         recipe=recipe,
@@ -90,6 +98,7 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
         trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
         on_first_step=lambda: clock.enter("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
+        on_epoch=look_between(best, begin) if best is not None else None,
     )
     begin("warm-up")
     with observer:
@@ -99,8 +108,11 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
         job.check_order()
 
     begin("evaluate")
-    logits = {name: predict(prepared, network, encoded[name], device) for name in info.predicted_splits}
-    found.evaluated = sum(len(values) for values in logits.values())
+    if best is not None:
+        best.look()
+        found.selection = best.restore()
+    logits = {name: evaluate(name) for name in info.predicted_splits}
+    found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device)
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")
@@ -181,9 +193,9 @@ def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any) 
     import torch
 
     network.eval()
-    order = sorted(range(len(examples)), key=lambda number: -len(examples[number].get("input_ids", ())))
+    order = longest_first(examples)
     logits = None
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode: training may go on, and what a model caches in that mode has no gradients
         for start in range(0, len(order), EVALUATION_BATCH):
             rows = order[start : start + EVALUATION_BATCH]
             batch = prepared.collate([examples[row] for row in rows])
@@ -195,11 +207,60 @@ def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any) 
     return logits
 
 
+def longest_first(examples: Sequence[Row]) -> list[int]:
+    return sorted(range(len(examples)), key=lambda number: -len(examples[number].get("input_ids", ())))
+
+
+def repeat_first_batch(
+    prepared: Prepared, network: Any, encoded: Mapping[str, list[Row]], logits: Mapping[str, Any], device: Any
+) -> float | None:
+    """Predicts the first batch of the first split once more; the largest difference, None where there is no finite one."""
+    for name, before in logits.items():
+        rows = longest_first(encoded[name])[:EVALUATION_BATCH]
+        again = predict(prepared, network, [encoded[name][row] for row in rows], device)
+        if np.array_equal(before[rows], again, equal_nan=True):
+            return 0.0
+        largest = float(np.abs(before[rows] - again).max())
+        return largest if math.isfinite(largest) else None
+    return None
+
+
+def best_state(
+    asked: Asked,
+    info: TaskInfo,
+    network: Any,
+    splits: Mapping[str, Mapping[str, Any]],
+    predict_split: Callable[[str], Any],
+) -> BestState | None:
+    """The keeper of the best state, where the experiment selects one."""
+    if asked.select != "best-on-dev":
+        return None
+    labels = splits[SELECTION_SPLIT]["label"]
+
+    def evaluate() -> tuple[Any, float]:
+        logits = predict_split(SELECTION_SPLIT)
+        return answers(logits, info.kind), score(info, logits, labels)[info.primary_metric]
+
+    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+    return BestState(network, evaluate, split=SELECTION_SPLIT, higher_is_better=primary.higher_is_better)
+
+
+def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], None]:
+    """A look while training; its time is the evaluation's."""
+
+    def look() -> None:
+        begin("evaluate")
+        best.look()
+        begin("train")
+
+    return look
+
+
 def score(info: TaskInfo, logits: Any, labels: list[int]) -> dict[str, float]:
     """Every metric of the task on one split."""
     if not np.isfinite(logits).all():
         raise RunError("diverged", "the trained model's logits are not finite")
-    predictions = logits.argmax(axis=1)
+    predictions = answers(logits, info.kind)
     scores = {metric.name: metric.score(predictions, np.asarray(labels)) for metric in info.metrics}
     for name, value in scores.items():
         if not math.isfinite(value):

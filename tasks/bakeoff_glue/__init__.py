@@ -32,7 +32,8 @@ class GlueOptions(Options):
     metrics: Annotated[list[MetricName], AfterValidator(_different)] = Field(
         ["accuracy", "f1"],
         min_length=1,
-        description="The first is primary. accuracy and f1 work offline; any other is the hub's metric of that name.",
+        description="The first is primary. Those built in (accuracy, f1, precision, recall, macro_f1, mcc and so on) work "
+        "offline; any other is the hub's metric of that name.",
         json_schema_extra={"uniqueItems": True},
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from core.table_records import declare, make_record
 
-from bakeoff.cli.table import read_report, save
+from bakeoff.cli.table import read, save
 from bakeoff.record import RECORD_FILE, dump
 from bakeoff.store import Store
 
@@ -47,9 +47,9 @@ def test_a_table_of_10000_records(benchmark: Any, tmp_path: Path) -> None:
     folder = make_many(tmp_path / "x", 10_000)
 
     def show() -> int:
-        report = read_report(Store(folder))
-        save(report, folder)
-        return len(report.tables[0].rows[0].scored)
+        reading = read([folder])
+        save(reading, folder)
+        return len(reading.report.tables[0].rows[0].scored)
 
     assert benchmark.pedantic(show, rounds=3) == 10_000 // STRATEGIES
     shutil.rmtree(folder)  # pytest keeps the folders of three sessions

@@ -105,6 +105,8 @@ def make_record(
         ),
         observed=None,
         scores={split: scores[split] for split in splits},
+        selection=None,
+        evaluation_difference=0.0,
         cost=Cost(
             phase_seconds=dict.fromkeys(PHASES, 1.0) | {"warm-up": 0.0, "train": train_seconds, "evaluate": 12.0},
             total_seconds=train_seconds + 18,
@@ -128,10 +130,11 @@ def _data(texts: dict[str, str]) -> Data:
         kind="classification",
         labels=["not_equivalent", "equivalent"],
         splits={name: Split(examples=sizes[name], labelled=True, fingerprint=sha256(text)) for name, text in texts.items()},
-        metrics=[MetricFacts(name="accuracy", higher_is_better=True), MetricFacts(name="f1", higher_is_better=True)],
+        metrics=[MetricFacts(name=name, higher_is_better=True, version="1") for name in ("accuracy", "f1")],
         primary_metric="accuracy",
         sources={},
         floor=FLOOR,
+        overlap=dict.fromkeys(FLOOR, 0),
     )
 
 
@@ -163,6 +166,11 @@ def make_experiment(folder: Path, records: Iterable[Record], *, undone: Iterable
 
 
 def declare(folder: Path, records: Iterable[Record], **changes: Any) -> None:
+    """Writes the declaration of these runs."""
+    write_atomically(Store(folder).plan_file, dump(declaration_of(records, **changes)))
+
+
+def declaration_of(records: Iterable[Record], **changes: Any) -> Declared:
     """Declares these runs; what the records call the strategy is its name."""
     runs = [
         DeclaredRun(
@@ -182,5 +190,9 @@ def declare(folder: Path, records: Iterable[Record], **changes: Any) -> None:
         "report_on": "test",
         "margin": 1.0,
         "under_test": ["trainer"],
+        "gate": {},
+        "imported": [],
+        "trials": {},
+        "history": [],
     }
-    write_atomically(Store(folder).plan_file, dump(Declared(**(facts | changes), runs=runs)))
+    return Declared(**(facts | changes), runs=runs)

@@ -1,15 +1,21 @@
-"""Accuracy and F1: known figures through evaluate, and per-example parts that add up to the same score."""
+"""Built-in metrics: known figures through evaluate, parts that add up to the score, other libraries' answers."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import evaluate
 import numpy as np
 import pytest
+import scipy.stats
+import sklearn.metrics as sklearn_metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bakeoff import metrics
 from bakeoff.errors import DataError
-from bakeoff.metrics import F1, Accuracy, metric_named
+from bakeoff.metrics import BUILT_IN, F1, Accuracy, metric_named
 
 
 def confusion(*, tp: int, fp: int, fn: int, tn: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,5 +85,92 @@ def test_any_other_name_is_the_hubs_and_says_so_without_one(monkeypatch: pytest.
     metric = metric_named("matthews_correlation")
     assert metric.name == "matthews_correlation"
     assert metric.parts(np.array([1]), np.array([1])) is None
-    with pytest.raises(DataError, match=r"'matthews_correlation' comes from the hub.*accuracy and f1 work offline"):
+    with pytest.raises(DataError, match=r"'matthews_correlation' comes from the hub.*offline work accuracy, f1, .*mcc"):
         metric.load()
+
+
+# --- against scikit-learn and scipy --------------------------------------------------------------------------------------
+
+OF_LABELS = {
+    "accuracy": sklearn_metrics.accuracy_score,
+    "f1": lambda truth, given: sklearn_metrics.f1_score(truth, given, labels=[1], average="macro", zero_division=0),
+    "precision": lambda truth, given: sklearn_metrics.precision_score(
+        truth, given, labels=[1], average="macro", zero_division=0
+    ),
+    "recall": lambda truth, given: sklearn_metrics.recall_score(truth, given, labels=[1], average="macro", zero_division=0),
+    "balanced_accuracy": sklearn_metrics.balanced_accuracy_score,
+    "macro_f1": lambda truth, given: sklearn_metrics.f1_score(truth, given, average="macro", zero_division=0),
+    "mcc": sklearn_metrics.matthews_corrcoef,
+}
+OF_NUMBERS = {"pearson": scipy.stats.pearsonr, "spearman": scipy.stats.spearmanr}
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label was found")
+@pytest.mark.parametrize("name", OF_LABELS)
+@settings(max_examples=60, deadline=None)
+@given(pairs=answers)
+def test_label_metrics_are_scikit_learns(name: str, pairs: list[tuple[int, int]]) -> None:
+    predictions, references = np.array(pairs).T
+    assert metric_named(name).score(predictions, references) == pytest.approx(
+        OF_LABELS[name](references, predictions), abs=1e-12
+    )
+
+
+numbers = st.lists(st.tuples(st.integers(-40, 40), st.integers(0, 10)), min_size=3, max_size=40)
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+@settings(max_examples=60, deadline=None)
+@given(pairs=numbers)
+def test_correlations_are_scipys_and_0_where_one_side_is_constant(name: str, pairs: list[tuple[int, int]]) -> None:
+    predictions, references = np.array(pairs, dtype=np.float64).T / 8
+    if len(set(predictions)) == 1 or len(set(references)) == 1:
+        expected = 0.0
+    else:
+        expected = OF_NUMBERS[name](predictions, references).statistic
+    assert metric_named(name).score(predictions, references) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_constant_answer_correlates_with_nothing_however_its_mean_rounds() -> None:
+    constant, other = np.full(7, 0.1), np.arange(7.0)
+    assert metric_named("pearson").score(constant, other) == 0.0
+    assert metric_named("mcc").score(np.ones(7, dtype=np.int64), np.arange(7) % 2) == 0.0
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_evaluates_kind_of_object_gives_the_very_same_score(name: str) -> None:
+    draw = np.random.default_rng(3)
+    predictions, references = draw.integers(0, 3, 50), draw.integers(0, 3, 50)
+    if name in OF_NUMBERS:
+        predictions, references = draw.normal(size=50), draw.normal(size=50)
+    metric = metric_named(name)
+    assert metric.load().compute(predictions=predictions, references=references) == {
+        name: metric.score(predictions, references)
+    }
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "precision", "recall"])
+def test_ratios_have_parts_and_the_others_say_that_they_have_none(name: str) -> None:
+    assert metric_named(name).parts(*confusion(tp=1, fp=1, fn=1, tn=1)) is not None
+    assert metric_named("mcc").parts(*confusion(tp=1, fp=1, fn=1, tn=1)) is None
+
+
+def test_unequal_lengths_are_refused_without_evaluate_too() -> None:
+    with pytest.raises(DataError, match="metric 'accuracy': 2 predictions and 1 references"):
+        Accuracy().score(np.array([1, 0]), np.array([1]))
+
+
+def test_answers_are_the_largest_logit_or_the_number() -> None:
+    logits = np.array([[0.1, 0.9], [2.0, -1.0]], dtype=np.float32)
+    assert metrics.answers(logits, "classification").tolist() == [1, 0]
+    assert metrics.answers(logits[:, :1], "regression").tolist() == pytest.approx([0.1, 2.0])
+
+
+def test_rescoring_loads_nothing_that_trains() -> None:
+    code = (
+        "import sys, numpy; from bakeoff.metrics import BUILT_IN, metric_named; "
+        "[metric_named(name).score(numpy.array([0, 1, 1]), numpy.array([0, 1, 0])) for name in BUILT_IN]; "
+        "print(sorted({'torch', 'datasets', 'evaluate', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

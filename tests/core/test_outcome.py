@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from core.table_records import make_record
 
 from bakeoff import worker
-from bakeoff.components import Metric, TaskInfo
+from bakeoff.components import Metric, Prepared, Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
 from bakeoff.metrics import Accuracy
-from bakeoff.outcome import capped, message_of
+from bakeoff.outcome import capped, message_of, overlaps
 from bakeoff.record import read_record
 from bakeoff.request import Request
 
@@ -58,8 +61,6 @@ def test_a_record_that_cannot_be_composed_is_left_bare_with_its_reason(tmp_path:
 
 
 def test_a_score_that_is_no_number_is_named() -> None:
-    import numpy as np
-
     info = TaskInfo(
         kind="classification",
         text_columns=("text",),
@@ -97,6 +98,72 @@ def test_a_task_that_contradicts_itself_is_refused(changes: dict[str, object], w
     TaskInfo(**right)  # type: ignore[arg-type]
     with pytest.raises(PluginError, match=words):
         TaskInfo(**{**right, **changes})  # type: ignore[arg-type]
+
+
+PAIRS = TaskInfo(
+    kind="classification",
+    text_columns=("one", "two"),
+    labels=("no", "yes"),
+    n_outputs=2,
+    metrics=(Accuracy(),),
+    primary_metric="accuracy",
+    splits=("train", "dev", "extra"),
+    labelled_splits=("train", "dev"),
+)
+
+
+def test_examples_that_read_like_one_to_train_on_are_counted() -> None:
+    splits = {
+        "train": {"one": ["A cat", "a dog", "x"], "two": ["sat  down", "ran", "y"]},
+        "dev": {
+            "one": ["a CAT ", "a dog", "ran", "a cat", "a cat"],
+            "two": ["sat\tdown", "ran", "a dog", "sat down", "satdown"],
+        },
+        "extra": {"one": ["a dog"], "two": ["ran"]},
+    }
+    assert overlaps(PAIRS, splits) == {"dev": 3}, "columns keep their places; splits that nobody predicts are left out"
+
+
+class Predictor(Prepared):
+    """Answers with the example's number, and with noise where its network has some."""
+
+    def encode(self, columns: object) -> list[Row]:
+        raise NotImplementedError
+
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        import torch
+
+        return {"input_ids": torch.tensor([[float(row["input_ids"][0])] for row in examples])}
+
+    def predict(self, model: Any, batch: dict[str, Any]) -> Any:
+        return model(batch["input_ids"].repeat(1, 2))
+
+
+@pytest.mark.parametrize(("noisy", "right"), [(False, True), (True, False)])
+def test_a_model_that_answers_at_random_is_found_out(noisy: bool, right: bool) -> None:
+    import torch
+
+    class Forgetful(torch.nn.Module):
+        """Keeps its dropout while it is evaluated."""
+
+        def forward(self, values: Any) -> Any:
+            return torch.nn.functional.dropout(values, 0.5, training=noisy)
+
+    network, device = Forgetful(), torch.device("cpu")
+    encoded = {"dev": [{"input_ids": [number] * (1 + number % 7)} for number in range(1, 100)]}
+    logits = {"dev": worker.predict(Predictor(), network, encoded["dev"], device)}
+    difference = worker.repeat_first_batch(Predictor(), network, encoded, logits, device)
+    assert difference is not None
+    assert (difference == 0.0) is right
+
+
+def test_logits_that_are_no_numbers_have_no_difference() -> None:
+    import torch
+
+    network, device = torch.nn.Identity(), torch.device("cpu")
+    encoded = {"dev": [{"input_ids": [1]}]}
+    nothing = {"dev": np.full((1, 2), np.nan, dtype=np.float32)}
+    assert worker.repeat_first_batch(Predictor(), network, encoded, nothing, device) is None
 
 
 def test_messages_are_one_line_without_control_characters() -> None:

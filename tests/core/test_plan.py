@@ -15,6 +15,7 @@ from bakeoff.errors import SpecError
 from bakeoff.plan import Component, Plan, Run, canonical, identity, resolve
 from bakeoff.plugin import Accuracy, DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl
 from bakeoff.registry import Origin, Registry, load_registry, register
+from bakeoff.run import declaration
 from bakeoff.spec import parse_document, read_document
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,10 @@ GOLDEN_EVERYTHING = ["r1-1a21441b30e10c9e", "r1-a4daac52eb533cfc"]
         ("seeds: 2", "seeds: 2\nreport_on: dev"),
         ("seeds: 2", "seeds: 2\nunder_test: [trainer, recipe.learning_rate]"),
         ("seeds: 2", "seeds: 2\nrun_timeout: 60"),
+        ("seeds: 2", "seeds: 2\nselect: last-epoch"),
+        ("seeds: 2", "seeds: 2\ngate: {quality: -1 points}"),
+        ("seeds: 2", "seeds: 2\nimported: [{name: a, source: b, split: dev, scores: {accuracy: 0.5}}]"),
+        ("loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}"),
         ("loop: {", "renamed: {"),
         ("epochs: 3, ", ""),
         ("epochs: 3, ", "epochs: 3, batch_size: 8, "),
@@ -286,6 +291,67 @@ def test_a_method_left_empty_is_the_full_one_and_its_strategy_stays() -> None:
 
 def test_runs_are_interleaved_seed_by_seed() -> None:
     assert [run.title for run in plan_of(SPEC).runs] == ["loop seed 0", "api seed 0", "loop seed 1", "api seed 1"]
+
+
+# --- published figures, trials, selection --------------------------------------------------------------------------------
+
+FIGURE = "{name: course, source: chapter 3, split: dev, scores: {accuracy: 0.857843}}"
+
+
+def test_a_figure_belongs_to_the_only_task() -> None:
+    (figure,) = plan_of(f"{SPEC}imported: [{FIGURE}]\n").imported
+    assert (figure.name, figure.split, figure.scores, figure.seeds) == ("course", "dev", {"accuracy": 0.857843}, 1)
+    assert figure.task == "docstrings (size=100)", "the label under which tables know the task"
+
+
+TWO_TASKS = SPEC.replace("tasks: [{name: docstrings, size: 100}]", "tasks: [{name: docstrings, size: 100}, glue/mrpc]")
+
+
+@pytest.mark.parametrize(("task", "label"), [("glue/mrpc", "glue/mrpc"), ("docstrings", "docstrings (size=100)")])
+def test_a_figure_names_its_task_where_there_are_several(task: str, label: str) -> None:
+    figure = FIGURE.replace("split: dev", f"split: dev, task: {task}")
+    assert [row.task for row in plan_of(f"{TWO_TASKS}imported: [{figure}]\n").imported] == [label]
+
+
+def test_a_figure_of_nowhere_is_a_problem_at_its_place() -> None:
+    figures = [
+        FIGURE,
+        FIGURE.replace("split: dev", "split: dev, task: glue/mrcp"),
+        FIGURE.replace("split: dev", "split: dv, task: glue/mrpc"),
+    ]
+    found = problems_in(f"{TWO_TASKS}imported: [{', '.join(figures)}]\n")
+    assert len(found) == 3
+    assert "imported[0]: `task` must say which of docstrings (size=100), glue/mrpc" in found[0]
+    assert "imported[1].task: no task 'glue/mrcp'; did you mean 'glue/mrpc'?" in found[1]
+    assert "imported[2].split: no split 'dv'; did you mean 'dev'?" in found[2]
+
+
+def test_trials_are_a_strategys_and_its_repeats() -> None:
+    text = edited(
+        "loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}\n  again: {same_as: loop, replicate: 1}"
+    )
+    assert {strategy.name: strategy.trials for strategy in plan_of(text).strategies} == {"loop": 20, "again": 20, "api": 1}
+
+
+def test_the_declaration_holds_gate_figures_and_trials() -> None:
+    text = edited("loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}")
+    text += f"gate: {{quality: -1.0 points, train_seconds: +10%}}\nimported: [{FIGURE}]\n"
+    document = parse_document(text, "folder/spec.yaml")
+    declared = declaration(document, resolve(document, INSTALLED))
+    assert declared.gate == {"quality": "-1 points", "train_seconds": "+10%"}
+    assert declared.trials == {"loop": 20, "api": 1}
+    assert [(figure.source, figure.task) for figure in declared.imported] == [("chapter 3", "docstrings (size=100)")]
+    assert (declared.history, declared.seeds) == ([], {"api": [0, 1], "loop": [0, 1]})
+
+
+def test_selecting_on_dev_needs_a_labelled_dev_split() -> None:
+    text = edited("tasks: [{name: docstrings, size: 100}]", "tasks: [regression]") + "select: best-on-dev\n"
+    found = problems_in(text, ODD)
+    assert any("select: task 'regression' has no labelled split 'dev' to select on; use last-epoch" in line for line in found)
+
+
+def test_selection_is_part_of_the_id() -> None:
+    assert not set(ids(SPEC)) & set(ids(SPEC + "select: best-on-dev\n"))
 
 
 # --- components that do not fit together ---------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from bakeoff.errors import StoreError
-from bakeoff.record import Declared, DeclaredRun
+from bakeoff.record import Control, Declared, DeclaredRun
 from bakeoff.store import CLAIM_STALE_SECONDS, HOST, Store, write_atomically
 
 
@@ -155,7 +156,18 @@ def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
 def declared(name: str, *ids: str) -> Declared:
     runs = [DeclaredRun(id=run_id, task="t", model="m", strategy="a", seed=0) for run_id in ids]
     return Declared(
-        name=name, question="", spec_file="spec.yaml", baseline="a", report_on="test", margin=1.0, under_test=[], runs=runs
+        name=name,
+        question="",
+        spec_file="spec.yaml",
+        baseline="a",
+        report_on="test",
+        margin=1.0,
+        under_test=[],
+        gate={},
+        imported=[],
+        trials={},
+        history=[],
+        runs=runs,
     )
 
 
@@ -198,6 +210,72 @@ def test_a_damaged_plan_is_written_anew(store: Store, spec: Path) -> None:
         store.declared()
     store.declare(declared("two"))
     assert store.declared().name == "two"
+
+
+def with_seeds(*seeds: int) -> Declared:
+    """A declaration of these seeds; ids are their numbers."""
+    runs = [DeclaredRun(id=f"r1-{seed}", task="t", model="m", strategy="a", seed=seed) for seed in seeds]
+    return declared("one").model_copy(update={"runs": runs})
+
+
+def test_seeds_added_after_a_look_are_kept_in_the_history(store: Store) -> None:
+    store.declare(with_seeds(0, 1))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1, 2))
+    (look,) = store.declared().history
+    assert (look.seeds, look.recorded) == ({"a": [0, 1]}, 1)
+    store.publish(filled(store, "r1-1"), "r1-1")
+    store.declare(with_seeds(0, 1, 2, 3))
+    assert [(look.seeds["a"], look.recorded) for look in store.declared().history] == [([0, 1], 1), ([0, 1, 2], 2)]
+    assert [run.seed for run in store.declared().runs] == [0, 1, 2, 3]
+
+
+def test_seeds_changed_before_the_first_record_are_no_look(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.declare(with_seeds(0, 1))
+    assert store.declared().history == []
+
+
+def test_an_unchanged_declaration_is_not_written_again(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1))
+    before = (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns)
+    store.declare(with_seeds(0, 1))
+    assert (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns) == before
+
+
+def test_another_question_keeps_the_history_and_adds_nothing(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1))
+    store.declare(with_seeds(0, 1).model_copy(update={"question": "Another?"}))
+    assert (len(store.declared().history), store.declared().question) == (1, "Another?")
+
+
+def control(session: str, moment: Literal["before", "after"], started: str) -> Control:
+    return Control(
+        session=session,
+        moment=moment,
+        started=started,
+        hardware="h",
+        threads=1,
+        milliseconds=5.0,
+        spread=0.1,
+        repetitions=20,
+    )
+
+
+def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store) -> None:
+    store.declare(with_seeds(0))
+    assert store.controls() == []
+    first, second = control("s", "before", "2026-01-01T10:00:00+00:00"), control("s", "after", "2026-01-01T10:00:00+00:00")
+    third = control("0", "before", "2026-01-02T10:00:00+00:00")
+    for one in (third, second, first):
+        store.add_control(one)
+    (store.records / "control-t-before.json").write_text("{")
+    assert store.controls() == [first, second, third]
+    assert store.recorded_ids() == []
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from core.compare.made_records import drawn_answers, make_experiment_folder
 from core.table_records import component, declare, failed, make_experiment, make_record, run_id, sha256
 
 from bakeoff.cli.opening import open_experiment
@@ -19,6 +21,7 @@ from bakeoff.cli.table import table
 from bakeoff.errors import StoreError
 from bakeoff.record import Record
 from bakeoff.report.markdown import paragraph
+from bakeoff.store import Store
 
 ACCURACIES = (0.84, 0.85, 0.87)
 
@@ -102,29 +105,70 @@ def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("seeds", "flag", "sentence"),
-    [
-        (1, "one seed", "one seed: an anecdote"),
-        (2, "two seeds", "two seeds: an anecdote"),
-        (3, "few seeds", "few seeds: with 3 seeds the exact sign-flip test cannot give p below 0.25 (2/2^3)"),
-        (5, "few seeds", "cannot give p below 0.0625 (2/2^5)"),
-        (6, None, None),
-    ],
+    ("seeds", "sentence"),
+    [(1, "anecdote"), (2, "anecdote"), (3, "with 3 seeds"), (5, "with 5 seeds"), (6, None)],
 )
-def test_few_seeds_are_flagged(tmp_path: Path, seeds: int, flag: str | None, sentence: str | None) -> None:
+def test_few_seeds_are_flagged(tmp_path: Path, seeds: int, sentence: str | None) -> None:
     text = show(make_experiment(tmp_path / "x", [make_record(seed=seed) for seed in range(seeds)]))
     row = cells(text, "trainer-api")
-    assert row.get("flags") == flag
+    assert row.get("flags") == ("S1" if sentence else None)
     assert ("±" in row["test accuracy★"]) == (seeds > 1)
+    told = [line for line in text.splitlines() if line.startswith("- S1: ")]
+    assert bool(told) == bool(sentence)
     if sentence:
         assert sentence in flowing(text)
 
 
-def test_a_row_at_the_floor_is_flagged(tmp_path: Path) -> None:
-    records = [make_record("collapsed", test_accuracy=0.6649275), make_record("trainer-api")]
-    text = show(make_experiment(tmp_path / "x", records))
-    assert "at the floor" in cells(text, "collapsed")["flags"]
-    assert "at the floor" not in cells(text, "trainer-api")["flags"]
+def test_a_row_that_learnt_nothing_is_flagged(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 1] * 40)
+    answers = {
+        "collapsed": np.ones((6, 120)),
+        "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.95),
+    }
+    text = show(make_experiment_folder(tmp_path / "x", answers, labels, baseline="trainer-api"))
+    assert "S10" in cells(text, "collapsed")["flags"]
+    assert "S10" not in cells(text, "trainer-api")["flags"]
+    assert "- S10: " in text
+
+
+def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 200)
+    answers = {
+        "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.70, seed=1),
+        "better": drawn_answers(labels, seeds=6, accuracy=0.90, seed=2),
+    }
+    text = show(make_experiment_folder(tmp_path / "x", answers, labels, under_test=["trainer"]))
+    low, high = map(float, cells(text, "better")["95 % interval"].strip("[]").split(","))
+    mean = float(cells(text, "better")["test accuracy★"].split()[0])
+    assert low < mean < high
+    assert (cells(text, "better")["rank"], cells(text, "trainer-api")["rank"]) == ("1", "2")
+    duel = cells(text, "better", nth=1)
+    assert duel["verdict"] == "better"
+    assert duel["p (Holm)"] == "< 0.001"
+    assert float(duel["test accuracy − trainer-api"]) > 10
+    assert "**better is better than trainer-api: " in text
+    with (tmp_path / "x" / "table.csv").open(newline="") as stream:
+        rows = {row["strategy"]: row for row in csv.DictReader(stream)}
+    assert (rows["better"]["verdict"], rows["better"]["rank_low"], rows["better"]["rank_high"]) == ("better", "1", "1")
+    assert float(rows["better"]["difference_low"]) > 0.1
+    assert rows["trainer-api"]["verdict"] == ""
+
+
+def test_an_undeclared_difference_puts_a_dagger_and_a_sentence_at_the_row(tmp_path: Path) -> None:
+    labels = np.array([0, 1] * 200)
+    answers = {
+        "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.70, seed=1),
+        "faster": drawn_answers(labels, seeds=6, accuracy=0.90, seed=2),
+    }
+    records = {"faster": {"recipe": {"learning_rate": 3e-5}}}
+    folder = make_experiment_folder(tmp_path / "x", answers, labels, records=records, under_test=["trainer"])
+    text = show(folder)
+    assert "| faster † " in text
+    assert cells(text, "faster †", nth=1)["verdict"] == "confounded"
+    assert "confounded by learning rate" in flowing(text)
+    assert cells(text, "faster †")["rank"] == "1 to 2"
+    declare(folder, Store(folder).read_all()[0], under_test=["trainer", "recipe.learning_rate"])
+    assert cells(show(folder), "faster", nth=1)["verdict"] == "better"
 
 
 def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
@@ -155,8 +199,7 @@ def test_records_that_cannot_stand_in_one_table_are_refused(tmp_path: Path, odd:
 def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path) -> None:
     records = [*both(seeds=2), make_record("elsewhere", 0, torch="2.12.0"), make_record("elsewhere", 1, hardware="a Mac")]
     text = show(make_experiment(tmp_path / "x", records))
-    assert "environment" in cells(text, "elsewhere")["flags"]
-    assert "environment" not in cells(text, "trainer-api")["flags"]
+    assert "S8" in cells(text, "elsewhere")["flags"]
     assert cells(text, "elsewhere", nth=1)["train s"] == "(690.0 ± 0.0)"
     assert cells(text, "trainer-api", nth=1)["train s"] == "690.5 ± 0.7"
     assert "torch 2.12.0 instead of 2.13.0 in 1 of 2 runs" in flowing(text)
@@ -189,7 +232,7 @@ def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
-    assert "1 record in the folder that this experiment does not declare" in flowing(text)
+    assert "- S11: 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
     assert "foreign" not in text
 
 
@@ -201,7 +244,7 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert (cells(text, "trainer-api")["n"], cells(text, "trainer-api")["failed"]) == ("2", "1")
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
-    assert (row["test accuracy★"], row["n"], row["failed"], row["flags"]) == ("–", "0", "3", "")
+    assert (row["test accuracy★"], row["n"], row["failed"], row["flags"]) == ("–", "0", "3", "S11")
     assert "trainer-api 1 of 3: 1 timed out (seed 0: 'it took over 5 s')" in flowing(text)
     assert "manual-loop 3 of 3: 3 crashed (seed 0 to 2: 'it is gone')" in flowing(text)
 
@@ -294,8 +337,11 @@ def test_the_csv_has_a_row_each_and_full_precision(tmp_path: Path) -> None:
 def test_json_explains_its_flags(tmp_path: Path) -> None:
     answer = json.loads(show(make_experiment(tmp_path / "x", both()), "--json"))
     (only,) = answer["tables"]
-    assert [row["flags"] for row in only["rows"]] == [["few seeds"], ["few seeds"]]
-    assert any(note.startswith("few seeds:") for note in only["notes"])
+    assert [row["flags"] for row in only["rows"]] == [["S1"], ["S1"]]
+    (flag,) = answer["comparison"]["flags"]
+    assert (flag["code"], flag["rows"]) == ("S1", ["trainer-api", "manual-loop"])
+    assert "3 seeds" in flag["sentence"]
+    assert "--resolve" in flag["next_step"]
     assert only["rows"][0]["scores"]["test"]["accuracy"]["n"] == 3
 
 
@@ -342,7 +388,7 @@ def test_the_table_loads_nothing_heavy(tmp_path: Path) -> None:
     make_experiment(tmp_path / "x", both())
     program = (
         "import sys; from bakeoff.cli.table import table; table([sys.argv[1]], standalone_mode=False); "
-        "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'pandas', 'numpy', 'scipy'} & set(sys.modules); "
+        "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'pandas', 'pyarrow'} & set(sys.modules); "
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x")], capture_output=True, text=True, check=False)

@@ -20,13 +20,13 @@ strategies:
 """
 
 
-def write_spec(folder: Path, strategies: dict[str, Any], **keys: Any) -> Path:
-    """A toy experiment in `folder`; JSON values are YAML values."""
+def write_spec(folder: Path, strategies: dict[str, Any], *, head: str = TOY, **keys: Any) -> Path:
+    """An experiment in `folder`; JSON values are YAML values."""
     lines = [f"  {name}: {json.dumps(strategy)}" for name, strategy in strategies.items()]
     more = [f"{key}: {json.dumps(value)}" for key, value in {"seeds": 1, **keys}.items()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "spec.yaml"
-    path.write_text(TOY + "\n".join(lines + more) + "\n", encoding="utf-8")
+    path.write_text(head + "\n".join(lines + more) + "\n", encoding="utf-8")
     return path
 
 
@@ -35,9 +35,11 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "BAKEOFF_CACHE": str(folder / "cache")}
 
 
-def start(*arguments: str | Path, folder: Path, **more: Any) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, folder: Path, control: bool = False, **more: Any) -> subprocess.Popen[str]:
+    """The command; `run` without its control runs, which take seconds, unless they are wanted."""
+    rest = ["--no-control"] if arguments[0] == "run" and not control else []
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*COMMAND, *map(str, arguments), *rest],
         env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,9 +48,9 @@ def start(*arguments: str | Path, folder: Path, **more: Any) -> subprocess.Popen
     )
 
 
-def call(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str | Path, folder: Path, control: bool = False) -> subprocess.CompletedProcess[str]:
     """The command, waited for."""
-    process = start(*arguments, folder=folder)
+    process = start(*arguments, folder=folder, control=control)
     out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

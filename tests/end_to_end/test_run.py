@@ -76,6 +76,21 @@ def test_predictions_of_every_labelled_split_but_train_are_kept(finished: Path) 
     }
 
 
+def test_the_data_are_looked_at_for_what_is_trained_on(finished: Path) -> None:
+    from toybox import Toy, ToyOptions
+
+    splits = Toy().load(ToyOptions(size=20), None)  # type: ignore[arg-type]  # it looks at no place
+    trained = set(zip(splits["train"]["first"], splits["train"]["second"], strict=True))
+    expected = {
+        name: sum(pair in trained for pair in zip(splits[name]["first"], splits[name]["second"], strict=True))
+        for name in ("dev", "test")
+    }
+    for record in records(finished).values():
+        assert record["data"]["overlap"] == expected
+        assert record["evaluation_difference"] == 0.0
+        assert record["selection"] is None
+
+
 def test_steps_are_kept(finished: Path) -> None:
     record = records(finished)["trainer-api/0"]
     table = pq.read_table(finished / "records" / record["id"] / "steps.parquet").to_pandas()
@@ -138,6 +153,8 @@ def test_a_new_seed_runs_alone(finished: Path, tmp_path: Path) -> None:
     before = files(tmp_path / "copy" / "records")
     write_spec(tmp_path / "copy", BOTH, seeds=[0, 1, 7])
     assert call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path).returncode == 0
+    (look,) = json.loads((tmp_path / "copy" / "records" / "plan.json").read_text())["history"]
+    assert (look["seeds"], look["recorded"]) == ({"manual-loop": [0, 1], "trainer-api": [0, 1]}, 4)
     after = files(tmp_path / "copy" / "records")
     assert {name: digest for name, digest in after.items() if name in before and "plan.json" not in name} == {
         name: digest for name, digest in before.items() if "plan.json" not in name
@@ -174,7 +191,7 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
     shutil.copytree(finished, tmp_path / "copy")
     before = records(tmp_path / "copy")
     torn, empty = before["manual-loop/0"]["id"], before["trainer-api/1"]["id"]
-    (tmp_path / "copy" / "records" / torn / "record.json").write_text('{"schema_version": 1')
+    (tmp_path / "copy" / "records" / torn / "record.json").write_text('{"schema_version": 2')
     (tmp_path / "copy" / "records" / empty / "record.json").unlink()
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
@@ -190,11 +207,11 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
 def test_a_record_of_a_newer_bakeoff_is_left_alone(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     path = tmp_path / "copy" / "records" / records(finished)["manual-loop/0"]["id"] / "record.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
     before = files(tmp_path / "copy")
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
-    assert "has schema version '2'; this bakeoff reads 1" in answer.stderr
+    assert "has schema version '3'; this bakeoff reads 1 to 2" in answer.stderr
     assert files(tmp_path / "copy") == before
 
 

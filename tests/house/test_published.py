@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from bakeoff.cli.table import read_report
+from bakeoff.cli.report import files_of
+from bakeoff.cli.table import read as read_folders
 from bakeoff.plan import resolve
 from bakeoff.record import Record
 from bakeoff.registry import load_registry
@@ -20,7 +21,9 @@ from bakeoff.report.tidy import write_csv
 from bakeoff.spec import read_document
 from bakeoff.store import Store
 
-RESULTS = Path(__file__).parents[2] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "results"
+TEXTS = {".md", ".csv", ".json", ".yaml", ".html", ".tex"}
 EXPERIMENTS = sorted(path.parent for path in RESULTS.glob("*/spec.yaml"))
 
 
@@ -51,10 +54,20 @@ def test_records_and_their_files_are_whole(experiment: Path) -> None:
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
-def test_the_tables_are_what_the_code_writes_from_the_records(experiment: Path) -> None:
-    report = read_report(Store(experiment))
-    assert (experiment / "table.md").read_text(encoding="utf-8") == write_page(report)
-    assert (experiment / "table.csv").read_text(encoding="utf-8") == write_csv(report)
+def test_tables_and_reports_are_what_the_code_writes_from_the_records(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `make reports` calls it, from the project's root: the page names its folder."""
+    monkeypatch.chdir(ROOT)
+    reading = read_folders([experiment.relative_to(ROOT)])
+    files = {
+        "table.md": write_page(reading.report, reading.comparison),
+        "table.csv": write_csv(reading.report, reading.comparison),
+        **files_of(reading),
+    }
+    for name, text in files.items():
+        assert (experiment / name).read_text(encoding="utf-8") == text, f"{name} is not what the code writes: make reports"
+    assert {"report.html", "table.tex", "model-index.yaml"} <= files.keys()
 
 
 def test_scores_follow_from_the_recorded_predictions(experiment: Path) -> None:
@@ -99,7 +112,7 @@ def test_no_sentence_of_mrpc_is_published() -> None:
             sentences |= set(line.split("\t")[3:5])
     assert len(sentences) > 10_000
     published = [path for path in RESULTS.rglob("*") if path.is_file()]
-    texts = [path.read_text(encoding="utf-8") for path in published if path.suffix in {".md", ".csv", ".json", ".yaml"}]
+    texts = [path.read_text(encoding="utf-8") for path in published if path.suffix in TEXTS]
     for path in published:
         if path.suffix == ".parquet":
             table = pq.read_table(path)

@@ -13,6 +13,9 @@ from bakeoff.errors import BakeoffError
 VERBS = {
     "run": "Fine-tune what an experiment file asks for; go on where it stopped.",
     "table": "Show an experiment's records as a table of strategies.",
+    "report": "Write the leaderboard: page, tables, cards, from one experiment or several.",
+    "gate": "Judge a candidate's records against a baseline's: pass, fail, or not enough evidence.",
+    "rescore": "Score stored predictions by another metric, on slices too, without training.",
     "plan": "List every run: its id, whether it is recorded, how long it may take.",
     "check": "Find everything wrong in an experiment file, without running it.",
     "parity": "Train two strategies side by side and name the first step that differs.",

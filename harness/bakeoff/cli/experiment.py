@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.progress import make_progress
-from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read_report, save
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
 from bakeoff.run import Outcome, run_experiment
@@ -21,10 +21,10 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     store = Store(into or spec.parent)
     with make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store.folder, settings=settings, progress=progress)
-    report = read_report(store)
-    failed = sum(len(row.failed) for table in report.tables for row in table.rows)
-    save(report, store.folder)
-    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(report)}")
+    reading = read([store.folder])
+    failed = sum(len(row.failed) for table in reading.report.tables for row in table.rows)
+    save(reading, store.folder)
+    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(reading.report, reading.comparison)}")
     click.echo(f"written: {store.folder / PAGE_FILE}, {store.folder / CSV_FILE}")
     return 1 if failed else 0
 

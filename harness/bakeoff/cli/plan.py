@@ -16,18 +16,36 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--into", type=click.Path(path_type=Path), help="Folder of the records (default: the spec's own).")
+@click.option(
+    "--resolve",
+    "difference",
+    metavar="POINTS",
+    type=click.FloatRange(0, 100, min_open=True),
+    help="Say instead how many seeds find a difference of so many points to the baseline.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(spec: Path, into: Path | None, as_json: bool) -> None:
+def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool) -> None:
     """List the runs of the experiment file SPEC: id, what is recorded already, how long the rest may take.
 
     Times come from recorded runs that differ in the seed only, on such a machine: of this folder, else of those beside it.
+    With --resolve, the spread over seeds and examples comes from there too, or from planning values where nothing like it is
+    recorded.
     """
     from bakeoff.cli.opening import open_experiment
     from bakeoff.estimate import left, survey
     from bakeoff.store import Store
 
     _, resolved = open_experiment(spec)
-    outlooks = survey(resolved, Store(into or spec.parent))
+    store = Store(into or spec.parent)
+    outlooks = survey(resolved, store)
+    if difference is not None:
+        if difference != difference:  # NaN lies in every range
+            raise click.BadParameter("must be a number of points", param_hint="--resolve")
+        from bakeoff.cli.resolution import in_words, resolve
+
+        resolution = resolve(resolved, store, outlooks, difference)
+        click.echo(resolution.model_dump_json(indent=1) if as_json else "\n".join(in_words(resolution)))
+        return
     if as_json:
         click.echo(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
         return

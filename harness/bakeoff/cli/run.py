@@ -26,6 +26,7 @@ from bakeoff.hardware import DEVICES
     show_default=True,
     help="When the folder's records were made with other software or hardware.",
 )
+@click.option("--control/--no-control", default=True, help="Time a fixed piece of work before and after the runs (5 s).")
 @click.option("--retry", type=click.Choice(["failed"]), help="Run these again.")
 def run(
     spec: Path,
@@ -34,6 +35,7 @@ def run(
     device: str,
     threads: int | None,
     environment: str,
+    control: bool,
     retry: str | None,
 ) -> int:
     """Fine-tune what the experiment file SPEC asks for, and write records and tables beside it.
@@ -53,5 +55,6 @@ def run(
         threads=threads or usable_threads(),
         environment=environment,  # type: ignore[arg-type]  # click has checked it
         retry_failed=retry == "failed",
+        control=control,
     )
     return perform_experiment(document, plan, spec, into, settings)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from bakeoff.compare.boards import compare
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.findings import Comparison
 from bakeoff.errors import StoreError, shown_path
+from bakeoff.load import load_experiment
 from bakeoff.record import Declared, Record
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.page import write_page
@@ -30,9 +35,10 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     With --beside, show it next to the same runs of the experiment in OTHER instead, and write nothing.
     """
     if other is None:
-        report = read_report(Store(folder))
-        save(report, folder)
-        click.echo(write_json(report) if as_json else write_page(report), nl=False)
+        reading = read([folder])
+        save(reading, folder)
+        write = write_json if as_json else write_page
+        click.echo(write(reading.report, reading.comparison), nl=False)
         return
     beside = set_beside(read_side(Store(folder)), read_side(Store(other)))
     shown = (
@@ -43,14 +49,21 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     click.echo(shown, nl=False)
 
 
-def read_report(store: Store) -> Report:
-    """All tables of an experiment's folder."""
-    declared = store.declared()
-    ids = [run.id for run in declared.runs]
+@dataclass(frozen=True)
+class Reading:
+    """Folders of records, read, described and compared."""
+
+    experiment: Experiment
+    report: Report
+    comparison: Comparison
+
+
+def read(folders: Sequence[Path]) -> Reading:
+    """Raises StoreError where a folder holds no experiment, or records that cannot stand in one table."""
     with without_collection():
-        records, damaged = store.read_all(ids)
-        foreign = len(set(store.recorded_ids()) - set(ids))
-        return build_report(declared, records, damaged=damaged, foreign=foreign)
+        experiment = load_experiment(folders)
+        report = build_report(experiment.declared, experiment.records, damaged=experiment.damaged, foreign=experiment.foreign)
+        return Reading(experiment, report, compare(experiment))
 
 
 def read_side(store: Store) -> tuple[Declared, list[Record]]:
@@ -62,13 +75,25 @@ def read_side(store: Store) -> tuple[Declared, list[Record]]:
     return declared, records
 
 
-def save(report: Report, folder: Path) -> None:
+def save(reading: Reading, folder: Path) -> None:
     """Writes `table.md` and `table.csv`; raises StoreError where that cannot be."""
+    write_files(
+        folder,
+        {
+            PAGE_FILE: write_page(reading.report, reading.comparison),
+            CSV_FILE: write_csv(reading.report, reading.comparison),
+        },
+    )
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Each whole or not at all; names may lead into folders of their own."""
     try:
-        write_atomically(folder / PAGE_FILE, write_page(report).encode())
-        write_atomically(folder / CSV_FILE, write_csv(report).encode())
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / name, text.encode())
     except OSError as error:
-        raise StoreError(f"the table cannot be written in {shown_path(folder)}: {error.strerror}") from None
+        raise StoreError(f"{shown_path(error.filename or folder)} cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bakeoff.record import ComponentOrigin, Record
+from bakeoff.spelling import spelt
 
 RECIPE = "recipe."
 VARIES = "varies"
@@ -17,6 +17,7 @@ def facts_of(records: Sequence[Record]) -> dict[str, Any]:
     """What a strategy's runs were asked and did; all recorded runs of one strategy were asked the same but for the seed."""
     asked = records[0].asked
     facts: dict[str, Any] = {f"{RECIPE}{key}": value for key, value in asked.recipe.items()}
+    facts["model"] = asked.model_label
     facts["replicate"] = asked.replicate
     facts["select"] = asked.select
     facts["steps"] = _one(record.cost.steps for record in records if record.cost)
@@ -75,32 +76,3 @@ def component_labels(origins: Sequence[ComponentOrigin]) -> tuple[list[str], lis
 
 def _bare(name: str) -> str:
     return name.removeprefix(RECIPE)
-
-
-def spelt(value: Any) -> str:
-    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        usual, scientific = f"{value:.6g}", re.sub(r"\.?0*e([+-])0*", r"e\1", f"{value:.5e}").replace("e+", "e")
-        return scientific if len(scientific) < len(usual) else usual
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, list | tuple):
-        return " / ".join(map(spelt, value)) or "nothing"
-    if isinstance(value, dict):
-        return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
-    return str(value)
-
-
-def seeds_spelt(seeds: Sequence[int]) -> str:
-    """Seeds as runs of neighbours: `0 to 4, 17`."""
-    parts: list[list[int]] = []
-    for seed in sorted(set(seeds)):
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1].append(seed)
-        else:
-            parts.append([seed])
-    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)

@@ -20,14 +20,18 @@ _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
-def escaped(text: object) -> str:
-    """Foreign text as one line of Markdown that shows it: control and invisible characters by their numbers."""
+def visible(text: object) -> str:
+    """Foreign text as one line that hides nothing: control and invisible characters by their numbers."""
     line = " ".join(str(text).split())
-    visible = "".join(
+    return "".join(
         character if unicodedata.category(character)[0] != "C" else character.encode("unicode_escape").decode()
         for character in line
     )
-    marked = _SPECIAL.sub(lambda found: "\\" + found[0], visible)
+
+
+def escaped(text: object) -> str:
+    """Foreign text as one line of Markdown that shows it."""
+    marked = _SPECIAL.sub(lambda found: "\\" + found[0], visible(text))
     return _TAG.sub("&lt;", _ENTITY.sub("&amp;", marked))
 
 

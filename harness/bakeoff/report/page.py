@@ -4,36 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bakeoff.compare.findings import Comparison
 from bakeoff.record import Declared
-from bakeoff.report.facts import RECIPE, seeds_spelt, spelt
-from bakeoff.report.flags import flags_of, sentences
+from bakeoff.report.facts import RECIPE
+from bakeoff.report.flags import owned, sentences
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
+from bakeoff.report.units import Unit
+from bakeoff.spelling import seeds_spelt, spelt
 
 BASELINE, REPORTED = "◂", "★"
 FLOOR = "majority floor"
 MEBIBYTE = 2**20
 
 
-def write_page(report: Report) -> str:
+def write_page(report: Report, comparison: Comparison) -> str:
     """The whole `table.md`."""
     declared = report.declared
     lines = [f"# {escaped(declared.name)}"]
     if declared.question:
         lines += ["", *paragraph(escaped(declared.question))]
+    if comparison.boards:
+        lines += ["", *paragraph(f"**{escaped(comparison.answer)}**")]
     for table in report.tables:
-        lines += ["", f"## {escaped(table.task)} · {escaped(table.model)}", "", *_scores(table), "", *_costs(table), ""]
+        standings = standings_of(comparison, table.task, table.model)
+        blocks = [_scores(table, standings), standings.differences(), _costs(table)]
+        lines += ["", f"## {escaped(table.task)} · {escaped(table.model)}", ""]
+        lines += [line for block in blocks if block for line in (*block, "")]
+        lines += standings.sentences()
         for sentence in sentences(table, declared):
             lines += item(escaped(sentence))
-        lines += ["", *paragraph(_legend(table)), ""]
-        for sentence in _caption(table, declared):
-            lines += item(sentence)
-    aside = [f"damaged and left out: {sentence}" for sentence in report.damaged]
-    if report.foreign:
-        aside.append(
-            f"{report.foreign} record{'s' if report.foreign > 1 else ''} in the folder that this experiment does not "
-            "declare, left out."
-        )
+        lines += standings.published()
+        lines += ["", *paragraph(_legend(table, standings)), ""]
+        for label, parts in caption(table, declared):
+            lines += item(f"**{label}**: {escaped(', '.join(parts))}")
+    aside = [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in comparison.flags if not flag.board]
+    aside += [f"damaged and left out: {sentence}" for sentence in report.damaged]
     if aside:
         lines += ["", *(line for sentence in aside for line in item(escaped(sentence)))]
     return "\n".join(lines) + "\n"
@@ -42,13 +49,15 @@ def write_page(report: Report) -> str:
 # --- the two tables ------------------------------------------------------------------------------------------------------
 
 
-def _names(table: Table, *, floor: bool) -> Column:
-    names = [f"{escaped(row.strategy)}{f' {BASELINE}' if row.baseline else ''}" for row in table.rows]
+def _names(table: Table, standings: Standings, *, floor: bool) -> Column:
+    names = [
+        f"{escaped(row.strategy)}{f' {BASELINE}' if row.baseline else ''}{standings.mark(row.strategy)}" for row in table.rows
+    ]
     return Column("strategy", [*names, FLOOR] if floor else names, "left")
 
 
-def _scores(table: Table) -> list[str]:
-    columns = [_names(table, floor=True)]
+def _scores(table: Table, standings: Standings) -> list[str]:
+    columns = [_names(table, standings, floor=True)]
     for fact in table.differing:
         cells = [_fact(row, fact) for row in table.rows]
         columns.append(Column(escaped(fact.removeprefix(RECIPE)), [*cells, DASH], "left"))
@@ -60,10 +69,15 @@ def _scores(table: Table) -> list[str]:
             scores = [score_cell(row.scores.get(split, {}).get(metric.name), scale) for row in table.rows]
             scores.append((DASH if floor is None else f"{scale * floor:.2f}", ""))
             columns.append(Column(escaped(f"{split} {metric.name}") + (REPORTED if reported else ""), level(scores)))
+            if reported and standings.rows:
+                unit = Unit(scale)
+                ranges = [standings.interval(row.strategy, split, metric.name, unit) for row in table.rows]
+                columns.append(Column("95 % interval", [*ranges, DASH]))
+                columns.append(Column("rank", [*(standings.rank(row.strategy) for row in table.rows), DASH]))
     done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in table.rows]
     columns.append(Column("n", [*done, DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in table.rows), DASH]))
-    flags = [escaped(", ".join(flags_of(row, table))) for row in table.rows]
+    flags = [escaped(", ".join([*standings.codes(row.strategy), *owned(row)])) for row in table.rows]
     if any(flags):
         columns.append(Column("flags", [*flags, ""], "left"))
     return grid(columns)
@@ -90,7 +104,7 @@ def score_cell(score: Spread | None, scale: int) -> tuple[str, str]:
 
 
 def _costs(table: Table) -> list[str]:
-    columns = [_names(table, floor=False)]
+    columns = [_names(table, Standings(None, ()), floor=False)]
 
     def add(title: str, number: Callable[[Row], Spread | None]) -> None:
         if any(number(row) for row in table.rows):
@@ -122,7 +136,7 @@ def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
 # --- the caption ---------------------------------------------------------------------------------------------------------
 
 
-def _legend(table: Table) -> str:
+def _legend(table: Table, standings: Standings) -> str:
     """How to read the table."""
     parts = []
     if table.metrics:
@@ -135,6 +149,18 @@ def _legend(table: Table) -> str:
             if table.splits
             else ""
         )
+        if standings.rows:
+            parts.append(
+                "The interval is for new seeds and new examples (of a single run: for new examples only); a rank is the best "
+                "and the worst that the verdicts over all pairs leave open."
+            )
+        if standings.pairs:
+            parts.append(
+                "Would be seen: the difference that this design finds in four of five experiments. docs/statistics.md has the "
+                "methods."
+            )
+        if any(standings.mark(row) for row in standings.rows):
+            parts.append(f"{DAGGER} differs from the baseline in something that is not under test.")
         parts.append("The majority floor always gives the label that is most frequent in training.")
     if any(row.baseline for row in table.rows):
         parts.append(f"{BASELINE} is the baseline.")
@@ -150,8 +176,8 @@ def _points(scales: dict[str, int]) -> str:
     return f"Scores of {shares} are points (× 100), the others as they are" if shares else "Scores are as they are"
 
 
-def _caption(table: Table, declared: Declared) -> list[str]:
-    """What is equal in all rows, a line for each subject."""
+def caption(table: Table, declared: Declared) -> list[tuple[str, Sequence[str]]]:
+    """What is equal in all rows: for each subject, its parts."""
     equal, surroundings, data = table.equal, table.surroundings, table.data
     found: list[tuple[str, Sequence[str]]] = []
     if data is not None:
@@ -190,4 +216,4 @@ def _caption(table: Table, declared: Declared) -> list[str]:
         ]
         found.append(("hardware", hardware))
         found.append(("software", [f"{name} {version}" for name, version in surroundings.software.items()]))
-    return [f"**{label}**: {escaped(', '.join(parts))}" for label, parts in found if parts]
+    return [(label, parts) for label, parts in found if parts]

@@ -4,8 +4,11 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 
 - `task, model, strategy, baseline, trainer, method`
 - `seeds_declared, seeds_scored, failures, missing`; `seeds_scored` is the n of every mean and sd
-- `<split>_<metric>_mean, <split>_<metric>_sd` for every predicted split (the one reported on first) and metric (the primary one
-  first); not multiplied
+- `<split>_<metric>_mean, <split>_<metric>_sd, <split>_<metric>_low, <split>_<metric>_high` for every predicted split (the one
+  reported on first) and metric (the primary one first); low and high are the 95 % interval; not multiplied
+- `rank_low, rank_high`: what the verdicts over all pairs leave open
+- `difference, difference_low, difference_high, p, p_adjusted, verdict, confounded_by, detectable`: of the primary metric on the
+  split that is reported on, the row minus the baseline; `p_adjusted` by Holm
 - `train_seconds, evaluate_seconds, train_samples_per_second, evaluate_samples_per_second, energy_joules`, each as
   `<name>_mean, <name>_sd`
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
@@ -23,9 +26,11 @@ import io
 import json
 from typing import Any
 
+from bakeoff.compare.findings import Comparison
 from bakeoff.report.facts import RECIPE
-from bakeoff.report.flags import flags_of, sentences
+from bakeoff.report.flags import owned, sentences
 from bakeoff.report.page import FLOOR
+from bakeoff.report.standings import Standings, standings_of
 from bakeoff.report.table import Report, Row, Table
 
 COSTS = (
@@ -35,17 +40,21 @@ COSTS = (
     "evaluate_samples_per_second",
     "energy_joules",
 )
+VERDICT = (
+    *("rank_low", "rank_high"),
+    *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict", "confounded_by", "detectable"),
+)
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
 
-def write_csv(report: Report) -> str:
+def write_csv(report: Report, comparison: Comparison) -> str:
     """The whole `table.csv`."""
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
         for table in report.tables
         for split in table.splits
         for metric in table.metrics
-        for number in ("mean", "sd")
+        for number in ("mean", "sd", "low", "high")
     )
     recipe = dict.fromkeys(
         key.replace(RECIPE, "recipe_", 1)
@@ -58,6 +67,7 @@ def write_csv(report: Report) -> str:
         *("task", "model", "strategy", "baseline", "trainer", "method"),
         *("seeds_declared", "seeds_scored", "failures", "missing"),
         *scores,
+        *VERDICT,
         *(f"{cost}_{number}" for cost in COSTS for number in ("mean", "sd")),
         *("times_comparable", "peak_memory_bytes_max", "peak_device_memory_bytes_max"),
         *FACTS,
@@ -68,23 +78,25 @@ def write_csv(report: Report) -> str:
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     for table in report.tables:
-        writer.writerows(_strategy(row, table) for row in table.rows)
+        standings = standings_of(comparison, table.task, table.model)
+        writer.writerows(_strategy(row, standings, table) for row in table.rows)
         if table.data is not None:
             writer.writerow(_floor(table))
     return stream.getvalue()
 
 
-def write_json(report: Report) -> str:
-    """The report's own keys, with `flags` in every row and the `notes` that explain them in every table; ASCII only."""
+def write_json(report: Report, comparison: Comparison) -> str:
+    """The tables' own keys and, under `comparison`, all that was found; ASCII only."""
     plain = report.model_dump(mode="json", exclude={"declared": {"runs"}})
     for table, entry in zip(report.tables, plain["tables"], strict=True):
+        standings = standings_of(comparison, table.task, table.model)
         entry["notes"] = sentences(table, report.declared)
         for row, cells in zip(table.rows, entry["rows"], strict=True):
-            cells["flags"] = flags_of(row, table)
-    return json.dumps(plain, indent=1, allow_nan=False) + "\n"
+            cells["flags"] = [*standings.codes(row.strategy), *owned(row)]
+    return json.dumps(plain | {"comparison": comparison.model_dump(mode="json")}, indent=1, allow_nan=False) + "\n"
 
 
-def _strategy(row: Row, table: Table) -> dict[str, Any]:
+def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
     cells: dict[str, Any] = {
         "task": table.task,
         "model": table.model,
@@ -99,16 +111,44 @@ def _strategy(row: Row, table: Table) -> dict[str, Any]:
         "times_comparable": _plain(not row.elsewhere),
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
-        "flags": "; ".join(flags_of(row, table)),
+        "flags": "; ".join([*standings.codes(row.strategy), *owned(row)]),
     }
     for split, scores in row.scores.items():
         for metric, score in scores.items():
             cells |= {f"{split}_{metric}_mean": score.mean, f"{split}_{metric}_sd": score.sd}
+    cells |= _verdict(row, standings)
     for cost in COSTS:
         if (number := getattr(row, cost)) is not None:
             cells |= {f"{cost}_mean": number.mean, f"{cost}_sd": number.sd}
     for name, value in row.facts.items():
         cells[name.replace(RECIPE, "recipe_", 1)] = _plain(value)
+    return cells
+
+
+def _verdict(row: Row, standings: Standings) -> dict[str, Any]:
+    """Intervals, rank, and the difference to the baseline."""
+    standing, pair = standings.rows.get(row.strategy), standings.pairs.get(row.strategy)
+    if standing is None:
+        return {}
+    cells: dict[str, Any] = {
+        f"{split}_{metric}_{bound}": getattr(score, bound)
+        for split, scores in standing.scores.items()
+        for metric, score in scores.items()
+        for bound in ("low", "high")
+    }
+    if standing.rank is not None:
+        cells |= {"rank_low": standing.rank[0], "rank_high": standing.rank[1]}
+    if pair is not None:
+        cells |= {
+            "difference": pair.difference,
+            "difference_low": pair.low,
+            "difference_high": pair.high,
+            "p": pair.p,
+            "p_adjusted": pair.p_adjusted,
+            "verdict": pair.verdict,
+            "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
+            "detectable": pair.detectable,
+        }
     return cells
 
 

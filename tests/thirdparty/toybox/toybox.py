@@ -80,6 +80,51 @@ class Toy(Task):
         return splits
 
 
+WARM, COLD = ("sunny", "kind", "bright", "sweet"), ("rainy", "harsh", "dull", "sour")
+
+
+class TemperOptions(Options):
+    """How much there is to learn from, and how often the label lies."""
+
+    size: Annotated[int, Field(ge=16, le=10_000)] = 320
+    noise: Annotated[float, Field(ge=0, lt=0.5)] = 0.15
+
+
+class Temper(Task):
+    """Are there more warm words than cold ones? A tiny model learns it in a second, and not quite."""
+
+    name = "temper"
+    summary = "Lines of warm, cold and other words; some labels lie."
+    version = "1"
+    Options = TemperOptions
+
+    def info(self, options: TemperOptions) -> TaskInfo:
+        return TaskInfo(
+            kind="classification",
+            text_columns=("line",),
+            labels=("cold", "warm"),
+            n_outputs=2,
+            metrics=(Accuracy(), F1()),
+            primary_metric="accuracy",
+            splits=("train", "test"),
+            labelled_splits=("train", "test"),
+        )
+
+    def load(self, options: TemperOptions, places: Places) -> dict[str, Any]:
+        from datasets import Dataset
+
+        splits = {}
+        for name, rows in (("train", options.size), ("test", 200)):
+            draw = random.Random(f"temper/{name}")  # noqa: S311
+            lines = [draw.choices(WARM + COLD + WORDS[:4], k=7) for _ in range(rows)]
+            balance = [sum((word in WARM) - (word in COLD) for word in line) for line in lines]
+            labels = [int(warmth > 0) if draw.random() >= options.noise else int(warmth <= 0) for warmth in balance]
+            splits[name] = Dataset.from_dict(
+                {"id": [f"{name}-{row}" for row in range(rows)], "line": list(map(" ".join, lines)), "label": labels}
+            )
+        return splits
+
+
 def steps(job: TrainingJob, *, count: int | None = None, learning_rate: float | None = None) -> None:
     """A plain loop over `count` steps, default as many as the job allows."""
     import torch
@@ -156,7 +201,7 @@ class Planted(Trainer):
 
 @hookimpl
 def bakeoff_tasks() -> list[Task]:
-    return [Toy()]
+    return [Toy(), Temper()]
 
 
 @hookimpl

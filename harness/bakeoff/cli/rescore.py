@@ -1,0 +1,33 @@
+"""`bakeoff rescore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--metric", metavar="NAME", help="A built-in metric or one of the task's (default: the primary one).")
+@click.option("--split", help="A predicted split (default: the one that is reported on).")
+@click.option("--slices", is_flag=True, help="Also by label, by length and by the columns that the task declares.")
+@click.option("--calibration", is_flag=True, help="Also calibration error, Brier score and agreement of seeds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, slices and calibration included.")
+def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, calibration: bool, as_json: bool) -> None:
+    """Score the stored predictions of the experiment in DIR by another metric, without training; writes nothing.
+
+    For example: bakeoff rescore results/quickstart --metric mcc
+    """
+    import json
+
+    from bakeoff.compare.rescoring import rescore as score_anew
+    from bakeoff.load import load_experiment
+    from bakeoff.report.rescored import write_rescored
+
+    found = score_anew(load_experiment([folder]), metric, split=split)
+    if as_json:
+        plain = {"rescored": [board.model_dump(mode="json") for board in found]}
+        click.echo(json.dumps(plain, indent=1, allow_nan=False))
+        return
+    click.echo(write_rescored(found, slices=slices, calibration=calibration), nl=False)

@@ -1,0 +1,262 @@
+"""`bakeoff plan --resolve`: a pilot looked for, the arithmetic done, the answer told with what it costs."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bakeoff.cli.plan import aligned, count, duration
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.measures import values_of
+from bakeoff.compare.outputs import gather
+from bakeoff.compare.resolve import (
+    ALPHA,
+    PLANNED_DISCORDANCE,
+    PLANNED_SD,
+    POWER,
+    ROUGH_SEEDS,
+    Needs,
+    Question,
+    from_pilot,
+    from_planning_values,
+)
+from bakeoff.compare.twoway import TwoWay, two_way, two_way_unpaired
+from bakeoff.errors import BakeoffError, StoreError, escaped
+from bakeoff.estimate import Outlook, likeness
+from bakeoff.load import load_experiment
+from bakeoff.plan import Plan
+from bakeoff.record import Asked, Part, Record
+from bakeoff.store import Store
+
+Kind = tuple[str, int]
+"""What makes runs seeds of one thing: all that was asked but the seed, and the replicate."""
+
+
+class Price(Part):
+    """What so many seeds take."""
+
+    seeds: int
+    runs: int
+    left: int
+    """Not recorded yet."""
+    seconds: float
+    unknown: int
+    """Runs left of which no like run is recorded; not in `seconds`."""
+
+
+class Resolution(Part):
+    """The answer to `--resolve`."""
+
+    question: Question
+    alpha: float
+    power: float
+    baseline: str
+    needs: list[Needs]
+    price: Price | None
+    """Of the seeds that all comparisons need; None where no number will do for one of them."""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """An experiment with records of the plan's tasks and models."""
+
+    where: str
+    experiment: Experiment
+
+
+def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: float) -> Resolution:
+    """How many seeds find a difference of so many points to the baseline; raises BakeoffError where there is no comparison."""
+    others = [strategy.name for strategy in plan.strategies if strategy.name != plan.baseline]
+    if not others:
+        raise BakeoffError("--resolve: a difference needs two strategies; the experiment file has one")
+    boards = [(task.label, model.label) for task in plan.tasks for model in plan.models]
+    question = Question(difference=difference, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards))
+    kinds = {(run.task.label, run.model.label, run.strategy.name): _kind(run.asked) for run in plan.runs}
+    pilots = list(find_pilots(plan, store))
+    needs = [
+        _needs(question, (*board, name), kinds[*board, name], kinds[*board, plan.baseline], pilots, plan.spec.report_on)
+        for board in boards
+        for name in others
+    ]
+    return Resolution(
+        question=question, alpha=ALPHA, power=POWER, baseline=plan.baseline, needs=needs, price=_price(needs, outlooks)
+    )
+
+
+def _kind(asked: Asked) -> Kind:
+    return likeness(asked), asked.replicate
+
+
+# --- the pilot -----------------------------------------------------------------------------------------------------------
+
+
+def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
+    """This folder's experiment, then those in the folders beside it that share a task and a model with the plan."""
+    pairs = {(run.task.label, run.model.label) for run in plan.runs}
+    here = store.folder.resolve()
+    beside = sorted(path.parents[1] for path in here.parent.glob("*/records/plan.json"))
+    for folder in [here, *(path for path in beside if path != here)]:
+        try:
+            declared = Store(folder).declared()
+            if any((run.task, run.model) in pairs for run in declared.runs):
+                yield Pilot("this folder" if folder == here else folder.name, load_experiment([folder]))
+        except StoreError:
+            continue  # none here yet; another experiment's damage is no concern of this one
+
+
+def _needs(
+    question: Question, place: tuple[str, str, str], kind: Kind, baseline: Kind, pilots: Sequence[Pilot], split: str
+) -> Needs:
+    """By the first pilot that has both sides with two seeds or more, else by planning values."""
+    examples = None
+    for pilot in pilots:
+        sides = [_like(pilot.experiment, place, wanted) for wanted in (kind, baseline)]
+        examples = examples or next((_examples(record, split) for side in sides for record in side), None)
+        if min(map(len, sides)) >= 2 and (found := _compare(pilot.experiment, sides[0], sides[1], split)) is not None:
+            return from_pilot(question, place, found, where=pilot.where)
+    return from_planning_values(question, place, examples=examples)
+
+
+def _like(experiment: Experiment, place: tuple[str, str, str], wanted: Kind) -> list[Record]:
+    return [
+        record
+        for record in experiment.records
+        if record.status == "ok"
+        and (record.asked.task_label, record.asked.model_label) == place[:2]
+        and _kind(record.asked) == wanted
+    ]
+
+
+def _examples(record: Record, split: str) -> int | None:
+    return record.data.splits[split].examples if record.data is not None and split in record.data.splits else None
+
+
+def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> TwoWay | None:
+    """The two-way comparison; None where the metric is no mean or ratio over examples, or predictions are missing."""
+    data = here[0].data
+    if data is None:
+        return None
+    metric = experiment.metrics.get(here[0].asked.task_label, {}).get(data.primary_metric)
+    order = [sorted(side, key=lambda record: record.asked.seed) for side in (here, there)]
+    found = gather(experiment, {"here": order[0], "there": order[1]}).splits.get(split)
+    if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
+        return None
+    a, b = (values_of(found, metric, side) for side in ("here", "there"))
+    if a is None or b is None:
+        return None
+    return two_way(a - b) if found.seeds["here"] == found.seeds["there"] else two_way_unpaired(a, b)
+
+
+# --- what it costs -------------------------------------------------------------------------------------------------------
+
+
+def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
+    """All strategies get the seeds of the comparison that needs most."""
+    numbers = [need.seeds for need in needs]
+    if any(number is None for number in numbers):
+        return None
+    seeds = max(number for number in numbers if number is not None)
+    rows: dict[tuple[str, str, str], list[Outlook]] = defaultdict(list)
+    for outlook in outlooks:
+        run = outlook.run
+        rows[run.task.label, run.model.label, run.strategy.name].append(outlook)
+    left, unknown, seconds = 0, 0, 0.0
+    for row in rows.values():
+        times = [outlook.seconds for outlook in row if outlook.seconds is not None]
+        lacking = max(0, seeds - sum(outlook.state == "recorded" for outlook in row))
+        left += lacking
+        if times:
+            seconds += lacking * math.fsum(times) / len(times)
+        else:
+            unknown += lacking
+    return Price(seeds=seeds, runs=seeds * len(rows), left=left, seconds=seconds, unknown=unknown)
+
+
+# --- in words ------------------------------------------------------------------------------------------------------------
+
+
+def in_words(resolution: Resolution) -> list[str]:
+    """The table of comparisons, then the price, then what to mind."""
+    question = resolution.question
+    begin = (
+        f"To find a difference of {_sized(question.difference)} to {resolution.baseline} with {100 * resolution.power:.0f} % "
+        f"power at a two-sided {100 * resolution.alpha:.0f} %:"
+    )
+    several = len({(need.task, need.model) for need in resolution.needs}) > 1
+    header = [*(["task", "model"] if several else []), "strategy", "seeds", "by Holm", f"found with {question.seeds}"]
+    rows = [[*header, "found at best", "from"]]
+    for need in resolution.needs:
+        place = [escaped(need.task), escaped(need.model)] if several else []
+        numbers = [_number(need.seeds), _number(need.seeds_in_family), _points(need.detectable), _at_best(need)]
+        origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
+        rows.append([*place, need.strategy, *numbers, origin])
+    return [begin, "", *aligned(rows, right=None), "", *_bill(resolution), *_remarks(resolution)]
+
+
+def _number(seeds: int | None) -> str:
+    return "none will do" if seeds is None else str(seeds)
+
+
+def _sized(difference: float) -> str:
+    return f"{difference:g} point{'' if difference == 1 else 's'}"
+
+
+def _at_best(need: Needs) -> str:
+    """With seeds without end; by planning values it may be anything up to the worst case."""
+    return f"0 to {_points(need.limit)}" if need.origin != "pilot" and need.limit is not None else _points(need.limit)
+
+
+def _points(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} points"
+
+
+def _bill(resolution: Resolution) -> list[str]:
+    price = resolution.price
+    if price is None:
+        return []
+    if not price.left:
+        return [f"{count(price.seeds, 'seed')} are recorded already"]
+    known = [f"about {duration(price.seconds)}"] if price.left > price.unknown else []
+    rest = [f"{count(price.unknown, 'run')} of unknown length"] if price.unknown else []
+    return [f"{price.seeds} seeds: {count(price.runs, 'run')}, {price.left} left to do, {' and '.join([*known, *rest])}"]
+
+
+def _remarks(resolution: Resolution) -> list[str]:
+    question, lines = resolution.question, []
+    for need in resolution.needs:
+        name = need.strategy
+        if need.identical:
+            lines.append(f"{name}: the pilot's predictions are the baseline's to the last; more seeds will not separate them")
+        elif need.seeds is None:
+            more = f"; with {count(max(question.seeds, 2), 'seed')} it would take {need.examples_needed:,} examples"
+            lines.append(
+                f"{name}: no number of seeds finds {_sized(question.difference)} on {need.examples:,} examples, at best "
+                f"{_points(need.limit)}{more if need.examples_needed else ''}"
+            )
+    if any(need.origin == "pilot" and need.pilot_seeds < ROUGH_SEEDS and not need.identical for need in resolution.needs):
+        lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds tells the spread between seeds only roughly: take a few more")
+    planned = [need for need in resolution.needs if need.origin == "planning values"]
+    if planned:
+        lines += _about_planning_values(planned)
+    if question.comparisons > 1:
+        lines.append(f"by Holm: at 5 % over all {question.comparisons} comparisons together")
+    return lines
+
+
+def _about_planning_values(planned: Sequence[Needs]) -> list[str]:
+    low, usual, high = PLANNED_SD
+    spread = planned[0].seeds_range
+    lines = [
+        f"planning values: runs of base models spread by {low:g} to {high:g} points of accuracy over seeds, here {usual:g}"
+        + (f"; {spread[0]} to {spread[1]} seeds over that range" if spread else "")
+    ]
+    share = f"{100 * PLANNED_DISCORDANCE:.0f} %"
+    lines.append(
+        f"found at best: 0 where strategies err on the same examples, the most where the {share} of examples on which two "
+        "models usually differ are the same ones at every seed; only a pilot tells"
+        if any(need.limit is not None for need in planned)
+        else "found at best is unknown until a run is recorded: it takes the number of examples"
+    )
+    return [*lines, "a pilot, two or more seeds of each strategy in this folder or beside it, makes all this sharper"]

@@ -1,0 +1,206 @@
+"""A board laid out and made ready for judging: its rows aligned, keyed and resampled once, for all that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bakeoff.compare import recipes
+from bakeoff.compare.bootstrap import Replicates
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.findings import Fact, Score
+from bakeoff.compare.keys import Key, grouped, key_of
+from bakeoff.compare.measures import resample, scores_of, values_of
+from bakeoff.compare.outputs import Outputs, gather
+from bakeoff.compare.pairs import Contest, Side, measure
+from bakeoff.compare.rows import Bounds, bounds_of, score_of
+from bakeoff.compare.verdicts import Terms
+from bakeoff.components import Metric
+from bakeoff.record import Data, Record
+
+MOST_ROWS = 60
+"""Above, not every row is held against every other: the pairs would be thousands, and nobody reads them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of a board, before anything is known of their scores."""
+
+    task: str
+    model: str
+    rows: Mapping[str, Sequence[Record]]
+    """Row -> its records, ended well or not, by seed."""
+    baseline: str
+
+
+def layouts(experiment: Experiment) -> list[Layout]:
+    """One for each task and model."""
+    declared = experiment.declared
+    by_id = {record.id: record for record in experiment.records}
+    boards: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for run in declared.runs:
+        boards.setdefault((run.task, run.model), {}).setdefault(run.strategy, [])
+    for run in sorted(declared.runs, key=lambda run: run.seed):
+        if run.id in by_id:
+            boards[run.task, run.model][run.strategy].append(by_id[run.id])
+    return [
+        Layout(task, model, rows, declared.baseline if declared.baseline in rows else next(iter(rows)))
+        for (task, model), rows in boards.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A board's rows with all that judging them takes."""
+
+    experiment: Experiment
+    layout: Layout
+    data: Data
+    """Of the first run that ended well; a board's runs share it."""
+    ended: Mapping[str, Sequence[Record]]
+    """Row -> its runs that ended well."""
+    outputs: Outputs
+
+    @property
+    def split(self) -> str:
+        return self.experiment.declared.report_on
+
+    @property
+    def under_test(self) -> Sequence[str]:
+        return self.experiment.declared.under_test
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        return self.experiment.metrics.get(self.layout.task, {})
+
+    @cached_property
+    def terms(self) -> Terms:
+        name = self.data.primary_metric
+        higher = next(metric.higher_is_better for metric in self.data.metrics if metric.name == name)
+        scale = scale_of(self.data, self.ended, name, higher_is_better=higher)
+        return Terms(name, higher, self.experiment.declared.margin / scale, scale)
+
+    @cached_property
+    def keys(self) -> dict[str, Key]:
+        """Row -> comparability key, of every row with a record."""
+        return {name: key_of(own, self.split, self.terms.metric) for name, own in self.layout.rows.items() if own}
+
+    @cached_property
+    def groups(self) -> tuple[dict[str, int], list[str]]:
+        """Row -> number of its group; and for each group in what it differs from the baseline's."""
+        return grouped(self.keys, self.layout.baseline, self.under_test)
+
+    @cached_property
+    def recipes(self) -> dict[str, dict[str, str]]:
+        return {name: recipes.effective_recipe(own) for name, own in self.layout.rows.items() if own}
+
+    @cached_property
+    def sides(self) -> dict[str, Side]:
+        """What can be compared: rows with predictions on the reported split."""
+        return _sides(self.outputs, self.metrics.get(self.terms.metric), self.split, self.terms.metric, self.ended)
+
+    @cached_property
+    def replicates(self) -> Replicates | None:
+        metric = self.metrics.get(self.terms.metric)
+        return resample(self.outputs.splits[self.split], metric, list(self.sides)) if metric and self.sides else None
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.sides) > MOST_ROWS
+
+    def together(self, first: str, second: str) -> bool:
+        """Whether two rows may be compared: the same group."""
+        groups, _ = self.groups
+        return groups[first] == groups[second]
+
+    def contests(self, pairs: Iterable[tuple[str, str]]) -> list[Contest]:
+        return [measure(self.sides[one], self.sides[two], self.facts(one, two), self.replicates) for one, two in pairs]
+
+    def facts(self, first: str, second: str) -> list[Fact]:
+        """In what two rows differ, the software by version."""
+        found = recipes.differences(self.recipes[first], self.recipes[second], self.under_test)
+        here, there = self.keys[first].software, self.keys[second].software
+        versions = [name for name in here if name in there and here[name] != there[name]]
+        if versions:
+            found.append(
+                Fact(
+                    subject="software",
+                    first=", ".join(f"{name} {here[name]}" for name in versions),
+                    second=", ".join(f"{name} {there[name]}" for name in versions),
+                    parts=["software"],
+                    declared="software" in self.under_test,
+                )
+            )
+        return found
+
+    def scores(self, row: str) -> dict[str, dict[str, Score]]:
+        """Every metric on every split, by the records' own figures, with intervals from the predictions."""
+        own = self.ended[row]
+        return {
+            split: {
+                facts.name: score
+                for facts in self.data.metrics
+                if (score := score_of(own, split, facts.name, self.bounds(split, facts.name, row)))
+            }
+            for split in dict.fromkeys(split for record in own for split in record.scores)
+        }
+
+    def bounds(self, split: str, metric: str, row: str) -> Bounds:
+        drawn = self.replicates if (split, metric) == (self.split, self.terms.metric) else None
+        quick = len(self.ended) > MOST_ROWS
+        return bounds_of(self.outputs.splits.get(split), self.metrics.get(metric), row, replicates=drawn, quick=quick)
+
+
+def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
+    """The board's bench; None where no run of it got as far as scores on the reported split."""
+    ended = {name: [record for record in records if record.status == "ok"] for name, records in layout.rows.items()}
+    data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
+    if data is None or experiment.declared.report_on not in data.splits:
+        return None
+    outputs = gather(experiment, {name: records for name, records in ended.items() if records})
+    return Bench(experiment, layout, data, ended, outputs)
+
+
+def scale_of(data: Data, ended: Mapping[str, Sequence[Record]], metric: str, *, higher_is_better: bool) -> int:
+    """100 for metrics that are shares (all values within -1 and 1, more is better), shown in points; else 1."""
+    values = [
+        scores[metric]
+        for records in ended.values()
+        for record in records
+        for scores in record.scores.values()
+        if metric in scores
+    ]
+    floors = [floor[metric] for floor in data.floor.values() if metric in floor]
+    return 100 if higher_is_better and all(abs(value) <= 1 for value in values + floors) else 1
+
+
+def _sides(
+    outputs: Outputs, metric: Metric | None, split: str, name: str, ended: Mapping[str, Sequence[Record]]
+) -> dict[str, Side]:
+    """What can be compared: rows with predictions on the reported split.
+
+    Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do.
+    """
+    own = outputs.splits.get(split)
+    if own is None:
+        return {}
+    found = {}
+    for number, strategy in enumerate(own.answers):
+        values = values_of(own, metric, strategy) if metric else None
+        scores = scores_of(own, metric, strategy, values) if metric else None
+        if scores is None:
+            recorded = {record.asked.seed: record.scores[split][name] for record in ended[strategy]}
+            scores = np.array([recorded[seed] for seed in own.seeds[strategy]])
+        found[strategy] = Side(
+            name=strategy,
+            seeds=own.seeds[strategy],
+            answers=own.answers[strategy],
+            everything=tuple(part.answers[strategy] for part in outputs.splits.values() if strategy in part.answers),
+            values=values,
+            scores=scores,
+            number=number,
+        )
+    return found

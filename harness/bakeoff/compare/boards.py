@@ -1,0 +1,229 @@
+"""THE MAIN LINE of a comparison: experiment -> boards with scores, differences, verdicts, ranks and flags. Read `compare`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bakeoff.compare.bench import Bench, layouts, prepared
+from bakeoff.compare.calibration import agreement
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.findings import Board, Calibration, Comparison, Flag, ImportedRow, Pair, SliceScore, Standing
+from bakeoff.compare.flags.raising import codes_of, in_order, raise_flags
+from bakeoff.compare.ground import Ground
+from bakeoff.compare.multiplicity import rank_intervals, tie_groups
+from bakeoff.compare.outputs import Outputs, SplitOutputs
+from bakeoff.compare.pareto import Place, cost_ratios, front_of
+from bakeoff.compare.rows import Degenerate, degenerate_seeds
+from bakeoff.compare.slices import slice_scores
+from bakeoff.compare.verdicts import LEAST_SEEDS, judge
+from bakeoff.components import Metric
+from bakeoff.spelling import listed, points
+
+
+def compare(experiment: Experiment) -> Comparison:
+    """Every board of the experiment, judged; flags of all boards, the gravest first."""
+    boards: list[Board] = []
+    flags: list[Flag] = []
+    for layout in layouts(experiment):
+        bench = prepared(experiment, layout)
+        if bench is None:
+            continue
+        ground = judged(bench)
+        raised = raise_flags(ground)
+        boards.append(_with_flags(ground.board, raised))
+        flags += raised
+    declared = experiment.declared
+    return Comparison(
+        title=declared.name,
+        question=declared.question,
+        answer=answer_of(boards),
+        boards=boards,
+        flags=in_order(flags),
+        facts={
+            "folders": list(experiment.folders),
+            "commands": _commands(experiment),
+            "runs_declared": len(declared.runs),
+            "runs_recorded": len(experiment.records),
+            "damaged": list(experiment.damaged),
+            "foreign": experiment.foreign,
+            "under_test": declared.under_test,
+        },
+    )
+
+
+def judged(bench: Bench) -> Ground:
+    """The board, with what it was made from."""
+    layout, terms, baseline = bench.layout, bench.terms, bench.layout.baseline
+    rivals = [name for name in bench.sides if baseline in bench.sides and bench.together(name, baseline)]
+    to_baseline = judge(
+        bench.contests((name, baseline) for name in rivals if name != baseline), terms, replicates=bench.replicates
+    )
+    names = [] if bench.crowded else list(bench.sides)
+    matches = bench.contests(
+        (one, two) for number, one in enumerate(names) for two in names[number + 1 :] if bench.together(one, two)
+    )
+    all_pairs = judge(matches, terms, thorough=False)
+    metric = bench.metrics.get(terms.metric)
+    split = bench.outputs.splits.get(bench.split)
+    board = Board(
+        title=f"{layout.task} · {layout.model}",
+        task=layout.task,
+        model=layout.model,
+        split=bench.split,
+        metric=terms.metric,
+        higher_is_better=terms.higher_is_better,
+        scale=terms.scale,
+        examples=bench.data.splits[bench.split].examples,
+        floor=bench.data.floor.get(bench.split, {}).get(terms.metric),
+        margin=terms.margin,
+        baseline=baseline,
+        groups=bench.groups[1],
+        rows=_standings(bench, all_pairs, front_of(bench.ended, bench.groups[0], matches, terms, bench.experiment.controls)),
+        to_baseline=to_baseline,
+        all_pairs=all_pairs,
+        costs=cost_ratios(bench.ended, baseline, bench.experiment.controls),
+        slices=_slices(split, metric, baseline, rivals, bench.data.labels) if split and metric else [],
+        calibration=calibration_of(bench.outputs),
+        imported=_imported(bench),
+        notes=_notes(bench),
+        answer="",
+    )
+    board = board.model_copy(update={"answer": answer_on(board)})
+    return Ground(experiment=bench.experiment, records=layout.rows, outputs=bench.outputs, board=board)
+
+
+def _commands(experiment: Experiment) -> list[str]:
+    """What makes it all again."""
+    places = zip(experiment.folders, experiment.specs, strict=True)
+    specs = [shlex.quote(f"{folder.rstrip('/')}/{spec}") for folder, spec in places]
+    if not specs:
+        return []
+    into = " --into FOLDER" if len(specs) > 1 else ""
+    return [*(f"bakeoff run {spec}" for spec in specs), f"bakeoff report {shlex.join(experiment.folders)}{into}"]
+
+
+# --- the parts of a board ------------------------------------------------------------------------------------------------
+
+
+def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Standing]:
+    groups, _ = bench.groups
+    ranks = {} if bench.crowded else _ranks(bench, all_pairs)
+    floor = bench.data.floor.get(bench.split, {}).get(bench.terms.metric)
+    fallen = degenerate_seeds(bench.sides, floor, bench.terms)
+    return [
+        Standing(
+            strategy=name,
+            experiment=bench.experiment.source.get(name, bench.experiment.declared.name),
+            baseline=name == bench.layout.baseline,
+            group=groups.get(name, 0),
+            key=bench.keys[name].shown() if name in bench.keys else {},
+            scores=bench.scores(name),
+            rank=ranks[name][0] if name in ranks else None,
+            tie_group=ranks[name][1] if name in ranks else None,
+            degenerate=fallen.get(name, Degenerate()).seeds,
+            mean_without_degenerate=fallen.get(name, Degenerate()).mean_without,
+            front_probability=places[name].probability if name in places else None,
+            dominated_by=list(places[name].dominated_by) if name in places else [],
+            recipe=bench.recipes.get(name, {}),
+            flags=[],
+        )
+        for name in bench.layout.rows
+    ]
+
+
+def _ranks(bench: Bench, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
+    """Row -> (rank interval, tie group) within its group; rows of too few seeds have none."""
+    (groups, _), sides = bench.groups, bench.sides
+    found = {}
+    for group in sorted(set(groups.values())):
+        names = [name for name, side in sides.items() if groups[name] == group and len(side.seeds) >= LEAST_SEEDS]
+        if len(names) < 2:
+            continue
+        place = {name: number for number, name in enumerate(names)}
+        better = np.zeros((len(names), len(names)), dtype=bool)
+        for pair in all_pairs:
+            if pair.first in place and pair.second in place and pair.verdict in ("better", "worse"):
+                winner, loser = (pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first)
+                better[place[winner], place[loser]] = True
+        intervals = rank_intervals(better)
+        for name, interval, tie in zip(names, intervals, tie_groups(intervals), strict=True):
+            found[name] = (interval, tie)
+    return found
+
+
+def _slices(
+    split: SplitOutputs, metric: Metric, baseline: str, rivals: Sequence[str], labels: Sequence[str]
+) -> list[SliceScore]:
+    return slice_scores(split, metric, baseline=baseline, strategies=rivals, label_names=labels)
+
+
+def calibration_of(outputs: Outputs) -> list[Calibration]:
+    return [
+        Calibration(
+            strategy=strategy,
+            split=split,
+            ece=float(values[:, 0].mean()),
+            brier=float(values[:, 1].mean()),
+            agreement=agreement(own.answers[strategy]),
+        )
+        for split, own in outputs.splits.items()
+        for strategy, values in own.calibration.items()
+    ]
+
+
+def _imported(bench: Bench) -> list[ImportedRow]:
+    return [
+        ImportedRow(name=row.name, source=row.source, split=row.split, scores=row.scores, seeds=row.seeds)
+        for row in bench.experiment.declared.imported
+        if row.task in (None, bench.layout.task)
+    ]
+
+
+def _notes(bench: Bench) -> list[str]:
+    found = []
+    if bare := [name for name, records in bench.ended.items() if records and name not in bench.sides]:
+        found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
+    if bench.crowded:
+        found.append(f"{len(bench.sides)} rows: only the differences to the baseline are tested, and no ranks are given.")
+    return found
+
+
+def _with_flags(board: Board, flags: Sequence[Flag]) -> Board:
+    rows = [row.model_copy(update={"flags": codes_of(row.strategy, flags)}) for row in board.rows]
+    return board.model_copy(update={"rows": rows})
+
+
+# --- words ---------------------------------------------------------------------------------------------------------------
+
+VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive")
+"""In the order in which an answer tells them."""
+
+
+def answer_of(boards: Sequence[Board]) -> str:
+    """The whole comparison in a sentence a board."""
+    if not boards:
+        return "Nothing is recorded that could be compared."
+    return " ".join(f"{board.title}: {board.answer}" if len(boards) > 1 else board.answer for board in boards)
+
+
+def answer_on(board: Board) -> str:
+    """The board in one sentence: the pair's own where there is one, else who stands where against the baseline."""
+    pairs = board.to_baseline
+    if len(pairs) == 1:
+        return pairs[0].sentence
+    if not pairs:
+        scored = [row.strategy for row in board.rows if row.scores]
+        return f"Only {scored[0]} can be shown: there is nothing to hold it against." if len(scored) == 1 else NOTHING_ALIKE
+    within = f" within {points(board.margin, board.scale)}{' points' if board.scale == 100 else ''}"
+    told = [
+        f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
+        for verdict in VERDICTS
+        if (names := [pair.first for pair in pairs if pair.verdict == verdict])
+    ]
+    return f"Against {board.baseline}, by {board.metric} on {board.split} of {board.task}: {'; '.join(told)}."
+
+
+NOTHING_ALIKE = "No two rows can be compared: what they were made with differs, or their predictions are not recorded."

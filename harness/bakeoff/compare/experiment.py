@@ -1,0 +1,69 @@
+"""What is compared: an experiment's declaration and records, and every run's predictions, read when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.components import Floats, Ints, Metric
+from bakeoff.record import Control, Declared, Record
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One split of one run: n examples, in the order in which they were recorded."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[Any]
+    """(n,) label numbers; float for regression."""
+    logits: NDArray[np.float32]
+    """(n, n_outputs)."""
+    tokens: Ints
+    """(n,) length of the encoded input."""
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column that the task declares for slicing -> its values as text, each of n."""
+
+    @property
+    def answers(self) -> NDArray[Any]:
+        """(n,) what the run answered: the label with the largest logit; for a single output, the number itself."""
+        if self.logits.shape[1] == 1:
+            return self.logits[:, 0].astype(np.float64)
+        return np.asarray(self.logits.argmax(axis=1))
+
+    @property
+    def probabilities(self) -> Floats:
+        """(n, n_outputs) softmax of the logits."""
+        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
+        odds = np.exp(shifted)
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment as it lies on disk, or several merged into one: strategy names are unique, run ids too."""
+
+    declared: Declared
+    records: tuple[Record, ...]
+    """Those that can be read, ended well or not."""
+    predictions: Callable[[str], Mapping[str, Predictions]]
+    """Run id -> split -> predictions; reads the run's file. Raises StoreError where it is missing or damaged."""
+    steps: Callable[[str], Any]
+    """Run id -> its steps as a pyarrow table; raises StoreError likewise."""
+    metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
+    """Task, as `Declared` spells it -> name -> metric; what is not here can't be computed from predictions."""
+    folders: tuple[str, ...] = ()
+    """Where it was read from, as the user named it."""
+    specs: tuple[str, ...] = ()
+    """The experiment file of each folder, by its name there."""
+    damaged: tuple[str, ...] = ()
+    """A sentence for each record that cannot be read."""
+    foreign: int = 0
+    """Records in the folders that no declaration asks for."""
+    controls: tuple[Control, ...] = ()
+    """Control runs, before and after each session of training."""
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Strategy -> the experiment that it comes from, where several were merged."""

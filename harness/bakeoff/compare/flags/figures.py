@@ -1,0 +1,244 @@
+"""Flags about figures: picked on the split that is reported (S2), splits mixed (S3), metrics mixed (S9), copied (S14).
+
+And imported figures that are those of a model that learned nothing (S10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import mean
+
+import numpy as np
+
+from bakeoff.compare.findings import ImportedRow
+from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, grouped_by, listed, spec, told
+from bakeoff.compare.ground import Ground
+from bakeoff.compare.power import best_epoch_optimism
+from bakeoff.compare.selection import grim
+
+FEWEST_DECIMALS = 3
+"""An imported figure with fewer may meet a floor by chance."""
+OWN_DECIMALS = 9
+"""Recorded scores are floats in full."""
+BETWEEN_0_AND_1 = {"accuracy", "f1"}
+
+
+def picked_states(ground: Ground) -> Iterator[Found]:
+    """S2: the best of several states, picked on the very split that is reported."""
+    board = ground.board
+    gains: dict[str, str] = {}
+    for row, records in ended_well(ground).items():
+        picked = [
+            r.selection for r in records if r.selection and r.selection.split == board.split and r.selection.evaluations > 1
+        ]
+        if picked:
+            evaluations = max(selection.evaluations for selection in picked)
+            gain = best_epoch_optimism(evaluations, mean(selection.discordance for selection in picked), max(board.examples, 1))
+            gains[row] = f"the best of {evaluations} evaluations, which by luck alone adds {amount(gain, board)}"
+    if gains:
+        which = told(f"{listed(rows)}: {gain}" for gain, rows in grouped_by(gains).items())
+        others = sorted(
+            {split for records in ended_well(ground).values() for r in records for split in r.scores} - {board.split}
+        )
+        instead = f"'report_on: {others[0]}', or " if others else ""
+        yield Found(
+            tuple(gains),
+            f"Picked on {board.split}, the split that is reported: {which} where skill stands still.",
+            f"{instead}'select: last-epoch' in {spec(ground)}.",
+        )
+
+
+def mixed_splits(ground: Ground) -> Iterator[Found]:
+    """S3: figures that were not measured on the same examples."""
+    board, well = ground.board, ended_well(ground)
+    elsewhere = {
+        row.strategy: " and ".join(sorted(row.scores)) for row in board.rows if row.scores and board.split not in row.scores
+    }
+    elsewhere |= {row.name: row.split for row in board.imported if row.split != board.split}
+    data: dict[str, dict[str, list[str]]] = {}
+    for row, records in well.items():
+        for record in records:
+            for name, split in (record.data.splits if record.data else {}).items():
+                of = data.setdefault(name, {}).setdefault(row, [])
+                if split.fingerprint not in of:
+                    of.append(split.fingerprint)
+    usual = {name: next(iter(of.values())) for name, of in data.items()}  # the baseline's, where it has any
+    other: dict[str, list[str]] = {}
+    for name, fingerprints in data.items():
+        for row, found in fingerprints.items():
+            if len(found) > 1 or found != usual[name]:
+                other.setdefault(row, []).append(name)
+    told_of = [
+        f"{split} is what {listed(rows)} were measured on, and {board.split} what the board reports"
+        for split, rows in grouped_by(elsewhere).items()
+    ]
+    by_split = grouped_by({row: listed(names) for row, names in other.items()})
+    told_of += [f"{listed(rows)} saw other examples as {names}" for names, rows in by_split.items()]
+    if told_of:
+        yield Found(
+            (*elsewhere, *other),
+            f"Mixed splits: {told(told_of)}. Such figures cannot stand side by side.",
+            f"Measure all on {board.split} of the same data: make the runs again with one version of the data, and "
+            "quote published "
+            "figures only for that split.",
+        )
+
+
+def mixed_metrics(ground: Ground) -> Iterator[Found]:
+    """S9: figures under one name that are not of one metric."""
+    board = ground.board
+    named = {
+        row: listed(
+            dict.fromkeys(
+                f"{facts.name} in version {facts.version}{'' if facts.higher_is_better else ' (lower is better)'}"
+                for record in records
+                for facts in (record.data.metrics if record.data else ())
+                if facts.name == board.metric
+            )
+        )
+        for row, records in ended_well(ground).items()
+    }
+    named = {row: metric for row, metric in named.items() if metric}
+    if len(set(named.values())) > 1:
+        usual = next(iter(named.values()))
+        yield Found(
+            tuple(row for row, metric in named.items() if metric != usual),
+            f"Mixed metrics: {told(f'{metric} for {listed(rows)}' for metric, rows in grouped_by(named).items())}.",
+            "'bakeoff rescore' computes one version for all from the stored predictions; or make the older runs of "
+            f"{spec(ground)} "
+            "again.",
+        )
+    wrong = dict(_mistaken_rows(ground))
+    if wrong:
+        yield Found(
+            tuple(wrong),
+            f"Not the metric it is called by: {told(wrong.values())}.",
+            "Look up which metric was computed; a mean of accuracy and F1 is a third one.",
+        )
+
+
+def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
+    """Rows with a figure that gives another metric away: imported ones, and here those of runs that always answer the same.
+
+    A run that learned may meet the floor of another metric by chance: 2/3 is one on every balanced split.
+    """
+    floors = _floors(ground)
+    for standing in ground.board.rows:
+        for split, metrics in standing.scores.items():
+            constant = _constant_seeds(ground, split, standing.strategy)
+            for metric, score in metrics.items():
+                for seed, value in zip(score.seeds, score.values, strict=True):
+                    if seed in constant and (meant := _gives_away(value, metric, floors.get(split, {}), OWN_DECIMALS)):
+                        yield standing.strategy, f"{standing.strategy} has {metric} {value:.4f} at seed {seed}, {meant}"
+                        break
+    known = {f.name for records in ground.records.values() for r in records if r.data for f in r.data.metrics}
+    for row in ground.board.imported:
+        strange = sorted(set(row.scores) - known)
+        if strange and known:
+            yield (
+                row.name,
+                f"{row.name} has {listed(strange)}, which {ground.board.task} has not (it has {listed(sorted(known))})",
+            )
+        for metric, value in row.scores.items():
+            if metric in BETWEEN_0_AND_1 and not 0 <= value <= 1:
+                yield row.name, f"{row.name} has {metric} {value:g}, which lies between 0 and 1 (84.07 points are 0.8407)"
+            elif decimals(value) >= FEWEST_DECIMALS and (
+                meant := _gives_away(value, metric, floors.get(row.split, {}), decimals(value))
+            ):
+                yield row.name, f"{row.name} has {metric} {value:g}, {meant}"
+
+
+def _constant_seeds(ground: Ground, split: str, row: str) -> set[int]:
+    there = ground.outputs.splits.get(split)
+    if there is None or row not in there.answers:
+        return set()
+    return {seed for seed, run in zip(there.seeds[row], there.answers[row], strict=True) if (run == run[:1]).all()}
+
+
+def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
+    """split -> metric -> what answering with the majority's label scores; of accuracy and F1 also their mean."""
+    found: dict[str, dict[str, float]] = {}
+    for records in ground.records.values():
+        for record in records:
+            for split, floor in (record.data.floor if record.data else {}).items():
+                found.setdefault(split, dict(floor))
+    for floor in found.values():
+        if {"accuracy", "f1"} <= floor.keys():
+            floor["the mean of accuracy and f1"] = (floor["accuracy"] + floor["f1"]) / 2
+    return found
+
+
+def _gives_away(value: float, metric: str, floors: Mapping[str, float], digits: int) -> str | None:
+    """What the figure is instead: to its last printed digit, what another metric gives a model that learned nothing."""
+    near = {name for name, floor in floors.items() if abs(value - floor) <= 0.5 * 10.0**-digits + 1e-12}
+    other = sorted(near - {metric})
+    return None if metric in near or not other else f"the {other[0]} of always answering with the majority's label"
+
+
+def decimals(value: float) -> int:
+    """Decimals that a figure was printed with, as far as a float remembers them."""
+    text = repr(float(value))
+    return 0 if "e" in text or text.endswith(".0") else len(text.partition(".")[2])
+
+
+def impossible_figures(ground: Ground) -> Iterator[Found]:
+    """S9: an accuracy and an F1 that no confusion matrix of the split gives (GRIM)."""
+    found: dict[str, str] = {}
+    for row in ground.board.imported:
+        accuracy, f1 = row.scores.get("accuracy"), row.scores.get("f1")
+        split = ground.outputs.splits.get(row.split)
+        if accuracy is None or f1 is None or split is None or row.seeds > 1 or not (0 <= accuracy <= 1 and 0 <= f1 <= 1):
+            continue
+        if not set(np.unique(split.labels).tolist()) <= {0, 1}:
+            continue
+        positives = int((split.labels == 1).sum())
+        digits = min(decimals(accuracy), decimals(f1))
+        near = grim(accuracy, f1, positives=positives, negatives=len(split.labels) - positives, digits=digits)
+        if not near.attainable:
+            found[row.name] = (
+                f"{row.name} has accuracy {accuracy:g} with F1 {f1:g}; the nearest that "
+                f"{counted(len(split.labels), 'example')} of "
+                f"{row.split} can give is {near.accuracy:.{digits}f} with {near.f1:.{digits}f}"
+            )
+    if found:
+        yield Found(
+            tuple(found),
+            f"Impossible figures: {told(found.values())}. They do not come from one evaluation of this split.",
+            "Ask the source: two checkpoints, another split or a slip of the pen; do not quote them side by side.",
+        )
+
+
+def imported_floors(ground: Ground) -> Iterator[Found]:
+    """S10: a published figure that is the majority's floor itself."""
+    floors = _floors(ground)
+    stuck = {
+        row.name: f"{metric} {value:g} of {row.name}"
+        for row in ground.board.imported
+        for metric, value in row.scores.items()
+        if decimals(value) >= FEWEST_DECIMALS
+        and abs(value - floors.get(row.split, {}).get(metric, np.inf)) <= 0.5 * 10.0 ** -decimals(value) + 1e-12
+    }
+    if stuck:
+        yield Found(
+            tuple(stuck),
+            f"{listed(stuck.values())}: to the last digit what always answering with the majority's label gives. A "
+            "collapsed run.",
+            "Do not take it for a baseline; look for a figure of runs that learned.",
+        )
+
+
+def copied_figures(ground: Ground) -> Iterator[Found]:
+    """S14: figures of others, which enter no test."""
+    rows = ground.board.imported
+    if rows:
+        yield Found(
+            tuple(row.name for row in rows),
+            f"Copied, not run here: {listed(_from(row) for row in rows)}. Other code, data or machines may stand "
+            "behind them; they are "
+            "shown, and enter no test.",
+            f"Run them here: a strategy of their recipe in {spec(ground)}.",
+        )
+
+
+def _from(row: ImportedRow) -> str:
+    return f"{row.name} ({row.source}, {counted(row.seeds, 'run')})"

@@ -1,0 +1,185 @@
+"""An estimate with its t interval, and the intervals of a single run.
+
+The intervals of a single run (`wilson`, `bca`, `ratio_interval`) cover the sampling of the test set, not of training.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from bakeoff.components import Floats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference with the variance and the degrees of freedom of its t interval.
+
+    With variance 0 nothing is left to chance: the interval is a point, and p is 1 at a difference of 0 and else 0.
+    """
+
+    difference: float
+    variance: float
+    df: float
+
+    @property
+    def se(self) -> float:
+        return math.sqrt(self.variance)
+
+    @property
+    def p(self) -> float:
+        """Two-sided, against a difference of 0."""
+        if self.variance == 0:
+            return float(self.difference == 0)
+        return float(2 * special.stdtr(self.df, -abs(self.difference) / self.se))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        half = float(special.stdtrit(self.df, (1 + level) / 2)) * self.se
+        return self.difference - half, self.difference + half
+
+    def p_above(self, bound: float) -> float:
+        """One-sided: small where the difference is above `bound`; non-inferiority by m points is `p_above(-m / 100)`."""
+        if self.variance == 0:
+            return float(self.difference <= bound)
+        return float(special.stdtr(self.df, (bound - self.difference) / self.se))
+
+    def p_below(self, bound: float) -> float:
+        """One-sided: small where the difference is below `bound`."""
+        if self.variance == 0:
+            return float(self.difference >= bound)
+        return float(special.stdtr(self.df, (self.difference - bound) / self.se))
+
+    def equivalence_p(self, margin: float) -> float:
+        """TOST: small where the difference lies within ± margin; below alpha just when the 1 - 2 alpha interval does."""
+        return max(self.p_above(-margin), self.p_below(margin))
+
+
+@dataclass(frozen=True)
+class Tost:
+    """Two one-sided t tests: `t_low`, `p_low` against difference <= -margin, `t_high`, `p_high` against >= margin."""
+
+    difference: float
+    sd: float
+    df: float
+    t_low: float
+    p_low: float
+    t_high: float
+    p_high: float
+    interval: tuple[float, float]  # 90 %
+
+    @property
+    def p(self) -> float:
+        return max(self.p_low, self.p_high)
+
+
+def mean_estimate(values: Floats) -> Estimate:
+    """The mean of (K,) values with its t interval; ValueError below two values."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"a t interval needs at least two values in one row, not shape {values.shape}")
+    return Estimate(float(values.mean()), spread(values) / len(values), len(values) - 1)
+
+
+def spread(values: Floats) -> float:
+    """The variance of (n,) values over n - 1; exactly 0 where they differ by rounding alone."""
+    scale = float(np.abs(values).max())
+    return 0.0 if float(np.ptp(values)) <= 1e-12 * scale else float(values.var(ddof=1))
+
+
+def tost_paired(a: Floats, b: Floats, margin: float) -> Tost:
+    """Equivalence of paired values within ± margin, seed by seed; `margin` in their unit."""
+    estimate = mean_estimate(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64))
+    difference = estimate.difference
+    return Tost(
+        difference=difference,
+        sd=math.sqrt(estimate.variance * (estimate.df + 1)),
+        df=estimate.df,
+        t_low=_over(difference + margin, estimate.se),
+        p_low=estimate.p_above(-margin),
+        t_high=_over(difference - margin, estimate.se),
+        p_high=estimate.p_below(margin),
+        interval=estimate.interval(0.90),
+    )
+
+
+def _over(difference: float, se: float) -> float:
+    """t; 0 or signed infinity where nothing varies."""
+    if se > 0:
+        return difference / se
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (1927); ValueError unless 0 <= successes <= n and n >= 1."""
+    if not 0 <= successes <= n or n < 1:
+        raise ValueError(f"{successes} successes of {n} are no share")
+    z = float(special.ndtri((1 + level) / 2))
+    share, weight = successes / n, 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / weight
+    half = z / weight * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (0.0 if successes == 0 else middle - half), (1.0 if successes == n else middle + half)
+
+
+def ratio_interval(numerator: Floats, denominator: Floats, *, level: float = 0.95) -> tuple[float, float]:
+    """One run's ratio of sums, (n,) parts each, by the delta method: normal, from the linearised values per example."""
+    pseudo = pseudo_values(np.asarray(numerator)[None], np.asarray(denominator)[None])[0]
+    if len(pseudo) < 2:
+        raise ValueError("an interval over examples needs at least two")
+    half = float(special.ndtri((1 + level) / 2)) * math.sqrt(spread(pseudo) / len(pseudo))
+    return float(pseudo.mean()) - half, float(pseudo.mean()) + half
+
+
+def pseudo_values(numerator: Floats, denominator: Floats) -> Floats:
+    """A ratio of sums as one value per example, (K, N) from (K, N) parts: their mean over examples is the ratio.
+
+    With F = sum a / sum b: F + (a - F b) / mean b, its first-order expansion. A run whose denominator adds up to 0 scores 0.
+    """
+    a, b = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    if a.ndim != 2 or a.shape != b.shape:
+        raise ValueError(f"numerator and denominator are (runs, examples) each, not {a.shape} and {b.shape}")
+    mean = b.mean(axis=1, keepdims=True)
+    there = mean != 0
+    mean = np.where(there, mean, 1.0)
+    ratio = a.mean(axis=1, keepdims=True) / mean
+    return np.where(there, (a + ratio * (mean - b)) / mean, 0.0)
+
+
+def bca(
+    columns: Sequence[Floats],
+    statistic: Callable[..., Floats],
+    *,
+    level: float = 0.95,
+    resamples: int = 5_000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """One run's score by the bias-corrected and accelerated bootstrap over examples (Efron 1987).
+
+    columns: (n,) each, resampled together. statistic(*columns, axis) works along an axis of stacked resamples. Where BCa has no
+    value, because leaving out any one example changes nothing, the percentile interval stands in.
+    """
+    from scipy import stats  # takes most of a second
+
+    columns = [np.asarray(column) for column in columns]
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        answer = stats.bootstrap(
+            columns,
+            statistic,
+            n_resamples=resamples,
+            vectorized=True,
+            paired=True,
+            confidence_level=level,
+            method="BCa",
+            batch=max(1, 4_000_000 // len(columns[0])),  # else all resamples are held at once, and all leave-one-outs
+            rng=np.random.default_rng(seed),
+        )
+    low, high = float(answer.confidence_interval.low), float(answer.confidence_interval.high)
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    low, high = np.quantile(answer.bootstrap_distribution, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

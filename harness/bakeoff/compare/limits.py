@@ -1,0 +1,96 @@
+"""Whether a change stays within what is allowed, by one-sided tests at 5 %: quality over seeds and examples, costs over seeds.
+
+The 90 % interval is shown, because each of its ends is a one-sided 95 % bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.compare.bootstrap import Replicates
+from bakeoff.compare.cost import log_ratio
+from bakeoff.compare.power import Needed, seeds_needed
+from bakeoff.compare.twoway import Budget, two_way, two_way_unpaired
+from bakeoff.components import Floats
+
+ALPHA = 0.05
+LEVEL = 1 - 2 * ALPHA
+MOST_SEEDS = 10_000
+"""More than this is said as: no number of seeds."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A change, candidate against baseline, and its limit: in points for quality (more is better), in per cent for costs."""
+
+    change: float
+    low: float
+    high: float
+    within: bool
+    """The one-sided 95 % bound is not beyond the limit."""
+    p_beyond: float
+    """One-sided; small where the change is beyond the limit."""
+    needed: Needed | None
+    """Seeds a side that find the change within the limit with 80 % power if nothing has changed; None where it is within
+    already, where nothing may change, and where the method gives no variance components."""
+
+
+def quality(a: Floats, b: Floats, *, paired: bool, allowed: float, scale: float) -> Evidence:
+    """Candidate `a` (Ka, N) against baseline `b` (Kb, N): values per example whose mean is the score, more is better.
+
+    allowed: points that may be lost; scale: points per unit of the values. ValueError below two seeds a side.
+    """
+    found = two_way(a - b) if paired else two_way_unpaired(a, b)
+    limit = -allowed / scale
+    low, high = found.interval(LEVEL)
+    within = low >= limit
+    needed = None if within else _seeds(found.budget, allowed / scale, examples=found.examples, paired=paired)
+    return Evidence(
+        found.difference * scale, low * scale, high * scale, within, found.p_below(limit), _in_points(needed, scale)
+    )
+
+
+def bootstrapped_quality(replicates: Replicates, *, allowed: float, scale: float, sign: int) -> Evidence:
+    """The same for a metric that is no mean over examples: strategy 0 is the candidate, 1 the baseline; percentile bounds.
+
+    sign: 1 where more is better, -1 where less is.
+    """
+    apart = sign * (replicates.scores[:, 0] - replicates.scores[:, 1])
+    change = sign * float(replicates.observed[0] - replicates.observed[1])
+    low, high = (float(bound) for bound in np.quantile(apart, [ALPHA, 1 - ALPHA]))
+    beyond = (int((apart >= -allowed / scale).sum()) + 1) / (len(apart) + 1)
+    return Evidence(change * scale, low * scale, high * scale, low >= -allowed / scale, beyond, None)
+
+
+def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
+    """Candidate's costs `a` (Ka,) over the baseline's `b` (Kb,), by t on logs; allowed: per cent that may be added.
+
+    ValueError below two runs a side.
+    """
+    log = log_ratio(b, a, paired=paired).log
+    limit = math.log1p(allowed / 100)
+    low, high = log.interval(LEVEL)
+    within = high <= limit
+    seeds = len(a) if paired else 2 / (1 / len(a) + 1 / len(b))
+    budget = Budget(seed=log.variance * seeds, example=0.0, residual=0.0)
+    needed = None if within else _seeds(budget, limit, examples=2, paired=paired)
+    return Evidence(_per_cent(log.difference), _per_cent(low), _per_cent(high), within, log.p_above(limit), needed)
+
+
+def _per_cent(log: float) -> float:
+    return 100 * math.expm1(min(log, 700.0))  # of two wild runs the bound may pass what a float holds
+
+
+def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Needed | None:
+    """For the claim that an unchanged candidate is within: a two-sided test at twice alpha is the one-sided one at alpha."""
+    if allowed <= 0:
+        return None
+    found = seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
+    return found if found.number is None or found.number <= MOST_SEEDS else Needed(None, found.limit)
+
+
+def _in_points(needed: Needed | None, scale: float) -> Needed | None:
+    return None if needed is None else Needed(needed.number, needed.limit * scale)

@@ -1,0 +1,153 @@
+"""The answers of every run of a board, example by example, in one order: what all statistics are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.compare.calibration import expected_calibration_error, squared_error
+from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.components import Floats, Ints, Metric
+from bakeoff.errors import StoreError
+from bakeoff.record import PREDICTIONS_FILE, Record
+
+
+@dataclass(frozen=True)
+class SplitOutputs:
+    """One split: N examples, and K runs for each strategy."""
+
+    ids: tuple[str, ...]
+    labels: NDArray[Any]
+    """(N,)"""
+    tokens: Ints
+    """(N,)"""
+    slices: Mapping[str, tuple[str, ...]]
+    answers: Mapping[str, NDArray[Any]]
+    """strategy -> (K, N) label numbers (int16), or numbers for regression."""
+    seeds: Mapping[str, tuple[int, ...]]
+    """strategy -> its K seeds, in the order of the rows of `answers`."""
+    calibration: Mapping[str, Floats]
+    """strategy -> (K, 2): expected calibration error and Brier score of each run; empty for regression."""
+
+    def parts(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
+        """Numerator and denominator (K, N) of the metric; None where it is no ratio of sums."""
+        found = [metric.parts(row, self.labels) for row in self.answers[strategy]]
+        whole = [part for part in found if part is not None]
+        if len(whole) < len(found) or not found:
+            return None
+        return np.stack([numerator for numerator, _ in whole]), np.stack([denominator for _, denominator in whole])
+
+
+@dataclass(frozen=True)
+class Misread:
+    """Predictions that cannot be used, or that contradict the record."""
+
+    strategy: str
+    seed: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """All predicted splits of a board."""
+
+    splits: Mapping[str, SplitOutputs]
+    misread: tuple[Misread, ...]
+
+    def of(self, split: str, strategy: str) -> NDArray[Any] | None:
+        """(K, N), or None where the strategy has no usable predictions there."""
+        return self.splits[split].answers.get(strategy) if split in self.splits else None
+
+
+@dataclass
+class _Gathering:
+    """A split on the way."""
+
+    first: Predictions
+    position: dict[str, int]
+    rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    seeds: dict[str, list[int]] = field(default_factory=dict)
+    calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outputs:
+    """The predictions of these runs (strategy -> records that ended well), aligned by the examples' ids.
+
+    A record that lists no predictions has none to misread: it is left out.
+    """
+    splits: dict[str, _Gathering] = {}
+    misread: list[Misread] = []
+    for strategy, records in runs.items():
+        for record in records:
+            if PREDICTIONS_FILE not in record.files:
+                continue
+            try:
+                found = experiment.predictions(record.id)
+            except StoreError as error:
+                misread.append(Misread(strategy, record.asked.seed, str(error)))
+                continue
+            for split, predictions in found.items():
+                place = splits.get(split)
+                if place is None:
+                    place = splits[split] = _Gathering(
+                        predictions, {name: number for number, name in enumerate(predictions.ids)}
+                    )
+                wrong = _wrong(predictions, place, record, split)
+                if wrong:
+                    misread.append(Misread(strategy, record.asked.seed, wrong))
+                else:
+                    _add(place, strategy, record.asked.seed, predictions)
+    return Outputs({name: _finished(place) for name, place in splits.items()}, tuple(misread))
+
+
+def _wrong(predictions: Predictions, place: _Gathering, record: Record, split: str) -> str:
+    """Why these predictions are not those of the split; empty where they are."""
+    n = len(predictions.ids)
+    declared = record.data.splits[split].examples if record.data and split in record.data.splits else n
+    if n != declared:
+        return f"{n:,} predictions on {split}, which has {declared:,} examples"
+    if predictions.ids is not place.first.ids and predictions.ids != place.first.ids:
+        if len(set(predictions.ids)) != n:
+            return f"{n - len(set(predictions.ids)):,} examples of {split} are predicted more than once"
+        if set(predictions.ids) != place.position.keys():
+            return f"the examples of {split} are not those that the other runs predicted"
+    elif len(place.position) != n:
+        return f"{n - len(place.position):,} examples of {split} are predicted more than once"
+    if not np.isfinite(predictions.logits).all():
+        return f"its logits on {split} are not finite"
+    return ""
+
+
+def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) -> None:
+    answers = predictions.answers
+    if predictions.ids != place.first.ids:
+        order = np.argsort([place.position[name] for name in predictions.ids])
+        answers = answers[order]
+    classes = predictions.logits.shape[1] > 1
+    place.rows.setdefault(strategy, []).append(answers.astype(np.int16) if classes else answers)
+    place.seeds.setdefault(strategy, []).append(seed)
+    if classes:
+        probabilities = predictions.probabilities
+        place.calibration.setdefault(strategy, []).append(
+            (
+                expected_calibration_error(probabilities, predictions.labels),
+                squared_error(probabilities, predictions.labels),
+            )
+        )
+
+
+def _finished(place: _Gathering) -> SplitOutputs:
+    first = place.first
+    return SplitOutputs(
+        ids=first.ids,
+        labels=first.labels,
+        tokens=first.tokens,
+        slices=first.slices,
+        answers={strategy: np.stack(rows) for strategy, rows in place.rows.items()},
+        seeds={strategy: tuple(seeds) for strategy, seeds in place.seeds.items()},
+        calibration={strategy: np.asarray(values) for strategy, values in place.calibration.items()},
+    )

@@ -1,0 +1,171 @@
+"""Stored predictions scored anew, by any metric and on any predicted split, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bakeoff.compare.bench import Layout, layouts
+from bakeoff.compare.boards import calibration_of
+from bakeoff.compare.bootstrap import Replicates
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.findings import Calibration, Score, SliceScore
+from bakeoff.compare.measures import resample, scores_of, values_of
+from bakeoff.compare.outputs import Outputs, SplitOutputs, gather
+from bakeoff.compare.pairs import Side, measure
+from bakeoff.compare.rows import bounds_of
+from bakeoff.compare.slices import slice_scores
+from bakeoff.components import Floats, Metric
+from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
+from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel, Pearson
+from bakeoff.record import Data, Part
+
+
+class RescoredRow(Part):
+    """A strategy's score, and its difference to the baseline."""
+
+    strategy: str
+    score: Score
+    difference: float | None
+    """Row minus baseline; None for the baseline itself."""
+    low: float | None
+    high: float | None
+    """The 95 % interval of the difference, not adjusted; None below two runs a side."""
+    method: str
+    """Of the difference's interval."""
+
+
+class Rescored(Part):
+    """One task with one model. Scores are in the metric's own unit, `scale` is 100 where they are shown in points."""
+
+    task: str
+    model: str
+    split: str
+    metric: str
+    higher_is_better: bool
+    scale: int
+    examples: int
+    baseline: str
+    rows: list[RescoredRow]
+    slices: list[SliceScore]
+    calibration: list[Calibration]
+    notes: list[str]
+
+
+def rescore(experiment: Experiment, metric: str | None = None, *, split: str | None = None) -> list[Rescored]:
+    """Every task and model of the experiment, scored by a built-in metric or one of the task's own.
+
+    Without a name, by the primary metric; without a split, on the one that is reported on. Raises BakeoffError for a metric or
+    split that is not there, StoreError where no run has predictions that can be used.
+    """
+    return [_rescored(experiment, layout, metric, split or experiment.declared.report_on) for layout in layouts(experiment)]
+
+
+def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: str) -> Rescored:
+    title = f"{layout.task} · {layout.model}"
+    ended = {row: [record for record in records if record.status == "ok"] for row, records in layout.rows.items()}
+    data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
+    if data is None:
+        raise StoreError(f"{title}: no run has ended well, so there are no predictions to score")
+    metric = chosen_metric(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}), layout.task)
+    outputs = gather(experiment, {row: records for row, records in ended.items() if records})
+    if not outputs.splits:
+        raise StoreError(f"{title}: no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
+    if split not in outputs.splits:
+        raise BakeoffError(f"{title}: {unknown('predicted split', split, outputs.splits)}")
+    own = outputs.splits[split]
+    rows = _rows(own, metric, layout)
+    values = [value for row in rows for value in row.score.values]
+    return Rescored(
+        task=layout.task,
+        model=layout.model,
+        split=split,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        scale=100 if metric.higher_is_better and all(abs(value) <= 1 for value in values) else 1,
+        examples=len(own.ids),
+        baseline=layout.baseline,
+        rows=rows,
+        slices=slice_scores(own, metric, baseline=layout.baseline, strategies=list(layout.rows), label_names=data.labels),
+        calibration=[row for row in calibration_of(outputs) if row.split == split],
+        notes=[*_about(metric, data), *_misread(outputs), *_without(ended, own)],
+    )
+
+
+def chosen_metric(name: str, data: Data, own: Mapping[str, Metric], task: str) -> Metric:
+    """The task's metric of that name, else the built-in one; raises BakeoffError where it does not go with the task."""
+    if name in own and not isinstance(own[name], HubMetric):
+        return own[name]
+    fitting = [built_in for built_in, kind in BUILT_IN.items() if issubclass(kind, Pearson) == (data.kind == "regression")]
+    names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
+    if name in own:
+        raise BakeoffError(f"metric {quoted(name)} of {task} lives on the hub; without it there is {', '.join(names)}")
+    if name in BUILT_IN and name not in fitting:
+        about = "numbers" if data.kind == "regression" else "labels"
+        raise BakeoffError(f"metric '{name}' does not score {about}, which {task} has; there is {', '.join(names)}")
+    if name not in BUILT_IN:
+        told = unknown("metric", name, names)
+        raise BakeoffError(told if told.endswith(", ".join(names)) else f"{told} There is {', '.join(names)}")
+    return BUILT_IN[name]()
+
+
+# --- rows ----------------------------------------------------------------------------------------------------------------
+
+
+def _rows(own: SplitOutputs, metric: Metric, layout: Layout) -> list[RescoredRow]:
+    names = [row for row in layout.rows if row in own.answers]
+    values = {name: values_of(own, metric, name) for name in names}
+    needs_bootstrap = any(found is None for found in values.values()) and any(len(own.seeds[name]) > 1 for name in names)
+    replicates = resample(own, metric, names) if needs_bootstrap else None
+    sides = {name: _side(own, metric, name, values[name], number) for number, name in enumerate(names)}
+    return [_row(own, metric, side, sides.get(layout.baseline), replicates) for side in sides.values()]
+
+
+def _side(own: SplitOutputs, metric: Metric, name: str, values: Floats | None, number: int) -> Side:
+    scores = scores_of(own, metric, name, values)
+    assert scores is not None  # `chosen_metric` gives none of the hub's
+    answers = own.answers[name]
+    return Side(
+        name=name, seeds=own.seeds[name], answers=answers, everything=(answers,), values=values, scores=scores, number=number
+    )
+
+
+def _row(own: SplitOutputs, metric: Metric, side: Side, baseline: Side | None, replicates: Replicates | None) -> RescoredRow:
+    score = _score(own, metric, side, replicates)
+    if baseline is None or side.name == baseline.name:
+        return RescoredRow(strategy=side.name, score=score, difference=None, low=None, high=None, method="none")
+    contest = measure(side, baseline, (), replicates)
+    low, high = contest.interval(0.95)
+    return RescoredRow(
+        strategy=side.name, score=score, difference=contest.difference, low=low, high=high, method=contest.method
+    )
+
+
+def _score(own: SplitOutputs, metric: Metric, side: Side, replicates: Replicates | None) -> Score:
+    bounds = bounds_of(own, metric, side.name, replicates=replicates)
+    return Score(
+        mean=float(side.scores.mean()),
+        sd=float(side.scores.std(ddof=1)) if len(side.seeds) > 1 else None,
+        low=bounds.low,
+        high=bounds.high,
+        method=bounds.covers,
+        seeds=list(side.seeds),
+        values=side.scores.tolist(),
+    )
+
+
+# --- what to mind --------------------------------------------------------------------------------------------------------
+
+
+def _about(metric: Metric, data: Data) -> list[str]:
+    if not isinstance(metric, OfOneLabel):
+        return []
+    known = 0 <= metric.positive < len(data.labels)
+    return [f"{metric.name} is of the label {quoted(data.labels[metric.positive] if known else metric.positive)}"]
+
+
+def _misread(outputs: Outputs) -> list[str]:
+    return [f"{found.strategy}, seed {found.seed}, is left out: {found.sentence}" for found in outputs.misread]
+
+
+def _without(ended: Mapping[str, Sequence[object]], own: SplitOutputs) -> list[str]:
+    return [f"{row} has no predictions" for row in ended if row not in own.answers]

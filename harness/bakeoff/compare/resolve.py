@@ -1,0 +1,129 @@
+"""How many seeds a difference needs, and what the seeds in hand can find: the arithmetic of `bakeoff plan --resolve`.
+
+The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. A pilot's predictions tell
+the three parts. Without a pilot, planning values stand in: the spread of healthy runs over seeds, and for the examples both the
+best case and the worst.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bakeoff.compare.power import examples_needed, mde_examples, mde_of_design, seeds_needed
+from bakeoff.compare.twoway import Budget, TwoWay
+from bakeoff.record import Part
+
+ALPHA, POWER = 0.05, 0.8
+
+PLANNED_SD = (0.7, 1.0, 1.5)
+"""Points, low, usual and high: the standard deviation of accuracy over seeds of healthy fine-tuning runs of base models on a
+test set of a few hundred examples, as published by those who ran many (Mosbach et al. 2021, Zhang et al. 2021)."""
+PLANNED_DISCORDANCE = 0.08
+"""Share of examples on which just one of two fine-tuned models is right."""
+ROUGH_SEEDS = 6
+"""A pilot of fewer seeds tells the spread between seeds only roughly."""
+
+
+class Needs(Part):
+    """What one comparison with the baseline takes. Differences are in points, one hundredth of the score."""
+
+    task: str
+    model: str
+    strategy: str
+    origin: Literal["pilot", "planning values"]
+    pilot: str
+    """Where the pilot's records lie; empty without one."""
+    pilot_seeds: int
+    """The fewer of the two sides'; 0 without a pilot."""
+    identical: bool
+    """The pilot's predictions are the baseline's, so that there is no spread to reckon with."""
+    seeds: int | None
+    """A side, for 80 % power at a two-sided 5 %; None where no number will do."""
+    seeds_in_family: int | None
+    """The same at 5 % over all comparisons: Holm's hardest step."""
+    seeds_range: tuple[int, int] | None
+    """At the low and the high end of the planning values; None with a pilot."""
+    detectable: float | None
+    """The least difference that the seeds in the experiment file find; None for one seed."""
+    limit: float | None
+    """The least difference that seeds without end find on these examples; by planning values the worst case, in which all
+    discordance is the strategies' own. None where the number of examples is not known."""
+    examples: int | None
+    """Of the reported split; None where nothing is recorded that tells."""
+    examples_needed: int | None
+    """How many it would take with the seeds in the experiment file; None where seeds suffice, and where none would do."""
+
+
+class Question(Part):
+    """What is to be found, by what: `difference` in points, with `seeds` in the experiment file."""
+
+    difference: float
+    seeds: int
+    comparisons: int
+    """With the baseline, over all boards: Holm's family."""
+
+
+def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str) -> Needs:
+    """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy)."""
+    budget, wanted, examples, paired = found.budget, question.difference / 100, found.examples, found.paired
+    needed, hard = (
+        seeds_needed(budget, wanted, examples=examples, paired=paired, alpha=alpha, power=POWER)
+        for alpha in (ALPHA, ALPHA / question.comparisons)
+    )
+    more = None
+    if needed.number is None:
+        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), paired=paired, alpha=ALPHA, power=POWER).number
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="pilot",
+        pilot=where,
+        pilot_seeds=min(found.seeds),
+        identical=found.variance == 0 and found.difference == 0,
+        seeds=needed.number,
+        seeds_in_family=hard.number,
+        seeds_range=None,
+        detectable=_detectable(budget, question.seeds, examples, paired=paired),
+        limit=100 * needed.limit,
+        examples=examples,
+        examples_needed=more,
+    )
+
+
+def from_planning_values(question: Question, place: tuple[str, str, str], *, examples: int | None) -> Needs:
+    """By what healthy runs are known to do; place is (task, model, strategy).
+
+    Pairing by seed is not counted on: a difference has twice the variance of a run. Whether the strategies err on different
+    examples whatever the seed is not known: the numbers of seeds take it that they do not, `limit` that they do.
+    """
+    budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
+    usual = budgets[1]
+
+    def number(budget: Budget, alpha: float = ALPHA) -> int | None:
+        return seeds_needed(budget, question.difference / 100, examples=2, alpha=alpha, power=POWER).number
+
+    least, most = number(budgets[0]), number(budgets[2])
+    limit = None if examples is None else 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=ALPHA, power=POWER)
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="planning values",
+        pilot="",
+        pilot_seeds=0,
+        identical=False,
+        seeds=number(usual),
+        seeds_in_family=number(usual, ALPHA / question.comparisons),
+        seeds_range=(least, most) if least is not None and most is not None else None,
+        detectable=_detectable(usual, question.seeds, 2, paired=True),
+        limit=limit,
+        examples=examples,
+        examples_needed=None,
+    )
+
+
+def _detectable(budget: Budget, seeds: int, examples: int, *, paired: bool) -> float | None:
+    if seeds < 2:
+        return None
+    return 100 * mde_of_design(budget, seeds, examples=examples, paired=paired, alpha=ALPHA, power=POWER)

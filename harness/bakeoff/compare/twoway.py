@@ -1,0 +1,173 @@
+"""The primary comparison: a difference over seeds x examples, both taken as drawn from many.
+
+Var(mean D) = seed / K + example / N + residual / (K N), estimated from the mean squares of a two-way layout without
+replication; degrees of freedom by Satterthwaite (1946). A test over seeds alone takes the test set for the world, McNemar's
+takes one trained model for the method; this one does neither.
+
+Degrees of freedom end at those of the runs, Ka + Kb - 2: where few seeds happen to lie close together, Satterthwaite's
+estimate believes them. Without that limit, a family of 45 comparisons at three seeds errs in up to a quarter of cases instead
+of a twentieth. `tests/core/compare` has the calibration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.compare.intervals import Estimate, pseudo_values
+from bakeoff.components import Floats
+
+__all__ = ["Budget", "TwoWay", "pseudo_values", "two_way", "two_way_unpaired"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where the variance comes from, in squared score units; what to buy next follows from it.
+
+    `seed` shrinks with seeds, `example` with examples, `residual` with both. Estimates below 0 are set to 0.
+    """
+
+    seed: float
+    example: float
+    residual: float
+
+    def variance(self, seeds: float, examples: float) -> float:
+        """Of the mean difference over so many seeds and examples; `math.inf` for either is a limit."""
+        return self.seed / seeds + self.example / examples + self.residual / (seeds * examples)
+
+    def df(self, seeds: int, examples: int, *, paired: bool = True) -> float:
+        """The degrees of freedom that a design may expect; seeds that are not paired count for both sides."""
+        runs = seeds - 1 if paired else 2 * (seeds - 1)
+        squares = (
+            examples * self.seed + self.residual,
+            seeds * self.example + self.residual,
+            -self.residual,
+        )
+        return _satterthwaite(squares, (runs, examples - 1, runs * (examples - 1)), most=2 * (seeds - 1))
+
+
+@dataclass(frozen=True)
+class TwoWay(Estimate):
+    """A mean difference over seeds and examples, with the variance of both.
+
+    Mean squares are scaled so that variance = (ms_seed + ms_example - ms_residual) / (K N) wherever that is positive, K the
+    harmonic mean of `seeds`. `seeds` holds both sides, equal where `paired`.
+    """
+
+    ms_seed: float
+    ms_example: float
+    ms_residual: float
+    seeds: tuple[int, int]
+    examples: int
+    paired: bool
+    budget: Budget
+
+    def projected_se(self, seeds: int, examples: int | None = None) -> float:
+        """The standard error to expect of this comparison with other numbers of seeds a side and examples."""
+        return math.sqrt(self.budget.variance(seeds, examples or self.examples))
+
+
+def two_way(d: Floats, *, capped: bool = True) -> TwoWay:
+    """The mean of (K, N) differences, or values, with an interval that holds for new seeds and new examples.
+
+    ValueError unless K >= 2 and N >= 2. Where the variance comes out at or below 0, the larger of the two terms stands in.
+    The degrees of freedom are capped at 2 (K - 1), for in the far tail that a family of tests asks for Satterthwaite's promise
+    more than a few seeds can keep; a row's own score is in no family and needs no cap.
+    """
+    d = np.asarray(d, dtype=np.float64)
+    k, n = _shape(d)
+    by_seed, by_example = d.mean(axis=1), d.mean(axis=0)
+    mean = by_seed.mean()
+    by_seed -= mean
+    residual = d - by_example
+    residual -= by_seed[:, None]
+    by_example -= mean
+    scale = float(np.abs(d).max())
+    ms_seed = _mean_square(by_seed, k - 1, scale) * n
+    ms_example = _mean_square(by_example, n - 1, scale) * k
+    ms_residual = _mean_square(residual, (k - 1) * (n - 1), scale)
+    squares = (ms_seed, ms_example, -ms_residual)
+    variance, df = _variance(squares, (k - 1, n - 1, (k - 1) * (n - 1)), most=2 * (k - 1) if capped else (k - 1) * (n - 1))
+    return TwoWay(
+        difference=float(mean),
+        variance=variance / (k * n),
+        df=df,
+        ms_seed=ms_seed,
+        ms_example=ms_example,
+        ms_residual=ms_residual,
+        seeds=(k, k),
+        examples=n,
+        paired=True,
+        budget=Budget(max(0.0, ms_seed - ms_residual) / n, max(0.0, ms_example - ms_residual) / k, ms_residual),
+    )
+
+
+def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
+    """The difference of the means of (Ka, N) and (Kb, N) values of the same examples, seeds not paired.
+
+    Each side has its own terms for seeds and residual; the examples' term is that of the difference of the sides' means.
+    ValueError unless Ka, Kb and N are 2 or more and both sides have the same examples.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
+    (ka, n), (kb, other) = map(_shape, sides)
+    if n != other:
+        raise ValueError(f"both sides need the same examples, not {n} and {other}")
+    seeds, residuals = zip(*(_side(side) for side in sides), strict=True)
+    delta = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    mean = float(delta.mean())
+    scale = max(float(np.abs(side).max()) for side in sides)
+    example = _mean_square(delta - mean, n - 1, scale)  # seed-mean differences: one value an example
+    terms = (seeds[0] / (ka * n), seeds[1] / (kb * n), example / n, -residuals[0] / (ka * n), -residuals[1] / (kb * n))
+    dfs = (ka - 1, kb - 1, n - 1, (ka - 1) * (n - 1), (kb - 1) * (n - 1))
+    variance, df = _variance(terms, dfs, most=ka + kb - 2)
+    k = 2 / (1 / ka + 1 / kb)
+    own = [max(0.0, seed - residual) / n for seed, residual in zip(seeds, residuals, strict=True)]
+    return TwoWay(
+        difference=mean,
+        variance=variance,
+        df=df,
+        ms_seed=k * (seeds[0] / ka + seeds[1] / kb),
+        ms_example=k * example,
+        ms_residual=k * (residuals[0] / ka + residuals[1] / kb),
+        seeds=(ka, kb),
+        examples=n,
+        paired=False,
+        budget=Budget(sum(own), max(0.0, example - residuals[0] / ka - residuals[1] / kb), sum(residuals)),
+    )
+
+
+def _side(values: Floats) -> tuple[float, float]:
+    """(mean square of seeds, of the residual) of one side."""
+    alone = two_way(values)
+    return alone.ms_seed, alone.ms_residual
+
+
+def _shape(d: Floats) -> tuple[int, int]:
+    if d.ndim != 2 or min(d.shape) < 2:
+        raise ValueError(f"at least two seeds and two examples are needed, (seeds, examples), not shape {d.shape}")
+    return d.shape[0], d.shape[1]
+
+
+def _mean_square(deviations: Floats, df: int, scale: float) -> float:
+    """Their squares over df; exactly 0 where they are rounding errors of values of that scale."""
+    flat = deviations.ravel()
+    square = float(np.einsum("i,i->", flat, flat))  # BLAS would wake threads for it, which costs more on a busy machine
+    return square / df if square > flat.size * (1e-13 * scale) ** 2 else 0.0
+
+
+def _variance(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> tuple[float, float]:
+    """(sum of the signed mean squares, its df); where the sum is not positive, the largest term and its own df."""
+    total = sum(terms)
+    if total > 0:
+        return total, _satterthwaite(terms, dfs, most=most)
+    largest, df = max(zip(terms, dfs, strict=True))
+    return (largest, float(min(df, most))) if largest > 0 else (0.0, float(most))
+
+
+def _satterthwaite(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> float:
+    """At least 1, since a small difference of large terms has next to none and t no finite quantile; at most `most`."""
+    total, weight = sum(terms), sum(term * term / df for term, df in zip(terms, dfs, strict=True))
+    return min(max(1.0, total * total / weight), most) if weight > 0 else float(most)

@@ -1,0 +1,101 @@
+"""The control run: a fixed piece of work, timed before and after the runs of a call in a worker of its own.
+
+It trains nothing of the experiment. Where its time moves between the two, the machine changed, and so may the runs' times have.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from bakeoff import hardware
+from bakeoff.errors import BakeoffError
+from bakeoff.process import Message, Worker
+from bakeoff.record import Control
+from bakeoff.supervision import Settings
+
+WARM_UP_SECONDS = 0.3
+MEASURED_SECONDS = 1.0
+LEAST_REPETITIONS = 20
+MOST_REPETITIONS = 1000
+LONGEST_SECONDS = 3.0
+"""On a crowded machine the work takes a hundred times as long; then fewer repetitions say enough."""
+
+
+def measure_control(settings: Settings, *, session: str, moment: Literal["before", "after"]) -> Control:
+    """The work's time on the device and threads of the runs; raises BakeoffError where it cannot be had."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with tempfile.TemporaryDirectory() as folder:
+        worker = Worker(work_aloud, settings.device, settings.threads, output=Path(folder))
+        try:
+            told = next((message for message in worker.listen() if "seconds" in message), None)
+            if told is None:
+                raise BakeoffError(f"the control run ended early: {worker.last_words()}")
+        finally:
+            worker.end()
+    seconds: list[float] = told["seconds"]
+    lower, median, upper = statistics.quantiles(seconds, n=4)
+    return Control(
+        session=session,
+        moment=moment,
+        started=started,
+        hardware=told["hardware"],
+        threads=settings.threads,
+        milliseconds=1000 * median,
+        spread=(upper - lower) / median,
+        repetitions=len(seconds),
+    )
+
+
+def work_aloud(say: Callable[[Message], None], device_name: str, threads: int) -> None:
+    """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class}."""
+    import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
+
+    hardware.set_threads(threads)
+    device = hardware.pick_device(device_name)
+    accelerator = hardware.accelerator_name(device)
+    here = hardware.environment((), threads=threads, device=device.type, accelerator=accelerator)
+    say({"seconds": time_work(device), "hardware": here.hardware})
+
+
+def time_work(device: Any) -> list[float]:
+    """Seconds of each repetition after the warm-up."""
+    repeat = make_work(device)
+
+    def timed() -> float:
+        began = time.perf_counter()
+        repeat()
+        hardware.synchronize(device)
+        return time.perf_counter() - began
+
+    warming = time.perf_counter()
+    while time.perf_counter() - warming < WARM_UP_SECONDS:
+        timed()
+    seconds = [timed(), timed()]  # an interquartile range needs two
+    while sum(seconds) < (MEASURED_SECONDS if len(seconds) >= LEAST_REPETITIONS else LONGEST_SECONDS):
+        seconds.append(timed())
+        if len(seconds) == MOST_REPETITIONS:
+            break
+    return seconds
+
+
+def make_work(device: Any) -> Callable[[], None]:
+    """One repetition: forward, loss, backward and an AdamW step of a small transformer layer, as fine-tuning does it."""
+    import torch
+
+    hardware.restart_random(0)
+    layer = torch.nn.TransformerEncoderLayer(128, 4, dim_feedforward=512, dropout=0.0, batch_first=True).to(device)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-4, fused=True)
+    batch = torch.randn(8, 64, 128).to(device)  # (batch, length, width)
+
+    def repeat() -> None:
+        layer(batch).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return repeat

@@ -1,0 +1,312 @@
+"""Folders of records -> one `Experiment` to compare: read, and where there are several, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.components import Metric
+from bakeoff.errors import DamageError, PluginError, StoreError, shown_path
+from bakeoff.metrics import BUILT_IN
+from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
+from bakeoff.registry import Registry, load_registry
+from bakeoff.store import Store
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One experiment's folder, read."""
+
+    path: Path
+    store: Store
+    declared: Declared
+    records: tuple[Record, ...]
+    damaged: tuple[str, ...]
+    foreign: int
+    controls: tuple[Control, ...]
+
+
+def load_experiment(folders: Sequence[Path]) -> Experiment:
+    """What these folders hold, as one experiment.
+
+    Of several, the first says baseline, margin and split; strategies of one name get the experiment's name behind theirs,
+    unless they are the same runs; tasks whose data differ stand apart. Where the model is under test, rows are strategy and
+    model. Raises StoreError where a folder holds no experiment.
+    """
+    read = [read_folder(path) for path in dict.fromkeys(folders)]
+    if not read:
+        raise StoreError("name at least one experiment's folder")
+    files = _Files()
+    if len(read) > 1:
+        return _with_models_in_rows(_merged(read, files))
+    (only,) = read
+    files.add({record.id: only.store.records / record.id for record in only.records})
+    return _with_models_in_rows(
+        Experiment(
+            declared=only.declared,
+            records=only.records,
+            predictions=files.predictions,
+            steps=files.steps,
+            metrics=metrics_of(only.declared.runs, only.records),
+            folders=(str(only.path),),
+            specs=(only.declared.spec_file,),
+            damaged=only.damaged,
+            foreign=only.foreign,
+            controls=only.controls,
+            source=dict.fromkeys((run.strategy for run in only.declared.runs), only.declared.name),
+        )
+    )
+
+
+def read_folder(path: Path) -> Folder:
+    """Raises StoreError where no experiment is; damaged records are named and left out."""
+    store = Store(path)
+    declared = store.declared()
+    ids = [run.id for run in declared.runs]
+    records, damaged = store.read_all(ids)
+    foreign = len(set(store.recorded_ids()) - set(ids))
+    return Folder(path, store, declared, tuple(records), tuple(damaged), foreign, tuple(store.controls()))
+
+
+# --- several experiments as one ------------------------------------------------------------------------------------------
+
+
+def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
+    names, tasks = _strategy_names(read), _task_names(read)
+    runs: list[DeclaredRun] = []
+    records: list[Record] = []
+    seen: set[tuple[str, str, str, int]] = set()
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for run in folder.declared.runs:
+            name = names[number, run.strategy]
+            task = tasks[number, run.task]
+            where = (name, task, run.model, run.seed)
+            if where in seen:  # the same run, recorded in two folders
+                continue
+            seen.add(where)
+            run_id = f"{number}:{run.id}"
+            runs.append(run.model_copy(update={"id": run_id, "strategy": name, "task": task}))
+            if run.id in by_id:
+                records.append(by_id[run.id].model_copy(update={"id": run_id}))
+                files.add({run_id: folder.store.records / run.id})
+    first = read[0].declared
+    return Experiment(
+        declared=first.model_copy(
+            update={
+                "name": " + ".join(dict.fromkeys(folder.declared.name for folder in read)),
+                "question": _joined(folder.declared.question for folder in read),
+                "baseline": names[0, first.baseline],
+                "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
+                "runs": runs,
+                "imported": [row for folder in read for row in folder.declared.imported],
+                "trials": _renamed(read, names, lambda declared: declared.trials),
+                "history": [
+                    Look(
+                        when=look.when,
+                        seeds={names.get((number, old), old): seeds for old, seeds in look.seeds.items()},
+                        recorded=look.recorded,
+                    )
+                    for number, folder in enumerate(read)
+                    for look in folder.declared.history
+                ],
+            }
+        ),
+        records=tuple(records),
+        predictions=files.predictions,
+        steps=files.steps,
+        metrics=metrics_of(runs, records),
+        folders=tuple(str(folder.path) for folder in read),
+        specs=tuple(folder.declared.spec_file for folder in read),
+        damaged=tuple(sentence for folder in read for sentence in folder.damaged),
+        foreign=sum(folder.foreign for folder in read),
+        controls=tuple(control for folder in read for control in folder.controls),
+        source={
+            names[number, run.strategy]: folder.declared.name
+            for number, folder in enumerate(read)
+            for run in folder.declared.runs
+        },
+    )
+
+
+def _with_models_in_rows(experiment: Experiment) -> Experiment:
+    """Where the model is under test and a task has several, rows are strategy and model, on one board."""
+    declared = experiment.declared
+    models: dict[str, list[str]] = {}
+    for run in declared.runs:
+        if run.model not in models.setdefault(run.task, []):
+            models[run.task].append(run.model)
+    if "model" not in declared.under_test or all(len(found) == 1 for found in models.values()):
+        return experiment
+    runs = [
+        run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": " / ".join(models[run.task])})
+        for run in declared.runs
+    ]
+    source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
+    trials = {new.strategy: declared.trials.get(old.strategy, 1) for old, new in zip(declared.runs, runs, strict=True)}
+    baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
+    changed = declared.model_copy(update={"runs": runs, "baseline": baseline, "trials": trials})
+    return replace(experiment, declared=changed, source=source)
+
+
+def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+    """(number of the folder, task) -> its name; with the experiment's behind it where its data are not the first folder's."""
+    first: dict[str, tuple[object, ...]] = {}
+    names: dict[tuple[int, str], str] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for task in dict.fromkeys(run.task for run in folder.declared.runs):
+            records = [by_id[run.id] for run in folder.declared.runs if run.task == task and run.id in by_id]
+            made_of = next((_made_of(record) for record in records if record.data is not None), None)
+            same = made_of is None or first.setdefault(task, made_of) == made_of
+            names[number, task] = task if same else f"{task} ({folder.declared.name})"
+    return names
+
+
+def _made_of(record: Record) -> tuple[object, ...]:
+    """What must be equal for two records of a task to be scored on the same thing."""
+    assert record.data is not None
+    splits = sorted((name, split.fingerprint) for name, split in record.data.splits.items())
+    metrics = sorted((facts.name, facts.version) for facts in record.data.metrics)
+    return (record.asked.task.version, record.data.primary_metric, tuple(splits), tuple(metrics))
+
+
+def _joined(questions: Iterable[str]) -> str:
+    return " / ".join(dict.fromkeys(filter(None, questions)))
+
+
+def _renamed(
+    read: Sequence[Folder], names: Mapping[tuple[int, str], str], of: Callable[[Declared], Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {names[number, old]: value for number, folder in enumerate(read) for old, value in of(folder.declared).items()}
+
+
+def _strategy_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+    """(number of the folder, strategy) -> a name that no other row of its boards has; the same runs keep one name."""
+    runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
+    boards: dict[tuple[int, str], set[tuple[str, str]]] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for strategy in dict.fromkeys(run.strategy for run in folder.declared.runs):
+            own = [run for run in folder.declared.runs if run.strategy == strategy]
+            runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
+            boards[number, strategy] = {(run.task, run.model) for run in own}
+    titles = [folder.declared.name for folder in read]
+    if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
+        titles = [str(folder.path) for folder in read]
+    names: dict[tuple[int, str], str] = {}
+    for place, own_runs in runs.items():
+        number, strategy = place
+        rivals = [other for other in runs if other[1] == strategy and other[0] != number and boards[other] & boards[place]]
+        twins = [other[0] for other in rivals if runs[other] == own_runs]
+        alone = len(twins) == len(rivals)
+        names[place] = strategy if alone else f"{strategy} · {titles[min([number, *twins])]}"
+    return names
+
+
+def _traces(record: Record | None) -> tuple[str, ...]:
+    """What makes a record the same as another of its id: when it began, and what it ended with."""
+    return () if record is None else (record.started, record.weights.final_sha256 if record.weights else record.status)
+
+
+# --- metrics, and the files of runs --------------------------------------------------------------------------------------
+
+
+def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[str, dict[str, Metric]]:
+    """Task -> name -> metric: by the installed task's own word, else the built-in of that name."""
+    by_id = {record.id: record for record in records}
+    found: dict[str, dict[str, Metric]] = {}
+    registry: Registry | None = None
+    for run in runs:
+        record = by_id.get(run.id)
+        if run.task in found or record is None or record.data is None:
+            continue
+        registry = registry or load_registry()
+        own = _declared_metrics(record, registry)
+        names = [facts.name for facts in record.data.metrics]
+        found[run.task] = {name: metric for name in names if (metric := own.get(name) or _built_in(name)) is not None}
+    return found
+
+
+def _built_in(name: str) -> Metric | None:
+    return BUILT_IN[name]() if name in BUILT_IN else None
+
+
+def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:
+    try:
+        component = registry.get("task", record.asked.task.name).component
+        if component.version != record.asked.task.version:
+            return {}
+        info = component.info(component.Options.model_validate(record.asked.task.options))
+    except (PluginError, ValueError):  # not installed here, or with other options: records alone must do
+        return {}
+    return {metric.name: metric for metric in info.metrics}
+
+
+@dataclass
+class _Files:
+    """Where each run's files lie. What all runs of a split share (ids, labels, slices) is kept once."""
+
+    places: dict[str, Path] = field(default_factory=dict)
+    shared: dict[str, tuple[Any, Predictions]] = field(default_factory=dict)
+
+    def add(self, places: Mapping[str, Path]) -> None:
+        self.places.update(places)
+
+    def predictions(self, run_id: str) -> dict[str, Predictions]:
+        """Split -> predictions; raises StoreError that names the file."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        table = _read_parquet(self.places[run_id] / PREDICTIONS_FILE)
+        try:
+            splits = pc.unique(table["split"]).to_pylist()
+            whole = len(splits) == 1
+            return {
+                split: self._split(split, table if whole else table.filter(pc.equal(table["split"], pa.scalar(split))))
+                for split in splits
+            }
+        except (KeyError, ValueError, pa.ArrowException) as error:
+            place = shown_path(self.places[run_id] / PREDICTIONS_FILE)
+            raise DamageError(f"{place} is damaged: {' '.join(str(error).split())}") from None
+
+    def _split(self, split: str, table: Any) -> Predictions:
+        logits = table["logits"].combine_chunks()
+        values = logits.flatten().to_numpy(zero_copy_only=False).reshape(len(logits), -1)
+        frame = table.drop_columns(["split", "logits"]).combine_chunks()
+        known = self.shared.get(split)
+        if known is not None and known[0].equals(frame):
+            first = known[1]
+            return Predictions(first.ids, first.labels, values, first.tokens, first.slices)
+        predictions = Predictions(
+            ids=tuple(frame["id"].to_pylist()),
+            labels=frame["label"].to_numpy(),
+            logits=values,
+            tokens=frame["tokens"].to_numpy(),
+            slices={
+                name.removeprefix("slice:"): tuple(map(str, frame[name].to_pylist()))
+                for name in frame.column_names
+                if name.startswith("slice:")
+            },
+        )
+        self.shared[split] = (frame, predictions)
+        return predictions
+
+    def steps(self, run_id: str) -> Any:
+        """The run's steps as a pyarrow table (step, loss, learning_rate, grad_norm, seconds)."""
+        return _read_parquet(self.places[run_id] / STEPS_FILE)
+
+
+def _read_parquet(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path).read(use_threads=False)
+    except FileNotFoundError:
+        raise StoreError(f"{shown_path(path)} is missing") from None
+    except (OSError, pa.ArrowException) as error:
+        raise DamageError(f"{shown_path(path)} is damaged: {' '.join(str(error).split())}") from None

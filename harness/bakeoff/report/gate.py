@@ -1,0 +1,73 @@
+"""A gate's judgement as Markdown, fit for a pull request."""
+
+from __future__ import annotations
+
+from bakeoff.compare.gate import Check, Gate
+from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
+
+SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
+TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "Gate open"}
+
+
+def write_gate(gate: Gate) -> str:
+    """One line that says it all, the table of checks, and why each that did not pass did not."""
+    lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {escaped(gate.headline)}", ""]
+    boards = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
+    where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
+    about = f"{gate.candidate} against {gate.baseline}{where}; quality on {gate.split}; rules of the {gate.rules_of}."
+    lines += [*paragraph(escaped(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
+    for check in gate.checks:
+        if check.reason:
+            lines += item(f"{SYMBOLS[check.result]} {escaped(f'{_title(check, len(boards) > 1)}: {check.reason}')}")
+    for note in gate.notes:
+        lines += item(escaped(note))
+    return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(escaped(_legend(gate)))]) + "\n"
+
+
+def _table(checks: list[Check], *, with_board: bool) -> list[str]:
+    columns = (
+        [Column("task · model", [escaped(f"{check.task} · {check.model}") for check in checks], "left")] if with_board else []
+    )
+    columns += [
+        Column("strategy", [escaped(check.strategy) for check in checks], "left"),
+        Column("rule", [escaped(check.rule) for check in checks], "left"),
+        Column("limit", [escaped(check.limit) for check in checks]),
+        Column("observed", level([_observed(check) for check in checks])),
+        Column("seeds", [f"{check.seeds[0]} / {check.seeds[1]}" for check in checks]),
+        Column("verdict", [f"{SYMBOLS[check.result]} {_verdict(check)}" for check in checks], "left"),
+    ]
+    return grid(columns)
+
+
+def _observed(check: Check) -> tuple[str, str]:
+    """The change, and its interval."""
+    if check.identical:
+        return "identical", ""
+    if check.change is None or check.low is None or check.high is None:
+        return DASH, ""
+    digits, unit = (2, "") if check.unit == "points" else (1, " %")
+    return f"{_signed(check.change, digits)}{unit}", f" [{_signed(check.low, digits)}, {_signed(check.high, digits)}]"
+
+
+def _signed(value: float, digits: int) -> str:
+    """With its sign, a true minus, and no sign at what rounds to zero."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def _verdict(check: Check) -> str:
+    return "pass (identical)" if check.identical and check.result == "pass" else check.result
+
+
+def _title(check: Check, with_board: bool) -> str:
+    return f"{check.task} · {check.model}, {check.strategy}, {check.rule}" if with_board else f"{check.strategy}, {check.rule}"
+
+
+def _legend(gate: Gate) -> str:
+    tested = sum(check.p_fail is not None for check in gate.checks)
+    return (
+        "Observed is candidate against baseline: points of the primary metric, per cent of costs; in brackets the 90 % "
+        "interval, each end of which is a one-sided 95 % bound. A check passes where the bound is within the limit, and fails "
+        f"where the change is beyond the limit with p at most 0.05 after Holm over the {tested} checks that could be tested. "
+        "Anything else is not enough evidence. Seeds are those of candidate / baseline that ended well."
+    )

@@ -1,0 +1,72 @@
+"""`select: best-on-dev`: the state after each epoch is looked at, and the best one is what the run is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bakeoff.components import Ints
+from bakeoff.record import Selection
+
+SCORES_KEPT = 32
+"""A record stays small however many epochs there are."""
+
+
+class BestState:
+    """Remembers the best state of a network over several evaluations on one split."""
+
+    def __init__(
+        self, network: Any, evaluate: Callable[[], tuple[Ints, float]], *, split: str, higher_is_better: bool = True
+    ) -> None:
+        """`evaluate` gives the network's answers on the split (n,) and its score."""
+        self.network, self.evaluate, self.split = network, evaluate, split
+        self.sign = 1.0 if higher_is_better else -1.0
+        self.scores: list[float] = []
+        self.answers: list[Ints] = []
+        self.best = 0
+        self._state: dict[str, Any] = {}
+
+    def look(self) -> None:
+        """Evaluates the network as it is, and keeps it if it is better than any before; its training mode stays as it was."""
+        modes = [(module, module.training) for module in self.network.modules()]
+        answers, score = self.evaluate()
+        for module, training in modes:
+            module.training = training
+        self.answers.append(answers.astype(np.int32))
+        self.scores.append(score)
+        if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
+            self.best = len(self.scores) - 1
+            self._state = self._trained_state()
+
+    def restore(self) -> Selection:
+        """Puts the best state back into the network, and says how it was found."""
+        self.network.load_state_dict(self._state, strict=False)
+        return Selection(
+            split=self.split,
+            evaluations=len(self.scores),
+            chosen_epoch=self.best + 1,
+            scores=self.scores[-SCORES_KEPT:],
+            discordance=discordance(self.answers),
+        )
+
+    def _trained_state(self) -> dict[str, Any]:
+        """A copy on the CPU of all that training may change: what is frozen is the same in every state."""
+        frozen = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
+        state = self.network.state_dict()
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items() if name not in frozen}
+
+
+def discordance(answers: Sequence[Ints]) -> float:
+    """The share of examples that two evaluations label differently, in the mean over all pairs; 0.0 where there is no pair.
+
+    Counted by label: of E evaluations that give an example c times one label, c (c - 1) ordered pairs agree on it.
+    """
+    evaluations = len(answers)
+    if evaluations < 2:
+        return 0.0
+    table = np.stack(answers)  # (E, n)
+    counts = np.stack([(table == label).sum(axis=0) for label in np.unique(table)])  # (labels, n)
+    agreeing = (counts * (counts - 1)).sum(axis=0).mean()
+    return float(1.0 - agreeing / (evaluations * (evaluations - 1)))

@@ -1,0 +1,51 @@
+"""Values as a person writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+
+def spelt(value: Any) -> str:
+    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        usual, scientific = f"{value:.6g}", re.sub(r"\.?0*e([+-])0*", r"e\1", f"{value:.5e}").replace("e+", "e")
+        return scientific if len(scientific) < len(usual) else usual
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return " / ".join(map(spelt, value)) or "nothing"
+    if isinstance(value, dict):
+        return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
+    return str(value)
+
+
+def seeds_spelt(seeds: Sequence[int]) -> str:
+    """Seeds as runs of neighbours: `0 to 4, 17`."""
+    parts: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def points(value: float, scale: int, *, sign: bool = False) -> str:
+    """A score or a difference as it is shown: two digits in points, three significant ones in the metric's own unit."""
+    return f"{scale * value:{'+' if sign else ''}.2f}" if scale == 100 else f"{value:{'+' if sign else ''}.3g}"
+
+
+def unit(value: float, metric: str, scale: int) -> str:
+    """With its unit: `1.47 points of accuracy`."""
+    return f"{points(value, scale)} {'points of ' if scale == 100 else 'of '}{metric}"

@@ -1,0 +1,158 @@
+"""S2, S3, S9, S14: figures that were picked, mixed or copied."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from core.compare.made_records import make_experiment_in_memory
+from core.compare.sins import (
+    BASELINE,
+    LABELS,
+    ROW,
+    answers,
+    codes,
+    experiment,
+    flags_of,
+    importing,
+    only_flag,
+    published,
+    sinning,
+    the_flag,
+)
+
+from bakeoff.compare.flags.figures import decimals
+from bakeoff.compare.power import best_epoch_optimism
+from bakeoff.record import MetricFacts, Selection
+
+
+def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> Selection:
+    return Selection(split=split, evaluations=evaluations, chosen_epoch=2, scores=[0.8] * evaluations, discordance=discordance)
+
+
+def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> None:
+    flag = only_flag(sinning(experiment(), "", selection=selection("test")), "S2")
+    assert flag.rows == [ROW]
+    assert "best of 5 evaluations" in flag.sentence
+    assert f"by luck alone adds {100 * best_epoch_optimism(5, 0.1, 400):.2f} points" in flag.sentence
+    assert "'select: last-epoch'" in flag.next_step
+
+
+@pytest.mark.parametrize("chosen", [selection("dev"), selection("test", evaluations=1)])
+def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
+    assert codes(sinning(experiment(), "", row=None, selection=chosen)) == []
+
+
+def test_a_row_on_other_examples_is_found() -> None:
+    flag = only_flag(experiment(records={ROW: {"test_data": "the second edition"}}), "S3")
+    assert flag.rows == [ROW]
+    assert f"{ROW} saw other examples as test" in flag.sentence
+
+
+def test_a_figure_published_for_another_split_is_found() -> None:
+    flag = the_flag(importing(experiment(), published(split="dev", accuracy=0.8579)), "S3")
+    assert flag.rows == ["theirs"]
+    assert "dev is what theirs were measured on" in flag.sentence
+
+
+def test_a_row_scored_on_another_split_alone_is_found() -> None:
+    flag = the_flag(sinning(experiment(), "", scores={"dev": {"accuracy": 0.8, "f1": 0.86}}), "S3")
+    assert flag.rows == [ROW]
+    assert "dev" in flag.sentence
+
+
+def test_two_versions_of_a_metric_are_found() -> None:
+    facts = [MetricFacts(name=name, higher_is_better=True, version="2") for name in ("accuracy", "f1")]
+    flag = the_flag(sinning(experiment(), "data", metrics=facts), "S9")
+    assert flag.rows == [ROW]
+    assert "accuracy in version 1 for trainer-api" in flag.sentence
+    assert "accuracy in version 2 for manual-loop" in flag.sentence
+
+
+def mrpc_dev() -> np.ndarray:
+    return np.repeat([1, 0], [279, 129])
+
+
+def on_mrpc_dev(*rows: object) -> list[tuple[str, list[str]]]:
+    """(sentence, rows) of what S9 says of these imported rows, on a split with the class counts of MRPC's dev set."""
+    labels = mrpc_dev()
+    generator = np.random.default_rng(3)
+    given = {BASELINE: np.where(generator.random((8, 408)) < 0.75, labels, 1 - labels)}
+    made = make_experiment_in_memory(given, labels, split="dev", imported=list(rows))
+    return [(flag.sentence, flag.rows) for flag in flags_of(made) if flag.code == "S9"]
+
+
+def test_figures_that_no_confusion_matrix_gives_are_found() -> None:
+    """The pair of run_glue's fp16 table: 83.58 / 88.12 cannot come from 279 and 129 examples; its fp32 pair can."""
+    bad = published("fp16", split="dev", accuracy=0.8358, f1=0.8812)
+    good = published("fp32", split="dev", accuracy=0.8407, f1=0.8885)
+    course = published("course", split="dev", accuracy=0.857843, f1=0.899654)
+    ((sentence, rows),) = on_mrpc_dev(bad, good, course)
+    assert rows == ["fp16"]
+    assert "0.8358 with F1 0.8812" in sentence
+
+
+def test_a_mean_over_runs_need_not_come_from_one_confusion_matrix() -> None:
+    assert on_mrpc_dev(published("mean", split="dev", seeds=5, accuracy=0.8358, f1=0.8812)) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "meant"),
+    [("accuracy", 0.8122, "the f1"), ("f1", 0.6838, "the accuracy"), ("f1", 0.748, "the mean of accuracy and f1")],
+)
+def test_the_fingerprint_of_a_collapsed_run_tells_the_metric(metric: str, value: float, meant: str) -> None:
+    ((sentence, rows),) = on_mrpc_dev(published(split="dev", **{metric: value}))
+    assert rows == ["theirs"]
+    assert meant in sentence
+    assert "always answering" in sentence
+
+
+def test_a_figure_of_two_digits_meets_a_floor_by_chance() -> None:
+    assert on_mrpc_dev(published(split="dev", accuracy=0.81), published("b", split="dev", accuracy=0.8579)) == []
+
+
+def test_a_metric_that_the_task_has_not_is_named() -> None:
+    ((sentence, _),) = on_mrpc_dev(published(split="dev", mcc=0.6))
+    assert "mcc" in sentence
+    assert "accuracy and f1" in sentence
+
+
+def test_points_in_place_of_a_share_are_named() -> None:
+    ((sentence, _),) = on_mrpc_dev(published(split="dev", accuracy=84.07))
+    assert "84.07" in sentence
+    assert "between 0 and 1" in sentence
+
+
+def test_a_row_whose_accuracy_is_an_f1_is_found() -> None:
+    fallen = answers()
+    fallen[0] = 1
+    floor = 2 * 266 / (2 * 266 + 134)  # F1 of answering always 1
+    made = experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen})
+    assert "S9" not in codes(made)
+    made = sinning(made, "", seeds=[0], scores={"test": {"accuracy": floor, "f1": floor}})
+    flag = the_flag(made, "S9")
+    assert flag.rows == [ROW]
+    assert "the f1 of always answering" in flag.sentence
+
+
+def test_a_run_that_learned_may_meet_a_floor_by_chance() -> None:
+    balanced = np.arange(300) % 2
+    right = np.arange(300) % 3 > 0  # two thirds, which is the F1 of answering always 1
+    given = np.stack([np.where(np.roll(right, seed), balanced, 1 - balanced) for seed in range(3)])
+    assert "S9" not in codes(make_experiment_in_memory({BASELINE: given}, balanced))
+
+
+def test_copied_figures_are_told_with_their_source() -> None:
+    flag = only_flag(importing(experiment(), published(seeds=3, accuracy=0.5)), "S14")
+    assert flag.rows == ["theirs"]
+    assert "theirs (a model card, 3 runs)" in flag.sentence
+    assert "no test" in flag.sentence
+
+
+@pytest.mark.parametrize(("value", "digits"), [(0.8407, 4), (0.5, 1), (1.0, 0), (84.07, 2), (1e-7, 0)])
+def test_decimals_are_counted_as_printed(value: float, digits: int) -> None:
+    assert decimals(value) == digits
+
+
+def test_labels_of_the_clean_experiment_have_the_floor_that_these_tests_use() -> None:
+    assert (LABELS == 1).sum() == 266
+    assert answers().shape == (8, 400)

@@ -1,0 +1,86 @@
+"""The comparability key: what must be equal before two rows share a ranking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.compare.sins import BASELINE, ROW, declaring, experiment, sinning
+
+from bakeoff.compare.boards import compare
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.findings import Board
+
+
+def board(made: Experiment) -> Board:
+    (only,) = compare(made).boards
+    return only
+
+
+def environment(made: Experiment, **changes: Any) -> Experiment:
+    return sinning(made, "environment", **changes)
+
+
+def test_rows_of_one_key_share_a_ranking() -> None:
+    found = board(experiment())
+    assert {row.strategy: (row.group, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
+    assert found.groups == [""]
+
+
+@pytest.mark.parametrize(
+    ("part", "made", "declared"),
+    [
+        ("hardware", environment(experiment(), hardware="H100"), "hardware"),
+        ("torch", environment(experiment(), software={"python": "3.11.7", "torch": "2.99"}), "software"),
+    ],
+)
+def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: str, made: Experiment, declared: str) -> None:
+    found = board(made)
+    assert [row.group for row in found.rows] == [0, 1]
+    assert part in found.groups[1]
+    assert [row.rank for row in found.rows] == [None, None]
+    assert found.to_baseline == found.all_pairs == []
+    studied = board(declaring(made, under_test=["trainer", declared]))
+    assert [row.group for row in studied.rows] == [0, 0]
+    assert studied.to_baseline[0].verdict == "better"
+
+
+def test_a_budget_is_part_of_the_key() -> None:
+    made = experiment()
+    recipe = {**made.records[0].asked.recipe, "epochs": 6}
+    longer = sinning(made, "asked", recipe=recipe)
+    assert "budget 22,008 examples instead of 11,004 examples" in board(longer).groups[1]
+    assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).groups == [""]
+
+
+def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
+    made = sinning(experiment(), "weights", lineage=["mnli"])
+    found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
+    assert "start mnli instead of the model's own" in found.groups[1]
+
+
+def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
+    software = {**experiment().records[0].environment.software, "peft": "0.21"}
+    assert board(environment(experiment(), software=software)).groups == [""]
+
+
+def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
+    mixed = sinning(experiment(), "environment", seeds=[0, 1], hardware="H100")
+    assert "varies" in board(mixed).groups[1]
+
+
+def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:
+    from dataclasses import replace
+
+    from core.compare.sins import control
+
+    quiet = {ratio.quantity: ratio for ratio in board(experiment()).costs}
+    assert quiet["train_seconds"].comparable
+    elsewhere = {ratio.quantity: ratio for ratio in board(environment(experiment(), hardware="H100")).costs}
+    assert not elsewhere["train_seconds"].comparable
+    assert "hardware differs" in elsewhere["train_seconds"].reason
+    moved = replace(experiment(), controls=(control(10.0), control(13.0, moment="after")))
+    ratio = next(ratio for ratio in board(moved).costs if ratio.quantity == "train_seconds")
+    assert not ratio.comparable
+    assert "30 %" in ratio.reason
+    assert next(ratio for ratio in board(moved).costs if ratio.quantity == "peak_memory").comparable

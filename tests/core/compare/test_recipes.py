@@ -1,0 +1,111 @@
+"""Effective recipes: as observed where it was observed, and the differences that a comparison must name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.compare.sins import BASELINE, ROW, experiment, sinning
+from core.table_records import component
+
+from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.recipes import VARIES, contradictions, differences, effective_recipe
+from bakeoff.record import Record
+
+
+def of(made: Experiment, row: str = ROW) -> list[Record]:
+    return [record for record in made.records if record.asked.strategy == row]
+
+
+def recipe(made: Experiment, row: str = ROW) -> dict[str, str]:
+    return effective_recipe(of(made, row))
+
+
+def asking(made: Experiment, **keys: Any) -> Experiment:
+    """With other recipe keys asked of the one row."""
+    return sinning(made, "asked", recipe={**of(made)[0].asked.recipe, **keys})
+
+
+def test_the_observed_value_stands_where_it_contradicts_the_asked_one() -> None:
+    made = asking(experiment(), eps=1e-8)
+    group = of(made)[0].observed
+    assert group is not None
+    drifted = sinning(made, "observed", groups=[group.groups[0].model_copy(update={"eps": 1e-6})])
+    assert recipe(made)["eps"] == "1e-8"
+    assert recipe(drifted)["eps"] == "1e-6"
+
+
+def test_clipping_is_what_norms_show_else_what_was_asked() -> None:
+    made = experiment()
+    assert recipe(asking(made, max_grad_norm=1.0))["gradient clipping"] == "at 1"
+    free = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=None)
+    assert recipe(free)["gradient clipping"] == "none"
+    hidden = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=1.0)
+    assert recipe(hidden)["gradient clipping"] == "at 1"
+    unreached = sinning(asking(made, max_grad_norm=1.0), "observed", clipped_at=None)
+    assert recipe(unreached)["gradient clipping"] == "at 1"
+
+
+def test_weight_decay_tells_on_what_it_is() -> None:
+    made = experiment()
+    assert recipe(made)["weight decay"] == "none"
+    observed = of(made)[0].observed
+    assert observed is not None
+    group = observed.groups[0]
+
+    def with_decays(*decays: float) -> str:
+        groups = [group.model_copy(update={"weight_decay": decay}) for decay in decays]
+        return recipe(
+            sinning(asking(made, weight_decay=0.01, weight_decay_exempt=["bias", "norm"]), "observed", groups=groups)
+        )["weight decay"]
+
+    assert with_decays(0.01, 0.01) == "0.01 on all parameters"
+    assert with_decays(0.01, 0.0) == "0.01 on all but bias and norm"
+
+
+def test_a_subject_that_differs_between_seeds_varies() -> None:
+    made = sinning(experiment(), "observed", seeds=[3], learning_rate_peak=1e-3)
+    assert recipe(made)["learning rate"] == VARIES
+
+
+def test_a_key_that_nobody_knows_is_a_subject_of_its_own() -> None:
+    made = asking(experiment(), lookahead=5)
+    assert recipe(made)["lookahead"] == "5"
+    (fact,) = differences({"lookahead": "5"}, {"lookahead": "6"}, ["recipe.lookahead"])
+    assert fact.declared
+
+
+def test_only_differences_are_facts_and_each_says_whether_it_is_under_test() -> None:
+    made = asking(experiment(), scheduler="cosine", padding="max_length")
+    asked = {**of(made, BASELINE)[0].asked.recipe, "scheduler": "linear", "padding": "longest"}
+    base = sinning(made, "asked", row=BASELINE, recipe=asked)
+    found = differences(recipe(base), recipe(base, BASELINE), ["recipe.padding"])
+    assert {fact.subject: fact.declared for fact in found} == {"schedule": False, "padding": True}
+    assert all(fact.first != fact.second for fact in found)
+
+
+def test_options_of_components_are_part_of_what_differs() -> None:
+    made = sinning(experiment(), "asked", method=component("lora", r=8))
+    found = differences(recipe(made), recipe(made, BASELINE), [])
+    assert [(fact.subject, fact.first, fact.second) for fact in found] == [("method", "lora (r 8)", "full")]
+
+
+def test_records_without_observation_tell_what_was_asked() -> None:
+    made = sinning(experiment(), "", observed=None)
+    assert recipe(made)["learning rate"] == "5e-5"
+    assert "optimizer" not in recipe(made) or recipe(made)["optimizer"] == "adamw"
+    assert contradictions(of(made)[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate_peak": 1e-3}, "learning rate 1e-3 was seen, 5e-5 asked"),
+        ({"gradient_norm_max": 7.0, "clipped_at": None}, "a gradient norm of 7 reached the optimizer"),
+    ],
+)
+def test_a_recipe_that_was_not_followed_is_a_contradiction(changes: dict[str, Any], words: str) -> None:
+    made = asking(experiment(), max_grad_norm=1.0)
+    assert contradictions(of(made)[0]) == []
+    (found,) = contradictions(of(sinning(made, "observed", **changes))[0])
+    assert words in found

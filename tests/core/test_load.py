@@ -1,0 +1,138 @@
+"""Folders of records as one experiment: read, and merged where there are several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from core.compare.made_records import make_experiment_folder
+from core.compare.sins import LABELS, answers
+from core.table_records import declare
+
+from bakeoff.compare.boards import compare
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.load import load_experiment
+from bakeoff.record import PREDICTIONS_FILE
+from bakeoff.store import Store
+
+
+def folder(path: Path, name: str, rows: dict[str, float], *, seed: int = 0, **keywords: object) -> Path:
+    """An experiment whose strategies are right so often."""
+    given = {strategy: answers(accuracy=share, seed=seed + number) for number, (strategy, share) in enumerate(rows.items())}
+    return make_experiment_folder(path / name, given, LABELS, name=name, **keywords)
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
+    made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
+    record = next(record for record in made.records if record.asked.strategy == "row" and record.asked.seed == 3)
+    found = made.predictions(record.id)["test"]
+    assert (found.answers == answers(accuracy=0.9, seed=1)[3]).all()
+    assert (found.labels == LABELS).all()
+    assert len(set(found.ids)) == len(LABELS)
+    assert np.allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_a_damaged_predictions_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    made = load_experiment([path])
+    record = made.records[0]
+    (path / "records" / record.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
+    with pytest.raises(DamageError, match=f"{record.id}.*is damaged"):
+        made.predictions(record.id)
+    (path / "records" / record.id / PREDICTIONS_FILE).unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        made.predictions(record.id)
+
+
+def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
+    path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    record = Store(path).read_all()[0][0]
+    (path / "records" / record.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
+    comparison = compare(load_experiment([path]))
+    (board,) = comparison.boards
+    assert board.to_baseline[0].verdict == "better"
+    assert sorted(board.to_baseline[0].seeds) == [7, 8]
+    assert any(flag.code == "S17" and record.asked.strategy in flag.rows for flag in comparison.flags)
+
+
+def test_several_experiments_make_one_board(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9}, under_test=["trainer"])
+    two = folder(tmp_path, "two", {"third": 0.7}, seed=7, under_test=["method"], margin=5.0)
+    made = load_experiment([one, two])
+    (board,) = compare(made).boards
+    assert [row.strategy for row in board.rows] == ["base", "row", "third"]
+    assert [row.experiment for row in board.rows] == ["one", "one", "two"]
+    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row": "better", "third": "worse"}
+    assert made.declared.under_test == ["trainer", "method"]
+    assert made.declared.margin == 1.0
+
+
+def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    two = folder(tmp_path, "two", {"base": 0.8, "row": 0.7})
+    other = Store(two).read_all()[0]
+    changed = [
+        record.model_copy(update={"started": "2026-11-24T00:00:00+00:00"}) for record in other if record.asked.strategy == "row"
+    ]
+    from bakeoff.record import RECORD_FILE, dump
+
+    for record in changed:
+        (two / "records" / record.id / RECORD_FILE).write_bytes(dump(record))
+    (board,) = compare(load_experiment([one, two])).boards
+    assert [row.strategy for row in board.rows] == ["base", "row · one", "row · two"]
+    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row · one": "better", "row · two": "worse"}
+
+
+def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> None:
+    """Before and after an upgrade, say: the same runs asked, made again elsewhere."""
+    before = folder(tmp_path, "before", {"base": 0.8}, under_test=["software"])
+    after = make_experiment_folder(
+        tmp_path / "after",
+        {"base": answers(accuracy=0.6, seed=9)},
+        LABELS,
+        name="before",
+        under_test=["software"],
+        records={"base": {"torch": "2.99", "final": "other"}},
+    )
+    (board,) = compare(load_experiment([before, after])).boards
+    (pair,) = board.to_baseline
+    assert (pair.second, pair.first) == (f"base · {before}", f"base · {after}")
+    assert pair.verdict == "worse"
+    assert [fact.subject for fact in pair.studied] == ["software"]
+
+
+def test_tasks_whose_data_differ_stand_apart(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    two = folder(tmp_path, "two", {"third": 0.7}, records={"third": {"test_data": "cleaned"}})
+    boards = compare(load_experiment([one, two])).boards
+    assert [board.task for board in boards] == ["glue/mrpc", "glue/mrpc (two)"]
+    assert [[row.strategy for row in board.rows] for board in boards] == [["base", "row"], ["third"]]
+
+
+def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> None:
+    given = {"small": answers(accuracy=0.7, seed=1), "large": answers(accuracy=0.9, seed=2)}
+    path = make_experiment_folder(
+        tmp_path / "models",
+        given,
+        LABELS,
+        records={"small": {"model": "tiny-bert"}, "large": {"model": "minilm"}},
+        baseline="full",
+        under_test=["model"],
+    )
+    renamed = [
+        record.model_copy(update={"asked": record.asked.model_copy(update={"strategy": "full"})})
+        for record in Store(path).read_all()[0]
+    ]
+    declare(path, renamed, baseline="full", under_test=["model"])
+    (board,) = compare(load_experiment([path])).boards
+    assert {row.strategy for row in board.rows} == {"full · tiny-bert", "full · minilm"}
+    assert board.to_baseline[0].verdict in ("better", "worse")
+    declare(path, renamed, baseline="full", under_test=["trainer"])
+    assert len(compare(load_experiment([path])).boards) == 2
+
+
+def test_a_folder_without_an_experiment_is_named(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8})
+    with pytest.raises(StoreError, match="nothing-here holds no experiment"):
+        load_experiment([one, tmp_path / "nothing-here"])

@@ -1,0 +1,125 @@
+"""Records of every schema version are read, and say where they are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core.table_records import make_experiment, make_record
+
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.record import SCHEMA_VERSION, Control, Declared, Record, dump, read_part
+from bakeoff.store import Store
+
+PUBLISHED = sorted(Path(__file__).parents[2].glob("results/quickstart/records/*/record.json"))
+HERE = Path("record.json")
+
+FIRST: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "mrpc",
+    "question": "",
+    "spec_file": "spec.yaml",
+    "baseline": "a",
+    "report_on": "test",
+    "margin": 1.0,
+    "under_test": [],
+    "runs": [{"id": "r1-0", "task": "t", "model": "m", "strategy": "a", "seed": 3}],
+}
+"""A declaration as it was written under schema version 1."""
+
+
+def first_version(record: Record) -> dict[str, Any]:
+    """The record as schema version 1 wrote it."""
+    old = json.loads(dump(record))
+    for key in ("selection", "evaluation_difference"):
+        del old[key]
+    del old["data"]["overlap"]
+    for metric in old["data"]["metrics"]:
+        del metric["version"]
+    return old | {"schema_version": 1}
+
+
+def read(kind: type[Any], content: Any) -> Any:
+    return read_part(kind, json.dumps(content).encode(), HERE)
+
+
+def test_published_records_of_version_1_are_read() -> None:
+    assert PUBLISHED
+    for path in PUBLISHED:
+        assert json.loads(path.read_bytes())["schema_version"] == 1
+        record = read_part(Record, path.read_bytes(), path)
+        assert record.schema_version == SCHEMA_VERSION
+        assert (record.selection, record.evaluation_difference) == (None, None)
+        assert record.data is not None
+        assert record.data.overlap is None, "nobody counted: not the same as none"
+        assert {metric.version for metric in record.data.metrics} == {"1"}
+
+
+def test_a_record_of_version_1_says_what_it_said() -> None:
+    record = make_record("a", 0)
+    data = record.data.model_copy(update={"overlap": None}) if record.data else None
+    assert read(Record, first_version(record)) == record.model_copy(update={"evaluation_difference": None, "data": data})
+
+
+def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:
+    assert read(Record, first_version(make_record("a", 0)) | {"data": None}).data is None
+
+
+def test_a_declaration_of_version_1_has_no_gate_no_figures_and_no_history() -> None:
+    declared = read(Declared, FIRST)
+    assert (declared.gate, declared.imported, declared.trials, declared.history) == ({}, [], {}, [])
+    assert declared.seeds == {"a": [3]}
+
+
+def test_what_is_written_is_read_back() -> None:
+    record = make_record("a", 0)
+    assert read_part(Record, dump(record), HERE) == record
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"data": 5}, "data"),
+        ({"data": {"metrics": 5}}, "data.kind"),
+        ({"data": {"metrics": [5]}}, "data.kind"),
+        ({"status": "well"}, "status"),
+        ({"extra": 1}, "extra"),
+    ],
+)
+def test_a_damaged_record_of_version_1_says_where(change: dict[str, Any], where: str) -> None:
+    with pytest.raises(DamageError, match=rf"record\.json is damaged: {where}"):
+        read(Record, first_version(make_record("a", 0)) | change)
+
+
+@pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", True, None, 1.0])
+def test_versions_that_nobody_wrote_are_refused_as_such(version: Any) -> None:
+    with pytest.raises(StoreError, match=f"schema version .*; this bakeoff reads 1 to {SCHEMA_VERSION}"):
+        read(Declared, FIRST | {"schema_version": version})
+
+
+def test_a_control_run_has_no_version_1() -> None:
+    control = Control(
+        session="s",
+        moment="before",
+        started="2026-11-23T08:51:39+00:00",
+        hardware="h",
+        threads=1,
+        milliseconds=5.0,
+        spread=0.1,
+        repetitions=20,
+    )
+    assert read_part(Control, dump(control), HERE) == control
+    with pytest.raises(StoreError, match="schema version"):
+        read(Control, control.model_dump() | {"schema_version": 1})
+
+
+def test_an_experiment_of_version_1_is_read_whole(tmp_path: Path) -> None:
+    record = make_record("a", 0)
+    folder = make_experiment(tmp_path / "old", [record])
+    (folder / "records" / record.id / "record.json").write_text(json.dumps(first_version(record)))
+    (folder / "records" / "plan.json").write_text(json.dumps(FIRST))
+    records, damaged = Store(folder).read_all()
+    assert ([one.id for one in records], damaged) == ([record.id], [])
+    assert Store(folder).declared().name == "mrpc"

@@ -1,0 +1,248 @@
+"""`bakeoff rescore`: stored predictions under another metric, on another split, cut into slices, without training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from core.compare.made_records import drawn_answers, make_experiment_folder
+from core.made_up import Call
+from sklearn import metrics as oracle
+
+from bakeoff.compare.twoway import pseudo_values, two_way
+from bakeoff.metrics import Precision
+from bakeoff.record import PREDICTIONS_FILE
+from bakeoff.store import Store
+
+QUICKSTART = Path(__file__).parents[2] / "results" / "quickstart"
+LABELS = np.arange(300) % 3 // 2
+LIBRARY = ["sympy" if number < 100 else "scipy" for number in range(300)]
+
+
+def answers(seeds: int = 4) -> dict[str, Any]:
+    return {
+        "trainer-api": drawn_answers(LABELS, seeds=seeds, accuracy=0.75, seed=1),
+        "manual-loop": drawn_answers(LABELS, seeds=seeds, accuracy=0.85, seed=2),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_experiment_folder(tmp_path / "made", answers(), LABELS, slices={"library": LIBRARY})
+
+
+def rescored(call: Call, folder: Path, *options: str) -> dict[str, Any]:
+    code, out, err = call("rescore", folder, "--json", *options)
+    assert (code, err) == (0, "")
+    (board,) = json.loads(out)["rescored"]
+    return dict(board)
+
+
+def row(board: dict[str, Any], strategy: str) -> dict[str, Any]:
+    (found,) = [found for found in board["rows"] if found["strategy"] == strategy]
+    return dict(found)
+
+
+def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path) -> None:
+    board = rescored(call, folder, "--metric", "precision")
+    given, metric = answers(), Precision()
+    values = {
+        name: pseudo_values(*map(np.stack, zip(*(metric.parts(run, LABELS) for run in runs), strict=True)))
+        for name, runs in given.items()
+    }
+    found = row(board, "manual-loop")
+    scores = [oracle.precision_score(LABELS, run) for run in given["manual-loop"]]
+    assert found["score"]["values"] == pytest.approx(scores)
+    assert found["score"]["sd"] == pytest.approx(np.std(scores, ddof=1))
+    assert (found["score"]["low"], found["score"]["high"]) == pytest.approx(
+        two_way(values["manual-loop"], capped=False).interval()
+    )
+    expected = two_way(values["manual-loop"] - values["trainer-api"])
+    assert found["difference"] == pytest.approx(expected.difference)
+    assert (found["low"], found["high"]) == pytest.approx(expected.interval())
+    assert found["method"] == "two-way"
+    assert "precision is of the label 'label 1'" in board["notes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "score"),
+    [
+        ("mcc", oracle.matthews_corrcoef),
+        ("balanced_accuracy", oracle.balanced_accuracy_score),
+        ("macro_f1", lambda labels, given: oracle.f1_score(labels, given, average="macro")),
+    ],
+)
+def test_what_is_no_ratio_is_bootstrapped_over_seeds_and_examples(call: Call, folder: Path, name: str, score: Any) -> None:
+    board = rescored(call, folder, "--metric", name)
+    found = row(board, "manual-loop")
+    scores = {strategy: np.mean([score(LABELS, run) for run in runs]) for strategy, runs in answers().items()}
+    assert found["score"]["mean"] == pytest.approx(scores["manual-loop"])
+    assert found["difference"] == pytest.approx(scores["manual-loop"] - scores["trainer-api"])
+    assert found["score"]["low"] < found["score"]["mean"] < found["score"]["high"]
+    assert 0 < found["low"] < found["difference"] < found["high"]
+    assert (found["method"], found["score"]["method"]) == ("multi-bootstrap", "seeds and examples")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "mcc"])
+def test_the_interval_of_one_run_says_that_it_covers_examples_only(call: Call, tmp_path: Path, name: str) -> None:
+    folder = make_experiment_folder(tmp_path / "one", answers(seeds=1), LABELS)
+    found = row(rescored(call, folder, "--metric", name), "manual-loop")
+    score = found["score"]
+    assert score["method"] == "examples only (one run)"
+    assert score["low"] < score["mean"] < score["high"]
+    assert 0.03 < score["high"] - score["low"] < 0.3
+    assert (score["sd"], found["low"]) == (None, None)
+    assert found["difference"] != 0
+    _, text, _ = call("rescore", folder, "--metric", name)
+    assert "examples only, not training" in " ".join(text.split())
+
+
+def test_without_a_name_the_primary_metric_gives_the_recorded_scores(call: Call) -> None:
+    board = rescored(call, QUICKSTART)
+    store = Store(QUICKSTART)
+    recorded = [store.read(run.id).scores["test"]["accuracy"] for run in store.declared().runs if run.strategy == "manual-loop"]
+    assert sorted(row(board, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
+    assert (board["split"], board["metric"], board["scale"]) == ("test", "accuracy", 100)
+
+
+def test_another_split_can_be_asked_for(call: Call) -> None:
+    on_dev = rescored(call, QUICKSTART, "--split", "dev", "--metric", "f1")
+    store = Store(QUICKSTART)
+    recorded = [store.read(run.id).scores["dev"]["f1"] for run in store.declared().runs if run.strategy == "manual-loop"]
+    assert sorted(row(on_dev, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
+
+
+def test_published_records_are_cut_by_the_library_that_their_task_declares(call: Call) -> None:
+    board = rescored(call, QUICKSTART)
+    libraries = {found["value"]: found["examples"] for found in board["slices"] if found["column"] == "library"}
+    assert set(libraries) == {"sympy", "numpy", "scipy", "pandas", "networkx", "scikit-learn"}
+    assert sum(libraries.values()) == board["examples"] == 398
+    inside = [found for found in board["slices"] if (found["column"], found["strategy"]) == ("library", "manual-loop")]
+    weighted = sum(found["score"] * found["examples"] for found in inside) / board["examples"]
+    assert weighted == pytest.approx(row(board, "manual-loop")["score"]["mean"])
+
+
+def test_the_table_shows_points_and_marks_the_baseline(call: Call, folder: Path) -> None:
+    _, text, _ = call("rescore", folder, "--metric", "accuracy")
+    found = row(rescored(call, folder, "--metric", "accuracy"), "manual-loop")
+    (line,) = [line for line in text.splitlines() if line.startswith("| manual-loop")]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[1] == f"{100 * found['score']['mean']:.2f} ± {100 * found['score']['sd']:.2f}"
+    assert cells[4:] == [f"{100 * found['difference']:+.2f}", f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"]
+    assert "| trainer-api ◂ " in text
+    assert "library" not in text
+
+
+def test_slices_and_calibration_are_shown_on_demand(call: Call, folder: Path) -> None:
+    _, sliced, _ = call("rescore", folder, "--slices")
+    assert "| library " in sliced
+    assert "| sympy " in sliced
+    assert "Brier" not in sliced
+    board = rescored(call, folder)
+    _, calibrated, _ = call("rescore", folder, "--calibration")
+    (ece,) = [found["ece"] for found in board["calibration"] if found["strategy"] == "manual-loop"]
+    (line,) = [line for line in calibrated.splitlines() if line.startswith("| manual-loop") and f"{ece:.4f}" in line]
+    assert line.count("|") == 5
+    assert {found["split"] for found in board["calibration"]} == {"test"}
+
+
+def test_nothing_is_written(call: Call, folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    call("rescore", folder, "--metric", "mcc", "--slices", "--calibration")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------------
+
+
+def refused(call: Call, folder: Path, *options: str) -> str:
+    code, out, err = call("rescore", folder, *options)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest_and_all_there_are(call: Call, folder: Path) -> None:
+    sentence = refused(call, folder, "--metric", "balanced-accuracy")
+    assert "no metric 'balanced-accuracy'; did you mean 'balanced_accuracy'?" in sentence
+    assert "accuracy, balanced_accuracy, f1, macro_f1, mcc, precision, recall" in sentence
+
+
+def test_a_metric_of_numbers_is_refused_for_labels(call: Call, folder: Path) -> None:
+    assert "metric 'pearson' does not score labels" in refused(call, folder, "--metric", "pearson")
+
+
+def test_an_unknown_split_is_answered_with_the_nearest(call: Call, folder: Path) -> None:
+    assert "no predicted split 'tset'; did you mean 'test'?" in refused(call, folder, "--split", "tset")
+
+
+def test_a_folder_without_an_experiment_is_refused(call: Call, tmp_path: Path) -> None:
+    assert "holds no experiment" in refused(call, tmp_path)
+
+
+def test_an_experiment_of_failures_has_nothing_to_score(call: Call, tmp_path: Path) -> None:
+    failing = {"trainer-api": range(4), "manual-loop": range(4)}
+    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing=failing)
+    assert "no run has ended well" in refused(call, folder)
+
+
+def predictions_of(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(PREDICTIONS_FILE))
+
+
+def test_runs_with_missing_or_damaged_predictions_are_named_and_left_out(call: Call, folder: Path) -> None:
+    gone, torn, *_ = predictions_of(folder)
+    gone.unlink()
+    torn.write_bytes(torn.read_bytes()[:100])
+    board = rescored(call, folder)
+    assert sum(len(found["score"]["seeds"]) for found in board["rows"]) == 6
+    notes = [note for note in board["notes"] if "is left out" in note]
+    assert sorted("is missing" in note for note in notes) == [False, True]
+    assert sum("is damaged" in note for note in notes) == 1
+
+
+def test_where_no_predictions_can_be_used_the_reasons_are_told(call: Call, folder: Path) -> None:
+    for path in predictions_of(folder):
+        path.unlink()
+    sentence = refused(call, folder)
+    assert "no predictions can be used" in sentence
+    assert f"{PREDICTIONS_FILE} is missing" in sentence
+
+
+def test_a_failed_strategy_is_named(call: Call, tmp_path: Path) -> None:
+    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing={"manual-loop": range(4)})
+    board = rescored(call, folder)
+    assert [found["strategy"] for found in board["rows"]] == ["trainer-api"]
+    assert "manual-loop has no predictions" in board["notes"]
+
+
+def test_without_the_baseline_there_are_scores_and_no_differences(call: Call, tmp_path: Path) -> None:
+    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing={"trainer-api": range(4)})
+    found = row(rescored(call, folder, "--metric", "mcc"), "manual-loop")
+    assert found["score"]["mean"] > 0
+    assert found["difference"] is None
+
+
+def test_text_from_records_cannot_leave_its_cell(call: Call, tmp_path: Path) -> None:
+    hostile = ["a | b\n# <b>" if number < 150 else "plain" for number in range(300)]
+    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, slices={"topic": hostile})
+    _, text, _ = call("rescore", folder, "--slices")
+    assert r"a \| b # &lt;b>" in text
+    assert not [line for line in text.splitlines() if line.startswith("# ")]
+
+
+def test_it_loads_nothing_that_trains() -> None:
+    code = (
+        "import sys; sys.argv = ['bakeoff', 'rescore', sys.argv[1], '--metric', 'mcc', '--slices', '--calibration']\n"
+        "from bakeoff.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(sorted({'torch', 'transformers', 'datasets', 'evaluate'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, str(QUICKSTART)], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"

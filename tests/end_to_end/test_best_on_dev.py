@@ -1,0 +1,105 @@
+"""`select: best-on-dev`, with real worker processes: the training is the same, and the best epoch's state is judged."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from end_to_end.experiments import call, records, write_spec
+
+PLUGIN = Path(__file__).parents[1] / "thirdparty" / "bakeoff-questions"
+QUESTIONS = """
+name: questions
+tasks: [{name: questions, pairs: 100, marks: true}]
+models: [tiny-bert]
+recipe: {epochs: 4, batch_size: 16, learning_rate: 3e-3, max_length: 32}
+strategies:
+"""
+"""Learnt within four epochs, and not in the same one by every seed."""
+
+LOOP = {"manual-loop": {"trainer": "torch-loop"}}
+Both = tuple[Path, Path]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """One experiment judged by its last epoch, and by its best."""
+    last, best = tmp_path_factory.mktemp("last-epoch"), tmp_path_factory.mktemp("best-on-dev")
+    specs = {
+        last: write_spec(last, LOOP, head=QUESTIONS, seeds=2),
+        best: write_spec(
+            best, {"trainer-api": {"trainer": "hf-trainer"}, **LOOP}, head=QUESTIONS, seeds=2, select="best-on-dev"
+        ),
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
+        for folder, spec in specs.items():
+            answer = call("run", spec, folder=folder)
+            assert answer.returncode == 0, answer.stderr
+        yield last, best
+
+
+def losses(folder: Path, record: dict[str, Any]) -> list[float]:
+    return pq.read_table(folder / "records" / record["id"] / "steps.parquet")["loss"].to_pylist()  # type: ignore[no-any-return]
+
+
+def test_looking_does_not_disturb_the_training(both: Both) -> None:
+    last, best = both
+    for name, record in records(last).items():
+        selected = records(best)[name]
+        assert losses(last, record) == losses(best, selected), name
+        assert record["observed"] == selected["observed"]
+        assert record["selection"] is None
+
+
+def test_every_epochs_end_is_evaluated_once_whichever_trainer(both: Both) -> None:
+    found = records(both[1])
+    for seed in (0, 1):
+        api, loop = found[f"trainer-api/{seed}"], found[f"manual-loop/{seed}"]
+        assert api["selection"] == loop["selection"]
+        assert api["weights"] == loop["weights"]
+        assert losses(both[1], api) == losses(both[1], loop)
+        assert (api["selection"]["split"], api["selection"]["evaluations"]) == ("dev", 4)
+
+
+def test_the_first_best_epoch_is_what_the_record_tells_of(both: Both) -> None:
+    last, best = records(both[0]), records(both[1])
+    chosen = []
+    for name, final in last.items():
+        record = best[name]
+        selection = record["selection"]
+        scores = selection["scores"]
+        assert len(scores) == 4
+        assert selection["chosen_epoch"] == scores.index(max(scores)) + 1
+        assert record["scores"]["dev"]["accuracy"] == max(scores)
+        assert scores[-1] == final["scores"]["dev"]["accuracy"], "the last look is at the training's end"
+        same = record["weights"]["final_sha256"] == final["weights"]["final_sha256"]
+        assert same == (selection["chosen_epoch"] == 4)
+        assert 0.0 < selection["discordance"] < 1.0
+        assert (both[1] / "records" / record["id"] / "record.json").stat().st_size <= 8192
+        chosen.append(selection["chosen_epoch"])
+    assert len(set(chosen)) == 2, "the recipe of this test no longer shows anything"
+
+
+def test_looks_count_as_evaluation_and_phases_add_up(both: Both) -> None:
+    for record in records(both[1]).values():
+        phases, total = record["cost"]["phase_seconds"], record["cost"]["total_seconds"]
+        assert sum(phases.values()) == pytest.approx(total, rel=0.01)
+        steps = pq.read_table(both[1] / "records" / record["id"] / "steps.parquet")["seconds"].to_pylist()
+        assert steps == sorted(steps)
+        assert steps[-1] <= phases["train"]
+
+
+def test_a_trainer_that_does_not_say_where_epochs_end_cannot_be_selected_on(tmp_path: Path) -> None:
+    strategies = {"silent": {"trainer": "right"}, "short": {"trainer": "right", "recipe": {"max_steps": 2}}}
+    answer = call("run", write_spec(tmp_path, strategies, select="best-on-dev"), folder=tmp_path)
+    assert answer.returncode == 1
+    found = records(tmp_path)
+    assert "called `end_epoch` after 0 of the 1 epochs before the last" in found["silent/0"]["failure"]["message"]
+    assert found["silent/0"]["selection"] is None
+    within = found["short/0"]["selection"]
+    assert (within["evaluations"], within["chosen_epoch"], within["discordance"]) == (1, 1, 0.0), "only the final state"

@@ -1,0 +1,49 @@
+"""The control run: a fixed piece of work before the first run of a call and after the last."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from end_to_end.experiments import call, start, write_spec
+
+from bakeoff.hardware import usable_threads
+from bakeoff.store import Store
+
+RIGHT = {"right": {"trainer": "right"}}
+
+
+def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_wanted(tmp_path: Path) -> None:
+    answer = call("run", write_spec(tmp_path, RIGHT), folder=tmp_path, control=True)
+    assert answer.returncode == 0, answer.stderr
+    before, after = Store(tmp_path).controls()
+    assert (before.moment, after.moment) == ("before", "after")
+    assert before.session == after.session
+    (record,), _ = Store(tmp_path).read_all()
+    for control in (before, after):
+        assert control.hardware == record.environment.hardware
+        assert control.threads == usable_threads()
+        assert control.repetitions >= 2
+        assert control.milliseconds > 0
+        assert control.spread >= 0
+    assert before.started <= record.started <= after.started
+    again = call("run", tmp_path / "spec.yaml", folder=tmp_path, control=True)
+    assert again.returncode == 0
+    assert len(Store(tmp_path).controls()) == 2
+    unmeasured = call("run", write_spec(tmp_path, RIGHT, seeds=2), folder=tmp_path, control=False)
+    assert unmeasured.returncode == 0
+    assert len(Store(tmp_path).controls()) == 2
+
+
+def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}})
+    process = start("run", spec, folder=tmp_path, control=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "records").glob(".tmp-r1-*/output.txt")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert [control.moment for control in Store(tmp_path).controls()] == ["before"]

@@ -1,0 +1,258 @@
+"""The page in a real browser: it is silent, asks for nothing, and sorts, filters, changes its theme and prints."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core.report_examples import COURSE, example, slice_scores
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (apt-get install chromium chromium-driver)"
+)
+
+FLUENT = 0.1
+"""Seconds within which an answer to a click feels immediate; the best of several tries, for the machine may be busy."""
+
+ARGUMENTS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,900"),
+)
+
+CONTRAST = """
+const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+const rgb = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data]; };
+const light = ([r, g, b]) => { const f = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
+const behind = (element) => { for (let e = element; e; e = e.parentElement) {
+  const found = rgb(getComputedStyle(e).backgroundColor); if (found[3] === 255) return found; } return [255, 255, 255, 255]; };
+const weak = [];
+for (const element of document.querySelectorAll("body *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.getClientRects().length || element.closest("script, style, .self")) continue;
+  const style = getComputedStyle(element);
+  const ink = rgb(element instanceof SVGElement ? style.fill : style.color);
+  const [one, other] = [light(ink), light(behind(element))].sort((a, b) => b - a);
+  const ratio = (one + 0.05) / (other + 0.05);
+  if (ratio < 4.5) weak.push([element.tagName, String(element.className), element.textContent.trim(), ratio]);
+}
+return weak;
+"""
+"""Every text that is seen and has less than 4.5 : 1 to what lies behind it."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pages: a rich one, and one of 200 rows."""
+    folder = tmp_path_factory.mktemp("pages")
+    skill = {"trainer-api": 0.784, "manual-loop": 0.782, "lora": 0.771, "bitfit": 0.752, "head-only": 0.701}
+    rich = example(
+        skill,
+        broken=["bitfit"],
+        confounded=["lora"],
+        recipes={"lora": {"gradient clipping": "none"}},
+        slices=slice_scores(list(skill)),
+        imported=[COURSE],
+        seconds={"lora": 210.0, "head-only": 90.0},
+        notes=["A note."],
+    )
+    (folder / "rich.html").write_text(rich.html(), encoding="utf-8")
+    many = example({f"row-{number:03}": 0.7 + 0.0004 * number for number in range(200)}, seeds=2, all_pairs=False)
+    (folder / "many.html").write_text(many.html(), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def rich(browser: Any, folder: Path) -> Any:
+    browser.get((folder / "rich.html").as_uri())
+    return browser
+
+
+def column(browser: Any, place: int) -> list[str]:
+    """The texts of a column of the leaderboard's rows that are seen."""
+    script = """return [...document.querySelectorAll("#board-1-rows tbody:first-of-type tr")]
+        .filter((row) => row.getClientRects().length).map((row) => row.cells[arguments[0]].innerText.split("\\n")[0].trim())"""
+    found: list[str] = browser.execute_script(script, place)
+    return found
+
+
+def head(browser: Any, words: str) -> Any:
+    return browser.find_element("xpath", f"//table[@id='board-1-rows']/thead//th[button[contains(., '{words}')]]")
+
+
+def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: Path) -> None:
+    rich.get_log("performance")
+    rich.get_log("browser")
+    page = (folder / "rich.html").as_uri()
+    rich.get(page)
+    rich.find_element("css selector", ".theme").click()
+    rich.execute_script("window.scrollTo(0, document.body.scrollHeight)")
+    messages = [json.loads(entry["message"])["message"] for entry in rich.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in messages if event["method"] == "Network.requestWillBeSent"]
+    assert set(asked) == {page}
+    assert rich.get_log("browser") == []
+
+
+def test_the_policy_stops_what_a_hostile_text_would_add(rich: Any) -> None:
+    rich.execute_script(
+        """const script = document.createElement("script"); script.textContent = "window.taken = true";
+        document.body.append(script);
+        const image = document.createElement("img"); image.src = "https://example.org/x.png"; document.body.append(image);"""
+    )
+    assert rich.execute_script("return window.taken") is None
+    refused = [entry["message"] for entry in rich.get_log("browser")]
+    assert len([message for message in refused if "Content Security Policy" in message]) == 2
+
+
+def test_the_mouse_sorts_a_column_both_ways(rich: Any) -> None:
+    first = head(rich, "test accuracy")
+    assert first.get_attribute("aria-sort") is None
+    first.find_element("tag name", "button").click()
+    assert first.get_attribute("aria-sort") == "descending"
+    scores = [float(text) for text in column(rich, 2)]
+    assert scores == sorted(scores, reverse=True)
+    first.find_element("tag name", "button").click()
+    assert first.get_attribute("aria-sort") == "ascending"
+    assert column(rich, 0)[0].startswith("majority floor")
+    other = head(rich, "train s")
+    other.find_element("tag name", "button").click()
+    assert first.get_attribute("aria-sort") is None
+    assert column(rich, 0)[0].startswith("head-only")
+    assert column(rich, 0)[-1].startswith("majority floor"), "what has no number comes last"
+
+
+def test_the_keyboard_sorts_a_column(rich: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    button = head(rich, "strategy").find_element("tag name", "button")
+    button.send_keys(Keys.ENTER)
+    names = column(rich, 0)
+    assert names == sorted(names)
+    button.send_keys(Keys.SPACE)
+    assert column(rich, 0) == names[::-1]
+    outline = rich.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "the focus is to be seen"
+
+
+def test_published_rows_stay_in_their_own_body(rich: Any) -> None:
+    head(rich, "dev accuracy").find_element("tag name", "button").click()
+    last = rich.execute_script("return [...document.querySelectorAll('#board-1-rows tbody')].at(-1).innerText")
+    assert last.index("Published elsewhere") < last.index("course Trainer")
+
+
+def test_the_filter_keeps_rows_that_hold_every_word(rich: Any) -> None:
+    box = rich.find_element("id", "record-table-filter")
+    box.send_keys("bitfit memory")
+    shown = "return [...document.querySelectorAll('#record-table tbody tr')].filter((row) => row.offsetHeight).length"
+    assert rich.execute_script(shown) == 1
+    assert rich.find_element("css selector", "output[for=record-table-filter]").text == "1 of 25"
+    box.clear()
+    box.send_keys("x")
+    box.send_keys("\b")
+    assert rich.execute_script(shown) == 25
+
+
+def test_the_theme_changes_and_is_not_remembered(rich: Any) -> None:
+    def paper() -> str:
+        colour: str = rich.execute_script("return getComputedStyle(document.body).backgroundColor")
+        return colour
+
+    before, button = paper(), rich.find_element("css selector", ".theme")
+    assert button.text == "Dark theme"
+    button.click()
+    assert button.text == "Light theme"
+    assert paper() != before
+    rich.refresh()
+    assert paper() == before
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_has_contrast(rich: Any, theme: str) -> None:
+    rich.execute_script(
+        "document.documentElement.dataset.theme = arguments[0];"
+        "for (const details of document.querySelectorAll('details')) details.open = true;",
+        theme,
+    )
+    assert rich.execute_script(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [400, 768, 1280])
+def test_the_page_is_never_wider_than_the_window(rich: Any, width: int) -> None:
+    rich.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        assert rich.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        rich.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_two_hundred_rows_stay_fluent(browser: Any, folder: Path) -> None:
+    browser.get((folder / "many.html").as_uri())
+    assert browser.execute_script("return document.querySelectorAll('#board-1-rows tr.row').length") == 200
+    timed = "const started = performance.now(); {}; document.body.offsetHeight; return (performance.now() - started) / 1000;"
+    sort = timed.format("document.querySelector('#board-1-rows thead th.n button').click()")
+    assert min(browser.execute_script(sort) for _ in range(9)) < FLUENT
+    find = timed.format("box.value = arguments[0]; box.dispatchEvent(new Event('input'))")
+    filtering = [
+        browser.execute_script(f"const box = document.getElementById('board-1-rows-filter'); {find}", text)
+        for text in ("row-1", "", "row-11", "") * 2
+    ]
+    assert min(filtering) < FLUENT
+    assert sorted(filtering)[len(filtering) // 2] < 5 * FLUENT
+
+
+def test_printing_makes_sheets_of_a4_with_details_open(rich: Any, tmp_path: Path) -> None:
+    printed = rich.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True, "printBackground": True})
+    pdf = base64.b64decode(printed["data"])
+    boxes = {tuple(map(float, found)) for found in re.findall(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)\s+([\d.]+)\s*\]", pdf)}
+    assert boxes
+    for width, height in boxes:
+        assert abs(width - 595.3) < 1
+        assert abs(height - 841.9) < 1
+    rich.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        seen = rich.execute_script("return document.querySelector('details td').offsetHeight")
+        controls = rich.execute_script("return document.querySelector('.controls').offsetHeight")
+    finally:
+        rich.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert seen > 0
+    assert controls == 0
+
+
+def test_without_script_the_page_is_complete_and_has_no_dead_controls(browser: Any, folder: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((folder / "rich.html").as_uri())
+        words = browser.find_element("tag name", "body").text
+        controls = browser.find_elements("css selector", ".controls, .theme")
+        assert controls
+        assert not [control for control in controls if control.is_displayed()]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    for text in ("Leaderboard", "manual-loop", "Every record", "course Trainer"):
+        assert text in words
