@@ -148,7 +148,16 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
     source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
     trials = {new.strategy: declared.trials.get(old.strategy, 1) for old, new in zip(declared.runs, runs, strict=True)}
     baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
-    changed = declared.model_copy(update={"runs": runs, "baseline": baseline, "trials": trials})
+    rows: dict[str, list[str]] = {}
+    for old, new in zip(declared.runs, runs, strict=True):
+        if new.strategy not in rows.setdefault(old.strategy, []):
+            rows[old.strategy].append(new.strategy)
+    # a strategy that is gone has no rows of its own: it keeps its name
+    history = [
+        look.model_copy(update={"seeds": {row: seeds for old, seeds in look.seeds.items() for row in rows.get(old, [old])}})
+        for look in declared.history
+    ]
+    changed = declared.model_copy(update={"runs": runs, "baseline": baseline, "trials": trials, "history": history})
     return replace(experiment, declared=changed, source=source)
 
 
@@ -308,5 +317,7 @@ def _read_parquet(path: Path) -> Any:
         return pq.ParquetFile(path).read(use_threads=False)
     except FileNotFoundError:
         raise StoreError(f"{shown_path(path)} is missing") from None
+    except PermissionError as error:
+        raise StoreError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
     except (OSError, pa.ArrowException) as error:
         raise DamageError(f"{shown_path(path)} is damaged: {' '.join(str(error).split())}") from None

@@ -47,7 +47,10 @@ class Store:
     # --- reading ---
 
     def has(self, run_id: str) -> bool:
-        return (self.records / run_id / RECORD_FILE).is_file()
+        try:
+            return (self.records / run_id / RECORD_FILE).is_file()
+        except PermissionError:
+            return True  # something is there: `read` says what is wrong with it
 
     def read(self, run_id: str) -> Record:
         """Raises StoreError for a record that is missing, damaged, or of another run."""
@@ -84,6 +87,9 @@ class Store:
             raise StoreError(
                 f"{shown_path(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
             ) from None
+        except NotADirectoryError:
+            place = self.records if self.folder.is_dir() else self.folder
+            raise StoreError(f"{shown_path(place)} is a file; name the folder of an experiment") from None
         except OSError as error:
             raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
 

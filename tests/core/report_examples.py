@@ -26,6 +26,7 @@ from bakeoff.compare.findings import (
     SliceScore,
     Standing,
 )
+from bakeoff.compare.selection import expected_bests, probability_of_improvement
 from bakeoff.record import Record
 from bakeoff.report.html import write_html
 from bakeoff.report.table import Report, build_report
@@ -101,6 +102,7 @@ def pair(first: Standing, second: Standing, *, confounders: Sequence[Fact] = (),
             paired_t_p=0.02,
             mcnemar_p=None,
             seed_correlation=0.12,
+            probability_of_improvement=probability_of_improvement(one.values, other.values),
         ),
         studied=[],
         confounders=list(confounders),
@@ -131,6 +133,7 @@ def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: di
         mean_without_degenerate=None,
         front_probability=0.7 if records else None,
         dominated_by=[],
+        expected_best=expected_bests(scores["test"]["accuracy"].values, higher_is_better=True) if records else [],
         recipe=recipe,
         flags=flags,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,16 @@ def test_the_summary_is_appended_and_json_holds_every_check(call: Call, tmp_path
     written = summary.read_text(encoding="utf-8")
     assert written.startswith("# Before\n\n## ✅ Gate passed")
     assert "| loop" in written
+
+
+def test_a_reason_that_holds_for_several_checks_is_told_once(call: Call, tmp_path: Path, baseline: Path) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(baseline, copied)
+    code, out, _ = call("gate", copied, "--against", baseline)
+    assert code == 3
+    assert [line for line in out.splitlines() if line.startswith("- ❔")] == [
+        "- ❔ all checks: the candidate's records are the baseline's own: nothing was trained anew"
+    ]
 
 
 def test_errors_are_one_line_and_code_2(call: Call, tmp_path: Path, baseline: Path) -> None:

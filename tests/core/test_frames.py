@@ -84,7 +84,7 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
     empty = Comparisons(Comparison(title="none", question="", answer="", boards=[], flags=[], facts={}))
-    for name in ("leaderboard", "pairs", "flags", "slices"):
+    for name in ("leaderboard", "pairs", "flags", "slices", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0
         assert dtypes(frame) == promised(Comparisons, name)

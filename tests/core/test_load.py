@@ -13,7 +13,7 @@ from core.table_records import declare
 from bakeoff.compare.boards import compare
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.load import load_experiment
-from bakeoff.record import PREDICTIONS_FILE
+from bakeoff.record import PREDICTIONS_FILE, Look
 from bakeoff.store import Store
 
 
@@ -128,6 +128,10 @@ def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> N
     (board,) = compare(load_experiment([path])).boards
     assert {row.strategy for row in board.rows} == {"full · tiny-bert", "full · minilm"}
     assert board.to_baseline[0].verdict in ("better", "worse")
+    looked = Look(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
+    declare(path, renamed, baseline="full", under_test=["model"], history=[looked])
+    (changed,) = [flag for flag in compare(load_experiment([path])).flags if flag.code == "S11"]
+    assert changed.sentence.startswith("Changed after looking: full · tiny-bert and full · minilm went from 1 to ")
     declare(path, renamed, baseline="full", under_test=["trainer"])
     assert len(compare(load_experiment([path])).boards) == 2
 

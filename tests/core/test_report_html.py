@@ -6,12 +6,13 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from core.report_examples import COURSE, Example, example, loss_of, slice_scores
 from core.table_records import declaration_of, failed, make_record
 
+from bakeoff.compare.findings import AcrossTasks
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Record
 from bakeoff.report.differences import SIGNS
@@ -133,6 +134,17 @@ def test_headings_skip_no_level_and_each_drawing_has_a_table(page: Page) -> None
     assert all("aria-label" in attributes for tag, attributes in page.elements if attributes.get("role") == "img")
 
 
+ACROSS = AcrossTasks(
+    mean_ranks={"lora": 1.4, "trainer-api": 1.6, "bitfit": 3.0},
+    boards=[f"task {number}" for number in range(5)],
+    chi2_p=0.022,
+    f_p=0.004,
+    p=0.019,
+    critical_difference=1.48,
+    confounded=["bitfit"],
+    sentence="Over 5 boards, the ranks of 3 strategies differ.",
+)
+
 HOSTILE = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> \u202egnol\x07\x1b[31m &amp; `</code><b>` {{ 7*7 }} </style>"
 )
@@ -168,6 +180,7 @@ def hostile() -> Example:
             "answer": HOSTILE,
             "boards": [board],
             "flags": flags,
+            "across": ACROSS.model_copy(update={"mean_ranks": {HOSTILE: 1.0}, "confounded": [HOSTILE], "sentence": HOSTILE}),
             "facts": {"commands": [HOSTILE], HOSTILE: HOSTILE},
         }
     )
@@ -289,6 +302,65 @@ def test_several_boards_are_listed_with_their_answers() -> None:
     assert "glue/rte · minilm : It is not known." in page.words
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+
+
+def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_any(rich: Example, page: Page) -> None:
+    assert "Across tasks" not in page.words
+    source = Example(rich.comparison.model_copy(update={"across": ACROSS}), rich.report, rich.records, rich.steps).html()
+    shown = Page(source)
+    assert not shown.open
+    assert ACROSS.sentence in shown.words
+    assert "bitfit † confounded 3.00 1.60" in shown.words
+    assert "p 0.019 with each board's ranks dealt anew, 0.022 by chi-squared, 0.004 by the F" in shown.words
+    assert source.index('id="board-1-recipes"') < source.index('id="across"') < source.index('id="how"')
+    assert ("a", {"href": "#across"}) in shown.elements
+
+
+def cells(source: str, title: str) -> list[dict[str, str]]:
+    """The table of the page whose scrolling frame has this label, row by row: column -> text."""
+    table = source.partition(f'aria-label="{title}"')[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)]
+    plain = [[re.sub(r"<[^>]+>", "", cell) for cell in row] for row in rows]
+    return [dict(zip(plain[0], row, strict=True)) for row in plain[1:]]
+
+
+def test_every_seed_says_what_the_best_of_them_would_be(rich: Example) -> None:
+    source = rich.html()
+    for row in cells(source, "Every seed as a table"):
+        scores = sorted(float(row[f"seed {seed}"]) for seed in range(5) if row[f"seed {seed}"] != "–")
+        triples = [max(three) for three in combinations(scores, 3)]
+        assert float(row["expected best of 3"]) == pytest.approx(sum(triples) / len(triples), abs=0.011)
+        if len(scores) == 5:
+            assert row["expected best of 5"] == f"{scores[-1]:.2f}"
+        else:
+            assert row["expected best of 5"] == "–", "one of its runs failed"
+    added = [
+        standing.expected_best[4] - standing.expected_best[0]
+        for standing in rich.comparison.boards[0].rows
+        if len(standing.expected_best) == 5
+    ]
+    assert len(added) == 3
+    amount = f"{100 * min(added):.2f} to {100 * max(added):.2f} points"
+    assert f"the best of 5 seeds in place of the mean would add {amount}, by choice" in Page(source).words
+
+
+def test_the_best_of_two_seeds_is_not_told() -> None:
+    assert "best of" not in Page(example(SKILL, seeds=2).html()).words
+
+
+def test_a_metric_of_which_less_is_better_is_flattered_downwards() -> None:
+    made = example(SKILL, seeds=3, higher_is_better=False)
+    rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.boards[0].rows]
+    boards = [made.comparison.boards[0].model_copy(update={"rows": rows})]
+    page = Page(Example(made.comparison.model_copy(update={"boards": boards}), made.report, made.records, made.steps).html())
+    assert "the best of 3 seeds in place of the mean would take off 10.00 points" in page.words
+
+
+def test_other_tests_show_the_probability_of_improvement(rich: Example) -> None:
+    shown = {row["strategy"]: row["probability of improvement"] for row in cells(rich.html(), "Other tests")}
+    told = {pair.first: pair.checks.probability_of_improvement for pair in rich.comparison.boards[0].to_baseline}
+    assert shown == {name: f"{chance:.2f}" for name, chance in told.items()}
+    assert len(shown) == 3
 
 
 def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() -> None:

@@ -38,7 +38,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
         for folder, spec in specs.items():
-            answer = call("run", spec, folder=folder)
+            answer = call("run", spec, "--threads", "1", folder=folder)
             assert answer.returncode == 0, answer.stderr
         yield last, best
 
@@ -96,7 +96,7 @@ def test_looks_count_as_evaluation_and_phases_add_up(both: Both) -> None:
 
 def test_a_trainer_that_does_not_say_where_epochs_end_cannot_be_selected_on(tmp_path: Path) -> None:
     strategies = {"silent": {"trainer": "right"}, "short": {"trainer": "right", "recipe": {"max_steps": 2}}}
-    answer = call("run", write_spec(tmp_path, strategies, select="best-on-dev"), folder=tmp_path)
+    answer = call("run", write_spec(tmp_path, strategies, select="best-on-dev"), "--threads", "1", folder=tmp_path)
     assert answer.returncode == 1
     found = records(tmp_path)
     assert "called `end_epoch` after 0 of the 1 epochs before the last" in found["silent/0"]["failure"]["message"]

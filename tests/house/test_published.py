@@ -151,6 +151,22 @@ def test_both_trainers_ended_with_the_same_weights(name: str, steps: int) -> Non
         assert frames[0].equals(frames[1])
 
 
+@pytest.mark.parametrize(
+    ("name", "confounders"),
+    [("course-2021", ["gradient clipping", "eps"]), ("course-today", ["gradient clipping", "weight decay"])],
+)
+def test_the_comparisons_of_the_course_are_confounded_and_say_by_what(name: str, confounders: list[str]) -> None:
+    (board,) = read_folders([RESULTS / name]).comparison.boards
+    (pair,) = board.to_baseline
+    assert (pair.verdict, [fact.subject for fact in pair.confounders]) == ("confounded", confounders)
+    assert [fact.subject for fact in pair.studied] == ["trainer"]
+    assert f"course-loop against trainer-api is confounded by {' and '.join(confounders)}: " in pair.sentence
+    for page in ("table.md", "report.html"):
+        text = (RESULTS / name / page).read_text(encoding="utf-8")
+        assert "†" in text
+        assert f"confounded by {' and '.join(confounders)}" in " ".join(text.split())
+
+
 def test_every_run_of_the_quickstart_is_ten_points_above_the_floor() -> None:
     for record in read(RESULTS / "quickstart"):
         assert record.data is not None

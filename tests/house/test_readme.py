@@ -26,12 +26,22 @@ def tables(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-@pytest.mark.parametrize("name", ["mrpc-trainers", "quickstart"])
+@pytest.mark.parametrize("name", ["mrpc-trainers", "course-2021", "learning-rates", "quickstart"])
 def test_the_tables_of_the_readme_are_the_published_ones(name: str) -> None:
     shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), name))
     published = tables((ROOT / "results" / name / "table.md").read_text(encoding="utf-8"))
     assert len(shown) >= 4
     assert shown == published[: len(shown)]
+
+
+def test_the_readme_tells_what_every_published_experiment_concludes() -> None:
+    told = block((ROOT / "README.md").read_text(encoding="utf-8"), "conclusions")
+    experiments = sorted(path.parent for path in (ROOT / "results").glob("*/table.md"))
+    assert len(experiments) >= 5
+    for folder in experiments:
+        found = re.search(r"^\*\*(.*?)\*\*$", (folder / "table.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        assert found, f"{folder.name} concludes nothing"
+        assert f"| {' '.join(found[1].split())} |" in told
 
 
 def commands(page: Path) -> list[list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bakeoff.compare import multiplicity, selection
 from bakeoff.compare.flags.raising import DETECTORS
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +33,3 @@ def test_every_flag_has_a_row_and_no_row_is_of_no_flag() -> None:
     table = PAGE.partition("<!-- flags: begin -->")[2].partition("<!-- flags: end -->")[0]
     rows = re.findall(r"^\| (S\d+) \| (.+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
     assert sorted(code for code, *_ in rows) == sorted(DETECTORS)
-
-
-def test_functions_that_no_command_shows_yet_are_there_as_the_page_says() -> None:
-    for module, name in ((multiplicity, "friedman"), (multiplicity, "critical_difference"), (selection, "expected_best_of_n")):
-        assert f"`{name}`" in PAGE
-        assert hasattr(module, name)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 
 import click
 
 from bakeoff import __version__
 from bakeoff.errors import BakeoffError
+
+BUG = 70
+"""EX_SOFTWARE of sysexits.h."""
 
 VERBS = {
     "run": "Fine-tune what an experiment file asks for; go on where it stopped.",
@@ -72,4 +76,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = 0
+    except Exception:  # a bug: its traceback is wanted, but 1 is a verb's own answer (a gate that fails)
+        traceback.print_exc()
+        code = BUG
     sys.exit(code if isinstance(code, int) else 0)

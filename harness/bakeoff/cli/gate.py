@@ -21,6 +21,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     "$GITHUB_STEP_SUMMARY" the table stands on the page of the workflow.
     Exit code 0: pass, 1: fail, 3: not enough evidence, 2: an error.
     """
+    from bakeoff.cli.saying import say, say_page
     from bakeoff.compare.gate import judge
     from bakeoff.errors import BakeoffError, StoreError, shown_path
     from bakeoff.load import load_experiment
@@ -36,5 +37,8 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
                 stream.write(f"{page}\n")
         except OSError as error:
             raise StoreError(f"--summary: {shown_path(summary)} cannot be written: {error.strerror}") from None
-    click.echo(judged.model_dump_json(indent=1, ensure_ascii=True) if as_json else page, nl=as_json)
+    if as_json:
+        say(judged.model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        say_page(page)
     return EXIT_CODES[judged.result]

@@ -32,6 +32,7 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
     recorded.
     """
     from bakeoff.cli.opening import open_experiment
+    from bakeoff.cli.saying import say
     from bakeoff.estimate import left, survey
     from bakeoff.store import Store
 
@@ -44,13 +45,12 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
         from bakeoff.cli.resolution import in_words, resolve
 
         resolution = resolve(resolved, store, outlooks, difference)
-        click.echo(resolution.model_dump_json(indent=1) if as_json else "\n".join(in_words(resolution)))
+        say(resolution.model_dump_json(indent=1) if as_json else "\n".join(in_words(resolution)))
         return
     if as_json:
-        click.echo(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
+        say(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
         return
-    for line in [*table(outlooks), "", *summary(outlooks, left(outlooks))]:
-        click.echo(line)
+    say("\n".join([*table(outlooks), "", *summary(outlooks, left(outlooks))]))
 
 
 def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from bakeoff.cli.table import Reading
     from bakeoff.compare.experiment import Experiment
     from bakeoff.report.views import Steps
 
-HTML_FILE, TEX_FILE, MODEL_INDEX_FILE = "report.html", "table.tex", "model-index.yaml"
+HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
 FLAGGED = 4
 """The exit code of `--strict` where a flag is raised."""
 
@@ -22,7 +22,7 @@ FLAGGED = 4
 @click.command()
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--into", type=click.Path(path_type=Path), help="Folder for the report (default: DIR, where there is one).")
-@click.option("--strict", is_flag=True, help=f"Exit with {FLAGGED} where a flag is raised.")
+@click.option("--strict", is_flag=True, help=f"Exit with {FLAGGED} where a flag is raised, or nothing compared.")
 @click.option("--allow", metavar="CODE", multiple=True, help="A flag that --strict lets pass, e.g. S1; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the files written.")
 def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tuple[str, ...], as_json: bool) -> int:
@@ -31,7 +31,8 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     Writes report.html, table.md, table.csv, table.tex, .eval_results/ and model-index.yaml. Several experiments make one
     leaderboard; the first says baseline, margin and split.
     """
-    from bakeoff.cli.table import read, save, write_files
+    from bakeoff.cli.saying import say
+    from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
     from bakeoff.report.tidy import write_json
     from bakeoff.store import Store
@@ -41,18 +42,22 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
         raise BakeoffError("several experiments make one report: name its folder with --into DIR")
     if into is not None and Store(into).plan_file.is_file() and len(set(folders)) > 1:
         raise BakeoffError(f"--into: {into} holds an experiment of its own; name another folder")
+    allow = tuple(code.upper() for code in allow)
     check_codes(allow)
     reading = read(folders)
     written = files_of(reading)
     save(reading, target)
     write_files(target, written)
-    raised = [flag for flag in reading.comparison.flags if flag.code not in allow]
+    clear_away(target, written)
     if as_json:
-        click.echo(write_json(reading.report, reading.comparison), nl=False)
+        say(write_json(reading.report, reading.comparison), nl=False)
     else:
-        tell(reading, target, [*written, "table.md", "table.csv"])
-    if strict and raised:
-        click.echo(f"--strict: {', '.join(dict.fromkeys(flag.code for flag in raised))} raised", err=True)
+        say("\n".join(told(reading, target, [*written, PAGE_FILE, CSV_FILE])))
+    raised = dict.fromkeys(flag.code for flag in reading.comparison.flags if flag.code not in allow)
+    found = [f"{', '.join(raised)} raised"] if raised else []
+    found += [] if reading.comparison.boards else ["nothing could be compared"]
+    if strict and found:
+        click.echo(f"--strict: {'; '.join(found)}", err=True)
         return FLAGGED
     return 0
 
@@ -68,7 +73,7 @@ def files_of(reading: Reading) -> dict[str, str]:
         HTML_FILE: write_html(comparison, reading.report, experiment.records, losses_of(experiment)),
         TEX_FILE: write_tex(comparison, reading.report),
         MODEL_INDEX_FILE: model_index(comparison, reading.report),
-        **{f".eval_results/{name}": text for name, text in eval_results(comparison, reading.report).items()},
+        **{f"{RESULTS_FOLDER}/{name}": text for name, text in eval_results(comparison, reading.report).items()},
     }
 
 
@@ -96,17 +101,46 @@ def check_codes(codes: tuple[str, ...]) -> None:
             raise BakeoffError(f"--allow: {unknown('flag', code, DETECTORS)}")
 
 
-def tell(reading: Reading, target: Path, written: list[str]) -> None:
-    """The answer, what to mind, and where the report lies."""
-    from bakeoff.errors import escaped
+def clear_away(target: Path, written: Mapping[str, str]) -> None:
+    """Removes the results of rows that are gone, which `report` wrote before; nobody else's files."""
+    from bakeoff.errors import StoreError, shown_path
+    from bakeoff.report.cards import MADE_WITH
 
-    comparison = reading.comparison
-    for line in (comparison.question, comparison.answer):
-        if line:
-            click.echo(escaped(line))
-    click.echo()
+    for path in (target / RESULTS_FOLDER).glob("*.yaml"):
+        try:
+            if f"{RESULTS_FOLDER}/{path.name}" not in written and MADE_WITH in path.read_text(
+                encoding="utf-8", errors="replace"
+            ):
+                path.unlink()
+        except OSError as error:
+            raise StoreError(f"{shown_path(path)} is out of date and cannot be removed: {error.strerror}") from None
+
+
+def told(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
+    """The answer, what to mind, and where the report lies, in lines as wide as the terminal."""
+    from bakeoff.cli.saying import columns
+    from bakeoff.errors import escaped
+    from bakeoff.report.terminal import wrapped
+
+    comparison, width = reading.comparison, columns()
+    answers = [comparison.answer]
+    if len(comparison.boards) > 1:
+        answers = [f"{board.title}: {board.answer}" for board in comparison.boards]
+    lines = [line for text in (comparison.question, *answers) if text for line in wrapped(escaped(text), width)]
+    lines.append("")
     for flag in comparison.flags:
-        click.echo(f"{flag.code}  {escaped(flag.sentence)}")
-    if comparison.flags:
-        click.echo()
-    click.echo(f"written to {escaped(target)}: {', '.join(sorted(written))}")
+        where = f"{flag.board}: " if flag.board and len(comparison.boards) > 1 else ""
+        lines += wrapped(f"{flag.code:<4} {escaped(where + flag.sentence)}", width, indent=" " * 5)
+    damaged = [] if comparison.boards else reading.report.damaged  # a board has a flag for them
+    lines += [line for text in damaged for line in wrapped(f"damaged and left out: {escaped(text)}", width, indent="  ")]
+    lines += [""] if comparison.flags or damaged else []
+    return lines + wrapped(f"written to {escaped(target)}: {', '.join(_counted(written))}", width, indent="  ")
+
+
+def _counted(written: Sequence[str]) -> list[str]:
+    """Names of files; of those in a folder, the folder and their number."""
+    inside = sum("/" in name for name in written)
+    names = [name for name in written if "/" not in name]
+    if inside:
+        names.append(f"{RESULTS_FOLDER}/ ({inside} file{'s' if inside > 1 else ''})")
+    return sorted(names)

@@ -21,6 +21,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     """
     import json
 
+    from bakeoff.cli.saying import say, say_page
     from bakeoff.compare.rescoring import rescore as score_anew
     from bakeoff.load import load_experiment
     from bakeoff.report.rescored import write_rescored
@@ -28,6 +29,6 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     found = score_anew(load_experiment([folder]), metric, split=split)
     if as_json:
         plain = {"rescored": [board.model_dump(mode="json") for board in found]}
-        click.echo(json.dumps(plain, indent=1, allow_nan=False))
+        say(json.dumps(plain, indent=1, allow_nan=False))
         return
-    click.echo(write_rescored(found, slices=slices, calibration=calibration), nl=False)
+    say_page(write_rescored(found, slices=slices, calibration=calibration))

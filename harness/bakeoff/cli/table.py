@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.saying import say, say_page
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
@@ -36,17 +37,19 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     """
     if other is None:
         reading = read([folder])
-        save(reading, folder)
-        write = write_json if as_json else write_page
-        click.echo(write(reading.report, reading.comparison), nl=False)
+        try:
+            save(reading, folder)
+        finally:  # a folder that cannot be written can be read all the same
+            if as_json:
+                say(write_json(reading.report, reading.comparison), nl=False)
+            else:
+                say_page(write_page(reading.report, reading.comparison))
         return
     beside = set_beside(read_side(Store(folder)), read_side(Store(other)))
-    shown = (
-        beside.model_dump_json(indent=1, ensure_ascii=True) + "\n"
-        if as_json
-        else write_beside(beside, here=str(folder), there=str(other))
-    )
-    click.echo(shown, nl=False)
+    if as_json:
+        say(beside.model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        say_page(write_beside(beside, here=str(folder), there=str(other)))
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ def save(reading: Reading, folder: Path) -> None:
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Each whole or not at all; names may lead into folders of their own."""
-    try:
-        for name, text in files.items():
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{shown_path(folder)} is a file, not a folder to write into")
+    for name, text in files.items():
+        try:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / name, text.encode())
-    except OSError as error:
-        raise StoreError(f"{shown_path(error.filename or folder)} cannot be written: {error.strerror}") from None
+        except OSError as error:  # its own file name may be that of a file beside, which is gone
+            raise StoreError(f"{shown_path(folder / name)} cannot be written: {error.strerror}") from None
 
 
 @contextmanager

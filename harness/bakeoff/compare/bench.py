@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from bakeoff.compare.rows import Bounds, bounds_of, score_of
 from bakeoff.compare.verdicts import Terms
 from bakeoff.components import Metric
 from bakeoff.record import Data, Record
+from bakeoff.spelling import scale_of
 
 MOST_ROWS = 60
 """Above, not every row is held against every other: the pairs would be thousands, and nobody reads them."""
@@ -80,13 +81,21 @@ class Bench:
     def terms(self) -> Terms:
         name = self.data.primary_metric
         higher = next(metric.higher_is_better for metric in self.data.metrics if metric.name == name)
-        scale = scale_of(self.data, self.ended, name, higher_is_better=higher)
+        scale = scale_of(_shown_scores(self.data, self.ended, name), higher_is_better=higher)
         return Terms(name, higher, self.experiment.declared.margin / scale, scale)
+
+    @cached_property
+    def told(self) -> dict[str, Sequence[Record]]:
+        """Row -> the records that say what it is: those that its score is made of; failed ones only where there are no others.
+
+        A run that failed half-way was seen at half of its schedule: beside the others it would look like another recipe.
+        """
+        return {name: self.ended[name] or records for name, records in self.layout.rows.items() if records}
 
     @cached_property
     def keys(self) -> dict[str, Key]:
         """Row -> comparability key, of every row with a record."""
-        return {name: key_of(own, self.split, self.terms.metric) for name, own in self.layout.rows.items() if own}
+        return {name: key_of(own, self.split, self.terms.metric) for name, own in self.told.items()}
 
     @cached_property
     def groups(self) -> tuple[dict[str, int], list[str]]:
@@ -95,7 +104,7 @@ class Bench:
 
     @cached_property
     def recipes(self) -> dict[str, dict[str, str]]:
-        return {name: recipes.effective_recipe(own) for name, own in self.layout.rows.items() if own}
+        return {name: recipes.effective_recipe(own) for name, own in self.told.items()}
 
     @cached_property
     def sides(self) -> dict[str, Side]:
@@ -164,17 +173,12 @@ def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
     return Bench(experiment, layout, data, ended, outputs)
 
 
-def scale_of(data: Data, ended: Mapping[str, Sequence[Record]], metric: str, *, higher_is_better: bool) -> int:
-    """100 for metrics that are shares (all values within -1 and 1, more is better), shown in points; else 1."""
-    values = [
-        scores[metric]
-        for records in ended.values()
-        for record in records
-        for scores in record.scores.values()
-        if metric in scores
-    ]
-    floors = [floor[metric] for floor in data.floor.values() if metric in floor]
-    return 100 if higher_is_better and all(abs(value) <= 1 for value in values + floors) else 1
+def _shown_scores(data: Data, ended: Mapping[str, Sequence[Record]], metric: str) -> Iterator[float]:
+    """All that a page shows of a metric: scores on every split, and floors."""
+    for records in ended.values():
+        for record in records:
+            yield from (scores[metric] for scores in record.scores.values() if metric in scores)
+    yield from (floor[metric] for floor in data.floor.values() if metric in floor)
 
 
 def _sides(
@@ -198,7 +202,7 @@ def _sides(
             name=strategy,
             seeds=own.seeds[strategy],
             answers=own.answers[strategy],
-            everything=tuple(part.answers[strategy] for part in outputs.splits.values() if strategy in part.answers),
+            everything={name: part.answers[strategy] for name, part in outputs.splits.items() if strategy in part.answers},
             values=values,
             scores=scores,
             number=number,

@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bakeoff.compare.across import across_tasks
 from bakeoff.compare.bench import Bench, layouts, prepared
 from bakeoff.compare.calibration import agreement
 from bakeoff.compare.experiment import Experiment
-from bakeoff.compare.findings import Board, Calibration, Comparison, Flag, ImportedRow, Pair, SliceScore, Standing
+from bakeoff.compare.findings import Board, Calibration, Comparison, Flag, ImportedRow, Pair, Score, SliceScore, Standing
 from bakeoff.compare.flags.raising import codes_of, in_order, raise_flags
+from bakeoff.compare.flags.seeds import without_board
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.multiplicity import rank_intervals, tie_groups
 from bakeoff.compare.outputs import Outputs, SplitOutputs
 from bakeoff.compare.pareto import Place, cost_ratios, front_of
 from bakeoff.compare.rows import Degenerate, degenerate_seeds
+from bakeoff.compare.selection import expected_bests
 from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
@@ -30,6 +33,7 @@ def compare(experiment: Experiment) -> Comparison:
     for layout in layouts(experiment):
         bench = prepared(experiment, layout)
         if bench is None:
+            flags += filter(None, [without_board(layout, experiment.declared)])
             continue
         ground = judged(bench)
         raised = raise_flags(ground)
@@ -42,6 +46,7 @@ def compare(experiment: Experiment) -> Comparison:
         answer=answer_of(boards),
         boards=boards,
         flags=in_order(flags),
+        across=across_tasks(boards),
         facts={
             "folders": list(experiment.folders),
             "commands": _commands(experiment),
@@ -120,18 +125,25 @@ def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Pla
             baseline=name == bench.layout.baseline,
             group=groups.get(name, 0),
             key=bench.keys[name].shown() if name in bench.keys else {},
-            scores=bench.scores(name),
+            scores=scores,
             rank=ranks[name][0] if name in ranks else None,
             tie_group=ranks[name][1] if name in ranks else None,
             degenerate=fallen.get(name, Degenerate()).seeds,
             mean_without_degenerate=fallen.get(name, Degenerate()).mean_without,
             front_probability=places[name].probability if name in places else None,
             dominated_by=list(places[name].dominated_by) if name in places else [],
+            expected_best=_expected_best(scores, bench),
             recipe=bench.recipes.get(name, {}),
             flags=[],
         )
         for name in bench.layout.rows
+        for scores in [bench.scores(name)]
     ]
+
+
+def _expected_best(scores: Mapping[str, Mapping[str, Score]], bench: Bench) -> list[float]:
+    score = scores.get(bench.split, {}).get(bench.terms.metric)
+    return expected_bests(score.values, higher_is_better=bench.terms.higher_is_better) if score else []
 
 
 def _ranks(bench: Bench, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
@@ -215,8 +227,7 @@ def answer_on(board: Board) -> str:
     if len(pairs) == 1:
         return pairs[0].sentence
     if not pairs:
-        scored = [row.strategy for row in board.rows if row.scores]
-        return f"Only {scored[0]} can be shown: there is nothing to hold it against." if len(scored) == 1 else NOTHING_ALIKE
+        return _nothing_held(board)
     within = f" within {points(board.margin, board.scale)}{' points' if board.scale == 100 else ''}"
     told = [
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
@@ -226,4 +237,14 @@ def answer_on(board: Board) -> str:
     return f"Against {board.baseline}, by {board.metric} on {board.split} of {board.task}: {'; '.join(told)}."
 
 
-NOTHING_ALIKE = "No two rows can be compared: what they were made with differs, or their predictions are not recorded."
+def _nothing_held(board: Board) -> str:
+    """Why no row stands against the baseline."""
+    others = [row.strategy for row in board.rows if row.scores and not row.baseline]
+    if not others:
+        return f"Only {board.baseline} can be shown: there is nothing to hold against it."
+    if not any(row.scores for row in board.rows if row.baseline):
+        return f"{board.baseline}, the baseline, has no run that ended well: there is nothing to hold {listed(others)} against."
+    return (
+        f"Nothing can be held against {board.baseline}: what the other rows were made with differs from it, "
+        "or predictions are not recorded."
+    )

@@ -1,9 +1,12 @@
 """The check for any metric: seeds and examples resampled crosswise (Sellam et al., MultiBERTs, 2022), percentile intervals.
 
+No more than a check: where seeds make most of the variance, it errs like any bootstrap of a few seeds. A metric that is no
+ratio of sums is judged by t, its variance components taken from resamples of the examples alone (`Replicates.difference`).
+
 Resampling examples is weighting them: a scorer maps weights (r, N), the times that each example was drawn, to the scores
 (r, runs) of all runs at once. Scorers of ratios, MCC and Pearson are matrix products. Spearman's follows from one sort a run,
 since the rank that a value has in a resample is a running sum of weights. The crossed bootstrap counts the interaction of seeds
-and examples more than once (Owen 2007): it errs on the safe side.
+and examples more than once (Owen 2007): where examples make most of the variance, it errs on the safe side.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bakeoff.compare.twoway import TwoWay, two_way_resampled, two_way_unpaired_resampled
 from bakeoff.components import Floats
 
 Scorer = Callable[[Floats], Floats]
@@ -38,6 +42,13 @@ class Replicates:
 
     observed: Floats
     scores: Floats
+    runs: Floats
+    """(runs,) the score of every run."""
+    resampled: Floats | None
+    """(R, runs) the same with only the examples drawn anew; None unless it was asked for."""
+    spans: Sequence[slice]
+    """Strategy -> its runs among all."""
+    examples: int
 
     def compare(self, one: int, other: int, *, level: float = 0.95) -> Interval:
         """Strategy `one` minus strategy `other`, by their numbers."""
@@ -47,18 +58,38 @@ class Replicates:
         p = min(1.0, 2 * (least + 1) / (len(apart) + 1))
         return Interval(float(self.observed[one] - self.observed[other]), float(low), float(high), p)
 
-    def interval(self, one: int, *, level: float = 0.95) -> tuple[float, float]:
-        """Of a strategy's own score."""
-        low, high = np.quantile(self.scores[:, one], [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+    def difference(self, one: int, other: int, *, paired: bool) -> TwoWay | None:
+        """Strategy `one` minus strategy `other` over seeds and examples, by t; None without `resampled`."""
+        if self.resampled is None:
+            return None
+        spans = self.spans[one], self.spans[other]
+        runs, resampled = [self.runs[span] for span in spans], [self.resampled[:, span] for span in spans]
+        if paired:
+            return two_way_resampled(runs[0] - runs[1], resampled[0] - resampled[1], self.examples)
+        return two_way_unpaired_resampled(runs, resampled, self.examples)
+
+    def score(self, one: int) -> TwoWay | None:
+        """A strategy's own, likewise."""
+        if self.resampled is None:
+            return None
+        span = self.spans[one]
+        return two_way_resampled(self.runs[span], self.resampled[:, span], self.examples)
 
 
 def multi_bootstrap(
-    scorer: Scorer, seeds: Sequence[int], *, examples: int, paired: bool = True, replicates: int = 2000, seed: int = 0
+    scorer: Scorer,
+    seeds: Sequence[int],
+    *,
+    examples: int,
+    paired: bool = True,
+    replicates: int = 2000,
+    seed: int = 0,
+    keep_runs: bool = False,
 ) -> Replicates:
     """Replicate scores of strategies with so many seeds each, whose runs the scorer gives one after another.
 
     Examples are drawn once for all strategies; seeds too where `paired` (then all have as many), else for each strategy alone.
+    keep_runs: hold every run's score in every replicate too, 8 bytes each.
     """
     if paired and len(set(seeds)) > 1:
         raise ValueError(f"paired seeds are as many for every strategy, not {list(seeds)}")
@@ -68,14 +99,17 @@ def multi_bootstrap(
     ends = np.cumsum(seeds)
     spans = [slice(end - count, end) for end, count in zip(ends, seeds, strict=True)]
     scores = np.empty((replicates, len(seeds)))
+    resampled = np.empty((replicates, sum(seeds))) if keep_runs else None
     step = max(1, CHUNK // examples)
     for start in range(0, replicates, step):
         rows = slice(start, min(start + step, replicates))
         runs = scorer(_weights(rng, examples, rows.stop - rows.start))
+        if resampled is not None:
+            resampled[rows] = runs
         for strategy, span in enumerate(spans):
             scores[rows, strategy] = np.einsum("rk,rk->r", runs[:, span], drawn[strategy][rows]) / seeds[strategy]
     once = scorer(np.ones((1, examples)))[0]
-    return Replicates(np.array([once[span].mean() for span in spans]), scores)
+    return Replicates(np.array([once[span].mean() for span in spans]), scores, once, resampled, spans, examples)
 
 
 def bootstrap_ratio(

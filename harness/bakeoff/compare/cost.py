@@ -1,4 +1,4 @@
-"""Time and other costs: ratios on the log scale, time to a target, and who dominates whom under uncertainty."""
+"""Time and other costs: ratios on the log scale, and who dominates whom under uncertainty."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bakeoff.compare.intervals import Estimate, mean_estimate
 from bakeoff.components import Floats
@@ -76,12 +75,6 @@ def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
     return not inferior and any(low > 0 for low in lows)
 
 
-def front(dominance: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(S,) rows that none dominates, from the matrix whose [i, j] says that i dominates j."""
-    dominated: NDArray[np.bool_] = np.any(np.asarray(dominance, dtype=bool), axis=0)
-    return ~dominated
-
-
 def front_probability(samples: Floats, directions: Sequence[Literal["higher", "lower"]]) -> Floats:
     """(S,) share of replicates in which a row is on the Pareto front, from (R, S, objectives) joint replicates."""
     samples = np.asarray(samples, dtype=np.float64)
@@ -94,12 +87,3 @@ def front_probability(samples: Floats, directions: Sequence[Literal["higher", "l
         beaten = np.all(signed >= own, axis=2) & np.any(signed > own, axis=2)  # (R, S)
         shares[row] = 1 - np.any(beaten, axis=1).mean()
     return shares
-
-
-def ert(times: Sequence[float] | Floats, succeeded: Sequence[bool]) -> float:
-    """Expected running time to a target: the time of all runs over the number that reached it; infinite where none did."""
-    times = np.asarray(times, dtype=np.float64)
-    if len(times) != len(succeeded):
-        raise ValueError(f"{len(times)} times have {len(succeeded)} outcomes")
-    successes = int(np.sum(np.asarray(succeeded, dtype=bool)))
-    return float(times.sum()) / successes if successes else math.inf

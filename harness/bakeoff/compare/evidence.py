@@ -23,8 +23,12 @@ from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.limits import Evidence
 from bakeoff.compare.measures import resample, values_of
 from bakeoff.compare.outputs import SplitOutputs
-from bakeoff.components import Floats, Metric
-from bakeoff.record import Control, Cost
+from bakeoff.compare.pairs import two_way_of
+from bakeoff.compare.pareto import amounts
+from bakeoff.compare.twoway import TwoWay
+from bakeoff.components import Metric
+from bakeoff.record import Control
+from bakeoff.spelling import scale_of
 
 QUALITY = "quality"
 
@@ -80,7 +84,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         return Draft(arm, QUALITY, limit, obstacle=joined(obstacle, few))
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
     scores = [record.scores[split][facts.name] for side in (arm.candidate, arm.baseline) for record in side.records]
-    scale = 100.0 if facts.higher_is_better and all(abs(score) <= 1 for score in scores) else 1.0
+    scale = scale_of(scores, higher_is_better=facts.higher_is_better)
     evidence = metric and _quality_evidence(
         found, metric, paired=paired, allowed=points(limit), scale=scale, higher=facts.higher_is_better
     )
@@ -92,15 +96,15 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
 def _quality_evidence(
     found: SplitOutputs, metric: Metric, *, paired: bool, allowed: float, scale: float, higher: bool
 ) -> Evidence | None:
-    """By the two-way interval where the metric is a mean or a ratio of sums, else by the multi-bootstrap."""
-    sign = 1 if higher else -1
-    here, there = (values_of(found, metric, side) for side in (CANDIDATE, BASELINE))
-    if here is not None and there is not None:
-        return limits.quality(sign * here, sign * there, paired=paired, allowed=allowed, scale=scale)
-    replicates = resample(found, metric, [CANDIDATE, BASELINE])
-    if replicates is None:
-        return None
-    return limits.bootstrapped_quality(replicates, allowed=allowed, scale=scale, sign=sign)
+    """By the two-way interval, from values per example where the metric has them, else from resamples."""
+    better, worse = (CANDIDATE, BASELINE) if higher else (BASELINE, CANDIDATE)  # so that more is better
+    first, second = (values_of(found, metric, side) for side in (better, worse))
+    estimate: TwoWay | None = None
+    if first is not None and second is not None:
+        estimate = two_way_of(first, second, paired=paired)
+    elif (replicates := resample(found, metric, [better, worse])) is not None:
+        estimate = replicates.difference(0, 1, paired=paired)
+    return limits.quality(estimate, allowed=allowed, scale=scale) if estimate else None
 
 
 def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft:
@@ -111,20 +115,11 @@ def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft
     costs = [[record.cost for record in side.records if record.cost is not None] for side in (arm.candidate, arm.baseline)]
     if few := _too_few(*map(len, costs)):
         return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), few))
-    a, b = _amounts(rule, *costs)
+    a, b = amounts(rule, *costs)
     if not (np.isfinite([*a, *b]).all() and min(*a, *b) > 0):
         return Draft(arm, rule, limit, obstacle=f"a run's {rule} is not a positive number")
     evidence = limits.cost(a, b, paired=arm.paired, allowed=percent(limit))
     return Draft(arm, rule, limit, evidence, paired=arm.paired, obstacle=why_no_pass(arm))
-
-
-def _amounts(rule: str, a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:
-    """The cost that the rule names; memory is the device's where every run has measured it, else the process's."""
-    if rule != "peak_memory":
-        return np.array([getattr(cost, rule) for cost in a]), np.array([getattr(cost, rule) for cost in b])
-    on_device = all(cost.peak_device_memory_bytes for cost in (*a, *b))
-    field = "peak_device_memory_bytes" if on_device else "peak_memory_bytes"
-    return tuple(np.array([float(getattr(cost, field)) for cost in side]) for side in (a, b))  # type: ignore[return-value]
 
 
 def _unchanged() -> Evidence:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from bakeoff.record import Part
 
 Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
@@ -66,6 +68,8 @@ class Checks(Part):
     """Only where each side is one run: two fixed models."""
     seed_correlation: float | None
     """Of the two sides' scores over common seeds: near 0, pairing by seed gains nothing."""
+    probability_of_improvement: float | None
+    """How often a run of the first is better than one of the second, ties counting half; needs two runs a side."""
 
 
 class Pair(Part):
@@ -78,7 +82,7 @@ class Pair(Part):
     paired: bool
     """Whether the same seeds stand on both sides."""
     examples: int
-    method: Literal["two-way", "multi-bootstrap", "seeds only", "none"]
+    method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
     difference: float
     low: float | None
     high: float | None
@@ -152,6 +156,9 @@ class Standing(Part):
     front_probability: float | None
     """How often, over bootstrap draws, no row of the group beats it on both quality and train seconds."""
     dominated_by: list[str]
+    expected_best: list[float] = Field(default_factory=list)
+    """What the best of 1, 2 and so on of its seeds scores on average, up to all of them or ten; of the primary metric on the
+    reported split. The first is the mean."""
     recipe: dict[str, str]
     """The effective recipe: subject -> what was observed, else asked, in words."""
     flags: list[str]
@@ -242,6 +249,25 @@ class Board(Part):
     """One sentence, made from the verdicts."""
 
 
+class AcrossTasks(Part):
+    """Strategies ranked on several boards, by mean scores of the primary metric: Friedman's test, and what it lets one say."""
+
+    mean_ranks: dict[str, float]
+    """Strategy -> its mean rank, 1 the best and ties shared; the best first."""
+    boards: list[str]
+    """Titles of those that have all these strategies scored."""
+    chi2_p: float
+    f_p: float
+    """Of the F of Iman and Davenport; like `chi2_p` an approximation that is good for many boards."""
+    p: float
+    """The same statistic with each board's ranks dealt anew: what decides."""
+    critical_difference: float
+    """Of mean ranks, at 5 %: Nemenyi."""
+    confounded: list[str]
+    """Strategies that on some board differ from the first in something that is not under test."""
+    sentence: str
+
+
 class Comparison(Part):
     """All boards of an experiment, or of several."""
 
@@ -250,5 +276,7 @@ class Comparison(Part):
     answer: str
     boards: list[Board]
     flags: list[Flag]
+    across: AcrossTasks | None = None
+    """None where fewer than five boards share two strategies."""
     facts: dict[str, Any]
     """What the page's foot tells: folders, commands, numbers of runs."""

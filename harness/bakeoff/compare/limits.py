@@ -8,12 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.cost import log_ratio
 from bakeoff.compare.power import Needed, seeds_needed
-from bakeoff.compare.twoway import Budget, two_way, two_way_unpaired
+from bakeoff.compare.twoway import Budget, TwoWay
 from bakeoff.components import Floats
 
 ALPHA = 0.05
@@ -38,31 +35,15 @@ class Evidence:
     already, where nothing may change, and where the method gives no variance components."""
 
 
-def quality(a: Floats, b: Floats, *, paired: bool, allowed: float, scale: float) -> Evidence:
-    """Candidate `a` (Ka, N) against baseline `b` (Kb, N): values per example whose mean is the score, more is better.
-
-    allowed: points that may be lost; scale: points per unit of the values. ValueError below two seeds a side.
-    """
-    found = two_way(a - b) if paired else two_way_unpaired(a, b)
+def quality(found: TwoWay, *, allowed: float, scale: float) -> Evidence:
+    """Candidate minus baseline, more is better. allowed: points that may be lost; scale: points per unit of the score."""
     limit = -allowed / scale
     low, high = found.interval(LEVEL)
     within = low >= limit
-    needed = None if within else _seeds(found.budget, allowed / scale, examples=found.examples, paired=paired)
+    needed = None if within else _seeds(found.budget, allowed / scale, examples=found.examples, paired=found.paired)
     return Evidence(
         found.difference * scale, low * scale, high * scale, within, found.p_below(limit), _in_points(needed, scale)
     )
-
-
-def bootstrapped_quality(replicates: Replicates, *, allowed: float, scale: float, sign: int) -> Evidence:
-    """The same for a metric that is no mean over examples: strategy 0 is the candidate, 1 the baseline; percentile bounds.
-
-    sign: 1 where more is better, -1 where less is.
-    """
-    apart = sign * (replicates.scores[:, 0] - replicates.scores[:, 1])
-    change = sign * float(replicates.observed[0] - replicates.observed[1])
-    low, high = (float(bound) for bound in np.quantile(apart, [ALPHA, 1 - ALPHA]))
-    beyond = (int((apart >= -allowed / scale).sum()) + 1) / (len(apart) + 1)
-    return Evidence(change * scale, low * scale, high * scale, low >= -allowed / scale, beyond, None)
 
 
 def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:

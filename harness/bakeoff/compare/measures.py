@@ -63,5 +63,11 @@ def resample(outputs: SplitOutputs, metric: Metric, strategies: list[str], *, se
     make = SCORERS.get(metric.name)
     scorer: Scorer = make(answers, outputs.labels) if make else any_scorer(metric.score, answers, outputs.labels)
     return multi_bootstrap(
-        scorer, counts, examples=len(outputs.labels), paired=paired, replicates=2000 if make else SLOW_REPLICATES, seed=seed
+        scorer,
+        counts,
+        examples=len(outputs.labels),
+        paired=paired,
+        replicates=2000 if make else SLOW_REPLICATES,
+        seed=seed,
+        keep_runs=True,
     )

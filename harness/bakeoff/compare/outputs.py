@@ -58,10 +58,6 @@ class Outputs:
     splits: Mapping[str, SplitOutputs]
     misread: tuple[Misread, ...]
 
-    def of(self, split: str, strategy: str) -> NDArray[Any] | None:
-        """(K, N), or None where the strategy has no usable predictions there."""
-        return self.splits[split].answers.get(strategy) if split in self.splits else None
-
 
 @dataclass
 class _Gathering:

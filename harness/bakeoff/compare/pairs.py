@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,11 +14,9 @@ from bakeoff.compare.exact import mcnemar, paired_t, sign_flip
 from bakeoff.compare.findings import Checks, Fact
 from bakeoff.compare.intervals import Estimate
 from bakeoff.compare.power import minimum_detectable_effect
+from bakeoff.compare.selection import probability_of_improvement
 from bakeoff.compare.twoway import TwoWay, two_way, two_way_unpaired
 from bakeoff.components import Floats
-
-NORMAL_REACH = 2.8015852
-"""Quantiles of the normal distribution for a two-sided 5 % and 80 % power, added up: the detectable difference in SEs."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class Side:
     seeds: tuple[int, ...]
     answers: NDArray[Any]
     """(K, N) on the reported split."""
-    everything: tuple[NDArray[Any], ...]
-    """(K, n) on every predicted split: two sides are identical when all of it is equal."""
+    everything: Mapping[str, NDArray[Any]]
+    """Predicted split -> (K, n): two sides are identical when they have the same splits and all of it is equal."""
     values: Floats | None
     """(K, N) of which the mean over examples is the run's score; None for a metric that is no ratio of sums."""
     scores: Floats
@@ -47,7 +45,7 @@ class Side:
             self,
             seeds=tuple(sorted(self.seeds)),
             answers=self.answers[order],
-            everything=tuple(part[order] for part in self.everything),
+            everything={split: part[order] for split, part in self.everything.items()},
             values=None if self.values is None else self.values[order],
             scores=self.scores[order],
         )
@@ -62,11 +60,9 @@ class Contest:
     facts: tuple[Fact, ...]
     paired: bool
     identical: bool
-    method: Literal["two-way", "multi-bootstrap", "seeds only", "none"]
+    method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
     estimate: Estimate | None
-    """Of a t interval; None for the bootstrap, and where there is nothing to estimate."""
-    draws: Floats | None
-    """(R,) bootstrapped differences, where the metric has no t interval."""
+    """None where there is nothing to estimate from."""
 
     @property
     def difference(self) -> float:
@@ -76,37 +72,28 @@ class Contest:
     def least_seeds(self) -> int:
         return min(len(self.first.seeds), len(self.second.seeds))
 
+    def among(self, comparisons: int) -> Contest:
+        """As one of so many comparisons that are adjusted together."""
+        if comparisons > 1 and isinstance(self.estimate, TwoWay):
+            return replace(self, estimate=self.estimate.in_family())
+        return self
+
     @property
     def p(self) -> float | None:
-        if self.estimate is not None:
-            return self.estimate.p
-        if self.draws is None:
-            return None
-        least = min(int((self.draws <= 0).sum()), int((self.draws >= 0).sum()))
-        return min(1.0, 2 * (least + 1) / (len(self.draws) + 1))
+        return self.estimate.p if self.estimate else None
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:
-        if self.estimate is not None:
-            return self.estimate.interval(level)
-        if self.draws is None:
-            return None, None
-        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        return self.estimate.interval(level) if self.estimate else (None, None)
 
     def equivalence_p(self, margin: float) -> float | None:
-        if self.estimate is not None:
-            return self.estimate.equivalence_p(margin)
-        if self.draws is None:
-            return None
-        outside = max(int((self.draws <= -margin).sum()), int((self.draws >= margin).sum()))
-        return min(1.0, (outside + 1) / (len(self.draws) + 1))
+        return self.estimate.equivalence_p(margin) if self.estimate else None
 
     @property
     def detectable(self) -> float | None:
         """The difference that this design finds with 80 % power at a two-sided 5 %."""
-        if self.estimate is not None:
-            return minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df)) if self.estimate.variance else 0.0
-        return None if self.draws is None else NORMAL_REACH * float(self.draws.std())
+        if self.estimate is None:
+            return None
+        return minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df)) if self.estimate.variance else 0.0
 
 
 def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> Contest:
@@ -115,20 +102,16 @@ def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replic
     paired = first.seeds == second.seeds
     identical = (
         paired
-        and bool(first.everything)
-        and all(
-            one.shape == other.shape and bool((one == other).all())
-            for one, other in zip(first.everything, second.everything, strict=True)
-        )
+        and first.everything.keys() == second.everything.keys()
+        and all(np.array_equal(part, second.everything[split]) for split, part in first.everything.items())
     )
-    contest = Contest(first, second, tuple(facts), paired, identical, "none", None, None)
-    if min(len(first.seeds), len(second.seeds)) < 2:
+    contest = Contest(first, second, tuple(facts), paired, identical, "none", None)
+    if contest.least_seeds < 2 or first.answers.shape[1] < 2:
         return contest
     if first.values is not None and second.values is not None:
         return replace(contest, method="two-way", estimate=two_way_of(first.values, second.values, paired=paired))
-    if replicates is not None:
-        draws = replicates.scores[:, first.number] - replicates.scores[:, second.number]
-        return replace(contest, method="multi-bootstrap", draws=draws)
+    if replicates is not None and (found := replicates.difference(first.number, second.number, paired=paired)) is not None:
+        return replace(contest, method="two-way by resampling", estimate=found)
     if paired:
         return replace(contest, method="seeds only", estimate=paired_t(first.scores - second.scores))
     return contest
@@ -139,9 +122,10 @@ def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:
     return two_way(first - second) if paired else two_way_unpaired(first, second)
 
 
-def check(contest: Contest, replicates: Replicates | None) -> Checks:
+def check(contest: Contest, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
     """The other tests. They do not make the verdict; where they disagree with it, a reader should know."""
     first, second = contest.first, contest.second
+    ahead, behind = (first, second) if higher_is_better else (second, first)
     enough = contest.paired and len(first.seeds) >= 2
     d = first.scores - second.scores if contest.paired else None
     flips = sign_flip(d) if enough and d is not None else None
@@ -160,6 +144,9 @@ def check(contest: Contest, replicates: Replicates | None) -> Checks:
         paired_t_p=paired_t(d).p if enough and d is not None else None,
         mcnemar_p=_mcnemar(first, second) if one_each else None,
         seed_correlation=_correlation(first.scores, second.scores) if contest.paired and len(first.seeds) >= 3 else None,
+        probability_of_improvement=(
+            probability_of_improvement(ahead.scores, behind.scores) if contest.least_seeds >= 2 else None
+        ),
     )
 
 

@@ -24,9 +24,14 @@ TIME_MARGIN = 0.05
 DRAWS = 2000
 
 
-def amount(cost: Cost, quantity: Quantity) -> float:
-    """In seconds or bytes."""
-    return float(cost.peak_memory_bytes if quantity == "peak_memory" else getattr(cost, quantity))
+def amounts(quantity: str, a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:
+    """A cost of two sides in seconds or bytes; memory is the device's where every run has measured it, else the process's."""
+    field = quantity
+    if quantity == "peak_memory":
+        on_device = all(cost.peak_device_memory_bytes for cost in (*a, *b))
+        field = "peak_device_memory_bytes" if on_device else "peak_memory_bytes"
+    mine, theirs = (np.array([float(getattr(cost, field)) for cost in side]) for side in (a, b))
+    return mine, theirs
 
 
 def cost_ratios(ended: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> list[Ratio]:
@@ -48,9 +53,7 @@ def cost_ratios(ended: Mapping[str, Sequence[Record]], baseline: str, controls: 
 
 def _ratio(row: str, baseline: str, here: Sequence[Record], there: Sequence[Record], quantity: Quantity, reason: str) -> Ratio:
     paired = [record.asked.seed for record in here] == [record.asked.seed for record in there]
-    mine, theirs = (
-        np.array([amount(record.cost, quantity) for record in side if record.cost is not None]) for side in (here, there)
-    )
+    mine, theirs = amounts(quantity, *([record.cost for record in side if record.cost is not None] for side in (here, there)))
     positive = bool((mine > 0).all() and (theirs > 0).all())
     whole = log_ratio(theirs, mine, paired=paired) if positive and min(len(mine), len(theirs)) >= 2 else None
     simple = math.exp(float(np.log(mine).mean() - np.log(theirs).mean())) if positive else math.nan

@@ -59,21 +59,40 @@ def _noncentrality(df: float, alpha: float, power: float) -> float:
 
 
 def mde_of_design(
-    budget: Budget, seeds: int, *, examples: int, paired: bool = True, alpha: float = 0.05, power: float = 0.8
+    budget: Budget,
+    seeds: int,
+    *,
+    examples: int,
+    paired: bool = True,
+    comparisons: int = 1,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> float:
-    """The least difference that so many seeds a side on so many examples find, in score units."""
+    """The least difference that so many seeds a side on so many examples find, in score units.
+
+    Of several comparisons, at Holm's hardest step: alpha over their number.
+    """
     se = math.sqrt(budget.variance(seeds, examples))
-    return minimum_detectable_effect(se, budget.df(seeds, examples, paired=paired), alpha=alpha, power=power)
+    df = budget.df(seeds, examples, paired=paired, family=comparisons > 1)
+    return minimum_detectable_effect(se, df, alpha=alpha / comparisons, power=power)
 
 
 def seeds_needed(
-    budget: Budget, difference: float, *, examples: int, paired: bool = True, alpha: float = 0.05, power: float = 0.8
+    budget: Budget,
+    difference: float,
+    *,
+    examples: int,
+    paired: bool = True,
+    comparisons: int = 1,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> Needed:
     """How many seeds a side find a true `difference` (score units); None where the examples alone are too few for it."""
-    limit = minimum_detectable_effect(math.sqrt(budget.example / examples), examples - 1, alpha=alpha, power=power)
+    alone = math.sqrt(budget.example / examples)
+    limit = minimum_detectable_effect(alone, examples - 1, alpha=alpha / comparisons, power=power)
 
     def mde(seeds: int) -> float:
-        return mde_of_design(budget, seeds, examples=examples, paired=paired, alpha=alpha, power=power)
+        return mde_of_design(budget, seeds, examples=examples, paired=paired, comparisons=comparisons, alpha=alpha, power=power)
 
     return _least(mde, difference, limit)
 

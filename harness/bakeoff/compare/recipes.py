@@ -77,7 +77,7 @@ def _clipping(record: Record) -> str | None:
     if asked is None and seen is None:
         return "none" if "max_grad_norm" in record.asked.recipe else None
     limit = seen if asked is None else float(asked)
-    return f"at {spelt(limit)}"
+    return f"norm {spelt(limit)}"
 
 
 def _schedule(record: Record) -> str | None:
@@ -116,8 +116,8 @@ SUBJECTS = (
     Subject("learning rate", ("recipe.learning_rate",), _seen("learning_rate", lambda seen: spelt(seen.learning_rate_peak))),
     Subject("schedule", ("recipe.scheduler",), _schedule),
     Subject("warm-up", ("recipe.warmup",), _warmup),
-    Subject("weight decay", ("recipe.weight_decay", "recipe.weight_decay_exempt"), _weight_decay),
     Subject("gradient clipping", ("recipe.max_grad_norm",), _clipping),
+    Subject("weight decay", ("recipe.weight_decay", "recipe.weight_decay_exempt"), _weight_decay),
     Subject("betas", ("recipe.betas",), _seen("betas", _of_groups("betas"))),
     Subject("eps", ("recipe.eps",), _seen("eps", _of_groups("eps"))),
     Subject("fused optimizer", ("recipe.fused",), _seen("fused", _of_groups("fused"))),

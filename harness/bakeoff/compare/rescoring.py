@@ -9,6 +9,7 @@ from bakeoff.compare.boards import calibration_of
 from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Calibration, Score, SliceScore
+from bakeoff.compare.keys import grouped, key_of
 from bakeoff.compare.measures import resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, SplitOutputs, gather
 from bakeoff.compare.pairs import Side, measure
@@ -18,6 +19,7 @@ from bakeoff.components import Floats, Metric
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
 from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel, Pearson
 from bakeoff.record import Data, Part
+from bakeoff.spelling import scale_of
 
 
 class RescoredRow(Part):
@@ -73,7 +75,10 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
     if split not in outputs.splits:
         raise BakeoffError(f"{title}: {unknown('predicted split', split, outputs.splits)}")
     own = outputs.splits[split]
-    rows = _rows(own, metric, layout)
+    keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
+    groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
+    level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
+    rows = _rows(own, metric, layout, level)
     values = [value for row in rows for value in row.score.values]
     return Rescored(
         task=layout.task,
@@ -81,13 +86,13 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
         split=split,
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
-        scale=100 if metric.higher_is_better and all(abs(value) <= 1 for value in values) else 1,
+        scale=scale_of(values, higher_is_better=metric.higher_is_better),
         examples=len(own.ids),
         baseline=layout.baseline,
         rows=rows,
-        slices=slice_scores(own, metric, baseline=layout.baseline, strategies=list(layout.rows), label_names=data.labels),
+        slices=slice_scores(own, metric, baseline=layout.baseline, strategies=level, label_names=data.labels),
         calibration=[row for row in calibration_of(outputs) if row.split == split],
-        notes=[*_about(metric, data), *_misread(outputs), *_without(ended, own)],
+        notes=[*_about(metric, data), *_misread(outputs), *_without(ended, own), *_apart(groups, reasons)],
     )
 
 
@@ -111,13 +116,15 @@ def chosen_metric(name: str, data: Data, own: Mapping[str, Metric], task: str) -
 # --- rows ----------------------------------------------------------------------------------------------------------------
 
 
-def _rows(own: SplitOutputs, metric: Metric, layout: Layout) -> list[RescoredRow]:
+def _rows(own: SplitOutputs, metric: Metric, layout: Layout, level: Sequence[str]) -> list[RescoredRow]:
+    """Every row's score; the difference to the baseline of those that stand on a level with it."""
     names = [row for row in layout.rows if row in own.answers]
     values = {name: values_of(own, metric, name) for name in names}
     needs_bootstrap = any(found is None for found in values.values()) and any(len(own.seeds[name]) > 1 for name in names)
     replicates = resample(own, metric, names) if needs_bootstrap else None
     sides = {name: _side(own, metric, name, values[name], number) for number, name in enumerate(names)}
-    return [_row(own, metric, side, sides.get(layout.baseline), replicates) for side in sides.values()]
+    baseline = sides.get(layout.baseline)
+    return [_row(own, metric, side, baseline if name in level else None, replicates) for name, side in sides.items()]
 
 
 def _side(own: SplitOutputs, metric: Metric, name: str, values: Floats | None, number: int) -> Side:
@@ -125,7 +132,13 @@ def _side(own: SplitOutputs, metric: Metric, name: str, values: Floats | None, n
     assert scores is not None  # `chosen_metric` gives none of the hub's
     answers = own.answers[name]
     return Side(
-        name=name, seeds=own.seeds[name], answers=answers, everything=(answers,), values=values, scores=scores, number=number
+        name=name,
+        seeds=own.seeds[name],
+        answers=answers,
+        everything={"rescored": answers},
+        values=values,
+        scores=scores,
+        number=number,
     )
 
 
@@ -134,7 +147,7 @@ def _row(own: SplitOutputs, metric: Metric, side: Side, baseline: Side | None, r
     if baseline is None or side.name == baseline.name:
         return RescoredRow(strategy=side.name, score=score, difference=None, low=None, high=None, method="none")
     contest = measure(side, baseline, (), replicates)
-    low, high = contest.interval(0.95)
+    low, high = (None, None) if contest.identical else contest.interval(0.95)
     return RescoredRow(
         strategy=side.name, score=score, difference=contest.difference, low=low, high=high, method=contest.method
     )
@@ -169,3 +182,7 @@ def _misread(outputs: Outputs) -> list[str]:
 
 def _without(ended: Mapping[str, Sequence[object]], own: SplitOutputs) -> list[str]:
     return [f"{row} has no predictions" for row in ended if row not in own.answers]
+
+
+def _apart(groups: Mapping[str, int], reasons: Sequence[str]) -> list[str]:
+    return [f"{row} is not compared with the baseline: {reasons[group]}" for row, group in groups.items() if group]

@@ -67,8 +67,8 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
     """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy)."""
     budget, wanted, examples, paired = found.budget, question.difference / 100, found.examples, found.paired
     needed, hard = (
-        seeds_needed(budget, wanted, examples=examples, paired=paired, alpha=alpha, power=POWER)
-        for alpha in (ALPHA, ALPHA / question.comparisons)
+        seeds_needed(budget, wanted, examples=examples, paired=paired, comparisons=many, alpha=ALPHA, power=POWER)
+        for many in (1, question.comparisons)
     )
     more = None
     if needed.number is None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.findings import Score
 from bakeoff.compare.intervals import bca, ratio_interval, wilson
-from bakeoff.compare.measures import values_of
+from bakeoff.compare.measures import resample, values_of
 from bakeoff.compare.outputs import SplitOutputs
 from bakeoff.compare.pairs import Side
 from bakeoff.compare.twoway import two_way
@@ -23,7 +23,7 @@ from bakeoff.metrics import HubMetric
 from bakeoff.record import Record
 
 MOST_FOR_BCA = 5_000
-"""Leaving out each example in turn takes time with their square; with so many, the delta method gives the same interval."""
+"""Leaving out each example in turn takes time with their square; with so many, simpler methods give the same interval."""
 
 
 SEEDS_AND_EXAMPLES, ONE_RUN = "seeds and examples", "examples only (one run)"
@@ -58,25 +58,29 @@ def score_of(records: Sequence[Record], split: str, metric: str, bounds: Bounds)
 def bounds_of(
     outputs: SplitOutputs | None, metric: Metric | None, row: str, *, replicates: Replicates | None = None, quick: bool = False
 ) -> Bounds:
-    """Of several runs over seeds and examples, by the two-way estimate, or by `replicates` where the metric is no ratio.
+    """Of several runs over seeds and examples, by the two-way estimate, or from `replicates` where the metric is no ratio.
 
-    Of one run over examples only, by Wilson for a share and by BCa for any other metric (where `quick`, by the delta method for
-    a ratio and not at all for others: BCa takes a tenth of a second and more).
+    Of one run over examples only, by Wilson for a share and by BCa for any other metric. Of many examples, by the delta method
+    for a ratio and by plain percentiles for others; where `quick`, the latter have none: they take a tenth of a second or more.
     """
-    if outputs is None or metric is None or row not in outputs.answers:
+    if outputs is None or metric is None or row not in outputs.answers or len(outputs.ids) < 2:
         return Bounds()
     if len(outputs.seeds[row]) > 1:
         values = values_of(outputs, metric, row)
         if values is not None:
-            return Bounds(*two_way(values, capped=False).interval(), SEEDS_AND_EXAMPLES)
-        if replicates is not None:
-            return Bounds(*replicates.interval(list(outputs.answers).index(row)), SEEDS_AND_EXAMPLES)
+            return Bounds(*two_way(values).interval(), SEEDS_AND_EXAMPLES)
+        found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
+        if found is not None:
+            return Bounds(*found.interval(), SEEDS_AND_EXAMPLES)
         return Bounds()
     parts = outputs.parts(metric, row)
     if parts is not None:
         return Bounds(*_of_a_ratio(parts[0][0], parts[1][0], quick=quick), ONE_RUN)
     if quick or isinstance(metric, HubMetric):
         return Bounds()
+    if len(outputs.ids) > MOST_FOR_BCA and (drawn := resample(outputs, metric, [row])) is not None:
+        low, high = np.quantile(drawn.scores[:, 0], [0.025, 0.975])
+        return Bounds(float(low), float(high), ONE_RUN)
     return Bounds(*_of_any(metric, outputs.answers[row][0], outputs.labels), ONE_RUN)
 
 

@@ -34,6 +34,7 @@ UNCHECKED = Checks(
     paired_t_p=None,
     mcnemar_p=None,
     seed_correlation=None,
+    probability_of_improvement=None,
 )
 
 
@@ -49,16 +50,17 @@ class Terms:
     """100 where scores are shown in points, and the margin was named in them; else 1."""
 
 
+UNTESTED = math.nan
+
+
 def judge(
     contests: Sequence[Contest], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
 ) -> list[Pair]:
     """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`."""
-    untested = math.nan
-    tested = [untested if contest.identical or (p := contest.p) is None else p for contest in contests]
-    inside = [
-        untested if contest.identical or (p := contest.equivalence_p(terms.margin)) is None else p for contest in contests
-    ]
-    family = sum(not math.isnan(p) for p in tested)
+    family = sum(not contest.identical and contest.method != "none" for contest in contests)
+    among = [contest.among(family) for contest in contests]
+    tested = [UNTESTED if contest.identical or (p := contest.p) is None else p for contest in among]
+    inside = [UNTESTED if contest.identical or (p := contest.equivalence_p(terms.margin)) is None else p for contest in among]
     pairs = [
         _pair(contest, terms, _known(p), _known(equivalence), family)
         for contest, p, equivalence in zip(contests, holm(tested), holm(inside), strict=True)
@@ -71,9 +73,10 @@ def judge(
 
 
 def _detailed(pair: Pair, contest: Contest, terms: Terms, replicates: Replicates | None) -> Pair:
-    advice = _advice(contest, terms) if pair.finding == "inconclusive" else ""
+    advice = _advice(contest, terms) if pair.verdict == "inconclusive" else ""
     limit = None if contest.identical else _limit(contest.estimate)
-    return pair.model_copy(update={"checks": check(contest, replicates), "advice": advice, "detectable_with_all_seeds": limit})
+    checks = check(contest, replicates, higher_is_better=terms.higher_is_better)
+    return pair.model_copy(update={"checks": checks, "advice": advice, "detectable_with_all_seeds": limit})
 
 
 def _known(p: float) -> float | None:
@@ -85,7 +88,7 @@ def _pair(contest: Contest, terms: Terms, p_adjusted: float | None, equivalence_
     confounders = [fact for fact in contest.facts if not fact.declared]
     verdict: Verdict = "confounded" if confounders and finding != "identical" else finding
     low, high = contest.interval(1 - ALPHA)
-    wide_low, wide_high = contest.interval(1 - ALPHA / max(1, family))
+    wide_low, wide_high = contest.among(family).interval(1 - ALPHA / max(1, family))
     pair = Pair(
         first=contest.first.name,
         second=contest.second.name,
@@ -174,7 +177,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         return f"{pair.first} and {pair.second} are identical: every prediction is equal, at {seeds}."
     amount = unit(abs(pair.difference), metric, scale)
     way = "higher" if pair.difference > 0 else "lower"
-    told = f"{amount} {way}" if pair.difference else f"no difference in mean {metric}"
+    told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
     if pair.low is not None and pair.high is not None:
         told += f" (95 % interval {points(pair.low, scale, sign=True)} to {points(pair.high, scale, sign=True)})"
     if pair.verdict == "confounded":
@@ -188,9 +191,9 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     if pair.verdict == "equivalent":
         return f"{pair.first} and {pair.second} are equivalent within {unit(pair.margin, metric, scale)}: {told}."
     if min(pair.seeds) < LEAST_SEEDS:
-        return (
-            f"{names} is inconclusive: {told}, from {listed([str(n) for n in sorted(set(pair.seeds))])} seed(s), an anecdote."
-        )
+        few = sorted(set(pair.seeds))
+        seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"
+        return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
     reach = ""
     if pair.detectable:
         seen = unit(pair.detectable, metric, scale)

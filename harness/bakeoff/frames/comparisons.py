@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.compare import boards
-from bakeoff.compare.findings import Board, Comparison, Pair, Standing
+from bakeoff.compare.findings import AcrossTasks, Board, Comparison, Pair, Standing
 from bakeoff.errors import BakeoffError, quoted
 from bakeoff.frames.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.frames.results import Results
@@ -75,6 +75,16 @@ SLICE_COLUMNS = {
     "low": NUMBER,
     "high": NUMBER,
     "p_adjusted": NUMBER,
+}
+ACROSS_COLUMNS = {
+    "strategy": TEXT,
+    "mean_rank": NUMBER,
+    "boards": WHOLE,
+    "confounded": TRUTH,
+    "critical_difference": NUMBER,
+    "p": NUMBER,
+    "chi2_p": NUMBER,
+    "f_p": NUMBER,
 }
 
 
@@ -192,6 +202,23 @@ class Comparisons:
             SLICE_COLUMNS,
         )
 
+    @cached_property
+    def across(self) -> pd.DataFrame:
+        """One row for each strategy that is ranked over several boards; none where fewer than five share two strategies.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | strategy | string | |
+        | mean_rank | float64 | 1 is the best, ties share |
+        | boards | Int64 | over so many |
+        | confounded | bool | differs from the first in something that is not under test |
+        | critical_difference | float64 | of mean ranks, at 5 % |
+        | p | float64 | 0 to 1; of Friedman's statistic, with each board's ranks dealt anew |
+        | chi2_p | float64 | 0 to 1; by chi-squared |
+        | f_p | float64 | 0 to 1; by the F of Iman and Davenport |
+        """
+        return frame(_across(self.comparison.across), ACROSS_COLUMNS)
+
     def _repr_html_(self) -> str:
         found = self.comparison
         parts = [f"<p><b>{safe(found.title)}</b>: {safe(found.question)}</p>", f"<p>{safe(found.answer)}</p>"]
@@ -231,6 +258,14 @@ def _standing(row: Standing, board: Board) -> dict[str, Any]:
         "interval": score.method,
         "seeds": len(score.seeds),
     }
+
+
+def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
+    if found is None:
+        return
+    shared = found.model_dump(include={"critical_difference", "p", "chi2_p", "f_p"}) | {"boards": len(found.boards)}
+    for name, rank in found.mean_ranks.items():
+        yield {"strategy": name, "mean_rank": rank, "confounded": name in found.confounded} | shared
 
 
 def _pairs(board: Board) -> Iterator[dict[str, Any]]:

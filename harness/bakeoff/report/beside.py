@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bakeoff.errors import StoreError, quoted
 from bakeoff.record import Declared, Part, Record
 from bakeoff.report.markdown import Column, escaped, grid, item, level
-from bakeoff.report.page import BASELINE, scale_of, score_cell, time_cell
+from bakeoff.report.page import BASELINE, score_cell, shown_scale, time_cell
 from bakeoff.report.table import Report, Row, Table, build_report
 
 
@@ -115,7 +115,7 @@ def _columns(pairs: Pairs) -> list[Column]:
     columns = [Column("strategy", names, "left")]
     if table.metrics and table.splits:
         split, metric = table.splits[0], table.metrics[0].name
-        scale = scale_of(table, metric)
+        scale = shown_scale(table, metric)
         for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
             cells = [score_cell(row.scores.get(split, {}).get(metric), scale) for row in sides]
             columns.append(Column(f"{escaped(f'{split} {metric}')} {title}", level(cells)))

@@ -15,6 +15,9 @@ from bakeoff.report.joined import Joined, join
 from bakeoff.report.table import Report
 from bakeoff.spelling import seeds_spelt
 
+MADE_WITH = "made with bakeoff"
+"""The end of all notes."""
+
 PIPELINES = {"tokens": "token-classification", "text": "text-generation"}
 """Kind of task -> the hub's word; the others are `text-classification`, regression over texts too."""
 
@@ -93,7 +96,7 @@ def _notes(joined: Joined, standing: Standing, metric: str, score: Score) -> str
     pair = joined.pairs.get(standing.strategy)
     if pair is not None and metric == board.metric:
         told.append(pair.sentence.rstrip("."))
-    return escaped("; ".join([*told, "made with bakeoff"]))
+    return escaped("; ".join([*told, MADE_WITH]))
 
 
 def _file_name(text: str, taken: dict[str, str]) -> str:

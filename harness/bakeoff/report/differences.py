@@ -51,6 +51,7 @@ CHECKS = (
     "paired t p",
     "McNemar p",
     "correlation of seeds",
+    "probability of improvement",
 )
 
 
@@ -88,8 +89,9 @@ def forest(joined: Joined) -> Forest | None:
 
 def _difference(pair: Pair, unit: Unit, drawing: Markup) -> Difference:
     detectable = DASH if pair.verdict == "identical" else unit.number(pair.detectable)
-    if detectable != DASH and pair.detectable_with_all_seeds is not None:
-        detectable += f" (at best {unit.number(pair.detectable_with_all_seeds)})"
+    limit = unit.number(pair.detectable_with_all_seeds)
+    if detectable != DASH and limit not in (DASH, unit.number(0)):  # 0 where a few seeds cannot tell the examples' part apart
+        detectable += f" (at best {limit})"
     return Difference(
         first=pair.first,
         second=pair.second,
@@ -124,6 +126,7 @@ def _checks(pair: Pair, unit: Unit) -> list[str]:
         probability(checks.paired_t_p),
         probability(checks.mcnemar_p),
         DASH if checks.seed_correlation is None else f"{checks.seed_correlation:.2f}".replace("-", "−"),
+        DASH if checks.probability_of_improvement is None else f"{checks.probability_of_improvement:.2f}",
     ]
 
 

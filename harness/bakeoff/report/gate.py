@@ -16,9 +16,8 @@ def write_gate(gate: Gate) -> str:
     where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
     about = f"{gate.candidate} against {gate.baseline}{where}; quality on {gate.split}; rules of the {gate.rules_of}."
     lines += [*paragraph(escaped(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
-    for check in gate.checks:
-        if check.reason:
-            lines += item(f"{SYMBOLS[check.result]} {escaped(f'{_title(check, len(boards) > 1)}: {check.reason}')}")
+    for symbol, sentence in _reasons(gate.checks, with_board=len(boards) > 1):
+        lines += item(f"{symbol} {escaped(sentence)}")
     for note in gate.notes:
         lines += item(escaped(note))
     return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(escaped(_legend(gate)))]) + "\n"
@@ -57,6 +56,18 @@ def _signed(value: float, digits: int) -> str:
 
 def _verdict(check: Check) -> str:
     return "pass (identical)" if check.identical and check.result == "pass" else check.result
+
+
+def _reasons(checks: list[Check], *, with_board: bool) -> list[tuple[str, str]]:
+    """Symbol and sentence of each reason, with the checks that it holds for."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for check in checks:
+        if check.reason:
+            titles.setdefault((SYMBOLS[check.result], check.reason), []).append(_title(check, with_board))
+    return [
+        (symbol, f"{'all checks' if 1 < len(found) == len(checks) else '; '.join(found)}: {reason}")
+        for (symbol, reason), found in titles.items()
+    ]
 
 
 def _title(check: Check, with_board: bool) -> str:

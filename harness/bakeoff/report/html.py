@@ -18,6 +18,7 @@ from bakeoff import __version__
 from bakeoff.compare.findings import Comparison
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Record
+from bakeoff.report.across import TITLES, across
 from bakeoff.report.differences import CHECKS, SIGNS, Forest, Matrix, Slices, forest, matrix, slices
 from bakeoff.report.drawing import NEEDS
 from bakeoff.report.joined import Joined, join
@@ -102,6 +103,8 @@ def write_html(comparison: Comparison, report: Report, records: Sequence[Record]
         version=__version__,
         signs=SIGNS,
         checks=CHECKS,
+        across=across(comparison),
+        across_titles=TITLES,
     )
     return _squeezed(page)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bakeoff.compare.findings import Board, Comparison, Flag, Pair, Ratio, Standing
 from bakeoff.record import Record
-from bakeoff.report.page import scale_of
+from bakeoff.report.page import shown_scale
 from bakeoff.report.table import Report, Row, Table
 from bakeoff.report.units import Unit
 
@@ -99,7 +99,7 @@ def _joined(
                     rows[name] = row
                     runs[name] = tuple(ended.get((table.task, table.model, row.strategy), ()))
     names = {standing.strategy for standing in board.rows}
-    units = {metric.name: Unit(scale_of(tables[0], metric.name)) for metric in tables[0].metrics} if tables else {}
+    units = {metric.name: Unit(shown_scale(tables[0], metric.name)) for metric in tables[0].metrics} if tables else {}
     return Joined(
         board=board,
         slug=slug,

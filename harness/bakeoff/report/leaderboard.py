@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakeoff.compare.findings import ImportedRow, Score, Standing
+from bakeoff.compare.findings import Board, ImportedRow, Score, Standing
 from bakeoff.report.drawing import Axis, axis_over, interval, scale_line
 from bakeoff.report.joined import Joined
 from bakeoff.report.markdown import DASH
@@ -142,7 +142,7 @@ def _line(joined: Joined, standing: Standing, columns: _Columns) -> Line:
         kind="row",
         name=standing.strategy,
         rank=_rank(standing.rank),
-        badge=_badge(standing.tie_group),
+        badge=_badge(standing, joined.board),
         baseline=standing.baseline,
         confounded=pair is not None and bool(pair.confounders),
         experiment=standing.experiment,
@@ -171,10 +171,14 @@ def _rank(rank: tuple[int, int] | None) -> Cell:
     return Cell(str(low) if low == high else f"{low}–{high}", low + high / 1000)
 
 
-def _badge(tie_group: int | None) -> str:
-    if tie_group is None:
+def _badge(standing: Standing, board: Board) -> str:
+    """A letter for rows that share their rank interval: in one group, and more than one of them."""
+    shared = [row.tie_group for row in board.rows if row.group == standing.group and row.tie_group is not None]
+    ties = [tie for tie in sorted(set(shared)) if shared.count(tie) > 1]
+    if standing.tie_group not in ties:
         return ""
-    return chr(64 + tie_group) if 1 <= tie_group <= 26 else str(tie_group)
+    place = ties.index(standing.tie_group)
+    return chr(65 + place) if place < 26 else str(place + 1)
 
 
 def _score(score: Score | None, joined: Joined) -> Cell:

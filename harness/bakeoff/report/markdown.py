@@ -47,7 +47,7 @@ class Column:
 def grid(columns: Sequence[Column]) -> list[str]:
     """The lines of a table, its columns aligned for a terminal."""
     lines = []
-    widths = [max(map(_width, ["---", column.title, *column.cells])) for column in columns]
+    widths = [max(map(width_of, ["---", column.title, *column.cells])) for column in columns]
     rows = zip(*(column.cells for column in columns), strict=True)
     ruler = [
         "-" * (width - 1) + ":" if column.align == "right" else "-" * width
@@ -55,7 +55,7 @@ def grid(columns: Sequence[Column]) -> list[str]:
     ]
     for row in ([column.title for column in columns], ruler, *rows):
         cells = [
-            " " * (width - _width(cell)) + cell if column.align == "right" else cell + " " * (width - _width(cell))
+            " " * (width - width_of(cell)) + cell if column.align == "right" else cell + " " * (width - width_of(cell))
             for column, cell, width in zip(columns, row, widths, strict=True)
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -81,11 +81,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
     """Cells of a number and what follows it (` ± sd`), padded so that the numbers stand under each other."""
-    width = max((_width(tail) for _, tail in cells), default=0)
-    return [head + tail + " " * (width - _width(tail)) for head, tail in cells]
+    width = max((width_of(tail) for _, tail in cells), default=0)
+    return [head + tail + " " * (width - width_of(tail)) for head, tail in cells]
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Columns of a terminal that the text takes."""
     return sum(
         2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character) for character in text

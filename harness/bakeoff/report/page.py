@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 from bakeoff.compare.findings import Comparison
 from bakeoff.record import Declared
+from bakeoff.report.across import across_markdown
 from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
 from bakeoff.report.units import Unit
-from bakeoff.spelling import seeds_spelt, spelt
+from bakeoff.spelling import scale_of, seeds_spelt, spelt
 
 BASELINE, REPORTED = "◂", "★"
 FLOOR = "majority floor"
@@ -39,6 +40,8 @@ def write_page(report: Report, comparison: Comparison) -> str:
         lines += ["", *paragraph(_legend(table, standings)), ""]
         for label, parts in caption(table, declared):
             lines += item(f"**{label}**: {escaped(', '.join(parts))}")
+    if section := across_markdown(comparison):
+        lines += ["", *section]
     aside = [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in comparison.flags if not flag.board]
     aside += [f"damaged and left out: {sentence}" for sentence in report.damaged]
     if aside:
@@ -65,7 +68,7 @@ def _scores(table: Table, standings: Standings) -> list[str]:
         for metric in table.metrics:
             reported = split == table.splits[0] and metric.name == table.primary
             floor = table.data.floor.get(split, {}).get(metric.name) if table.data else None
-            scale = scale_of(table, metric.name)
+            scale = shown_scale(table, metric.name)
             scores = [score_cell(row.scores.get(split, {}).get(metric.name), scale) for row in table.rows]
             scores.append((DASH if floor is None else f"{scale * floor:.2f}", ""))
             columns.append(Column(escaped(f"{split} {metric.name}") + (REPORTED if reported else ""), level(scores)))
@@ -89,12 +92,12 @@ def _fact(row: Row, fact: str) -> str:
     return escaped(spelt(value)) if known else DASH
 
 
-def scale_of(table: Table, metric: str) -> int:
-    """100 for metrics that are shares (all values within -1 and 1, more is better), shown in points; else 1."""
+def shown_scale(table: Table, metric: str) -> int:
+    """100 or 1, by all that the table shows of the metric."""
     facts = next(facts for facts in table.metrics if facts.name == metric)
     means = [scores[metric].mean for row in table.rows for scores in row.scores.values() if metric in scores]
     floors = [floor[metric] for floor in table.data.floor.values() if metric in floor] if table.data else []
-    return 100 if facts.higher_is_better and all(abs(value) <= 1 for value in means + floors) else 1
+    return scale_of([*means, *floors], higher_is_better=facts.higher_is_better)
 
 
 def score_cell(score: Spread | None, scale: int) -> tuple[str, str]:
@@ -140,7 +143,7 @@ def _legend(table: Table, standings: Standings) -> str:
     """How to read the table."""
     parts = []
     if table.metrics:
-        scales = {metric.name: scale_of(table, metric.name) for metric in table.metrics}
+        scales = {metric.name: shown_scale(table, metric.name) for metric in table.metrics}
         points = "Scores are points (× 100)" if set(scales.values()) == {100} else _points(scales)
         direction = "" if table.metrics[0].higher_is_better else " (less is better)"
         parts.append(f"{points}: mean ± standard deviation over the n seeds that ended with scores.")

@@ -66,7 +66,9 @@ class Standings:
         """The verdicts in words, what would settle the open ones, then flags, each with its next step."""
         if self.board is None:
             return []
-        found = [f"{pair.sentence}{f' What to do: {pair.advice}.' if pair.advice else ''}" for pair in self.pairs.values()]
+        found = [
+            f"{pair.sentence}{f' What it would take: {pair.advice}.' if pair.advice else ''}" for pair in self.pairs.values()
+        ]
         found += [
             f"not ranked with the others: {_names(self.board, number)}: {reason}."
             for number, reason in enumerate(self.board.groups)

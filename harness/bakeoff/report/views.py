@@ -208,8 +208,11 @@ class Seeds:
     drawings: list[list[tuple[str, Markup]]]
     seeds: list[int]
     lines: list[tuple[str, list[str]]]
-    """(row, score at each seed)."""
+    """(row, score at each seed, then the expected best of each number in `tries`)."""
     degenerate: bool
+    tries: list[int]
+    optimism: str
+    """What reporting the best seed would add, in a sentence; empty where no row has seeds enough."""
 
 
 def seeds(joined: Joined) -> Seeds | None:
@@ -239,11 +242,28 @@ def seeds(joined: Joined) -> Seeds | None:
             sized.append((kind, chart(spec, f"{joined.slug}-seeds-{begin}-{kind}")))
         drawings.append(sized)
     columns = sorted({seed for _, score in scored for seed in score.seeds})
+    tries = [number for number in (3, 5) if any(_best_of(standing, number) is not None for standing, _ in scored)]
     lines = []
     for standing, score in scored:
         by_seed = dict(zip(score.seeds, score.values, strict=True))
-        lines.append((standing.strategy, [unit.number(by_seed.get(seed)) for seed in columns]))
-    return Seeds(drawings, columns, lines, any(standing.degenerate for standing, _ in scored))
+        best = [unit.number(_best_of(standing, number)) for number in tries]
+        lines.append((standing.strategy, [unit.number(by_seed.get(seed)) for seed in columns] + best))
+    odd_ones = any(standing.degenerate for standing, _ in scored)
+    return Seeds(drawings, columns, lines, odd_ones, tries, _optimism(joined, tries[-1]) if tries else "")
+
+
+def _best_of(standing: Standing, tries: int) -> float | None:
+    return standing.expected_best[tries - 1] if len(standing.expected_best) >= tries else None
+
+
+def _optimism(joined: Joined, tries: int) -> str:
+    """What reporting the best of so many seeds in place of the mean would do, from the least such row to the most."""
+    board, unit = joined.board, joined.unit
+    gains = sorted(abs(best - row.expected_best[0]) for row in joined.drawn if (best := _best_of(row, tries)) is not None)
+    least, most = unit.number(gains[0]), unit.number(gains[-1])
+    amount = f"{least if least == most else f'{least} to {most}'} {unit.name}".strip()
+    way = "add" if board.higher_is_better else "take off"
+    return f"Reporting the best of {tries} seeds in place of the mean would {way} {amount}, by choice and not by training."
 
 
 # --- what differed -------------------------------------------------------------------------------------------------------

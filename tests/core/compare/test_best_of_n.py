@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bakeoff.compare.selection import expected_best_of_n, grim, probability_of_improvement
+from bakeoff.compare.selection import expected_best_of_n, expected_bests, grim, probability_of_improvement
 
 VALUES = [0.80, 0.82, 0.84, 0.86, 0.90]
 
@@ -33,6 +33,13 @@ def test_expected_maxima_are_those_of_all_draws(values: list[int], data: st.Data
 def test_nothing_is_extrapolated(n: int) -> None:
     with pytest.raises(ValueError, match="cannot be told from 5 values"):
         expected_best_of_n(VALUES, n)
+
+
+def test_the_best_is_the_least_where_less_is_better_and_no_more_than_ten_are_told() -> None:
+    assert expected_bests(VALUES, higher_is_better=True) == pytest.approx([0.844, 0.868, 0.882, 0.892, 0.900])
+    assert expected_bests(VALUES, higher_is_better=False) == pytest.approx([0.844, 0.820, 0.810, 0.804, 0.800])
+    assert len(expected_bests(range(25), higher_is_better=True)) == 10
+    assert expected_bests([0.3], higher_is_better=False) == pytest.approx([0.3])
 
 
 def test_improvement_counts_ties_half() -> None:

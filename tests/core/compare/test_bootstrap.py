@@ -24,7 +24,7 @@ from bakeoff.compare.bootstrap import (
     ratio_scorer,
     spearman_scorer,
 )
-from bakeoff.compare.twoway import two_way
+from bakeoff.compare.twoway import two_way, two_way_unpaired
 from bakeoff.metrics import F1
 
 Score = Callable[[np.ndarray, np.ndarray], float]
@@ -151,6 +151,53 @@ def test_any_metric_can_be_compared_by_its_function_alone() -> None:
         return float(np.mean(predictions == references) ** 2)
 
     runs = np.concatenate([good, bad])
-    found: Replicates = multi_bootstrap(any_scorer(median_hit, runs, references), [4, 4], examples=80, replicates=300)
+    found: Replicates = multi_bootstrap(
+        any_scorer(median_hit, runs, references), [4, 4], examples=80, replicates=300, keep_runs=True
+    )
     assert found.compare(0, 1).low > 0
-    assert found.interval(0)[0] < found.observed[0] < found.interval(0)[1]
+    own, difference = found.score(0), found.difference(0, 1, paired=True)
+    assert own is not None
+    assert difference is not None
+    assert own.interval()[0] < found.observed[0] < own.interval()[1]
+    assert 0 < difference.interval()[0] < difference.difference == pytest.approx(found.observed[0] - found.observed[1])
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_of_a_mean_resamples_give_the_two_way_estimate(paired: bool) -> None:
+    rng = np.random.default_rng(3)
+    hardness = rng.random(300)
+    a, b = ((rng.random((4, 300)) * 0.5 + hardness * 0.5 < share).astype(float) for share in (0.6, 0.5))
+    scorer = ratio_scorer(np.concatenate([a, b]), np.ones((8, 300)))
+    replicates = multi_bootstrap(scorer, [4, 4], examples=300, replicates=4000, keep_runs=True)
+    found = replicates.difference(0, 1, paired=paired)
+    expected = two_way(a - b) if paired else two_way_unpaired(a, b)
+    assert found is not None
+    assert found.difference == pytest.approx(expected.difference)
+    assert found.ms_seed == pytest.approx(expected.ms_seed)
+    assert found.ms_example == pytest.approx(expected.ms_example, rel=0.1)
+    assert found.ms_residual == pytest.approx(expected.ms_residual, rel=0.1)
+    assert (found.seeds, found.examples, found.paired) == (expected.seeds, expected.examples, paired)
+
+
+def test_equal_runs_leave_nothing_to_chance() -> None:
+    run = np.random.default_rng(4).integers(0, 2, 50)
+    scorer = mcc_scorer(np.stack([run] * 6), np.arange(50) % 2)
+    found = multi_bootstrap(scorer, [3, 3], examples=50, replicates=50, keep_runs=True).difference(0, 1, paired=True)
+    assert found is not None
+    assert (found.difference, found.variance, found.p) == (0, 0, 1)
+
+
+def test_three_seeds_that_differ_much_are_judged_by_t_because_the_percentiles_err_too_often() -> None:
+    """MCC, and skill that moves by 5 points from seed to seed: the seeds, not the examples, make the variance."""
+    rng, by_t, by_percentiles, runs = np.random.default_rng(5), 0, 0, 400
+    for number in range(runs):
+        truth = (rng.random(400) < 0.3).astype(int)
+        skill = 0.8 + 0.05 * rng.standard_normal((6, 1))
+        answers = np.where(rng.random(400) * 0.8 + rng.random((6, 400)) * 0.2 < skill, truth, 1 - truth)
+        found = multi_bootstrap(mcc_scorer(answers, truth), [3, 3], examples=400, replicates=200, seed=number, keep_runs=True)
+        difference = found.difference(0, 1, paired=True)
+        assert difference is not None
+        by_t += difference.p < 0.05
+        by_percentiles += found.compare(0, 1).p < 0.05
+    assert by_t / runs <= 0.08
+    assert by_percentiles / runs > 0.1

@@ -1,4 +1,4 @@
-"""Ratios of costs, dominance under uncertainty, time to a target."""
+"""Ratios of costs, dominance under uncertainty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bakeoff.compare.cost import Objective, dominates, ert, front, front_probability, log_ratio
+from bakeoff.compare.cost import Objective, dominates, front_probability, log_ratio
 from bakeoff.compare.twoway import two_way
 
 SLOW, FAST = np.array([141.0, 139, 150, 143, 146]), np.array([118.0, 121, 119, 130, 117])
@@ -92,10 +92,6 @@ def test_real_comparisons_are_objectives() -> None:
     assert not dominates([Objective(better.interval), Objective(cheaper.log.interval, direction="higher")])
 
 
-def test_the_front_is_what_none_dominates() -> None:
-    assert front(np.array([[0, 1, 0], [0, 0, 0], [0, 0, 0]], dtype=bool)).tolist() == [True, False, True]
-
-
 def test_the_probability_of_the_front_counts_replicates() -> None:
     quality = np.array([[0.9, 0.8, 0.7], [0.9, 0.95, 0.7]])
     seconds = np.array([[10.0, 12, 5], [10, 12, 5]])
@@ -103,10 +99,3 @@ def test_the_probability_of_the_front_counts_replicates() -> None:
     assert front_probability(samples, ["higher", "lower"]).tolist() == [1.0, 0.5, 1.0]
     same = np.ones((4, 3, 2))
     assert front_probability(same, ["higher", "lower"]).tolist() == [1.0] * 3
-
-
-def test_time_to_target_counts_the_time_of_failures() -> None:
-    assert ert([10, 14, 30, 12, 30], [True, True, False, True, False]) == 32
-    assert ert([10, 20], [False, False]) == math.inf
-    with pytest.raises(ValueError, match="2 times have 1 outcomes"):
-        ert([1, 2], [True])

@@ -60,7 +60,7 @@ def test_a_difference_that_is_not_under_test_is_said_with_both_values_and_the_ke
     made = experiment(records={BASELINE: {"recipe": {"max_grad_norm": 1.0}}, ROW: {"recipe": {"max_grad_norm": None}}})
     flag = only_flag(sinning(made, "observed", clipped_at=None, gradient_norm_max=6.0), "S6")
     assert flag.rows == [ROW]
-    assert "gradient clipping (none against at 1)" in flag.sentence
+    assert "gradient clipping (none against norm 1)" in flag.sentence
     assert "'recipe.max_grad_norm' to 'under_test'" in flag.next_step
     declared = declaring(made, under_test=["trainer", "recipe.max_grad_norm"])
     assert codes(sinning(declared, "observed", clipped_at=None, gradient_norm_max=6.0)) == []

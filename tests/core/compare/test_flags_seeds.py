@@ -18,8 +18,9 @@ from core.compare.sins import (
     published,
     the_flag,
 )
-from core.table_records import make_record
+from core.table_records import declaration_of, failed, make_record
 
+from bakeoff.compare.boards import compare
 from bakeoff.compare.intervals import wilson
 from bakeoff.record import Look
 
@@ -121,6 +122,27 @@ def test_failed_runs_are_counted_by_reason() -> None:
     assert flag.rows == [ROW]
     assert f"{ROW} 1 of 8, crashed (seed 3)" in flag.sentence
     assert "--retry failed" in flag.next_step
+
+
+def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> None:
+    lost = [failed(make_record(row, seed, task="glue/rte"), "out of memory") for row in (BASELINE, ROW) for seed in range(8)]
+    clean, other = experiment(), declaration_of(lost)
+    both = replace(
+        declaring(clean, runs=[*clean.declared.runs, *other.runs]),
+        records=(*clean.records, *lost),
+    )
+    found = compare(both)
+    assert [board.task for board in found.boards] == ["glue/mrpc"]
+    (flag,) = found.flags
+    assert (flag.code, flag.sentence) == (
+        "S11",
+        "glue/rte · minilm is not shown: all of 16 recorded runs failed (out of memory).",
+    )
+
+
+def test_a_task_that_is_still_to_be_run_is_no_sin() -> None:
+    clean, other = experiment(), declaration_of([make_record(ROW, 0, task="glue/rte")])
+    assert compare(declaring(clean, runs=[*clean.declared.runs, *other.runs])).flags == []
 
 
 def test_records_that_nobody_asked_for_are_said() -> None:

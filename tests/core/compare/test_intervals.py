@@ -11,8 +11,9 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from bakeoff.compare.exact import mcnemar
 from bakeoff.compare.intervals import bca, ratio_interval, tost_paired, wilson
-from bakeoff.compare.selection import floor_scores
-from bakeoff.metrics import F1, Accuracy
+from bakeoff.compare.outputs import SplitOutputs
+from bakeoff.compare.rows import MOST_FOR_BCA, bounds_of
+from bakeoff.metrics import F1, Accuracy, Pearson
 
 REFERENCES = np.repeat([1, 0, 1, 0], [260, 39, 19, 90])
 COURSE = np.repeat([1, 1, 0, 0], [260, 39, 19, 90])
@@ -56,7 +57,8 @@ def test_what_is_no_share_is_refused(successes: int, n: int) -> None:
 def test_the_courses_confusion_matrix_and_the_floor_of_mrpc() -> None:
     assert Accuracy().score(COURSE, REFERENCES) == pytest.approx(0.8578431373, abs=5e-11)
     assert F1().score(COURSE, REFERENCES) == pytest.approx(0.8996539792, abs=5e-11)
-    assert list(floor_scores(279, 129).values()) == pytest.approx([0.6838235294, 0.8122270742, 0.7480253018], abs=5e-11)
+    always = [metric.score(np.ones_like(REFERENCES), REFERENCES) for metric in (Accuracy(), F1())]
+    assert [*always, sum(always) / 2] == pytest.approx([0.6838235294, 0.8122270742, 0.7480253018], abs=5e-11)
 
 
 def test_the_courses_f1_by_the_delta_method() -> None:
@@ -110,3 +112,24 @@ def test_tost_agrees_with_statsmodels(seed: int, k: int, margin: float) -> None:
 
 def test_example_noise_alone_needs_six_examples_to_speak() -> None:
     assert mcnemar(5, 0).p > 0.05 > mcnemar(6, 0).p
+
+
+def test_a_correlation_over_many_examples_has_the_interval_of_fisher() -> None:
+    """Beyond the reach of BCa, whose time grows with the square of the examples."""
+    n = MOST_FOR_BCA + 1000
+    rng = np.random.default_rng(6)
+    truth = rng.standard_normal(n)
+    answers = (truth + rng.standard_normal(n))[None]
+    outputs = SplitOutputs(
+        ids=tuple(map(str, range(n))),
+        labels=truth,
+        tokens=np.ones(n, dtype=np.int64),
+        slices={},
+        answers={"row": answers},
+        seeds={"row": (0,)},
+        calibration={},
+    )
+    found = bounds_of(outputs, Pearson(), "row")
+    middle, half = np.arctanh(np.corrcoef(truth, answers[0])[0, 1]), 1.96 / np.sqrt(n - 3)
+    assert (found.low, found.high) == pytest.approx((np.tanh(middle - half), np.tanh(middle + half)), abs=0.003)
+    assert found.covers == "examples only (one run)"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from bakeoff.compare.multiplicity import critical_difference, friedman, holm, mean_ranks, rank_intervals, tie_groups
+from bakeoff.compare.multiplicity import critical_difference, friedman, holm, mean_ranks, rank_intervals, shuffled_p, tie_groups
 
 DEMSAR = [3.143, 2.000, 2.893, 1.964]
 
@@ -83,3 +83,27 @@ def test_tasks_that_all_tie_say_nothing_and_tasks_that_all_agree_everything() ->
     ranks, correction = mean_ranks(np.ones((5, 3)))
     assert friedman(ranks, 5, correction=correction).chi2_p == 1
     assert friedman([1.0, 2.0, 3.0], 5).f_p == 0
+
+
+@pytest.mark.parametrize(("right", "tasks"), [(5, 5), (7, 8), (6, 9)])
+def test_of_two_strategies_the_shuffled_p_is_the_sign_tests(right: int, tasks: int) -> None:
+    """Where all of 5 agree it is 1/16, though F is infinite; of 8, 7 are not enough, though F says 2 %."""
+    scores = np.array([[1.0, 0.0]] * right + [[0.0, 1.0]] * (tasks - right))
+    exact = stats.binomtest(right, tasks).pvalue
+    assert shuffled_p(scores) == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 9_999))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_with_many_tasks_the_shuffled_p_is_that_of_chi_squared(seed: int) -> None:
+    scores = np.random.default_rng(seed).normal([0, 0, 0.1, 0.4], size=(60, 4))
+    assert shuffled_p(scores) == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue, abs=0.02)
+
+
+def test_tasks_that_all_tie_have_a_shuffled_p_of_1() -> None:
+    assert shuffled_p(np.ones((6, 3))) == 1
+
+
+def test_of_strategies_that_are_alike_five_in_a_hundred_experiments_find_a_difference_at_most() -> None:
+    draw = np.random.default_rng(4)
+    found = [shuffled_p(draw.integers(0, 20, (6, 3)).astype(np.float64), shuffles=399) <= 0.05 for _ in range(600)]
+    assert 0.01 < np.mean(found) < 0.075

@@ -37,13 +37,13 @@ def test_the_observed_value_stands_where_it_contradicts_the_asked_one() -> None:
 
 def test_clipping_is_what_norms_show_else_what_was_asked() -> None:
     made = experiment()
-    assert recipe(asking(made, max_grad_norm=1.0))["gradient clipping"] == "at 1"
+    assert recipe(asking(made, max_grad_norm=1.0))["gradient clipping"] == "norm 1"
     free = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=None)
     assert recipe(free)["gradient clipping"] == "none"
     hidden = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=1.0)
-    assert recipe(hidden)["gradient clipping"] == "at 1"
+    assert recipe(hidden)["gradient clipping"] == "norm 1"
     unreached = sinning(asking(made, max_grad_norm=1.0), "observed", clipped_at=None)
-    assert recipe(unreached)["gradient clipping"] == "at 1"
+    assert recipe(unreached)["gradient clipping"] == "norm 1"
 
 
 def test_weight_decay_tells_on_what_it_is() -> None:

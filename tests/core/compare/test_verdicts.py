@@ -10,7 +10,7 @@ from core.compare.made_records import drawn_answers, make_experiment_in_memory, 
 from core.compare.sins import BASELINE, LABELS, ROW, SEEDS, answers, declaring, experiment, sinning
 
 from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.compare.findings import Pair
 from bakeoff.compare.twoway import two_way
 
@@ -45,7 +45,7 @@ def test_equal_scores_of_unequal_predictions_are_not_identical() -> None:
     pair = duel(right_by_pattern(LABELS, one), right_by_pattern(LABELS, other))
     assert pair.difference == 0
     assert pair.verdict == "inconclusive"
-    assert "no difference in mean accuracy (95 % interval" in pair.sentence
+    assert "the same mean accuracy (95 % interval" in pair.sentence
 
 
 @pytest.mark.parametrize(("mine", "theirs", "expected"), [(0.9, 0.75, "better"), (0.75, 0.9, "worse")])
@@ -76,7 +76,7 @@ def test_what_a_design_cannot_see_is_inconclusive_and_says_what_it_would_take() 
     assert pair.detectable is not None
     assert pair.detectable > pair.margin
     assert "in four of five experiments" in pair.sentence
-    assert "no difference" not in pair.sentence.replace("no difference in mean", "")
+    assert "no difference" not in pair.sentence
     assert "examples" in pair.advice
     assert "seeds" in pair.advice
 
@@ -99,7 +99,7 @@ def test_more_seeds_are_advised_where_seeds_are_what_lacks() -> None:
 def test_fewer_than_three_seeds_are_an_anecdote_whatever_they_show(seeds: int) -> None:
     pair = duel(answers(accuracy=0.95, seeds=seeds, seed=1), answers(accuracy=0.6, seeds=seeds, seed=2))
     assert pair.verdict == "inconclusive"
-    assert "anecdote" in pair.sentence
+    assert f"from {seeds} seed{'s' if seeds > 1 else ''}, an anecdote." in pair.sentence
     assert "at least 3 seeds" in pair.advice
     assert (pair.checks.mcnemar_p is not None) == (seeds == 1)
     assert (pair.low is None) == (seeds == 1)
@@ -179,7 +179,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
         records.append(record.model_copy(update={"data": data, "scores": scores}))
     tasks = {task: {metric.name: metric} for task in made.metrics}
     pair = verdict(replace(made, records=tuple(records), metrics=tasks))
-    assert (pair.method, pair.verdict) == ("multi-bootstrap", "better")
+    assert (pair.method, pair.verdict) == ("two-way by resampling", "better")
     assert pair.low is not None
     assert pair.low > 0
 
@@ -189,7 +189,22 @@ def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
     rest = tuple(record for record in made.records if record.asked.strategy != BASELINE)
     (board,) = compare(replace(made, records=rest)).boards
     assert board.to_baseline == []
-    assert board.answer == f"Only {ROW} can be shown: there is nothing to hold it against."
+    assert board.answer == f"{BASELINE}, the baseline, has no run that ended well: there is nothing to hold {ROW} against."
+
+
+def test_rows_beside_a_failed_baseline_are_still_ranked() -> None:
+    rows = {BASELINE: answers(accuracy=0.8, seed=1), ROW: answers(), "third": answers(accuracy=0.7, seed=3)}
+    (board,) = compare(experiment(rows, failing={BASELINE: range(SEEDS)})).boards
+    assert f"there is nothing to hold {ROW} and third against" in board.answer
+    assert {row.strategy: row.rank for row in board.rows} == {BASELINE: None, ROW: (1, 1), "third": (2, 2)}
+
+
+def test_a_baseline_of_another_group_is_said_to_be_alone() -> None:
+    (board,) = compare(sinning(experiment(), "environment", hardware="another")).boards
+    assert board.answer == (
+        f"Nothing can be held against {BASELINE}: what the other rows were made with differs from it, "
+        "or predictions are not recorded."
+    )
 
 
 def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow() -> None:
@@ -203,3 +218,37 @@ def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow()
     assert own.low is not None
     assert own.high is not None
     assert pair.high - pair.low < own.high - own.low
+
+
+def test_a_seed_that_failed_half_way_is_no_other_recipe() -> None:
+    clean = experiment(failing={ROW: [3]})
+    seen = next(record.observed for record in clean.records if record.observed)
+    cut_short = seen.model_copy(update={"optimizer_steps": 3, "learning_rate_last": seen.learning_rate_peak})
+    pair = verdict(sinning(clean, "", seeds=[3], observed=cut_short))
+    assert (pair.verdict, pair.confounders, pair.seeds) == ("better", [], (7, 8))
+
+
+def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None:
+    elsewhere = sinning(experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
+    (board,) = compare(elsewhere).boards
+    assert [row.group for row in board.rows] == [0, 0]
+
+
+def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported_one() -> None:
+    made = experiment({BASELINE: answers(), ROW: answers()})
+    mine = {record.id for record in made.records if record.asked.strategy == ROW}
+
+    def read(run_id: str) -> dict[str, Predictions]:
+        found = made.predictions(run_id)["test"]
+        return {"test": found} if run_id in mine else {"test": found, "dev": found}
+
+    pair = verdict(replace(made, predictions=read))
+    assert pair.verdict == "equivalent"
+    assert "the same mean accuracy" in pair.sentence
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_example_is_shown_and_never_judged(seeds: int) -> None:
+    right, wrong = np.ones((seeds, 1), dtype=np.int64), np.zeros((seeds, 1), dtype=np.int64)
+    pair = verdict(make_experiment_in_memory({"base": right, "row": wrong}, [1], under_test=["trainer"]))
+    assert (pair.verdict, pair.method, pair.difference) == ("inconclusive", "none", -1.0)

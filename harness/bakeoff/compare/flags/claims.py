@@ -98,9 +98,9 @@ def below_resolution(ground: Ground) -> Iterator[Found]:
         if n < 1 or apart < board.margin or pair.finding in ("identical", "equivalent") or not _counts(ground, board.split):
             continue
         discordance = _discordance(ground, pair)
-        least, what = pair.detectable_with_all_seeds, "with any number of seeds {} can be shown"
+        least, what = pair.detectable_with_all_seeds, "even seeds without end can show only {} or more"
         if least is None or min(pair.seeds) < 2:
-            least, what = mde_examples(discordance, n), f"of two runs {{}} can be shown{_where(discordance)}"
+            least, what = mde_examples(discordance, n), f"two runs can show only {{}} or more{_where(discordance)}"
         if (pair.finding == "inconclusive" and apart < least) or apart + ROUNDING < 1 / n:
             unseen.append(pair)
             limit = what.format(amount(least, board))

@@ -13,7 +13,6 @@ from bakeoff.compare.flags.telling import (
     listed,
     ranked_together,
     spec,
-    strategies,
     studied,
     told,
 )
@@ -32,11 +31,11 @@ def unequal_budgets(ground: Ground) -> Iterator[Found]:
 
     A length of training that is under test is no sin; tries are, whatever is under test.
     """
-    declared, names = ground.experiment.declared, strategies(ground)
+    declared = ground.experiment.declared
     seen = {row: found for row, records in ended_well(ground).items() if (found := _examples_seen(records)) is not None}
     length_is_studied = studied(ground, "recipe.epochs", "recipe.max_steps", "recipe.batch_size")
     for group in ranked_together(ground):
-        tries = {row: declared.trials.get(names.get(row, row), 1) for row in group}
+        tries = {row: declared.trials.get(row, 1) for row in group}
         trained = {row: seen[row] * tries[row] for row in group if row in seen}
         tuned, longer = _outspending(tries), () if length_is_studied else _outspending(trained)
         if not tuned and not longer:

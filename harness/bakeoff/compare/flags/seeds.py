@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from bakeoff.compare.bench import Layout
 from bakeoff.compare.exact import seeds_for_sign_flip, sign_flip_floor
+from bakeoff.compare.findings import Flag
 from bakeoff.compare.flags.telling import (
     Found,
     and_seeds,
@@ -17,7 +19,7 @@ from bakeoff.compare.flags.telling import (
 )
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.intervals import wilson
-from bakeoff.record import DeclaredRun
+from bakeoff.record import Declared, DeclaredRun
 from bakeoff.spelling import points, seeds_spelt
 
 ANECDOTE = 3
@@ -29,6 +31,9 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     board = ground.board
     scores = {row.strategy: row.scores.get(board.split, {}).get(board.metric) for row in board.rows}
     counts = {row: len(set(score.seeds)) for row, score in scores.items() if score is not None and score.seeds}
+    level = {row for pair in board.to_baseline for row in (pair.first, pair.second)} - {
+        row for pair in board.to_baseline if pair.finding != "identical" for row in (pair.first, pair.second)
+    }  # nothing is left to test between rows whose every prediction is equal
     enough, comparisons = seeds_for_sign_flip(), max((pair.comparisons for pair in board.to_baseline), default=1)
     in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
     more = (
@@ -41,7 +46,7 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(anecdotes), f"An anecdote: {which}. How far the score hangs on the seed is not known; no rank is given.", more
         )
-    few = {row: str(n) for row, n in counts.items() if ANECDOTE <= n < enough}
+    few = {row: str(n) for row, n in counts.items() if ANECDOTE <= n < enough and row not in level}
     if few:
         floors = listed(
             f"with {n} seeds ({listed(rows)}) not below {sign_flip_floor(int(n)):.3g}" for n, rows in grouped_by(few).items()
@@ -79,7 +84,7 @@ def collapsed(ground: Ground) -> Iterator[Found]:
 
 
 def seeds_changed(ground: Ground) -> Iterator[Found]:
-    """S11: seeds or strategies that came or went when something had been recorded already."""
+    """S11: seeds that came or went, or strategies that went, when something had been recorded already."""
     declared = ground.experiment.declared
     current, changes = declared.seeds, []
     for number, look in enumerate(declared.history):
@@ -122,9 +127,8 @@ def missing_runs(ground: Ground) -> Iterator[Found]:
     there = {record.id for record in ground.experiment.records}
     asked: dict[str, list[DeclaredRun]] = {}
     for run in declared.runs:
-        row = run.strategy if run.model == board.model else f"{run.strategy} · {run.model}"
-        if run.task == board.task and row in ground.records:
-            asked.setdefault(row, []).append(run)
+        if (run.task, run.model) == (board.task, board.model):
+            asked.setdefault(run.strategy, []).append(run)
     missing = {row: seeds for row, runs in asked.items() if (seeds := [run.seed for run in runs if run.id not in there])}
     if missing:
         n = sum(map(len, missing.values()))
@@ -158,6 +162,26 @@ def failed_runs(ground: Ground) -> Iterator[Found]:
             f"'output.txt' beside each record holds what it said last; 'bakeoff run {spec(ground)} --retry failed' "
             "makes them again.",
         )
+
+
+def without_board(layout: Layout, declared: Declared) -> Flag | None:
+    """S11: a task with a model of which runs are recorded, and none has a score on the reported split: it makes no board."""
+    records = [record for own in layout.rows.values() for record in own]
+    if not records:
+        return None
+    reasons = dict.fromkeys(record.failure.reason for record in records if record.failure)
+    ended = [record for record in records if record.status == "ok"]
+    why = f"have no split '{declared.report_on}'" if ended else f"failed ({listed(reasons)})"
+    return Flag(
+        code="S11",
+        board="",
+        rows=[],
+        sentence=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
+        next_step="'report_on' names a split that is predicted."
+        if ended
+        else f"'output.txt' beside each record holds what it said last; 'bakeoff run {declared.spec_file} --retry failed' "
+        "makes them again.",
+    )
 
 
 def undeclared_records(ground: Ground) -> Iterator[Found]:

@@ -85,12 +85,6 @@ def ranked_together(ground: Ground) -> list[list[str]]:
     return list(groups.values())
 
 
-def strategies(ground: Ground) -> dict[str, str]:
-    """Row -> the strategy that it is declared as; a row's name may hold its model too."""
-    declared = {run.id: run.strategy for run in ground.experiment.declared.runs}
-    return {row: declared.get(records[0].id, row) for row, records in ground.records.items() if records}
-
-
 def spec(ground: Ground) -> str:
     """The experiment's file, for commands."""
     return ground.experiment.declared.spec_file
