@@ -314,7 +314,7 @@ def _read_parquet(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path).read(use_threads=False)
+        return pq.ParquetFile(path, pre_buffer=False).read(use_threads=False)  # small files: no read-ahead
     except FileNotFoundError:
         raise StoreError(f"{shown_path(path)} is missing") from None
     except PermissionError as error:

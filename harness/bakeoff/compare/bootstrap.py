@@ -22,8 +22,8 @@ from bakeoff.components import Floats
 Scorer = Callable[[Floats], Floats]
 """Weights of examples (r, N) -> scores (r, runs)."""
 
-CHUNK = 4_000_000
-"""So many weights are held at once, 32 MB."""
+CHUNK = 8_000_000
+"""So many weights, and scores of runs, are held at once, 64 MB."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def multi_bootstrap(
     spans = [slice(end - count, end) for end, count in zip(ends, seeds, strict=True)]
     scores = np.empty((replicates, len(seeds)))
     resampled = np.empty((replicates, sum(seeds))) if keep_runs else None
-    step = max(1, CHUNK // examples)
+    step = max(1, CHUNK // max(examples, sum(seeds)))
     for start in range(0, replicates, step):
         rows = slice(start, min(start + step, replicates))
         runs = scorer(_weights(rng, examples, rows.stop - rows.start))
@@ -121,11 +121,11 @@ def bootstrap_ratio(
     seed: int = 0,
 ) -> Replicates:
     """Of a ratio or a mean, from its parts per example: for each strategy (K, N), or all in one (S, K, N)."""
-    a, b = (np.concatenate([np.asarray(part, dtype=np.float64) for part in parts]) for parts in (numerators, denominators))
+    scorers = [ratio_scorer(np.asarray(a), np.asarray(b)) for a, b in zip(numerators, denominators, strict=True)]
     return multi_bootstrap(
-        ratio_scorer(a, b),
+        lambda weights: np.concatenate([scorer(weights) for scorer in scorers], axis=1),
         [len(part) for part in numerators],
-        examples=a.shape[1],
+        examples=numerators[0].shape[1],
         paired=paired,
         replicates=replicates,
         seed=seed,

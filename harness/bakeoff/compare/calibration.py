@@ -19,17 +19,17 @@ def expected_calibration_error(probabilities: Floats, labels: NDArray[Any]) -> f
     width would leave most of them empty (Nixon et al., 2019).
     """
     confidence = probabilities.max(axis=1)
-    right = (probabilities.argmax(axis=1) == labels)[order := np.argsort(confidence, kind="stable")]
+    order = np.argsort(confidence, kind="stable")
+    right = probabilities.argmax(axis=1) == labels
     bins = np.arange(len(order)) * min(BINS, len(order)) // len(order)
-    size = np.bincount(bins)
-    gaps = np.abs(np.bincount(bins, right) / size - np.bincount(bins, confidence[order]) / size)
-    return float(np.average(gaps, weights=size))
+    return float(np.abs(np.bincount(bins, right[order] - confidence[order])).sum() / len(order))
 
 
 def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
     """The Brier score in its original form (1950): squared differences summed over labels, mean over examples; 0 to 2."""
-    truth = np.arange(probabilities.shape[1]) == np.asarray(labels)[:, None]
-    return float(np.mean(np.sum((probabilities - truth) ** 2, axis=1)))
+    n = len(labels)
+    true = probabilities[np.arange(n), np.asarray(labels, dtype=np.intp)]
+    return float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)
 
 
 def agreement(answers: NDArray[Any]) -> float | None:

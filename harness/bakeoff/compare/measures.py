@@ -51,11 +51,12 @@ def resample(outputs: SplitOutputs, metric: Metric, strategies: list[str], *, se
     counts = [len(outputs.seeds[strategy]) for strategy in strategies]
     paired = len({tuple(sorted(outputs.seeds[strategy])) for strategy in strategies}) == 1
     order = {strategy: np.argsort(outputs.seeds[strategy]) for strategy in strategies}
-    found = [outputs.parts(metric, strategy) for strategy in strategies]
-    parts = [part for part in found if part is not None]
-    if len(parts) == len(found):
-        numerators = [above[order[name]] for name, (above, _) in zip(strategies, parts, strict=True)]
-        denominators = [below[order[name]] for name, (_, below) in zip(strategies, parts, strict=True)]
+    numerators, denominators = [], []
+    for name in strategies:
+        if (parts := outputs.parts(metric, name)) is not None:
+            numerators.append(parts[0][order[name]])
+            denominators.append(parts[1][order[name]] if parts[1].strides[0] else parts[1])  # rows all alike stay one
+    if len(numerators) == len(strategies):
         return bootstrap_ratio(numerators, denominators, paired=paired, seed=seed)
     if isinstance(metric, HubMetric):
         return None

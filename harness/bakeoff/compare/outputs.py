@@ -39,7 +39,10 @@ class SplitOutputs:
         whole = [part for part in found if part is not None]
         if len(whole) < len(found) or not found:
             return None
-        return np.stack([numerator for numerator, _ in whole]), np.stack([denominator for _, denominator in whole])
+        above, below = [numerator for numerator, _ in whole], [denominator for _, denominator in whole]
+        if all((denominator == 1).all() for denominator in below):  # a mean: no need to hold a one for every example and run
+            return np.stack(above), np.broadcast_to(below[0], (len(below), len(below[0])))
+        return np.stack(above), np.stack(below)
 
 
 @dataclass(frozen=True)
