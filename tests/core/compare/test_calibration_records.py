@@ -6,12 +6,15 @@ are drawn from it with replacement, which makes the pool the world.
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from core.compare.calibration import Draw, Pair, coverage, false_positive_rate
 
+from bakeoff.compare.multiplicity import holm
+from bakeoff.compare.twoway import two_way
 from bakeoff.components import Floats
 from bakeoff.load import load_experiment
 
@@ -80,3 +83,15 @@ def test_the_interval_holds_the_difference_of_the_better_runs_to_the_worse(pool:
     truth = float(better.mean() - worse.mean())
     assert truth > 0.005
     assert 0.93 <= coverage(drawing(better, worse, k), truth, REPLICATIONS, seed=1) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", SEEDS)
+def test_ten_arms_of_one_strategy_seldom_have_a_winner(pool: Floats, k: int) -> None:
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(REPLICATIONS):
+        examples = rng.integers(0, pool.shape[1], pool.shape[1])
+        arms = pool[rng.integers(0, len(pool), (10, k))][:, :, examples]
+        p = [two_way(one - other).in_family().p for one, other in combinations(arms, 2)]
+        found += bool(holm(p).min() < 0.05)
+    assert found / REPLICATIONS <= 0.06
