@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -241,8 +242,8 @@ class Method(Component):
     kind = "method"
 
     @abstractmethod
-    def adapt(self, model: Any, options: Any, recipe: Recipe) -> Adaptation:
-        """Freezes, wraps or adds to the model."""
+    def adapt(self, built: Built, options: Any, recipe: Recipe) -> Adaptation:
+        """Freezes, wraps or adds to `built.model`; random draws come from the run's `init` stream."""
 
 
 # --- trainers ------------------------------------------------------------------------------------------------------------
@@ -266,12 +267,23 @@ class Supports:
     processes: int = 1
 
 
+@dataclass(frozen=True)
+class MicroBatch:
+    """One forward pass of one process."""
+
+    rows: Batch
+    """Row numbers. Where a batch is too short for all processes, one row that carries no weight."""
+    weight: float
+    """Of the mean loss of `rows` in the mean loss of the whole batch."""
+
+
 class TrainingJob(Protocol):
     """All that a trainer needs. The harness owns seeds, order, clock, evaluation and files; the trainer owns the steps.
 
-    One optimizer step is: `begin_step(step)`, forward, `loss(...)`, backward, clip to `recipe.max_grad_norm`, optimizer,
-    scheduler, `end_step(step, loss)`. `begin_step` starts the random streams anew from (seed, step), which is what makes
-    two right trainers identical to the bit.
+    One optimizer step is: `begin_step(step)`; for each of the batch's `micro_batches` forward under `autocast()`,
+    `loss(...)` times its weight, backward; clip to `recipe.max_grad_norm`, optimizer, scheduler, `end_step(step, loss)`.
+    `begin_step` starts the random streams anew from (seed, step, rank), which is what makes two right trainers identical
+    to the bit.
     """
 
     model: Any
@@ -288,11 +300,17 @@ class TrainingJob(Protocol):
     def batches(self, epoch: int) -> Sequence[Batch]:
         """The global batches of an epoch as tuples of row numbers; the last may be short."""
 
-    def share(self, batch: Batch) -> tuple[Batch, float]:
-        """This process's row numbers, and the weight of their mean loss in the global mean."""
+    def micro_batches(self, batch: Batch) -> Sequence[MicroBatch]:
+        """What this process puts through the model for one batch, of `recipe.micro_batch_size` rows over all processes.
+
+        The weights of all micro-batches of all processes sum to 1: gradients are to be added, over processes too.
+        """
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
         """Examples -> tensors (batch, length) and `labels` (batch,), on the CPU. Pure: may run ahead of `begin_step`."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Around each forward pass: mixed precision where the recipe asks for it."""
 
     def loss(self, logits: Any, labels: Any) -> Any:
         """The mean training loss of a batch, a scalar tensor; (batch, n_outputs) and (batch,)."""
@@ -304,7 +322,10 @@ class TrainingJob(Protocol):
         """Call before the forward pass of step `step` (0, 1, ...)."""
 
     def end_step(self, step: int, loss: Any) -> Signal:
-        """Call after the optimizer's step with the detached loss, a scalar tensor; never synchronises the device."""
+        """Call after the optimizer's step with the batch's loss (this process's part), a detached scalar tensor.
+
+        Never synchronises the device.
+        """
 
     def end_epoch(self) -> Signal:
         """Call after the last batch of an epoch."""

@@ -49,6 +49,7 @@ def measure_control(settings: Settings, *, session: str, moment: Literal["before
         milliseconds=1000 * median,
         spread=(upper - lower) / median,
         repetitions=len(seconds),
+        peak_flops={},
     )
 
 

@@ -7,10 +7,11 @@ import hashlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from bakeoff.components import Batch, ParameterGroup, Prepared, Row, Signal
+from bakeoff.components import Batch, MicroBatch, ParameterGroup, Prepared, Row, Signal
 from bakeoff.data import epoch_batches
 from bakeoff.errors import PluginError, RunError
 from bakeoff.hardware import restart_random, stream_seed
@@ -82,6 +83,7 @@ class Job:
         self.losses: list[Any] = []
         self.clock: list[float] = []
         self.fed: list[tuple[Batch, int, int]] = []
+        """Rows, tokens, and tokens with padding of each micro-batch that was collated, in order."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.epochs_ended = 0
@@ -94,8 +96,11 @@ class Job:
         seed, replicate = self.seed
         return epoch_batches(len(self.examples), self.recipe.batch_size, seed=seed, replicate=replicate, epoch=epoch)
 
-    def share(self, batch: Batch) -> tuple[Batch, float]:
-        return batch, 1.0
+    def micro_batches(self, batch: Batch) -> list[MicroBatch]:
+        size = self.recipe.micro_batch_size or self.recipe.batch_size
+        passes = [batch[start : start + size] for start in range(0, len(batch), size)]
+        shares = [rows[self.rank :: self.world_size] for rows in passes]
+        return [MicroBatch(rows or batch[:1], len(rows) / len(batch)) for rows in shares]
 
     @_remembered
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
@@ -106,11 +111,16 @@ class Job:
         self.fed.append((tuple(row["row"] for row in examples), tokens, first.numel()))
         return batch
 
+    def autocast(self) -> AbstractContextManager[Any]:
+        import torch
+
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bf16")
+
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(logits, labels)
+        return cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         parameters = dict(self.model.named_parameters())
@@ -195,13 +205,26 @@ class Job:
             )
 
     def check_order(self) -> None:
-        """After `fit`: raises PluginError where the batches trained on are not those that the harness gave out, in order."""
-        batches = itertools.chain.from_iterable(self.batches(epoch) for epoch in itertools.count())
-        for step, (given, (rows, _, _)) in enumerate(zip(batches, self.trained, strict=False)):
-            if given != rows:
+        """After `fit`: raises PluginError where what was trained on is not what the harness gave out, in order."""
+        collated = iter(self.fed)
+        for step, parts in enumerate(self._given()):
+            fed = list(itertools.islice(collated, len(parts)))
+            if len(fed) < len(parts):
+                raise PluginError(f"{self.trainer} collated only {len(self.fed)} batches through the job in {step + 1} steps")
+            if any(part.rows != rows for part, (rows, _, _) in zip(parts, fed, strict=True)):
                 raise PluginError(f"{self.trainer} trained step {step + 1} on other rows than the job's batches give")
-        if len(self.trained) != len(self.losses):
-            raise PluginError(f"{self.trainer} collated {len(self.trained)} of {len(self.losses)} batches through the job")
+
+    def _given(self) -> Iterator[list[MicroBatch]]:
+        """The micro-batches of each step that was taken; a trainer may collate further ahead."""
+        batches = itertools.chain.from_iterable(self.batches(epoch) for epoch in itertools.count())
+        for batch in itertools.islice(batches, len(self.losses)):
+            yield self.micro_batches(batch)
+
+    def trained(self) -> Iterator[list[tuple[Batch, int, int]]]:
+        """What was collated for each step that was taken, without rows that carry no weight."""
+        collated = iter(self.fed)
+        for parts in self._given():
+            yield [fed for part, fed in zip(parts, itertools.islice(collated, len(parts)), strict=False) if part.weight]
 
     def step_losses(self) -> list[float]:
         """The losses of all steps; waits for the device once."""
@@ -211,18 +234,11 @@ class Job:
 
         return [float(loss) for loss in torch.stack([loss.reshape(()) for loss in self.losses]).tolist()]
 
-    @property
-    def trained(self) -> list[tuple[Batch, int, int]]:
-        """Rows, tokens and padded tokens of the batches that steps were taken on; a trainer may collate further ahead."""
-        return self.fed[: len(self.losses)]
-
     def seen(self) -> tuple[int, int, int]:
         """Examples, tokens, and tokens with padding."""
-        return (
-            sum(len(rows) for rows, _, _ in self.trained),
-            sum(tokens for _, tokens, _ in self.trained),
-            sum(padded for _, _, padded in self.trained),
-        )
+        fed = list(itertools.chain.from_iterable(self.trained()))
+        return sum(len(rows) for rows, _, _ in fed), sum(tokens for _, tokens, _ in fed), sum(padded for _, _, padded in fed)
 
     def order_sha256(self) -> str:
-        return hashlib.sha256(repr([rows for rows, _, _ in self.trained]).encode()).hexdigest()
+        rows = [tuple(itertools.chain.from_iterable(rows for rows, _, _ in fed)) for fed in self.trained()]
+        return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -131,8 +131,9 @@ class Observer:
         began = time.perf_counter()
         if not self.groups:
             self.optimizer = type(optimizer).__name__
-            self.groups = [_observed_group(group) for group in optimizer.param_groups]
-        self.learning_rates.append(float(optimizer.param_groups[0]["lr"]))
+            highest = max(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
+            self.groups = [_observed_group(group, highest) for group in optimizer.param_groups]
+        self.learning_rates.append(max(float(group["lr"]) for group in optimizer.param_groups))
         if self.steps < NORM_EVERY or self.steps % self.norm_every == 0:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             self._norms.append((self.steps, torch.nn.utils.get_total_norm(gradients)))
@@ -176,7 +177,8 @@ def pile_up(norms: list[float]) -> float | None:
     return float(f"{top:.4g}") if len(together) >= 2 and top > 0 else None
 
 
-def _observed_group(group: dict[str, Any]) -> ObservedGroup:
+def _observed_group(group: dict[str, Any], highest: float) -> ObservedGroup:
+    """`highest` is the highest learning rate of all groups before any scheduling."""
     betas = group.get("betas")
     return ObservedGroup(
         tensors=len(group["params"]),
@@ -185,6 +187,7 @@ def _observed_group(group: dict[str, Any]) -> ObservedGroup:
         betas=[float(beta) for beta in betas] if betas else None,
         eps=_number(group.get("eps")),
         fused=group.get("fused"),
+        lr_scale=float(group.get("initial_lr", group["lr"])) / highest if highest else None,
     )
 
 

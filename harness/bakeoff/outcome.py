@@ -101,6 +101,7 @@ def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, s
         initial_sha256=initial[1],
         final_sha256=weights_sha256(network.state_dict().items()),
         lineage=list(lineage),
+        trained_bytes=None,
     )
 
 
@@ -198,6 +199,8 @@ def compose(
             peak_device_memory_bytes=_peak_device_memory(device) if on_cuda else None,
             energy_joules=joules,
             energy_note=note,
+            flops=None,
+            flops_note="not counted",
             harness_seconds=observer.seconds + (job.seconds if job else 0.0),
         ),
         trainer_owns=found.owns,

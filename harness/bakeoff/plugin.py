@@ -14,6 +14,7 @@ from bakeoff.components import (
     Encoding,
     Method,
     Metric,
+    MicroBatch,
     Model,
     ParameterGroup,
     Places,
@@ -31,6 +32,7 @@ from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quo
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
+from bakeoff.optimization import make_optimizer, make_scheduler
 from bakeoff.parameters import decay_groups
 from bakeoff.spec import Options, Recipe
 
@@ -45,6 +47,7 @@ __all__ = [
     "Encoding",
     "Method",
     "Metric",
+    "MicroBatch",
     "Model",
     "ModelError",
     "Options",
@@ -67,6 +70,8 @@ __all__ = [
     "in_hub_cache",
     "load_classifier",
     "load_tokenizer",
+    "make_optimizer",
+    "make_scheduler",
     "metric_named",
     "quoted",
     "shown_path",

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -111,6 +111,9 @@ class Weights(Part):
     initial_sha256: str
     final_sha256: str
     lineage: list[str]
+    trained_bytes: int | None
+    """Size of a safetensors file with the parameters that trained: what must be kept beside the checkpoint. None where nobody
+    looked (schema version 2)."""
 
 
 class ObservedGroup(Part):
@@ -122,6 +125,8 @@ class ObservedGroup(Part):
     betas: list[float] | None
     eps: float | None
     fused: bool | None
+    lr_scale: float | None
+    """Its learning rate over the highest of all groups; None where nobody looked (schema version 2)."""
 
 
 class Observed(Part):
@@ -160,6 +165,10 @@ class Cost(Part):
     peak_device_memory_bytes: int | None
     energy_joules: float | None
     energy_note: str
+    flops: float | None
+    """Floating-point operations of all forward and backward passes of training, over all processes."""
+    flops_note: str
+    """How they were counted, or why not."""
     harness_seconds: float
     """Time that the harness spent inside the trainer's steps (seeding, observing); part of `train`."""
 
@@ -212,7 +221,7 @@ class Failure(Part):
 class Record(Part):
     """All that a run leaves behind."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     id: str
     status: Literal["ok", "failed"]
     failure: Failure | None
@@ -269,10 +278,33 @@ class Look(Part):
     """Runs of that declaration with a record at that time."""
 
 
+class TrialRun(Part):
+    """A run of a search: only for choosing, never reported."""
+
+    id: str
+    task: str
+    model: str
+    seed: int
+    values: dict[str, Any]
+    """What was tried: key of the search -> value."""
+
+
+class Search(Part):
+    """How a strategy's configuration was chosen."""
+
+    grid: dict[str, list[Any]]
+    """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried, all combinations."""
+    seeds: list[int]
+    choose: str
+    trials: list[TrialRun]
+    chosen: dict[str, dict[str, Any]]
+    """`task × model` label -> the chosen values; empty until all trials are recorded."""
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     name: str
     question: str
     spec_file: str
@@ -287,6 +319,8 @@ class Declared(Part):
     """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
     history: list[Look]
     """Oldest first."""
+    searches: dict[str, Search]
+    """strategy -> the search that chose its configuration; a strategy without one is untuned."""
     runs: list[DeclaredRun]
 
     @property
@@ -301,7 +335,7 @@ class Declared(Part):
 class Control(Part):
     """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     session: str
     """One call of `bakeoff run`."""
     moment: Literal["before", "after"]
@@ -314,6 +348,9 @@ class Control(Part):
     spread: float
     """Interquartile range over median."""
     repetitions: int
+    peak_flops: dict[str, float]
+    """Precision -> floating-point operations a second of a large matrix product; empty where nobody measured
+    (schema version 2)."""
 
 
 def read_record(folder: Path) -> Record:
@@ -341,9 +378,33 @@ def _declared_of_1(old: Plain) -> Plain:
     return {**old, "gate": {}, "imported": [], "trials": {}, "history": []}
 
 
+def _record_of_2(old: Plain) -> Plain:
+    new = dict(old)
+    if isinstance(weights := old.get("weights"), dict):
+        new["weights"] = {**weights, "trained_bytes": None}
+    if isinstance(cost := old.get("cost"), dict):
+        new["cost"] = {**cost, "flops": None, "flops_note": "not counted (schema version 2)"}
+    observed = old.get("observed")
+    if isinstance(observed, dict) and isinstance(observed.get("groups"), list):
+        groups = [{**group, "lr_scale": None} if isinstance(group, dict) else group for group in observed["groups"]]
+        new["observed"] = {**observed, "groups": groups}
+    return new
+
+
+def _declared_of_2(old: Plain) -> Plain:
+    return {**old, "searches": {}}
+
+
+def _control_of_2(old: Plain) -> Plain:
+    return {**old, "peak_flops": {}}
+
+
 UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 1): _record_of_1,
+    (Record, 2): _record_of_2,
     (Declared, 1): _declared_of_1,
+    (Declared, 2): _declared_of_2,
+    (Control, 2): _control_of_2,
 }
 """From each older schema version to the next. They pass on what is damaged: the model then says where."""
 

@@ -61,7 +61,7 @@ class Rehearsal:
         room = getattr(getattr(built.model, "config", None), "max_position_embeddings", None)
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
-        self.attempt("strategy", asked.strategy, method.adapt, built.model, options["method"], recipe)
+        self.attempt("strategy", asked.strategy, method.adapt, built, options["method"], recipe)
 
     def attempt(self, kind: str, name: str, action: Callable[..., Any], *arguments: Any) -> Any:
         """What the action gives, or None and a problem."""

@@ -79,6 +79,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],
+        searches={},
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model.label, strategy=run.strategy.name, seed=run.seed)
             for run in plan.runs

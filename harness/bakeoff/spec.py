@@ -22,6 +22,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
 from bakeoff.allowance import PERCENT, POINTS, percent, points
@@ -110,6 +111,11 @@ Warmup = Annotated[
 ]
 
 
+NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
+LARGEST_UNCORRECTED_BETA = 0.99999
+"""See `optimization.skip_bias_correction`."""
+
+
 class Recipe(Options):
     """The hyper-parameters that every strategy shares unless it says otherwise. The defaults are the course chapter's."""
 
@@ -121,7 +127,8 @@ class Recipe(Options):
     )
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: Share = Field(0.0, description="Of sgd.", json_schema_extra=NEUTRAL_ZERO)
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Of Adam.")
     eps: Positive = Field(1e-8, description="Of Adam's denominator.")
     fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
@@ -130,11 +137,37 @@ class Recipe(Options):
         ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
     )
     max_grad_norm: NormLimit = Field(1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping.")
-    scheduler: Literal["linear", "cosine", "constant"] = "linear"
+    bias_correction: bool = Field(
+        True,
+        description="Of Adam's moments; without it as in BERT's first code (stability studies).",
+        json_schema_extra={"neutral": True},
+    )
+    scheduler: Literal["linear", "cosine", "constant", "polynomial"] = "linear"
+    power: Positive = Field(1.0, description="Of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
     warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
     max_length: Annotated[int, Field(ge=4, le=8192)] = Field(128, description="Tokens; longer inputs are cut.")
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
-    precision: Literal["fp32"] = "fp32"
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and optimizer stay in fp32.")
+    micro_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="Examples per forward pass, over all processes; gradients are accumulated up to batch_size.",
+        json_schema_extra={"neutral": None},
+    )
+    processes: Annotated[int, Field(ge=1, le=1024)] = Field(
+        1, description="Processes that share each batch, one device each.", json_schema_extra={"neutral": 1}
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Activations are computed again in the backward pass.", json_schema_extra={"neutral": False}
+    )
+    label_smoothing: Share = Field(
+        0.0, description="Share of each label's weight that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
+    )
+    train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None,
+        description="Train on so many examples only, drawn by the seed; a smaller number draws a subset of a larger one's.",
+        json_schema_extra={"neutral": None},
+    )
+    frozen_embeddings: bool = Field(False, description="Embeddings do not train.", json_schema_extra={"neutral": False})
 
     @model_validator(mode="before")
     @classmethod
@@ -150,7 +183,29 @@ class Recipe(Options):
     def _some_length(self) -> Self:
         if self.epochs is None and self.max_steps is None:
             raise ValueError("one of epochs and max_steps is needed")
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}: "
+                f"{_divisors(self.batch_size)} do"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _keys_that_mean_something(self) -> Self:
+        for key, lost, needed in (
+            ("momentum", self.momentum != 0 and self.optimizer != "sgd", "optimizer: sgd"),
+            ("bias_correction", not self.bias_correction and self.optimizer != "adamw", "optimizer: adamw"),
+            ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
+        ):
+            if lost:
+                raise ValueError(f"{key} means something with {needed} only")
+        if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
+            raise ValueError(f"bias_correction: false needs betas of {LARGEST_UNCORRECTED_BETA:g} at most")
+        return self
+
+
+def _divisors(number: int) -> str:
+    return ", ".join(str(part) for part in range(1, min(number, 1024) + 1) if number % part == 0)
 
 
 class Ref(BaseModel):

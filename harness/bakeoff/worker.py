@@ -185,7 +185,7 @@ def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: 
     model, method = parts["model"], parts["method"]
     hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
     built = model.registered.component.build(info, model.options)
-    return built, method.registered.component.adapt(built.model, method.options, recipe)
+    return built, method.registered.component.adapt(built, method.options, recipe)
 
 
 def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any) -> Any:

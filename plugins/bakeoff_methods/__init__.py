@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from bakeoff.plugin import Adaptation, Method, Options, Recipe, decay_groups, hookimpl
+from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, decay_groups, hookimpl
 
 
 class Full(Method):
@@ -14,10 +12,10 @@ class Full(Method):
     summary = "Full fine-tuning: every parameter trains."
     version = "1"
 
-    def adapt(self, model: Any, options: Options, recipe: Recipe) -> Adaptation:
-        for parameter in model.parameters():
+    def adapt(self, built: Built, options: Options, recipe: Recipe) -> Adaptation:
+        for parameter in built.model.parameters():
             parameter.requires_grad_(True)
-        return Adaptation(model, decay_groups(model, recipe))
+        return Adaptation(built.model, decay_groups(built.model, recipe))
 
 
 @hookimpl

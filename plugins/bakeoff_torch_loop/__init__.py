@@ -6,19 +6,14 @@ move the weights, let the scheduler move the learning rate. Everything else on t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from bakeoff.plugin import Options, Signal, Trainer, TrainingJob, hookimpl
-
-if TYPE_CHECKING:
-    from torch.optim import AdamW
+from bakeoff.plugin import Options, Signal, Trainer, TrainingJob, hookimpl, make_optimizer, make_scheduler
 
 
 class TorchLoop(Trainer):
     """A plain PyTorch loop."""
 
     name = "torch-loop"
-    summary = "The manual PyTorch loop: DataLoader with dynamic padding, AdamW, scheduler, clipping."
+    summary = "The manual PyTorch loop: dynamic padding, AdamW, scheduler, clipping."
     version = "1"
 
     def fit(self, job: TrainingJob, options: Options) -> None:
@@ -31,14 +26,19 @@ class TorchLoop(Trainer):
 
         step, epoch = job.first_step, 0
         while step < job.total_steps:
-            for batch in epoch_loader(job, epoch):
+            for batch in job.batches(epoch):
                 job.begin_step(step)
 
-                inputs = {name: tensor.to(job.device) for name, tensor in batch.items()}
-                labels = inputs.pop("labels")  # (batch,)
-                logits = model(**inputs).logits  # (batch, n_outputs)
-                loss = job.loss(logits, labels)
-                loss.backward()
+                losses = []
+                for part in job.micro_batches(batch):  # one, unless gradients are accumulated over several
+                    examples = job.collate([job.examples[row] for row in part.rows])  # padded to the longest of them
+                    inputs = {name: tensor.to(job.device) for name, tensor in examples.items()}
+                    labels = inputs.pop("labels")  # (batch,)
+                    with job.autocast():
+                        logits = model(**inputs).logits  # (batch, n_outputs)
+                    loss = job.loss(logits, labels) * part.weight
+                    loss.backward()
+                    losses.append(loss.detach())
 
                 if recipe.max_grad_norm is not None:
                     clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
@@ -46,43 +46,13 @@ class TorchLoop(Trainer):
                 scheduler.step()
                 optimizer.zero_grad()
 
-                signal = job.end_step(step, loss.detach())
+                signal = job.end_step(step, sum(losses))
                 step += 1
                 if signal is Signal.STOP or step == job.total_steps:
                     return
             if job.end_epoch() is Signal.STOP:
                 return
             epoch += 1
-
-
-def epoch_loader(job: TrainingJob, epoch: int) -> Any:
-    """One epoch's batches as tensors, padded to the longest example of each batch."""
-    from torch.utils.data import DataLoader
-
-    return DataLoader(job.examples, batch_sampler=job.batches(epoch), collate_fn=job.collate)
-
-
-def make_optimizer(job: TrainingJob) -> AdamW:
-    """AdamW: Adam with weight decay applied to the weights and not to the gradient (Loshchilov and Hutter, 2019)."""
-    from torch.optim import AdamW
-
-    recipe = job.recipe
-    beta1, beta2 = recipe.betas
-    return AdamW(
-        job.parameter_groups(),
-        lr=recipe.learning_rate,
-        betas=(beta1, beta2),
-        eps=recipe.eps,
-        fused=recipe.fused or None,  # None leaves the choice to torch: False would rule out its fast plain kernel too
-    )
-
-
-def make_scheduler(job: TrainingJob, optimizer: AdamW) -> Any:
-    """The learning rate goes up over the warm-up, then down to 0 (linear, cosine), or stays (constant)."""
-    from transformers import get_scheduler
-
-    name = "constant_with_warmup" if job.recipe.scheduler == "constant" else job.recipe.scheduler
-    return get_scheduler(name, optimizer, num_warmup_steps=job.warmup_steps, num_training_steps=job.total_steps)
 
 
 @hookimpl

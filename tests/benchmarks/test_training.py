@@ -60,6 +60,7 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
     from torch.utils.data import DataLoader
     from transformers import DataCollatorWithPadding
 
+    from bakeoff.components import Built
     from bakeoff.job import Job
     from bakeoff.meter import Observer
     from bakeoff.spec import Recipe
@@ -71,7 +72,7 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
     labels = rows["label"][: 8 * STEPS]
     recipe = Recipe(max_steps=STEPS)
     ours = build()
-    groups = Full().adapt(ours, Full.Options(), recipe).groups
+    groups = Full().adapt(Built(ours, ()), Full.Options(), recipe).groups
     harness: list[float] = []
 
     def torch_loop() -> None:

@@ -102,6 +102,7 @@ def make_record(
             initial_sha256=sha256("initial"),
             final_sha256=sha256(final or f"{strategy} {seed}"),
             lineage=[],
+            trained_bytes=None,
         ),
         observed=None,
         scores={split: scores[split] for split in splits},
@@ -117,6 +118,8 @@ def make_record(
             peak_device_memory_bytes=None,
             energy_joules=None,
             energy_note="unmeasured: this machine has no RAPL counter",
+            flops=None,
+            flops_note="not counted",
             harness_seconds=0.5,
         ),
         trainer_owns=list(owns),
@@ -193,6 +196,7 @@ def declaration_of(records: Iterable[Record], **changes: Any) -> Declared:
         "gate": {},
         "imported": [],
         "trials": {},
+        "searches": {},
         "history": [],
     }
     return Declared(**(facts | changes), runs=runs)

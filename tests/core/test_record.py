@@ -30,9 +30,20 @@ FIRST: dict[str, Any] = {
 """A declaration as it was written under schema version 1."""
 
 
+def second_version(record: Record) -> dict[str, Any]:
+    """The record as schema version 2 wrote it."""
+    old: dict[str, Any] = json.loads(dump(record))
+    for part, keys in (("weights", ["trained_bytes"]), ("cost", ["flops", "flops_note"])):
+        for key in keys if old[part] else []:
+            del old[part][key]
+    for group in (old["observed"] or {}).get("groups", []):
+        del group["lr_scale"]
+    return old | {"schema_version": 2}
+
+
 def first_version(record: Record) -> dict[str, Any]:
     """The record as schema version 1 wrote it."""
-    old = json.loads(dump(record))
+    old = second_version(record)
     for key in ("selection", "evaluation_difference"):
         del old[key]
     del old["data"]["overlap"]
@@ -60,7 +71,15 @@ def test_published_records_of_version_1_are_read() -> None:
 def test_a_record_of_version_1_says_what_it_said() -> None:
     record = make_record("a", 0)
     data = record.data.model_copy(update={"overlap": None}) if record.data else None
-    assert read(Record, first_version(record)) == record.model_copy(update={"evaluation_difference": None, "data": data})
+    cost = record.cost.model_copy(update={"flops_note": "not counted (schema version 2)"}) if record.cost else None
+    unknown = {"evaluation_difference": None, "data": data, "cost": cost}
+    assert read(Record, first_version(record)) == record.model_copy(update=unknown)
+
+
+def test_a_record_of_version_2_has_no_count_of_operations_and_no_sizes() -> None:
+    record = read(Record, second_version(make_record("a", 0)))
+    assert (record.cost.flops, record.weights.trained_bytes) == (None, None)
+    assert record.cost.flops_note == "not counted (schema version 2)", "not the same as a run that could not be counted"
 
 
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:
@@ -109,10 +128,13 @@ def test_a_control_run_has_no_version_1() -> None:
         milliseconds=5.0,
         spread=0.1,
         repetitions=20,
+        peak_flops={"fp32": 1e11},
     )
     assert read_part(Control, dump(control), HERE) == control
     with pytest.raises(StoreError, match="schema version"):
         read(Control, control.model_dump() | {"schema_version": 1})
+    second = {key: value for key, value in control.model_dump().items() if key != "peak_flops"} | {"schema_version": 2}
+    assert read(Control, second) == control.model_copy(update={"peak_flops": {}})
 
 
 def test_an_experiment_of_version_1_is_read_whole(tmp_path: Path) -> None:

@@ -166,6 +166,7 @@ def declared(name: str, *ids: str) -> Declared:
         gate={},
         imported=[],
         trials={},
+        searches={},
         history=[],
         runs=runs,
     )
@@ -263,6 +264,7 @@ def control(session: str, moment: Literal["before", "after"], started: str) -> C
         milliseconds=5.0,
         spread=0.1,
         repetitions=20,
+        peak_flops={},
     )
 
 

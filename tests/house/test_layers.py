@@ -18,7 +18,7 @@ LAYERS = [
     {"tree", "hub", "spelling", "allowance"},
     {"spec"},
     {"record", "components"},
-    {"hookspecs", "metrics", "encoders", "hardware", "parameters", "schema"},
+    {"hookspecs", "metrics", "encoders", "hardware", "parameters", "optimization", "schema"},
     {"compare"},
     {"plugin", "registry", "report", "data"},
     {"plan", "meter"},

@@ -47,6 +47,7 @@ def control(milliseconds: float = 10.0, **changes: Any) -> Control:
         "milliseconds": milliseconds,
         "spread": 0.01,
         "repetitions": 40,
+        "peak_flops": {},
     }
     return Control(**facts | changes)
 
@@ -56,7 +57,7 @@ def _observed(record: Record) -> Record:
     if record.weights is None:
         return record
     rate, seed = record.asked.recipe["learning_rate"], record.asked.seed
-    group = ObservedGroup(tensors=41, elements=2_000, weight_decay=0.0, betas=[0.9, 0.999], eps=1e-8, fused=True)
+    group = ObservedGroup(tensors=41, elements=2_000, weight_decay=0.0, betas=[0.9, 0.999], eps=1e-8, fused=True, lr_scale=1.0)
     observed = Observed(
         optimizer="AdamW",
         optimizer_steps=1377,

@@ -57,6 +57,7 @@ def control(milliseconds: float, hardware: str = "AMD EPYC, 2 threads") -> Contr
         milliseconds=milliseconds,
         spread=0.01,
         repetitions=30,
+        peak_flops={},
     )
 
 

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from pydantic import Field
 
-from bakeoff.plugin import F1, Accuracy, Adaptation, Method, Options, Places, Task, TaskInfo, decay_groups, hookimpl
+from bakeoff.plugin import F1, Accuracy, Adaptation, Built, Method, Options, Places, Task, TaskInfo, decay_groups, hookimpl
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -77,10 +77,10 @@ class FrozenEmbeddings(Method):
     summary = "Full fine-tuning, but the embeddings stay as they are."
     version = "1"
 
-    def adapt(self, model: Any, options: Options, recipe: Any) -> Adaptation:
-        for name, parameter in model.named_parameters():
+    def adapt(self, built: Built, options: Options, recipe: Any) -> Adaptation:
+        for name, parameter in built.model.named_parameters():
             parameter.requires_grad_("embeddings" not in name)
-        return Adaptation(model, decay_groups(model, recipe))  # the head is among them: it always trains
+        return Adaptation(built.model, decay_groups(built.model, recipe))  # the head is among them: it always trains
 
 
 @hookimpl
