@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow bench reports lint clean
+.PHONY: quickstart test test-slow bench reports speed lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -28,7 +28,11 @@ bench: $(READY)
 
 # The pages and tables of every published experiment, from its records.
 reports: $(READY)
-	@for folder in results/*/; do $(BIN)/bakeoff report "$${folder%/}" || exit 1; done
+	@for spec in results/*/spec.yaml; do $(BIN)/bakeoff report "$${spec%/spec.yaml}" || exit 1; done
+
+# The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 8 minutes.
+speed: $(READY)
+	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -265,6 +265,8 @@ class Supports:
     """Recipe keys that it follows; any other must stay at its default."""
     precisions: frozenset[str] = frozenset({"fp32"})
     processes: int = 1
+    methods: frozenset[str] | None = None
+    """Names of the methods that it goes with; None for all."""
 
 
 @dataclass(frozen=True)
@@ -338,6 +340,9 @@ class Trainer(Component):
     supports: ClassVar[Supports] = Supports()
     owns: ClassVar[frozenset[Literal["steps", "order", "randomness", "evaluation", "loss"]]] = frozenset()
     """What it does its own way; normally nothing. It is shown in its row."""
+
+    def examine(self, model: Any, recipe: Recipe) -> None:
+        """Raises ModelError where it can't train this adapted model; asked before any run, and of each run's own model."""
 
     @abstractmethod
     def fit(self, job: TrainingJob, options: Any) -> None:

@@ -23,6 +23,10 @@ WARM_UP_SECONDS = 0.3
 MEASURED_SECONDS = 1.0
 LEAST_REPETITIONS = 20
 MOST_REPETITIONS = 1000
+PRODUCT_SIZE = {"cpu": 1024}
+LARGE_PRODUCT = 8192
+"""Rows and columns of the square matrices whose product is timed: large enough that a larger one is no faster."""
+PRODUCT_SECONDS = 0.3
 LONGEST_SECONDS = 3.0
 """On a crowded machine the work takes a hundred times as long; then fewer repetitions say enough."""
 
@@ -49,19 +53,19 @@ def measure_control(settings: Settings, *, session: str, moment: Literal["before
         milliseconds=1000 * median,
         spread=(upper - lower) / median,
         repetitions=len(seconds),
-        peak_flops={},
+        peak_flops=told["peak_flops"],
     )
 
 
 def work_aloud(say: Callable[[Message], None], device_name: str, threads: int) -> None:
-    """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class}."""
+    """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class, "peak_flops": by precision}."""
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     hardware.set_threads(threads)
     device = hardware.pick_device(device_name)
     accelerator = hardware.accelerator_name(device)
     here = hardware.environment((), threads=threads, device=device.type, accelerator=accelerator)
-    say({"seconds": time_work(device), "hardware": here.hardware})
+    say({"seconds": time_work(device), "hardware": here.hardware, "peak_flops": time_products(device)})
 
 
 def time_work(device: Any) -> list[float]:
@@ -83,6 +87,28 @@ def time_work(device: Any) -> list[float]:
         if len(seconds) == MOST_REPETITIONS:
             break
     return seconds
+
+
+def time_products(device: Any) -> dict[str, float]:
+    """Precision -> floating-point operations a second of a large matrix product; without a precision that is not there."""
+    import torch
+
+    peaks = {}
+    for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        try:
+            hardware.require_precision(precision, device.type)
+        except BakeoffError:
+            continue
+        size = PRODUCT_SIZE.get(device.type, LARGE_PRODUCT)
+        first, second = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+        seconds: list[float] = []
+        while len(seconds) < 5 or (sum(seconds) < PRODUCT_SECONDS and len(seconds) < MOST_REPETITIONS):
+            began = time.perf_counter()
+            first @ second
+            hardware.synchronize(device)
+            seconds.append(time.perf_counter() - began)
+        peaks[precision] = 2 * size**3 / statistics.median(seconds[1:])  # the first one warms up
+    return peaks
 
 
 def make_work(device: Any) -> Callable[[], None]:

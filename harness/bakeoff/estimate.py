@@ -43,10 +43,11 @@ class Left:
 
 
 def survey(plan: Plan, store: Store) -> list[Outlook]:
-    """Every run of the plan, in its order."""
-    todo = {run.id for run in plan.runs if not store.has(run.id)}
+    """Every run of the plan, trials of a search first, in its order."""
+    runs = (*plan.trials, *plan.runs)
+    todo = {run.id for run in runs if not store.has(run.id)}
     times = like_times(plan, store) if todo else {}
-    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store) for run in plan.runs]
+    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store) for run in runs]
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -60,14 +61,14 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
     """Likeness -> median seconds of the like runs that ended well on such a machine, of this folder where it has any."""
     classes = hardware_here()
     own = _times(store.read_all()[0], classes)
-    wanted = {likeness(run.asked) for run in plan.runs} - own.keys()
+    wanted = {likeness(run.asked) for run in (*plan.trials, *plan.runs)} - own.keys()
     elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
     return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
 
 
 def neighbours(plan: Plan, store: Store) -> list[Record]:
     """Records of the experiments in the folder beside this one that share a task and a model with the plan."""
-    pairs = {(run.task.label, run.model.label) for run in plan.runs}
+    pairs = {(task.label, model.label) for task in plan.tasks for model in plan.models}
     here = store.folder.resolve()
     found: list[Record] = []
     for plan_file in sorted(here.parent.glob("*/records/plan.json")):

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,13 @@ SOFTWARE = ("accelerate", "datasets", "evaluate", "numpy", "safetensors", "token
 """Distributions that can change a result, besides bakeoff and the plugins in use."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+ALL_DEVICES = "BAKEOFF_ALL_CUDA_DEVICES"
+"""An environment variable: what CUDA_VISIBLE_DEVICES was, empty where it was not set."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of a processor that multiplies in bfloat16, as Linux names it: two of x86, and ARM's."""
 
 
 def stream_seed(seed: int, replicate: int, stream: str, *position: int) -> int:
@@ -50,7 +58,8 @@ def prepare_environment(threads: int) -> None:
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asking for CUDA through cuInit would poison the forks
-    # A run has one device: the Trainer would take all it sees and multiply the batch.
+    # A process has one device: the Trainer would take all it sees and multiply the batch. `show_all_devices` undoes it.
+    os.environ.setdefault(ALL_DEVICES, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     os.environ["PYTHONSAFEPATH"] = "1"  # else a user's evaluate.py in the working directory would be imported
 
@@ -59,6 +68,14 @@ def set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+
+
+def show_all_devices() -> None:
+    """CUDA's devices become those that were visible at first: each process of a run takes one of them."""
+    if devices := os.environ.get(ALL_DEVICES):
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+    else:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 
 
 def pick_device(name: str) -> Any:
@@ -73,6 +90,49 @@ def pick_device(name: str) -> Any:
     if not there[name]:
         raise BakeoffError(f"there is no device '{name}' here; there is {', '.join(d for d in there if there[d])}")
     return torch.device(name)
+
+
+def require_precision(precision: str, device: str) -> None:
+    """Raises BakeoffError where the device would only imitate the precision: slower than fp32, and of no use."""
+    if precision != "bf16":
+        return
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise BakeoffError(f"precision bf16: {torch.cuda.get_device_name()} has no bfloat16 arithmetic; use fp32")
+    elif device == "cpu" and not BF16_FLAGS & cpu_flags():
+        flags = ", ".join(sorted(BF16_FLAGS))
+        raise BakeoffError(f"precision bf16: {processor()} has no bfloat16 arithmetic (none of the flags {flags}); use fp32")
+
+
+def require_processes(processes: int, device: str) -> None:
+    """Raises BakeoffError where one run cannot have so many processes here."""
+    if processes == 1:
+        return
+    if sys.platform != "linux" or device not in {"cpu", "cuda"}:
+        raise BakeoffError(f"processes {processes}: several for one run need Linux, and the CPU or CUDA")
+    if device == "cpu":
+        most, what = usable_threads(), "usable core"
+    else:
+        import torch
+
+        before = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        show_all_devices()
+        most, what = torch.cuda.device_count(), "CUDA device"
+        os.environ["CUDA_VISIBLE_DEVICES"] = before
+    if processes > most:
+        there = f"{most} {what}{'s' if most != 1 else ''}"
+        raise BakeoffError(f"processes {processes}: each takes one {what}, and this machine has {there}")
+
+
+def cpu_flags() -> set[str]:
+    """What the kernel says that the processor can do; where it says nothing (macOS), the best is believed."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return BF16_FLAGS
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), ()))
 
 
 def synchronize(device: Any) -> None:
@@ -100,7 +160,7 @@ def software(distributions: Iterable[str]) -> dict[str, str]:
 def processor() -> str:
     """The processor's name as the kernel gives it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in CPU_INFO.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
@@ -108,14 +168,24 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def environment(distributions: Iterable[str], *, threads: int, device: str = "cpu", accelerator: str = "") -> Environment:
-    """Where this process runs. `accelerator` is the device's own name, empty on the CPU."""
+def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str:
+    """What a run has: so many threads, however many processes share them; or one accelerator for each of its processes."""
+    if accelerator:
+        return accelerator if processes == 1 else f"{processes} x {accelerator}"
+    threads = max(threads, processes)
+    return f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def environment(
+    distributions: Iterable[str], *, threads: int, device: str = "cpu", accelerator: str = "", processes: int = 1
+) -> Environment:
+    """Where a run's processes run. `accelerator` is the device's own name, empty on the CPU."""
     import psutil
 
     return Environment(
         software=software(distributions),
-        hardware=accelerator or f"{processor()}, {threads} thread{'s' if threads > 1 else ''}",
-        threads=threads,
+        hardware=hardware_class(accelerator, threads=threads, processes=processes),
+        threads=max(threads, processes),
         device=device,
         processor=processor(),
         memory_bytes=psutil.virtual_memory().total,

@@ -7,19 +7,27 @@ import hashlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from bakeoff.components import Batch, MicroBatch, ParameterGroup, Prepared, Row, Signal
 from bakeoff.data import epoch_batches
 from bakeoff.errors import PluginError, RunError
+from bakeoff.flops import Counter, counted_steps, extrapolate
 from bakeoff.hardware import restart_random, stream_seed
 from bakeoff.meter import Observer
+from bakeoff.ranks import ALONE, World
 from bakeoff.spec import Recipe
 
 LOOK_SECONDS = 0.5
 """How often a loss is read while training: for the progress line, and to see divergence. Each look waits for the device."""
+
+LOOK_STEPS = 16
+"""The same where several processes share a run: they look together, and no two clocks agree."""
+
+Fed = tuple[Batch, int, int]
+"""Rows, tokens, and tokens with padding of a micro-batch."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,8 +50,6 @@ def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenat
 class Job:
     """One run's training. See `components.TrainingJob` for what a trainer may call."""
 
-    rank = 0
-    world_size = 1
     first_step = 0
 
     def __init__(
@@ -58,6 +64,8 @@ class Job:
         groups: Sequence[ParameterGroup],
         seed: tuple[int, int],
         observer: Observer,
+        world: World = ALONE,
+        owns_steps: bool = False,
         trainer: str = "the trainer",
         on_first_step: Callable[[], None] = lambda: None,
         on_look: Callable[[int, float], None] = lambda step, loss: None,
@@ -70,7 +78,8 @@ class Job:
         """
         self.model, self.recipe, self.device = model, recipe, device
         self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
-        self.trainer = trainer
+        self.world, self.rank, self.world_size = world, world.rank, world.size
+        self.trainer, self.owns_steps = trainer, owns_steps
         self.on_first_step, self.on_look, self.on_epoch = on_first_step, on_look, on_epoch
         self.examples: list[Row] = [
             {**row, "labels": label, "row": number} for number, (row, label) in enumerate(zip(encoded, labels, strict=True))
@@ -82,11 +91,16 @@ class Job:
         self.begun = 0
         self.losses: list[Any] = []
         self.clock: list[float] = []
-        self.fed: list[tuple[Batch, int, int]] = []
-        """Rows, tokens, and tokens with padding of each micro-batch that was collated, in order."""
+        self.fed: list[Fed] = []
+        """Each micro-batch that this process collated, in order."""
+        self.pooled: tuple[list[float], list[list[Fed]]] | None = None
+        """Loss and micro-batches of each step, of all processes together."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.epochs_ended = 0
+        self.counter, self.counted_steps = Counter(), counted_steps(self.total_steps)
+        self.operations: dict[int, int] = {}
+        """Step -> floating-point operations of this process in it, of the steps that were watched."""
         self.seconds = 0.0
         self._last_look = time.monotonic()
         self._first = 0.0
@@ -145,6 +159,8 @@ class Job:
             self._first = time.perf_counter()
         self.begun += 1
         restart_random(stream_seed(*self.seed, "dropout", step, self.rank))
+        if step in self.counted_steps:
+            self.counter.start()
         self.seconds += time.perf_counter() - began
 
     @_remembered
@@ -152,9 +168,13 @@ class Job:
         began = time.perf_counter()
         if step != len(self.losses) or step != self.begun - 1:
             raise PluginError(f"{self.trainer} ended step {step} where step {len(self.losses)} was due")
+        if step in self.counted_steps:
+            self.counter.stop()
+            self.operations[step] = self.counter.flops - sum(self.operations.values())
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
-        if time.monotonic() - self._last_look > LOOK_SECONDS or step + 1 == self.total_steps:
+        due = time.monotonic() - self._last_look > LOOK_SECONDS if self.world_size == 1 else (step + 1) % LOOK_STEPS == 0
+        if due or step + 1 == self.total_steps:
             self._look(step)
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
@@ -172,22 +192,36 @@ class Job:
         return Signal.CONTINUE
 
     def _look(self, step: int) -> None:
-        value = float(self.losses[step])
+        value = float(self.world.sum(self.losses[step]))
         self._last_look = time.monotonic()
         self.on_look(step + 1, value)
         if not math.isfinite(value):
             self.diverged_at = step
 
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around `fit`: ends all counting; of a trainer that owns its steps everything is counted."""
+        if self.owns_steps:
+            self.on_first_step()  # its training is all that it does
+            self.counter.start()
+        try:
+            yield
+        finally:
+            self.counter.stop()
+
     def check(self, *, steps: int | None = None) -> None:
         """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told.
 
-        `steps` is how many it was allowed: all of them, unless it was stopped before.
+        Collective. `steps` is how many it was allowed: all of them, unless it was stopped before.
         """
         allowed = self.total_steps if steps is None else steps
         if self.raised is not None:
             raise PluginError(
                 f"{self.trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}"
             ) from self.raised
+        if self.owns_steps:
+            return
+        self._pool()
         if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
         for what, count in (
@@ -220,14 +254,37 @@ class Job:
         for batch in itertools.islice(batches, len(self.losses)):
             yield self.micro_batches(batch)
 
-    def trained(self) -> Iterator[list[tuple[Batch, int, int]]]:
-        """What was collated for each step that was taken, without rows that carry no weight."""
+    def _pool(self) -> None:
+        """Puts together what the processes have trained on, and their parts of each step's loss."""
+        if self.world_size == 1:
+            return
+        losses, trained = zip(*self.world.gather((self.step_losses(), list(self.trained()))), strict=True)
+        if len(set(counts := [len(steps) for steps in losses])) > 1:
+            raise PluginError(f"{self.trainer} ended other numbers of steps on its processes: {', '.join(map(str, counts))}")
+        self.pooled = (
+            [math.fsum(parts) for parts in zip(*losses, strict=True)],
+            [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*trained, strict=True)],
+        )
+
+    def trained(self) -> Iterable[list[Fed]]:
+        """What was collated for each step that was taken, by micro-batch; no row where none carried weight.
+
+        Of all processes, once `check` has put their shares together.
+        """
+        if self.owns_steps:
+            return [[share] for share in self.fed]
+        return self.pooled[1] if self.pooled else self._trained_here()
+
+    def _trained_here(self) -> Iterator[list[Fed]]:
         collated = iter(self.fed)
         for parts in self._given():
-            yield [fed for part, fed in zip(parts, itertools.islice(collated, len(parts)), strict=False) if part.weight]
+            fed = zip(parts, itertools.islice(collated, len(parts)), strict=False)
+            yield [share if part.weight else ((), 0, 0) for part, share in fed]
 
     def step_losses(self) -> list[float]:
         """The losses of all steps; waits for the device once."""
+        if self.pooled:
+            return self.pooled[0]
         if not self.losses:
             return []
         import torch
@@ -239,6 +296,28 @@ class Job:
         fed = list(itertools.chain.from_iterable(self.trained()))
         return sum(len(rows) for rows, _, _ in fed), sum(tokens for _, tokens, _ in fed), sum(padded for _, _, padded in fed)
 
+    def flops(self) -> tuple[float | None, str]:
+        """Floating-point operations of the whole training, over all processes, and how they were counted."""
+        if self.counter.compiled:
+            return None, "not counted: torch.compile's kernels do not tell what they compute"
+        if self.owns_steps:
+            return float(self.counter.flops), "all of torch's operators in the training by torch.utils.flop_counter's formulas"
+        steps = list(self._trained_here())
+        counted = [
+            (flops, sum(tokens for _, tokens, _ in steps[step]), sum(padded for _, _, padded in steps[step]))
+            for step, flops in self.operations.items()
+            if step < len(steps)
+        ]
+        _, tokens, padded = self.seen()
+        return extrapolate(counted, tokens, padded)
+
     def order_sha256(self) -> str:
         rows = [tuple(itertools.chain.from_iterable(rows for rows, _, _ in fed)) for fed in self.trained()]
         return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def _together(shares: Sequence[Fed]) -> Fed:
+    """The micro-batch of which each process had a share: they were dealt its rows one by one."""
+    rows, tokens, padded = zip(*shares, strict=True)
+    dealt = itertools.chain.from_iterable(itertools.zip_longest(*rows))
+    return tuple(row for row in dealt if row is not None), sum(tokens), sum(padded)

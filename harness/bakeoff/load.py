@@ -27,6 +27,7 @@ class Folder:
     damaged: tuple[str, ...]
     foreign: int
     controls: tuple[Control, ...]
+    trials: tuple[Record, ...]
 
 
 def load_experiment(folders: Sequence[Path]) -> Experiment:
@@ -56,6 +57,7 @@ def load_experiment(folders: Sequence[Path]) -> Experiment:
             damaged=only.damaged,
             foreign=only.foreign,
             controls=only.controls,
+            trials={record.id: record for record in only.trials},
             source=dict.fromkeys((run.strategy for run in only.declared.runs), only.declared.name),
         )
     )
@@ -67,8 +69,19 @@ def read_folder(path: Path) -> Folder:
     declared = store.declared()
     ids = [run.id for run in declared.runs]
     records, damaged = store.read_all(ids)
-    foreign = len(set(store.recorded_ids()) - set(ids))
-    return Folder(path, store, declared, tuple(records), tuple(damaged), foreign, tuple(store.controls()))
+    tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
+    trials, damaged_trials = store.read_all(tried)
+    foreign = len(set(store.recorded_ids()) - {*ids, *tried})
+    return Folder(
+        path,
+        store,
+        declared,
+        tuple(records),
+        (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged)),
+        foreign,
+        tuple(store.controls()),
+        tuple(trials),
+    )
 
 
 # --- several experiments as one ------------------------------------------------------------------------------------------
@@ -104,6 +117,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
                 "runs": runs,
                 "imported": [row for folder in read for row in folder.declared.imported],
                 "trials": _renamed(read, names, lambda declared: declared.trials),
+                "searches": _renamed(read, names, lambda declared: declared.searches),
                 "history": [
                     Look(
                         when=look.when,
@@ -124,6 +138,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
         damaged=tuple(sentence for folder in read for sentence in folder.damaged),
         foreign=sum(folder.foreign for folder in read),
         controls=tuple(control for folder in read for control in folder.controls),
+        trials={record.id: record for folder in read for record in folder.trials},
         source={
             names[number, run.strategy]: folder.declared.name
             for number, folder in enumerate(read)
@@ -157,7 +172,14 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
         look.model_copy(update={"seeds": {row: seeds for old, seeds in look.seeds.items() for row in rows.get(old, [old])}})
         for look in declared.history
     ]
-    changed = declared.model_copy(update={"runs": runs, "baseline": baseline, "trials": trials, "history": history})
+    searches = {
+        new.strategy: declared.searches[old.strategy]
+        for old, new in zip(declared.runs, runs, strict=True)
+        if old.strategy in declared.searches
+    }
+    changed = declared.model_copy(
+        update={"runs": runs, "baseline": baseline, "trials": trials, "searches": searches, "history": history}
+    )
     return replace(experiment, declared=changed, source=source)
 
 

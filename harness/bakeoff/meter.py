@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bakeoff.optimization import PAST_CORRECTION
 from bakeoff.record import PHASES, Observed, ObservedGroup
 
 NORM_EVERY = 16
@@ -72,11 +73,27 @@ def peak_memory_bytes() -> int:
 
 
 class EnergyCounter:
-    """Joules of the CPU packages by RAPL where they can be read; never an estimate."""
+    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where they can be read; never an estimate."""
 
     def __init__(self) -> None:
         self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
         self._before = self._read()
+        self._device: Callable[[], float] | None = None
+        self._device_before = 0.0
+        self._device_note = ""
+
+    def watch(self, device: Any, *, devices: int = 1) -> None:
+        """Counts the device's own energy too, from now on, where it has a counter and is the only one of the run."""
+        if device.type != "cuda":
+            return
+        if devices > 1:
+            self._device_note = f"unmeasured: the run has {devices} devices, and one device's energy would not be the run's"
+            return
+        try:
+            self._device = device_energy(device)
+            self._device_before = self._device()
+        except (ImportError, OSError, RuntimeError) as error:  # NVML's own errors are RuntimeErrors
+            self._device, self._device_note = None, f"the device's energy is unmeasured: {error}"
 
     def _read(self) -> list[int] | None:
         try:
@@ -85,7 +102,14 @@ class EnergyCounter:
             return None
 
     def joules(self) -> tuple[float | None, str]:
-        """Since the start, and what the number is or why there is none."""
+        """Since the start, and what the number is or why there is none. Of a run on a CUDA device: the device's."""
+        if self._device is not None:
+            try:
+                return self._device() - self._device_before, "NVML, the whole device, idle power included"
+            except RuntimeError as error:
+                return None, f"the device's energy is unmeasured: {error}"
+        if self._device_note:
+            return None, self._device_note
         after = self._read()
         if self._before is None or after is None:
             return (
@@ -98,6 +122,30 @@ class EnergyCounter:
                 return None, "unmeasured: the RAPL counter wrapped around"
             total += now - before
         return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
+
+
+def device_energy(device: Any) -> Callable[[], float]:
+    """Reads the joules that a CUDA device has taken since its driver started.
+
+    Raises ImportError without nvidia-ml-py, RuntimeError where the device has no counter (before Volta), now or when read.
+    """
+    import pynvml
+    import torch
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+    except pynvml.NVMLError as error:
+        raise RuntimeError(str(error)) from None
+
+    def joules() -> float:
+        try:
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # it counts millijoules
+        except pynvml.NVMLError as error:
+            raise RuntimeError(str(error)) from None
+
+    joules()
+    return joules
 
 
 class Observer:
@@ -132,7 +180,7 @@ class Observer:
         if not self.groups:
             self.optimizer = type(optimizer).__name__
             highest = max(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
-            self.groups = [_observed_group(group, highest) for group in optimizer.param_groups]
+            self.groups = [_observed_group(optimizer, group, highest) for group in optimizer.param_groups]
         self.learning_rates.append(max(float(group["lr"]) for group in optimizer.param_groups))
         if self.steps < NORM_EVERY or self.steps % self.norm_every == 0:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
@@ -177,7 +225,7 @@ def pile_up(norms: list[float]) -> float | None:
     return float(f"{top:.4g}") if len(together) >= 2 and top > 0 else None
 
 
-def _observed_group(group: dict[str, Any], highest: float) -> ObservedGroup:
+def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> ObservedGroup:
     """`highest` is the highest learning rate of all groups before any scheduling."""
     betas = group.get("betas")
     return ObservedGroup(
@@ -188,7 +236,16 @@ def _observed_group(group: dict[str, Any], highest: float) -> ObservedGroup:
         eps=_number(group.get("eps")),
         fused=group.get("fused"),
         lr_scale=float(group.get("initial_lr", group["lr"])) / highest if highest else None,
+        momentum=_number(group.get("momentum")),
+        bias_correction=_bias_correction(optimizer, group),
     )
+
+
+def _bias_correction(optimizer: Any, group: dict[str, Any]) -> bool | None:
+    """Whether an Adam of torch corrects at its first step; None where that is not known of the optimizer."""
+    if "betas" not in group or not type(optimizer).__module__.startswith("torch.optim"):
+        return None
+    return float(optimizer.state.get(group["params"][0], {}).get("step", 0)) < PAST_CORRECTION
 
 
 def _number(value: Any) -> float | None:

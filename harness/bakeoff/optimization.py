@@ -13,11 +13,14 @@ PAST_CORRECTION = 1e7
 """A step number at which 1 - beta ** step is 1.0 in double precision for every beta up to 0.99999."""
 
 
-def make_optimizer(job: TrainingJob) -> Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD with momentum."""
+def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None) -> Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD with momentum.
+
+    `groups` are the job's own unless given.
+    """
     from torch.optim import SGD, AdamW
 
-    recipe, groups = job.recipe, job.parameter_groups()
+    recipe, groups = job.recipe, groups or job.parameter_groups()
     fused = recipe.fused or None  # None leaves the choice to torch: False would rule out its fast plain kernel too
     if recipe.optimizer == "sgd":
         return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, fused=fused)

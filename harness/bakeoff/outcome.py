@@ -43,10 +43,13 @@ class Findings:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     device: Any = None
     evaluated: int = 0
+    energy: EnergyCounter = field(default_factory=EnergyCounter)
     selection: Selection | None = None
     evaluation_difference: float | None = None
     owns: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    others_memory: tuple[int, int] = (0, 0)
+    """Peaks of the run's other processes, summed: bytes of memory, and of the device's."""
 
 
 def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> Data:
@@ -86,13 +89,8 @@ def overlaps(info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> dict[st
     return {name: sum(reading in trained for reading in readings(name)) for name in info.predicted_splits}
 
 
-def initial_weights(network: Any, fresh: tuple[str, ...]) -> tuple[str, str]:
-    """Hashes of the newly initialised parameters and of all, before training."""
-    state = network.state_dict()
-    return weights_sha256((name, state[name]) for name in fresh if name in state), weights_sha256(state.items())
-
-
 def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
+    """`initial` is the hash of what was fresh before the method, and of all before training."""
     return Weights(
         parameters_total=sum(parameter.numel() for parameter in network.parameters()),
         parameters_trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
@@ -101,8 +99,16 @@ def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, s
         initial_sha256=initial[1],
         final_sha256=weights_sha256(network.state_dict().items()),
         lineage=list(lineage),
-        trained_bytes=None,
+        trained_bytes=trained_bytes(network),
     )
+
+
+def trained_bytes(network: Any) -> int:
+    """The size of a safetensors file with the parameters that trained."""
+    from safetensors.torch import save
+
+    trained = {name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad}
+    return len(save({name: tensor.detach().cpu().contiguous() for name, tensor in trained.items()}))
 
 
 def capped(names: Sequence[str], limit: int = 20) -> list[str]:
@@ -157,7 +163,6 @@ def compose(
     request: Request,
     started: str,
     clock: Clock,
-    energy: EnergyCounter,
     observer: Observer,
     found: Findings,
     failure: Failure | None,
@@ -165,12 +170,13 @@ def compose(
 ) -> Record:
     """The record of whatever was found."""
     total = clock.stop()
-    joules, note = energy.joules()
+    joules, note = found.energy.joules()
     job, device, seconds = found.job, found.device, clock.seconds
     steps = len(job.losses) if job else 0
     training = seconds["warm-up"] + seconds["train"]
+    operations = job.flops() if job else (None, "not counted: training was not reached")
     asked = request.asked
-    on_cuda = device is not None and device.type == "cuda"
+    beside, beside_on_device = found.others_memory
     return Record(
         id=request.id,
         status="failed" if failure else "ok",
@@ -182,6 +188,7 @@ def compose(
             threads=request.threads,
             device=device.type if device is not None else request.device,
             accelerator=hardware.accelerator_name(device) if device is not None else "",
+            processes=processes_of(asked),
         ),
         data=found.data,
         weights=found.weights,
@@ -195,17 +202,24 @@ def compose(
             steps=steps,
             train_samples_per_second=job.seen()[0] / training if job and training else None,
             evaluate_samples_per_second=found.evaluated / seconds["evaluate"] if found.evaluated else None,
-            peak_memory_bytes=peak_memory_bytes(),
-            peak_device_memory_bytes=_peak_device_memory(device) if on_cuda else None,
+            peak_memory_bytes=peak_memory_bytes() + beside,
+            peak_device_memory_bytes=peak_device_memory(device) + beside_on_device if _is_cuda(device) else None,
             energy_joules=joules,
             energy_note=note,
-            flops=None,
-            flops_note="not counted",
+            flops=operations[0],
+            flops_note=operations[1],
             harness_seconds=observer.seconds + (job.seconds if job else 0.0),
         ),
         trainer_owns=found.owns,
         files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name not in {RECORD_FILE, OUTPUT_FILE}},
     )
+
+
+def write_record(folder: Path, content: bytes) -> None:
+    """A record is there whole or not at all."""
+    unfinished = folder / f".{RECORD_FILE}"
+    unfinished.write_bytes(content)
+    unfinished.rename(folder / RECORD_FILE)
 
 
 def bare_record(request: Request, started: str, failure: Failure) -> Record:
@@ -216,7 +230,12 @@ def bare_record(request: Request, started: str, failure: Failure) -> Record:
         failure=failure,
         started=started,
         asked=request.asked,
-        environment=hardware.environment(distributions_of(request.asked), threads=request.threads, device=request.device),
+        environment=hardware.environment(
+            distributions_of(request.asked),
+            threads=request.threads,
+            device=request.device,
+            processes=processes_of(request.asked),
+        ),
         data=None,
         weights=None,
         observed=None,
@@ -229,15 +248,29 @@ def bare_record(request: Request, started: str, failure: Failure) -> Record:
     )
 
 
+def processes_of(asked: Asked) -> int:
+    """How many share the run."""
+    return int(asked.recipe.get("processes", 1))
+
+
 def distributions_of(asked: Asked) -> set[str]:
     """Those whose versions are part of the run's software."""
     return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}
 
 
-def _peak_device_memory(device: Any) -> int:
+def memory_peaks(device: Any) -> tuple[int, int]:
+    """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
+    return peak_memory_bytes(), peak_device_memory(device) if _is_cuda(device) else 0
+
+
+def peak_device_memory(device: Any) -> int:
     import torch
 
     return int(torch.cuda.max_memory_allocated(device))
+
+
+def _is_cuda(device: Any) -> bool:
+    return device is not None and device.type == "cuda"
 
 
 def _sha256(path: Path) -> str:

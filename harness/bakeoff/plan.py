@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from bakeoff.components import TaskInfo, Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
 from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered, Registry
-from bakeoff.spec import NAME, SELECTION_SPLIT, Document, Options, Recipe, Ref, Spec
+from bakeoff.spec import NAME, SELECTION_SPLIT, Document, Options, Recipe, Ref, SearchSpace, Spec, sentence
 from bakeoff.tree import KeyPath
 
 ID_ALGORITHM = "r1"
@@ -29,9 +30,9 @@ def identity(options: BaseModel) -> dict[str, Any]:
     `Field(..., json_schema_extra={"neutral": value})` marks such an option.
     """
     result = {}
-    for name, field in type(options).model_fields.items():
+    for name, known in type(options).model_fields.items():
         value = getattr(options, name)
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        extra = known.json_schema_extra if isinstance(known.json_schema_extra, dict) else {}
         if "neutral" in extra and value == extra["neutral"]:
             continue
         result[name] = _identity_within(value)
@@ -96,6 +97,34 @@ class ResolvedStrategy:
     recipe: Recipe
     replicate: int
     trials: int
+    tuning: Tuning | None = None
+    """How its configuration is chosen; until then it stands here with the first one."""
+
+    @cached_property
+    def asked_recipe(self) -> dict[str, Any]:
+        """The recipe as far as it is in effect: a trainer that owns its steps leaves what it does not follow out of them."""
+        trainer: Trainer = self.trainer.registered.component
+        whole = identity(self.recipe)
+        owns_steps = "steps" in trainer.owns
+        return {key: value for key, value in whole.items() if not owns_steps or key in trainer.supports.recipe_keys}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One combination of a search's values."""
+
+    values: tuple[tuple[str, Any], ...]
+    strategy: ResolvedStrategy
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a strategy's configuration is chosen."""
+
+    owner: str
+    """The strategy whose trials decide: its own name, or that of the one it repeats."""
+    space: SearchSpace
+    configurations: tuple[Configuration, ...]
 
 
 @dataclass(frozen=True)
@@ -108,6 +137,8 @@ class Run:
     strategy: ResolvedStrategy
     seed: int
     select: str
+    tried: tuple[tuple[str, Any], ...] = ()
+    """The values of a search's trial; empty for a run that is reported."""
 
     @cached_property
     def id(self) -> str:
@@ -117,7 +148,7 @@ class Run:
             "model": self.model.identity,
             "method": self.strategy.method.identity,
             "trainer": self.strategy.trainer.identity,
-            "recipe": identity(self.strategy.recipe),
+            "recipe": self.strategy.asked_recipe,
             "seed": self.seed,
             "replicate": self.strategy.replicate,
             "select": self.select,
@@ -135,7 +166,7 @@ class Run:
             model=self.model.origin,
             method=self.strategy.method.origin,
             trainer=self.strategy.trainer.origin,
-            recipe=identity(self.strategy.recipe),
+            recipe=self.strategy.asked_recipe,
             seed=self.seed,
             replicate=self.strategy.replicate,
             select=self.select,
@@ -144,28 +175,65 @@ class Run:
     @property
     def title(self) -> str:
         """What a person calls it, where the experiment has one task and one model."""
-        return f"{self.strategy.name} seed {self.seed}"
+        tried = ", ".join(f"{key} {value if isinstance(value, str) else canonical(value)}" for key, value in self.tried)
+        return f"{self.strategy.name} seed {self.seed}{f' (trial: {tried})' if tried else ''}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment's runs, interleaved seed by seed so that drift of the machine hits all strategies alike."""
+    """An experiment's runs, interleaved seed by seed so that drift of the machine hits all strategies alike.
+
+    Where a strategy's configuration is searched, its runs are known once `chosen` says which one.
+    """
 
     spec: Spec
     tasks: tuple[Component, ...]
     models: tuple[Component, ...]
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
+    chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """(strategy that was searched, task, model) -> which of its configurations."""
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
+        """The runs to report, as far as they are known."""
         return tuple(
-            Run(self.spec.name, task, model, strategy, seed, self.spec.select)
+            Run(self.spec.name, task, model, settled, seed, self.spec.select)
             for task in self.tasks
             for model in self.models
             for seed in self.spec.seeds
             for strategy in self.strategies
+            if (settled := self.settled(strategy, task, model)) is not None
         )
+
+    @cached_property
+    def trials(self) -> tuple[Run, ...]:
+        """The runs by which configurations are chosen."""
+        tuned = [strategy for strategy in self.strategies if strategy.tuning and strategy.tuning.owner == strategy.name]
+        longest = max((len(strategy.tuning.space.seeds) for strategy in tuned if strategy.tuning), default=0)
+        return tuple(
+            Run(self.spec.name, task, model, trial.strategy, seed, self.spec.select, trial.values)
+            for task in self.tasks
+            for model in self.models
+            for position in range(longest)
+            for strategy in tuned
+            if strategy.tuning
+            for seed in strategy.tuning.space.seeds[position : position + 1]
+            for trial in strategy.tuning.configurations
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Runs to report whose configuration is not chosen yet."""
+        everything = len(self.tasks) * len(self.models) * len(self.spec.seeds) * len(self.strategies)
+        return everything - len(self.runs)
+
+    def settled(self, strategy: ResolvedStrategy, task: Component, model: Component) -> ResolvedStrategy | None:
+        """The strategy with what was chosen for it; None where that is not known."""
+        if strategy.tuning is None:
+            return strategy
+        number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
+        return None if number is None else strategy.tuning.configurations[number].strategy
 
     @property
     def baseline(self) -> str:
@@ -206,7 +274,9 @@ class _Resolver:
         return plan
 
     def say(self, path: KeyPath, message: str) -> None:
-        self.problems.append(self.document.problem(path, message))
+        problem = self.document.problem(path, message)
+        if problem not in self.problems:  # a search that several strategies share would say it once for each
+            self.problems.append(problem)
 
     def listed(self, kind: str, key: str) -> list[Component | None]:
         """A list's components, None at the place of each that is a problem."""
@@ -251,30 +321,117 @@ class _Resolver:
             found = {kind: self.component(kind, ref, (*origin, kind)) for kind, ref in parts.items() if ref is not None}
             recipe = self.recipe(source.get("recipe", {}), (*origin, "recipe"))
             replicate, trials = data.get("replicate", 0), source.get("trials", 1)
-            whole = found.get("trainer") and found.get("method") and recipe
-            if whole and isinstance(replicate, int) and isinstance(trials, int):
-                yield ResolvedStrategy(name, found["trainer"], found["method"], recipe, replicate, trials)  # type: ignore[arg-type]
-            else:
+            trainer, chosen_method = found.get("trainer"), found.get("method")
+            if not (trainer and chosen_method and recipe and isinstance(replicate, int) and isinstance(trials, int)):
                 yield None
+                continue
+            strategy = ResolvedStrategy(name, trainer, chosen_method, recipe, replicate, trials)
+            yield self.tuned(strategy, source, origin)
+
+    def tuned(self, strategy: ResolvedStrategy, source: dict[str, Any], origin: KeyPath) -> ResolvedStrategy | None:
+        """The strategy with its search, its own or the experiment's; None where that has a problem."""
+        own = "search" in source
+        raw, path = (source["search"], (*origin, "search")) if own else (self.document.data.get("search"), ("search",))
+        if raw is None or raw == "none":
+            return strategy
+        try:
+            space = SearchSpace.model_validate(raw)
+        except ValidationError:
+            return None  # said where the file is read
+        before = len(self.problems)
+        reported = self.document.parsed[0].seeds if self.document.parsed[0] else []
+        if both := sorted(set(space.seeds) & set(reported)):
+            self.say((*path, "seeds"), f"seed {both[0]} is reported too; a search needs seeds of its own")
+        for key, values in space.grid.items():
+            self.check_searched(key, values, strategy, (source, origin), path)
+        if len(self.problems) > before:
+            return None
+        configurations = []
+        for combination in itertools.product(*space.grid.values()):
+            chosen = dict(zip(space.grid, combination, strict=True))
+            try:
+                configurations.append(Configuration(tuple(chosen.items()), self.configured(strategy, source, chosen)))
+            except ValidationError as error:
+                shown = ", ".join(f"{key} {value}" for key, value in chosen.items())
+                self.say(path, f"strategy '{strategy.name}' with {escaped(shown)}: {sentence(error.errors()[0], Recipe)}")
+                return None
+        tuning = Tuning(str(origin[1]), space, tuple(configurations))
+        return replace(configurations[0].strategy, trials=len(configurations), tuning=tuning)
+
+    def check_searched(
+        self, key: str, values: list[Any], strategy: ResolvedStrategy, given: tuple[dict[str, Any], KeyPath], path: KeyPath
+    ) -> None:
+        """Says what is wrong with one key of a search, for this strategy."""
+        source, origin = given
+        kind, _, option = key.partition(".")
+        part = {"trainer": strategy.trainer, "method": strategy.method}.get(kind) if option else None
+        if part is None:
+            if key not in Recipe.model_fields:
+                options = [
+                    f"{name}.{field}"
+                    for name, component in (("trainer", strategy.trainer), ("method", strategy.method))
+                    for field in type(component.options).model_fields
+                ]
+                self.say((*path, key), unknown("recipe key or option", key, [*Recipe.model_fields, *options]))
+                return
+            fixed = (*origin, "recipe", key) if key in source.get("recipe", {}) else None
+        else:
+            if option not in type(part.options).model_fields:
+                wrong = unknown(f"option of {kind} '{part.name}'", option, type(part.options).model_fields)
+                self.say((*path, key), f"{wrong} (strategy '{strategy.name}')")
+                return
+            ref = source.get(kind)
+            fixed = (*origin, kind, option) if isinstance(ref, dict) and option in ref else None
+        if fixed:
+            self.say(fixed, "the search chooses this; it cannot be given too")
+            return
+        for number, value in enumerate(values):
+            try:
+                self.configured(strategy, source, {key: value})
+            except ValidationError as error:
+                schema = type(part.options) if part else Recipe
+                own = [detail for detail in error.errors(include_url=False) if detail["loc"][:1] in {(option or key,), ()}]
+                if own:
+                    self.say((*path, key, number), sentence(own[0], schema))
+
+    def configured(self, strategy: ResolvedStrategy, source: dict[str, Any], values: Mapping[str, Any]) -> ResolvedStrategy:
+        """The strategy with these values of a search; raises pydantic's ValidationError."""
+        parts = {"trainer": strategy.trainer, "method": strategy.method}
+        changes = dict(source.get("recipe", {}))
+        for key, value in values.items():
+            kind, _, option = key.partition(".")
+            if not option:
+                changes[key] = value
+                continue
+            given = parts[kind].options.model_dump(include=parts[kind].options.model_fields_set)
+            options = type(parts[kind].options).model_validate({**given, option: value})
+            parts[kind] = replace(parts[kind], options=options)
+        recipe = self.merged_recipe(changes)
+        return replace(strategy, trainer=parts["trainer"], method=parts["method"], recipe=recipe)
 
     def recipe(self, changes: Any, path: KeyPath) -> Recipe | None:
         """The shared recipe with a strategy's changes; what is wrong in the shared part is a problem already."""
 
         def is_own(location: KeyPath) -> bool:
-            return location[0] in changes if location else bool({"epochs", "max_steps"} & changes.keys())
+            """Keys that go ill together are the strategy's own where the shared ones alone go well."""
+            return location[0] in changes if location else bool({"epochs", "max_steps"} & changes.keys()) or _is_whole(shared)
 
         shared = self.document.data.get("recipe", {})
         if not isinstance(shared, dict) or not isinstance(changes, dict):
             return None
-        kept = dict(shared)
-        for given, replaced in (("max_steps", "epochs"), ("epochs", "max_steps")):
-            if given in changes:
-                kept.pop(replaced, None)
         try:
-            return Recipe.model_validate({**kept, **changes})
+            return self.merged_recipe(changes)
         except ValidationError as error:
             self.problems += self.document.problems_of(error, path, model=Recipe, only=is_own)
             return None
+
+    def merged_recipe(self, changes: Mapping[str, Any]) -> Recipe:
+        """Raises pydantic's ValidationError."""
+        kept = dict(self.document.data.get("recipe", {}))
+        for given, replaced in (("max_steps", "epochs"), ("epochs", "max_steps")):
+            if given in changes:
+                kept.pop(replaced, None)
+        return Recipe.model_validate({**kept, **changes})
 
     def imported(self, spec: Spec, tasks: tuple[Component, ...]) -> Iterator[Imported]:
         """The published figures, each with its task's label."""
@@ -330,6 +487,8 @@ class _Resolver:
                 self.say(
                     ("select",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to select on; use last-epoch"
                 )
+            if any(strategy.tuning for strategy in strategies) and SELECTION_SPLIT not in info.predicted_splits:
+                self.say(("search",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to choose on")
             self.splits[task.label] = info.splits
             for strategy in strategies:
                 trainer: Trainer = strategy.trainer.registered.component
@@ -339,26 +498,62 @@ class _Resolver:
                         f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])",
                     )
         default = Recipe()
-        for strategy in strategies:
+        for strategy in (each for one in strategies for each in configurations_of(one)):
             trainer = strategy.trainer.registered.component
             for key in Recipe.model_fields:
-                if key in trainer.supports.recipe_keys or getattr(strategy.recipe, key) == getattr(default, key):
+                path: KeyPath = ("strategies", strategy.name, "recipe", key)
+                if "steps" in trainer.owns and path not in self.document.places and key not in searched_by(strategy):
+                    continue  # the shared recipe speaks of steps, and of others' steps
+                followed = key in trainer.supports.recipe_keys or key in {"precision", "processes"}  # which it declares apart
+                if followed or getattr(strategy.recipe, key) == getattr(default, key):
                     continue
-                path = ("strategies", strategy.name, "recipe", key)
-                place = path if path in self.document.places else ("recipe", key)
-                self.say(place, f"trainer '{trainer.name}' (strategy '{strategy.name}') does not follow this key")
+                self.refuse(strategy, key, "does not follow this key")
             if strategy.recipe.precision not in trainer.supports.precisions:
-                self.say(("recipe", "precision"), f"trainer '{trainer.name}' does not train in {strategy.recipe.precision}")
+                known = " or ".join(sorted(trainer.supports.precisions, reverse=True))
+                self.refuse(strategy, "precision", f"trains in {known}, not in {strategy.recipe.precision}")
+            if trainer.supports.methods is not None and strategy.method.name not in trainer.supports.methods:
+                known = ", ".join(sorted(trainer.supports.methods))
+                wrong = f"trainer '{trainer.name}' goes with method {known} only, not with '{strategy.method.name}'"
+                self.say(("strategies", strategy.name, "method"), wrong)
+            if strategy.recipe.processes > (most := trainer.supports.processes):
+                self.refuse(strategy, "processes", f"trains in {most} process{'es' if most > 1 else ''} at most")
+
+    def refuse(self, strategy: ResolvedStrategy, key: str, why: str) -> None:
+        """Says that the strategy's trainer cannot do this key's value, where it stands in the file."""
+        own: KeyPath = ("strategies", strategy.name)
+        places = ((*own, "recipe", key), (*own, "search", key), ("search", key), ("recipe", key))
+        searched = key in searched_by(strategy)
+        place = next((path for path in places if path in self.document.places and (searched or "search" not in path)), own)
+        self.say(place, f"trainer '{strategy.trainer.name}' (strategy '{strategy.name}') {why}")
 
     def check_duplicates(self, plan: Plan) -> None:
         first: dict[str, str] = {}
-        for run in plan.runs:
+        for run in (*plan.runs, *plan.trials):
             name = run.strategy.name
             if (other := first.setdefault(run.id, name)) != name:
                 self.say(
                     ("strategies", name),
                     f"the same runs as strategy '{other}'; say `replicate: 1` for an A/A arm with other seed streams",
                 )
+
+
+def configurations_of(strategy: ResolvedStrategy) -> list[ResolvedStrategy]:
+    """All that it may turn out to be."""
+    if strategy.tuning is None:
+        return [strategy]
+    return [replace(each.strategy, tuning=strategy.tuning) for each in strategy.tuning.configurations]
+
+
+def searched_by(strategy: ResolvedStrategy) -> set[str]:
+    return set(strategy.tuning.space.grid) if strategy.tuning else set()
+
+
+def _is_whole(recipe: dict[str, Any]) -> bool:
+    try:
+        Recipe.model_validate(recipe)
+    except ValidationError:
+        return False
+    return True
 
 
 def _as_ref(entry: Any) -> Ref | None:

@@ -7,6 +7,7 @@ Nothing here imports torch, transformers, datasets or evaluate; import those ins
 
 from __future__ import annotations
 
+from bakeoff.anatomy import body_of, head_names, layer_depths, layers_of, top_layers
 from bakeoff.components import (
     Adaptation,
     Batch,
@@ -28,11 +29,11 @@ from bakeoff.components import (
     TrainingJob,
 )
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
-from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
-from bakeoff.optimization import make_optimizer, make_scheduler
+from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
 from bakeoff.spec import Options, Recipe
 
@@ -64,15 +65,24 @@ __all__ = [
     "TextEncoder",
     "Trainer",
     "TrainingJob",
+    "body_of",
     "decay_groups",
+    "head_names",
     "hookimpl",
     "hub_is_reachable",
     "in_hub_cache",
+    "layer_depths",
+    "layers_of",
     "load_classifier",
     "load_tokenizer",
     "make_optimizer",
     "make_scheduler",
     "metric_named",
     "quoted",
+    "scheduler_name",
+    "scheduler_settings",
     "shown_path",
+    "skip_bias_correction",
+    "top_layers",
+    "unknown",
 ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, escaped
+from bakeoff.ranks import ending
 from bakeoff.record import OUTPUT_FILE
 
 Message = dict[str, Any]
@@ -107,10 +108,7 @@ class Worker:
 
     def last_words(self) -> str:
         """How it ended, for a record: the signal or exit code, and the last line that it printed."""
-        code = self.process.exitcode
-        how = f"killed by {_signal_name(-code)}" if code is not None and code < 0 else f"exit code {code}"
-        if code == -signal.SIGKILL:
-            how += " (the system's answer to a lack of memory, or somebody's)"
+        how = ending(self.process.exitcode)
         try:
             lines = self.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
@@ -143,13 +141,6 @@ def _child(connection: Connection, output: str, target: Callable[..., None], arg
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"
 
 
 def _end_with_parent(connection: Connection) -> None:

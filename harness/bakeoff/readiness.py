@@ -10,7 +10,8 @@ from pathlib import Path
 from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.errors import BakeoffError, Problem, SpecError
-from bakeoff.plan import Plan
+from bakeoff.outcome import processes_of
+from bakeoff.plan import Plan, Run
 from bakeoff.process import Worker
 from bakeoff.record import Record
 from bakeoff.rehearsal import rehearse
@@ -24,7 +25,12 @@ class Machine:
     """What the runs would run on, as the rehearsal found it."""
 
     device: str
-    hardware: str
+    accelerator: str
+    threads: int
+
+    def hardware(self, processes: int) -> str:
+        """The hardware class of a run in so many processes."""
+        return hardware.hardware_class(self.accelerator, threads=self.threads, processes=processes)
 
 
 def locate(document: Document, plan: Plan, places: Places) -> None:
@@ -44,10 +50,17 @@ def locate(document: Document, plan: Plan, places: Places) -> None:
         raise SpecError(problems)
 
 
+def one_seed_of(plan: Plan) -> list[Run]:
+    """All that the experiment may come to train, at one seed each."""
+    firsts = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
+    trials = [run for run in plan.trials if run.seed == firsts[run.strategy.name]]
+    return [*trials, *(run for run in plan.runs if run.seed == plan.spec.seeds[0])]
+
+
 def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
     """Loads every task, builds and adapts every model once, in a process of its own; raises SpecError with all that fails."""
     progress.note("checking that every task loads and every model builds ...")
-    requests = [request_of(run, settings).model_dump_json() for run in plan.runs if run.seed == plan.spec.seeds[0]]
+    requests = [request_of(run, settings).model_dump_json() for run in one_seed_of(plan)]
     with tempfile.TemporaryDirectory() as folder:
         worker = Worker(rehearse, requests, output=Path(folder))
         try:
@@ -63,8 +76,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     }
     if verdict["problems"]:
         raise SpecError(document.problem(places[kind][name], message) for kind, name, message in verdict["problems"])
-    here = hardware.environment((), threads=settings.threads, device=verdict["device"], accelerator=verdict["accelerator"])
-    return Machine(here.device, here.hardware)
+    return Machine(verdict["device"], verdict["accelerator"], settings.threads)
 
 
 def differences(record: Record, machine: Machine) -> list[str]:
@@ -76,8 +88,8 @@ def differences(record: Record, machine: Machine) -> list[str]:
         for name in sorted({*there, *here})
         if there.get(name) != here.get(name)
     ]
-    if record.environment.hardware != machine.hardware:
-        found.append(f"{record.environment.hardware} there, {machine.hardware} here")
+    if record.environment.hardware != (ours := machine.hardware(processes_of(record.asked))):
+        found.append(f"{record.environment.hardware} there, {ours} here")
     return found
 
 

@@ -127,6 +127,10 @@ class ObservedGroup(Part):
     fused: bool | None
     lr_scale: float | None
     """Its learning rate over the highest of all groups; None where nobody looked (schema version 2)."""
+    momentum: float | None = None
+    """Of SGD."""
+    bias_correction: bool | None = None
+    """Of torch's Adams; None of others, and where nobody looked."""
 
 
 class Observed(Part):
@@ -162,7 +166,9 @@ class Cost(Part):
     train_samples_per_second: float | None
     evaluate_samples_per_second: float | None
     peak_memory_bytes: int
+    """The largest resident set of each of the run's processes, summed: pages that they share count in each."""
     peak_device_memory_bytes: int | None
+    """Of each process, summed."""
     energy_joules: float | None
     energy_note: str
     flops: float | None
@@ -190,6 +196,7 @@ class Environment(Part):
     hardware: str
     """The hardware class: device, cores in use. Times are never compared across classes."""
     threads: int
+    """Of all processes of the run together."""
     device: str
     processor: str
     memory_bytes: int
@@ -289,6 +296,14 @@ class TrialRun(Part):
     """What was tried: key of the search -> value."""
 
 
+class Chosen(Part):
+    """What a search has chosen for one task and model."""
+
+    task: str
+    model: str
+    values: dict[str, Any]
+
+
 class Search(Part):
     """How a strategy's configuration was chosen."""
 
@@ -297,8 +312,8 @@ class Search(Part):
     seeds: list[int]
     choose: str
     trials: list[TrialRun]
-    chosen: dict[str, dict[str, Any]]
-    """`task × model` label -> the chosen values; empty until all trials are recorded."""
+    chosen: list[Chosen]
+    """For each task and model whose trials are all recorded."""
 
 
 class Declared(Part):

@@ -9,6 +9,7 @@ from bakeoff import hardware
 from bakeoff.components import Encoding, Places, TaskInfo
 from bakeoff.errors import BakeoffError
 from bakeoff.outcome import message_of
+from bakeoff.preparation import make_ready, require_examples
 from bakeoff.registry import load_registry
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
@@ -36,21 +37,27 @@ class Rehearsal:
     def __init__(self) -> None:
         self.registry = load_registry()
         self.problems: list[tuple[str, str, str]] = []
-        self.infos: dict[str, TaskInfo | None] = {}
+        self.tasks: dict[str, tuple[TaskInfo, int] | None] = {}
+        """Label -> what it is, and how many examples there are to train on; None where it does not load."""
         self.tried: set[tuple[str, ...]] = set()
 
     def attempt_run(self, request: Request) -> None:
         asked, parts = request.asked, components(request.asked, self.registry)
-        task, model, method = (parts[kind].registered.component for kind in ("task", "model", "method"))
+        task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
         options = {kind: part.options for kind, part in parts.items()}
         recipe = Recipe.model_validate(asked.recipe)
-        if asked.task_label not in self.infos:
+        self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
+        if asked.task_label not in self.tasks:
             places = Places(request.data, request.cache)
             loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], places)
-            self.infos[asked.task_label] = loaded[0] if loaded else None
-        info = self.infos[asked.task_label]
-        key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), str(recipe.max_length))
-        if info is None or key in self.tried:
+            self.tasks[asked.task_label] = (loaded[0], len(loaded[1]["train"]["label"])) if loaded else None
+        if (known := self.tasks[asked.task_label]) is None:
+            return
+        info, examples = known
+        self.attempt("strategy", asked.strategy, require_examples, recipe, examples)
+        shaping = f"{recipe.max_length} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
+        key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
+        if key in self.tried:
             return
         self.tried.add(key)
         encoding = Encoding(recipe.max_length, recipe.padding)
@@ -61,7 +68,15 @@ class Rehearsal:
         room = getattr(getattr(built.model, "config", None), "max_position_embeddings", None)
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
-        self.attempt("strategy", asked.strategy, method.adapt, built, options["method"], recipe)
+        adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
+        if adaptation is not None:
+            self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
+
+    @staticmethod
+    def require_hardware(request: Request, recipe: Recipe) -> None:
+        device = hardware.pick_device(request.device).type
+        hardware.require_precision(recipe.precision, device)
+        hardware.require_processes(recipe.processes, device)
 
     def attempt(self, kind: str, name: str, action: Callable[..., Any], *arguments: Any) -> Any:
         """What the action gives, or None and a problem."""

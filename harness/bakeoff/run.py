@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan, Run
 from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
 from bakeoff.record import Declared, DeclaredRun, Record
+from bakeoff.search import declared_searches, settled, undecided
 from bakeoff.spec import Document
 from bakeoff.store import Store
 from bakeoff.supervision import Progress, Settings, supervise
@@ -26,8 +27,12 @@ from bakeoff.supervision import Progress, Settings, supervise
 class Outcome:
     """What one call of `run_experiment` did."""
 
+    runs: int
+    """Of the plan, trials of its searches included."""
     done: tuple[Record, ...]
     already_recorded: int
+    undecided: int = 0
+    """Runs that were not made, for no configuration of their search ended well."""
 
     @property
     def failed(self) -> int:
@@ -47,21 +52,35 @@ def run_experiment(
         store.check_owner(declared, spec)
         hardware.prepare_environment(settings.threads)
         aside = to_set_aside(document, plan, store, settings, progress)
-        store.declare(declared)
+        plan = settled(plan, lambda run_id: None if run_id in aside else store.find(run_id))
+        store.declare(declaration(document, plan))
         store.adopt(spec)
         store.sweep()
-        for run in plan.runs:
+        for run in (*plan.trials, *plan.runs):
             if run.id in aside:
                 store.set_aside(run.id)
                 progress.note(f"{run.title}: {aside[run.id]}; set aside")
-        todo = [run for run in plan.runs if not store.has(run.id)]
-        progress.start(total=len(plan.runs), done=len(plan.runs) - len(todo))
-        with controlled(store, settings, progress, wanted=settings.control and bool(todo)):
-            done = [record for run in todo if (record := take(run, plan, store, settings, progress)) is not None]
-            done += wait_for_others(todo, plan, store, settings, progress)
+        total = len(plan.trials) + len(plan.runs) + plan.waiting
+        recorded = sum(store.has(run.id) for run in (*plan.trials, *plan.runs))
+        progress.start(total=total, done=recorded)
+        with controlled(store, settings, progress, wanted=settings.control and recorded < total):
+            done = make(plan.trials, plan, store, settings, progress)
+            if plan.waiting:
+                plan = settled(plan, store.find)
+                store.declare(declaration(document, plan))
+                for sentence in undecided(plan, store.find):
+                    progress.note(sentence)
+            done += make(plan.runs, plan, store, settings, progress)
     except OSError as error:
         raise StoreError(f"{shown_path(error.filename or folder)}: {error.strerror or error}") from None
-    return Outcome(tuple(done), len(plan.runs) - len(todo))
+    return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
+
+
+def make(runs: Sequence[Run], plan: Plan, store: Store, settings: Settings, progress: Progress) -> list[Record]:
+    """The records of those of these runs that were not recorded yet."""
+    todo = [run for run in runs if not store.has(run.id)]
+    done = [record for run in todo if (record := take(run, plan, store, settings, progress)) is not None]
+    return done + list(wait_for_others(todo, plan, store, settings, progress))
 
 
 def declaration(document: Document, plan: Plan) -> Declared:
@@ -79,7 +98,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],
-        searches={},
+        searches=declared_searches(plan),
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model.label, strategy=run.strategy.name, seed=run.seed)
             for run in plan.runs
@@ -109,7 +128,7 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
     """Ids of records that stand in the way of runs, with the reason; raises where the runs could not start."""
     aside: dict[str, str] = {}
     recorded: dict[str, Record] = {}
-    for run in plan.runs:
+    for run in (*plan.trials, *plan.runs):
         if not store.occupied(run.id):
             continue
         try:
@@ -120,7 +139,7 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
         if settings.retry_failed and record.status == "failed":
             aside[run.id] = f"failed before ({record.failure.reason if record.failure else '?'})"
     rest = {run_id: record for run_id, record in recorded.items() if run_id not in aside}
-    if len(rest) < len(plan.runs) or settings.environment == "rerun":
+    if len(rest) < len(plan.trials) + len(plan.runs) + plan.waiting or settings.environment == "rerun":
         locate(document, plan, settings.places)
         machine = rehearse_or_stop(document, plan, settings, progress)
         if settings.environment == "rerun":

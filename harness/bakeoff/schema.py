@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bakeoff.components import Component
-from bakeoff.spec import NAME, Gate, ImportedRow, Recipe, Spec, Strategy
+from bakeoff.spec import NAME, Gate, ImportedRow, Recipe, SearchSpace, Spec, Strategy
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,6 +29,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
         "strategy": _strategy(),
         "gate": _cleaned(Gate.model_json_schema()),
         "imported": _imported(),
+        "search": _search(),
     }
     for kind, members in of_kind.items():
         definitions[kind] = _any_component(kind, members, definitions)
@@ -38,6 +39,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     properties["recipe"] = {"$ref": "#/$defs/recipe"}
     properties["gate"] = {"$ref": "#/$defs/gate"}
     properties["imported"]["items"] = {"$ref": "#/$defs/imported"}
+    properties["search"] = {"anyOf": [{"$ref": "#/$defs/search"}, {"type": "null"}]}
     properties["strategies"] |= {
         "propertyNames": {"pattern": f"^{NAME.pattern}$"},
         "additionalProperties": {"$ref": "#/$defs/strategy"},
@@ -75,12 +77,25 @@ def _strategy() -> Schema:
     for kind in ("trainer", "method"):
         strategy["properties"][kind] = {"anyOf": [{"$ref": f"#/$defs/{kind}"}, {"type": "null"}]}
     strategy["properties"]["recipe"] = {"$ref": "#/$defs/recipe-changes"}
+    strategy["properties"]["search"] = {"anyOf": [{"$ref": "#/$defs/search"}, {"const": "none"}, {"type": "null"}]}
     repeats = {"required": ["same_as"], "properties": {"same_as": {"type": "string"}}}
     alone = {"properties": {"trainer": {"type": "null"}, "method": {"type": "null"}, "recipe": {"maxProperties": 0}}}
+    alone["properties"]["search"] = {"enum": ["none", None]}
     alone["properties"]["trials"] = {"const": 1}
     trains = {"required": ["trainer"], "properties": {"trainer": {"not": {"type": "null"}}}}
     strategy.pop("$defs", None)
     return strategy | {"if": repeats, "then": alone, "else": trains}
+
+
+def _search() -> Schema:
+    """Recipe keys and components' options, each with the values to try."""
+    search: Schema = _cleaned(SearchSpace.model_json_schema())
+    keys = "|".join(Recipe.model_fields)
+    return search | {
+        "patternProperties": {f"^({keys}|(trainer|method)\\..+)$": {"type": "array", "minItems": 1, "uniqueItems": True}},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
 
 
 def _imported() -> Schema:

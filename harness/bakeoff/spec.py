@@ -132,7 +132,7 @@ class Recipe(Options):
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Of Adam.")
     eps: Positive = Field(1e-8, description="Of Adam's denominator.")
     fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
-    weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW.")
+    weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW; with sgd a part of the gradient.")
     weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], AfterValidator(_each_once)] = Field(
         ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
     )
@@ -236,31 +236,6 @@ class Ref(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Strategy(Options):
-    """A trainer, a method and changes to the recipe: one row of the leaderboard."""
-
-    trainer: Ref | None = None
-    method: Ref | None = None
-    recipe: dict[str, Any] = Field(default_factory=dict, description="Recipe keys in which this strategy differs.")
-    same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
-    replicate: Annotated[int, Field(ge=0)] = Field(
-        0, description="Another number draws other seed streams from the same seeds."
-    )
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        1,
-        description="Configurations that were tried before this one was settled on; "
-        "stands in the table, is not part of the id.",
-    )
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if self.same_as is None and self.trainer is None:
-            raise ValueError("a strategy needs a trainer (or same_as: another strategy)")
-        if self.same_as is not None and (self.trainer or self.method or self.recipe or self.trials != 1):
-            raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
-        return self
-
-
 def _seed_list(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return list(range(value))
@@ -297,6 +272,80 @@ Seeds = Annotated[
         }
     ),
 ]
+
+
+FIRST_TRIAL_SEED = 1000
+"""Where a search's seeds begin when the experiment file says only how many: apart from seeds 0, 1, 2, ..."""
+MOST_CONFIGURATIONS = 1000
+
+
+def _trial_seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
+        return list(range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + value))
+    return _seed_list(value)
+
+
+class SearchSpace(BaseModel):
+    """How a configuration is chosen before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with a list of
+    values to try, in all combinations."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    seeds: Annotated[Seeds, BeforeValidator(_trial_seeds)] = Field(
+        [FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 1],
+        description=f"How many ({FIRST_TRIAL_SEED}, ...), or an explicit list; none of them may be a reported seed.",
+    )
+    choose: Literal["best mean on dev"] = Field(
+        "best mean on dev",
+        description="The configuration with the best mean of the primary metric on dev is reported; of equals the first.",
+    )
+
+    @model_validator(mode="after")
+    def _some_grid(self) -> Self:
+        if not self.grid:
+            raise ValueError("a search needs a key with values to try, e.g. learning_rate: [1e-5, 3e-5, 1e-4]")
+        for key, values in self.grid.items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"{quoted(key)} needs a list of values to try")
+            if any(values.count(value) > 1 for value in values):
+                raise ValueError(f"each value of {quoted(key)} may stand once")
+        if math.prod(len(values) for values in self.grid.values()) > MOST_CONFIGURATIONS:
+            raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched")
+        return self
+
+    @property
+    def grid(self) -> dict[str, list[Any]]:
+        return dict(self.model_extra or {})
+
+
+SearchChoice = Annotated[SearchSpace | None, BeforeValidator(_none_word)]
+
+
+class Strategy(Options):
+    """A trainer, a method and changes to the recipe: one row of the leaderboard."""
+
+    trainer: Ref | None = None
+    method: Ref | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict, description="Recipe keys in which this strategy differs.")
+    same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
+    replicate: Annotated[int, Field(ge=0)] = Field(
+        0, description="Another number draws other seed streams from the same seeds."
+    )
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1,
+        description="Configurations that were tried before this one was settled on; "
+        "stands in the table, is not part of the id.",
+    )
+    search: SearchChoice = Field(None, description="In place of the experiment's search; `none` for none.")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.same_as is None and self.trainer is None:
+            raise ValueError("a strategy needs a trainer (or same_as: another strategy)")
+        if self.search is not None and self.trials != 1:
+            raise ValueError("trials says how many configurations were tried elsewhere; a search counts its own")
+        if self.same_as is not None and (self.trainer or self.method or self.recipe or self.search or self.trials != 1):
+            raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
+        return self
 
 
 UNDER_TEST = ("trainer", "method", "model", "recipe", "software", "hardware", *(f"recipe.{key}" for key in Recipe.model_fields))
@@ -381,6 +430,9 @@ class Spec(Options):
     under_test: list[Part] = Field(
         default_factory=list,
         description="What is studied, e.g. trainer, method, recipe.learning_rate, software, hardware.",
+    )
+    search: SearchSpace | None = Field(
+        None, description="How each strategy's configuration is chosen, unless it has a search of its own."
     )
     seeds: Seeds = Field([0, 1, 2], description="How many (0, 1, ...), or an explicit list.")
     report_on: Annotated[str, AfterValidator(_checked_name)] = Field("test", description="The split of the headline figures.")

@@ -79,6 +79,13 @@ class Store:
         """Whether something stands at the run's place, a record or not."""
         return (self.records / run_id).exists()
 
+    def find(self, run_id: str) -> Record | None:
+        """The run's record; None where there is none that can be read."""
+        try:
+            return self.read(run_id) if self.has(run_id) else None
+        except DamageError:
+            return None
+
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""
         try:
@@ -139,7 +146,10 @@ class Store:
 
     def _look(self, before: Declared, after: Declared) -> list[Look]:
         """What was declared before, where other seeds are declared now and some of its runs are recorded."""
-        if before.seeds == after.seeds or not (recorded := sum(self.has(run.id) for run in before.runs)):
+        changed = {name: seeds for name, seeds in after.seeds.items() if before.seeds.get(name) not in (None, seeds)}
+        gone = before.seeds.keys() - after.seeds.keys() - after.searches.keys()
+        added = after.seeds.keys() - before.seeds.keys() - before.searches.keys()  # a search that has chosen adds its strategy
+        if not (changed or gone or added) or not (recorded := sum(self.has(run.id) for run in before.runs)):
             return []
         return [Look(when=datetime.now(UTC).isoformat(timespec="seconds"), seeds=before.seeds, recorded=recorded)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -103,7 +104,9 @@ def record_failure(request: Request, folder: Path, started: str, reason: Reason,
     """The record of a run whose process could not write one; what it left half-written goes."""
     record = bare_record(request, started, Failure(reason=reason, message=message, phase=phase))
     for path in folder.iterdir():
-        if path.is_file() and path.name not in {OUTPUT_FILE, "traceback.txt"}:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name not in {OUTPUT_FILE, "traceback.txt"}:
             path.unlink()
     (folder / RECORD_FILE).write_bytes(dump(record))
     return record

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from bakeoff import hardware
 from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo
-from bakeoff.data import check_rows
-from bakeoff.errors import BakeoffError, RunError, shown_path
+from bakeoff.data import check_rows, weights_sha256
+from bakeoff.errors import BakeoffError, PluginError, RunError, shown_path
 from bakeoff.job import Job
-from bakeoff.meter import Clock, EnergyCounter, Observer, forget_peak_memory
+from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers
 from bakeoff.outcome import (
     Findings,
@@ -30,36 +30,45 @@ from bakeoff.outcome import (
     compose,
     describe_data,
     describe_weights,
-    initial_weights,
+    memory_peaks,
     message_of,
+    processes_of,
     reason_of,
     write_predictions,
+    write_record,
     write_steps,
 )
 from bakeoff.plan import Component
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Asked, Failure, Record, dump
+from bakeoff.preparation import make_ready, training_rows
+from bakeoff.ranks import ALONE, World
+from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record, dump
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.selection import BestState
+from bakeoff.sharing import Report, share
 from bakeoff.spec import SELECTION_SPLIT, Recipe
 
 EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
 
-Report = Callable[[str, int, int, float | None], None]
-"""Progress: phase, step, total steps, loss."""
 
+def fine_tune(
+    request: Request, folder: Path, clock: Clock, found: Findings, observer: Observer, report: Report, world: World
+) -> None:
+    """One run, from the request to the files in its folder; fills `found` on the way.
 
-def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, observer: Observer, report: Report) -> None:
-    """One run, from the request to the files in its folder; fills `found` on the way."""
+    Where several processes share the run, each comes through here, and rank 0 writes the files.
+    """
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, load_registry())
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     found.owns = sorted(trainer.owns)
-    hardware.set_threads(request.threads)
+    hardware.set_threads(max(1, request.threads // world.size))
     found.device = device = hardware.pick_device(request.device)
+    hardware.require_precision(recipe.precision, device.type)
+    found.energy.watch(device, devices=world.size)
     clock.synchronize = lambda: hardware.synchronize(device)
 
     def begin(phase: str) -> None:
@@ -69,19 +78,21 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
     begin("load")
     info, splits = load_task(task, options["task"], Places(request.data, request.cache))
     found.data = describe_data(task, info, splits)
+    train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
 
     begin("encode")
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
-    encoded = {name: prepared.encode(splits[name]) for name in ("train", *info.predicted_splits)}
+    encoded = {"train": prepared.encode(train)} | {name: prepared.encode(splits[name]) for name in info.predicted_splits}
 
     begin("build")
-    built, adaptation = build(parts, info, asked, recipe)
+    built, adaptation, head = build(parts, info, asked, recipe)
     network = adaptation.model.to(device)
-    initial = initial_weights(network, built.newly_initialised)
+    initial = weights_sha256(network.state_dict().items())
+    trainer.examine(network, recipe)
 
     def evaluate(split: str) -> Any:
         found.evaluated += len(encoded[split])
-        return predict(prepared, network, encoded[split], device)
+        return predict(prepared, network, encoded[split], device, world)
 
     best = best_state(asked, info, network, splits, evaluate)
 
@@ -91,66 +102,82 @@ def fine_tune(request: Request, folder: Path, clock: Clock, found: Findings, obs
         device=device,
         prepared=prepared,
         encoded=encoded["train"],
-        labels=splits["train"]["label"],
+        labels=train["label"],
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=observer,
+        world=world,
+        owns_steps="steps" in trainer.owns,
         trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
-        on_first_step=lambda: clock.enter("train"),
+        on_first_step=lambda: begin("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
         on_epoch=look_between(best, begin) if best is not None else None,
     )
     begin("warm-up")
-    with observer:
+    with observer, job.watched():
         trainer.fit(job, options["trainer"])
     job.check()
     if "order" not in trainer.owns:
         job.check_order()
+    if world.size > 1:
+        begin("save")  # neither training nor evaluation
+        require_equal_weights(world, network, job.trainer)
 
     begin("evaluate")
     if best is not None:
         best.look()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}
-    found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device)
+    found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")
-    found.weights = describe_weights(network, built.newly_initialised, initial, adaptation.lineage)
-    write_steps(folder / STEPS_FILE, job)
-    write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns)
+    found.weights = describe_weights(network, built.newly_initialised, (head, initial), adaptation.lineage)
+    found.others_memory = others_memory(world, device)
+    if world.rank == 0:
+        write_steps(folder / STEPS_FILE, job)
+        write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns)
 
 
 def perform(request: Request, folder: Path, report: Report = lambda phase, step, total, loss: None) -> Record:
     """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
+    if processes_of(request.asked) > 1:
+        return share(request, folder, report, attempt, make_ready=import_all)
+    return attempt(request, folder, report, ALONE, Clock())
+
+
+def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
+    """What this process does for the run: all of it, where it is alone."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    clock, energy, observer, found = Clock(), EnergyCounter(), Observer(), Findings()
+    observer, found = Observer(), Findings()
     forget_peak_memory()
     failure = None
     try:
-        if "bakeoff.preload" not in sys.modules:  # not from the fork server: nobody has looked yet whether all is there
-            locate(request)
-        import bakeoff.preload  # noqa: F401 - and an error of its imports would be seen here
-
-        fine_tune(request, folder, clock, found, observer, report)
+        import_all(request)
+        fine_tune(request, folder, clock, found, observer, report, world)
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
             (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
     try:
-        record = compose(request, started, clock, energy, observer, found, failure, folder)
+        record = compose(request, started, clock, observer, found, failure, folder)
         content = dump(record)
     except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
         unfit = Failure(reason="error", message=f"no record could be made of it: {message_of(error)}", phase=clock.phase)
         record = bare_record(request, started, failure or unfit)
         content = dump(record)
-    unfinished = folder / f".{RECORD_FILE}"
-    unfinished.write_bytes(content)
-    unfinished.rename(folder / RECORD_FILE)
+    write_record(folder, content)
     return record
 
 
 # --- the details of a run, in its order ----------------------------------------------------------------------------------
+
+
+def import_all(request: Request) -> None:
+    """The heavy imports, where no fork server has made them; an error of theirs is seen here."""
+    if "bakeoff.preload" not in sys.modules:  # then nobody has looked yet whether all is there
+        locate(request)
+    import bakeoff.preload  # noqa: F401
 
 
 def locate(request: Request) -> None:
@@ -180,27 +207,44 @@ def load_task(task: Task, options: Any, places: Places) -> tuple[TaskInfo, dict[
     return info, splits
 
 
-def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> tuple[Built, Adaptation]:
-    """The model with a fresh head from the run's `init` stream, and made ready by the method."""
+def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> tuple[Built, Adaptation, str]:
+    """The model with a fresh head from the run's `init` stream, made ready by method and recipe; and the hash of what was
+    fresh before that."""
     model, method = parts["model"], parts["method"]
     hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
     built = model.registered.component.build(info, model.options)
-    return built, method.registered.component.adapt(built, method.options, recipe)
+    state = built.model.state_dict()
+    head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
+    return built, make_ready(method.registered.component, built, method.options, recipe), head
 
 
-def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any) -> Any:
-    """Logits (examples, n_outputs), float32, in the examples' order; evaluated by length, so that little is padding."""
+def require_equal_weights(world: World, network: Any, trainer: str) -> None:
+    """Collective. Raises PluginError where the ranks have trained apart."""
+    first, *others = world.gather(weights_sha256(network.state_dict().items()))
+    for rank, theirs in enumerate(others, start=1):
+        if theirs != first:
+            raise PluginError(f"{trainer} left other weights on rank {rank} than on rank 0")
+
+
+def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any, world: World = ALONE) -> Any:
+    """Logits (examples, n_outputs), float32, in the examples' order; evaluated by length, so that little is padding.
+
+    Collective: the batches are dealt to the ranks one by one, and every rank gets the logits of all.
+    """
     import torch
 
     network.eval()
     order = longest_first(examples)
-    logits = None
+    batches = [order[start : start + EVALUATION_BATCH] for start in range(0, len(order), EVALUATION_BATCH)]
+    mine = []
     with torch.no_grad():  # not inference mode: training may go on, and what a model caches in that mode has no gradients
-        for start in range(0, len(order), EVALUATION_BATCH):
-            rows = order[start : start + EVALUATION_BATCH]
+        for rows in batches[world.rank :: world.size]:
             batch = prepared.collate([examples[row] for row in rows])
             output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
-            values = output.float().cpu().numpy()  # (rows, n_outputs)
+            mine.append(output.float().cpu().numpy())  # (rows, n_outputs)
+    logits = None
+    for rank, theirs in enumerate(world.gather(mine)):
+        for rows, values in zip(batches[rank :: world.size], theirs, strict=True):
             if logits is None:
                 logits = np.empty((len(examples), values.shape[1]), dtype=np.float32)
             logits[rows] = values
@@ -212,17 +256,28 @@ def longest_first(examples: Sequence[Row]) -> list[int]:
 
 
 def repeat_first_batch(
-    prepared: Prepared, network: Any, encoded: Mapping[str, list[Row]], logits: Mapping[str, Any], device: Any
+    prepared: Prepared,
+    network: Any,
+    encoded: Mapping[str, list[Row]],
+    logits: Mapping[str, Any],
+    device: Any,
+    world: World = ALONE,
 ) -> float | None:
     """Predicts the first batch of the first split once more; the largest difference, None where there is no finite one."""
     for name, before in logits.items():
         rows = longest_first(encoded[name])[:EVALUATION_BATCH]
-        again = predict(prepared, network, [encoded[name][row] for row in rows], device)
+        again = predict(prepared, network, [encoded[name][row] for row in rows], device, world)
         if np.array_equal(before[rows], again, equal_nan=True):
             return 0.0
         largest = float(np.abs(before[rows] - again).max())
         return largest if math.isfinite(largest) else None
     return None
+
+
+def others_memory(world: World, device: Any) -> tuple[int, int]:
+    """Collective. The peaks of memory of all ranks but the first, summed: bytes of memory, and of the device's."""
+    _, *others = world.gather(memory_peaks(device))
+    return sum(peak for peak, _ in others), sum(peak for _, peak in others)
 
 
 def best_state(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from bakeoff.plugin import Options, Trainer, TrainingJob, hookimpl
+from bakeoff.plugin import Options, Supports, Trainer, TrainingJob, hookimpl
 
 
 class HfTrainer(Trainer):
@@ -14,6 +14,7 @@ class HfTrainer(Trainer):
     name = "hf-trainer"
     summary = "The Trainer API of transformers, as a user would call it."
     version = "1"
+    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024)
 
     def fit(self, job: TrainingJob, options: Options) -> None:
         from bakeoff_hf_trainer.trainer import JobTrainer, training_arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,26 +10,28 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from bakeoff.plugin import Batch, Signal, TrainingJob
-
-SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+from bakeoff.plugin import Batch, Signal, TrainingJob, scheduler_name, scheduler_settings, skip_bias_correction
 
 
 def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
     """The recipe in the Trainer's words. It neither logs, saves nor evaluates: the harness does."""
     recipe = job.recipe
+    micro_batch_size = recipe.micro_batch_size or recipe.batch_size
     return TrainingArguments(
         output_dir=folder,
         max_steps=job.total_steps,
-        per_device_train_batch_size=recipe.batch_size,
+        per_device_train_batch_size=micro_batch_size,
+        gradient_accumulation_steps=recipe.batch_size // micro_batch_size,
         learning_rate=recipe.learning_rate,
-        optim="adamw_torch_fused" if recipe.fused else "adamw_torch",
+        optim="sgd" if recipe.optimizer == "sgd" else "adamw_torch_fused" if recipe.fused else "adamw_torch",
+        optim_args=f"momentum={recipe.momentum!r}" if recipe.optimizer == "sgd" else None,
         adam_beta1=recipe.betas[0],
         adam_beta2=recipe.betas[1],
         adam_epsilon=recipe.eps,
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm or 0.0,  # 0 is its word for no clipping
-        lr_scheduler_type=SCHEDULERS[recipe.scheduler],
+        lr_scheduler_type=scheduler_name(recipe.scheduler),
+        lr_scheduler_kwargs=scheduler_settings(recipe.scheduler, recipe.power),
         warmup_steps=job.warmup_steps,
         use_cpu=job.device.type == "cpu",
         logging_strategy="no",
@@ -38,6 +41,8 @@ def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=job.device.type == "cuda",
+        average_tokens_across_devices=False,  # it would multiply the loss by the number of processes
+        ddp_find_unused_parameters=True,
     )
 
 
@@ -46,14 +51,15 @@ class JobTrainer(Trainer):
 
     def __init__(self, job: TrainingJob, arguments: TrainingArguments) -> None:
         self.job = job
-        self.step_loss: torch.Tensor | None = None
+        self.batches = EpochBatches(job)
+        self.step_loss: Any = 0
         super().__init__(
             model=job.model,
             args=arguments,
             train_dataset=job.examples,
             data_collator=job.collate,
-            compute_loss_func=lambda outputs, labels, num_items_in_batch: job.loss(outputs.logits, labels),
-            callbacks=[StepEnds(self)],
+            compute_loss_func=self.weighted_loss,
+            callbacks=[Steps(self)],
         )
         self.remove_callback(PrinterCallback)
 
@@ -61,44 +67,71 @@ class JobTrainer(Trainer):
         # accelerate replaces a RandomSampler by its own; a batch_sampler it leaves alone.
         loader = DataLoader(
             self.job.examples,
-            batch_sampler=EpochBatches(self.job),
+            batch_sampler=self.batches,
             collate_fn=self.data_collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
-        return self.accelerator.prepare(loader)
+        # Over several processes accelerate would deal out again what the job has dealt out already.
+        return loader if self.job.world_size > 1 else self.accelerator.prepare(loader)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
+            recipe = self.job.recipe
             kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            if recipe.optimizer == "sgd":
+                settings["fused"] = recipe.fused or None  # it has a name for the fused AdamW only
             self.optimizer = kind(self.job.parameter_groups(), **settings)
+            if not recipe.bias_correction:
+                skip_bias_correction(self.optimizer)
         return self.optimizer
 
-    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        self.job.begin_step(self.state.global_step)
-        self.step_loss = super().training_step(*args, **kwargs)
-        return self.step_loss
+    def compute_loss_context_manager(self) -> Any:
+        # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it.
+        return self.job.autocast()
+
+    def weighted_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any) -> torch.Tensor:
+        """A micro-batch's part of the mean over the whole batch: the Trainer neither scales nor divides what comes from here.
+
+        Its own loss would be wrong: it adds up a BERT's mean losses over the micro-batches (transformers 5.23, issue 47688).
+        """
+        loss = self.job.loss(outputs.logits, labels) * self.batches.weights.popleft()
+        self.step_loss = self.step_loss + loss.detach()
+        return loss * self.job.world_size  # several processes average their gradients; they are to be added
 
 
 class EpochBatches:
-    """A batch sampler that gives the job's batches, one epoch after the other."""
+    """A batch sampler that gives the job's micro-batches, one epoch after the other.
+
+    All batches but an epoch's last have `gradient_accumulation_steps` of them, and after the last the Trainer ends its group.
+    """
 
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
         self.epoch = 0
+        self.length = sum(len(job.micro_batches(batch)) for batch in job.batches(0))
+        self.weights: deque[float] = deque()
+        """Of the micro-batches that were given out and not trained on yet: accelerate fetches ahead."""
 
     def __len__(self) -> int:
-        return len(self.job.batches(0))
+        return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        yield from self.job.batches(self.epoch)
-        self.epoch += 1
+        epoch, self.epoch = self.epoch, self.epoch + 1  # at once: the Trainer need not exhaust a plain loader
+        for batch in self.job.batches(epoch):
+            for part in self.job.micro_batches(batch):
+                self.weights.append(part.weight)
+                yield part.rows
 
 
-class StepEnds(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
-    """Tells the job of ended steps and epochs, and the Trainer when to stop."""
+class Steps(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
+    """Tells the job of steps and epochs, and the Trainer when to stop."""
 
     def __init__(self, trainer: JobTrainer) -> None:
         self.trainer = trainer
+
+    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.trainer.job.begin_step(state.global_step)
+        self.trainer.step_loss = 0
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         signal = self.trainer.job.end_step(state.global_step - 1, self.trainer.step_loss)

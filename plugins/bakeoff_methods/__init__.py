@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, decay_groups, hookimpl
-
-
-class Full(Method):
-    """Every parameter trains."""
-
-    name = "full"
-    summary = "Full fine-tuning: every parameter trains."
-    version = "1"
-
-    def adapt(self, built: Built, options: Options, recipe: Recipe) -> Adaptation:
-        for parameter in built.model.parameters():
-            parameter.requires_grad_(True)
-        return Adaptation(built.model, decay_groups(built.model, recipe))
+from bakeoff.plugin import Method, hookimpl
 
 
 @hookimpl
 def bakeoff_methods() -> list[Method]:
-    return [Full()]
+    from bakeoff_methods.all_parameters import Full, LayerDecay, Reinit
+    from bakeoff_methods.some_parameters import BitFit, HeadOnly, LastLayers
+
+    return [Full(), HeadOnly(), BitFit(), LastLayers(), LayerDecay(), Reinit()]

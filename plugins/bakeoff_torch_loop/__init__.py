@@ -6,7 +6,9 @@ move the weights, let the scheduler move the learning rate. Everything else on t
 
 from __future__ import annotations
 
-from bakeoff.plugin import Options, Signal, Trainer, TrainingJob, hookimpl, make_optimizer, make_scheduler
+from typing import Any
+
+from bakeoff.plugin import Options, Signal, Supports, Trainer, TrainingJob, hookimpl, make_optimizer, make_scheduler
 
 
 class TorchLoop(Trainer):
@@ -15,11 +17,12 @@ class TorchLoop(Trainer):
     name = "torch-loop"
     summary = "The manual PyTorch loop: dynamic padding, AdamW, scheduler, clipping."
     version = "1"
+    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024)
 
     def fit(self, job: TrainingJob, options: Options) -> None:
         from torch.nn.utils import clip_grad_norm_
 
-        model, recipe = job.model, job.recipe
+        model, recipe = over_processes(job), job.recipe
         optimizer = make_optimizer(job)
         scheduler = make_scheduler(job, optimizer)
         model.train()  # dropout on
@@ -37,7 +40,7 @@ class TorchLoop(Trainer):
                     with job.autocast():
                         logits = model(**inputs).logits  # (batch, n_outputs)
                     loss = job.loss(logits, labels) * part.weight
-                    loss.backward()
+                    (loss * job.world_size).backward()  # several processes average their gradients; they are to be added
                     losses.append(loss.detach())
 
                 if recipe.max_grad_norm is not None:
@@ -53,6 +56,16 @@ class TorchLoop(Trainer):
             if job.end_epoch() is Signal.STOP:
                 return
             epoch += 1
+
+
+def over_processes(job: TrainingJob) -> Any:
+    """The model; where several processes train it, wrapped so that each backward pass averages the gradients over them."""
+    if job.world_size == 1:
+        return job.model
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # a method may train what a model does not use
+    return Accelerator(cpu=job.device.type == "cpu", mixed_precision="no", kwargs_handlers=[unused]).prepare_model(job.model)
 
 
 @hookimpl

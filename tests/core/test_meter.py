@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -105,6 +106,55 @@ def test_peak_memory_forgets_and_grows() -> None:
     block[::4096] = b"x" * len(block[::4096])
     assert peak_memory_bytes() >= before + 32 * 2**20
     del block
+
+
+def test_a_cuda_device_without_a_counter_is_unmeasured_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Device:
+        type = "cuda"
+
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # as where nvidia-ml-py is not installed
+    counter = EnergyCounter()
+    counter.watch(Device())
+    joules, note = counter.joules()
+    assert joules is None
+    assert note.startswith("the device's energy is unmeasured: ")
+    assert "pynvml" in note
+
+
+def test_a_cuda_devices_joules_are_those_since_the_watch_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Device:
+        type = "cuda"
+
+    readings = iter([1000.0, 1042.5])
+    monkeypatch.setattr("bakeoff.meter.device_energy", lambda device: lambda: next(readings))
+    counter = EnergyCounter()
+    counter.watch(Device())
+    assert counter.joules() == (42.5, "NVML, the whole device, idle power included")
+
+
+def test_a_counter_that_fails_at_the_end_is_unmeasured_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Device:
+        type = "cuda"
+
+    def fail() -> float:
+        raise RuntimeError("GPU is lost")
+
+    readings = iter([lambda: 1000.0, fail])
+    monkeypatch.setattr("bakeoff.meter.device_energy", lambda device: lambda: next(readings)())
+    counter = EnergyCounter()
+    counter.watch(Device())
+    assert counter.joules() == (None, "the device's energy is unmeasured: GPU is lost")
+
+
+def test_a_run_on_several_devices_does_not_pass_one_devices_energy_for_its_own() -> None:
+    class Device:
+        type = "cuda"
+
+    counter = EnergyCounter()
+    counter.watch(Device(), devices=2)
+    joules, note = counter.joules()
+    assert joules is None
+    assert note.startswith("unmeasured: the run has 2 devices")
 
 
 def test_energy_is_measured_or_said_to_be_unmeasured() -> None:

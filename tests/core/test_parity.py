@@ -114,6 +114,34 @@ def test_a_fault_of_a_trainer_is_named(tmp_path: Path, fault: str, step: int, wh
     assert matches(verdict.likely_causes[0], cause), verdict.likely_causes
 
 
+ACCUMULATED = "{epochs: 2, batch_size: 12, micro_batch_size: 4, learning_rate: 1e-3, max_grad_norm: none}"
+"""22 examples: 4 + 4 + 4, then 4 + 4 + 2."""
+
+WEIGHING = [
+    ("summed", 1, "loss", "two adds up the mean losses of 3 micro-batches: loss and gradients are 3 times too large"),
+    ("even", 2, "loss", "two weighs the micro-batches of 4 + 4 + 2 rows alike"),
+    ("draws", 1, "random state", "draws random numbers, between the forward passes of a step"),
+]
+
+
+@pytest.mark.parametrize("first", [LOOP, "{trainer: hf-trainer}"], ids=["torch-loop", "hf-trainer"])
+@pytest.mark.parametrize(("fault", "step", "what", "cause"), WEIGHING, ids=[case[0] for case in WEIGHING])
+def test_micro_batches_weighed_wrongly_are_named(
+    tmp_path: Path, first: str, fault: str, step: int, what: str, cause: str
+) -> None:
+    verdict = verdict_of(tmp_path, first, planted(fault), recipe=ACCUMULATED)
+    assert (verdict.differs_at, verdict.differs_in) == (step, what)
+    assert len(verdict.likely_causes) == 1, verdict.likely_causes
+    assert cause in verdict.likely_causes[0]
+
+
+def test_a_batch_with_fewer_micro_batches_than_the_others_is_weighed_by_its_own(tmp_path: Path) -> None:
+    """What `even` gets right: 4 + 4 of 4 each; it is identical there, and to the built-in trainers."""
+    recipe = ACCUMULATED.replace("12", "16").replace("epochs: 2", "epochs: 1, train_examples: 20")  # 4 x 4, then 4
+    verdict = verdict_of(tmp_path, "{trainer: hf-trainer}", planted("even"), recipe=recipe)
+    assert verdict.identical, in_words(verdict)
+
+
 RECIPE_CHANGES = [
     ("max_grad_norm: none", 1, "gradient norm", f"does not clip (%{OTHER_RECIPE}: max_grad_norm 0.45 against none"),
     ("max_grad_norm: 0.4", 1, "gradient norm", "one clips gradients at 0.45 (%, two clips gradients at 0.4"),
@@ -129,6 +157,19 @@ RECIPE_CHANGES = [
     ("warmup: 4", 2, "learning rate", "another warm-up: the peak is at step 3 in one, at 5 in two"),
     ("scheduler: cosine", 4, "learning rate", "another scheduler: the rate falls in a line in one, falls along a curve in two"),
     ("scheduler: constant", 4, "learning rate", "another scheduler: the rate falls in a line in one, stays in two"),
+    ("scheduler: polynomial, power: 2.0", 4, "learning rate", f"falls along a curve in two; {OTHER_RECIPE}: scheduler linear"),
+    ("label_smoothing: 0.1", 1, "loss", f"computed otherwise; {OTHER_RECIPE}: label_smoothing 0 against 0.1"),
+    ("precision: bf16", 1, "loss", f"computed otherwise; {OTHER_RECIPE}: precision fp32 against bf16"),
+    ("optimizer: sgd, momentum: 0.9", 2, "weights", "optimizer: AdamW in one, SGD in two"),
+    ("bias_correction: false", 2, "weights", "bias correction: true in one, false in two"),
+    (
+        "micro_batch_size: 2",
+        1,
+        "batch",
+        f"other micro-batches: 4 rows in one, 2 + 2 rows in two; {OTHER_RECIPE}: micro_batch_size",
+    ),
+    ("train_examples: 20", 1, "batch", f"other examples to train on; {OTHER_RECIPE}: train_examples none against 20"),
+    ("frozen_embeddings: true", 0, "initial weights", f"{OTHER_RECIPE}: frozen_embeddings false against true"),
     ("epochs: 3", 4, "learning rate", "falls at another pace (12 steps planned in one, 18 in two)"),
 ]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from core.compare.made_records import drawn_answers, make_experiment_folder
+from core.compare.sins import control
 from core.table_records import component, declare, failed, make_experiment, make_record, run_id, sha256
 
 from bakeoff.cli.opening import open_experiment
@@ -96,6 +97,14 @@ def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_pat
     assert "**recipe**: epochs 3, batch_size 8, fused yes, betas 0.9 / 0.999" in text
     assert "torch 2.13.0" in text
     assert "train 3,668 examples" in text
+
+
+def test_a_recipe_key_that_one_row_states_is_a_column_with_the_neutral_value_of_the_others(tmp_path: Path) -> None:
+    records = [make_record("trainer-api"), make_record("smoothed", recipe={"label_smoothing": 0.1})]
+    text = show(make_experiment(tmp_path / "x", records))
+    assert cells(text, "smoothed")["label_smoothing"] == "0.1"
+    assert cells(text, "trainer-api")["label_smoothing"] == "0"
+    assert "momentum" not in text, "nobody states it"
 
 
 def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -> None:
@@ -370,6 +379,23 @@ def test_beside_says_what_differs(tmp_path: Path) -> None:
     assert "The hardware differs" in text
     assert "torch 2.13.0 here, 2.12.0 there" in text
     assert "Only the 1 that both declare count, of 1 runs here and 2 runs there" in text
+    assert "The hardware differs: seconds are not comparable." in text
+
+
+def test_beside_puts_seconds_in_parentheses_where_the_machine_was_not_equally_fast(tmp_path: Path) -> None:
+    make_experiment(tmp_path / "here", [make_record(train_seconds=690.0)])
+    make_experiment(tmp_path / "there", [make_record(train_seconds=460.0)])
+
+    def seconds() -> tuple[str, str]:
+        row = cells(show(tmp_path / "here", "--beside", str(tmp_path / "there")), "trainer-api")
+        return row["train s here"], row["train s there"]
+
+    Store(tmp_path / "here").add_control(control(12.0))
+    assert seconds() == ("690.0", "460.0")
+    Store(tmp_path / "there").add_control(control(8.0))
+    assert seconds() == ("(690.0)", "(460.0)")
+    text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
+    assert "The control run moved by 50 % (at most 10 % is tolerated): seconds are not comparable." in text
 
 
 def test_beside_refuses_experiments_without_a_common_run(tmp_path: Path) -> None:

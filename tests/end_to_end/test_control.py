@@ -28,6 +28,7 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
         assert control.repetitions >= 2
         assert control.milliseconds > 0
         assert control.spread >= 0
+        assert 1e9 < control.peak_flops["fp32"] < 1e15
     assert before.started <= record.started <= after.started
     again = call("run", tmp_path / "spec.yaml", folder=tmp_path, control=True)
     assert again.returncode == 0

@@ -293,7 +293,7 @@ def test_a_run_that_takes_too_long_is_ended_and_recorded(tmp_path: Path) -> None
     spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}}, run_timeout=8.0)
     assert call("run", spec, folder=tmp_path).returncode == 1
     failure = records(tmp_path)["sleeps/0"]["failure"]
-    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 8 s", "warm-up")
+    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 8 s", "train")
 
 
 def test_failures_are_retried_when_asked(tmp_path: Path) -> None:

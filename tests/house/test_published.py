@@ -18,13 +18,17 @@ from bakeoff.record import Record
 from bakeoff.registry import load_registry
 from bakeoff.report.page import write_page
 from bakeoff.report.tidy import write_csv
+from bakeoff.search import settled
 from bakeoff.spec import read_document
 from bakeoff.store import Store
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 TEXTS = {".md", ".csv", ".json", ".yaml", ".html", ".tex"}
-EXPERIMENTS = sorted(path.parent for path in RESULTS.glob("*/spec.yaml"))
+IN_PROGRESS = {"mrpc-strategies"}
+"""Begun here and not done: records are there as they came, and no table yet. results/README.md says so."""
+EVERY = sorted(path.parent for path in RESULTS.glob("*/spec.yaml"))
+EXPERIMENTS = [folder for folder in EVERY if folder.name not in IN_PROGRESS]
 
 
 def read(folder: Path) -> list[Record]:
@@ -39,15 +43,25 @@ def experiment(request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-def test_every_run_that_the_experiment_file_asks_for_is_recorded(experiment: Path) -> None:
-    plan = resolve(read_document(experiment / "spec.yaml"), load_registry())
-    assert sorted(run.id for run in plan.runs) == Store(experiment).recorded_ids()
-    assert [record.status for record in read(experiment)] == ["ok"] * len(plan.runs)
+@pytest.fixture(params=EVERY, ids=lambda path: path.name)
+def begun(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.param
+    return folder
 
 
-def test_records_and_their_files_are_whole(experiment: Path) -> None:
-    for record in read(experiment):
-        folder = experiment / "records" / record.id
+def test_every_run_that_the_experiment_file_asks_for_is_recorded_and_nothing_else(begun: Path) -> None:
+    plan = settled(resolve(read_document(begun / "spec.yaml"), load_registry()), Store(begun).find)
+    asked = {run.id for run in (*plan.trials, *plan.runs)}
+    recorded = set(Store(begun).recorded_ids())
+    whole = asked == recorded and not plan.waiting
+    assert whole != (begun.name in IN_PROGRESS)
+    assert recorded <= asked
+    assert {record.status for record in read(begun)} <= {"ok"}
+
+
+def test_records_and_their_files_are_whole(begun: Path) -> None:
+    for record in read(begun):
+        folder = begun / "records" / record.id
         assert (folder / "record.json").stat().st_size <= 8192
         assert {path.name for path in folder.iterdir()} == {"record.json", *record.files}
         for name, digest in record.files.items():

@@ -1,4 +1,4 @@
-"""What every trainer owes the job, and what is said of one that does not pay; the built-in two do."""
+"""What every trainer owes the job, and what is said of one that does not pay; the built-in ones do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bakeoff.registry import load_registry
 from bakeoff.spec import Recipe
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
-BUILT_IN = ("torch-loop", "hf-trainer")
+BUILT_IN = ("torch-loop", "hf-trainer", "fast-loop")
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_weight_decay_groups_are_the_trainer_apis_own(tmp_path: Path, model_name
     """`full` splits parameters as `Trainer.get_decay_parameter_names` does, by its defaults."""
     from transformers import Trainer, TrainingArguments
 
-    from bakeoff_methods import decay_groups
+    from bakeoff.plugin import decay_groups
 
     registry = load_registry()
     registered = registry.get("model", model_name).component

@@ -56,4 +56,5 @@ def arithmetic(plan: Plan) -> str:
     spec = plan.spec
     factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds}
     shown = [count(len(items), what).replace("strategys", "strategies") for what, items in factors.items()]
-    return f"{' x '.join(shown)} = {count(len(plan.runs), 'run')}"
+    trials = f", after {count(len(plan.trials), 'trial')} of a search" if plan.trials else ""
+    return f"{' x '.join(shown)} = {count(len(plan.runs) + plan.waiting, 'run')}{trials}"

@@ -24,13 +24,14 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     reading = read([store.folder])
     failed = sum(len(row.failed) for table in reading.report.tables for row in table.rows)
     save(reading, store.folder)
-    click.echo(f"{summary(outcome, len(plan.runs), failed)}\n\n{write_page(reading.report, reading.comparison)}")
+    click.echo(f"{summary(outcome, failed)}\n\n{write_page(reading.report, reading.comparison)}")
     click.echo(f"written: {store.folder / PAGE_FILE}, {store.folder / CSV_FILE}")
-    return 1 if failed else 0
+    return 1 if failed or outcome.undecided else 0
 
 
-def summary(outcome: Outcome, runs: int, failed: int) -> str:
+def summary(outcome: Outcome, failed: int) -> str:
     """What was done, in one line."""
+    runs = outcome.runs
     failures = f", {failed} failed" if failed else ""
     if not outcome.done:
         return f"all {runs} runs are recorded{failures}"

@@ -34,23 +34,27 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
     from bakeoff.cli.opening import open_experiment
     from bakeoff.cli.saying import say
     from bakeoff.estimate import left, survey
+    from bakeoff.search import settled
     from bakeoff.store import Store
 
     _, resolved = open_experiment(spec)
     store = Store(into or spec.parent)
+    resolved = settled(resolved, store.find)
     outlooks = survey(resolved, store)
     if difference is not None:
         if difference != difference:  # NaN lies in every range
             raise click.BadParameter("must be a number of points", param_hint="--resolve")
         from bakeoff.cli.resolution import in_words, resolve
 
+        if resolved.waiting:
+            raise click.ClickException("the search has not chosen yet; `bakeoff run SPEC` makes its trials first")
         resolution = resolve(resolved, store, outlooks, difference)
         say(resolution.model_dump_json(indent=1) if as_json else "\n".join(in_words(resolution)))
         return
     if as_json:
         say(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
         return
-    say("\n".join([*table(outlooks), "", *summary(outlooks, left(outlooks))]))
+    say("\n".join([*table(outlooks), "", *summary(outlooks, left(outlooks)), *search_lines(resolved)]))
 
 
 def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:
@@ -61,6 +65,7 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
             "model": outlook.run.model.label,
             "strategy": outlook.run.strategy.name,
             "seed": outlook.run.seed,
+            "trial": dict(outlook.run.tried) or None,
             "state": outlook.state,
             "seconds": outlook.seconds,
             "note": outlook.note,
@@ -71,7 +76,21 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
         "experiment": plan.spec.name,
         "runs": runs,
         "left": {"runs": left.runs, "seconds": left.seconds, "unknown": left.unknown},
+        "waiting": plan.waiting,
     }
+
+
+def search_lines(plan: Plan) -> list[str]:
+    """What the searches have chosen, and how many runs wait for them."""
+    tuned = {strategy.name: strategy.tuning for strategy in plan.strategies if strategy.tuning}
+    lines = []
+    for (name, task, model), number in plan.chosen.items():
+        if (tuning := tuned.get(name)) is not None:
+            values = ", ".join(f"{key} {value}" for key, value in tuning.configurations[number].values)
+            lines.append(f"{name}: {values}, chosen on dev ({task}, {model})")
+    if plan.waiting:
+        lines.append(f"{count(plan.waiting, 'more run')} to report, of configurations that the trials will choose")
+    return lines
 
 
 def table(outlooks: list[Outlook]) -> list[str]:
@@ -79,6 +98,8 @@ def table(outlooks: list[Outlook]) -> list[str]:
     from bakeoff.errors import escaped
 
     rows = [["id", "task", "model", "strategy", "seed", "state", "time"]]
+    if any(outlook.run.tried for outlook in outlooks):
+        rows[0].insert(5, "trial")
     for outlook in outlooks:
         run, seconds = outlook.run, outlook.seconds
         time = (
@@ -89,7 +110,8 @@ def table(outlooks: list[Outlook]) -> list[str]:
             else duration(seconds)
         )
         labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
-        rows.append([run.id, *labels, str(run.seed), outlook.state, time])
+        tried = [", ".join(f"{key} {value}" for key, value in run.tried)] if "trial" in rows[0] else []
+        rows.append([run.id, *labels, str(run.seed), *map(escaped, tried), outlook.state, time])
     return aligned(rows, right=None)
 
 

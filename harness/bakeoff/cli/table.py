@@ -45,7 +45,8 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
             else:
                 say_page(write_page(reading.report, reading.comparison))
         return
-    beside = set_beside(read_side(Store(folder)), read_side(Store(other)))
+    here, there = Store(folder), Store(other)
+    beside = set_beside(read_side(here), read_side(there), controls=[*here.controls(), *there.controls()])
     if as_json:
         say(beside.model_dump_json(indent=1, ensure_ascii=True))
     else:
@@ -65,7 +66,14 @@ def read(folders: Sequence[Path]) -> Reading:
     """Raises StoreError where a folder holds no experiment, or records that cannot stand in one table."""
     with without_collection():
         experiment = load_experiment(folders)
-        report = build_report(experiment.declared, experiment.records, damaged=experiment.damaged, foreign=experiment.foreign)
+        report = build_report(
+            experiment.declared,
+            experiment.records,
+            controls=experiment.controls,
+            trials=experiment.trials,
+            damaged=experiment.damaged,
+            foreign=experiment.foreign,
+        )
         return Reading(experiment, report, compare(experiment))
 
 

@@ -104,7 +104,7 @@ class Bench:
 
     @cached_property
     def recipes(self) -> dict[str, dict[str, str]]:
-        return {name: recipes.effective_recipe(own) for name, own in self.told.items()}
+        return recipes.side_by_side({name: recipes.effective_recipe(own) for name, own in self.told.items()})
 
     @cached_property
     def sides(self) -> dict[str, Side]:

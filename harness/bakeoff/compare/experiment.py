@@ -67,5 +67,7 @@ class Experiment:
     """Records in the folders that no declaration asks for."""
     controls: tuple[Control, ...] = ()
     """Control runs, before and after each session of training."""
+    trials: Mapping[str, Record] = field(default_factory=dict)
+    """Run id -> record of each trial of a search: for choosing, never for comparing."""
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, where several were merged."""

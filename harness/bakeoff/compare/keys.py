@@ -13,7 +13,7 @@ UNDER_TEST = {
     "model": ("model",),
     "software": ("software",),
     "hardware": ("hardware",),
-    "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size"),
+    "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
 }
 """Part of the key -> what `under_test` says to let rows differ in it; the other parts must always be equal."""
 
@@ -106,4 +106,4 @@ def _budget(record: Record) -> int | None:
         return int(recipe["max_steps"]) * int(recipe.get("batch_size", 1))
     if record.data is None or recipe.get("epochs") is None:
         return None
-    return int(recipe["epochs"]) * record.data.splits["train"].examples
+    return int(recipe["epochs"]) * int(recipe.get("train_examples") or record.data.splits["train"].examples)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bakeoff.compare.findings import Fact
 from bakeoff.record import ComponentOrigin, Observed, Record
+from bakeoff.spec import Recipe
 from bakeoff.spelling import spelt
 
 VARIES = "varies over seeds"
@@ -34,8 +35,25 @@ def _component(kind: str) -> Callable[[Record], str]:
     return told
 
 
+NEUTRAL: Mapping[str, Any] = {
+    name: field.json_schema_extra["neutral"]
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.json_schema_extra, dict) and "neutral" in field.json_schema_extra
+}
+"""Keys that a record leaves out where they have this value, and that older records did not know: it is what they did."""
+
+
 def _asked(key: str) -> Callable[[Record], str | None]:
-    return lambda record: spelt(record.asked.recipe[key]) if key in record.asked.recipe else None
+    def told(record: Record) -> str | None:
+        recipe = record.asked.recipe
+        return spelt(recipe.get(key, NEUTRAL.get(key))) if key in recipe or key in NEUTRAL else None
+
+    return told
+
+
+def _adams(subject: Callable[[Record], str | None]) -> Callable[[Record], str | None]:
+    """Nothing where another optimizer was asked."""
+    return lambda record: subject(record) if record.asked.recipe.get("optimizer", "adamw") == "adamw" else None
 
 
 def _seen(key: str, of: Callable[[Observed], str | None]) -> Callable[[Record], str | None]:
@@ -118,8 +136,8 @@ SUBJECTS = (
     Subject("warm-up", ("recipe.warmup",), _warmup),
     Subject("gradient clipping", ("recipe.max_grad_norm",), _clipping),
     Subject("weight decay", ("recipe.weight_decay", "recipe.weight_decay_exempt"), _weight_decay),
-    Subject("betas", ("recipe.betas",), _seen("betas", _of_groups("betas"))),
-    Subject("eps", ("recipe.eps",), _seen("eps", _of_groups("eps"))),
+    Subject("betas", ("recipe.betas",), _adams(_seen("betas", _of_groups("betas")))),
+    Subject("eps", ("recipe.eps",), _adams(_seen("eps", _of_groups("eps")))),
     Subject("fused optimizer", ("recipe.fused",), _seen("fused", _of_groups("fused"))),
     Subject("input length", ("recipe.max_length",), _asked("max_length")),
     Subject("padding", ("recipe.padding",), _asked("padding")),
@@ -141,6 +159,16 @@ def effective_recipe(records: Sequence[Record]) -> dict[str, str]:
         if values:
             found[subject.name] = values.pop() if len(values) == 1 else VARIES
     return found
+
+
+def side_by_side(rows: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Effective recipes by row, each with the neutral value of a key that only others state."""
+    stated = dict.fromkeys(name for recipe in rows.values() for name in recipe if name in NEUTRAL)
+    neutral = {name: spelt(NEUTRAL[name]) for name in stated}
+    return {
+        row: {**recipe, **{name: value for name, value in neutral.items() if name not in recipe}}
+        for row, recipe in rows.items()
+    }
 
 
 def differences(first: Mapping[str, str], second: Mapping[str, str], under_test: Sequence[str]) -> list[Fact]:
@@ -174,8 +202,8 @@ def contradictions(record: Record) -> list[str]:
         if asked is not None and seen is not None and not equal:
             found.append(f"{subject} {spelt(seen)} was seen, {spelt(asked)} asked")
 
-    for name in ("eps", "betas", "fused"):
-        asked = recipe.get(name)
+    for name in ("eps", "betas", "fused", "momentum", "bias_correction"):
+        asked = recipe.get(name, NEUTRAL.get(name))
         for seen in [getattr(group, name) for group in observed.groups]:
             if seen is not None and asked is not None and seen != asked:
                 compare(name, asked, seen, equal=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.parity.trace import StepTrace, Trace
+from bakeoff.spec import Recipe
 
 END = "number of steps"
 """What differs where one training ended and the other went on."""
@@ -28,7 +29,7 @@ class Cause:
 
 def find_causes(first: Trace, second: Trace) -> list[Cause]:
     """All that can be named, the earliest first."""
-    seekers = (starts, batches, labels, randomness, rates, clipping, settings, lengths)
+    seekers = (starts, batches, labels, randomness, losses, rates, clipping, settings, lengths)
     return sorted((cause for seek in seekers for cause in seek(first, second)), key=lambda cause: cause.step)
 
 
@@ -41,8 +42,8 @@ def asked_for(first: Trace, second: Trace, *keys: str) -> str:
 
 
 def _asked(trace: Trace, key: str) -> Any:
-    if key in trace.asked.recipe:
-        return trace.asked.recipe[key]
+    if key in Recipe.model_fields:
+        return getattr(Recipe.model_validate(trace.asked.recipe), key)
     value = getattr(trace.asked, key)
     return value if isinstance(value, int | str) else value.name
 
@@ -62,7 +63,7 @@ def steps_of(first: Trace, second: Trace) -> Iterator[tuple[int, StepTrace, Step
 def starts(first: Trace, second: Trace) -> Iterator[Cause]:
     if first.trainable != second.trainable:
         counts = f"{first.trainable:,} weights train in {first.strategy}, {second.trainable:,} in {second.strategy}"
-        yield Cause(0, "initial weights", f"another method: {counts}{asked_for(first, second, 'method')}")
+        yield Cause(0, "initial weights", f"another method: {counts}{asked_for(first, second, 'method', 'frozen_embeddings')}")
     elif first.initial_weights != second.initial_weights:
         what = "newly initialised weights" if first.head_weights != second.head_weights else "loaded weights"
         yield Cause(0, "initial weights", f"other {what} to start from (seed){asked_for(first, second, 'seed', 'replicate')}")
@@ -77,9 +78,14 @@ def batches(first: Trace, second: Trace) -> Iterator[Cause]:
 
 def _batch_cause(first: Trace, second: Trace, index: int) -> str:
     a, b = first.steps[index], second.steps[index]
+    if _asked(first, "train_examples") != _asked(second, "train_examples"):
+        return f"other examples to train on{asked_for(first, second, 'train_examples')}"
     if a.rows is None or b.rows is None:
         return "other inputs, which are not rows of the training split as the model's tokenizer encodes them"
     if a.rows == b.rows:
+        if a.passes != b.passes:
+            split = f"{_in_passes(a)} in {first.strategy}, {_in_passes(b)} in {second.strategy}"
+            return f"other micro-batches: {split}{asked_for(first, second, 'micro_batch_size')}"
         if a.tokens == b.tokens and a.shape != b.shape:
             padded = f"to {a.shape[-1]} tokens in {first.strategy}, to {b.shape[-1]} in {second.strategy}"
             return f"other padding: {padded}{asked_for(first, second, 'padding')}"
@@ -94,6 +100,11 @@ def _batch_cause(first: Trace, second: Trace, index: int) -> str:
     return next(
         (text for trace in (second, first) if (text := _departure(trace, index))), "another data order in both strategies"
     )
+
+
+def _in_passes(step: StepTrace) -> str:
+    """Examples of each forward pass, in words: `8 + 8 + 4 rows`."""
+    return f"{' + '.join(map(str, step.passes))} rows"
 
 
 def _departure(trace: Trace, index: int) -> str:
@@ -138,6 +149,49 @@ def randomness(first: Trace, second: Trace) -> Iterator[Cause]:
                 why = f"{names} seeds anew, or draws random numbers, between the job's begin_step and the forward pass"
             yield Cause(number, "random state", f"another random stream (seed) for dropout: {why}")
             return
+        if a.random_later != b.random_later and a.batch == b.batch:
+            text = "one of them seeds anew, or draws random numbers, between the forward passes of a step"
+            yield Cause(number, "random state", f"another random stream (seed) for dropout: {text}")
+            return
+
+
+# --- what is made of it --------------------------------------------------------------------------------------------------
+
+
+def losses(first: Trace, second: Trace) -> Iterator[Cause]:
+    for number, a, b in steps_of(first, second):
+        if a.loss == b.loss:
+            continue
+        for trace, step in ((second, b), (first, a)):
+            if text := _weighing(trace, step):
+                yield Cause(number, "loss", f"{trace.strategy} {text}")
+                return
+    differing = [key for key in ("label_smoothing", "precision") if _asked(first, key) != _asked(second, key)]
+    at = next((number for number, a, b in steps_of(first, second) if a.loss != b.loss), None)
+    if differing and at is not None:
+        yield Cause(at, "loss", f"the loss is computed otherwise{asked_for(first, second, *differing)}")
+
+
+def _weighing(trace: Trace, step: StepTrace) -> str:
+    """How a step's loss departs from the mean over its batch, told from its forward passes; empty where it does not.
+
+    Each pass weighs as many parts as it has examples.
+    """
+    parts, rows = step.pass_losses, step.passes
+    if not parts or len(parts) != len(rows):
+        return ""
+    whole = max(len(other.passes) for other in trace.steps)
+    right = sum(part * count for part, count in zip(parts, rows, strict=True)) / sum(rows)
+    summed = f"adds up the mean losses of {len(parts)} micro-batches"
+    for wrong, text in (
+        (right, ""),
+        (sum(parts), f"{summed}: loss and gradients are {len(parts)} times too large"),
+        (sum(parts) / len(parts), f"weighs the micro-batches of {_in_passes(step)} alike"),
+        (sum(parts) / whole, f"divides by the {whole} micro-batches of a whole batch where there are {len(parts)}"),
+    ):
+        if math.isclose(step.loss, wrong, rel_tol=1e-5):
+            return text
+    return ""
 
 
 # --- what is done with the gradients -------------------------------------------------------------------------------------
@@ -160,7 +214,7 @@ def _rate_cause(first: Trace, second: Trace) -> str:
         if _follows(fast, slow, lambda step: step + 1):
             return f"the scheduler of {trace.strategy} runs one step ahead (stepped before the optimizer?)"
     peaks = (max(one), max(two))
-    told = asked_for(first, second, "learning_rate", "scheduler", "warmup", "epochs", "max_steps")
+    told = asked_for(first, second, "learning_rate", "scheduler", "power", "warmup", "epochs", "max_steps")
     ratios = [b / a for a, b in zip(one, two, strict=False) if a]
     if ratios and ratios[0] != 1 and all(math.isclose(ratio, ratios[0], rel_tol=1e-6) for ratio in ratios):
         return (
@@ -226,11 +280,11 @@ def _clipping_in_words(trace: Trace, limit: float | None) -> str:
 
 
 def settings(first: Trace, second: Trace) -> Iterator[Cause]:
-    """Each setting of the optimizers that differs, with its values on both sides."""
+    """Each setting of the optimizers that differs, with its values on both sides; of other optimizers, those that all have."""
+    own = () if first.optimizer != second.optimizer else ("betas", "eps", "momentum", "bias_correction")
     for name, key in (
         ("optimizer", "optimizer"),
-        ("betas", "betas"),
-        ("eps", "eps"),
+        *((key.replace("_", " "), key) for key in own),
         ("fused kernel", "fused"),
         ("weight decay", "weight_decay"),
     ):
@@ -251,7 +305,8 @@ def setting(trace: Trace, key: str) -> str:
         tensors = sum(decayed.values())
         return ", ".join(f"{decay:g} on {n} of {tensors} tensors" for decay, n in sorted(decayed.items()) if decay) or "0"
     values = (getattr(group, key) for group in trace.groups)
-    return ", ".join(dict.fromkeys("torch's default" if value is None else _shown(value) for value in values))
+    default = "torch's default" if key == "fused" else "none"
+    return ", ".join(dict.fromkeys(default if value is None else _shown(value) for value in values))
 
 
 def lengths(first: Trace, second: Trace) -> Iterator[Cause]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from bakeoff.data import weights_sha256
 from bakeoff.errors import PluginError, RunError
 from bakeoff.job import Job
 from bakeoff.meter import Observer
-from bakeoff.outcome import initial_weights, message_of
+from bakeoff.outcome import message_of
+from bakeoff.preparation import training_rows
 from bakeoff.record import Asked, ObservedGroup, Part
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
@@ -36,17 +38,24 @@ class StepTrace(Part):
 
     rows: list[int] | None
     """Rows of the training split that the model saw, in order; None where they cannot be told."""
+    passes: list[int]
+    """Examples in each forward pass: more than one where gradients are accumulated over micro-batches."""
     tokens: int
     """Without padding; 0 where there is no attention mask."""
     shape: list[int]
+    """Of the first forward pass."""
     batch: str
-    """Digest of the tensors, labels apart, that the forward pass received."""
+    """Digest of the tensors, labels apart, that the forward passes received."""
     labels: str
     random: str
     """Digest of the random state at the first forward pass."""
+    random_later: str
+    """Of those at the others, if there are any."""
     random_given: str
     """The same, as the job set it at the beginning of the step."""
     loss: float
+    pass_losses: list[float]
+    """The mean loss of each forward pass, as the job gave it; empty where the trainer computes its own."""
     learning_rates: list[float]
     """The different ones among the groups, ascending."""
     unclipped_norm: float | None
@@ -95,6 +104,19 @@ class TracingObserver(Observer):
         self.received.append(_norm([p.grad.detach().norm() for p in self.parameters if p.grad is not None]))
 
 
+@dataclass
+class OpenStep:
+    """What has been seen of a step so far: one entry a forward pass. Before the first step, of nothing."""
+
+    random_given: str = ""
+    random: list[str] = field(default_factory=list)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    given_labels: list[Any] = field(default_factory=list)
+    """What the model received; `labels` is what the job's loss did."""
+    labels: list[Any] = field(default_factory=list)
+    losses: list[Any] = field(default_factory=list)
+
+
 class TracedJob(Job):
     """The job of a real run, its schedule included, that says STOP after some steps and writes down each of them."""
 
@@ -108,7 +130,7 @@ class TracedJob(Job):
         for number, row in enumerate(self.examples):
             self.row_of.setdefault(tuple(row.get("input_ids", ())), number)
         self.input_names: set[str] = set()
-        self.open: dict[str, Any] = {}
+        self.open = OpenStep()
         self.unclipped: dict[int, Any] = {}
         self.model.register_forward_pre_hook(self._see_forward, with_kwargs=True)
         observer.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -130,33 +152,38 @@ class TracedJob(Job):
         return batch
 
     def loss(self, logits: Any, labels: Any) -> Any:
-        self.open.setdefault("labels", _digest({"labels": labels}))
-        return super().loss(logits, labels)
+        loss = super().loss(logits, labels)
+        self.open.labels.append(labels.detach().cpu())
+        self.open.losses.append(loss.detach())
+        return loss
 
     def begin_step(self, step: int) -> None:
         if self._is_cut():
             self.raised = self.raised or PluginError(f"{self.trainer} went on after the signal to stop")
             raise self.raised
         super().begin_step(step)
-        self.open = {"random_given": self._random()}
+        self.open = OpenStep(random_given=self._random())
         self.unclipped = {}
 
     def end_step(self, step: int, loss: Any) -> Signal:
         taken = self.observer.steps > 0
         signal = super().end_step(step, loss)
-        inputs = self.open.get("inputs", {})
+        seen = self.open
         norms = [self.unclipped[index] for index in sorted(self.unclipped)]
         value = float(loss)
         self.steps.append(
             StepTrace(
-                rows=self._rows(inputs),
-                tokens=int(inputs["attention_mask"].sum()) if "attention_mask" in inputs else 0,
-                shape=list(next(iter(inputs.values())).shape) if inputs else [],
-                batch=_digest(inputs),
-                labels=self.open.get("labels", ""),
-                random=self.open.get("random", ""),
-                random_given=self.open["random_given"],
+                rows=self._rows(seen.inputs),
+                passes=[len(next(iter(inputs.values()), ())) for inputs in seen.inputs],
+                tokens=sum(int(inputs["attention_mask"].sum()) for inputs in seen.inputs if "attention_mask" in inputs),
+                shape=[length for inputs in seen.inputs[:1] if inputs for length in next(iter(inputs.values())).shape],
+                batch=_digest(_numbered(seen.inputs)),
+                labels=_digest(_numbered([{"labels": labels} for labels in seen.labels or seen.given_labels])),
+                random=seen.random[0] if seen.random else "",
+                random_later=" ".join(seen.random[1:]),
+                random_given=seen.random_given,
                 loss=value,
+                pass_losses=[float(loss) for loss in seen.losses],
                 learning_rates=self.observer.rates[-1] if taken else [],
                 unclipped_norm=_norm(norms),
                 norm=self.observer.received[-1] if taken else None,
@@ -173,13 +200,11 @@ class TracedJob(Job):
         return len(self.steps) >= self.limit < self.total_steps
 
     def _see_forward(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if "random_given" not in self.open or "random" in self.open:
-            return  # outside of a step, or a step's second forward pass
         given = dict(zip(inspect.signature(model.forward).parameters, args, strict=False)) | kwargs
-        self.open["random"] = self._random()
-        self.open["inputs"] = {name: given[name].detach().cpu() for name in sorted(self.input_names & set(given))}
+        self.open.random.append(self._random())
+        self.open.inputs.append({name: given[name].detach().cpu() for name in sorted(self.input_names & set(given))})
         if hasattr(given.get("labels"), "detach"):
-            self.open.setdefault("labels", _digest({"labels": given["labels"]}))
+            self.open.given_labels.append(given["labels"].detach().cpu())
 
     def _gradient_reader(self, index: int) -> Callable[[Any], None]:
         def read(parameter: Any) -> None:
@@ -195,14 +220,28 @@ class TracedJob(Job):
             states.append(torch.cuda.get_rng_state(self.device))
         return hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).hexdigest()[:16]
 
-    def _rows(self, inputs: dict[str, Any]) -> list[int] | None:
+    def _rows(self, passes: Sequence[Mapping[str, Any]]) -> list[int] | None:
         """By their unpadded token ids; of rows with the same text, the first."""
-        if "input_ids" not in inputs or "attention_mask" not in inputs:
+        if not passes or not all({"input_ids", "attention_mask"} <= set(inputs) for inputs in passes):
             return None
         texts = [
-            tuple(ids[mask.bool()].tolist()) for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
+            tuple(ids[mask.bool()].tolist())
+            for inputs in passes
+            for ids, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)
         ]
         return [self.row_of[text] for text in texts] if all(text in self.row_of for text in texts) else None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A run that is ready to be trained under observation."""
+
+    asked: Asked
+    job: TracedJob
+    trainer: Any
+    options: Any
+    head_weights: str
+    all_weights: str
 
 
 def trace_strategy(request: Request, limit: int | None, registry: Registry) -> Trace:
@@ -210,6 +249,11 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
 
     What goes wrong before the first step is raised; what goes wrong while training is the trace's `trouble`.
     """
+    return trace(prepare(request, limit, registry))
+
+
+def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
+    """The job of a run of this request, as the worker makes it."""
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, registry)
@@ -217,38 +261,44 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
     options = {kind: part.options for kind, part in parts.items()}
     hardware.set_threads(request.threads)
     device = hardware.pick_device(request.device)
+    hardware.require_precision(recipe.precision, device.type)
 
     info, splits = load_task(task, options["task"], Places(request.data, request.cache))
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
-    encoded = prepared.encode(splits["train"])
-    built, adaptation = build(parts, info, asked, recipe)
+    train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
+    _, adaptation, head_weights = build(parts, info, asked, recipe)
     network = adaptation.model.to(device)
-    head_weights, all_weights = initial_weights(network, built.newly_initialised)
+    all_weights = weights_sha256(network.state_dict().items())
 
-    observer = TracingObserver()
     job = TracedJob(
         limit=limit,
         model=network,
         recipe=recipe,
         device=device,
         prepared=prepared,
-        encoded=encoded,
-        labels=splits["train"]["label"],
+        encoded=prepared.encode(train),
+        labels=train["label"],
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
-        observer=observer,
+        observer=TracingObserver(),
         trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
     )
-    trouble = train(job, trainer, options["trainer"])
+    return Bench(asked, job, trainer, options["trainer"], head_weights[:16], all_weights[:16])
+
+
+def trace(bench: Bench) -> Trace:
+    """Trains, and tells what was seen."""
+    job = bench.job
+    trouble = train_under(job, bench.trainer, bench.options)
     return Trace(
-        strategy=asked.strategy,
-        asked=asked,
+        strategy=bench.asked.strategy,
+        asked=bench.asked,
         total_steps=job.total_steps,
-        initial_weights=all_weights[:16],
-        head_weights=head_weights[:16],
-        trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        optimizer=observer.optimizer,
-        groups=observer.groups,
+        initial_weights=bench.all_weights,
+        head_weights=bench.head_weights,
+        trainable=sum(parameter.numel() for parameter in job.model.parameters() if parameter.requires_grad),
+        optimizer=job.observer.optimizer,
+        groups=job.observer.groups,
         planned=job.planned(),
         steps=job.steps,
         trouble=str(trouble) if isinstance(trouble, PluginError | RunError) else message_of(trouble) if trouble else "",
@@ -256,10 +306,10 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
     )
 
 
-def train(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
+def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
     """Lets the trainer train; what it did wrong, if anything."""
     try:
-        with job.observer:
+        with job.observer, job.watched():
             trainer.fit(job, options)
         job.check(steps=job.limit)
     except Exception as error:  # whatever a trainer raises is part of what it did
@@ -277,6 +327,11 @@ def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, 
 
 def _digest(tensors: dict[str, Any]) -> str:
     return weights_sha256(tensors.items())[:16] if tensors else ""
+
+
+def _numbered(passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The tensors of all forward passes under one name each."""
+    return {f"{number} {name}": tensor for number, inputs in enumerate(passes) for name, tensor in inputs.items()}
 
 
 def _norm(norms: list[Any]) -> float | None:

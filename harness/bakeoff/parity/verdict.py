@@ -12,7 +12,7 @@ from bakeoff.record import Part
 QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("batch", lambda step: step.batch),
     ("labels", lambda step: step.labels),
-    ("random state", lambda step: step.random),
+    ("random state", lambda step: (step.random, step.random_later)),
     ("loss", lambda step: repr(step.loss)),
     ("gradient norm before clipping", lambda step: repr(step.unclipped_norm)),
     ("learning rate", lambda step: step.learning_rates),
@@ -99,9 +99,11 @@ def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
     if what == "loss":
         return "the loss is computed otherwise: weights, batch, labels and random state are the same"
     if what == "gradient norm before clipping" and a.unclipped_norm and b.unclipped_norm:
-        ratio = b.unclipped_norm / a.unclipped_norm
+        larger = f"the gradients of {second.strategy} are {b.unclipped_norm / a.unclipped_norm:.4g} times as large"
         scaled = (
-            f"the loss may be scaled (the gradients of {second.strategy} are {ratio:.4g} times as large)"
+            f"micro-batches may be weighed otherwise, or the step before may not have been cleared ({larger})"
+            if len(b.passes) > 1
+            else f"the loss may be scaled ({larger})"
             if step == 1
             else "the gradients of the step before may not have been cleared (zero_grad)"
         )
@@ -119,7 +121,7 @@ def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
 def _observed(trace: Trace) -> dict[str, str]:
     """What the strategy really trained with."""
     limit = clipped_at(trace)
-    keys = ("optimizer", "betas", "eps", "fused", "weight_decay")
+    keys = ("optimizer", "betas", "eps", "momentum", "bias_correction", "fused", "weight_decay")
     return {key: setting(trace, key) for key in keys} | {
         "clipped_at": f"{limit:.4g}" if limit is not None else "never",
         "steps": str(len(trace.steps)),

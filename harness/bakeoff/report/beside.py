@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bakeoff.compare.drift import why_moved
 from bakeoff.errors import StoreError, quoted
-from bakeoff.record import Declared, Part, Record
+from bakeoff.record import Control, Declared, Part, Record
 from bakeoff.report.markdown import Column, escaped, grid, item, level
 from bakeoff.report.page import BASELINE, score_cell, shown_scale, time_cell
 from bakeoff.report.table import Report, Row, Table, build_report
@@ -32,6 +33,8 @@ class Pairs(Part):
     here: Table
     there: Table
     rows: list[Pair]
+    no_time: str
+    """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
 
 
 class Beside(Part):
@@ -45,8 +48,13 @@ class Beside(Part):
     tables: list[Pairs]
 
 
-def set_beside(here: tuple[Declared, Sequence[Record]], there: tuple[Declared, Sequence[Record]]) -> Beside:
-    """Raises StoreError where the two experiments declare no run in common."""
+def set_beside(
+    here: tuple[Declared, Sequence[Record]],
+    there: tuple[Declared, Sequence[Record]],
+    *,
+    controls: Sequence[Control] = (),
+) -> Beside:
+    """`controls` are those of both sides. Raises StoreError where the two experiments declare no run in common."""
     declared, other = here[0], there[0]
     shared = {run.id for run in declared.runs} & {run.id for run in other.runs}
     if not shared:
@@ -67,7 +75,7 @@ def set_beside(here: tuple[Declared, Sequence[Record]], there: tuple[Declared, S
         for row, opposite in zip(mine.rows, theirs.rows, strict=True):
             run_ids = [ids[mine.task, mine.model, row.strategy, seed] for seed in row.seeds]
             pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
-        tables.append(Pairs(here=mine, there=theirs, rows=pairs))
+        tables.append(Pairs(here=mine, there=theirs, rows=pairs, no_time=_why_no_time(mine, theirs, controls)))
     return Beside(
         name_here=declared.name,
         name_there=other.name,
@@ -85,6 +93,13 @@ def _report(declared: Declared, records: Sequence[Record], shared: set[str]) -> 
 def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]) -> Weights:
     both = [run_id for run_id in run_ids if run_id in here and run_id in there]
     return Weights(same=sum(here[run_id] == there[run_id] for run_id in both), both=len(both))
+
+
+def _why_no_time(mine: Table, theirs: Table, controls: Sequence[Control]) -> str:
+    here, there = mine.surroundings, theirs.surroundings
+    if here is None or there is None:
+        return ""
+    return "the hardware differs" if here.hardware != there.hardware else why_moved(controls, hardware=here.hardware)
 
 
 def write_beside(beside: Beside, *, here: str, there: str) -> str:
@@ -120,7 +135,7 @@ def _columns(pairs: Pairs) -> list[Column]:
             cells = [score_cell(row.scores.get(split, {}).get(metric), scale) for row in sides]
             columns.append(Column(f"{escaped(f'{split} {metric}')} {title}", level(cells)))
     for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
-        cells = [time_cell(row.train_seconds, comparable=not row.elsewhere) for row in sides]
+        cells = [time_cell(row.train_seconds, comparable=not (row.elsewhere or pairs.no_time)) for row in sides]
         columns.append(Column(f"train s {title}", level(cells)))
     counts = [f"{len(pair.here.scored)} / {len(pair.there.scored)}" for pair in rows]
     columns.append(Column("n here / there", counts))
@@ -148,12 +163,11 @@ def _unlike(pairs: Pairs) -> list[str]:
                 f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
                 + (f" ({versions})." if versions else ".")
             )
+    if pairs.no_time:
+        found.append(f"{pairs.no_time[0].upper()}{pairs.no_time[1:]}: seconds are not comparable.")
     here, there = pairs.here.surroundings, pairs.there.surroundings
-    if here and there:
-        if here.hardware != there.hardware:
-            found.append("The hardware differs: seconds are not comparable.")
-        if versions := _differences(here.software, there.software):
-            found.append(f"The software differs: {versions}.")
+    if here and there and (versions := _differences(here.software, there.software)):
+        found.append(f"The software differs: {versions}.")
     return found
 
 

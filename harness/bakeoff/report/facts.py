@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bakeoff.compare.recipes import NEUTRAL
 from bakeoff.record import ComponentOrigin, Record
 from bakeoff.spelling import spelt
 
@@ -13,10 +14,14 @@ VARIES = "varies"
 """A fact that is not the same at every seed of one strategy."""
 
 
-def facts_of(records: Sequence[Record]) -> dict[str, Any]:
-    """What a strategy's runs were asked and did; all recorded runs of one strategy were asked the same but for the seed."""
+def facts_of(records: Sequence[Record], stated: Sequence[str]) -> dict[str, Any]:
+    """What a strategy's runs were asked and did; all recorded runs of one strategy were asked the same but for the seed.
+
+    `stated` are the recipe's keys to tell: one that a record leaves out has its neutral value.
+    """
     asked = records[0].asked
-    facts: dict[str, Any] = {f"{RECIPE}{key}": value for key, value in asked.recipe.items()}
+    recipe = {**{key: NEUTRAL[key] for key in stated if key in NEUTRAL}, **asked.recipe}
+    facts: dict[str, Any] = {f"{RECIPE}{key}": recipe[key] for key in stated if key in recipe}
     facts["model"] = asked.model_label
     facts["replicate"] = asked.replicate
     facts["select"] = asked.select

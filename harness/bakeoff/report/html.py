@@ -34,12 +34,14 @@ from bakeoff.report.views import (
     Costs,
     Curves,
     Recipes,
+    Searches,
     Seeds,
     Steps,
     costs,
     curves,
     every_record,
     recipes,
+    searches,
     seeds,
 )
 from bakeoff.spelling import seeds_spelt, spelt
@@ -67,6 +69,7 @@ class Section:
     seeds: Seeds | None
     slices: list[Slices]
     recipes: Recipes | None
+    searches: Searches | None
     caption: list[tuple[str, str]]
     failures: list[tuple[str, int, str, str]]
     """(strategy, seed, reason, message)."""
@@ -166,6 +169,7 @@ def _section(joined: Joined, report: Report, steps: Callable[[str], Steps | None
         seeds=None if rows_only else seeds(joined),
         slices=slices(joined),
         recipes=recipes(joined),
+        searches=searches(joined),
         caption=[(label, ", ".join(parts)) for label, parts in caption(table, report.declared)] if table else [],
         failures=[(name, failed.seed, failed.reason, failed.message) for name, row in shown for failed in row.failed],
         missing=[(name, seeds_spelt(row.missing)) for name, row in shown if row.missing],

@@ -10,9 +10,11 @@ from bakeoff.report.across import across_markdown
 from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.report.searches import cost_sentence, search_cells, search_titles, tuning
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
 from bakeoff.report.units import Unit
+from bakeoff.report.work import LEGEND, work_cells
 from bakeoff.spelling import scale_of, seeds_spelt, spelt
 
 BASELINE, REPORTED = "◂", "★"
@@ -30,7 +32,7 @@ def write_page(report: Report, comparison: Comparison) -> str:
         lines += ["", *paragraph(f"**{escaped(comparison.answer)}**")]
     for table in report.tables:
         standings = standings_of(comparison, table.task, table.model)
-        blocks = [_scores(table, standings), standings.differences(), _costs(table)]
+        blocks = [_scores(table, standings), standings.differences(), _costs(table), _work(table), _searches(table)]
         lines += ["", f"## {escaped(table.task)} · {escaped(table.model)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         lines += standings.sentences()
@@ -77,6 +79,8 @@ def _scores(table: Table, standings: Standings) -> list[str]:
                 ranges = [standings.interval(row.strategy, split, metric.name, unit) for row in table.rows]
                 columns.append(Column("95 % interval", [*ranges, DASH]))
                 columns.append(Column("rank", [*(standings.rank(row.strategy) for row in table.rows), DASH]))
+    if table.searches:
+        columns.append(Column("tuning", [*(tuning(table.searches.get(row.strategy)) for row in table.rows), DASH], "left"))
     done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in table.rows]
     columns.append(Column("n", [*done, DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in table.rows), DASH]))
@@ -128,6 +132,23 @@ def _costs(table: Table) -> list[str]:
     return grid(columns) if len(columns) > 1 else []
 
 
+def _work(table: Table) -> list[str]:
+    aside = [row.strategy for row in table.rows if row.elsewhere]
+    titles, cells = work_cells({row.strategy: row.work for row in table.rows}, aside)
+    columns = [Column(title, [cells[row.strategy][number] for row in table.rows]) for number, title in enumerate(titles)]
+    return grid([_names(table, Standings(None, ()), floor=False), *columns]) if columns else []
+
+
+def _searches(table: Table) -> list[str]:
+    if not table.searches or table.primary is None:
+        return []
+    lines = search_cells(table.searches, shown_scale(table, table.primary))
+    columns = [Column("search of", [escaped(name) for name, _ in lines], "left")]
+    for number, title in enumerate(search_titles(table.primary)):
+        columns.append(Column(title, [escaped(cells[number]) for _, cells in lines], "right" if number in (1, 2) else "left"))
+    return grid(columns)
+
+
 def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
     if number is None:
         return DASH, ""
@@ -171,6 +192,10 @@ def _legend(table: Table, standings: Standings) -> str:
         parts.append(
             "Train s is all of the trainer's own time, its preparation included; peak MiB is the process's largest over seeds."
         )
+    if any(row.work.flops is not None for row in table.rows):
+        parts.append(LEGEND)
+    if table.searches:
+        parts.append(cost_sentence(table.searches, [row.strategy for row in table.rows if row.strategy not in table.searches]))
     return " ".join(filter(None, (escaped(part) for part in parts)))
 
 

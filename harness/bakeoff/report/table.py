@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bakeoff.record import Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
+from bakeoff.record import Control, Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
 from bakeoff.report.environments import Surroundings
 from bakeoff.report.facts import component_labels, facts_of, split_facts
 from bakeoff.report.likeness import refuse_unlike
+from bakeoff.report.searches import Searched, searched
+from bakeoff.report.work import Work, work_of
 
 
 class Spread(Part):
@@ -60,6 +62,7 @@ class Row(Part):
     """The largest over seeds."""
     final_sha256: dict[int, str]
     """Seed -> hash of the trained weights."""
+    work: Work
 
 
 class Table(Part):
@@ -82,6 +85,8 @@ class Table(Part):
     """Task, model, trainers and methods, with version, origin and the options that need not be told apart."""
     surroundings: Environment | None
     """Where most of the runs were made."""
+    searches: dict[str, Searched]
+    """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
 
     @property
     def primary(self) -> str | None:
@@ -99,7 +104,15 @@ class Report(Part):
     """Records in the folder that the experiment does not declare."""
 
 
-def build_report(declared: Declared, records: Iterable[Record], *, damaged: Sequence[str] = (), foreign: int = 0) -> Report:
+def build_report(
+    declared: Declared,
+    records: Iterable[Record],
+    *,
+    controls: Sequence[Control] = (),
+    trials: Mapping[str, Record] | None = None,
+    damaged: Sequence[str] = (),
+    foreign: int = 0,
+) -> Report:
     """The report of an experiment; raises StoreError where its records cannot stand in one table."""
     by_id = {record.id: record for record in records}
     runs: dict[tuple[str, str], list[DeclaredRun]] = {}
@@ -109,7 +122,7 @@ def build_report(declared: Declared, records: Iterable[Record], *, damaged: Sequ
         refuse_unlike(
             task, [(run, by_id[run.id]) for run in declared.runs if run.task == task and run.id in by_id], declared.report_on
         )
-    tables = [_table(declared, members, by_id) for members in runs.values()]
+    tables = [_table(declared, members, by_id, controls, trials or {}) for members in runs.values()]
     return Report(declared=declared, tables=tables, damaged=list(damaged), foreign=foreign)
 
 
@@ -122,7 +135,13 @@ def spread(values: Sequence[float]) -> Spread | None:
     return Spread(mean=mean, sd=sd, n=len(values))
 
 
-def _table(declared: Declared, runs: Sequence[DeclaredRun], by_id: dict[str, Record]) -> Table:
+def _table(
+    declared: Declared,
+    runs: Sequence[DeclaredRun],
+    by_id: dict[str, Record],
+    controls: Sequence[Control],
+    trials: Mapping[str, Record],
+) -> Table:
     strategies: dict[str, list[DeclaredRun]] = {}
     for run in runs:
         strategies.setdefault(run.strategy, []).append(run)
@@ -134,9 +153,11 @@ def _table(declared: Declared, runs: Sequence[DeclaredRun], by_id: dict[str, Rec
 
     baseline_first = sorted(present, key=lambda name: name != declared.baseline)
     everything = [record for name in baseline_first for record in recorded[name]]
+    stated = list(dict.fromkeys(key for record in everything for key in record.asked.recipe))
     surroundings = Surroundings([record for record in everything if record.status == "ok"])
     rows = [
-        _row(declared, strategies[name], recorded[name], labels.get(name, (None, None)), surroundings) for name in strategies
+        _row(declared, strategies[name], recorded[name], labels.get(name, (None, None)), surroundings, stated, controls)
+        for name in strategies
     ]
     facts = [{"trainer": row.trainer, "method": row.method, **row.facts} for row in rows if row.facts]
     equal, differing = split_facts(facts)
@@ -157,6 +178,7 @@ def _table(declared: Declared, runs: Sequence[DeclaredRun], by_id: dict[str, Rec
         differing=differing,
         components=components,
         surroundings=surroundings.usual,
+        searches=searched(declared, trials, runs[0].task, runs[0].model),
     )
 
 
@@ -166,7 +188,10 @@ def _row(
     records: Sequence[Record],
     labels: tuple[str | None, str | None],
     surroundings: Surroundings,
+    stated: Sequence[str],
+    controls: Sequence[Control],
 ) -> Row:
+    """A strategy's row; `stated` are the recipe keys that any row of the table states."""
     seed_of = {run.id: run.seed for run in runs}
     there = {record.id for record in records}
     ended = [record for record in records if record.status == "ok"]
@@ -180,7 +205,7 @@ def _row(
         baseline=runs[0].strategy == declared.baseline,
         trainer=labels[0],
         method=labels[1],
-        facts=facts_of(records) if records else {},
+        facts=facts_of(records, stated) if records else {},
         seeds=[run.seed for run in runs],
         scored=[seed_of[record.id] for record in ended],
         failed=[
@@ -200,6 +225,7 @@ def _row(
         peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=None),
         peak_device_memory_bytes=max((cost.peak_device_memory_bytes or 0 for cost in costs), default=0) or None,
         final_sha256={seed_of[record.id]: record.weights.final_sha256 for record in ended if record.weights},
+        work=work_of(ended, controls),
     )
 
 

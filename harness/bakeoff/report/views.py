@@ -25,8 +25,10 @@ from bakeoff.report.drawing import axis_over, chart
 from bakeoff.report.joined import Joined
 from bakeoff.report.markdown import DASH
 from bakeoff.report.page import MEBIBYTE, time_cell
+from bakeoff.report.searches import cost_sentence, search_cells, search_titles
 from bakeoff.report.table import Report, Spread
 from bakeoff.report.units import ratio
+from bakeoff.report.work import LEGEND, work_cells
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -66,6 +68,10 @@ class Costs:
     lines: list[CostLine]
     reasons: list[str]
     """Why times are not comparable."""
+    work_titles: list[str]
+    work_lines: list[CostLine]
+    """What the training computed; nothing where no run's operations were counted."""
+    work_legend: str
 
 
 def costs(joined: Joined) -> Costs | None:
@@ -104,7 +110,10 @@ def costs(joined: Joined) -> Costs | None:
         "on the front",
         "dominated by",
     ]
-    return Costs(drawings, headings, lines, list(reasons))
+    work = {standing.strategy: joined.rows[standing.strategy].work for standing in timed}
+    work_titles, cells = work_cells(work, [name for name in work if joined.times_differ(name)])
+    work_lines = [CostLine(standing.strategy, standing.baseline, cells[standing.strategy]) for standing in timed if work_titles]
+    return Costs(drawings, headings, lines, list(reasons), work_titles, work_lines, LEGEND)
 
 
 def _cost_line(joined: Joined, standing: Standing) -> CostLine:
@@ -267,6 +276,26 @@ def _optimism(joined: Joined, tries: int) -> str:
 
 
 # --- what differed -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Searches:
+    """How configurations were chosen."""
+
+    titles: tuple[str, ...]
+    lines: list[tuple[str, list[str]]]
+    """(strategy, cells) of each configuration."""
+    sentence: str
+
+
+def searches(joined: Joined) -> Searches | None:
+    """None where nothing was searched."""
+    table = joined.table
+    if table is None or not table.searches or table.primary is None:
+        return None
+    untuned = [row.strategy for row in table.rows if row.strategy not in table.searches]
+    lines = search_cells(table.searches, joined.unit.scale)
+    return Searches(search_titles(table.primary), lines, cost_sentence(table.searches, untuned))
 
 
 @dataclass(frozen=True)

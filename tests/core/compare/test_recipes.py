@@ -9,7 +9,7 @@ from core.compare.sins import BASELINE, ROW, experiment, sinning
 from core.table_records import component
 
 from bakeoff.compare.experiment import Experiment
-from bakeoff.compare.recipes import VARIES, contradictions, differences, effective_recipe
+from bakeoff.compare.recipes import VARIES, contradictions, differences, effective_recipe, side_by_side
 from bakeoff.record import Record
 
 
@@ -109,3 +109,33 @@ def test_a_recipe_that_was_not_followed_is_a_contradiction(changes: dict[str, An
     assert contradictions(of(made)[0]) == []
     (found,) = contradictions(of(sinning(made, "observed", **changes))[0])
     assert words in found
+
+
+def test_a_key_that_only_one_row_states_is_a_difference_from_its_neutral_value() -> None:
+    """A record leaves out a later key at its neutral value, and older records did not know it."""
+    made = experiment()
+    rows = side_by_side({"one": recipe(asking(made, label_smoothing=0.1)), "two": recipe(made, BASELINE)})
+    [fact] = [fact for fact in differences(rows["one"], rows["two"], []) if fact.subject == "label_smoothing"]
+    assert (fact.first, fact.second, fact.parts, fact.declared) == ("0.1", "0", ["recipe.label_smoothing"], False)
+    assert "momentum" not in rows["two"], "nobody states it"
+
+
+def test_sgd_is_not_said_to_have_adams_settings_and_contradicts_nothing() -> None:
+    made = asking(experiment(), optimizer="sgd", momentum=0.9)
+    seen = of(made)[0].observed
+    assert seen is not None
+    bare = seen.groups[0].model_copy(update={"betas": None, "eps": None, "momentum": 0.9})
+    made = sinning(made, "observed", optimizer="SGD", groups=[bare])
+    assert not {"betas", "eps"} & recipe(made).keys()
+    assert recipe(made)["momentum"] == "0.9"
+    assert not contradictions(of(made)[0])
+
+
+def test_momentum_and_bias_correction_that_were_not_asked_for_are_contradictions() -> None:
+    made = experiment()
+    seen = of(made)[0].observed
+    assert seen is not None
+    other = seen.groups[0].model_copy(update={"momentum": 0.9, "bias_correction": False})
+    found = contradictions(of(sinning(made, "observed", groups=[other]))[0])
+    assert "momentum 0.9 was seen, 0 asked" in found
+    assert "bias_correction no was seen, yes asked" in found

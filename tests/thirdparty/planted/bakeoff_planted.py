@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bakeoff.plugin import (
     Accuracy,
+    MicroBatch,
     Options,
     Places,
     Signal,
@@ -80,6 +81,9 @@ Fault = Literal[
     "scheduler-twice",
     "no-zero-grad",
     "own-loss",
+    "summed",
+    "even",
+    "draws",
     "one-more",
     "one-fewer",
     "swallow",
@@ -134,13 +138,8 @@ def train(job: TrainingJob, fault: Fault) -> None:
                 torch.manual_seed(42)
             if fault == "raises" and step == 3:
                 raise ValueError("out of tea")
-            inputs = job.collate([job.examples[row] for row in batch])
-            labels = inputs.pop("labels")
-            logits = model(**inputs).logits
-            loss = job.loss(logits, labels)
-            if fault == "own-loss":
-                loss = 2 * loss
-            loss.backward()
+            parts = job.micro_batches(batch)
+            losses = [forward_and_backward(job, part, len(parts), fault) for part in parts]
             if recipe.max_grad_norm is not None and fault != "clip":
                 clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
             optimizer.step()
@@ -149,13 +148,34 @@ def train(job: TrainingJob, fault: Fault) -> None:
                 scheduler.step()
             if fault != "no-zero-grad":
                 optimizer.zero_grad()
-            signal = job.end_step(step, loss.detach())
+            signal = job.end_step(step, sum(losses))
             step += 1
             if (signal is Signal.STOP and fault != "deaf") or step == steps:
                 return
         job.end_epoch()
         if fault in {"dropped-batch", "drop-last"} and epoch + 1 == recipe.epochs:
             return
+
+
+def forward_and_backward(job: TrainingJob, part: MicroBatch, count: int, fault: Fault) -> Any:
+    """One of a step's `count` micro-batches; its part of the loss.
+
+    "summed" and "even" are what transformers 5.23 does to BERT when it is not given a loss function: it adds up the means of
+    the micro-batches or, told that the model takes no count of items, weighs all alike.
+    """
+    import torch
+
+    inputs = job.collate([job.examples[row] for row in part.rows])
+    labels = inputs.pop("labels")
+    with job.autocast():
+        logits = job.model(**inputs).logits
+    loss = job.loss(logits, labels) * {"summed": 1, "even": 1 / count}.get(fault, part.weight)
+    if fault == "own-loss":
+        loss = 2 * loss
+    loss.backward()
+    if fault == "draws":
+        torch.rand(1)
+    return loss.detach()
 
 
 def order(job: TrainingJob, epoch: int, fault: Fault) -> list[tuple[int, ...]]:

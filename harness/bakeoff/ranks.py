@@ -1,0 +1,158 @@
+"""Several processes for one run: started under torchrun, heard of each other, ended together.
+
+`launch` forks them on this machine, each with its rank in the environment variables that torchrun sets.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import BakeoffError
+
+WATCH_SECONDS = 0.2
+"""How often a rank looks whether its launcher still lives."""
+
+GRACE_SECONDS = 1.0
+"""A rank that failed waits so long before it ends: others then fail at what they wanted of it, and it must be plain who was
+first. A rank that dies without a word is seen at once."""
+
+LONGEST_WAIT = timedelta(days=7)
+"""Of one rank for another, which may predict meanwhile; how long a run may take is not decided here."""
+
+FAILED = 1
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run as one of them, number `rank` of `size`, sees them; `device` is of what they train on.
+
+    Its methods are collective: every rank must call them, in the same order.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all ranks, in their order; anything that can be pickled."""
+        if self.size == 1:
+            return [value]
+        import torch.distributed as dist
+
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def sum(self, tensor: Any) -> Any:
+        """The sum over all ranks, the same bits in each."""
+        if self.size == 1:
+            return tensor
+        import torch.distributed as dist
+
+        total = tensor.detach().clone()
+        dist.all_reduce(total)
+        return total
+
+
+ALONE = World()
+
+
+class RankError(BakeoffError):
+    """A rank ended that should not have; `code` is its exit code, below zero for a signal."""
+
+    def __init__(self, rank: int, code: int) -> None:
+        super().__init__(f"rank {rank}: {ending(code)}")
+        self.rank = rank
+        self.code = code
+
+
+def ending(code: int | None) -> str:
+    """How a process ended, in words, by its exit code: below zero for a signal."""
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-code}"
+    memory = " (the system's answer to a lack of memory, or somebody's)" if code == -signal.SIGKILL else ""
+    return f"killed by {name}{memory}"
+
+
+def launch(work: Callable[[World], bool], processes: int, *, device: str, threads: int, logs: Path) -> None:
+    """Calls `work` in so many forks of this process, under torchrun's own agent, until all have ended.
+
+    This process must not have computed anything with torch yet. `work` answers whether it went well; a rank in which it did
+    not ends all, as does one that dies: RankError. `threads` are of all ranks together; `logs` is a new folder for the agent.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=str(uuid.uuid4()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="fork",  # a fresh interpreter would import for ten seconds
+        local_addr="localhost",
+        signals_to_handle="SIGTERM",
+        shutdown_timeout=5,
+        logs_specs=DefaultLogsSpecs(log_dir=str(logs)),
+    )
+    try:
+        elastic_launch(config, _rank)(work, device, max(1, threads // processes), os.getpid())
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        raise RankError(rank, failure.exitcode) from None
+    except SignalException as stopped:  # the agent has ended the ranks; a run that a scheduler stops leaves no record
+        sys.exit(128 + stopped.sigval)
+
+
+def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: int) -> None:
+    """One rank from its first line to its last."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the launcher decides
+    threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
+    went_well = work(_join(device, threads))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not went_well:
+        time.sleep(GRACE_SECONDS)
+        os._exit(FAILED)
+
+
+def _join(device: str, threads: int) -> World:
+    """Takes this process's place among the others."""
+    import torch
+    import torch.distributed as dist
+
+    os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+        del os.environ[name]  # accelerate would take them for settings of this run
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else it looks for the host's name, which need not resolve
+    world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), device)
+    if device == "cuda":
+        torch.cuda.set_device(world.rank)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    return world
+
+
+def _end_with(launcher: int) -> None:
+    """No rank outlives its launcher."""
+    while os.getppid() == launcher:
+        time.sleep(WATCH_SECONDS)
+    os._exit(FAILED)

@@ -1,0 +1,105 @@
+"""A run that several processes share: each works in a room of its own, and one room becomes the run's folder."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bakeoff import hardware
+from bakeoff.errors import BakeoffError
+from bakeoff.meter import Clock
+from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record
+from bakeoff.ranks import RankError, World, launch
+from bakeoff.record import RECORD_FILE, Failure, Record, dump
+from bakeoff.request import Request
+
+Report = Callable[[str, int, int, float | None], None]
+"""Progress: phase, step, total steps, loss."""
+
+ROOMS = "ranks"
+"""The folder of the rooms, in the run's own, while they work."""
+
+
+def share(
+    request: Request,
+    folder: Path,
+    report: Report,
+    attempt: Callable[[Request, Path, Report, World, Clock], Record],
+    *,
+    make_ready: Callable[[Request], None],
+) -> Record:
+    """Lets every process `attempt` the run; the record is rank 0's, or that of the first that failed.
+
+    `make_ready` is called before the others are forked from this process.
+    """
+    started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
+    processes = processes_of(request.asked)
+
+    def attempt_in_room(world: World) -> bool:
+        def tell(phase: str, step: int, total: int, loss: float | None) -> None:
+            if step == 0:
+                (rooms / f"phase-{world.rank}").write_text(phase)
+            if world.rank == 0:
+                report(phase, step, total, loss)
+
+        return attempt(request, rooms / str(world.rank), tell, world, clock).failure is None
+
+    try:
+        make_ready(request)
+        device = hardware.pick_device(request.device).type
+        hardware.require_processes(processes, device)
+        for rank in range(processes):
+            (rooms / str(rank)).mkdir(parents=True)
+        if device == "cuda":
+            hardware.show_all_devices()
+        launch(attempt_in_room, processes, device=device, threads=request.threads, logs=rooms / "logs")
+        record = move_in(rooms / "0", folder)
+    except RankError as error:
+        record = record_of_first_failure(error, rooms, folder) or bare_record(
+            request, started, Failure(reason="crashed", message=str(error), phase=phase_of(error.rank, rooms))
+        )
+    except Exception as error:  # a run that raises is a record with its reason, as in one process
+        record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
+        if not isinstance(error, BakeoffError):
+            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    finally:
+        shutil.rmtree(rooms, ignore_errors=True)
+    write_record(folder, dump(record))
+    return record
+
+
+def move_in(room: Path, folder: Path) -> Record:
+    """Moves what a rank left to the run's folder; its record, which is not moved."""
+    for path in room.iterdir():
+        if path.name != RECORD_FILE:
+            path.rename(folder / path.name)
+    return Record.model_validate_json((room / RECORD_FILE).read_bytes())
+
+
+def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Record | None:
+    """The record that the first rank to fail has left; None where one died without a word.
+
+    Others may have failed after it for its sake. Where all say the same, it is no matter of one rank.
+    """
+    if not (rooms / str(error.rank) / RECORD_FILE).is_file():
+        return None
+    ranks = [int(room.name) for room in rooms.iterdir() if room.name.isdigit()]
+    left = {rank: path for rank in ranks if (path := rooms / str(rank) / RECORD_FILE).is_file()}
+    failures = {rank: Record.model_validate_json(path.read_bytes()).failure for rank, path in left.items()}
+    first = min((rank for rank in left if failures[rank]), key=lambda rank: left[rank].stat().st_mtime_ns)
+    record = move_in(rooms / str(first), folder)
+    if record.failure is None or (len(left) == len(ranks) and len(set(failures.values())) == 1):
+        return record
+    said = record.failure.model_copy(update={"message": f"rank {first}: {record.failure.message}"})
+    return record.model_copy(update={"failure": said})
+
+
+def phase_of(rank: int, rooms: Path) -> str:
+    """The last phase that a rank told of."""
+    try:
+        return (rooms / f"phase-{rank}").read_text() or "import"
+    except FileNotFoundError:
+        return "import"

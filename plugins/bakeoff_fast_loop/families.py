@@ -1,0 +1,195 @@
+"""Where each family of encoders keeps its parts: the one place that knows their names.
+
+All of them are post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text. What is not in
+the table is refused: it could only be run as it is, slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from bakeoff.plugin import ModelError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One layer: attention, then a perceptron, each followed by dropout, residual and norm."""
+
+    query: nn.Module
+    key: nn.Module
+    value: nn.Module
+    heads: int
+    attention_dropout: float
+    output: nn.Module
+    output_dropout: float
+    output_norm: nn.LayerNorm
+    up: nn.Module
+    activation: Callable[[Any], Any]
+    down: nn.Module
+    down_dropout: float
+    down_norm: nn.LayerNorm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """A classifier's parts. `classify` maps hidden states of first tokens, (batch, 1, hidden), to logits."""
+
+    words: nn.Module
+    positions: nn.Module
+    types: nn.Module | None
+    first_position: int
+    norm: nn.LayerNorm
+    dropout: float
+    project: nn.Module | None
+    relative: Any
+    """What has `compute_position_bias`: MPNet's bias of attention by distance."""
+    blocks: tuple[Block, ...]
+    classify: Callable[[Any], Any]
+
+
+def encoder_of(model: Any) -> Encoder:
+    """The parts of a classifier, of one that peft has put adapters into too. Raises ModelError for what can't be treated."""
+    if any(getattr(config, "is_prompt_learning", False) for config in getattr(model, "peft_config", {}).values()):
+        raise ModelError("fast-loop can't train prompts of peft: it packs the texts' tokens itself; torch-loop can")
+    network = model.get_base_model() if hasattr(model, "get_base_model") else model
+    name = type(network).__name__
+    if type(network).__module__.partition(".")[0] != "transformers" or name not in FAMILIES:
+        known = ", ".join(sorted(family.removesuffix("ForSequenceClassification") for family in FAMILIES))
+        raise ModelError(f"fast-loop can't treat {name}: it knows the encoders {known}; torch-loop trains any")
+    if getattr(network.config, "is_decoder", False):
+        raise ModelError(f"fast-loop can't treat a {name} that is a decoder (is_decoder): its attention looks both ways")
+    if hooked := [name for name, part in network.named_modules() if name and (part._forward_hooks or part._forward_pre_hooks)]:
+        raise ModelError(f"fast-loop can't treat a model with forward hooks (first: {hooked[0]}): it would pass them by")
+    return FAMILIES[name](network)
+
+
+def bert(model: Any) -> Encoder:
+    body = model.bert
+    return _like_bert(body, classify=lambda first: model.classifier(model.dropout(body.pooler(first))))
+
+
+def roberta(model: Any) -> Encoder:
+    body = model.roberta
+    return _like_bert(body, classify=model.classifier, first_position=body.embeddings.padding_idx + 1)
+
+
+def electra(model: Any) -> Encoder:
+    return _like_bert(model.electra, classify=model.classifier)
+
+
+def _like_bert(body: Any, *, classify: Callable[[Any], Any], first_position: int = 0) -> Encoder:
+    embeddings = body.embeddings
+    return Encoder(
+        words=embeddings.word_embeddings,
+        positions=embeddings.position_embeddings,
+        types=embeddings.token_type_embeddings,
+        first_position=first_position,
+        norm=embeddings.LayerNorm,
+        dropout=embeddings.dropout.p,
+        project=getattr(body, "embeddings_project", None),
+        relative=None,
+        blocks=tuple(
+            Block(
+                query=layer.attention.self.query,
+                key=layer.attention.self.key,
+                value=layer.attention.self.value,
+                heads=layer.attention.self.num_attention_heads,
+                attention_dropout=layer.attention.self.dropout.p,
+                output=layer.attention.output.dense,
+                output_dropout=layer.attention.output.dropout.p,
+                output_norm=layer.attention.output.LayerNorm,
+                **_perceptron(layer),
+            )
+            for layer in body.encoder.layer
+        ),
+        classify=classify,
+    )
+
+
+def _perceptron(layer: Any) -> dict[str, Any]:
+    return {
+        "up": layer.intermediate.dense,
+        "activation": layer.intermediate.intermediate_act_fn,
+        "down": layer.output.dense,
+        "down_dropout": layer.output.dropout.p,
+        "down_norm": layer.output.LayerNorm,
+    }
+
+
+def distilbert(model: Any) -> Encoder:
+    body = model.distilbert
+
+    def classify(first: Any) -> Any:
+        return model.classifier(model.dropout(nn.functional.relu(model.pre_classifier(first[:, 0]))))
+
+    return Encoder(
+        words=body.embeddings.word_embeddings,
+        positions=body.embeddings.position_embeddings,
+        types=None,
+        first_position=0,
+        norm=body.embeddings.LayerNorm,
+        dropout=body.embeddings.dropout.p,
+        project=None,
+        relative=None,
+        blocks=tuple(
+            Block(
+                query=layer.attention.q_lin,
+                key=layer.attention.k_lin,
+                value=layer.attention.v_lin,
+                heads=layer.attention.n_heads,
+                attention_dropout=layer.attention.dropout.p,
+                output=layer.attention.out_lin,
+                output_dropout=0.0,
+                output_norm=layer.sa_layer_norm,
+                up=layer.ffn.lin1,
+                activation=layer.ffn.activation,
+                down=layer.ffn.lin2,
+                down_dropout=layer.ffn.dropout.p,
+                down_norm=layer.output_layer_norm,
+            )
+            for layer in body.transformer.layer
+        ),
+        classify=classify,
+    )
+
+
+def mpnet(model: Any) -> Encoder:
+    body = model.mpnet
+    return Encoder(
+        words=body.embeddings.word_embeddings,
+        positions=body.embeddings.position_embeddings,
+        types=None,
+        first_position=body.embeddings.padding_idx + 1,
+        norm=body.embeddings.LayerNorm,
+        dropout=body.embeddings.dropout.p,
+        project=None,
+        relative=body.encoder,
+        blocks=tuple(
+            Block(
+                query=layer.attention.attn.q,
+                key=layer.attention.attn.k,
+                value=layer.attention.attn.v,
+                heads=layer.attention.attn.num_attention_heads,
+                attention_dropout=layer.attention.attn.dropout.p,
+                output=layer.attention.attn.o,
+                output_dropout=layer.attention.dropout.p,
+                output_norm=layer.attention.LayerNorm,
+                **_perceptron(layer),
+            )
+            for layer in body.encoder.layer
+        ),
+        classify=model.classifier,
+    )
+
+
+FAMILIES: dict[str, Callable[[Any], Encoder]] = {
+    "BertForSequenceClassification": bert,
+    "RobertaForSequenceClassification": roberta,
+    "DistilBertForSequenceClassification": distilbert,
+    "ElectraForSequenceClassification": electra,
+    "MPNetForSequenceClassification": mpnet,
+}

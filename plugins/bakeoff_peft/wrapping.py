@@ -1,0 +1,63 @@
+"""A classifier wrapped by peft, its errors in our words. Imports peft, which takes seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from peft import TaskType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, decay_groups, head_names, unknown
+
+
+def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -> Adaptation:
+    """The model with an adapter of this type; whatever else has to train (the head) is trained whole beside it.
+
+    Raises ModelError for a type, a setting or target modules that do not exist.
+    """
+    require_targets(built.model, settings.get("target_modules"))
+    config = make_config(built, kind, settings)
+    try:
+        model = get_peft_model(built.model, config)
+    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:  # peft's words for misfits
+        what = f"peft type {kind} cannot be put on {type(built.model).__name__}"
+        raise ModelError(f"{what}: {_first_line(error)}") from error
+    return Adaptation(model, decay_groups(model, recipe))
+
+
+def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
+    """The type's config; for sequence classification with its head, unless the settings say otherwise."""
+    types = {str(getattr(name, "value", name)): config for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    if kind not in types:
+        raise ModelError(unknown("peft type", kind, sorted(types)))
+    known = {field.name for field in dataclasses.fields(types[kind]) if field.init}
+    if strange := [key for key in settings if key not in known]:
+        raise ModelError(unknown(f"setting of peft's {types[kind].__name__}", strange[0], sorted(known)))
+    defaults: dict[str, Any] = {"task_type": TaskType.SEQ_CLS}
+    if "modules_to_save" in known:
+        defaults["modules_to_save"] = sorted(head_modules(built))
+    try:
+        return types[kind](**{**defaults, **settings})
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"peft's {types[kind].__name__} refuses its settings: {_first_line(error)}") from error
+
+
+def head_modules(built: Built) -> set[str]:
+    """Names, within their parents, of the modules that hold the head: `classifier`, and a `pooler` that is new."""
+    prefix = f"{built.model.base_model_prefix}."
+    return {name.removeprefix(prefix).partition(".")[0] for name in head_names(built)}
+
+
+def require_targets(model: Any, targets: Any) -> None:
+    """Raises ModelError for a target that is no ending of any module's name; peft itself passes over one beside others."""
+    names = [name for name, _ in model.named_modules()]
+    for target in targets if isinstance(targets, list | tuple | set) else ():
+        if not any(f".{name}".endswith(f".{target}") for name in names):
+            endings = {ending for name in names if (ending := name.rpartition(".")[2]) and not ending.isdigit()}
+            raise ModelError(f"{type(model).__name__}: {unknown('module', str(target), sorted(endings))}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,389 @@
+"""How long a training step takes, by each loop: same model, same batches, one process, in turns.
+
+    cd tests && ../.venv/bin/python -m benchmarks.speed ../results/speed
+
+writes `measurements.json`, every step's milliseconds, and what `render` makes of it: `table.md` and `table.csv`. Nothing
+else may run on the machine meanwhile. It needs the official MRPC files (BAKEOFF_DATA).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COURSE, PADDED = "course loop", "hf-trainer, padded to 128"
+STEPS = 9
+"""Steps of a turn; the first one is thrown away."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One model at one batch size."""
+
+    name: str
+    model: str
+    batch_size: int
+    rounds: int
+    contenders: tuple[str, ...]
+
+
+TRAINERS = {
+    PADDED: ("hf-trainer", {"padding": "max_length"}),
+    "hf-trainer": ("hf-trainer", {}),
+    "torch-loop": ("torch-loop", {}),
+    "torch-loop bf16": ("torch-loop", {"precision": "bf16"}),
+    "fast-loop": ("fast-loop", {}),
+    "fast-loop bf16": ("fast-loop", {"precision": "bf16"}),
+}
+SETTINGS = (
+    Setting("minilm, batch 8", "minilm", 8, 7, (COURSE, *TRAINERS)),
+    Setting("minilm, batch 32", "minilm", 32, 3, (COURSE, *TRAINERS)),
+    Setting("12 layers of 768, batch 8", "base", 8, 2, (COURSE, PADDED, "torch-loop", "fast-loop", "fast-loop bf16")),
+)
+TARGETS = (
+    ("fast-loop bf16", COURSE, 3.0, 4.0),
+    ("fast-loop", COURSE, 1.8, None),
+    ("fast-loop bf16", PADDED, 5.0, 6.5),
+)
+"""For minilm at batch 8: contender, against which, times as fast as it must be, and the goal beyond."""
+
+
+# --- what is measured ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Material:
+    """MRPC's training split, encoded by MiniLM's tokenizer, and fresh models of one kind."""
+
+    prepared: Any
+    padded: Any
+    encoded: list[Any]
+    labels: list[int]
+    build: Callable[[], Any]
+
+
+def material(model: str) -> Material:
+    """Raises what the task raises where the official files are not there."""
+    from bakeoff.cli.opening import find_places
+    from bakeoff.components import Encoding
+    from bakeoff.plugin import Options
+    from bakeoff.registry import load_registry
+    from bakeoff_minilm import MiniLM
+
+    task = load_registry().get("task", "glue/mrpc").component
+    info = task.info(task.Options())
+    rows = task.load(task.Options(), find_places(None))["train"].to_dict()
+    minilm = MiniLM()
+    prepared, padded = (minilm.prepare(info, Options(), Encoding(128, padding)) for padding in ("longest", "max_length"))
+
+    def build() -> Any:
+        import torch
+
+        torch.manual_seed(0)
+        if model == "minilm":
+            return minilm.build(info, Options()).model
+        from transformers import BertConfig, BertForSequenceClassification
+
+        return BertForSequenceClassification(BertConfig(num_labels=2))  # its defaults are bert-base's shape
+
+    return Material(prepared, padded, prepared.encode(rows), rows["label"], build)
+
+
+class CourseLoop:
+    """The manual loop of the Hugging Face course, chapter 3, its parts and defaults: AdamW not fused, no clipping."""
+
+    def __init__(self, given: Material, batch_size: int) -> None:
+        from torch.optim import AdamW
+        from transformers import DataCollatorWithPadding, get_scheduler
+
+        self.given, self.batch_size, self.model = given, batch_size, given.build()
+        self.dataset = [{**row, "labels": label} for row, label in zip(given.encoded, given.labels, strict=True)]
+        self.collate = DataCollatorWithPadding(given.prepared.tokenizer)
+        self.optimizer = AdamW(self.model.parameters(), lr=5e-5)
+        self.scheduler = get_scheduler("linear", optimizer=self.optimizer, num_warmup_steps=0, num_training_steps=1377)
+
+    def turn(self, batches: Sequence[Sequence[int]]) -> list[float]:
+        """Seconds of each step on these batches."""
+        from torch.utils.data import DataLoader
+
+        self.model.train()
+        ends = [time.perf_counter()]
+        for batch in DataLoader(self.dataset, batch_sampler=batches, collate_fn=self.collate):
+            outputs = self.model(**batch)
+            outputs.loss.backward()
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+            ends.append(time.perf_counter())
+        return [end - start for start, end in itertools.pairwise(ends)]
+
+
+class TrainerLoop:
+    """One of our trainers under its job; its preparation is not among the steps."""
+
+    def __init__(self, given: Material, batch_size: int, name: str) -> None:
+        from bakeoff.components import Built
+        from bakeoff.plugin import Options, Recipe
+        from bakeoff.registry import load_registry
+
+        kind, changes = TRAINERS[name]
+        self.given = given
+        self.trainer = load_registry().get("trainer", kind).component
+        self.recipe = Recipe(batch_size=batch_size, max_steps=STEPS, **changes)
+        self.prepared = given.padded if self.recipe.padding == "max_length" else given.prepared
+        method = load_registry().get("method", "full").component
+        self.adaptation = method.adapt(Built(given.build(), ()), Options(), self.recipe)
+
+    def turn(self, batches: Sequence[Sequence[int]]) -> list[float]:
+        """Seconds of each step on these batches."""
+        import torch
+
+        from bakeoff.job import Job
+        from bakeoff.meter import Observer
+
+        given, rows = self.given, [row for batch in batches for row in batch]
+
+        class Ordered(Job):
+            def batches(self, epoch: int) -> list[tuple[int, ...]]:
+                size = self.recipe.batch_size
+                return [tuple(range(start, start + size)) for start in range(0, len(rows), size)]
+
+        class Counting(Observer):
+            """The harness's own look at the gradients is no part of the loop: in a run it is taken at one step in sixteen."""
+
+            def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+                self.steps += 1
+
+        job = Ordered(
+            model=self.adaptation.model,
+            recipe=self.recipe,
+            device=torch.device("cpu"),
+            prepared=self.prepared,
+            encoded=[given.encoded[row] for row in rows],
+            labels=[given.labels[row] for row in rows],
+            groups=self.adaptation.groups,
+            seed=(0, 0),
+            observer=Counting(),
+        )
+        job.counted_steps = frozenset()  # counting operations is the harness's work, not the loop's
+        with job.observer:
+            self.trainer.fit(job, self.trainer.Options())
+        job.check()
+        return [end - start for start, end in itertools.pairwise([0.0, *job.clock])]
+
+
+def measure(setting: Setting, say: Callable[[str], None]) -> dict[str, list[float]]:
+    """Contender -> milliseconds of its steps, the first of each turn and the whole first round left out."""
+    from bakeoff.data import epoch_batches
+    from bakeoff.hardware import set_threads, usable_threads
+
+    set_threads(usable_threads())
+    given = material(setting.model)
+    order = epoch_batches(len(given.encoded), setting.batch_size, seed=0, replicate=0, epoch=0)
+    turns = [
+        (name, CourseLoop(given, setting.batch_size) if name == COURSE else TrainerLoop(given, setting.batch_size, name))
+        for name in setting.contenders
+    ]
+    found: dict[str, list[float]] = {name: [] for name in setting.contenders}
+    for number in range(setting.rounds + 1):
+        batches = order[number * STEPS : (number + 1) * STEPS]
+        for name, loop in turns[number % len(turns) :] + turns[: number % len(turns)]:
+            seconds = loop.turn(batches)
+            if number:
+                found[name] += [round(1000 * second, 2) for second in seconds[1:]]
+        say(f"{setting.name}: round {number} of {setting.rounds}")
+    return found
+
+
+def measure_evaluation(say: Callable[[str], None], rounds: int = 3) -> dict[str, Any]:
+    """Milliseconds per example of the harness's predictions of MRPC's dev and of two plain loops, and how far they agree."""
+    import numpy as np
+    import torch
+
+    from bakeoff.cli.opening import find_places
+    from bakeoff.ranks import ALONE
+    from bakeoff.registry import load_registry
+    from bakeoff.worker import predict
+
+    given = material("minilm")
+    task = load_registry().get("task", "glue/mrpc").component
+    rows = task.load(task.Options(), find_places(None))["dev"].to_dict()
+    examples = given.prepared.encode(rows)
+    model = given.build().eval()
+
+    def plain(prepared: Any) -> Any:
+        logits = []
+        with torch.no_grad():
+            for start in range(0, len(examples), 8):
+                logits.append(model(**prepared.collate(examples[start : start + 8])).logits)
+        return torch.cat(logits).numpy()
+
+    loops = {
+        "plain loop, padded to 128": lambda: plain(given.padded),
+        "plain loop, padded to the longest": lambda: plain(given.prepared),
+        "bakeoff": lambda: predict(given.prepared, model, examples, torch.device("cpu"), ALONE),
+    }
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    answers = {}
+    for number in range(rounds + 1):
+        for name, loop in loops.items():
+            began = time.perf_counter()
+            answers[name] = loop()
+            if number:
+                times[name].append(round(1000 * (time.perf_counter() - began) / len(examples), 3))
+        say(f"evaluation: round {number} of {rounds}")
+    reference = answers["plain loop, padded to 128"]
+    return {
+        "milliseconds_per_example": times,
+        "same_answers": {name: bool((found.argmax(1) == reference.argmax(1)).all()) for name, found in answers.items()},
+        "largest_difference_of_logits": {name: float(np.abs(found - reference).max()) for name, found in answers.items()},
+    }
+
+
+def measure_all(say: Callable[[str], None]) -> dict[str, Any]:
+    """Everything, with what the machine was."""
+    import torch
+
+    from bakeoff import hardware
+    from bakeoff.control import time_products, time_work
+
+    before = os.getloadavg()[0]
+    cpu = torch.device("cpu")
+    hardware.set_threads(hardware.usable_threads())
+    control_before = statistics.median(time_work(cpu))
+    settings = {setting.name: measure(setting, say) for setting in SETTINGS}
+    evaluation = measure_evaluation(say)
+    git = shutil.which("git") or "git"
+    commit = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
+    return {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "machine": hardware.environment((), threads=hardware.usable_threads()).model_dump(),
+        "matrix_product_flops": time_products(cpu),
+        "load_before": round(before, 2),
+        "control_milliseconds": [round(1000 * control_before, 2), round(1000 * statistics.median(time_work(cpu)), 2)],
+        "steps_of_a_turn": STEPS,
+        "milliseconds": settings,
+        "evaluation": evaluation,
+    }
+
+
+# --- what is said of it --------------------------------------------------------------------------------------------------
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    low, median, high = statistics.quantiles(values, n=4)
+    return low, median, high
+
+
+def times_as_fast(milliseconds: Mapping[str, Sequence[float]], name: str, than: str, turn: int) -> tuple[float, float, float]:
+    """Quartiles, over turns, of the ratio of the turns' medians."""
+
+    def medians(loop: str) -> list[float]:
+        steps = milliseconds[loop]
+        return [statistics.median(steps[start : start + turn]) for start in range(0, len(steps), turn)]
+
+    return quartiles([slow / fast for slow, fast in zip(medians(than), medians(name), strict=True)])
+
+
+def table_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    turn = found["steps_of_a_turn"] - 1
+    rows = []
+    for setting, milliseconds in found["milliseconds"].items():
+        for name in milliseconds:
+            low, median, high = quartiles(milliseconds[name])
+            row = {"setting": setting, "loop": name, "ms a step": f"{median:.0f}", "quartiles": f"{low:.0f} to {high:.0f}"}
+            for than in (COURSE, PADDED):
+                ratio = times_as_fast(milliseconds, name, than, turn) if than in milliseconds else None
+                row[f"times as fast as {than}"] = f"{ratio[1]:.2f} ({ratio[0]:.2f} to {ratio[2]:.2f})" if ratio else ""
+            rows.append(row | {"steps": str(len(milliseconds[name]))})
+    return rows
+
+
+def targets(found: Mapping[str, Any]) -> list[str]:
+    """A sentence for each target."""
+    setting, milliseconds = next(iter(found["milliseconds"].items()))
+    sentences = []
+    for name, than, least, goal in TARGETS:
+        ratio = times_as_fast(milliseconds, name, than, found["steps_of_a_turn"] - 1)[1]
+        beyond = "" if goal is None else f"; the goal of {goal:g} {'reached' if ratio >= goal else 'missed'}"
+        verdict = "met" if ratio >= least else "missed"
+        sentences.append(
+            f"{setting}: {name} is {ratio:.2f} times as fast as the {than}; target {least:g} times: {verdict}{beyond}."
+        )
+    return sentences
+
+
+def evaluation_lines(found: Mapping[str, Any]) -> list[str]:
+    evaluation = found["evaluation"]
+    medians = {name: statistics.median(times) for name, times in evaluation["milliseconds_per_example"].items()}
+    lines = [
+        "| evaluation of MRPC's dev, fp32 | ms an example | times as fast as padded | answers as padded | largest difference |"
+    ]
+    lines.append("|---|---:|---:|---|---:|")
+    slow = medians["plain loop, padded to 128"]
+    for name, median in medians.items():
+        same = "all" if evaluation["same_answers"][name] else "not all"
+        difference = evaluation["largest_difference_of_logits"][name]
+        lines.append(f"| {name} | {median:.2f} | {slow / median:.2f} | {same} | {difference:.1g} |")
+    return lines
+
+
+def render(found: Mapping[str, Any]) -> dict[str, str]:
+    """`table.md` and `table.csv`."""
+    rows = table_rows(found)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    machine, peaks = found["machine"], found["matrix_product_flops"]
+    products = ", ".join(f"{name} {flops / 1e9:,.0f} GFLOP/s" for name, flops in peaks.items())
+    lines = [
+        "# Speed of the loops",
+        "",
+        "Training steps on MRPC, the same batches for all loops, in one process, in turns of "
+        f"{found['steps_of_a_turn']} steps of which the first is left out; medians, with quartiles.",
+        "",
+        "| " + " | ".join(rows[0]) + " |",
+        "|---|---|---:|---:|---:|---:|---:|",
+        *("| " + " | ".join(row.values()) + " |" for row in rows),
+        "",
+        *(f"- {sentence}" for sentence in targets(found)),
+        "",
+        *evaluation_lines(found),
+        "",
+        f"- **machine**: {machine['hardware']}, {machine['system']}; a large matrix product: {products}",
+        f"- **software**: {', '.join(f'{name} {version}' for name, version in machine['software'].items())}",
+        f"- **measured**: {found['measured']}, at commit {found['commit'][:12]}; load before {found['load_before']}; "
+        f"control run {found['control_milliseconds'][0]} ms before, {found['control_milliseconds'][1]} ms after",
+        "- **made by**: `BAKEOFF_DATA=GLUE_FOLDER make speed`",
+    ]
+    return {"table.md": "\n".join(lines) + "\n", "table.csv": stream.getvalue()}
+
+
+def main(folder: Path) -> None:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    found = measure_all(lambda line: print(line, file=sys.stderr, flush=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "measurements.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    for name, content in render(found).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    print(render(found)["table.md"])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

