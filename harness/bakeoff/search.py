@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from bakeoff.plan import Plan, ResolvedStrategy, Run, Tuning
+from bakeoff.plan import Component, Plan, Run, Tuning
 from bakeoff.record import Chosen, Record, Search, TrialRun
 from bakeoff.spec import SELECTION_SPLIT
 
@@ -20,10 +20,13 @@ def settled(plan: Plan, read: Read) -> Plan:
     for task in plan.tasks:
         for model in plan.models:
             for tuning in tunings(plan).values():
-                trials = [run for run in plan.trials if (run.task, run.model, run.strategy.name) == (task, model, tuning.owner)]
-                if (number := best(tuning, trials, read)) is not None:
+                if (number := best(tuning, trials_of(plan, tuning.owner, task, model), read)) is not None:
                     chosen[tuning.owner, task.label, model.label] = number
     return replace(plan, chosen=chosen)
+
+
+def trials_of(plan: Plan, owner: str, task: Component, model: Component) -> list[Run]:
+    return [run for run in plan.trials if (run.strategy.name, run.task, run.model) == (owner, task, model)]
 
 
 def tunings(plan: Plan) -> dict[str, Tuning]:
@@ -61,10 +64,10 @@ def dev_score(record: Record) -> float:
 
 def declared_searches(plan: Plan) -> dict[str, Search]:
     """Strategy -> its search and what it has chosen so far; a repeat has the search of what it repeats."""
-    return {strategy.name: _declared(plan, strategy, strategy.tuning) for strategy in plan.strategies if strategy.tuning}
+    return {strategy.name: _declared(plan, strategy.tuning) for strategy in plan.strategies if strategy.tuning}
 
 
-def _declared(plan: Plan, strategy: ResolvedStrategy, tuning: Tuning) -> Search:
+def _declared(plan: Plan, tuning: Tuning) -> Search:
     return Search(
         grid=tuning.space.grid,
         seeds=tuning.space.seeds,
@@ -85,12 +88,12 @@ def _declared(plan: Plan, strategy: ResolvedStrategy, tuning: Tuning) -> Search:
 def undecided(plan: Plan, read: Read) -> list[str]:
     """A sentence for each search whose trials are all recorded and none of whose configurations can be reported."""
     found = []
-    missing: Mapping[str, bool] = {run.id: read(run.id) is None for run in plan.trials}
     for owner in tunings(plan):
         for task in plan.tasks:
             for model in plan.models:
-                mine = [run for run in plan.trials if (run.strategy.name, run.task, run.model) == (owner, task, model)]
-                if (owner, task.label, model.label) not in plan.chosen and not any(missing[run.id] for run in mine):
+                if (owner, task.label, model.label) in plan.chosen:
+                    continue
+                if all(read(run.id) is not None for run in trials_of(plan, owner, task, model)):
                     found.append(
                         f"{owner}: no configuration of its search ended well at every seed ({task.label}, {model.label}); "
                         "nothing of it is reported"
