@@ -33,6 +33,11 @@ class Block:
     down_dropout: float
     down_norm: nn.LayerNorm
 
+    def modules(self) -> tuple[nn.Module, ...]:
+        """Everything that may train."""
+        maps = (self.query, self.key, self.value, self.output, self.up, self.down)
+        return *maps, self.output_norm, self.down_norm
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:

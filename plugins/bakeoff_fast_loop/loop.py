@@ -6,6 +6,7 @@ import ctypes
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bakeoff.plugin import Signal, TrainingJob, make_optimizer, make_scheduler
 from bakeoff_fast_loop.network import unpadded
@@ -17,13 +18,13 @@ def train(job: TrainingJob) -> None:
     if job.device.type == "cpu":
         keep_freed_memory()
     dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
-    with unpadded(job.model, dtype, used_rows(job)) as network:
+    with unpadded(job.model, dtype, used_rows(job), job.parameter_groups()) as network:
         _train(job, network)
 
 
 def _train(job: TrainingJob, network: Any) -> None:
     model, recipe = job.model, job.recipe
-    optimizer = make_optimizer(job, network.groups(job.parameter_groups()))
+    optimizer = make_optimizer(job, network.flat.groups)
     scheduler = make_scheduler(job, optimizer)
     model.train()
 
@@ -43,11 +44,12 @@ def _train(job: TrainingJob, network: Any) -> None:
                 loss.backward()
                 losses.append(loss.detach())
 
+            gradients = network.flat.gradients()
             if recipe.max_grad_norm is not None:
-                clip(network.parameters, recipe.max_grad_norm)
+                clip(gradients, recipe.max_grad_norm)
             optimizer.step()
             scheduler.step()
-            network.after_step()  # zero_grad, and the copies of the weights
+            network.flat.after_step()  # zero_grad, and the copies of the weights
 
             signal = job.end_step(step, sum(losses))
             step += 1
@@ -58,12 +60,12 @@ def _train(job: TrainingJob, network: Any) -> None:
         epoch += 1
 
 
-def clip(parameters: list[Any], limit: float) -> None:
+def clip(gradients: list[Tensor], limit: float) -> None:
     """`clip_grad_norm_`, which on the CPU leaves gradients alone that are short enough: it would multiply them by 1."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    flat = [gradient.flatten() for gradient in gradients]
+    norm = torch.stack([torch.dot(gradient, gradient) for gradient in flat]).sum().sqrt()  # in half the time of torch's norm
     if norm.device.type != "cpu" or norm + 1e-6 > limit:
-        torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+        torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
 
 
 def keep_freed_memory() -> None:

@@ -10,17 +10,18 @@ from torch import Tensor
 from bakeoff.plugin import ModelError
 
 MULTIPLE = 8
-"""Attention pads texts to a multiple of this: its kernels are faster on whole vectors."""
+"""With at least one place of padding, attention's texts are a multiple of this: its kernels are faster on whole vectors."""
 
-TOKENS = 32
-"""The tokens of a batch are filled up to a multiple of this: a product of a new shape costs a kernel's generation (0.6 ms)."""
+TOKENS = 8
+"""With at least one token of filling, those of a batch are a multiple of this: a product of a new shape costs the generation of
+a kernel (0.6 ms)."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Of a batch with `real` tokens, filled up to T; attention sees (batch, length) places, length the longest text's.
+    """Of a batch whose tokens are filled up to T; attention sees (batch, length) places, the end of each text's is padding.
 
-    Nothing reads the states of the filling, so that their gradients are 0 everywhere.
+    No text looks at the filling or at padding, whose gradients are 0 everywhere: each may stand for the other.
     """
 
     batch: int
@@ -30,29 +31,21 @@ class Packing:
     columns: Tensor
     """(T,): its column there."""
     places: Tensor
-    """(real,): its place in attention's padded batch, flattened."""
+    """(T,): its place in attention's padded batch, flattened; the filling's is one of padding."""
     rows: Tensor
-    """(batch * length,): the token of each place; that of a padded place is any."""
+    """(batch * length,): the token of each place, T - 1 for padding."""
     first: Tensor
     """(batch,): the first token of each text."""
     hidden: Tensor
     """(batch, 1, 1, length): 0 for a token, minus infinity for padding; float32."""
 
     def pad(self, states: Tensor) -> Tensor:
-        """(T, n) -> (batch * length, n); what stands in padded places is of no use."""
+        """(T, n) -> (batch * length, n)."""
         return states.index_select(0, self.rows)
 
-    def pad_with_zeros(self, states: Tensor) -> Tensor:
-        padded = states.new_zeros(self.batch * self.length, states.shape[1])
-        return padded.index_copy_(0, self.places, states[: len(self.places)])
-
     def unpad(self, states: Tensor) -> Tensor:
-        """(batch * length, n) -> (T, n), the filling 0."""
-        real = len(self.places)
-        packed = states.new_empty(len(self.tokens), states.shape[1])
-        torch.index_select(states, 0, self.places, out=packed[:real])
-        packed[real:] = 0
-        return packed
+        """(batch * length, n) -> (T, n)."""
+        return states.index_select(0, self.places)
 
 
 def pack(mask: Tensor) -> Packing:
@@ -65,8 +58,8 @@ def pack(mask: Tensor) -> Packing:
         raise ModelError("fast-loop needs texts that are padded on the right and not empty: set the tokenizer's padding_side")
     tokens = mask.flatten().nonzero().flatten()
     text, column = tokens // width, tokens % width
-    filling = tokens.new_zeros(-len(tokens) % TOKENS)
-    length = -(-int(lengths.max()) // MULTIPLE) * MULTIPLE
+    filling = tokens.new_zeros(TOKENS - len(tokens) % TOKENS)
+    length = (int(lengths.max()) // MULTIPLE + 1) * MULTIPLE
     first = lengths.cumsum(0) - lengths
     padded = torch.arange(length, device=mask.device)
     real = padded < lengths[:, None]
@@ -75,8 +68,8 @@ def pack(mask: Tensor) -> Packing:
         length=length,
         tokens=torch.cat([tokens, filling]),
         columns=torch.cat([column, filling]),
-        places=text * length + column,
-        rows=torch.where(real, first[:, None] + padded, 0).flatten(),
+        places=torch.cat([text * length + column, filling + length - 1]),
+        rows=torch.where(real, first[:, None] + padded, len(tokens) + len(filling) - 1).flatten(),
         first=first,
         hidden=torch.zeros(real.shape, device=mask.device).masked_fill_(~real, -torch.inf)[:, None, None],
     )

@@ -1,149 +1,138 @@
-"""The parts that every layer is made of, with their backward passes: linear maps, residual and norm, look-up of words.
+"""The parts that every layer is made of: linear maps, residual and norm, activation; and the look-up of words.
 
-They take gradient buffers from a pool and hand them to autograd, which keeps what it is handed: no gradient is copied, and
-the memory of one step's gradients serves the next.
+`forward` returns what a part computes and what it must keep for `backward`, which takes the gradient of the one and the
+other, writes the gradients of parameters into their places, and returns that of the input. Written out, since a node of
+autograd for each part and each parameter takes as long as many a part itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
+from transformers.activations import GELUActivation
 
 from bakeoff_fast_loop.dropout import Mask
-
-
-class Pool:
-    """Gradient buffers of parameters, between a step and the next."""
-
-    def __init__(self) -> None:
-        self.free: dict[nn.Parameter, Tensor] = {}
-        self.touched: dict[nn.Parameter, list[Tensor]] = {}
-        """The rows of a word table's gradient that may be other than 0, one entry a backward pass."""
-
-    def take(self, parameter: nn.Parameter) -> Tensor:
-        """A buffer of the parameter's shape, holding anything."""
-        free = self.free.pop(parameter, None)
-        return torch.empty_like(parameter) if free is None else free
-
-    def take_zeros(self, parameter: nn.Parameter, rows: Tensor) -> Tensor:
-        """A buffer of zeros that will be written to in these rows only."""
-        free = self.free.pop(parameter, None)
-        if free is None:  # the first, or that of a further micro-batch, which autograd adds to the first
-            self.touched.setdefault(parameter, []).append(rows)
-            return torch.zeros_like(parameter)
-        for touched in self.touched[parameter]:
-            free.index_fill_(0, touched, 0)
-        self.touched[parameter] = [rows]
-        return free
-
-    def collect(self, parameters: list[nn.Parameter]) -> None:
-        """Takes the gradients back after a step, as `zero_grad` would drop them."""
-        for parameter in parameters:
-            if parameter.grad is not None:
-                self.free[parameter] = parameter.grad
-                parameter.grad = None
+from bakeoff_fast_loop.flat import Piece
 
 
 class Joined:
-    """Linear maps of the same input as one product: their weights one below the other, in the dtype of the products.
+    """Linear maps of the same input as one product, their weights one below the other: (T, in) -> (T, out)."""
 
-    A single map in float32 is used as it is; else `refresh` copies the weights after each step.
-    """
+    def __init__(self, weight: Piece, bias: Piece) -> None:
+        self.weight, self.bias = weight, bias
 
-    def __init__(self, linears: tuple[nn.Linear, ...], dtype: torch.dtype, pool: Pool) -> None:
-        self.linears, self.pool = linears, pool
-        self.sizes = [linear.out_features for linear in linears]
-        self.weights = [linear.weight for linear in linears]
-        self.biases = [linear.bias for linear in linears]
-        if len(linears) == 1 and dtype == linears[0].weight.dtype:
-            self.weight, self.bias = linears[0].weight.detach(), linears[0].bias.detach()
-            self.copies: list[tuple[Tensor, Tensor]] = []
-            return
-        self.weight = torch.cat([weight.detach().to(dtype) for weight in self.weights])
-        self.bias = torch.cat([bias.detach().to(dtype) for bias in self.biases])
-        self.copies = [
-            (copy, original)
-            for whole, originals in ((self.weight, self.weights), (self.bias, self.biases))
-            for copy, original in zip(whole.split(self.sizes), originals, strict=True)
-            if original.requires_grad
-        ]
+    def forward(self, x: Tensor) -> tuple[Tensor, Any]:
+        return torch.addmm(self.bias.value, x, self.weight.value.t()), x
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return Affine.apply(x, self, *self.weights, *self.biases)
-
-    def gradients(self, x: Tensor, d_out: Tensor, needed: tuple[bool, ...]) -> list[Tensor | None]:
-        """Of weights, then biases."""
-        count = len(self.linears)
-        found: list[Tensor | None] = [None] * (2 * count)
-        if any(needed[:count]):
-            if count == 1 and d_out.dtype == self.weights[0].dtype:
-                found[0] = torch.mm(d_out.t(), x, out=self.pool.take(self.weights[0]))
-            else:
-                for index, part in enumerate(torch.mm(d_out.t(), x).split(self.sizes)):
-                    if needed[index]:
-                        found[index] = self.pool.take(self.weights[index]).copy_(part)
-        if any(needed[count:]):
-            for index, part in enumerate(d_out.sum(0).split(self.sizes)):
-                if needed[count + index]:
-                    found[count + index] = self.pool.take(self.biases[index]).copy_(part)
-        return found
+    def backward(self, d_out: Tensor, x: Any, onto: Tensor | None = None) -> Tensor:
+        """`onto`, if given, is added to what is returned."""
+        if self.weight.gradient is not None:
+            torch.mm(d_out.t(), x, out=self.weight.gradient)
+        if self.bias.gradient is not None:
+            torch.sum(d_out, 0, out=self.bias.gradient)
+        return torch.mm(d_out, self.weight.value) if onto is None else torch.addmm(onto, d_out, self.weight.value)
 
 
-class Affine(Function):
-    """(T, in) -> (T, out), weight and bias of a `Joined`; the parameters are handed over for autograd's sake."""
+class Grafted:
+    """Any function, by a graph of autograd of its own, which also keeps the gradients of its parameters."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, joined: Joined, *parameters: nn.Parameter) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.joined = joined
-        return torch.addmm(joined.bias, x, joined.weight.t())
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        (x,) = ctx.saved_tensors
-        d_out = gradients[0]
-        d_x = torch.mm(d_out, ctx.joined.weight) if ctx.needs_input_grad[0] else None
-        return d_x, None, *ctx.joined.gradients(x, d_out, ctx.needs_input_grad[2:])
+    def forward(self, x: Tensor) -> tuple[Tensor, Any]:
+        given = x.detach().requires_grad_()
+        with torch.enable_grad():
+            out = self.function(given)
+        return out.detach(), (given, out)
+
+    def backward(self, d_out: Tensor, kept: Any, onto: Tensor | None = None) -> Tensor:
+        given, out = kept
+        torch.autograd.backward(out, d_out)
+        return given.grad if onto is None else given.grad + onto
 
 
-class Settle(Function):
+class Gelu:
+    """Its exact form (Hendrycks and Gimpel, 2016)."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Any]:
+        return nn.functional.gelu(x), x
+
+    def backward(self, d_out: Tensor, x: Any) -> Tensor:
+        return torch.ops.aten.gelu_backward(d_out, x)
+
+
+def activation(function: Any) -> Gelu | Grafted:
+    return Gelu() if type(function) is GELUActivation and function.act is nn.functional.gelu else Grafted(function)
+
+
+class Norm:
     """norm(residual + dropout(x)), (T, hidden)."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, residual: Tensor, mask: Mask | None, eps: float, weight: Tensor, bias: Tensor) -> Tensor:
-        summed = torch.addcmul(residual, x, mask.keep, value=mask.scale) if mask else residual + x
-        out, mean, rstd = torch.native_layer_norm(summed, weight.shape, weight, bias, eps)
-        ctx.save_for_backward(summed, mean, rstd, weight, bias)
-        ctx.mask = mask
-        return out
+    def __init__(self, weight: Piece, bias: Piece, eps: float) -> None:
+        self.weight, self.bias, self.eps = weight, bias, eps
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        summed, mean, rstd, weight, bias = ctx.saved_tensors
-        which = [any(ctx.needs_input_grad[:2]), ctx.needs_input_grad[4], ctx.needs_input_grad[5]]
+    def forward(self, x: Tensor, residual: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
+        summed = torch.addcmul(residual, x, mask.keep, value=mask.scale) if mask else residual + x
+        out, mean, rstd = torch.native_layer_norm(summed, summed.shape[1:], *self.values(summed), self.eps)
+        return out, (summed, mean, rstd, mask)
+
+    def backward(self, d_out: Tensor, kept: Any) -> tuple[Tensor, Tensor]:
+        """Of x and of the residual."""
+        summed, mean, rstd, mask = kept
+        which = [True, self.weight.gradient is not None, self.bias.gradient is not None]
         d_sum, d_weight, d_bias = torch.ops.aten.native_layer_norm_backward(
-            gradients[0], summed, weight.shape, mean, rstd, weight, bias, which
+            d_out, summed, summed.shape[1:], mean, rstd, *self.values(summed), which
         )
-        d_x = d_sum
-        if ctx.mask and ctx.needs_input_grad[0]:
-            d_x = torch.addcmul(d_sum.new_zeros(()), d_sum, ctx.mask.keep, value=ctx.mask.scale)
-        return d_x, d_sum, None, None, d_weight, d_bias
+        for piece, gradient in ((self.weight, d_weight), (self.bias, d_bias)):
+            if piece.gradient is not None:
+                piece.gradient.copy_(gradient)
+        return torch.addcmul(summed.new_zeros(()), d_sum, mask.keep, value=mask.scale) if mask else d_sum, d_sum
+
+    def values(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        if like.device.type == "cpu":  # only its kernel mixes dtypes
+            return self.weight.value, self.bias.value
+        return self.weight.value.to(like.dtype), self.bias.value.to(like.dtype)
+
+
+class Words:
+    """Looks up rows of a table, (T,) -> (T, size); of its gradient, only rows that were written are zeroed again."""
+
+    def __init__(self, table: nn.Parameter, padding: int | None) -> None:
+        self.table, self.padding = table, padding
+        self.gradient = torch.zeros_like(table) if table.requires_grad else None
+        self.touched: list[Tensor] = []
+        """Its rows that may be other than 0, one entry a backward pass."""
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        return LookUp.apply(ids, self, self.table)
+
+    def zeros(self, ids: Tensor) -> Tensor:
+        """To be written to in these rows only."""
+        if self.table.grad is not None:  # that of a micro-batch, to which autograd adds the next ones
+            self.touched.append(ids)
+            return torch.zeros_like(self.table)
+        assert self.gradient is not None
+        for touched in self.touched:
+            self.gradient.index_fill_(0, touched, 0)
+        self.touched = [ids]
+        return self.gradient[:]  # a view that is autograd's to keep
 
 
 class LookUp(Function):
-    """Rows of a table, (T, size); of its gradient, only rows that were written are zeroed again."""
+    """The table is handed over for autograd's sake."""
 
     @staticmethod
-    def forward(ctx: Any, ids: Tensor, table: nn.Parameter, padding: int | None, pool: Pool) -> Tensor:
-        ctx.ids, ctx.table, ctx.padding, ctx.pool = ids, table, padding, pool
+    def forward(ctx: Any, ids: Tensor, words: Words, table: nn.Parameter) -> Tensor:
+        ctx.ids, ctx.words = ids, words
         return table.index_select(0, ids)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         gradient = gradients[0]
-        if ctx.padding is not None:  # as nn.Embedding: this row does not train
-            gradient = gradient * (ctx.ids != ctx.padding).unsqueeze(1)
-        return None, ctx.pool.take_zeros(ctx.table, ctx.ids).index_add_(0, ctx.ids, gradient), None, None
+        if ctx.words.padding is not None:  # as nn.Embedding: this row does not train
+            gradient = gradient * (ctx.ids != ctx.words.padding).unsqueeze(1)
+        return None, None, ctx.words.zeros(ctx.ids).index_add_(0, ctx.ids, gradient)

@@ -155,12 +155,11 @@ class TrainerLoop:
         from bakeoff.job import Job
         from bakeoff.meter import Observer
 
-        given, rows = self.given, [row for batch in batches for row in batch]
+        given = self.given
 
         class Ordered(Job):
             def batches(self, epoch: int) -> list[tuple[int, ...]]:
-                size = self.recipe.batch_size
-                return [tuple(range(start, start + size)) for start in range(0, len(rows), size)]
+                return [tuple(batch) for batch in batches]
 
         class Counting(Observer):
             """The harness's own look at the gradients is no part of the loop: in a run it is taken at one step in sixteen."""
@@ -173,8 +172,8 @@ class TrainerLoop:
             recipe=self.recipe,
             device=torch.device("cpu"),
             prepared=self.prepared,
-            encoded=[given.encoded[row] for row in rows],
-            labels=[given.labels[row] for row in rows],
+            encoded=given.encoded,
+            labels=given.labels,
             groups=self.adaptation.groups,
             seed=(0, 0),
             observer=Counting(),

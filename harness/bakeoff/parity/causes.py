@@ -301,9 +301,9 @@ def setting(trace: Trace, key: str) -> str:
     if key == "weight_decay":
         decayed: dict[float, int] = {}
         for group in trace.groups:
-            decayed[group.weight_decay or 0.0] = decayed.get(group.weight_decay or 0.0, 0) + group.tensors
-        tensors = sum(decayed.values())
-        return ", ".join(f"{decay:g} on {n} of {tensors} tensors" for decay, n in sorted(decayed.items()) if decay) or "0"
+            decayed[group.weight_decay or 0.0] = decayed.get(group.weight_decay or 0.0, 0) + group.elements
+        elements = sum(decayed.values())
+        return ", ".join(f"{decay:g} on {n:,} of {elements:,} parameters" for decay, n in sorted(decayed.items()) if decay) or "0"
     values = (getattr(group, key) for group in trace.groups)
     default = "torch's default" if key == "fused" else "none"
     return ", ".join(dict.fromkeys(default if value is None else _shown(value) for value in values))

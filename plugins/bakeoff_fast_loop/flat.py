@@ -1,0 +1,153 @@
+"""Trained parameters in one piece: the optimizer sees a tensor or two for each of its groups, not a hundred.
+
+Each parameter stays what it was, with its data a view of the whole. One norm, one update, one copy into the dtype of the
+products do for all; what is done element by element stays that, so that no result changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Parameters of equal width that are to lie one below the other, and the dtype in which they are used."""
+
+    parameters: tuple[nn.Parameter, ...]
+    dtype: torch.dtype
+
+    def fits(self, group: set[nn.Parameter]) -> bool:
+        """Whether it trains as one, in float32."""
+        return all(p in group and p.requires_grad and p.dtype == torch.float32 for p in self.parameters)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A unit in its place: its values, as new as the last step, and where a backward pass writes their gradient.
+
+    Both are of the unit's dtype; the gradient is None where the unit does not train.
+    """
+
+    value: Tensor
+    gradient: Tensor | None
+
+
+class Whole:
+    """What one group of the optimizer trains together."""
+
+    def __init__(self, parameters: list[nn.Parameter], dtype: torch.dtype) -> None:
+        self.parameter = nn.Parameter(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
+        data = self.parameter.detach()
+        ends = list(itertools.accumulate(parameter.numel() for parameter in parameters))
+        self.spans = dict(zip(parameters, zip([0, *ends], ends, strict=False), strict=True))
+        for parameter, (start, end) in self.spans.items():
+            parameter.data = data[start:end].view(parameter.shape)
+        self.value = data.to(dtype)  # no copy where that is float32
+        self.gradient = torch.empty_like(data)
+        self.written = torch.empty_like(self.value) if dtype != torch.float32 else self.gradient
+        """By the last backward pass."""
+        self.earlier: Tensor | None = None
+        """The gradient of the micro-batches before this one."""
+        self.filled = False
+
+    def before_backward(self) -> None:
+        if self.filled:
+            self.earlier = self.gradient.clone()
+
+    def after_backward(self) -> None:
+        if self.written is not self.gradient:
+            self.gradient.copy_(self.written)
+        if self.earlier is not None:
+            self.gradient += self.earlier
+        self.earlier, self.filled = None, True
+
+    def hand_over(self) -> None:
+        """Gives the gradient to the optimizer, and to whoever watches the parameters, as `bakeoff parity` does."""
+        if not self.filled:
+            return
+        self.parameter.grad = self.gradient
+        for parameter, (start, end) in self.spans.items():
+            parameter.grad = self.gradient[start:end].view(parameter.shape)
+            for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
+                hook(parameter)
+
+    def after_step(self) -> None:
+        self.parameter.grad, self.filled = None, False
+        for parameter in self.spans:
+            parameter.grad = None
+        if self.value.dtype != torch.float32:
+            self.value.copy_(self.parameter.detach())
+
+    def give_back(self) -> None:
+        """Makes each parameter a tensor of its own again."""
+        for parameter in self.spans:
+            parameter.data, parameter.grad = parameter.data.clone(), None
+
+
+@dataclass
+class Flat:
+    """The wholes of a model, and what trains beside them."""
+
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    """Of the optimizer: the given ones, with wholes in the place of what they are made of."""
+    wholes: list[Whole] = field(default_factory=list)
+    alone: list[nn.Parameter] = field(default_factory=list)
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, groups: list[dict[str, Any]], units: Sequence[Unit]) -> Flat:
+        flat = cls()
+        for group in groups:
+            members, wholes, inside = set(group["params"]), list[Whole](), set[nn.Parameter]()
+            for dtype in dict.fromkeys(unit.dtype for unit in units):
+                chosen = [p for unit in units if unit.dtype == dtype and unit.fits(members) for p in unit.parameters]
+                wholes += [Whole(chosen, dtype)] if chosen else []
+                inside.update(chosen)
+            alone = [parameter for parameter in group["params"] if parameter not in inside]
+            flat.groups.append(group | {"params": [*(whole.parameter for whole in wholes), *alone]})
+            flat.wholes += wholes
+            flat.alone += alone
+        return flat
+
+    def piece(self, unit: Unit) -> Piece | None:
+        """Where the unit lies; a copy of what does not train; None where only some of it does."""
+        first, last = unit.parameters[0], unit.parameters[-1]
+        for whole in self.wholes:
+            if all(parameter in whole.spans for parameter in unit.parameters):
+                span, shape = slice(whole.spans[first][0], whole.spans[last][1]), (-1, *first.shape[1:])
+                return Piece(whole.value[span].view(shape), whole.written[span].view(shape))
+        if any(parameter.requires_grad for parameter in unit.parameters):
+            return None
+        return Piece(torch.cat([parameter.detach().to(unit.dtype) for parameter in unit.parameters]), None)
+
+    def before_backward(self) -> None:
+        for whole in self.wholes:
+            whole.before_backward()
+
+    def after_backward(self) -> None:
+        for whole in self.wholes:
+            whole.after_backward()
+
+    def gradients(self) -> list[Tensor]:
+        """Of everything that trains, when the backward passes of a step are done."""
+        for whole in self.wholes:
+            whole.hand_over()
+        trained = [whole.parameter for whole in self.wholes] + self.alone
+        return [parameter.grad for parameter in trained if parameter.grad is not None]
+
+    def after_step(self) -> None:
+        """Forgets the gradients and copies the new weights."""
+        for parameter in self.alone:
+            parameter.grad = None
+        for whole in self.wholes:
+            whole.after_step()
+
+    def give_back(self) -> None:
+        for whole in self.wholes:
+            whole.give_back()

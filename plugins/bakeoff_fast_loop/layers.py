@@ -1,0 +1,90 @@
+"""The layers of a post-norm encoder, forward and back; each keeps for the way back what it returns beside its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from bakeoff_fast_loop.attention import attend, attend_back, attend_first, attend_first_back
+from bakeoff_fast_loop.dropout import Stream
+from bakeoff_fast_loop.families import Block
+from bakeoff_fast_loop.packing import Packing
+from bakeoff_fast_loop.parts import Grafted, Joined, Norm, activation
+
+
+class Layer:
+    """(T, hidden) -> (T, hidden)."""
+
+    def __init__(self, block: Block, maps: Callable[..., Joined | Grafted], norms: Callable[[nn.LayerNorm], Norm]) -> None:
+        """`maps` and `norms` give the parts that stand for a block's modules."""
+        self.block = block
+        self.inputs = [maps(*modules) for modules in self.joined()]
+        self.output, self.up, self.down = maps(block.output), maps(block.up), maps(block.down)
+        self.output_norm, self.down_norm = norms(block.output_norm), norms(block.down_norm)
+        self.activation = activation(block.activation)
+
+    def joined(self) -> list[tuple[nn.Module, ...]]:
+        """The maps of attention's inputs, those of the same states together."""
+        return [(self.block.query, self.block.key, self.block.value)]
+
+    def trains(self) -> bool:
+        return any(parameter.requires_grad for module in self.block.modules() for parameter in module.parameters())
+
+    def forward(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Any]:
+        block = self.block
+        context, residual, looked = self.look(states, packing, bias, masks)
+        out, kept_output = self.output.forward(context)
+        shape, dtype = tuple(out.shape), out.dtype
+        settled, kept_output_norm = self.output_norm.forward(out, residual, masks.draw(block.output_dropout, shape, dtype))
+        up, kept_up = self.up.forward(settled)
+        active, kept_active = self.activation.forward(up)
+        down, kept_down = self.down.forward(active)
+        result, kept_down_norm = self.down_norm.forward(down, settled, masks.draw(block.down_dropout, shape, dtype))
+        return result, (looked, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm)
+
+    def backward(self, d_result: Tensor, kept: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+        """The gradients of the states and of attention's scores, (batch * heads, queries, keys)."""
+        looked, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm = kept
+        d_down, d_residual = self.down_norm.backward(d_result, kept_down_norm)
+        d_active = self.down.backward(d_down, kept_down)
+        d_settled = self.up.backward(self.activation.backward(d_active, kept_active), kept_up, onto=d_residual)
+        d_out, d_residual = self.output_norm.backward(d_settled, kept_output_norm)
+        return self.look_back(self.output.backward(d_out, kept_output), d_residual, looked, packing)
+
+    def look(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
+        """What attention gathers, and the states that it is to be added to."""
+        block, (inputs,) = self.block, self.inputs
+        joined, kept_inputs = inputs.forward(states)
+        shape = (packing.batch * block.heads, packing.length, packing.length)
+        context, attended = attend(joined, bias, packing, masks.draw(block.attention_dropout, shape, states.dtype), block.heads)
+        return context, states, (kept_inputs, attended)
+
+    def look_back(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+        kept_inputs, attended = looked
+        d_joined, d_scores = attend_back(d_context, attended, packing, self.block.heads)
+        return self.inputs[0].backward(d_joined, kept_inputs, onto=d_residual), d_scores
+
+
+class TopLayer(Layer):
+    """The last layer, of whose output only each text's first token is read: (T, hidden) -> (batch, hidden)."""
+
+    def joined(self) -> list[tuple[nn.Module, ...]]:
+        return [(self.block.query,), (self.block.key, self.block.value)]
+
+    def look(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
+        block, (query, keys_values) = self.block, self.inputs
+        first = states.index_select(0, packing.first)
+        queries, kept_queries = query.forward(first)
+        joined, kept_joined = keys_values.forward(states)
+        mask = masks.draw(block.attention_dropout, (packing.batch * block.heads, 1, packing.length), states.dtype)
+        context, attended = attend_first(queries, joined, bias[..., :1, :], packing, mask, block.heads)
+        return context, first, (kept_queries, kept_joined, attended)
+
+    def look_back(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+        query, keys_values = self.inputs
+        kept_queries, kept_joined, attended = looked
+        d_queries, d_joined, d_scores = attend_first_back(d_context, attended, packing, self.block.heads)
+        d_first = query.backward(d_queries, kept_queries, onto=d_residual)
+        return keys_values.backward(d_joined, kept_joined).index_add_(0, packing.first, d_first), d_scores
