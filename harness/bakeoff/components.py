@@ -187,6 +187,13 @@ class Prepared(ABC):
     def predict(self, model: Any, batch: dict[str, Any]) -> Any:
         """Logits (batch, n_outputs) of a collated batch without `labels`, already on the model's device."""
 
+    def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
+        """Writes the trained model so that others can load it without bakeoff, as `keep: final` asks; `labels` are their names.
+
+        Raises PluginError where that can't be done.
+        """
+        raise PluginError("this model does not know how to save itself: leave out `keep: final`")
+
 
 @dataclass(frozen=True)
 class Built:
@@ -265,6 +272,8 @@ class Supports:
     """Recipe keys that it follows; any other must stay at its default."""
     precisions: frozenset[str] = frozenset({"fp32"})
     processes: int = 1
+    resume: bool = False
+    """Whether it calls `job.resume` and begins at `job.first_step`, so that `checkpoint_every` works with it."""
     methods: frozenset[str] | None = None
     """Names of the methods that it goes with; None for all."""
 
@@ -296,11 +305,20 @@ class TrainingJob(Protocol):
     examples: Sequence[Row]
     """The encoded training split, `labels` included; index it with row numbers."""
     first_step: int
+    """0, unless a run goes on from a checkpoint."""
+    first_epoch: int
+    """The one that `first_step` is in."""
     total_steps: int
     warmup_steps: int
 
     def batches(self, epoch: int) -> Sequence[Batch]:
-        """The global batches of an epoch as tuples of row numbers; the last may be short."""
+        """The global batches of an epoch as tuples of row numbers; the last may be short. Of `first_epoch`, those still due."""
+
+    def resume(self, optimizer: Any, scheduler: Any, before_saving: Any = ...) -> None:
+        """Call once optimizer and scheduler are made: their state is put back where a run goes on, and kept in checkpoints.
+
+        `before_saving()` is called before each, for a trainer that keeps weights outside of `model`.
+        """
 
     def micro_batches(self, batch: Batch) -> Sequence[MicroBatch]:
         """What this process puts through the model for one batch, of `recipe.micro_batch_size` rows over all processes.

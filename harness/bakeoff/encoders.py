@@ -40,6 +40,16 @@ class TextEncoder(Prepared):
     def predict(self, model: Any, batch: dict[str, Any]) -> Any:
         return model(**batch).logits
 
+    def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
+        """As `from_pretrained` reads it: safetensors and tokenizer; adapters are merged into the weights."""
+        plain = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+        if labels:
+            plain.config.id2label = dict(enumerate(labels))
+            plain.config.label2id = {label: number for number, label in enumerate(labels)}
+        plain.save_pretrained(folder)
+        self.tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
+        self.tokenizer.save_pretrained(folder)
+
 
 def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     """The fast tokenizer of a folder or hub id; raises ModelError in our words."""

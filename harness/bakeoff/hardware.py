@@ -81,6 +81,15 @@ def show_all_devices() -> None:
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
 
 
+def take_devices(place: int, processes: int) -> None:
+    """Gives this process, before CUDA starts, the devices of the run at this place among those under way at the same time."""
+    visible = os.environ.get(ALL_DEVICES, "")
+    devices = visible.split(",") if visible else [str(number) for number in range((place + 1) * processes)]
+    own = devices[place * processes : (place + 1) * processes]
+    os.environ[ALL_DEVICES] = ",".join(own)
+    os.environ["CUDA_VISIBLE_DEVICES"] = own[0] if own else ""
+
+
 def pick_device(name: str) -> Any:
     """`auto` takes cuda, then mps, then cpu; a device that is not there is an error."""
     import torch
@@ -109,11 +118,11 @@ def require_precision(precision: str, device: str) -> None:
         raise BakeoffError(f"precision bf16: {processor()} has no bfloat16 arithmetic (none of the flags {flags}); use fp32")
 
 
-def require_processes(processes: int, device: str) -> None:
-    """Raises BakeoffError where one run cannot have so many processes here."""
-    if processes == 1:
+def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
+    """Raises BakeoffError where one run cannot have so many processes here, or so many runs not a device each."""
+    if processes == 1 and (jobs == 1 or device != "cuda"):
         return
-    if sys.platform != "linux" or device not in {"cpu", "cuda"}:
+    if processes > 1 and (sys.platform != "linux" or device not in {"cpu", "cuda"}):
         raise BakeoffError(f"processes {processes}: several for one run need Linux, and the CPU or CUDA")
     if device == "cpu":
         most, what = usable_threads(), "usable core"
@@ -124,9 +133,13 @@ def require_processes(processes: int, device: str) -> None:
         show_all_devices()
         most, what = torch.cuda.device_count(), "CUDA device"
         os.environ["CUDA_VISIBLE_DEVICES"] = before
+    there = f"{most} {what}{'s' if most != 1 else ''}"
     if processes > most:
-        there = f"{most} {what}{'s' if most != 1 else ''}"
         raise BakeoffError(f"processes {processes}: each takes one {what}, and this machine has {there}")
+    if device == "cuda" and processes * jobs > most:
+        raise BakeoffError(
+            f"--jobs {jobs}: each run takes {processes} {what}{'s' * (processes > 1)}, and this machine has {there}"
+        )
 
 
 def cpu_flags() -> set[str]:
@@ -180,9 +193,15 @@ def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str
 
 
 def environment(
-    distributions: Iterable[str], *, threads: int, device: str = "cpu", accelerator: str = "", processes: int = 1
+    distributions: Iterable[str],
+    *,
+    threads: int,
+    device: str = "cpu",
+    accelerator: str = "",
+    processes: int = 1,
+    jobs: int = 1,
 ) -> Environment:
-    """Where a run's processes run. `accelerator` is the device's own name, empty on the CPU."""
+    """Where a run's processes run, beside so many `jobs`. `accelerator` is the device's own name, empty on the CPU."""
     import psutil
 
     return Environment(
@@ -193,6 +212,7 @@ def environment(
         processor=processor(),
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.machine()}",
+        jobs=jobs,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from bakeoff.checkpoint import Checkpoints, Facts, Saved, Tensors, optimizer_state, restore_optimizer
 from bakeoff.components import Batch, MicroBatch, ParameterGroup, Prepared, Row, Signal
 from bakeoff.data import epoch_batches
 from bakeoff.errors import PluginError, RunError
@@ -50,8 +51,6 @@ def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenat
 class Job:
     """One run's training. See `components.TrainingJob` for what a trainer may call."""
 
-    first_step = 0
-
     def __init__(
         self,
         *,
@@ -70,11 +69,12 @@ class Job:
         on_first_step: Callable[[], None] = lambda: None,
         on_look: Callable[[int, float], None] = lambda step, loss: None,
         on_epoch: Callable[[], None] | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second.
 
         `trainer` is what errors call it. `on_epoch` is called once at the end of every epoch, the training's end apart:
-        there a trainer need not say `end_epoch`.
+        there a trainer need not say `end_epoch`. Of `checkpoints`, the newest is taken up, and further ones are made.
         """
         self.model, self.recipe, self.device = model, recipe, device
         self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
@@ -88,7 +88,7 @@ class Job:
         self.total_steps = recipe.max_steps or (recipe.epochs or 0) * self.steps_per_epoch
         warmup = recipe.warmup
         self.warmup_steps = math.ceil(warmup * self.total_steps) if isinstance(warmup, float) else warmup
-        self.begun = 0
+        self.first_step = self.first_epoch = self.begun = 0
         self.losses: list[Any] = []
         self.clock: list[float] = []
         self.fed: list[Fed] = []
@@ -102,11 +102,22 @@ class Job:
         self.operations: dict[int, int] = {}
         """Step -> floating-point operations of this process in it, of the steps that were watched."""
         self.seconds = 0.0
+        self.resumed_at: list[int] = []
         self._last_look = time.monotonic()
         self._first = 0.0
+        self.checkpoints, self.saved = checkpoints, checkpoints.newest() if checkpoints else None
+        self.state_of_others: Callable[[], tuple[Tensors, Facts]] = lambda: ({}, {})
+        """What a checkpoint keeps beside the training itself."""
+        self._optimizer: tuple[Any, Any, Callable[[], None]] | None = None
+        if self.saved is not None:
+            self._take_up(self.saved)
 
     @_remembered
     def batches(self, epoch: int) -> list[Batch]:
+        left = self.first_step - self.first_epoch * self.steps_per_epoch if epoch == self.first_epoch else 0
+        return self._whole_epoch(epoch)[left:]
+
+    def _whole_epoch(self, epoch: int) -> list[Batch]:
         seed, replicate = self.seed
         return epoch_batches(len(self.examples), self.recipe.batch_size, seed=seed, replicate=replicate, epoch=epoch)
 
@@ -156,7 +167,7 @@ class Job:
             raise PluginError(f"{self.trainer} began step {step + 1} of {self.total_steps}")
         if step == self.first_step:
             self.on_first_step()
-            self._first = time.perf_counter()
+            self._first = time.perf_counter() - (self.clock[-1] if self.clock else 0.0)
         self.begun += 1
         restart_random(stream_seed(*self.seed, "dropout", step, self.rank))
         if step in self.counted_steps:
@@ -176,8 +187,60 @@ class Job:
         due = time.monotonic() - self._last_look > LOOK_SECONDS if self.world_size == 1 else (step + 1) % LOOK_STEPS == 0
         if due or step + 1 == self.total_steps:
             self._look(step)
+        going_on = step + 1 < self.total_steps and self.diverged_at is None
+        if self.checkpoints is not None and self.checkpoints.due(step + 1) and going_on:
+            self._save(self.checkpoints)
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+
+    @_remembered
+    def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None] = lambda: None) -> None:
+        self._optimizer = optimizer, scheduler, before_saving
+        if self.saved is not None:
+            restore_optimizer(optimizer, scheduler, self.saved)
+            self.saved = None  # its tensors are in their places now
+            self.end_epoch()  # due where the checkpoint was made at an epoch's last step
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        """A checkpoint of all that has been done up to this step."""
+        import torch
+
+        if self._optimizer is None:
+            raise PluginError(f"{self.trainer} did not hand over its optimizer by `resume`, so that no checkpoint can be made")
+        optimizer, scheduler, before_saving = self._optimizer
+        before_saving()
+        steps = len(self.losses)
+        frozen = {name for name, parameter in self.model.named_parameters() if not parameter.requires_grad}
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items() if name not in frozen}
+        tensors["losses"] = torch.stack([loss.reshape(()) for loss in self.losses])
+        optimizer_tensors, facts = optimizer_state(optimizer, scheduler)
+        other_tensors, others = self.state_of_others()
+        facts |= {
+            "clock": self.clock,
+            "fed": self.fed[: sum(len(parts) for parts in self._given())],
+            "operations": {str(step): flops for step, flops in self.operations.items()},
+            "epochs_ended": self.epochs_ended,
+            "observer": self.observer.state(),
+            "resumed_at": self.resumed_at,
+            "others": others,
+        }
+        checkpoints.save(steps, tensors | optimizer_tensors | other_tensors, facts)
+
+    def _take_up(self, saved: Saved) -> None:
+        """Everything but the optimizer, which the trainer has yet to make."""
+        facts = saved.facts
+        weights = {name.removeprefix("model/"): value for name, value in saved.tensors.items() if name.startswith("model/")}
+        self.model.load_state_dict(weights, strict=False)
+        self.first_step = self.begun = saved.steps
+        self.first_epoch = saved.steps // self.steps_per_epoch
+        self.losses = list(saved.tensors["losses"].to(self.device))
+        self.clock = facts["clock"]
+        self.fed = [(tuple(rows), tokens, padded) for rows, tokens, padded in facts["fed"]]
+        self.operations = {int(step): flops for step, flops in facts["operations"].items()}
+        self.counter.flops = sum(self.operations.values())
+        self.epochs_ended = facts["epochs_ended"]
+        self.observer.take_up(facts["observer"])
+        self.resumed_at = [*facts["resumed_at"], saved.steps]
 
     @_remembered
     def end_epoch(self) -> Signal:
@@ -250,7 +313,7 @@ class Job:
 
     def _given(self) -> Iterator[list[MicroBatch]]:
         """The micro-batches of each step that was taken; a trainer may collate further ahead."""
-        batches = itertools.chain.from_iterable(self.batches(epoch) for epoch in itertools.count())
+        batches = itertools.chain.from_iterable(self._whole_epoch(epoch) for epoch in itertools.count())
         for batch in itertools.islice(batches, len(self.losses)):
             yield self.micro_batches(batch)
 

@@ -9,7 +9,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,12 @@ class Clock:
         now = time.monotonic()
         self.seconds[self.phase] += now - self._entered
         self.phase, self._entered = phase, now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Counts what an earlier process spent on the same run."""
+        for phase, amount in seconds.items():
+            self.seconds[phase] += amount
+            self._started -= amount
 
     def stop(self) -> float:
         """Ends the last phase; the total, measured from the start of the process to now, in seconds."""
@@ -187,6 +193,20 @@ class Observer:
             self._norms.append((self.steps, torch.nn.utils.get_total_norm(gradients)))
         self.steps += 1
         self.seconds += time.perf_counter() - began
+
+    def state(self) -> dict[str, Any]:
+        """What `take_up` needs to go on where this one is."""
+        return {
+            "steps": self.steps,
+            "learning_rates": self.learning_rates,
+            "norms": {str(step): norm for step, norm in self.norms.items()},
+            "seconds": self.seconds,
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Goes on where another observer of the same run was; groups are seen anew."""
+        self.steps, self.learning_rates, self.seconds = state["steps"], list(state["learning_rates"]), state["seconds"]
+        self._norms = [(int(step), norm) for step, norm in state["norms"].items()]
 
     @property
     def norms(self) -> dict[int, float]:

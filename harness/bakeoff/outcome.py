@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff import hardware
-from bakeoff.components import Row, Task, TaskInfo
+from bakeoff.components import Prepared, Row, Task, TaskInfo
 from bakeoff.data import split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.job import Job
@@ -159,6 +159,35 @@ def write_predictions(
     pq.write_table(table, path, compression="zstd")
 
 
+def keep_model(folder: Path, prepared: Prepared, network: Any, info: TaskInfo, request: Request, found: Findings) -> None:
+    """The trained model in a folder of its own, with a card that tells what the record does."""
+    folder.mkdir()
+    prepared.save(network, folder, info.labels)
+    asked, weights = request.asked, found.weights
+    scores = [
+        f"| {split} | {metric} | {value:.4f} | {floor.get(metric, float('nan')):.4f} |"
+        for split, metrics in found.scores.items()
+        for floor in [found.data.floor.get(split, {}) if found.data else {}]
+        for metric, value in metrics.items()
+    ]
+    recipe = [f"- {key}: {value}" for key, value in asked.recipe.items()]
+    lines = [
+        f"# {asked.model_label} fine-tuned on {asked.task_label}",
+        "",
+        f"Run {request.id} of experiment {asked.experiment}: strategy {asked.strategy} (trainer {asked.trainer.name}, method "
+        f"{asked.method.name}), seed {asked.seed}. {weights.parameters_trainable if weights else 0:,} parameters were trained.",
+        "",
+        "| split | metric | score | majority floor |",
+        "|---|---|---:|---:|",
+        *scores,
+        "",
+        "Labels: " + (", ".join(capped(info.labels)) or "a number") + ". The recipe:",
+        "",
+        *recipe,
+    ]
+    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def compose(
     request: Request,
     started: str,
@@ -189,6 +218,7 @@ def compose(
             device=device.type if device is not None else request.device,
             accelerator=hardware.accelerator_name(device) if device is not None else "",
             processes=processes_of(asked),
+            jobs=request.jobs,
         ),
         data=found.data,
         weights=found.weights,
@@ -210,8 +240,10 @@ def compose(
             flops_note=operations[1],
             harness_seconds=observer.seconds + (job.seconds if job else 0.0),
         ),
+        attempts=request.attempts,
+        resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
-        files={path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.name not in {RECORD_FILE, OUTPUT_FILE}},
+        files={name: _sha256(folder / name) for name in _files_in(folder)},
     )
 
 
@@ -222,7 +254,7 @@ def write_record(folder: Path, content: bytes) -> None:
     unfinished.rename(folder / RECORD_FILE)
 
 
-def bare_record(request: Request, started: str, failure: Failure) -> Record:
+def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost | None = None) -> Record:
     """The record of a run that could say nothing of itself."""
     return Record(
         id=request.id,
@@ -235,6 +267,7 @@ def bare_record(request: Request, started: str, failure: Failure) -> Record:
             threads=request.threads,
             device=request.device,
             processes=processes_of(request.asked),
+            jobs=request.jobs,
         ),
         data=None,
         weights=None,
@@ -242,7 +275,9 @@ def bare_record(request: Request, started: str, failure: Failure) -> Record:
         scores={},
         selection=None,
         evaluation_difference=None,
-        cost=None,
+        cost=cost,
+        attempts=request.attempts,
+        resumed_at=[],
         trainer_owns=[],
         files={},
     )
@@ -273,8 +308,15 @@ def _is_cuda(device: Any) -> bool:
     return device is not None and device.type == "cuda"
 
 
+def _files_in(folder: Path) -> list[str]:
+    """Of a run, its record and what it printed apart."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
+
+
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def reason_of(error: Exception) -> Any:

@@ -517,6 +517,12 @@ class _Resolver:
                 self.say(("strategies", strategy.name, "method"), wrong)
             if strategy.recipe.processes > (most := trainer.supports.processes):
                 self.refuse(strategy, "processes", f"trains in {most} process{'es' if most > 1 else ''} at most")
+            if "checkpoint_every" in self.document.data and "steps" not in trainer.owns:
+                wrong = "" if trainer.supports.resume else f"trainer '{trainer.name}' cannot go on from one"
+                if strategy.recipe.processes > 1:
+                    wrong = "runs of several processes cannot go on from one"
+                if wrong:
+                    self.say(("checkpoint_every",), f"{wrong} (strategy '{strategy.name}')")
 
     def refuse(self, strategy: ResolvedStrategy, key: str, why: str) -> None:
         """Says that the strategy's trainer cannot do this key's value, where it stands in the file."""

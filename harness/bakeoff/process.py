@@ -76,13 +76,17 @@ class Worker:
     def messages(self, seconds: float) -> list[Message]:
         """What it said, after waiting up to that long for the first word."""
         heard: list[Message] = []
-        wait([self.connection, self.process.sentinel], timeout=seconds)
+        wait(self.sources(), timeout=seconds)
         try:
             while self.connection.poll():
                 heard.append(json.loads(self.connection.recv_bytes()))
         except (EOFError, ConnectionResetError):
             self.process.join(seconds)
         return heard
+
+    def sources(self) -> list[Any]:
+        """What becomes ready when it says something or ends, for `multiprocessing.connection.wait`."""
+        return [self.connection, self.process.sentinel]
 
     @property
     def alive(self) -> bool:

@@ -12,24 +12,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
+MODEL_FOLDER = "model"
+"""Of a run with `keep: final`: the trained model, as plain transformers load it."""
 OUTPUT_FILE = "output.txt"
 """Whatever a run, its plugins and libraries printed; kept only beside a failure, and outside the record's checksums."""
 
 PHASES = ("import", "load", "encode", "build", "warm-up", "train", "evaluate", "save")
 """`warm-up` is from the call of the trainer to its first step: building its optimizer, compiling. Costs count both."""
 
-Reason = Literal["diverged", "out of memory", "timed out", "crashed", "error"]
+Reason = Literal["diverged", "out of memory", "timed out", "crashed", "interrupted", "error"]
+
+
+RunId = Annotated[str, Field(pattern=r"^r[0-9]+-[0-9a-z]+$")]
+"""A folder's name and nothing else: whoever wrote a record may be a stranger."""
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")]
+"""A file in a record's folder, or in a folder there."""
+
+UNSEALED: Final = "0" * 64
 
 
 class Part(BaseModel):
@@ -201,6 +213,8 @@ class Environment(Part):
     processor: str
     memory_bytes: int
     system: str
+    jobs: int | None
+    """How many runs of the experiment could be under way at the same time; None where nobody noted it (schema version 3)."""
 
 
 class Selection(Part):
@@ -225,11 +239,23 @@ class Failure(Part):
     phase: str
 
 
+class Attempt(Part):
+    """An earlier try at a run, which failed."""
+
+    started: str
+    """UTC, ISO 8601."""
+    reason: Reason
+    phase: str
+    total_seconds: float
+    train_seconds: float
+    steps: int
+
+
 class Record(Part):
     """All that a run leaves behind."""
 
-    schema_version: Literal[3] = SCHEMA_VERSION
-    id: str
+    schema_version: Literal[4] = SCHEMA_VERSION
+    id: RunId
     status: Literal["ok", "failed"]
     failure: Failure | None
     started: str
@@ -246,15 +272,22 @@ class Record(Part):
     evaluation_difference: float | None
     """Largest absolute difference between two predictions of one batch; anything but 0.0 says that predicting is random."""
     cost: Cost | None
+    """Of this attempt alone."""
+    attempts: list[Attempt]
+    """Those before it, oldest first."""
+    resumed_at: list[int]
+    """Steps already done when the training was taken up again from a checkpoint; its cost counts from the beginning."""
     trainer_owns: list[str]
-    files: dict[str, str]
+    files: dict[FileName, str]
     """The record's other files -> their sha256."""
+    seal: str = UNSEALED
+    """sha256 of this file with 64 zeros in this place; empty where nobody sealed it (schema version 3)."""
 
 
 class DeclaredRun(Part):
     """A run that the experiment asks for."""
 
-    id: str
+    id: RunId
     task: str
     model: str
     strategy: str
@@ -288,7 +321,7 @@ class Look(Part):
 class TrialRun(Part):
     """A run of a search: only for choosing, never reported."""
 
-    id: str
+    id: RunId
     task: str
     model: str
     seed: int
@@ -319,7 +352,7 @@ class Search(Part):
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     name: str
     question: str
     spec_file: str
@@ -350,7 +383,7 @@ class Declared(Part):
 class Control(Part):
     """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
 
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     session: str
     """One call of `bakeoff run`."""
     moment: Literal["before", "after"]
@@ -371,11 +404,23 @@ class Control(Part):
 def read_record(folder: Path) -> Record:
     """The record in a run's folder; raises StoreError that names the file and what is wrong with it."""
     path = folder / RECORD_FILE
+    content = read_inside(folder, RECORD_FILE)
+    record = read_part(Record, content, path)
+    if record.seal and sha256(content.replace(record.seal.encode(), UNSEALED.encode())).hexdigest() != record.seal:
+        raise DamageError(f"{shown_path(path)} was altered: it is not what its own checksum says")
+    return record
+
+
+def read_inside(folder: Path, name: str) -> bytes:
+    """A file of a record; raises DamageError where it cannot be read, or where a symbolic link would lead elsewhere."""
+    path = folder / name
     try:
-        content = path.read_bytes()
+        for place in (folder, *(folder / part for part in Path(name).parents if part.name), path):
+            if place.is_symlink():
+                raise DamageError(f"{shown_path(place)} is a symbolic link: a record is a folder of plain files")
+        return path.read_bytes()
     except OSError as error:
         raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
-    return read_part(Record, content, path)
 
 
 Plain = dict[str, Any]
@@ -406,6 +451,13 @@ def _record_of_2(old: Plain) -> Plain:
     return new
 
 
+def _record_of_3(old: Plain) -> Plain:
+    new = {**old, "attempts": [], "resumed_at": [], "seal": ""}
+    if isinstance(environment := old.get("environment"), dict):
+        new["environment"] = {**environment, "jobs": None}
+    return new
+
+
 def _declared_of_2(old: Plain) -> Plain:
     return {**old, "searches": {}}
 
@@ -414,12 +466,19 @@ def _control_of_2(old: Plain) -> Plain:
     return {**old, "peak_flops": {}}
 
 
+def _same(old: Plain) -> Plain:
+    return old
+
+
 UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 1): _record_of_1,
     (Record, 2): _record_of_2,
+    (Record, 3): _record_of_3,
     (Declared, 1): _declared_of_1,
     (Declared, 2): _declared_of_2,
+    (Declared, 3): _same,
     (Control, 2): _control_of_2,
+    (Control, 3): _same,
 }
 """From each older schema version to the next. They pass on what is damaged: the model then says where."""
 
@@ -461,5 +520,8 @@ def _upgraded(kind: type[Part], content: bytes) -> Plain | None:
 
 
 def dump(record: BaseModel) -> bytes:
-    """A record's bytes: indented JSON, non-finite numbers refused."""
-    return (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()
+    """A record's bytes: indented JSON, non-finite numbers refused; that of a run is sealed."""
+    if isinstance(record, Record):
+        record = record.model_copy(update={"seal": UNSEALED})
+    content = (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()
+    return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode()) if isinstance(record, Record) else content

@@ -76,7 +76,7 @@ class Rehearsal:
     def require_hardware(request: Request, recipe: Recipe) -> None:
         device = hardware.pick_device(request.device).type
         hardware.require_precision(recipe.precision, device)
-        hardware.require_processes(recipe.processes, device)
+        hardware.require_processes(recipe.processes, device, jobs=request.jobs)
 
     def attempt(self, kind: str, name: str, action: Callable[..., Any], *arguments: Any) -> Any:
         """What the action gives, or None and a problem."""

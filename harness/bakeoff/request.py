@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bakeoff.record import Asked
+from bakeoff.record import Asked, Attempt
 
 
 class Request(BaseModel):
@@ -20,3 +21,13 @@ class Request(BaseModel):
     cache: Path
     device: str
     threads: int
+    jobs: int = 1
+    """How many runs may be under way at the same time, and which of them this is, from 0."""
+    place: int = 0
+    attempts: list[Attempt] = []
+    """At this run, before this one."""
+    keep: Literal["none", "final"] = "none"
+    checkpoint_every: int | None = None
+    """Steps."""
+    checkpoints: Path | None = None
+    """Their folder; it outlives this attempt."""

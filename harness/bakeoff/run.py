@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,15 @@ from typing import Literal
 
 from bakeoff import hardware
 from bakeoff.control import measure_control
+from bakeoff.crew import Crew
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
-from bakeoff.plan import Plan, Run
+from bakeoff.plan import Plan
 from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
 from bakeoff.record import Declared, DeclaredRun, Record
 from bakeoff.search import declared_searches, settled, undecided
 from bakeoff.spec import Document
 from bakeoff.store import Store
-from bakeoff.supervision import Progress, Settings, supervise
+from bakeoff.supervision import Progress, Settings
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Outcome:
 def run_experiment(
     document: Document, plan: Plan, spec: Path, folder: Path, *, settings: Settings, progress: Progress
 ) -> Outcome:
-    """Every run of the plan that is not recorded in `folder` yet, one after the other; interrupted, it goes on next time.
+    """Every run of the plan that is not recorded in `folder` yet; interrupted, it goes on next time.
 
     Nothing is written before it is known that every task loads and every model builds.
     """
@@ -64,23 +63,17 @@ def run_experiment(
         recorded = sum(store.has(run.id) for run in (*plan.trials, *plan.runs))
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
-            done = make(plan.trials, plan, store, settings, progress)
+            crew = Crew(plan.spec, store, settings, progress)
+            done = crew.make(plan.trials)
             if plan.waiting:
                 plan = settled(plan, store.find)
                 store.declare(declaration(document, plan))
                 for sentence in undecided(plan, store.find):
                     progress.note(sentence)
-            done += make(plan.runs, plan, store, settings, progress)
+            done += crew.make(plan.runs)
     except OSError as error:
         raise StoreError(f"{shown_path(error.filename or folder)}: {error.strerror or error}") from None
     return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
-
-
-def make(runs: Sequence[Run], plan: Plan, store: Store, settings: Settings, progress: Progress) -> list[Record]:
-    """The records of those of these runs that were not recorded yet."""
-    todo = [run for run in runs if not store.has(run.id)]
-    done = [record for run in todo if (record := take(run, plan, store, settings, progress)) is not None]
-    return done + list(wait_for_others(todo, plan, store, settings, progress))
 
 
 def declaration(document: Document, plan: Plan) -> Declared:
@@ -132,12 +125,12 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
         if not store.occupied(run.id):
             continue
         try:
-            record = recorded[run.id] = store.read(run.id)
+            record = recorded[run.id] = store.check(run.id)
         except DamageError as error:
             aside[run.id] = str(error)
             continue
-        if settings.retry_failed and record.status == "failed":
-            aside[run.id] = f"failed before ({record.failure.reason if record.failure else '?'})"
+        if record.failure and (settings.retry_failed or record.failure.reason == "interrupted"):
+            aside[run.id] = f"failed before ({record.failure.reason})"
     rest = {run_id: record for run_id, record in recorded.items() if run_id not in aside}
     if len(rest) < len(plan.trials) + len(plan.runs) + plan.waiting or settings.environment == "rerun":
         locate(document, plan, settings.places)
@@ -150,39 +143,3 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
                 "--environment rerun makes them again here, --environment mix adds to them (the rows will be flagged)"
             )
     return aside
-
-
-def take(run: Run, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Record | None:
-    """One run, unless another process has it or has recorded it."""
-    if store.has(run.id) or not store.claim(run.id):
-        return None
-    folder = None
-    try:
-        if store.has(run.id):  # recorded between the look and the claim
-            return None
-        folder = store.begin(run.id)
-        progress.begin(run)
-        record = supervise(run, folder, plan.spec.run_timeout, store, settings, progress)
-        if not store.publish(folder, run.id):
-            progress.note(f"{run.title}: another process recorded it first; that record stands")
-            return None
-        progress.end(run, record)
-        return record
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        store.release(run.id)
-
-
-def wait_for_others(todo: list[Run], plan: Plan, store: Store, settings: Settings, progress: Progress) -> Iterator[Record]:
-    """Runs that other processes have claimed: waits for their records, or takes them over when their owner dies."""
-    waiting = [run for run in todo if not store.has(run.id)]
-    if waiting:
-        progress.note(f"waiting for {len(waiting)} run{'s' if len(waiting) > 1 else ''} that another process has claimed ...")
-    while waiting:
-        for run in waiting:
-            if (record := take(run, plan, store, settings, progress)) is not None:
-                yield record
-        waiting = [run for run in waiting if not store.has(run.id)]
-        if waiting:
-            time.sleep(1.0)

@@ -40,6 +40,19 @@ class BestState:
             self.best = len(self.scores) - 1
             self._state = self._trained_state()
 
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Tensors and facts that `take_up` needs to go on where this one is."""
+        import torch
+
+        tensors = {f"best/{name}": tensor for name, tensor in self._state.items()}
+        tensors |= {f"answers/{number}": torch.from_numpy(answers) for number, answers in enumerate(self.answers)}
+        return tensors, {"scores": self.scores, "best": self.best}
+
+    def take_up(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
+        self.scores, self.best = list(facts["scores"]), facts["best"]
+        self.answers = [tensors[f"answers/{number}"].numpy() for number in range(len(self.scores))]
+        self._state = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
+
     def restore(self) -> Selection:
         """Puts the best state back into the network, and says how it was found."""
         self.network.load_state_dict(self._state, strict=False)

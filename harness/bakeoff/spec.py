@@ -446,7 +446,12 @@ class Spec(Options):
     imported: list[ImportedRow] = Field(
         default_factory=list, description="Published figures, shown beside the rows and never tested."
     )
-    keep: Literal["none"] = Field("none", description="What else a run leaves behind.")
+    checkpoint_every: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Steps between checkpoints: a run that was killed goes on from its last one, to the same result."
+    )
+    keep: Literal["none", "final"] = Field(
+        "none", description="`final` saves the trained model beside its record, as plain transformers load it."
+    )
     run_timeout: Positive | None = Field(None, description="Seconds after which a run counts as failed; default: none.")
 
 

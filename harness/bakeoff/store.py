@@ -18,7 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.record import RECORD_FILE, Control, Declared, Look, Record, dump, read_part, read_record
+from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record, dump, read_inside, read_part, read_record
+
+REPLACED = ".replaced-"
+"""How the folders of records begin that were set aside."""
 
 CLAIM_STALE_SECONDS = 60.0
 """A claim that nobody touched for this long belongs to the dead."""
@@ -59,6 +62,14 @@ class Store:
             raise DamageError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
         return record
 
+    def check(self, run_id: str) -> Record:
+        """The record, after its files were held against their checksums; raises DamageError that names the file."""
+        record, folder = self.read(run_id), self.records / run_id
+        for name, digest in record.files.items():
+            if hashlib.sha256(read_inside(folder, name)).hexdigest() != digest:
+                raise DamageError(f"{shown_path(folder / name)} was altered: it is not what its record says")
+        return record
+
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
         """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
         records, damaged = [], []
@@ -80,11 +91,31 @@ class Store:
         return (self.records / run_id).exists()
 
     def find(self, run_id: str) -> Record | None:
-        """The run's record; None where there is none that can be read."""
+        """The run's record; None where there is none that can be read, or where the run was interrupted: it is still due."""
         try:
-            return self.read(run_id) if self.has(run_id) else None
+            record = self.read(run_id) if self.has(run_id) else None
         except DamageError:
             return None
+        return None if record and record.failure and record.failure.reason == "interrupted" else record
+
+    def attempts(self, run_id: str) -> list[Attempt]:
+        """The failed attempts at a run that were set aside, oldest first."""
+        found = []
+        for folder in self.records.glob(f"{REPLACED}{run_id}-*"):
+            with contextlib.suppress(StoreError):
+                record = read_record(folder)
+                if record.failure is not None:
+                    found.append(
+                        Attempt(
+                            started=record.started,
+                            reason=record.failure.reason,
+                            phase=record.failure.phase,
+                            total_seconds=record.cost.total_seconds if record.cost else 0.0,
+                            train_seconds=record.cost.train_seconds if record.cost else 0.0,
+                            steps=record.cost.steps if record.cost else 0,
+                        )
+                    )
+        return sorted(found, key=lambda attempt: attempt.started)
 
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""
@@ -128,6 +159,10 @@ class Store:
                 "give this one a folder of its own with --into DIR"
             )
 
+    def checkpoints(self, run_id: str) -> Path:
+        """Where the states in the middle of a run lie until it has ended."""
+        return self.records / f".checkpoints-{run_id}"
+
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
@@ -170,7 +205,7 @@ class Store:
 
     def publish(self, folder: Path, run_id: str) -> bool:
         """Makes a complete folder the run's record; False where another was first, whose record stands."""
-        for path in [*folder.iterdir(), folder]:
+        for path in [*folder.rglob("*"), folder]:
             _sync(path)
         try:
             folder.rename(self.records / run_id)
@@ -185,7 +220,7 @@ class Store:
     def set_aside(self, run_id: str) -> None:
         """Takes a record out of the experiment without destroying it; another process may have been first."""
         with contextlib.suppress(FileNotFoundError):
-            (self.records / run_id).rename(self.records / f".replaced-{run_id}-{uuid.uuid4().hex[:8]}")
+            (self.records / run_id).rename(self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
 
     # --- claims ---
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from bakeoff import hardware
 from bakeoff.components import Places
-from bakeoff.outcome import bare_record
+from bakeoff.outcome import bare_record, processes_of
 from bakeoff.plan import Run
-from bakeoff.process import WAIT_SECONDS, Message, Worker
-from bakeoff.record import OUTPUT_FILE, RECORD_FILE, Failure, Reason, Record, dump
+from bakeoff.process import Message, Worker
+from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record, dump
 from bakeoff.request import Request
-from bakeoff.store import Store
 from bakeoff.worker import perform
-
-TOUCH_SECONDS = 10.0
 
 EnvironmentChoice = Literal["stop", "rerun", "mix"]
 
@@ -32,6 +30,9 @@ class Settings:
     places: Places
     device: str = "auto"
     threads: int = field(default_factory=hardware.usable_threads)
+    """Of one run."""
+    jobs: int = 1
+    """Runs under way at the same time."""
     environment: EnvironmentChoice = "stop"
     retry_failed: bool = False
     control: bool = True
@@ -52,7 +53,8 @@ class Progress(Protocol):
     def note(self, line: str) -> None: ...
 
 
-def request_of(run: Run, settings: Settings) -> Request:
+def request_of(run: Run, settings: Settings, **more: Any) -> Request:
+    """What a worker is told of a run; `more` are further fields of the request."""
     return Request(
         id=run.id,
         asked=run.asked,
@@ -60,53 +62,112 @@ def request_of(run: Run, settings: Settings) -> Request:
         cache=settings.places.cache,
         device=settings.device,
         threads=settings.threads,
+        jobs=settings.jobs,
+        **more,
     )
 
 
-def supervise(run: Run, folder: Path, timeout: float | None, store: Store, settings: Settings, progress: Progress) -> Record:
-    """A worker from start to record; what it cannot record itself (crash, timeout) is recorded for it."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    request = request_of(run, settings)
-    touched, phase = time.monotonic(), "import"
-    worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
-    try:
-        while worker.alive:
-            for message in worker.messages(WAIT_SECONDS):
-                if "phase" in message:
-                    phase = message["phase"]
-                    progress.update(run, phase, message["step"], message["total"], message["loss"])
-            if timeout is not None and time.monotonic() - worker.started > timeout:
-                worker.end()
-                return record_failure(request, folder, started, "timed out", f"it took over {timeout:g} s", phase)
-            if time.monotonic() - touched > TOUCH_SECONDS:
-                store.touch(run.id)
-                touched = time.monotonic()
-        if (folder / RECORD_FILE).is_file() and worker.process.exitcode == 0:
-            record = Record.model_validate_json((folder / RECORD_FILE).read_bytes())
+class Supervised:
+    """A run's worker, from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
+
+    def __init__(self, run: Run, folder: Path, request: Request, timeout: float | None, progress: Progress) -> None:
+        """`folder` is empty, and holds the record at the end; `timeout` is in seconds."""
+        self.run, self.folder, self.request, self.timeout, self.progress = run, folder, request, timeout, progress
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
+        self.seen = Seen()
+
+    def look(self) -> Record | None:
+        """Hears what the worker has said; the record where it has ended, or took too long."""
+        for message in self.worker.messages(0):
+            if "phase" in message:
+                self.seen.hear(message)
+                self.progress.update(self.run, message["phase"], message["step"], message["total"], message["loss"])
+        if not self.worker.alive:
+            return self.left()
+        self.seen.weigh(self.worker.process.pid)
+        if self.timeout is not None and time.monotonic() - self.worker.started > self.timeout:
+            return self.stop("timed out", f"it took over {self.timeout:g} s")
+        return None
+
+    def left(self) -> Record:
+        """The record of a worker that is gone."""
+        if (self.folder / RECORD_FILE).is_file() and self.worker.process.exitcode == 0:
+            record = Record.model_validate_json((self.folder / RECORD_FILE).read_bytes())
             if record.status == "ok":
-                (folder / OUTPUT_FILE).unlink(missing_ok=True)
+                (self.folder / OUTPUT_FILE).unlink(missing_ok=True)
             return record
-        return record_failure(request, folder, started, "crashed", worker.last_words(), phase)
-    finally:
-        worker.end()
+        return self.record_failure("crashed", self.worker.last_words())
+
+    def stop(self, reason: Reason, message: str) -> Record:
+        """Ends the worker; the record says why."""
+        self.worker.end()
+        return self.record_failure(reason, message)
+
+    def record_failure(self, reason: Reason, message: str) -> Record:
+        """The record of a run whose process could not write one; what it left half-written goes."""
+        failure = Failure(reason=reason, message=message, phase=self.seen.phase)
+        record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in {OUTPUT_FILE, "traceback.txt"}:
+                path.unlink()
+        (self.folder / RECORD_FILE).write_bytes(dump(record))
+        return record
+
+
+class Seen:
+    """What could be seen of a run from outside: its phases, steps and memory."""
+
+    def __init__(self) -> None:
+        self.phase, self.step, self.memory = "import", 0, 0
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self.entered = time.monotonic()
+
+    def hear(self, message: Message) -> None:
+        if message["phase"] != self.phase:
+            self.pass_on()
+            self.phase = message["phase"]
+        self.step = max(self.step, message["step"])
+
+    def pass_on(self) -> None:
+        now = time.monotonic()
+        self.seconds[self.phase] += now - self.entered
+        self.entered = now
+
+    def weigh(self, process: int) -> None:
+        import psutil
+
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            self.memory = max(self.memory, psutil.Process(process).memory_info().rss)
+
+    def cost(self) -> Cost:
+        self.pass_on()
+        gone = "not measured: the run's process ended before"
+        return Cost(
+            phase_seconds=self.seconds,
+            total_seconds=sum(self.seconds.values()),
+            steps=self.step,
+            train_samples_per_second=None,
+            evaluate_samples_per_second=None,
+            peak_memory_bytes=self.memory,
+            peak_device_memory_bytes=None,
+            energy_joules=None,
+            energy_note=gone,
+            flops=None,
+            flops_note=gone,
+            harness_seconds=0.0,
+        )
 
 
 def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> None:
-    """The worker's side of `supervise`."""
+    """The worker's side of `Supervised`."""
 
     def report(phase: str, step: int, total: int, loss: float | None) -> None:
         say({"phase": phase, "step": step, "total": total, "loss": loss if loss is None or loss == loss else None})
 
-    perform(Request.model_validate_json(request), Path(folder), report)
-
-
-def record_failure(request: Request, folder: Path, started: str, reason: Reason, message: str, phase: str) -> Record:
-    """The record of a run whose process could not write one; what it left half-written goes."""
-    record = bare_record(request, started, Failure(reason=reason, message=message, phase=phase))
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name not in {OUTPUT_FILE, "traceback.txt"}:
-            path.unlink()
-    (folder / RECORD_FILE).write_bytes(dump(record))
-    return record
+    asked = Request.model_validate_json(request)
+    if asked.jobs > 1:
+        hardware.take_devices(asked.place, processes_of(asked.asked))
+    perform(asked, Path(folder), report)

@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from bakeoff import hardware
+from bakeoff.checkpoint import Checkpoints
 from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo
 from bakeoff.data import check_rows, weights_sha256
 from bakeoff.errors import BakeoffError, PluginError, RunError, shown_path
@@ -30,6 +31,8 @@ from bakeoff.outcome import (
     compose,
     describe_data,
     describe_weights,
+    distributions_of,
+    keep_model,
     memory_peaks,
     message_of,
     processes_of,
@@ -41,7 +44,7 @@ from bakeoff.outcome import (
 from bakeoff.plan import Component
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
-from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record, dump
+from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record, dump
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.selection import BestState
@@ -112,7 +115,9 @@ def fine_tune(
         on_first_step=lambda: begin("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
         on_epoch=look_between(best, begin) if best is not None else None,
+        checkpoints=checkpoints_of(request, device),
     )
+    take_up(job, clock, best)
     begin("warm-up")
     with observer, job.watched():
         trainer.fit(job, options["trainer"])
@@ -137,6 +142,8 @@ def fine_tune(
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
         write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns)
+        if request.keep == "final":
+            keep_model(folder / MODEL_FOLDER, prepared, network, info, request, found)
 
 
 def perform(request: Request, folder: Path, report: Report = lambda phase, step, total, loss: None) -> Record:
@@ -278,6 +285,35 @@ def others_memory(world: World, device: Any) -> tuple[int, int]:
     """Collective. The peaks of memory of all ranks but the first, summed: bytes of memory, and of the device's."""
     _, *others = world.gather(memory_peaks(device))
     return sum(peak for peak, _ in others), sum(peak for _, peak in others)
+
+
+def checkpoints_of(request: Request, device: Any) -> Checkpoints | None:
+    """Where the run's checkpoints are, if it has any."""
+    if request.checkpoints is None or request.checkpoint_every is None:
+        return None
+    here = hardware.environment(
+        distributions_of(request.asked),
+        threads=request.threads,
+        device=device.type,
+        accelerator=hardware.accelerator_name(device),
+    )
+    made_by = {"software": here.software, "hardware": here.hardware}
+    return Checkpoints(request.checkpoints, request.checkpoint_every, made_by=made_by, note=print)
+
+
+def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
+    """What a checkpoint keeps of clock and best state: put back, if there is one, and from now on kept."""
+    if job.saved is not None:
+        clock.add(job.saved.facts["others"]["seconds"])
+        if best is not None:
+            best.take_up(job.saved.tensors, job.saved.facts["others"]["best"])
+
+    def state() -> tuple[dict[str, Any], dict[str, Any]]:
+        clock.enter(clock.phase)
+        tensors, facts = best.state() if best is not None else ({}, {})
+        return tensors, {"seconds": dict(clock.seconds), "best": facts}
+
+    job.state_of_others = state
 
 
 def best_state(

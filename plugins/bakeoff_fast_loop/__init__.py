@@ -16,6 +16,7 @@ class FastLoop(Trainer):
     supports = Supports(
         recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes"},
         precisions=frozenset({"fp32", "bf16"}),
+        resume=True,
     )
 
     def examine(self, model: Any, recipe: Recipe) -> None:

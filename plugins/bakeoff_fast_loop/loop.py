@@ -26,9 +26,10 @@ def _train(job: TrainingJob, network: Any) -> None:
     model, recipe = job.model, job.recipe
     optimizer = make_optimizer(job, network.flat.groups)
     scheduler = make_scheduler(job, optimizer)
+    job.resume(optimizer, scheduler, before_saving=network.give_back)
     model.train()
 
-    step, epoch = job.first_step, 0
+    step, epoch = job.first_step, job.first_epoch
     while step < job.total_steps:
         for batch in job.batches(epoch):
             job.begin_step(step)

@@ -19,7 +19,7 @@ def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
     micro_batch_size = recipe.micro_batch_size or recipe.batch_size
     return TrainingArguments(
         output_dir=folder,
-        max_steps=job.total_steps,
+        max_steps=job.total_steps - job.first_step,
         per_device_train_batch_size=micro_batch_size,
         gradient_accumulation_steps=recipe.batch_size // micro_batch_size,
         learning_rate=recipe.learning_rate,
@@ -47,7 +47,7 @@ def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
 
 
 class JobTrainer(Trainer):
-    """Public overrides only: where batches come from, what the loss is, what the optimizer's groups are."""
+    """Where batches come from, what the loss is, what the optimizer's groups are, and where a run goes on."""
 
     def __init__(self, job: TrainingJob, arguments: TrainingArguments) -> None:
         self.job = job
@@ -85,6 +85,17 @@ class JobTrainer(Trainer):
                 skip_bias_correction(self.optimizer)
         return self.optimizer
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        scheduler = super().create_scheduler(self.job.total_steps, optimizer)  # of all steps, those done before included
+        self.job.resume(self.optimizer, scheduler)
+        return scheduler
+
+    def _run_epoch(self, **given: Any) -> Any:
+        """The epoch that a run goes on in is shorter than the others; the Trainer counts on equal ones."""
+        epoch = self.batches.epoch
+        left = len(self.job.batches(epoch))
+        return super()._run_epoch(**given | {"steps_in_epoch": self.batches.count(epoch), "num_update_steps_per_epoch": left})
+
     def compute_loss_context_manager(self) -> Any:
         # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it.
         return self.job.autocast()
@@ -107,10 +118,13 @@ class EpochBatches:
 
     def __init__(self, job: TrainingJob) -> None:
         self.job = job
-        self.epoch = 0
-        self.length = sum(len(job.micro_batches(batch)) for batch in job.batches(0))
+        self.epoch = job.first_epoch
+        self.length = self.count(job.first_epoch + 1)  # a whole one's
         self.weights: deque[float] = deque()
         """Of the micro-batches that were given out and not trained on yet: accelerate fetches ahead."""
+
+    def count(self, epoch: int) -> int:
+        return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
 
     def __len__(self) -> int:
         return self.length
@@ -130,11 +144,11 @@ class Steps(TrainerCallback):  # type: ignore[misc]  # transformers' classes are
         self.trainer = trainer
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self.trainer.job.begin_step(state.global_step)
+        self.trainer.job.begin_step(self.trainer.job.first_step + state.global_step)
         self.trainer.step_loss = 0
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        signal = self.trainer.job.end_step(state.global_step - 1, self.trainer.step_loss)
+        signal = self.trainer.job.end_step(self.trainer.job.first_step + state.global_step - 1, self.trainer.step_loss)
         control.should_training_stop |= signal is Signal.STOP
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -17,7 +17,7 @@ class TorchLoop(Trainer):
     name = "torch-loop"
     summary = "The manual PyTorch loop: dynamic padding, AdamW, scheduler, clipping."
     version = "1"
-    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024)
+    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024, resume=True)
 
     def fit(self, job: TrainingJob, options: Options) -> None:
         from torch.nn.utils import clip_grad_norm_
@@ -25,9 +25,10 @@ class TorchLoop(Trainer):
         model, recipe = over_processes(job), job.recipe
         optimizer = make_optimizer(job)
         scheduler = make_scheduler(job, optimizer)
+        job.resume(optimizer, scheduler)
         model.train()  # dropout on
 
-        step, epoch = job.first_step, 0
+        step, epoch = job.first_step, job.first_epoch
         while step < job.total_steps:
             for batch in job.batches(epoch):
                 job.begin_step(step)

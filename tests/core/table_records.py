@@ -92,6 +92,7 @@ def make_record(
             processor="AMD EPYC",
             memory_bytes=2**34,
             system="Linux x86_64",
+            jobs=1,
         ),
         data=_data({"train": "train", "dev": "dev", "test": test_data}),
         weights=Weights(
@@ -122,6 +123,8 @@ def make_record(
             flops_note="not counted",
             harness_seconds=0.5,
         ),
+        attempts=[],
+        resumed_at=[],
         trainer_owns=list(owns),
         files={},
     )

@@ -30,9 +30,18 @@ FIRST: dict[str, Any] = {
 """A declaration as it was written under schema version 1."""
 
 
+def third_version(record: Record) -> dict[str, Any]:
+    """The record as schema version 3 wrote it."""
+    old: dict[str, Any] = json.loads(dump(record))
+    for key in ("attempts", "resumed_at", "seal"):
+        del old[key]
+    del old["environment"]["jobs"]
+    return old | {"schema_version": 3}
+
+
 def second_version(record: Record) -> dict[str, Any]:
     """The record as schema version 2 wrote it."""
-    old: dict[str, Any] = json.loads(dump(record))
+    old = third_version(record)
     for part, keys in (("weights", ["trained_bytes"]), ("cost", ["flops", "flops_note"])):
         for key in keys if old[part] else []:
             del old[part][key]
@@ -72,7 +81,8 @@ def test_a_record_of_version_1_says_what_it_said() -> None:
     record = make_record("a", 0)
     data = record.data.model_copy(update={"overlap": None}) if record.data else None
     cost = record.cost.model_copy(update={"flops_note": "not counted (schema version 2)"}) if record.cost else None
-    unknown = {"evaluation_difference": None, "data": data, "cost": cost}
+    environment = record.environment.model_copy(update={"jobs": None})
+    unknown = {"evaluation_difference": None, "data": data, "cost": cost, "environment": environment, "seal": ""}
     assert read(Record, first_version(record)) == record.model_copy(update=unknown)
 
 
@@ -80,6 +90,11 @@ def test_a_record_of_version_2_has_no_count_of_operations_and_no_sizes() -> None
     record = read(Record, second_version(make_record("a", 0)))
     assert (record.cost.flops, record.weights.trained_bytes) == (None, None)
     assert record.cost.flops_note == "not counted (schema version 2)", "not the same as a run that could not be counted"
+
+
+def test_a_record_of_version_3_was_one_attempt_and_says_nothing_of_others_beside_it() -> None:
+    record = read(Record, third_version(make_record("a", 0)))
+    assert (record.attempts, record.resumed_at, record.environment.jobs, record.seal) == ([], [], None, "")
 
 
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:
@@ -94,7 +109,46 @@ def test_a_declaration_of_version_1_has_no_gate_no_figures_and_no_history() -> N
 
 def test_what_is_written_is_read_back() -> None:
     record = make_record("a", 0)
-    assert read_part(Record, dump(record), HERE) == record
+    found = read_part(Record, dump(record), HERE)
+    assert found.model_copy(update={"seal": record.seal}) == record
+    assert found.seal != record.seal
+
+
+@pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../b", "a/b/c", ".hidden", "", "a\nb"])
+def test_a_record_names_no_file_outside_its_folder(name: str) -> None:
+    plain = json.loads(dump(make_record("a", 0))) | {"files": {name: "0"}}
+    with pytest.raises(DamageError, match=r"record\.json is damaged: files"):
+        read(Record, plain)
+
+
+@pytest.mark.parametrize("run_id", ["../r1-0", "r1-0/..", "", "x", "r1-A"])
+def test_a_run_is_named_by_a_folders_name_and_nothing_else(run_id: str) -> None:
+    with pytest.raises(DamageError, match="id"):
+        read(Record, json.loads(dump(make_record("a", 0))) | {"id": run_id})
+    with pytest.raises(DamageError, match=r"runs\.0\.id"):
+        read(Declared, FIRST | {"runs": [FIRST["runs"][0] | {"id": run_id}]})
+
+
+def test_an_altered_score_is_seen(tmp_path: Path) -> None:
+    (record,) = [make_record("a", 0)]
+    folder = make_experiment(tmp_path / "e", [record])
+    path = folder / "records" / record.id / "record.json"
+    assert Store(folder).read(record.id).scores == record.scores
+    value = str(record.scores["test"]["accuracy"])
+    assert value in path.read_text()
+    path.write_text(path.read_text().replace(value, "0.99"))
+    with pytest.raises(DamageError, match="was altered"):
+        Store(folder).read(record.id)
+
+
+def test_a_record_behind_a_symbolic_link_is_none(tmp_path: Path) -> None:
+    record = make_record("a", 0)
+    folder = make_experiment(tmp_path / "e", [record])
+    place = folder / "records" / record.id
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DamageError, match="is a symbolic link"):
+        Store(folder).read(record.id)
 
 
 @pytest.mark.parametrize(

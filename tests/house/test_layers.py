@@ -18,7 +18,7 @@ LAYERS = [
     {"tree", "hub", "spelling", "allowance"},
     {"spec"},
     {"record", "components"},
-    {"hookspecs", "metrics", "encoders", "hardware", "parameters", "anatomy", "optimization", "ranks", "schema"},
+    {"hookspecs", "metrics", "encoders", "hardware", "parameters", "anatomy", "optimization", "ranks", "schema", "checkpoint"},
     {"compare"},
     {"plugin", "registry", "report", "data"},
     {"plan", "meter", "flops"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
     {"supervision", "estimate", "load"},
-    {"readiness", "control", "frames"},
+    {"readiness", "control", "frames", "crew"},
     {"run"},
     {"cli"},
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import click
 import pytest
+from benchmarks.speed import render
 
 from bakeoff.cli import VERBS, Verbs
 
@@ -34,9 +36,21 @@ def test_the_tables_of_the_readme_are_the_published_ones(name: str) -> None:
     assert shown == published[: len(shown)]
 
 
+def test_the_readmes_speeds_are_the_published_ones_and_those_what_was_measured() -> None:
+    folder = ROOT / "results" / "speed"
+    written = render(json.loads((folder / "measurements.json").read_text(encoding="utf-8")))
+    for name, content in written.items():
+        assert (folder / name).read_text(encoding="utf-8") == content
+    shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), "speed"))
+    published = tables(written["table.md"])
+    assert len(shown) >= 5
+    assert shown == [line for line in published if line in shown]
+    assert all(line in shown for line in published if line.startswith("| minilm, batch 8 "))
+
+
 def test_the_readme_tells_what_every_published_experiment_concludes() -> None:
     told = block((ROOT / "README.md").read_text(encoding="utf-8"), "conclusions")
-    experiments = sorted(path.parent for path in (ROOT / "results").glob("*/table.md"))
+    experiments = sorted(path.parent for path in (ROOT / "results").glob("*/report.html"))
     assert len(experiments) >= 5
     for folder in experiments:
         found = re.search(r"^\*\*(.*?)\*\*$", (folder / "table.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -25,6 +25,8 @@ VERBS = {
     "parity": "Train two strategies side by side and name the first step that differs.",
     "plugins": "List the installed tasks, models, methods and trainers.",
     "show": "Look at a task's data: splits, labels, lengths, floor, examples.",
+    "verify": "Say which records of an experiment are whole.",
+    "doctor": "Say what is here and what is missing: hardware, versions, hub, data, plugins.",
     "schema": "Print the JSON Schema of experiment files, for editors.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from bakeoff.supervision import Settings
 def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> int:
     """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed."""
     store = Store(into or spec.parent)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of saying Ctrl-C
     with make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store.folder, settings=settings, progress=progress)
     reading = read([store.folder])

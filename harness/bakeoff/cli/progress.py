@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bakeoff.plan import Run
 from bakeoff.record import Record
@@ -29,28 +30,29 @@ class PlainProgress:
     EVERY_SECONDS = 30.0
 
     def __init__(self) -> None:
-        self.total = self.done = 0
-        self._said = 0.0
-        self._began = 0.0
+        self.total = self.done = self.begun = 0
+        self._began: dict[str, tuple[int, float]] = {}
+        """Run -> its number, and when it began."""
+        self._said: dict[str, float] = {}
 
     def start(self, *, total: int, done: int) -> None:
-        self.total, self.done = total, done
+        self.total, self.done, self.begun = total, done, done
 
     def begin(self, run: Run) -> None:
-        self._said = self._began = time.monotonic()
-        self.note(f"[{self.done + 1}/{self.total}] {run.title}: started ({run.id})")
+        self.begun += 1
+        self._said[run.id] = time.monotonic()
+        self._began[run.id] = self.begun, time.monotonic()
+        self.note(f"[{self.begun}/{self.total}] {run.title}: started ({run.id})")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
-        now = time.monotonic()
-        if now - self._said < self.EVERY_SECONDS:
+        now, (number, began) = time.monotonic(), self._began[run.id]
+        if now - self._said[run.id] < self.EVERY_SECONDS:
             return
-        self._said = now
+        self._said[run.id] = now
         where = f"{phase} step {step}/{total}" if total else phase
         shown = f", loss {loss:.4f}" if loss is not None else ""
-        left = (now - self._began) / step * (total - step) if step else None
-        self.note(
-            f"[{self.done + 1}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else "")
-        )
+        left = (now - began) / step * (total - step) if step else None
+        self.note(f"[{number}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else ""))
 
     def end(self, run: Run, record: Record) -> None:
         self.done += 1
@@ -61,7 +63,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """rich's live lines: the run with phase, step, loss and time left; under it the whole experiment."""
+    """rich's live lines: each run with phase, step, loss and time left; under it the whole experiment."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -80,20 +82,20 @@ class LiveProgress:
             transient=True,
         )
         self.overall = self.bars.add_task("all runs", total=None, detail="")
-        self.line = self.overall
+        self.lines: dict[str, Any] = {}
 
     def start(self, *, total: int, done: int) -> None:
         self.bars.update(self.overall, total=total, completed=done)
 
     def begin(self, run: Run) -> None:
-        self.line = self.bars.add_task(run.title, total=None, detail="starting")
+        self.lines[run.id] = self.bars.add_task(run.title, total=None, detail="starting")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
         detail = f"{phase}, loss {loss:.4f}" if loss is not None else phase
-        self.bars.update(self.line, total=total or None, completed=step, detail=detail)
+        self.bars.update(self.lines[run.id], total=total or None, completed=step, detail=detail)
 
     def end(self, run: Run, record: Record) -> None:
-        self.bars.remove_task(self.line)
+        self.bars.remove_task(self.lines.pop(run.id))
         self.bars.advance(self.overall)
         self.note(f"{run.title}: {result_line(run, record)}")
 

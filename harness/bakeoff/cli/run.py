@@ -18,7 +18,10 @@ from bakeoff.hardware import DEVICES
     help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
 )
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores).")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at the same time.")
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores, divided by --jobs)."
+)
 @click.option(
     "--environment",
     type=click.Choice(["stop", "rerun", "mix"]),
@@ -33,6 +36,7 @@ def run(
     into: Path | None,
     data: Path | None,
     device: str,
+    jobs: int,
     threads: int | None,
     environment: str,
     control: bool,
@@ -52,7 +56,8 @@ def run(
     settings = Settings(
         places=find_places(data),
         device=device,
-        threads=threads or usable_threads(),
+        threads=threads or max(1, usable_threads() // jobs),
+        jobs=jobs,
         environment=environment,  # type: ignore[arg-type]  # click has checked it
         retry_failed=retry == "failed",
         control=control,

@@ -303,7 +303,8 @@ def setting(trace: Trace, key: str) -> str:
         for group in trace.groups:
             decayed[group.weight_decay or 0.0] = decayed.get(group.weight_decay or 0.0, 0) + group.elements
         elements = sum(decayed.values())
-        return ", ".join(f"{decay:g} on {n:,} of {elements:,} parameters" for decay, n in sorted(decayed.items()) if decay) or "0"
+        shares = [f"{decay:g} on {n:,} of {elements:,} parameters" for decay, n in sorted(decayed.items()) if decay]
+        return ", ".join(shares) or "0"
     values = (getattr(group, key) for group in trace.groups)
     default = "torch's default" if key == "fused" else "none"
     return ", ".join(dict.fromkeys(default if value is None else _shown(value) for value in values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from bakeoff.components import Places
 from bakeoff.parity.trace import Trace, trace_strategy
@@ -17,12 +18,19 @@ RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, ma
 
 
 def plan_of(
-    folder: Path, strategies: str, *, recipe: str = RECIPE, task: str = "planted/sentences", model: str = "tiny-bert"
+    folder: Path,
+    strategies: str,
+    *,
+    recipe: str = RECIPE,
+    task: str = "planted/sentences",
+    model: str = "tiny-bert",
+    **keys: Any,
 ) -> Plan:
-    """The plan of an experiment file with these strategies (YAML)."""
+    """The plan of an experiment file with these strategies (YAML) and further keys."""
+    more = "".join(f"{key}: {value}\n" for key, value in keys.items())
     file = folder / "spec.yaml"
     file.write_text(
-        f"name: bench\ntasks: [{task}]\nmodels: [{model}]\nrecipe: {recipe}\nstrategies: {strategies}\nseeds: 1\n",
+        f"name: bench\ntasks: [{task}]\nmodels: [{model}]\nrecipe: {recipe}\nstrategies: {strategies}\nseeds: 1\n{more}",
         encoding="utf-8",
     )
     return resolve(read_document(file), load_registry())

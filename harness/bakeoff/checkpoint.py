@@ -1,0 +1,152 @@
+"""The state of a training in the middle, on disk: tensors, facts, and a manifest of checksums that is written last.
+
+Nothing in it is pickled. A checkpoint without a manifest, or one whose files are not what its manifest says, is none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import shown_path
+
+TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
+KEPT = 2
+"""The newest one, and the one before it, should the newest be damaged."""
+
+Tensors = dict[str, Any]
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state that was read back: after so many steps."""
+
+    steps: int
+    tensors: Tensors
+    facts: Facts
+
+
+class Checkpoints:
+    """Of one run, in a folder of its own; one every so many steps."""
+
+    def __init__(
+        self, folder: Path, every: int, *, made_by: Mapping[str, Any], note: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """`made_by` says what a state depends on beside the run (software, hardware): another's is left alone."""
+        self.folder, self.every, self.made_by, self.note = folder, every, dict(made_by), note
+
+    def due(self, steps: int) -> bool:
+        return steps % self.every == 0
+
+    def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
+        """A new one, whole before it has a manifest; the oldest beyond two go."""
+        from safetensors.torch import save_file
+
+        place = self.folder / f"step-{steps:09d}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        save_file(copies, place / TENSORS)
+        (place / FACTS).write_text(json.dumps({"made_by": self.made_by, **facts}), encoding="utf-8")
+        for name in (TENSORS, FACTS):
+            _sync(place / name)
+        manifest = {"steps": steps, "files": {name: _sha256(place / name) for name in (TENSORS, FACTS)}}
+        unfinished = place / f".{MANIFEST}"
+        unfinished.write_text(json.dumps(manifest), encoding="utf-8")
+        _sync(unfinished)
+        unfinished.rename(place / MANIFEST)
+        _sync(place)
+        for old in self.places()[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def newest(self) -> Saved | None:
+        """The newest whole one that was made by the same software on the same hardware."""
+        for place in reversed(self.places()):
+            try:
+                saved = self.read(place)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.note(f"checkpoint {shown_path(place)} is damaged ({error}); the one before it is taken")
+                continue
+            if saved.facts["made_by"] == self.made_by:
+                return saved
+            self.note(f"checkpoint {shown_path(place)} was made with other software or hardware; the run begins anew")
+            return None
+        return None
+
+    def read(self, place: Path) -> Saved:
+        """Raises OSError, ValueError, KeyError or TypeError for one that is not whole."""
+        from safetensors.torch import load
+
+        manifest = json.loads((place / MANIFEST).read_bytes())
+        contents = {name: (place / name).read_bytes() for name in (TENSORS, FACTS)}
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
+                raise ValueError(f"{name} is not what the manifest says")
+        return Saved(int(manifest["steps"]), load(contents[TENSORS]), json.loads(contents[FACTS]))
+
+    def places(self) -> list[Path]:
+        """Oldest first; symbolic links are not followed."""
+        return sorted(place for place in self.folder.glob("step-*") if place.is_dir() and not place.is_symlink())
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# --- the state of torch's optimizers and schedulers ----------------------------------------------------------------------
+
+
+def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
+    """What `restore_optimizer` needs, tensors apart from numbers."""
+    import torch
+
+    state = optimizer.state_dict()
+    tensors: Tensors = {}
+    numbers: dict[str, dict[str, Any]] = {}
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer/{index}/{name}"] = value
+            else:
+                numbers.setdefault(str(index), {})[name] = value
+    schedule = {name: value for name, value in scheduler.state_dict().items() if _is_plain(value)}
+    return tensors, {"optimizer": numbers, "scheduler": schedule}
+
+
+def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
+    """The state of `optimizer_state` put back; learning rates are the scheduler's."""
+    state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in saved.facts["optimizer"].items()}
+    for name, tensor in saved.tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = tensor
+    whole = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    scheduler.load_state_dict(scheduler.state_dict() | saved.facts["scheduler"])
+    for group, rate in zip(optimizer.param_groups, saved.facts["scheduler"]["_last_lr"], strict=True):
+        group["lr"] = rate
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

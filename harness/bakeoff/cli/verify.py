@@ -1,0 +1,47 @@
+"""`bakeoff verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.store import Store
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def verify(folder: Path) -> int:
+    """Say which records of the experiment in FOLDER are whole: schema, checksums, and that each is the run it says it is.
+
+    Nothing is changed. `bakeoff run` sets aside what is damaged and makes it again. The exit code is 1 where something is
+    damaged.
+    """
+    store = Store(folder)
+    declared = store.declared()
+    wanted = {run.id: f"{run.task}, {run.model}, {run.strategy}, seed {run.seed}" for run in declared.runs}
+    for search in declared.searches.values():
+        wanted |= {run.id: f"{run.task}, {run.model}, trial {run.values}, seed {run.seed}" for run in search.trials}
+    recorded = store.recorded_ids()
+    whole, failed, damaged = 0, 0, []
+    for run_id in recorded:
+        try:
+            record = store.check(run_id)
+        except (DamageError, StoreError) as error:
+            damaged.append(f"{run_id} ({wanted.get(run_id, 'not in the plan')}): {error}")
+            continue
+        whole += 1
+        failed += record.status == "failed"
+    missing = [run_id for run_id in wanted if run_id not in recorded]
+    foreign = [run_id for run_id in recorded if run_id not in wanted]
+    click.echo(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))
+    for line in damaged:
+        click.echo(f"damaged: {line}")
+    if missing:
+        click.echo(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
+    if foreign:
+        click.echo(f"not in the plan: {len(foreign)} records, which the table leaves out")
+    if aside := len(list(store.records.glob(".replaced-*"))):
+        click.echo(f"set aside: {aside} records in records/.replaced-*")
+    return 1 if damaged else 0

@@ -1,0 +1,138 @@
+"""Several runs at the same time, interrupted runs and their attempts, the trained model kept: the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from end_to_end.experiments import call, records, start, write_spec
+
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
+TOYBOX = Path(__file__).parents[1] / "thirdparty" / "toybox"
+BOTH = {"trainer-api": {"trainer": "hf-trainer"}, "manual-loop": {"trainer": "torch-loop"}}
+SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 400}}}
+
+
+@pytest.fixture(autouse=True)
+def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TOYBOX), os.environ.get("PYTHONPATH", "")]))
+
+
+def begun(folder: Path, stderr: Any) -> None:
+    """Waits until the first run trains."""
+    deadline = time.monotonic() + 120
+    while not any(folder.glob("records/.tmp-*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(4)
+
+
+def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
+    one, two = write_spec(tmp_path / "one", BOTH, seeds=2), write_spec(tmp_path / "two", BOTH, seeds=2)
+    alone = call("run", one, "--threads", "1", folder=tmp_path)
+    beside = call("run", two, "--jobs", "2", "--threads", "1", folder=tmp_path)
+    assert (alone.returncode, beside.returncode) == (0, 0), alone.stderr + beside.stderr
+    first, second = records(tmp_path / "one"), records(tmp_path / "two")
+    assert {name: (record["weights"], record["scores"]) for name, record in first.items()} == {
+        name: (record["weights"], record["scores"]) for name, record in second.items()
+    }
+    assert {record["environment"]["jobs"] for record in second.values()} == {2}
+    seeds = [int(seed) for seed in re.findall(r"seed (\d): started", beside.stderr)]
+    assert seeds == sorted(seeds), "one seed of all strategies, then the next"
+    lines = beside.stderr.splitlines()
+    ends = [number for number, line in enumerate(lines) if "accuracy" in line]
+    starts = [number for number, line in enumerate(lines) if ": started" in line]
+    assert starts[1] < ends[0], "the second began before the first had ended"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_a_record_and_is_made_again(tmp_path: Path, sent: signal.Signals) -> None:
+    spec = write_spec(tmp_path / "e", SLOWLY)
+    process = start("run", spec, folder=tmp_path)
+    begun(tmp_path / "e", process.stderr)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (record,) = records(tmp_path / "e").values()
+    assert (record["status"], record["failure"]["reason"]) == ("failed", "interrupted")
+    assert record["cost"]["total_seconds"] > 1
+    assert record["cost"]["peak_memory_bytes"] > 2**20
+    assert not list((tmp_path / "e" / "records").glob(".claim-*"))
+    table = call("table", tmp_path / "e", folder=tmp_path)
+    assert "interrupted" in table.stdout
+
+    spec = write_spec(tmp_path / "e", {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 400}}}, run_timeout=2)
+    again = call("run", spec, folder=tmp_path)
+    assert again.returncode == 1
+    (record,) = records(tmp_path / "e").values()
+    assert record["failure"]["reason"] == "timed out"
+    assert [attempt["reason"] for attempt in record["attempts"]] == ["interrupted"]
+    third = call("run", spec, "--retry", "failed", folder=tmp_path)
+    (record,) = records(tmp_path / "e").values()
+    assert [attempt["reason"] for attempt in record["attempts"]] == ["interrupted", "timed out"], third.stderr
+    assert all(attempt["total_seconds"] > 1 for attempt in record["attempts"])
+
+
+@pytest.mark.parametrize("method", ["full", {"name": "lora", "r": 4}])
+def test_a_kept_model_loads_with_plain_transformers_and_predicts_what_is_recorded(tmp_path: Path, method: Any) -> None:
+    import torch
+    from toybox import Toy
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    spec = write_spec(tmp_path / "e", {"one": {"trainer": "torch-loop", "method": method}}, keep="final")
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (record,) = records(tmp_path / "e").values()
+    folder = tmp_path / "e" / "records" / record["id"]
+    assert {"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model/README.md"} <= set(record["files"])
+    card = (folder / "model" / "README.md").read_text()
+    assert f"| test | accuracy | {record['scores']['test']['accuracy']:.4f} |" in card
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    task = Toy()
+    rows = task.load(task.Options(size=20), None)["test"].to_dict()
+    columns = task.info(task.Options(size=20)).text_columns
+    batch = tokenizer(*(rows[name] for name in columns), truncation=True, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = model(**batch).logits.numpy()
+    recorded = pq.read_table(folder / "predictions.parquet").to_pandas()
+    recorded = recorded[recorded["split"] == "test"].set_index("id").loc[rows["id"]]
+    np.testing.assert_allclose(logits, np.stack(recorded["logits"]), atol=1e-5)
+    assert set(json.loads((folder / "model" / "config.json").read_text())["id2label"].values()) == set(
+        task.info(task.Options(size=20)).labels
+    )
+
+
+def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "e", BOTH, seeds=2)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    assert call("verify", tmp_path / "e", folder=tmp_path).stdout == "4 of 4 records are whole\n"
+    before = records(tmp_path / "e")
+    places = [tmp_path / "e" / "records" / record["id"] for record in before.values()]
+    (places[0] / "record.json").write_text((places[0] / "record.json").read_text()[:300])
+    steps = (places[1] / "steps.parquet").read_bytes()
+    (places[1] / "steps.parquet").write_bytes(steps[:-50])
+    predictions = bytearray((places[2] / "predictions.parquet").read_bytes())
+    predictions[len(predictions) // 2] ^= 1
+    (places[2] / "predictions.parquet").write_bytes(predictions)
+    answer = call("verify", tmp_path / "e", folder=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("1 of 4 records are whole\n")
+    for place, name in zip(places, ("record.json", "steps.parquet", "predictions.parquet"), strict=False):
+        assert re.search(rf"damaged: {place.name} .*{name}", answer.stdout)
+    again = call("run", spec, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("; set aside") == 3
+    after = records(tmp_path / "e")
+    assert {name: record["weights"] for name, record in after.items()} == {
+        name: record["weights"] for name, record in before.items()
+    }
+    assert call("verify", tmp_path / "e", folder=tmp_path).returncode == 0
