@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow bench reports speed lint clean
+.PHONY: quickstart test test-slow bench reports speed stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -30,7 +30,11 @@ bench: $(READY)
 reports: $(READY)
 	@for spec in results/*/spec.yaml; do $(BIN)/bakeoff report "$${spec%/spec.yaml}" || exit 1; done
 
-# The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 8 minutes.
+# 200 kills, twins, damage and fuzz, and what came of them: half an hour.
+stress: $(READY)
+	@cd tests && ../$(BIN)/python -m stress.kills ../results/stress
+
+# The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 16 minutes.
 speed: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bakeoff.disk import sha256_of, sync
 from bakeoff.errors import shown_path
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -56,13 +56,13 @@ class Checkpoints:
         save_file(copies, place / TENSORS)
         (place / FACTS).write_text(json.dumps({"made_by": self.made_by, **facts}), encoding="utf-8")
         for name in (TENSORS, FACTS):
-            _sync(place / name)
-        manifest = {"steps": steps, "files": {name: _sha256(place / name) for name in (TENSORS, FACTS)}}
+            sync(place / name)
+        manifest = {"steps": steps, "files": {name: sha256_of(place / name) for name in (TENSORS, FACTS)}}
         unfinished = place / f".{MANIFEST}"
         unfinished.write_text(json.dumps(manifest), encoding="utf-8")
-        _sync(unfinished)
+        sync(unfinished)
         unfinished.rename(place / MANIFEST)
-        _sync(place)
+        sync(place)
         for old in self.places()[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -137,16 +137,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     return value is None or isinstance(value, bool | int | float | str)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

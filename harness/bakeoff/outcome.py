@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 from bakeoff import hardware
 from bakeoff.components import Prepared, Row, Task, TaskInfo
 from bakeoff.data import split_fingerprint, weights_sha256
+from bakeoff.disk import sha256_of
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
@@ -243,7 +243,7 @@ def compose(
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
-        files={name: _sha256(folder / name) for name in _files_in(folder)},
+        files={name: sha256_of(folder / name) for name in _files_in(folder)},
     )
 
 
@@ -312,11 +312,6 @@ def _files_in(folder: Path) -> list[str]:
     """Of a run, its record and what it printed apart."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def reason_of(error: Exception) -> Any:

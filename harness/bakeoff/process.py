@@ -32,7 +32,7 @@ def context() -> Any:
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["bakeoff.preload"])
+    server.set_forkserver_preload(["bakeoff.tied", "bakeoff.preload"])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C while it imports must not end it loudly
     try:
         forkserver.ensure_running()

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bakeoff.disk import sync
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
 from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record, dump, read_inside, read_part, read_record
 
@@ -206,7 +207,7 @@ class Store:
     def publish(self, folder: Path, run_id: str) -> bool:
         """Makes a complete folder the run's record; False where another was first, whose record stands."""
         for path in [*folder.rglob("*"), folder]:
-            _sync(path)
+            sync(path)
         try:
             folder.rename(self.records / run_id)
         except OSError:
@@ -214,7 +215,7 @@ class Store:
                 raise
             shutil.rmtree(folder)
             return False
-        _sync(self.records)
+        sync(self.records)
         return True
 
     def set_aside(self, run_id: str) -> None:
@@ -284,15 +285,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def _lives(process: int) -> bool:
