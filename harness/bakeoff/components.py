@@ -106,6 +106,8 @@ class TaskInfo:
     labelled_splits: tuple[str, ...]
     slice_columns: tuple[str, ...] = ()
     """Columns by which results may be cut."""
+    hidden_splits: tuple[str, ...] = ()
+    """Splits that exist but whose labels are not public: never loaded, and refused as what to report on."""
 
     def __post_init__(self) -> None:
         """A task that contradicts itself is its author's error, told before anything is loaded."""
@@ -116,6 +118,10 @@ class TaskInfo:
             raise PluginError("its labelled splits must be among its splits, and train must be one of them")
         if self.kind == "classification" and not (len(self.labels) == self.n_outputs >= 2):
             raise PluginError(f"it has {len(self.labels)} labels and {self.n_outputs} outputs; both are one number, 2 or more")
+        if self.kind == "regression" and (self.labels or self.n_outputs != 1):
+            raise PluginError(
+                f"it is a regression with {len(self.labels)} labels and {self.n_outputs} outputs: it has none, and one"
+            )
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
@@ -155,9 +161,9 @@ class Task(Component):
         return {}
 
     def floor(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
-        """The scores, by metric, of always answering with the most frequent label of the training split."""
-        majority = int(np.bincount(train_labels).argmax())
-        constant = np.full_like(references, majority)
+        """The scores, by metric, of always giving one answer: the training split's most frequent label, or its mean number."""
+        answer = train_labels.mean() if info.kind == "regression" else np.bincount(train_labels).argmax()
+        constant = np.full_like(references, answer)
         return {metric.name: metric.score(constant, references) for metric in info.metrics}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,10 @@ def check_rows(splits: Mapping[str, Mapping[str, Sequence[Any]]], info: TaskInfo
                 raise DataError(
                     f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}"
                 )
+        if info.kind == "regression" and name in info.labelled_splits:
+            wrong = [label for label in columns["label"] if not isinstance(label, float) or not math.isfinite(label)]
+            if wrong:
+                raise DataError(f"task '{task}', split '{name}': label {quoted(wrong[0])} is no finite number (a float)")
 
 
 def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:

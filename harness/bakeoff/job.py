@@ -143,8 +143,10 @@ class Job:
 
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, mse_loss
 
+        if labels.is_floating_point():  # regression
+            return mse_loss(logits.float().squeeze(-1), labels)
         return cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -482,6 +482,8 @@ class _Resolver:
             report_on = self.document.data.get("report_on", Spec.model_fields["report_on"].default)
             if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
                 wrong = unknown("split to report on", report_on, info.predicted_splits)
+                if report_on in info.hidden_splits:
+                    wrong = f"the labels of split '{report_on}' are not public; report on {' or '.join(info.predicted_splits)}"
                 self.say(("report_on",), f"task '{task.name}': {wrong}")
             if self.document.data.get("select") == "best-on-dev" and SELECTION_SPLIT not in info.predicted_splits:
                 self.say(
@@ -497,6 +499,8 @@ class _Resolver:
                         ("strategies", strategy.name, "trainer"),
                         f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])",
                     )
+                if info.kind == "regression" and strategy.recipe.label_smoothing:
+                    self.refuse(strategy, "label_smoothing", f"has no labels to smooth: task '{task.name}' is a regression")
         default = Recipe()
         for strategy in (each for one in strategies for each in configurations_of(one)):
             trainer = strategy.trainer.registered.component

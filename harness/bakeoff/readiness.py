@@ -27,6 +27,8 @@ class Machine:
     device: str
     accelerator: str
     threads: int
+    fingerprints: dict[str, dict[str, str]]
+    """Of the tasks' data: label -> split -> what its rows hash to."""
 
     def hardware(self, processes: int) -> str:
         """The hardware class of a run in so many processes."""
@@ -76,7 +78,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     }
     if verdict["problems"]:
         raise SpecError(document.problem(places[kind][name], message) for kind, name, message in verdict["problems"])
-    return Machine(verdict["device"], verdict["accelerator"], settings.threads)
+    return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["fingerprints"])
 
 
 def differences(record: Record, machine: Machine) -> list[str]:
@@ -90,6 +92,14 @@ def differences(record: Record, machine: Machine) -> list[str]:
     ]
     if record.environment.hardware != (ours := machine.hardware(processes_of(record.asked))):
         found.append(f"{record.environment.hardware} there, {ours} here")
+    if not found and record.data is not None:  # other sources make other rows, and were named above
+        task, splits = record.asked.task_label, record.data.splits
+        here = machine.fingerprints.get(task, {})
+        found += [
+            f"{task}: split {name} has other rows than when {record.id} was made"
+            for name, fingerprint in here.items()
+            if name in splits and splits[name].fingerprint != fingerprint
+        ]
     return found
 
 

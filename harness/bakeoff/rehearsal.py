@@ -7,6 +7,7 @@ from typing import Any
 
 from bakeoff import hardware
 from bakeoff.components import Encoding, Places, TaskInfo
+from bakeoff.data import split_fingerprint
 from bakeoff.errors import BakeoffError
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
@@ -19,7 +20,8 @@ from bakeoff.worker import components, load_task
 def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None:
     """Says what would keep these runs from starting, and on what they would run.
 
-    {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name}
+    {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
+    "fingerprints": {task's label: {split: sha256}}}
     """
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
@@ -28,7 +30,14 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
     rehearsal = Rehearsal()
     for request in asked:
         rehearsal.attempt_run(request)
-    say({"problems": rehearsal.problems, "device": device.type, "accelerator": hardware.accelerator_name(device)})
+    say(
+        {
+            "problems": rehearsal.problems,
+            "device": device.type,
+            "accelerator": hardware.accelerator_name(device),
+            "fingerprints": rehearsal.fingerprints,
+        }
+    )
 
 
 class Rehearsal:
@@ -39,6 +48,8 @@ class Rehearsal:
         self.problems: list[tuple[str, str, str]] = []
         self.tasks: dict[str, tuple[TaskInfo, int] | None] = {}
         """Label -> what it is, and how many examples there are to train on; None where it does not load."""
+        self.fingerprints: dict[str, dict[str, str]] = {}
+        """Label -> split -> what its rows hash to."""
         self.tried: set[tuple[str, ...]] = set()
 
     def attempt_run(self, request: Request) -> None:
@@ -51,6 +62,12 @@ class Rehearsal:
             places = Places(request.data, request.cache)
             loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], places)
             self.tasks[asked.task_label] = (loaded[0], len(loaded[1]["train"]["label"])) if loaded else None
+            if loaded:
+                info, splits = loaded
+                sources = dict(task.sources())
+                self.fingerprints[asked.task_label] = {
+                    name: split_fingerprint(splits[name], info, sources) for name in info.splits
+                }
         if (known := self.tasks[asked.task_label]) is None:
             return
         info, examples = known

@@ -136,10 +136,13 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
         locate(document, plan, settings.places)
         machine = rehearse_or_stop(document, plan, settings, progress)
         if settings.environment == "rerun":
-            aside |= {run_id: "recorded elsewhere" for run_id, record in rest.items() if differences(record, machine)}
+            aside |= {
+                run_id: "recorded elsewhere or of other data" for run_id, record in rest.items() if differences(record, machine)
+            }
         elif settings.environment == "stop" and (found := first_difference(rest.values(), machine)):
+            where = f"{shown_path(store.folder)} holds runs made elsewhere or of other data"
             raise StoreError(
-                f"{shown_path(store.folder)} holds runs made elsewhere ({'; '.join(found)}); "
+                f"{where} ({'; '.join(found)}); "
                 "--environment rerun makes them again here, --environment mix adds to them (the rows will be flagged)"
             )
     return aside

@@ -14,6 +14,7 @@ class FastLoop(Trainer):
     summary = "The manual loop at a multiple of its speed: no padding, weights kept in bfloat16 (bf16), cheap dropout."
     version = "1"
     supports = Supports(
+        kinds=frozenset({"classification", "regression"}),
         recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes"},
         precisions=frozenset({"fp32", "bf16"}),
         resume=True,

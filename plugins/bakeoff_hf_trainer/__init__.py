@@ -14,7 +14,12 @@ class HfTrainer(Trainer):
     name = "hf-trainer"
     summary = "The Trainer API of transformers, as a user would call it."
     version = "1"
-    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024, resume=True)
+    supports = Supports(
+        kinds=frozenset({"classification", "regression"}),
+        precisions=frozenset({"fp32", "bf16"}),
+        processes=1024,
+        resume=True,
+    )
 
     def fit(self, job: TrainingJob, options: Options) -> None:
         from bakeoff_hf_trainer.trainer import JobTrainer, training_arguments

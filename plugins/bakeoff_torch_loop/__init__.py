@@ -17,7 +17,12 @@ class TorchLoop(Trainer):
     name = "torch-loop"
     summary = "The manual PyTorch loop: dynamic padding, AdamW, scheduler, clipping."
     version = "1"
-    supports = Supports(precisions=frozenset({"fp32", "bf16"}), processes=1024, resume=True)
+    supports = Supports(
+        kinds=frozenset({"classification", "regression"}),
+        precisions=frozenset({"fp32", "bf16"}),
+        processes=1024,
+        resume=True,
+    )
 
     def fit(self, job: TrainingJob, options: Options) -> None:
         from torch.nn.utils import clip_grad_norm_

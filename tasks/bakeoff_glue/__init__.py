@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, create_model
 
 from bakeoff.plugin import Options, Places, Task, TaskInfo, hookimpl, metric_named
-from bakeoff_glue.facts import MRPC, Columns, GlueFacts
+from bakeoff_glue.facts import EVERY, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import find_on_hub, read_hub_split
 
@@ -42,23 +43,25 @@ class GlueTask(Task):
     """One row of the table of facts as a task."""
 
     version = "1"
-    Options = GlueOptions
 
     def __init__(self, facts: GlueFacts) -> None:
         self.facts = facts
         self.name = f"glue/{facts.name}"
         self.summary = facts.summary
+        self.Options = options_with(facts.metrics)  # type: ignore[misc]  # one class for each task: its defaults differ
 
     def info(self, options: GlueOptions) -> TaskInfo:
+        facts = self.facts
         return TaskInfo(
-            kind="classification",
-            text_columns=tuple(self.facts.text_columns),
-            labels=tuple(self.facts.labels.values()),
-            n_outputs=len(self.facts.labels),
+            kind="classification" if facts.labels else "regression",
+            text_columns=tuple(facts.text_columns),
+            labels=tuple(facts.labels.values()),
+            n_outputs=len(facts.labels) or 1,
             metrics=tuple(metric_named(name) for name in options.metrics),
             primary_metric=options.metrics[0],
-            splits=tuple(self.facts.splits),
-            labelled_splits=tuple(self.facts.splits),
+            splits=tuple(facts.splits),
+            labelled_splits=tuple(facts.splits),
+            hidden_splits=facts.hidden_splits,
         )
 
     def locate(self, options: GlueOptions, places: Places) -> None:
@@ -74,7 +77,8 @@ class GlueTask(Task):
         from datasets import Dataset, Features, Value
 
         text = Value("string")
-        features = Features({"id": text, **dict.fromkeys(self.facts.text_columns, text), "label": Value("int64")})
+        label = Value("int64" if self.facts.labels else "float64")
+        features = Features({"id": text, **dict.fromkeys(self.facts.text_columns, text), "label": label})
         return {
             name: Dataset.from_dict(
                 {"id": [f"{name}-{row}" for row in range(len(columns["label"]))], **columns}, features=features
@@ -89,6 +93,13 @@ class GlueTask(Task):
         return {name: read_split(self.facts, split, folder) for name, split in self.facts.splits.items()}
 
 
+def options_with(metrics: tuple[str, ...]) -> type[GlueOptions]:
+    """The options of a task whose own metrics these are."""
+    field = copy(GlueOptions.model_fields["metrics"])
+    field.default = list(metrics)
+    return create_model("GlueOptions", __base__=GlueOptions, __doc__=GlueOptions.__doc__, metrics=(field.annotation, field))
+
+
 @hookimpl
 def bakeoff_tasks() -> list[Task]:
-    return [GlueTask(MRPC)]
+    return [GlueTask(facts) for facts in EVERY]

@@ -10,8 +10,8 @@ from bakeoff.plugin import DataError
 REPOSITORY = "nyu-mll/glue"
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 
-Columns = dict[str, list[str] | list[int]]
-"""A split column by column: the text columns under the hub's names, and `label` with indices into the label names."""
+Columns = dict[str, list[str] | list[int] | list[float]]
+"""A split column by column: the text columns under the hub's names, and `label`, indices into the label names or numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +44,59 @@ class GlueFacts:
     label_column: str
     """In the official files; on the hub it is always `label`."""
     labels: Mapping[str, str]
-    """Label in the official files -> label name, in the order of the hub's indices."""
+    """Label in the official files -> label name, in the order of the hub's indices; empty for a regression."""
+    metrics: tuple[str, ...]
+    """The benchmark's own (Wang et al. 2018, table 1); the first is primary."""
     splits: Mapping[str, Split]
+    hidden_splits: tuple[str, ...] = ()
+    """Their labels are kept by the benchmark's server."""
+    range: tuple[float, float] | None = None
+    """Of a regression's numbers."""
+    header: tuple[str, ...] | None = None
+    """The columns of files that name none."""
+    gaps: bool = False
+    """Whether official files hold lines of too few columns, which the hub leaves out too."""
 
     @property
     def files(self) -> str:
         return ", ".join(split.file for split in self.splits.values())
 
 
+def two_splits(name: str, train: int, dev: int) -> dict[str, Split]:
+    """`train.tsv` and `dev.tsv`, the hub's `train` and `validation`."""
+    return {
+        "train": Split(rows=train, file="train.tsv", hub_file=f"{name}/train-00000-of-00001.parquet"),
+        "dev": Split(rows=dev, file="dev.tsv", hub_file=f"{name}/validation-00000-of-00001.parquet"),
+    }
+
+
+PAIR = {"sentence1": "sentence1", "sentence2": "sentence2"}
+ENTAILED = {"entailment": "entailment", "not_entailment": "not_entailment"}
+HIDDEN = ("test",)
+
+COLA = GlueFacts(
+    name="cola",
+    summary="GLUE CoLA: is this sentence good English?",
+    folder="CoLA",
+    text_columns={"sentence": "sentence"},
+    label_column="label",
+    labels={"0": "unacceptable", "1": "acceptable"},
+    metrics=("mcc",),
+    splits=two_splits("cola", 8551, 1043),
+    hidden_splits=HIDDEN,
+    header=("source", "label", "star", "sentence"),
+)
+SST2 = GlueFacts(
+    name="sst2",
+    summary="GLUE SST-2: does this sentence from a film review praise or blame?",
+    folder="SST-2",
+    text_columns={"sentence": "sentence"},
+    label_column="label",
+    labels={"0": "negative", "1": "positive"},
+    metrics=("accuracy",),
+    splits=two_splits("sst2", 67349, 872),
+    hidden_splits=HIDDEN,
+)
 MRPC = GlueFacts(
     name="mrpc",
     summary="GLUE MRPC: do two sentences from the news say the same? From the hub or a folder of official files.",
@@ -59,6 +104,7 @@ MRPC = GlueFacts(
     text_columns={"sentence1": "#1 String", "sentence2": "#2 String"},
     label_column="Quality",
     labels={"0": "not_equivalent", "1": "equivalent"},
+    metrics=("accuracy", "f1"),
     splits={
         "train": Split(
             rows=3668,
@@ -79,3 +125,76 @@ MRPC = GlueFacts(
         ),
     },
 )
+STSB = GlueFacts(
+    name="stsb",
+    summary="GLUE STS-B: how alike are two sentences, from 0 to 5? A regression.",
+    folder="STS-B",
+    text_columns=PAIR,
+    label_column="score",
+    labels={},
+    metrics=("pearson", "spearman"),
+    splits=two_splits("stsb", 5749, 1500),
+    hidden_splits=HIDDEN,
+    range=(0.0, 5.0),
+)
+QQP = GlueFacts(
+    name="qqp",
+    summary="GLUE QQP: do two questions ask the same?",
+    folder="QQP",
+    text_columns={"question1": "question1", "question2": "question2"},
+    label_column="is_duplicate",
+    labels={"0": "not_duplicate", "1": "duplicate"},
+    metrics=("accuracy", "f1"),
+    splits=two_splits("qqp", 363846, 40430),
+    hidden_splits=HIDDEN,
+    gaps=True,
+)
+MNLI = GlueFacts(
+    name="mnli",
+    summary="GLUE MNLI: does one sentence follow from another? dev is the matched one; mismatched is the other genres'.",
+    folder="MNLI",
+    text_columns={"premise": "sentence1", "hypothesis": "sentence2"},
+    label_column="gold_label",
+    labels={"entailment": "entailment", "neutral": "neutral", "contradiction": "contradiction"},
+    metrics=("accuracy",),
+    splits={
+        "train": Split(rows=392702, file="train.tsv", hub_file="mnli/train-00000-of-00001.parquet"),
+        "dev": Split(rows=9815, file="dev_matched.tsv", hub_file="mnli/validation_matched-00000-of-00001.parquet"),
+        "mismatched": Split(rows=9832, file="dev_mismatched.tsv", hub_file="mnli/validation_mismatched-00000-of-00001.parquet"),
+    },
+    hidden_splits=HIDDEN,
+)
+QNLI = GlueFacts(
+    name="qnli",
+    summary="GLUE QNLI: does a sentence hold the answer to a question?",
+    folder="QNLI",
+    text_columns={"question": "question", "sentence": "sentence"},
+    label_column="label",
+    labels=ENTAILED,
+    metrics=("accuracy",),
+    splits=two_splits("qnli", 104743, 5463),
+    hidden_splits=HIDDEN,
+)
+RTE = GlueFacts(
+    name="rte",
+    summary="GLUE RTE: does one sentence follow from another?",
+    folder="RTE",
+    text_columns=PAIR,
+    label_column="label",
+    labels=ENTAILED,
+    metrics=("accuracy",),
+    splits=two_splits("rte", 2490, 277),
+    hidden_splits=HIDDEN,
+)
+WNLI = GlueFacts(
+    name="wnli",
+    summary="GLUE WNLI: does a sentence with a pronoun's meaning filled in follow from the one with the pronoun?",
+    folder="WNLI",
+    text_columns=PAIR,
+    label_column="label",
+    labels={"0": "not_entailment", "1": "entailment"},
+    metrics=("accuracy",),
+    splits=two_splits("wnli", 635, 71),
+    hidden_splits=HIDDEN,
+)
+EVERY = (COLA, SST2, MRPC, STSB, QQP, MNLI, QNLI, RTE, WNLI)

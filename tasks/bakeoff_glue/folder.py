@@ -6,6 +6,7 @@ error must carry file and line.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from bakeoff.plugin import DataError, quoted, shown_path
@@ -37,7 +38,7 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
     """One official file; raises DataError with file and line for the first damage."""
     path = folder / split.file
     lines = _lines(path, split)
-    header = lines[0].split("\t")
+    header = list(facts.header or lines[0].split("\t"))
     wanted = [*facts.text_columns.values(), facts.label_column]
     for name in wanted:
         if header.count(name) != 1:
@@ -47,22 +48,38 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
             )
     *text_places, label_place = (header.index(name) for name in wanted)
 
-    label_numbers = {word: number for number, word in enumerate(facts.labels)}
     texts: list[list[str]] = [[] for _ in text_places]
-    labels: list[int] = []
-    for number, line in enumerate(lines[1:], start=2):
+    labels: list[int | float] = []
+    first = 1 if facts.header else 2
+    for number, line in enumerate(lines[first - 1 :], start=first):
         cells = line.split("\t")
         if len(cells) != len(header):
+            if facts.gaps and len(cells) < len(header):
+                continue
             raise _damage(path, number, f"expected {len(header)} columns between tabs, got {len(cells)}")
-        if (label := label_numbers.get(cells[label_place])) is None:
-            raise _damage(path, number, f"label {quoted(cells[label_place])} is none of {', '.join(facts.labels)}")
-        labels.append(label)
+        labels.append(_label(cells[label_place], facts, path, number))
         for column, place in zip(texts, text_places, strict=True):
             if not cells[place].strip():
                 raise _damage(path, number, f"no sentence in column {quoted(header[place])}")
             column.append(cells[place])
     split.check_rows(len(labels), shown_path(path))
-    return {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}
+    return {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}  # type: ignore[dict-item]  # all of one kind
+
+
+def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
+    """The number of a label's name; of a regression, the number itself."""
+    if facts.range is None:
+        if word not in facts.labels:
+            raise _damage(path, line, f"label {quoted(word)} is none of {', '.join(facts.labels)}")
+        return list(facts.labels).index(word)
+    low, high = facts.range
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:
+        raise _damage(path, line, f"{facts.label_column} {quoted(word)} is no number from {low:g} to {high:g}")
+    return number
 
 
 def _known_files(facts: GlueFacts) -> list[str]:

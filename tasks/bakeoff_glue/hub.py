@@ -46,6 +46,11 @@ def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
         raise DataError(f"{path}: damaged ({quoted(error)}); delete it, and it is fetched anew") from None
     split.check_rows(table.num_rows, str(path))
     labels = table["label"].to_pylist()
-    if foreign := set(labels) - set(range(len(facts.labels))):
+    if facts.range is not None:
+        low, high = facts.range
+        labels = [float(label) for label in labels]
+        if strange := [label for label in labels if not low <= label <= high]:
+            raise DataError(f"{path}: label {strange[0]} is no number from {low:g} to {high:g}")
+    elif foreign := set(labels) - set(range(len(facts.labels))):
         raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are none of 0 to {len(facts.labels) - 1}")
     return {**{name: table[name].to_pylist() for name in facts.text_columns}, "label": labels}

@@ -78,7 +78,7 @@ def test_ctrl_c_while_a_plugin_is_imported_is_the_users(install: Install) -> Non
 def test_a_spec_that_needs_a_broken_plugin_is_refused_with_its_name_and_error(install: Install, tmp_path: Path) -> None:
     install("acme-ml", "import nothing_of_that_name")
     message = refusal(tmp_path, "colours")
-    assert message.startswith("no task 'colours'; there is docstrings, glue/mrpc")
+    assert message.startswith("no task 'colours'; there is docstrings, glue/cola")
     assert ". It may belong to a broken plugin: plugin 'acme-ml' of acme-ml 1.0: ModuleNotFoundError: No m" in message
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import TOY, call, records, start, write_spec
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 TOYBOX = Path(__file__).parents[1] / "thirdparty" / "toybox"
@@ -136,3 +136,25 @@ def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> 
         name: record["weights"] for name, record in before.items()
     }
     assert call("verify", tmp_path / "e", folder=tmp_path).returncode == 0
+
+
+def test_data_that_was_edited_between_runs_stops_the_next_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    head = TOY.replace("{name: toy, size: 20}", "toy-file")
+    spec = write_spec(tmp_path / "e", {"manual-loop": {"trainer": "torch-loop"}}, head=head)
+    data.mkdir(parents=True)
+    rows = [f"{'ab'[number % 2]} {number},{number % 2}" for number in range(24)]
+    (data / "rows.csv").write_text("\n".join(rows))
+    first = call("run", spec, "--data", tmp_path / "data", folder=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (data / "rows.csv").write_text("\n".join([*rows[:-1], "something else,1"]))
+    spec = write_spec(tmp_path / "e", {"manual-loop": {"trainer": "torch-loop"}}, head=head, seeds=2)
+    before = sorted(path.name for path in (tmp_path / "e" / "records").iterdir())
+    stopped = call("run", spec, "--data", tmp_path / "data", folder=tmp_path)
+    assert stopped.returncode == 2
+    assert "toy-file: split train has other rows than when r1-" in stopped.stderr
+    assert "--environment rerun" in stopped.stderr
+    assert sorted(path.name for path in (tmp_path / "e" / "records").iterdir()) == before
+    rerun = call("run", spec, "--data", tmp_path / "data", "--environment", "rerun", folder=tmp_path)
+    assert rerun.returncode == 0, rerun.stderr
+    assert len({json.dumps(record["data"]["splits"]) for record in records(tmp_path / "e").values()}) == 1

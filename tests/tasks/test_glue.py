@@ -243,7 +243,8 @@ LOOK = """
     import json, sys, time
     from pathlib import Path
     from bakeoff.plugin import DataError, Places
-    from bakeoff_glue import MRPC, GlueOptions, GlueTask
+    from bakeoff_glue import GlueOptions, GlueTask
+    from bakeoff_glue.facts import MRPC
 
     data, metrics, verb = json.loads(sys.argv[1])
     task, options = GlueTask(MRPC), GlueOptions(metrics=metrics)

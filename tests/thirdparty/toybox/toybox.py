@@ -125,6 +125,42 @@ class Temper(Task):
         return splits
 
 
+class ToyFile(Task):
+    """Lines of `text,label` from rows.csv: a file that somebody may edit."""
+
+    name = "toy-file"
+    summary = "Lines of a file."
+    version = "1"
+
+    def info(self, options: Options) -> TaskInfo:
+        return TaskInfo(
+            kind="classification",
+            text_columns=("text",),
+            labels=("no", "yes"),
+            n_outputs=2,
+            metrics=(Accuracy(), F1()),
+            primary_metric="accuracy",
+            splits=("train", "test"),
+            labelled_splits=("train", "test"),
+        )
+
+    def load(self, options: Options, places: Places) -> dict[str, Any]:
+        from datasets import Dataset
+
+        assert places.data is not None
+        lines = [line.split(",") for line in (places.data / "rows.csv").read_text().splitlines()]
+        return {
+            name: Dataset.from_dict(
+                {
+                    "id": [f"{name}-{row}" for row in range(len(lines))],
+                    "text": [text for text, _ in lines],
+                    "label": [int(label) for _, label in lines],
+                }
+            )
+            for name in ("train", "test")
+        }
+
+
 def steps(job: TrainingJob, *, count: int | None = None, learning_rate: float | None = None) -> None:
     """A plain loop over `count` steps, default as many as the job allows."""
     import torch
@@ -201,7 +237,7 @@ class Planted(Trainer):
 
 @hookimpl
 def bakeoff_tasks() -> list[Task]:
-    return [Toy(), Temper()]
+    return [Toy(), Temper(), ToyFile()]
 
 
 @hookimpl
