@@ -20,7 +20,7 @@ from core.table_records import component, declare, failed, make_experiment, make
 from bakeoff.cli.opening import open_experiment
 from bakeoff.cli.table import table
 from bakeoff.errors import StoreError
-from bakeoff.record import Record
+from bakeoff.record import Attempt, Record
 from bakeoff.report.markdown import paragraph
 from bakeoff.store import Store
 
@@ -51,6 +51,19 @@ def cells(text: str, strategy: str, *, nth: int = 0) -> dict[str, str]:
                 return dict(zip(header, row, strict=True))
             nth -= 1
     raise AssertionError(f"no row {strategy} in\n{text}")
+
+
+def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
+    def attempt(reason: str, seconds: float) -> Attempt:
+        started = "2026-11-24T08:00:00+00:00"
+        return Attempt(started=started, reason=reason, phase="train", total_seconds=seconds, train_seconds=seconds, steps=9)
+
+    first, second = both(seeds=1)
+    first = first.model_copy(update={"attempts": [attempt("crashed", 70.0), attempt("timed out", 50.4)]})
+    text = flowing(show(make_experiment(tmp_path, [first, second])))
+    told = f"made again: {first.asked.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
+    assert told in text
+    assert text.count("failed attempts") == 1
 
 
 def both(*, seeds: int = 3) -> list[Record]:

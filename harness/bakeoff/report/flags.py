@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.errors import quoted
@@ -20,6 +21,8 @@ def sentences(table: Table, declared: Declared) -> list[str]:
     found = []
     if any(row.failed for row in table.rows):
         found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
+    if any(row.attempts for row in table.rows):
+        found.append(f"made again: {'; '.join(_attempts(row) for row in table.rows if row.attempts)}. No cost above holds it.")
     if any(row.missing for row in table.rows):
         found.append(_unfinished(table.rows, declared))
     if any(row.elsewhere for row in table.rows):
@@ -43,6 +46,14 @@ def _failures(row: Row) -> str:
         for reason, same in by_reason.items()
     ]
     return f"{row.strategy} {len(row.failed)} of {len(row.seeds)}: {', '.join(told)}"
+
+
+def _attempts(row: Row) -> str:
+    reasons = Counter(attempt.reason for attempt in row.attempts)
+    told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+    seconds = sum(attempt.total_seconds for attempt in row.attempts)
+    many = "attempts" if len(row.attempts) > 1 else "attempt"
+    return f"{row.strategy} after {len(row.attempts)} failed {many} ({told}) that took {seconds:,.0f} s"
 
 
 def _unfinished(rows: Sequence[Row], declared: Declared) -> str:

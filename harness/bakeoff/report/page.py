@@ -185,7 +185,9 @@ def _legend(table: Table, standings: Standings) -> str:
             )
         if any(standings.mark(row) for row in standings.rows):
             parts.append(f"{DAGGER} differs from the baseline in something that is not under test.")
-        parts.append("The majority floor always gives the label that is most frequent in training.")
+        regression = table.data is not None and table.data.kind == "regression"
+        always = "the mean of the training split" if regression else "the label that is most frequent in training"
+        parts.append(f"The majority floor always gives {always}.")
     if any(row.baseline for row in table.rows):
         parts.append(f"{BASELINE} is the baseline.")
     if any(row.train_seconds for row in table.rows):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bakeoff.record import Control, Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
+from bakeoff.record import Attempt, Control, Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
 from bakeoff.report.environments import Surroundings
 from bakeoff.report.facts import component_labels, facts_of, split_facts
 from bakeoff.report.likeness import refuse_unlike
@@ -44,6 +44,8 @@ class Row(Part):
     scored: list[int]
     """Those whose runs ended with scores: every mean below is over these."""
     failed: list[Failed]
+    attempts: list[Attempt]
+    """Earlier tries at its runs, which failed, of all seeds."""
     missing: list[int]
     """Seeds that are declared and not (or not readably) recorded."""
     owns: list[str]
@@ -213,6 +215,7 @@ def _row(
             for record in records
             if record.failure is not None
         ],
+        attempts=[attempt for record in records for attempt in record.attempts],
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         elsewhere=surroundings.differences(ended),
