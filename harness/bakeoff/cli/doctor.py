@@ -83,7 +83,7 @@ def machine() -> Iterator[Finding]:
     yield Finding("processor", f"{hardware.processor()}, {usable} of {cores} cores usable")
     memory = psutil.virtual_memory()
     load = os.getloadavg()[0]
-    busy = f"load {load:.1f}: other work is going on, and times will not hold" if load > usable / 2 else ""
+    busy = "other work is going on, and times will not hold" if load > usable / 2 else ""
     yield Finding("memory", f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} available; load {load:.1f}", busy)
     try:
         hardware.prepare_environment(usable)
