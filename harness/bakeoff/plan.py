@@ -17,7 +17,18 @@ from bakeoff.components import TaskInfo, Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
 from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered, Registry
-from bakeoff.spec import NAME, SELECTION_SPLIT, Document, Options, Recipe, Ref, SearchSpace, Spec, sentence
+from bakeoff.spec import (
+    NAME,
+    SELECTION_SPLIT,
+    Document,
+    Options,
+    Recipe,
+    Ref,
+    SearchSpace,
+    Spec,
+    selection_split,
+    sentence,
+)
 from bakeoff.tree import KeyPath
 
 ID_ALGORITHM = "r1"
@@ -485,11 +496,12 @@ class _Resolver:
                 if report_on in info.hidden_splits:
                     wrong = f"the labels of split '{report_on}' are not public; report on {' or '.join(info.predicted_splits)}"
                 self.say(("report_on",), f"task '{task.name}': {wrong}")
-            if self.document.data.get("select") == "best-on-dev" and SELECTION_SPLIT not in info.predicted_splits:
+            lacks = selection_split(info.predicted_splits) not in info.predicted_splits
+            if self.document.data.get("select") == "best-on-dev" and lacks:
                 self.say(
                     ("select",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to select on; use last-epoch"
                 )
-            if any(strategy.tuning for strategy in strategies) and SELECTION_SPLIT not in info.predicted_splits:
+            if any(strategy.tuning for strategy in strategies) and lacks:
                 self.say(("search",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to choose on")
             self.splits[task.label] = info.splits
             for strategy in strategies:

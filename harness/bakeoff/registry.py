@@ -18,7 +18,8 @@ from typing import Any
 import pluggy
 
 from bakeoff import hookspecs
-from bakeoff.components import COMPONENT_KINDS, Component, Supports, Trainer
+from bakeoff.carving import Carvable
+from bakeoff.components import COMPONENT_KINDS, Component, Supports, Task, Trainer
 from bakeoff.errors import PluginError, escaped, quoted, shown_path, unknown
 from bakeoff.hookspecs import GROUP
 from bakeoff.spec import COMPONENT_NAME, Options
@@ -170,8 +171,13 @@ def _components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
                 _check_component(component, hook.name, kind)
                 if (key := (kind, component.name)) in found:
                     raise PluginError(f"{hook.name} offers {kind} '{component.name}' twice")
-                found[key] = component
+                found[key] = carvable(component) if kind == "task" else component
     return found
+
+
+def carvable(task: Task) -> Task:
+    """The task with `split` among its options, unless it has one of its own."""
+    return task if "split" in task.Options.model_fields else Carvable(task)
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bakeoff.plan import Component, Plan, Run, Tuning
 from bakeoff.record import Chosen, Record, Search, TrialRun
-from bakeoff.spec import SELECTION_SPLIT
+from bakeoff.spec import selection_split
 
 Read = Callable[[str], Record | None]
 """Run id -> its record; None where there is none that can be read."""
@@ -58,7 +58,7 @@ def dev_score(record: Record) -> float:
     if record.status == "failed" or record.data is None:
         return -math.inf
     primary = next(metric for metric in record.data.metrics if metric.name == record.data.primary_metric)
-    score = record.scores[SELECTION_SPLIT][primary.name]
+    score = record.scores[selection_split(record.scores)][primary.name]
     return score if primary.higher_is_better else -score
 
 

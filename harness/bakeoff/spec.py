@@ -6,7 +6,7 @@ import math
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,15 @@ from bakeoff.errors import Problem, escaped, quoted, unknown
 from bakeoff.tree import KeyPath, dotted, read_tree, stop
 
 SELECTION_SPLIT = "dev"
-"""What `select: best-on-dev` looks at."""
+"""What `select: best-on-dev` and searches look at, unless the task has a split that was carved for it."""
+
+CARVED_SPLIT = "select"
+
+
+def selection_split(splits: Iterable[str]) -> str:
+    """The one of these on which states and configurations are chosen."""
+    return CARVED_SPLIT if CARVED_SPLIT in splits else SELECTION_SPLIT
+
 
 MAX_BYTES = 1_000_000
 HINTS = 50

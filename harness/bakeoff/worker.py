@@ -49,7 +49,7 @@ from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.selection import BestState
 from bakeoff.sharing import Report, share
-from bakeoff.spec import SELECTION_SPLIT, Recipe
+from bakeoff.spec import Recipe, selection_split
 
 EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
@@ -326,14 +326,15 @@ def best_state(
     """The keeper of the best state, where the experiment selects one."""
     if asked.select != "best-on-dev":
         return None
-    labels = splits[SELECTION_SPLIT]["label"]
+    split = selection_split(info.predicted_splits)
+    labels = splits[split]["label"]
 
     def evaluate() -> tuple[Any, float]:
-        logits = predict_split(SELECTION_SPLIT)
+        logits = predict_split(split)
         return answers(logits, info.kind), score(info, logits, labels)[info.primary_metric]
 
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    return BestState(network, evaluate, split=SELECTION_SPLIT, higher_is_better=primary.higher_is_better)
+    return BestState(network, evaluate, split=split, higher_is_better=primary.higher_is_better)
 
 
 def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], None]:

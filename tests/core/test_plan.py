@@ -179,7 +179,7 @@ def test_seed_replicate_and_selection_change_the_id() -> None:
 def test_another_version_of_a_component_changes_the_id() -> None:
     run = plan_of(SPEC).runs[0]
 
-    class Newer(type(run.task.registered.component)):  # type: ignore[misc]
+    class Newer(type(run.task.registered.component.task)):  # type: ignore[misc]
         version = "2"
 
     newer = Component(replace(run.task.registered, component=Newer()), run.task.options)

@@ -144,7 +144,7 @@ def _searches(table: Table) -> list[str]:
         return []
     lines = search_cells(table.searches, shown_scale(table, table.primary))
     columns = [Column("search of", [escaped(name) for name, _ in lines], "left")]
-    for number, title in enumerate(search_titles(table.primary)):
+    for number, title in enumerate(search_titles(table.searches, table.primary)):
         columns.append(Column(title, [escaped(cells[number]) for _, cells in lines], "right" if number in (1, 2) else "left"))
     return grid(columns)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bakeoff.record import Declared, Part, Record, Search
 from bakeoff.report.markdown import DASH
-from bakeoff.spec import SELECTION_SPLIT
+from bakeoff.spec import selection_split
 from bakeoff.spelling import spelt
 
 UNTUNED = "untuned"
@@ -29,6 +29,8 @@ class Tried(Part):
 class Searched(Part):
     """A row's search."""
 
+    split: str
+    """On which it chooses."""
     configurations: list[Tried]
     seconds: float
     """Of all its recorded trials, from the start of their processes to their ends."""
@@ -58,7 +60,7 @@ def _searched(search: Search, trials: Mapping[str, Record], task: str, model: st
     for each in values:
         records = [trials[run.id] for run in mine if run.values == each and run.id in trials]
         scores = [
-            record.scores[SELECTION_SPLIT][record.data.primary_metric]
+            record.scores[selection_split(record.scores)][record.data.primary_metric]
             for record in records
             if record.status == "ok" and record.data is not None
         ]
@@ -72,7 +74,9 @@ def _searched(search: Search, trials: Mapping[str, Record], task: str, model: st
                 chosen=each in chosen,
             )
         )
+    scored = next((record.scores for record in recorded if record.status == "ok"), {})
     return Searched(
+        split=selection_split(scored),
         configurations=configurations,
         seconds=sum(record.cost.total_seconds for record in recorded if record.cost),
         shared=shared,
@@ -100,8 +104,8 @@ def search_cells(rows: Mapping[str, Searched], scale: int) -> list[tuple[str, li
     return lines
 
 
-def search_titles(metric: str) -> tuple[str, ...]:
-    return ("tried", f"{SELECTION_SPLIT} {metric}", "n", "")
+def search_titles(rows: Mapping[str, Searched], metric: str) -> tuple[str, ...]:
+    return ("tried", f"{next(iter(rows.values())).split} {metric}", "n", "")
 
 
 def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
@@ -110,7 +114,8 @@ def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
     told = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in own.items())
     total = sum(own.values())
     rest = f" {', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned." if untuned else ""
+    split = next(iter(rows.values())).split
     return (
-        f"Each search takes the configuration with the best mean on {SELECTION_SPLIT}, at seeds that are not reported. "
+        f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported. "
         f"The searches' runs took {total:,.0f} s in all: {told}; that is not in the rows' train s.{rest}"
     )

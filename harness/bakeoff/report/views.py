@@ -295,7 +295,7 @@ def searches(joined: Joined) -> Searches | None:
         return None
     untuned = [row.strategy for row in table.rows if row.strategy not in table.searches]
     lines = search_cells(table.searches, joined.unit.scale)
-    return Searches(search_titles(table.primary), lines, cost_sentence(table.searches, untuned))
+    return Searches(search_titles(table.searches, table.primary), lines, cost_sentence(table.searches, untuned))
 
 
 @dataclass(frozen=True)
