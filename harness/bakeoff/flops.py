@@ -41,6 +41,7 @@ class Counter:
         self._compiled_before = _compiled_frames()
 
     def start(self) -> None:
+        self.stop()  # a trainer may begin a step without ending the one before
         self.compiled = _compiled_frames() > self._compiled_before
         if self.compiled:
             return
