@@ -39,6 +39,9 @@ class Carvable(Task):
         own = task.Options
         self.Options = create_model(own.__name__, __base__=own, __doc__=own.__doc__, split=(Carve | None, field))  # type: ignore[misc]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Carvable, (self.task,)  # its options are a class made here, which no pickle finds
+
     def __getattr__(self, name: str) -> Any:
         """Whatever else the task has."""
         return getattr(self.__dict__["task"], name) if "task" in self.__dict__ else object.__getattribute__(self, name)

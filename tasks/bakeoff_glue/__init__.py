@@ -50,6 +50,9 @@ class GlueTask(Task):
         self.summary = facts.summary
         self.Options = options_with(facts.metrics)  # type: ignore[misc]  # one class for each task: its defaults differ
 
+    def __reduce__(self) -> tuple[type[GlueTask], tuple[GlueFacts]]:
+        return GlueTask, (self.facts,)  # its options are a class made here, which no pickle finds
+
     def info(self, options: GlueOptions) -> TaskInfo:
         facts = self.facts
         return TaskInfo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def test_a_rows_place_is_the_same_for_ever() -> None:
 
 PLACE = int("f14835adb20abfc8", 16) / 2**64
 """Of sha256("train-0"), as sha256sum has it."""
+
+
+@pytest.mark.parametrize("name", ["toy", "glue/stsb"])
+def test_a_task_can_be_pickled(name: str) -> None:
+    task = load_registry().get("task", name).component
+    again = pickle.loads(pickle.dumps(task))  # noqa: S301 - our own
+    assert (again.name, again.info(again.Options()).splits) == (task.name, task.info(task.Options()).splits)
+    assert again.Options().model_dump() == task.Options().model_dump()
 
 
 def plan(folder: Path, task: str, **keys: str) -> list[str]:
