@@ -9,4 +9,5 @@ from pathlib import Path
 TOYBOX = str(Path(__file__).parent / "thirdparty" / "toybox")
 
 sys.path.insert(0, TOYBOX)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # here: models are small, and two tests may be under way
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -31,7 +31,10 @@ Batch = tuple[int, ...]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Answers = Ints | Floats
-"""Predictions or references, (n,): label numbers; for regression, numbers."""
+"""Predictions or references, (n,): label numbers; for regression, numbers; for multi-label, sets of labels as numbers of which
+bit i says whether label i is among them."""
+MOST_LABELS_AT_ONCE = 62
+"""Of a multi-label task: so many bits has a number of 64, with one for the sign and one to spare."""
 
 
 class Component(ABC):
@@ -69,6 +72,8 @@ class Metric(ABC):
     version: str = "1"
     """Goes up when the same predictions would get another score."""
     higher_is_better: bool = True
+    kinds: frozenset[TaskKind] | None = None
+    """Kinds of task whose answers it can score; None for any."""
 
     def locate(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
         """A look, within 3 s, whether the metric can be had; raises DataError."""
@@ -97,8 +102,12 @@ class TaskInfo:
     text_columns: tuple[str, ...]
     """One or two columns of the dataset that the model reads."""
     labels: tuple[str, ...]
-    """Label names; a dataset's `label` column holds their index. Empty for regression."""
+    """Label names; a dataset's `label` column holds their index, of a multi-label task a list of them. Empty for regression.
+
+    Empty too where only the data can tell: then train's `label` is a ClassLabel, or a list of it, and these are its names.
+    """
     n_outputs: int
+    """Of the model: one for each label; one number for regression; 0 where only the data can tell."""
     metrics: tuple[Metric, ...]
     primary_metric: str
     splits: tuple[str, ...]
@@ -116,12 +125,25 @@ class TaskInfo:
             raise PluginError(f"its primary metric {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):
             raise PluginError("its labelled splits must be among its splits, and train must be one of them")
-        if self.kind == "classification" and not (len(self.labels) == self.n_outputs >= 2):
-            raise PluginError(f"it has {len(self.labels)} labels and {self.n_outputs} outputs; both are one number, 2 or more")
+        for metric in self.metrics:
+            if metric.kinds is not None and self.kind not in metric.kinds:
+                scored = " and ".join(sorted(metric.kinds))
+                raise PluginError(f"metric {quoted(metric.name)} scores {scored}, and it is a {self.kind} task")
+        if self.kind in {"classification", "multilabel"} and self.labels_are_known:
+            fewest, most = (2, None) if self.kind == "classification" else (1, MOST_LABELS_AT_ONCE)
+            if not (len(self.labels) == self.n_outputs >= fewest) or (most and len(self.labels) > most):
+                bounds = f"{fewest} or more" if most is None else f"{fewest} to {most}"
+                told = f"it has {len(self.labels)} labels and {self.n_outputs} outputs"
+                raise PluginError(f"{told}; both are one number, {bounds}")
         if self.kind == "regression" and (self.labels or self.n_outputs != 1):
             raise PluginError(
                 f"it is a regression with {len(self.labels)} labels and {self.n_outputs} outputs: it has none, and one"
             )
+
+    @property
+    def labels_are_known(self) -> bool:
+        """Whether the data need not be read to know the labels."""
+        return bool(self.labels or self.n_outputs) or self.kind not in {"classification", "multilabel"}
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
@@ -131,10 +153,12 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things lie on this machine: `data` as the user gave it (`--data`, else BAKEOFF_DATA), `cache` for our own."""
+    """Where things lie on this machine: `data` as the user gave it (`--data`, else BAKEOFF_DATA), `cache` for our own, `beside`
+    the folder of the experiment file."""
 
     data: Path | None
     cache: Path
+    beside: Path = Path()
 
 
 class Task(Component):
@@ -153,7 +177,8 @@ class Task(Component):
     def load(self, options: Any, places: Places) -> dict[str, Dataset]:
         """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label`, slice columns.
 
-        The same rows come out whichever way the data was found. Raises DataError with file and line for damage.
+        The same rows come out whichever way the data was found. What a split's `info.description` says, the user is told.
+        Raises DataError with file and line for damage.
         """
 
     def sources(self) -> Mapping[str, str]:
@@ -161,8 +186,13 @@ class Task(Component):
         return {}
 
     def floor(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
-        """The scores, by metric, of always giving one answer: the training split's most frequent label, or its mean number."""
-        answer = train_labels.mean() if info.kind == "regression" else np.bincount(train_labels).argmax()
+        """The scores, by metric, of always giving one answer: the training split's most frequent label (of a multi-label task,
+        its most frequent set of labels), or its mean number."""
+        if info.kind == "regression":
+            answer = train_labels.mean()
+        else:
+            found, counts = np.unique(train_labels, return_counts=True)
+            answer = found[counts.argmax()]
         constant = np.full_like(references, answer)
         return {metric.name: metric.score(constant, references) for metric in info.metrics}
 
@@ -185,9 +215,17 @@ class Prepared(ABC):
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
         """Text columns -> one mapping an example (`input_ids` and so on, lists of numbers, unpadded)."""
 
+    def encoding_key(self) -> str | None:
+        """All that `encode` hangs on beside the texts, as text; then its rows, lists of whole numbers, are made once and kept.
+
+        None where that can't be told: then each run encodes anew.
+        """
+        return None
+
     @abstractmethod
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
-        """Encoded examples, with `labels` where there are any -> tensors (batch, length). Must be pure."""
+        """Encoded examples, with `labels` where there are any -> tensors (batch, length); a label is a number, or for
+        multi-label a list of 0.0 and 1.0. Must be pure."""
 
     @abstractmethod
     def predict(self, model: Any, batch: dict[str, Any]) -> Any:
@@ -339,7 +377,8 @@ class TrainingJob(Protocol):
         """Around each forward pass: mixed precision where the recipe asks for it."""
 
     def loss(self, logits: Any, labels: Any) -> Any:
-        """The mean training loss of a batch, a scalar tensor; (batch, n_outputs) and (batch,)."""
+        """The mean training loss of a batch, a scalar tensor; (batch, n_outputs) and `labels` as collated: (batch,) numbers of
+        labels, or numbers for regression; (batch, n_outputs) of 0.0 and 1.0 for multi-label."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Groups for a torch optimizer: params, lr, weight_decay."""
@@ -371,6 +410,13 @@ class Trainer(Component):
     @abstractmethod
     def fit(self, job: TrainingJob, options: Any) -> None:
         """Trains `job.model` in place by exactly `job.recipe`, `job.total_steps` optimizer steps or until a STOP."""
+
+    def evaluating(self, model: Any) -> AbstractContextManager[None]:
+        """While it is entered, the harness predicts; a trainer that knows a faster way to the same logits puts it in place.
+
+        The harness compares a batch with the model's own forward pass. Weights may have changed since the last time.
+        """
+        return nullcontext()
 
 
 COMPONENT_KINDS: Mapping[str, type[Component]] = {

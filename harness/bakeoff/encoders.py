@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,16 @@ class TextEncoder(Prepared):
         encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
+
+    def encoding_key(self) -> str | None:
+        if type(self).encode is not TextEncoder.encode:
+            return None  # whatever it hangs on
+        settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        del settings["truncation"], settings["padding"]  # left by the last call
+        versions = {name: version(name) for name in ("tokenizers", "transformers")}
+        names, cut = self.tokenizer.model_input_names, self.encoding.max_length
+        sides = self.tokenizer.truncation_side
+        return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
         import torch

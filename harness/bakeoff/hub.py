@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Thread
 
+from bakeoff.errors import DataError, quoted
+
 PROBE_SECONDS = 2.0
 
 
@@ -67,3 +69,21 @@ def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: S
     commit = branch.read_text(encoding="ascii").strip() if branch.is_file() else revision
     kept = snapshots.iterdir() if commit is None else [snapshots / commit]
     return any(snapshot.is_dir() and all((snapshot / name).is_file() for name in files) for snapshot in kept)
+
+
+def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
+    """A file of a repository at a commit, downloaded where it is not cached. Raises DataError in our words."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # theirs, from httpx
+
+    try:
+        return Path(hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision))
+    except (
+        OSError,
+        HTTPError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # ValueError: a name that is none; RuntimeError: Xet storage
+        cause = error.__cause__ or error  # the library's own sentence says only that something happened
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise DataError(f"{name} of {repo_id} could not be fetched from the hub: {quoted(reason)}") from None

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from bakeoff.checkpoint import Checkpoints, Facts, Saved, Tensors, optimizer_state, restore_optimizer
 from bakeoff.components import Batch, MicroBatch, ParameterGroup, Prepared, Row, Signal
-from bakeoff.data import epoch_batches
+from bakeoff.data import Lazy, epoch_batches
 from bakeoff.errors import PluginError, RunError
 from bakeoff.flops import Counter, counted_steps, extrapolate
 from bakeoff.hardware import restart_random, stream_seed
@@ -26,6 +26,22 @@ LOOK_SECONDS = 0.5
 
 LOOK_STEPS = 16
 """The same where several processes share a run: they look together, and no two clocks agree."""
+
+
+class Examples(Lazy[Row]):
+    """The encoded rows to train on, each with its label and its number."""
+
+    def __init__(self, encoded: Sequence[Row], labels: Sequence[Any]) -> None:
+        if len(encoded) != len(labels):
+            raise ValueError(f"{len(encoded)} encoded examples and {len(labels)} labels")
+        self.encoded, self.labels = encoded, labels
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def item(self, number: int) -> Row:
+        return {**self.encoded[number], "labels": self.labels[number], "row": number}
+
 
 Fed = tuple[Batch, int, int]
 """Rows, tokens, and tokens with padding of a micro-batch."""
@@ -59,7 +75,7 @@ class Job:
         device: Any,
         prepared: Prepared,
         encoded: Sequence[Row],
-        labels: Sequence[int],
+        labels: Sequence[Any],
         groups: Sequence[ParameterGroup],
         seed: tuple[int, int],
         observer: Observer,
@@ -81,9 +97,7 @@ class Job:
         self.world, self.rank, self.world_size = world, world.rank, world.size
         self.trainer, self.owns_steps = trainer, owns_steps
         self.on_first_step, self.on_look, self.on_epoch = on_first_step, on_look, on_epoch
-        self.examples: list[Row] = [
-            {**row, "labels": label, "row": number} for number, (row, label) in enumerate(zip(encoded, labels, strict=True))
-        ]
+        self.examples = Examples(encoded, labels)
         self.steps_per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
         self.total_steps = recipe.max_steps or (recipe.epochs or 0) * self.steps_per_epoch
         warmup = recipe.warmup
@@ -143,8 +157,10 @@ class Job:
 
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
-        from torch.nn.functional import cross_entropy, mse_loss
+        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 
+        if labels.dim() == 2:  # multi-label
+            return binary_cross_entropy_with_logits(logits.float(), labels)
         if labels.is_floating_point():  # regression
             return mse_loss(logits.float().squeeze(-1), labels)
         return cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)

@@ -11,7 +11,7 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, shown_path
 from bakeoff.metrics import BUILT_IN
-from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
 from bakeoff.registry import Registry, load_registry
 from bakeoff.store import Store
 
@@ -311,7 +311,7 @@ class _Files:
         known = self.shared.get(split)
         if known is not None and known[0].equals(frame):
             first = known[1]
-            return Predictions(first.ids, first.labels, values, first.tokens, first.slices)
+            return Predictions(first.ids, first.labels, values, first.tokens, first.slices, first.kind)
         predictions = Predictions(
             ids=tuple(frame["id"].to_pylist()),
             labels=frame["label"].to_numpy(),
@@ -322,6 +322,7 @@ class _Files:
                 for name in frame.column_names
                 if name.startswith("slice:")
             },
+            kind=_kind_of(table, values),
         )
         self.shared[split] = (frame, predictions)
         return predictions
@@ -329,6 +330,12 @@ class _Files:
     def steps(self, run_id: str) -> Any:
         """The run's steps as a pyarrow table (step, loss, learning_rate, grad_norm, seconds)."""
         return _read_parquet(self.places[run_id] / STEPS_FILE)
+
+
+def _kind_of(table: Any, logits: Any) -> Any:
+    """What predictions answer; files of older versions don't say, and know a regression by its single output."""
+    told = (table.schema.metadata or {}).get(KIND_KEY)
+    return told.decode() if told else ("regression" if logits.shape[1] == 1 else "classification")
 
 
 def _read_parquet(path: Path) -> Any:

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.components import Encoding, Places, TaskInfo
 from bakeoff.errors import BakeoffError, escaped
+from bakeoff.metrics import memberships
 from bakeoff.outcome import describe_data
 from bakeoff.plan import Component
 from bakeoff.registry import Registry
+from bakeoff.remarks import remarks
 from bakeoff.spec import Document, Options, Recipe
 from bakeoff.worker import load_task
 
@@ -66,6 +68,8 @@ class Look(Shown):
     metrics: list[str]
     """The first is primary."""
     sources: dict[str, str]
+    remarks: list[str]
+    """What is odd about its rows."""
     splits: dict[str, SplitLook]
     model: str | None
     """Whose tokenizer measured the lengths."""
@@ -95,6 +99,7 @@ def look_at(task: Component, model: Component | None, places: Places, *, example
         labels=list(info.labels),
         metrics=sorted((metric.name for metric in info.metrics), key=lambda name: name != info.primary_metric),
         sources=data.sources,
+        remarks=remarks(info, columns),
         splits={
             name: SplitLook(
                 examples=split.examples,
@@ -171,7 +176,10 @@ def _summary(lengths: list[int], cut: int) -> TokenLengths:
 
 
 def _label_counts(info: TaskInfo, labels: Sequence[Any]) -> dict[str, int]:
-    """Examples by label, in the labels' order; nothing where labels are no classes."""
+    """Examples by label, in the labels' order; nothing where labels are numbers. In sets, an example counts for each."""
+    if info.kind == "multilabel":
+        counted = memberships(np.asarray(labels), info.n_outputs).sum(axis=0)
+        return {name: int(count) for name, count in zip(info.labels, counted, strict=True)}
     if info.kind != "classification":
         return {}
     counts = Counter(labels)
@@ -186,5 +194,13 @@ def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int) -> 
     """id, texts and label as words, safe to print."""
     label = columns["label"][row]
     shown = {name: columns[name][row] for name in ("id", *info.text_columns)}
-    shown["label"] = info.labels[label] if info.kind == "classification" else label
+    shown["label"] = label_of(info, label)
     return {name: escaped(value) for name, value in shown.items()}
+
+
+def label_of(info: TaskInfo, label: Any) -> str:
+    """In words."""
+    if info.kind == "multilabel":
+        members = memberships(np.asarray([label]), info.n_outputs)[0]
+        return ", ".join(name for name, member in zip(info.labels, members, strict=True) if member) or "none"
+    return info.labels[label] if info.kind == "classification" else str(label)

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bakeoff.components import Answers, Floats, Metric, TaskKind
+from bakeoff.components import Answers, Floats, Ints, Metric, TaskKind
 from bakeoff.errors import DataError, quoted
 from bakeoff.hub import hub_is_reachable
 
@@ -17,13 +18,28 @@ if TYPE_CHECKING:
 
 
 def answers(logits: Any, kind: TaskKind) -> Answers:
-    """What a model answers by its logits (n, n_outputs): the number of the largest; for regression, the first output."""
-    found = logits[:, 0].astype(np.float64) if kind == "regression" else logits.argmax(axis=1)
-    return np.asarray(found)
+    """What a model answers by its logits (n, n_outputs): the number of the largest; for regression, the first output; for
+    multi-label, the labels whose logits are above 0, that is whose probability is above a half."""
+    if kind == "regression":
+        return np.asarray(logits[:, 0].astype(np.float64))
+    return label_sets(logits > 0) if kind == "multilabel" else np.asarray(logits.argmax(axis=1))
+
+
+def label_sets(members: Any) -> Ints:
+    """Sets of labels, (n, n_outputs) of True or False -> (n,) numbers whose bit i is label i's."""
+    bits = np.left_shift(np.int64(1), np.arange(members.shape[1], dtype=np.int64))
+    return np.asarray(np.asarray(members, dtype=bool) @ bits, dtype=np.int64)
+
+
+def memberships(sets: Ints, n_outputs: int) -> NDArray[np.bool_]:
+    """The way back: (n,) -> (n, n_outputs)."""
+    return np.asarray((np.asarray(sets, dtype=np.int64)[:, None] >> np.arange(n_outputs, dtype=np.int64)) & 1, dtype=bool)
 
 
 class BuiltIn(Metric):
     """A metric of this module: scored by numpy, so that rescoring needs no torch; `load` wraps that very score."""
+
+    kinds: frozenset[TaskKind] = frozenset({"classification"})
 
     @abstractmethod
     def compute(self, predictions: Answers, references: Answers) -> float:
@@ -51,9 +67,10 @@ class Ratio(BuiltIn):
 
 
 class Accuracy(Ratio):
-    """The share of right answers."""
+    """The share of right answers; of sets of labels, of those that are right as a whole."""
 
     name = "accuracy"
+    kinds = frozenset({"classification", "multilabel"})
 
     def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         return (predictions == references).astype(np.float64), np.ones(len(references))
@@ -101,6 +118,42 @@ class Recall(OfOneLabel):
         return both, actual
 
 
+class MicroF1(Ratio):
+    """F1 over all labels of all sets together: 2 TP / (2 TP + FP + FN); 0 where no set holds a label."""
+
+    name = "micro_f1"
+    kinds = frozenset({"multilabel"})
+
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        predicted, actual = _as_sets(predictions), _as_sets(references)
+        both = np.bitwise_count(predicted & actual).astype(np.float64)
+        return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
+
+
+class LabelF1(BuiltIn):
+    """The mean over labels of each one's F1, of those that stand in a set of predictions or references; 0 where none does.
+
+    What scikit-learn calls the macro average, but for labels that nobody gives, which count there as 0.
+    """
+
+    name = "label_f1"
+    kinds = frozenset({"multilabel"})
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        predicted, actual = _as_sets(predictions), _as_sets(references)
+        there = int(np.bitwise_or.reduce(predicted | actual))
+        scores = [
+            F1().compute((predicted >> label) & 1, (actual >> label) & 1)
+            for label in range(there.bit_length())
+            if there >> label & 1
+        ]
+        return float(np.mean(scores)) if scores else 0.0
+
+
+def _as_sets(answers: Answers) -> Ints:
+    return np.asarray(answers, dtype=np.int64)
+
+
 class BalancedAccuracy(BuiltIn):
     """The mean recall of the labels that the references hold."""
 
@@ -137,6 +190,7 @@ class Pearson(BuiltIn):
     """Pearson's correlation, -1 to 1; 0 where either side is constant."""
 
     name = "pearson"
+    kinds = frozenset({"regression"})
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         return _correlation(predictions[None].astype(np.float64), references[None].astype(np.float64))
@@ -152,6 +206,20 @@ class Spearman(Pearson):
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         return super().compute(_ranks(predictions), _ranks(references))
+
+
+class MeanAbsoluteError(Ratio):
+    """The mean distance between answers and right numbers."""
+
+    name = "mae"
+    higher_is_better = False
+    kinds = frozenset({"regression"})
+
+    def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        return np.abs(predictions.astype(np.float64) - references), np.ones(len(references))
+
+    def load(self) -> evaluate.EvaluationModule:
+        return _as_evaluate(self, "float64")
 
 
 def _correlation(one: Floats, other: Floats) -> float:
@@ -229,9 +297,12 @@ BUILT_IN: dict[str, type[BuiltIn]] = {
         Recall,
         BalancedAccuracy,
         MacroF1,
+        MicroF1,
+        LabelF1,
         MatthewsCorrelation,
         Pearson,
         Spearman,
+        MeanAbsoluteError,
     )
 }
 

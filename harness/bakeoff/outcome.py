@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from bakeoff import hardware
-from bakeoff.components import Prepared, Row, Task, TaskInfo
-from bakeoff.data import split_fingerprint, weights_sha256
+from bakeoff.components import Prepared, Row, Task, TaskInfo, TaskKind
+from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.disk import sha256_of
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.record import (
+    KIND_KEY,
     OUTPUT_FILE,
     RECORD_FILE,
     Asked,
@@ -30,6 +31,7 @@ from bakeoff.record import (
     Split,
     Weights,
 )
+from bakeoff.remarks import overlaps
 from bakeoff.request import Request
 
 
@@ -52,7 +54,7 @@ class Findings:
     """Peaks of the run's other processes, summed: bytes of memory, and of the device's."""
 
 
-def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> Data:
+def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> Data:
     """Sizes, fingerprints, the floor, and what is in the training split too."""
     train, sources = np.asarray(splits["train"]["label"]), dict(task.sources())
     return Data(
@@ -75,18 +77,6 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Mapping[str, 
         floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
         overlap=overlaps(info, splits),
     )
-
-
-def overlaps(info: TaskInfo, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Predicted split -> its examples whose text columns all equal those of one to train on, in lower case and with white
-    space collapsed."""
-
-    def readings(name: str) -> Iterator[int]:
-        for texts in zip(*(splits[name][column] for column in info.text_columns), strict=True):
-            yield hash(tuple(" ".join(str(text).lower().split()) for text in texts))  # 64 bits in place of the text
-
-    trained = set(readings("train"))
-    return {name: sum(reading in trained for reading in readings(name)) for name in info.predicted_splits}
 
 
 def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
@@ -138,9 +128,10 @@ def write_steps(path: Path, job: Job) -> None:
 def write_predictions(
     path: Path,
     logits: Mapping[str, Any],
-    splits: Mapping[str, Mapping[str, Any]],
-    encoded: Mapping[str, list[Row]],
+    splits: Mapping[str, Mapping[str, Sequence[Any]]],
+    encoded: Mapping[str, Sequence[Row]],
     slice_columns: tuple[str, ...],
+    kind: TaskKind,
 ) -> None:
     """split, id, label, logits (a list of float32), tokens and the task's slice columns for every predicted example."""
     import pyarrow as pa
@@ -155,7 +146,7 @@ def write_predictions(
     }
     for column in slice_columns:
         columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
-    table = pa.table(columns)
+    table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.encode()})
     pq.write_table(table, path, compression="zstd")
 
 

@@ -84,7 +84,7 @@ class Component:
     def label(self) -> str:
         """The name, and the options that were given."""
         given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
-        shown = ", ".join(f"{name}={value if isinstance(value, str) else canonical(value)}" for name, value in given.items())
+        shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
         return f"{self.name} ({shown})" if shown else self.name
 
     @cached_property
@@ -96,6 +96,13 @@ class Component:
             distribution_version=self.registered.origin.version,
             options=identity(self.options),
         )
+
+
+def _as_label(value: Any) -> str:
+    """An option's value in few characters."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return "+".join(value)
+    return value if isinstance(value, str) else canonical(value)
 
 
 @dataclass(frozen=True)
@@ -511,8 +518,9 @@ class _Resolver:
                         ("strategies", strategy.name, "trainer"),
                         f"trainer '{trainer.name}' does no {info.kind} (task '{task.name}', tasks[{index}])",
                     )
-                if info.kind == "regression" and strategy.recipe.label_smoothing:
-                    self.refuse(strategy, "label_smoothing", f"has no labels to smooth: task '{task.name}' is a regression")
+                if info.kind != "classification" and strategy.recipe.label_smoothing:
+                    why = f"smooths between classes, and task '{task.name}' is no classification but {info.kind}"
+                    self.refuse(strategy, "label_smoothing", why)
         default = Recipe()
         for strategy in (each for one in strategies for each in configurations_of(one)):
             trainer = strategy.trainer.registered.component

@@ -8,6 +8,7 @@ Nothing here imports torch, transformers, datasets or evaluate; import those ins
 from __future__ import annotations
 
 from bakeoff.anatomy import body_of, head_names, layer_depths, layers_of, top_layers
+from bakeoff.arrows import kept_table
 from bakeoff.components import (
     Adaptation,
     Batch,
@@ -31,7 +32,7 @@ from bakeoff.components import (
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.hookspecs import hookimpl
-from bakeoff.hub import hub_is_reachable, in_hub_cache
+from bakeoff.hub import hub_file, hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
@@ -69,8 +70,10 @@ __all__ = [
     "decay_groups",
     "head_names",
     "hookimpl",
+    "hub_file",
     "hub_is_reachable",
     "in_hub_cache",
+    "kept_table",
     "layer_depths",
     "layers_of",
     "load_classifier",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from bakeoff.anatomy import head_names
 from bakeoff.components import Adaptation, Built, Method
+from bakeoff.data import Columns
 from bakeoff.errors import DataError, ModelError, PluginError
 from bakeoff.hardware import stream_seed
 from bakeoff.spec import Recipe
 
 
-def training_rows(split: Mapping[str, list[Any]], recipe: Recipe, *, seed: tuple[int, int]) -> Mapping[str, list[Any]]:
+def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> Columns:
     """The columns of the rows to train on, in the split's order; `seed` is (seed, replicate).
 
     They are the first `train_examples` of a random order: a smaller number's are among a larger one's.
@@ -27,7 +28,7 @@ def training_rows(split: Mapping[str, list[Any]], recipe: Recipe, *, seed: tuple
         return split
     generator = np.random.Generator(np.random.PCG64(stream_seed(*seed, "subset")))
     rows = sorted(generator.permutation(there)[: recipe.train_examples].tolist())
-    return {name: [values[row] for row in rows] for name, values in split.items()}
+    return Columns({name: [values[row] for row in rows] for name, values in split.items()})
 
 
 def require_examples(recipe: Recipe, there: int) -> None:

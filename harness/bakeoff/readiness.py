@@ -78,6 +78,8 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     }
     if verdict["problems"]:
         raise SpecError(document.problem(places[kind][name], message) for kind, name, message in verdict["problems"])
+    for label, sentence in verdict["remarks"]:
+        progress.note(f"{label}: {sentence}")
     return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["fingerprints"])
 
 

@@ -24,6 +24,8 @@ SCHEMA_VERSION: Final = 4
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
+KIND_KEY = b"bakeoff.kind"
+"""In the metadata of predictions: what kind of task they answer."""
 MODEL_FOLDER = "model"
 """Of a run with `keep: final`: the trained model, as plain transformers load it."""
 OUTPUT_FILE = "output.txt"

@@ -6,22 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from bakeoff import hardware
-from bakeoff.components import Encoding, Places, TaskInfo
-from bakeoff.data import split_fingerprint
+from bakeoff.components import Encoding, Prepared, TaskInfo
+from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
 from bakeoff.registry import load_registry
+from bakeoff.remarks import remarks
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
-from bakeoff.worker import components, load_task
+from bakeoff.worker import components, encode_split, load_task
 
 
 def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None:
     """Says what would keep these runs from starting, and on what they would run.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
-    "fingerprints": {task's label: {split: sha256}}}
+    "fingerprints": {task's label: {split: sha256}}, "remarks": [(task's label, sentence), ...]}
     """
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
@@ -36,6 +37,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
             "device": device.type,
             "accelerator": hardware.accelerator_name(device),
             "fingerprints": rehearsal.fingerprints,
+            "remarks": rehearsal.remarks,
         }
     )
 
@@ -46,10 +48,12 @@ class Rehearsal:
     def __init__(self) -> None:
         self.registry = load_registry()
         self.problems: list[tuple[str, str, str]] = []
-        self.tasks: dict[str, tuple[TaskInfo, int] | None] = {}
-        """Label -> what it is, and how many examples there are to train on; None where it does not load."""
+        self.tasks: dict[str, tuple[TaskInfo, dict[str, Columns]] | None] = {}
+        """Label -> what it is, and its splits; None where it does not load."""
         self.fingerprints: dict[str, dict[str, str]] = {}
         """Label -> split -> what its rows hash to."""
+        self.remarks: list[tuple[str, str]] = []
+        """Label, and what is odd about its rows."""
         self.tried: set[tuple[str, ...]] = set()
 
     def attempt_run(self, request: Request) -> None:
@@ -59,19 +63,19 @@ class Rehearsal:
         recipe = Recipe.model_validate(asked.recipe)
         self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
         if asked.task_label not in self.tasks:
-            places = Places(request.data, request.cache)
-            loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], places)
-            self.tasks[asked.task_label] = (loaded[0], len(loaded[1]["train"]["label"])) if loaded else None
+            loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], request.places)
+            self.tasks[asked.task_label] = loaded
             if loaded:
                 info, splits = loaded
+                self.remarks += [(asked.task_label, sentence) for sentence in remarks(info, splits)]
                 sources = dict(task.sources())
                 self.fingerprints[asked.task_label] = {
                     name: split_fingerprint(splits[name], info, sources) for name in info.splits
                 }
         if (known := self.tasks[asked.task_label]) is None:
             return
-        info, examples = known
-        self.attempt("strategy", asked.strategy, require_examples, recipe, examples)
+        info, splits = known
+        self.attempt("strategy", asked.strategy, require_examples, recipe, len(splits["train"]["label"]))
         shaping = f"{recipe.max_length} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
         if key in self.tried:
@@ -79,6 +83,8 @@ class Rehearsal:
         self.tried.add(key)
         encoding = Encoding(recipe.max_length, recipe.padding)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
+        if prepared is not None and recipe.train_examples is None:
+            self.attempt("model", asked.model_label, self.encode_all, request, info, prepared)
         built = self.attempt("model", asked.model_label, model.build, info, options["model"]) if prepared else None
         if built is None:
             return
@@ -88,6 +94,15 @@ class Rehearsal:
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
         if adaptation is not None:
             self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
+
+    def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> None:
+        """Once for all runs, where the cache can keep it; each strategy may cut texts at another length."""
+        label = request.asked.task_label
+        known = self.tasks[label]
+        if known is None or prepared.encoding_key() is None:
+            return
+        for name in ("train", *info.predicted_splits):
+            encode_split(prepared, info, known[1][name], self.fingerprints[label][name], request.cache)
 
     @staticmethod
     def require_hardware(request: Request, recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bakeoff.components import Places
 from bakeoff.record import Asked, Attempt
 
 
@@ -19,6 +20,8 @@ class Request(BaseModel):
     asked: Asked
     data: Path | None
     cache: Path
+    beside: Path = Path()
+    """The folder of the experiment file."""
     device: str
     threads: int
     jobs: int = 1
@@ -31,3 +34,7 @@ class Request(BaseModel):
     """Steps."""
     checkpoints: Path | None = None
     """Their folder; it outlives this attempt."""
+
+    @property
+    def places(self) -> Places:
+        return Places(self.data, self.cache, self.beside)

@@ -34,7 +34,7 @@ class BestState:
         answers, score = self.evaluate()
         for module, training in modes:
             module.training = training
-        self.answers.append(answers.astype(np.int32))
+        self.answers.append(answers.astype(np.int64))
         self.scores.append(score)
         if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
             self.best = len(self.scores) - 1

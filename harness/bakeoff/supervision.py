@@ -60,6 +60,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         asked=run.asked,
         data=settings.places.data,
         cache=settings.places.cache,
+        beside=settings.places.beside,
         device=settings.device,
         threads=settings.threads,
         jobs=settings.jobs,

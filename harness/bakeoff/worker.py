@@ -19,12 +19,13 @@ from pydantic import ValidationError
 
 from bakeoff import hardware
 from bakeoff.checkpoint import Checkpoints
-from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo
-from bakeoff.data import check_rows, weights_sha256
+from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo, Trainer
+from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
+from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, RunError, shown_path
 from bakeoff.job import Job
 from bakeoff.meter import Clock, Observer, forget_peak_memory
-from bakeoff.metrics import answers
+from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
     Findings,
     bare_record,
@@ -55,6 +56,10 @@ EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
 
 
+SAME_LOGITS = 1e-3
+"""How far rounding may take logits of two ways through one model apart."""
+
+
 def fine_tune(
     request: Request, folder: Path, clock: Clock, found: Findings, observer: Observer, report: Report, world: World
 ) -> None:
@@ -79,13 +84,17 @@ def fine_tune(
         report(phase, 0, 0, None)
 
     begin("load")
-    info, splits = load_task(task, options["task"], Places(request.data, request.cache))
+    info, splits = load_task(task, options["task"], request.places)
     found.data = describe_data(task, info, splits)
     train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
 
     begin("encode")
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
-    encoded = {"train": prepared.encode(train)} | {name: prepared.encode(splits[name]) for name in info.predicted_splits}
+    rows = {"train": train} | {name: splits[name] for name in info.predicted_splits}
+    prints = {name: found.data.splits[name].fingerprint for name in rows}
+    if recipe.train_examples is not None:
+        prints["train"] = split_fingerprint(train, info, task.sources())
+    encoded = {name: encode_split(prepared, info, rows[name], prints[name], request.cache) for name in rows}
 
     begin("build")
     built, adaptation, head = build(parts, info, asked, recipe)
@@ -95,7 +104,8 @@ def fine_tune(
 
     def evaluate(split: str) -> Any:
         found.evaluated += len(encoded[split])
-        return predict(prepared, network, encoded[split], device, world)
+        with trainer.evaluating(network):
+            return predict(prepared, network, encoded[split], device, world)
 
     best = best_state(asked, info, network, splits, evaluate)
 
@@ -105,7 +115,7 @@ def fine_tune(
         device=device,
         prepared=prepared,
         encoded=encoded["train"],
-        labels=train["label"],
+        labels=targets(info, train["label"]),
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=observer,
@@ -133,7 +143,10 @@ def fine_tune(
         best.look()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}
-    found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
+    with trainer.evaluating(network):
+        found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
+    if found.evaluation_difference is not None and type(trainer).evaluating is not Trainer.evaluating:
+        require_same_logits(repeat_first_batch(prepared, network, encoded, logits, device, world), job.trainer)
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")
@@ -141,7 +154,7 @@ def fine_tune(
     found.others_memory = others_memory(world, device)
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
-        write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns)
+        write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns, info.kind)
         if request.keep == "final":
             keep_model(folder / MODEL_FOLDER, prepared, network, info, request, found)
 
@@ -191,7 +204,7 @@ def locate(request: Request) -> None:
     """Whether data and weights can be had, asked before their libraries are imported: it may set HF_HUB_OFFLINE."""
     parts = components(request.asked, load_registry())
     task, model = parts["task"], parts["model"]
-    task.registered.component.locate(task.options, Places(request.data, request.cache))
+    task.registered.component.locate(task.options, request.places)
     model.registered.component.locate(model.options)
 
 
@@ -205,13 +218,28 @@ def components(asked: Asked, registry: Registry) -> dict[str, Component]:
     return found
 
 
-def load_task(task: Task, options: Any, places: Places) -> tuple[TaskInfo, dict[str, dict[str, list[Any]]]]:
-    """What the task is, and its checked splits as plain columns."""
+def load_task(task: Task, options: Any, places: Places) -> tuple[TaskInfo, dict[str, Columns]]:
+    """What the task is, and its checked splits."""
     info = task.info(options)
     task.locate(options, places)
-    splits = {name: dataset.to_dict() for name, dataset in task.load(options, places).items()}
+    loaded = task.load(options, places)
+    if "train" in loaded:
+        info = named_by_data(info, loaded["train"])
+    splits = {name: columns_of(split, info) for name, split in loaded.items()}
     check_rows(splits, info, task.name)
     return info, splits
+
+
+def encode_split(prepared: Prepared, info: TaskInfo, split: Columns, fingerprint: str, cache: Path) -> Sequence[Row]:
+    """The rows of a split encoded, or taken from the cache."""
+    return encode(prepared, {name: split[name] for name in info.text_columns}, cache=cache, fingerprint=fingerprint)
+
+
+def targets(info: TaskInfo, labels: Sequence[Any]) -> Sequence[Any]:
+    """Labels as a loss wants them: of sets, lists of 0.0 and 1.0."""
+    if info.kind != "multilabel":
+        return labels
+    return [[float(member) for member in row] for row in memberships(np.asarray(labels), info.n_outputs)]
 
 
 def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> tuple[Built, Adaptation, str]:
@@ -233,7 +261,7 @@ def require_equal_weights(world: World, network: Any, trainer: str) -> None:
             raise PluginError(f"{trainer} left other weights on rank {rank} than on rank 0")
 
 
-def predict(prepared: Prepared, network: Any, examples: list[Row], device: Any, world: World = ALONE) -> Any:
+def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
     """Logits (examples, n_outputs), float32, in the examples' order; evaluated by length, so that little is padding.
 
     Collective: the batches are dealt to the ranks one by one, and every rank gets the logits of all.
@@ -265,7 +293,7 @@ def longest_first(examples: Sequence[Row]) -> list[int]:
 def repeat_first_batch(
     prepared: Prepared,
     network: Any,
-    encoded: Mapping[str, list[Row]],
+    encoded: Mapping[str, Sequence[Row]],
     logits: Mapping[str, Any],
     device: Any,
     world: World = ALONE,
@@ -279,6 +307,12 @@ def repeat_first_batch(
         largest = float(np.abs(before[rows] - again).max())
         return largest if math.isfinite(largest) else None
     return None
+
+
+def require_same_logits(difference: float | None, trainer: str) -> None:
+    """Raises PluginError where a trainer's way to evaluate gives other logits than the model's own forward pass."""
+    if difference is None or difference > SAME_LOGITS:
+        raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
 
 
 def others_memory(world: World, device: Any) -> tuple[int, int]:
@@ -320,7 +354,7 @@ def best_state(
     asked: Asked,
     info: TaskInfo,
     network: Any,
-    splits: Mapping[str, Mapping[str, Any]],
+    splits: Mapping[str, Columns],
     predict_split: Callable[[str], Any],
 ) -> BestState | None:
     """The keeper of the best state, where the experiment selects one."""
@@ -348,7 +382,7 @@ def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], 
     return look
 
 
-def score(info: TaskInfo, logits: Any, labels: list[int]) -> dict[str, float]:
+def score(info: TaskInfo, logits: Any, labels: Sequence[Any]) -> dict[str, float]:
     """Every metric of the task on one split."""
     if not np.isfinite(logits).all():
         raise RunError("diverged", "the trained model's logits are not finite")

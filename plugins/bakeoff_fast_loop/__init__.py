@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hookimpl
@@ -14,7 +15,7 @@ class FastLoop(Trainer):
     summary = "The manual loop at a multiple of its speed: no padding, weights kept in bfloat16 (bf16), cheap dropout."
     version = "1"
     supports = Supports(
-        kinds=frozenset({"classification", "regression"}),
+        kinds=frozenset({"classification", "multilabel", "regression"}),
         recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes"},
         precisions=frozenset({"fp32", "bf16"}),
         resume=True,
@@ -29,6 +30,11 @@ class FastLoop(Trainer):
         from bakeoff_fast_loop.loop import train
 
         train(job)
+
+    def evaluating(self, model: Any) -> AbstractContextManager[None]:
+        from bakeoff_fast_loop.evaluation import evaluating
+
+        return evaluating(model)
 
 
 @hookimpl

@@ -24,6 +24,7 @@ class Layer:
         self.output, self.up, self.down = maps(block.output), maps(block.up), maps(block.down)
         self.output_norm, self.down_norm = norms(block.output_norm), norms(block.down_norm)
         self.activation = activation(block.activation)
+        self.attend: Any = attend
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
         """The maps of attention's inputs, those of the same states together."""
@@ -58,7 +59,9 @@ class Layer:
         block, (inputs,) = self.block, self.inputs
         joined, kept_inputs = inputs.forward(states)
         shape = (packing.batch * block.heads, packing.length, packing.length)
-        context, attended = attend(joined, bias, packing, masks.draw(block.attention_dropout, shape, states.dtype), block.heads)
+        context, attended = self.attend(
+            joined, bias, packing, masks.draw(block.attention_dropout, shape, states.dtype), block.heads
+        )
         return context, states, (kept_inputs, attended)
 
     def look_back(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +12,10 @@ from torch.autograd import Function
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff_fast_loop.dropout import Stream
-from bakeoff_fast_loop.families import Encoder, encoder_of
-from bakeoff_fast_loop.flat import Flat, Unit
-from bakeoff_fast_loop.layers import Layer, TopLayer
+from bakeoff_fast_loop.flat import Flat, Piece, Unit
+from bakeoff_fast_loop.packed import Packed, are_plain
 from bakeoff_fast_loop.packing import Packing, pack
-from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Words
+from bakeoff_fast_loop.parts import Words
 from bakeoff_fast_loop.words import UsedRows, is_plain
 
 
@@ -39,21 +38,20 @@ def unpadded(
         network.give_back()
 
 
-class Network:
+class Network(Packed):
     """The packed forward pass; `flat.after_step` is due after each step of the optimizer."""
 
     def __init__(
         self, model: Any, dtype: torch.dtype, words: UsedRows | None = None, groups: list[dict[str, Any]] | None = None
     ) -> None:
-        self.model, self.dtype, self.words = model, dtype, words
-        self.encoder: Encoder = encoder_of(model)
+        super().__init__(model, dtype)
+        self.words = words
         model.zero_grad()  # gradients that are there already would be taken for this network's
         groups = groups or [{"params": [parameter for parameter in model.parameters() if parameter.requires_grad]}]
         groups = [group | {"params": [self.trained(parameter) for parameter in group["params"]]} for group in groups]
         self.flat = Flat.of(groups, list(self.units()))
         self.look_up = self.words_map(self.encoder.words)
-        *lower, top = self.encoder.blocks
-        self.layers = [*(Layer(block, self.map, self.norm) for block in lower), TopLayer(top, self.map, self.norm)]
+        self.layers = self.made_layers()
         self.lowest = next((number for number, layer in enumerate(self.layers) if layer.trains()), len(self.layers))
         self.anchor = torch.zeros((), requires_grad=self.lowest < len(self.layers))
 
@@ -72,25 +70,8 @@ class Network:
             first = Layers.apply(self, packing, masks, self.anchor, self.score_bias(packing), states)
         return SequenceClassifierOutput(logits=self.encoder.classify(first[:, None]))
 
-    def embed(self, packing: Packing, ids: Tensor, types: Tensor | None, masks: Stream) -> Tensor:
-        """(T, hidden)."""
-        encoder = self.encoder
-        states = self.look_up(ids.flatten()[packing.tokens])
-        if encoder.types is not None:
-            kinds = torch.zeros_like(packing.tokens) if types is None else types.flatten()[packing.tokens]
-            states = states + encoder.types(kinds)
-        states = states + encoder.positions(packing.columns + encoder.first_position)
-        states = encoder.norm(states).to(self.dtype)
-        if mask := masks.draw(encoder.dropout, tuple(states.shape), states.dtype):
-            states = torch.addcmul(states.new_zeros(()), states, mask.keep, value=mask.scale)
-        return self.as_it_is(encoder.project)(states) if encoder.project else states
-
-    def score_bias(self, packing: Packing) -> Tensor:
-        """What is added to attention's scores: minus infinity at padding, and MPNet's bias by distance."""
-        if self.encoder.relative is None:
-            return packing.hidden.to(self.dtype)
-        near = self.encoder.relative.compute_position_bias(packing.hidden.new_empty(1, packing.length))
-        return (near + packing.hidden).to(self.dtype)
+    def piece(self, unit: Unit) -> Piece | None:
+        return self.flat.piece(unit)
 
     def words_map(self, table: Any) -> Callable[[Tensor], Tensor]:
         """The look-up of words: (T,) -> (T, size)."""
@@ -121,29 +102,6 @@ class Network:
         for norm in [norm for block in self.encoder.blocks for norm in (block.output_norm, block.down_norm)]:
             yield from (Unit((norm.weight,), torch.float32), Unit((norm.bias,), torch.float32))
 
-    def units_of(self, modules: Iterable[Any]) -> tuple[Unit, Unit]:
-        weights, biases = zip(*((module.weight, module.bias) for module in modules), strict=True)
-        return Unit(weights, self.dtype), Unit(biases, self.dtype)
-
-    def map(self, *modules: Any) -> Joined | Grafted:
-        """Linear maps of one input as one; adapters' modules are called one by one."""
-        if are_plain(modules):
-            weight, bias = map(self.flat.piece, self.units_of(modules))
-            if weight is not None and bias is not None:
-                return Joined(weight, bias)
-        return Grafted(self.as_it_is(*modules))
-
-    def norm(self, norm: nn.LayerNorm) -> Norm:
-        weight, bias = (self.flat.piece(Unit((parameter,), torch.float32)) for parameter in (norm.weight, norm.bias))
-        return Norm(weight, bias, norm.eps)
-
-    def as_it_is(self, *modules: Any) -> Callable[[Tensor], Tensor]:
-        def call(x: Tensor) -> Tensor:
-            with torch.autocast(x.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-                return torch.cat([module(x) for module in modules], -1)
-
-        return call
-
 
 class Layers(Function):
     """All layers, from (T, hidden) to the (batch, hidden) that the classifier reads."""
@@ -172,7 +130,3 @@ class Layers(Function):
                 d_bias[:, :, : d_scores.shape[1]] += d_scores.view(packing.batch, -1, *d_scores.shape[1:])
         flat.after_backward()
         return None, None, None, None, d_bias, d_states
-
-
-def are_plain(modules: Iterable[Any]) -> bool:
-    return all(type(module) is nn.Linear and module.bias is not None for module in modules)

@@ -48,7 +48,7 @@ class Packing:
         return states.index_select(0, self.places)
 
 
-def pack(mask: Tensor) -> Packing:
+def pack(mask: Tensor, multiple: int = MULTIPLE) -> Packing:
     """From an attention mask, (batch, width), padded on the right. Raises ModelError where it is not."""
     mask = mask.bool()
     batch, width = mask.shape
@@ -59,7 +59,7 @@ def pack(mask: Tensor) -> Packing:
     tokens = mask.flatten().nonzero().flatten()
     text, column = tokens // width, tokens % width
     filling = tokens.new_zeros(TOKENS - len(tokens) % TOKENS)
-    length = (int(lengths.max()) // MULTIPLE + 1) * MULTIPLE
+    length = (int(lengths.max()) // multiple + 1) * multiple
     first = lengths.cumsum(0) - lengths
     padded = torch.arange(length, device=mask.device)
     real = padded < lengths[:, None]

@@ -15,7 +15,7 @@ class HfTrainer(Trainer):
     summary = "The Trainer API of transformers, as a user would call it."
     version = "1"
     supports = Supports(
-        kinds=frozenset({"classification", "regression"}),
+        kinds=frozenset({"classification", "multilabel", "regression"}),
         precisions=frozenset({"fp32", "bf16"}),
         processes=1024,
         resume=True,

@@ -6,9 +6,7 @@ used without a word on the network, and which files are needed is known before a
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bakeoff.plugin import DataError, hub_is_reachable, in_hub_cache, quoted
+from bakeoff.plugin import DataError, hub_file, hub_is_reachable, in_hub_cache, quoted
 from bakeoff_glue.facts import REPOSITORY, REVISION, Columns, GlueFacts, Split
 
 
@@ -27,18 +25,12 @@ def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
     """One Parquet file of the hub, downloaded where it is not cached; raises DataError in our words."""
     import pyarrow
     import pyarrow.parquet
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HTTPError
 
-    what = f"{split.hub_file} of {REPOSITORY}"
     try:
-        path = Path(hf_hub_download(REPOSITORY, split.hub_file, repo_type="dataset", revision=REVISION))
-    except (OSError, HTTPError, RuntimeError) as error:  # RuntimeError: the hub's Xet storage
-        cause = error.__cause__ or error  # the library's own sentence says only that something happened
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        path = hub_file(REPOSITORY, split.hub_file, repo_type="dataset", revision=REVISION)
+    except DataError as error:
         raise DataError(
-            f"{what} could not be fetched from the hub: {quoted(reason)}; "
-            "try again, or give a folder of official GLUE files through --data DIR or BAKEOFF_DATA=DIR"
+            f"{error}; try again, or give a folder of official GLUE files through --data DIR or BAKEOFF_DATA=DIR"
         ) from None
     try:
         table = pyarrow.parquet.read_table(path, columns=[*facts.text_columns, "label"])

@@ -231,10 +231,18 @@ def measure_evaluation(say: Callable[[str], None], rounds: int = 3) -> dict[str,
                 logits.append(model(**prepared.collate(examples[start : start + 8])).logits)
         return torch.cat(logits).numpy()
 
+    def bakeoff() -> Any:
+        return predict(given.prepared, model, examples, torch.device("cpu"), ALONE)
+
+    def fast() -> Any:
+        with load_registry().get("trainer", "fast-loop").component.evaluating(model):
+            return bakeoff()
+
     loops = {
         "plain loop, padded to 128": lambda: plain(given.padded),
         "plain loop, padded to the longest": lambda: plain(given.prepared),
-        "bakeoff": lambda: predict(given.prepared, model, examples, torch.device("cpu"), ALONE),
+        "bakeoff": bakeoff,
+        "bakeoff, fast-loop": fast,
     }
     times: dict[str, list[float]] = {name: [] for name in loops}
     answers = {}

@@ -15,8 +15,9 @@ from bakeoff import worker
 from bakeoff.components import Metric, Prepared, Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
 from bakeoff.metrics import Accuracy
-from bakeoff.outcome import capped, message_of, overlaps
+from bakeoff.outcome import capped, message_of
 from bakeoff.record import read_record
+from bakeoff.remarks import overlaps
 from bakeoff.request import Request
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bakeoff.errors import SpecError
 from bakeoff.plan import Component, Plan, Run, canonical, identity, resolve
-from bakeoff.plugin import Accuracy, DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl
+from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
 from bakeoff.registry import Origin, Registry, load_registry, register
 from bakeoff.run import declaration
 from bakeoff.spec import parse_document, read_document
@@ -362,8 +362,9 @@ class Regression(Task):
 
     def info(self, options: Options) -> TaskInfo:
         return TaskInfo(
-            kind="regression", text_columns=("text",), labels=(), n_outputs=1, metrics=(Accuracy(),),
-            primary_metric="accuracy", splits=("train", "test"), labelled_splits=("train", "test"),
+            kind="regression", text_columns=("text",), labels=(), n_outputs=1,
+            metrics=(metric_named("pearson"),), primary_metric="pearson", splits=("train", "test"),
+            labelled_splits=("train", "test"),
         )  # fmt: skip
 
     def load(self, options: Options, places: Any) -> Any:

@@ -33,13 +33,17 @@ def write_spec(folder: Path, strategies: dict[str, Any], *, head: str = TOY, **k
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Of this process, with a cache of its own and one thread."""
+    """Of this process, with a cache of its own."""
     return {**os.environ, "BAKEOFF_CACHE": str(folder / "cache")}
 
 
 def start(*arguments: str | Path, folder: Path, control: bool = False, **more: Any) -> subprocess.Popen[str]:
-    """The command; `run` without its control runs, which take seconds, unless they are wanted."""
-    rest = ["--no-control"] if arguments[0] == "run" and not control else []
+    """The command. `run` has one thread, unless the arguments say more: the models are so small, and two tests may be under
+    way; and no control runs, which take seconds, unless they are wanted."""
+    rest = []
+    if arguments[0] == "run":
+        rest += [] if control else ["--no-control"]
+        rest += [] if control or {"--threads", "--jobs"} & {*arguments} else ["--threads", "1"]
     return subprocess.Popen(
         [*COMMAND, *map(str, arguments), *rest],
         env=environment(folder),

@@ -100,7 +100,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     for fault in FAULTS:
         strategies[fault] = {"trainer": {"name": "uneven", "fault": fault}, "recipe": {"processes": 2}}
     strategies["diverges"] = {"trainer": "torch-loop", "recipe": {"processes": 2, "learning_rate": 1e30, "batch_size": 1}}
-    answer = call("run", write_spec(folder, strategies, head=HEAD), folder=folder)
+    answer = call("run", write_spec(folder, strategies, head=HEAD), "--threads", str(CORES), folder=folder)
     assert answer.returncode == 1, answer.stderr
     assert "Traceback" not in answer.stderr
     return Trained(folder, records(folder))

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import call, records, say_otherwise, start, write_spec
@@ -244,16 +246,18 @@ WRONG = {
     "segfaults": ("crashed", "killed by SIGSEGV"),
     "one-short": ("error", "trainer 'one-short' (plugin 'toybox' of toybox 1.0) began 5 steps; the job allowed 6"),
     "diverges": ("diverged", "the loss was not finite at step"),
-    "out-of-memory": ("out of memory", "no room"),
+    "out-of-memory": ("out of memory", "can't allocate memory"),
+    "evaluates-otherwise": ("error", "trainer 'evaluates-otherwise' (plugin 'toybox' of toybox 1.0) evaluates otherwise"),
     "swallows": ("error", "trainer 'swallows' (plugin 'toybox' of toybox 1.0) swallowed an exception"),
 }
 
 
 @pytest.fixture(scope="module")
 def failures(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, dict[str, Any]], Path, int]:
-    """An experiment whose strategies all go wrong but the last."""
+    """An experiment whose strategies all go wrong but the last; of those that end, one learns nothing."""
     folder = tmp_path_factory.mktemp("failures")
-    strategies = {name: {"trainer": name} for name in [*WRONG, "right"]}
+    strategies: dict[str, Any] = {name: {"trainer": name} for name in [*WRONG, "right"]}
+    strategies["collapses"] = {"trainer": "right", "recipe": {"learning_rate": 0.5}}
     answer = call("run", write_spec(folder, strategies), folder=folder)
     return records(folder), folder, answer.returncode
 
@@ -267,6 +271,33 @@ def test_what_goes_wrong_is_a_record_with_its_reason(name: str, failures: tuple[
     assert words in record["failure"]["message"]
     assert "\n" not in record["failure"]["message"]
     assert record["scores"] == {}
+
+
+def test_each_failure_keeps_what_was_measured_and_is_counted_in_its_row(
+    failures: tuple[dict[str, dict[str, Any]], Path, int],
+) -> None:
+    found, folder, _ = failures
+    for name in WRONG:
+        cost = found[f"{name}/0"]["cost"]
+        assert cost["total_seconds"] > 0, name
+        assert cost["phase_seconds"]["build"] > 0, name
+        assert cost["peak_memory_bytes"] > 100 * 2**20, name
+    rows = pd.read_csv(folder / "table.csv").set_index("strategy")
+    assert {name: rows.loc[name, "failures"] for name in [*WRONG, "right", "collapses"]} == {
+        **dict.fromkeys(WRONG, 1),
+        "right": 0,
+        "collapses": 0,
+    }
+
+
+def test_a_run_that_learns_nothing_ends_well_and_is_told(failures: tuple[dict[str, dict[str, Any]], Path, int]) -> None:
+    found, folder, _ = failures
+    record = found["collapses/0"]
+    assert record["status"] == "ok"
+    predictions = pq.read_table(folder / "records" / record["id"] / "predictions.parquet").to_pandas()
+    assert predictions["logits"].map(np.argmax).nunique() == 1, "it gives one answer to all"
+    told = " ".join((folder / "table.md").read_text().split())
+    assert "S10: collapses: 1 of 1 run collapsed, no better than the majority's answer" in told
 
 
 def test_the_experiment_goes_on_after_failures(failures: tuple[dict[str, dict[str, Any]], Path, int]) -> None:

@@ -20,6 +20,7 @@ LAYERS = [
     {"record", "components"},
     {
         "anatomy",
+        "arrows",
         "carving",
         "checkpoint",
         "encoders",
@@ -34,14 +35,14 @@ LAYERS = [
     {"compare"},
     {"plugin", "registry", "report", "data"},
     {"plan", "meter", "flops"},
-    {"job", "request", "preparation"},
+    {"job", "request", "preparation", "encoding", "remarks"},
     {"outcome", "selection", "search"},
     {"sharing"},
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
     {"supervision", "estimate", "load"},
     {"readiness", "control", "frames", "crew"},
-    {"run"},
+    {"run", "testing"},
     {"cli"},
 ]
 """Each module imports only from layers before its own. `bakeoff/__init__`, `preload` and `tied` import nothing of ours: the

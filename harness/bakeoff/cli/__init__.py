@@ -27,6 +27,7 @@ VERBS = {
     "show": "Look at a task's data: splits, labels, lengths, floor, examples.",
     "verify": "Say which records of an experiment are whole.",
     "doctor": "Say what is here and what is missing: hardware, versions, hub, data, plugins.",
+    "new": "Write a plugin package with a task, model, method or trainer of your own.",
     "schema": "Print the JSON Schema of experiment files, for editors.",
 }
 

@@ -31,11 +31,11 @@ def check(spec: Path, build: bool, data: Path | None) -> None:
         raise click.UsageError("--data goes with --build: without it no data is looked at")
     document, plan = open_experiment(spec)
     if build:
-        rehearse(document, plan, data)
+        rehearse(document, plan, data, spec)
     click.echo(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
 
 
-def rehearse(document: Document, plan: Plan, data: Path | None) -> None:
+def rehearse(document: Document, plan: Plan, data: Path | None, spec: Path) -> None:
     """Raises SpecError with all that would keep these runs from starting."""
     from bakeoff.cli.opening import find_places
     from bakeoff.cli.progress import PlainProgress
@@ -43,7 +43,7 @@ def rehearse(document: Document, plan: Plan, data: Path | None) -> None:
     from bakeoff.readiness import locate, rehearse_or_stop
     from bakeoff.supervision import Settings
 
-    settings = Settings(places=find_places(data))
+    settings = Settings(places=find_places(data, spec))
     prepare_environment(settings.threads)
     locate(document, plan, settings.places)
     rehearse_or_stop(document, plan, settings, PlainProgress())

@@ -18,12 +18,14 @@ def open_experiment(path: Path) -> tuple[Document, Plan]:
     return document, resolve(document, load_registry())
 
 
-def find_places(data: Path | None) -> Places:
-    """`--data`, else BAKEOFF_DATA; the cache is BAKEOFF_CACHE, else bakeoff's folder in the user's cache."""
+def find_places(data: Path | None, spec: Path | None = None) -> Places:
+    """`--data`, else BAKEOFF_DATA; the cache is BAKEOFF_CACHE, else bakeoff's folder in the user's cache; and the experiment
+    file's folder, else the one that one is in."""
     named = data or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
     if named is not None and not named.is_dir():
         source = "--data" if data else "BAKEOFF_DATA"
         raise BakeoffError(f"{source}: no folder {shown_path(named)}")
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
-    return Places(named.resolve() if named else None, cache)
+    beside = spec.parent if spec else Path()
+    return Places(named.resolve() if named else None, cache.absolute(), beside.absolute())

@@ -52,7 +52,7 @@ def parity(
     from bakeoff.supervision import Settings
 
     document, plan = open_experiment(spec)
-    settings = Settings(places=find_places(data), device=device, threads=threads or usable_threads())
+    settings = Settings(places=find_places(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
     locate(document, plan, settings.places)
     verdict = compare(*(trace(run, steps, settings) for run in pair))

@@ -54,7 +54,7 @@ def run(
 
     document, plan = open_experiment(spec)
     settings = Settings(
-        places=find_places(data),
+        places=find_places(data, spec),
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,

@@ -98,6 +98,8 @@ def lines(look: Look) -> Iterator[str]:
     metrics = ", ".join([f"{look.metrics[0]} (primary)", *look.metrics[1:]])
     yield f"{look.kind} of {' + '.join(look.text_columns)}; labels: {', '.join(look.labels) or 'none'}; metrics: {metrics}"
     yield from ("", *aligned(splits_table(look)))
+    if look.remarks:
+        yield from ("", *look.remarks)
     if any(split.tokens for split in look.splits.values()):
         yield from ("", f"tokens (of {look.model}), special tokens included", *aligned(tokens_table(look)))
     yield from ("", "the floor: always the most frequent label of train", *aligned(floor_table(look)))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.components import Floats, Ints, Metric
+from bakeoff.components import Floats, Ints, Metric, TaskKind
+from bakeoff.metrics import answers
 from bakeoff.record import Control, Declared, Record
 
 
@@ -19,24 +20,23 @@ class Predictions:
 
     ids: tuple[str, ...]
     labels: NDArray[Any]
-    """(n,) label numbers; float for regression."""
+    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label."""
     logits: NDArray[np.float32]
     """(n, n_outputs)."""
     tokens: Ints
     """(n,) length of the encoded input."""
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column that the task declares for slicing -> its values as text, each of n."""
+    kind: TaskKind = "classification"
 
     @property
     def answers(self) -> NDArray[Any]:
-        """(n,) what the run answered: the label with the largest logit; for a single output, the number itself."""
-        if self.logits.shape[1] == 1:
-            return self.logits[:, 0].astype(np.float64)
-        return np.asarray(self.logits.argmax(axis=1))
+        """(n,) what the run answered."""
+        return answers(self.logits, self.kind)
 
     @property
     def probabilities(self) -> Floats:
-        """(n, n_outputs) softmax of the logits."""
+        """(n, n_outputs) softmax of the logits, of a classification."""
         odds = np.ascontiguousarray(self.logits.T, dtype=np.float64)  # numpy is slow along axes of two
         odds -= odds.max(axis=0)
         np.exp(odds, out=odds)

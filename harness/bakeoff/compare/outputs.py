@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bakeoff.compare.calibration import expected_calibration_error, squared_error
 from bakeoff.compare.experiment import Experiment, Predictions
-from bakeoff.components import Floats, Ints, Metric
+from bakeoff.components import Floats, Ints, Metric, TaskKind
 from bakeoff.errors import StoreError
 from bakeoff.record import PREDICTIONS_FILE, Record
 
@@ -27,11 +27,12 @@ class SplitOutputs:
     """(N,)"""
     slices: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, NDArray[Any]]
-    """strategy -> (K, N) label numbers (int16), or numbers for regression."""
+    """strategy -> (K, N) label numbers (int16), or numbers for regression, or sets of labels for multi-label."""
     seeds: Mapping[str, tuple[int, ...]]
     """strategy -> its K seeds, in the order of the rows of `answers`."""
     calibration: Mapping[str, Floats]
-    """strategy -> (K, 2): expected calibration error and Brier score of each run; empty for regression."""
+    """strategy -> (K, 2): expected calibration error and Brier score of each run; of classifications only."""
+    kind: TaskKind = "classification"
 
     def parts(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
         """Numerator and denominator (K, N) of the metric; None where it is no ratio of sums."""
@@ -126,7 +127,7 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
     if predictions.ids != place.first.ids:
         order = np.argsort([place.position[name] for name in predictions.ids])
         answers = answers[order]
-    classes = predictions.logits.shape[1] > 1
+    classes = predictions.kind == "classification"
     place.rows.setdefault(strategy, []).append(answers.astype(np.int16) if classes else answers)
     place.seeds.setdefault(strategy, []).append(seed)
     if classes:
@@ -142,6 +143,7 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
 def _finished(place: _Gathering) -> SplitOutputs:
     first = place.first
     return SplitOutputs(
+        kind=first.kind,
         ids=first.ids,
         labels=first.labels,
         tokens=first.tokens,

@@ -17,7 +17,7 @@ from bakeoff.compare.rows import bounds_of
 from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
-from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel, Pearson
+from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel
 from bakeoff.record import Data, Part
 from bakeoff.spelling import scale_of
 
@@ -100,12 +100,12 @@ def chosen_metric(name: str, data: Data, own: Mapping[str, Metric], task: str) -
     """The task's metric of that name, else the built-in one; raises BakeoffError where it does not go with the task."""
     if name in own and not isinstance(own[name], HubMetric):
         return own[name]
-    fitting = [built_in for built_in, kind in BUILT_IN.items() if issubclass(kind, Pearson) == (data.kind == "regression")]
+    fitting = [built_in for built_in, kind in BUILT_IN.items() if data.kind in kind.kinds]
     names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
     if name in own:
         raise BakeoffError(f"metric {quoted(name)} of {task} lives on the hub; without it there is {', '.join(names)}")
     if name in BUILT_IN and name not in fitting:
-        about = "numbers" if data.kind == "regression" else "labels"
+        about = {"regression": "numbers", "multilabel": "sets of labels"}.get(data.kind, "labels")
         raise BakeoffError(f"metric '{name}' does not score {about}, which {task} has; there is {', '.join(names)}")
     if name not in BUILT_IN:
         told = unknown("metric", name, names)

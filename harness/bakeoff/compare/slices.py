@@ -86,7 +86,8 @@ def slice_scores(
 
 def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut]:
     """The columns of a split that have more than one value."""
-    columns = [*_by_label(outputs.labels, label_names), _by_length(outputs.tokens)]
+    by_label = _by_label(outputs.labels, label_names) if outputs.kind == "classification" else []
+    columns = [*by_label, _by_length(outputs.tokens)]
     columns += [_by_value(column, values) for column, values in outputs.slices.items()]
     for cut in columns:
         if len(cut.members) > 1:
@@ -94,9 +95,6 @@ def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut
 
 
 def _by_label(labels: NDArray[Any], names: Sequence[str]) -> list[Cut]:
-    """None for regression, whose labels are numbers of their own."""
-    if not np.issubdtype(labels.dtype, np.integer):
-        return []
     names = names[:NAMED_LABELS]
     shown = sorted(_frequent(Counter(labels.tolist())))
     members = {names[label] if 0 <= label < len(names) else str(label): labels == label for label in shown}

@@ -102,9 +102,9 @@ class Results:
         | seed | Int64 | |
         | split | string | |
         | id | string | the example's |
-        | label | float64 | number of the right label; for regression, the right number |
-        | answer | float64 | number of the label with the largest logit; for regression, the number given |
-        | confidence | float64 | probability of the answer, 0 to 1; missing for regression |
+        | label | float64 | number of the right label; for regression, the number; of sets, the sum of 2^number |
+        | answer | float64 | number of the label with the largest logit; for regression, the number; of sets, as above |
+        | confidence | float64 | probability of the answer, 0 to 1; of classifications only |
         | tokens | Int64 | length of the encoded input |
 
         After these, a column `slice_NAME` (string) for every column that a task declares for slicing. Raises StoreError where
@@ -184,7 +184,7 @@ def _reported_first(record: Record, split: str) -> Iterator[tuple[str, Mapping[s
 
 
 def _predicted(run: DeclaredRun, split: str, told: Predictions) -> dict[str, Any]:
-    classes = told.logits.shape[1] > 1
+    classes = told.kind == "classification"
     return (
         _told(run)
         | {

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from bakeoff import hardware
-from bakeoff.components import Encoding, Places, Signal
+from bakeoff.components import Encoding, Signal
 from bakeoff.data import weights_sha256
 from bakeoff.errors import PluginError, RunError
 from bakeoff.job import Job
@@ -28,7 +28,7 @@ from bakeoff.record import Asked, ObservedGroup, Part
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
-from bakeoff.worker import build, components, load_task
+from bakeoff.worker import build, components, load_task, targets
 
 
 class StepTrace(Part):
@@ -263,7 +263,7 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
     device = hardware.pick_device(request.device)
     hardware.require_precision(recipe.precision, device.type)
 
-    info, splits = load_task(task, options["task"], Places(request.data, request.cache))
+    info, splits = load_task(task, options["task"], request.places)
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
     _, adaptation, head_weights = build(parts, info, asked, recipe)
@@ -276,8 +276,8 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
         recipe=recipe,
         device=device,
         prepared=prepared,
-        encoded=prepared.encode(train),
-        labels=train["label"],
+        encoded=prepared.encode({name: train[name] for name in info.text_columns}),
+        labels=targets(info, train["label"]),
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=TracingObserver(),

@@ -163,6 +163,7 @@ def fill(folder: Path, predictions: Mapping[str, Predictions]) -> dict[str, str]
         {split: {"id": found.ids, "label": found.labels.tolist(), **found.slices} for split, found in predictions.items()},
         {split: [{"input_ids": range(int(length))} for length in found.tokens] for split, found in predictions.items()},
         tuple(next(iter(predictions.values())).slices),
+        next(iter(predictions.values())).kind,
     )
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
 

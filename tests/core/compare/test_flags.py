@@ -123,7 +123,7 @@ def test_numbers_in_place_of_labels_break_no_detector() -> None:
     def read(run_id: str) -> dict[str, Predictions]:
         noise = np.random.default_rng(int(run_id[-8:], 16)).normal(size=400)
         test = clean.predictions(run_id)["test"]
-        return {"test": replace(test, labels=truth, logits=(truth + noise).astype(np.float32)[:, None])}
+        return {"test": replace(test, labels=truth, logits=(truth + noise).astype(np.float32)[:, None], kind="regression")}
 
     made = replace(clean, predictions=read, metrics={"glue/mrpc": {"pearson": BUILT_IN["pearson"]()}})
     facts = [MetricFacts(name="pearson", higher_is_better=True, version="1")]

@@ -6,6 +6,8 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -220,7 +222,9 @@ class Planted(Trainer):
             case "diverges":
                 steps(job, learning_rate=1e30)
             case "out-of-memory":
-                raise MemoryError("no room")
+                import torch
+
+                torch.empty(2**50)  # a quadrillion numbers
             case "swallows":
                 try:
                     job.begin_step(5)
@@ -231,8 +235,17 @@ class Planted(Trainer):
                     Path(options.marker).touch()
                     raise RuntimeError("the first attempt")
                 steps(job)
-            case "right":
+            case "right" | "evaluates-otherwise":
                 steps(job)
+
+    @contextmanager
+    def evaluating(self, model: Any) -> Iterator[None]:
+        if self.name != "evaluates-otherwise":
+            yield
+            return
+        model.classifier.weight.data *= 1.5
+        yield
+        model.classifier.weight.data /= 1.5
 
 
 @hookimpl
@@ -252,5 +265,6 @@ def bakeoff_trainers() -> list[Trainer]:
         Planted("out-of-memory", "Runs out of memory."),
         Planted("swallows", "Swallows an exception of the job."),
         Planted("flaky", "Fails the first time."),
+        Planted("evaluates-otherwise", "Predicts by other weights than it trained."),
         Planted("right", "Does nothing wrong."),
     ]

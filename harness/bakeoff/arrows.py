@@ -1,0 +1,57 @@
+"""Arrow files in the cache: made once, whole or not at all, and mapped, so that what is in them need not be in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakeoff.disk import sync
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def kept_table(path: Path, batches: Callable[[], Iterable[pa.RecordBatch]]) -> pa.Table | None:
+    """What the file holds, made by `batches` where it is not there; in memory where it cannot be written. None of no batch."""
+    import pyarrow as pa
+
+    with suppress(OSError, pa.ArrowInvalid):  # not there, or not whole
+        return mapped(path)
+    with suppress(OSError):
+        write(path, batches())
+        return mapped(path)
+    made = list(batches())
+    return pa.Table.from_batches(made) if made else None
+
+
+def mapped(path: Path) -> pa.Table:
+    """Raises OSError or ArrowInvalid."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+    """Raises OSError. Whoever else makes the file meanwhile makes the same."""
+    import pyarrow as pa
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    os.close(descriptor)
+    unfinished = Path(name)
+    writer = None
+    try:
+        for batch in batches:
+            writer = writer or pa.ipc.new_file(name, batch.schema)
+            writer.write_batch(batch)
+        if writer is not None:
+            writer.close()
+            sync(unfinished)
+            unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Texts encoded once for all runs: kept in Arrow files of the cache, and mapped from there, so that no run holds them all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakeoff.arrows import kept_table
+from bakeoff.components import Prepared, Row
+from bakeoff.data import Lazy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FOLDER = "tokens"
+"""In the cache."""
+AT_ONCE = 10_000
+"""Rows that are encoded together: each part of a file but the last has so many."""
+
+
+class Encoded(Lazy[Row]):
+    """Rows of lists of whole numbers, in Arrow's columns."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.rows = len(table)
+        self.columns = {
+            name: [(part.offsets.to_numpy(), part.values.to_numpy()) for part in table[name].chunks]
+            for name in table.column_names
+        }
+        """Name -> of each part, where rows begin and end, and all their values."""
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def item(self, number: int) -> Row:
+        part, row = divmod(number, AT_ONCE)
+        found = {}
+        for name, parts in self.columns.items():
+            edges, values = parts[part]
+            found[name] = values[edges[row] : edges[row + 1]].tolist()
+        return found
+
+
+def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: Path, fingerprint: str) -> Sequence[Row]:
+    """All rows encoded; `fingerprint` is their split's.
+
+    Where the model says by `encoding_key` on what its encoding hangs, that is done once and kept in the cache.
+    """
+    import pyarrow as pa
+
+    key = prepared.encoding_key()
+    if key is None:
+        return prepared.encode(columns)
+    name = hashlib.sha256(f"{fingerprint}\n{key}".encode()).hexdigest()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for part in parts_of(columns):
+            rows = prepared.encode(part)
+            arrays = {name: [row[name] for row in rows] for name in rows[0]}
+            yield pa.record_batch({name: pa.array(values, pa.list_(pa.int32())) for name, values in arrays.items()})
+
+    table = kept_table(cache / FOLDER / f"{name}.arrow", batches)
+    return [] if table is None else Encoded(table)
+
+
+def parts_of(columns: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Sequence[str]]]:
+    rows = len(next(iter(columns.values())))
+    for start in range(0, rows, AT_ONCE):
+        yield {name: values[start : start + AT_ONCE] for name, values in columns.items()}

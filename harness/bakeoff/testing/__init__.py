@@ -1,0 +1,19 @@
+"""The contract suite: what the contracts of `bakeoff.plugin` promise, as tests that authors run on their own components.
+
+    from bakeoff.testing import TaskContract, installed
+
+    class TestQuestions(TaskContract):
+        component = installed("task", "questions")
+
+pytest collects one test per promise. All run offline, in seconds, on made-up texts and tiny models. Nothing here needs pytest.
+"""
+
+from __future__ import annotations
+
+from bakeoff.testing.contract import BrokenPromiseError, Contract, installed
+from bakeoff.testing.methods import MethodContract
+from bakeoff.testing.models import ModelContract
+from bakeoff.testing.tasks import TaskContract
+from bakeoff.testing.trainers import TrainerContract
+
+__all__ = ["BrokenPromiseError", "Contract", "MethodContract", "ModelContract", "TaskContract", "TrainerContract", "installed"]

@@ -1,0 +1,177 @@
+"""Made-up texts, a tiny model and a job in this process: what models, methods and trainers are tried on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from bakeoff import hardware
+from bakeoff.checkpoint import Checkpoints
+from bakeoff.components import Adaptation, Built, Encoding, Model, Prepared, TaskInfo, Trainer
+from bakeoff.data import weights_sha256
+from bakeoff.errors import PluginError
+from bakeoff.metrics import Accuracy
+from bakeoff.parity.trace import TracedJob, TracingObserver, train_under
+from bakeoff.preparation import make_ready
+from bakeoff.registry import load_registry
+from bakeoff.spec import Recipe
+
+TINY, REFERENCE = ("model", "tiny-bert"), ("trainer", "torch-loop")
+"""What methods and trainers are tried on, and the loop that trainers are compared with."""
+
+FIRST = ("a red kite", "rain since noon", "we walk home", "the lamp is lit", "seven grey stones", "bread and tea", "she hums")
+SECOND = ("over the wide field", "on the roof", "by the old mill road", "again", "under ice", "for the two of us", "a tune")
+LABELS = ("no", "yes", "perhaps")
+COLUMNS = {
+    "first": [f"{text} {number}" for number, text in enumerate(FIRST * 2)],
+    "second": [*SECOND, *reversed(SECOND)],
+}
+"""14 pairs: in batches of 5, the last is short."""
+GIVEN = [number * 5 % 7 % 3 for number in range(len(COLUMNS["first"]))]
+ENCODING = Encoding(max_length=32, padding="longest")
+
+
+def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
+    """A task of made-up texts and three labels."""
+    return TaskInfo(
+        kind="classification",
+        text_columns=tuple(columns),
+        labels=LABELS,
+        n_outputs=len(LABELS),
+        metrics=(Accuracy(),),
+        primary_metric="accuracy",
+        splits=("train", "test"),
+        labelled_splits=("train", "test"),
+    )
+
+
+def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
+    """The 14 pairs encoded, `labels` included."""
+    return [{**row, "labels": label} for row, label in zip(prepared.encode(COLUMNS), GIVEN, strict=True)]
+
+
+def seeded(seed: int, action: Callable[..., Any], *arguments: Any) -> Any:
+    """What the action gives, all random streams started from the seed."""
+    hardware.restart_random(hardware.stream_seed(seed, 0, "init"))
+    return action(*arguments)
+
+
+def random_state() -> bytes:
+    """Of torch's generator on the CPU."""
+    import torch
+
+    return bytes(torch.get_rng_state().numpy().tobytes())
+
+
+def sha256_of(model: Any) -> str:
+    """Of all weights."""
+    return weights_sha256(model.state_dict().items())
+
+
+def tiny() -> Model:
+    """Skips where it is not installed."""
+    return _of(TINY)  # type: ignore[no-any-return]
+
+
+def reference() -> Trainer:
+    """The loop to compare with."""
+    return _of(REFERENCE)  # type: ignore[no-any-return]
+
+
+def built_tiny(seed: int = 0, dropout: float = 0.0) -> Built:
+    """A tiny model with weights from the seed."""
+    model = tiny()
+    built: Built = seeded(seed, model.build, sample_info(), model.Options.model_validate({"dropout": dropout}))
+    return built
+
+
+class BenchJob(TracedJob):
+    """A traced job that also notes whether the optimizer was handed over, and which texts came by that it never gave out."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.handed_over = False
+        self.strange_inputs = 0
+        self.model.register_forward_pre_hook(self._note_strangers, with_kwargs=True)
+
+    def resume(self, *arguments: Any, **rest: Any) -> None:
+        self.handed_over = True
+        super().resume(*arguments, **rest)
+
+    def _note_strangers(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        ids, mask = kwargs.get("input_ids", args[0] if args else None), kwargs.get("attention_mask")
+        if ids is None or mask is None or ids.dim() != 2:
+            return
+        texts = [tuple(row[kept.bool()].tolist()) for row, kept in zip(ids, mask, strict=True)]
+        self.strange_inputs += sum(text not in self.row_of for text in texts)
+
+
+def bench_job(
+    recipe: Mapping[str, Any],
+    *,
+    method: str,
+    seed: int = 0,
+    replicate: int = 0,
+    dropout: float = 0.0,
+    limit: int | None = None,
+    checkpoints: Path | None = None,
+    lr_scales: tuple[float, ...] = (),
+    made_as: type[BenchJob] = BenchJob,
+) -> BenchJob:
+    """A job on the 14 pairs, as a run would have it; `lr_scales` stand in for those of the method's groups."""
+    import torch
+
+    settings = Recipe.model_validate(dict(recipe))
+    applied = _of(("method", method))
+    adaptation: Adaptation = make_ready(applied, built_tiny(seed, dropout), applied.Options(), settings)
+    groups = adaptation.groups
+    if lr_scales:
+        groups = tuple(replace(group, lr_scale=scale) for group, scale in zip(groups, lr_scales, strict=False))
+    prepared = tiny().prepare(sample_info(), tiny().Options(), ENCODING)
+    return made_as(
+        limit=limit,
+        model=adaptation.model,
+        recipe=settings,
+        device=torch.device("cpu"),
+        prepared=prepared,
+        encoded=prepared.encode(COLUMNS),
+        labels=GIVEN,
+        groups=groups,
+        seed=(seed, replicate),
+        observer=TracingObserver(),
+        checkpoints=Checkpoints(checkpoints, 3, made_by={}) if checkpoints else None,
+    )
+
+
+def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
+    """Trains; what went wrong, if anything."""
+    job.trainer = f"trainer '{trainer.name}'"
+    job.owns_steps = "steps" in trainer.owns
+    with one_thread():  # so small a model waits more for threads than it gains from them
+        return train_under(job, trainer, options)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.cache
+def _of(key: tuple[str, str]) -> Any:
+    kind, name = key
+    try:
+        return load_registry().get(kind, name).component
+    except PluginError as error:
+        raise SkipTest(f"the contract suite tries this on {kind} '{name}': {error}") from None

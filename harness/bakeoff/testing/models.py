@@ -1,0 +1,142 @@
+"""What a model promises, tried on made-up pairs of texts and three labels."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from bakeoff.components import Built, Encoding, Prepared
+from bakeoff.errors import BakeoffError, PluginError, quoted
+from bakeoff.testing.bench import COLUMNS, ENCODING, GIVEN, LABELS, examples_of, random_state, sample_info, seeded, sha256_of
+from bakeoff.testing.contract import Contract
+
+SHORT = 8
+"""Tokens: less than most pairs have."""
+TOLERANCE = 1e-3
+"""Of logits: padding changes how sums are rounded."""
+
+
+class ModelContract(Contract):
+    """The promises of a Model that is a torch module; where its weights can't be had, tests are skipped."""
+
+    def test_encoding_a_text_does_not_hang_on_its_neighbours(self) -> None:
+        for columns in (("first", "second"), ("first",)):
+            prepared = self.prepared(columns=columns)
+            whole = prepared.encode(COLUMNS)
+            alone = [prepared.encode({name: [COLUMNS[name][row]] for name in columns})[0] for row in range(len(whole))]
+            if len(whole) != len(GIVEN) or whole != alone:
+                self.broken(f"`encode` of {len(columns)} column(s) gives other rows together than one by one")
+
+    def test_long_texts_are_cut_at_max_length(self) -> None:
+        rows = self.prepared(encoding=Encoding(SHORT, "longest")).encode(COLUMNS)
+        longest = max(len(value) for row in rows for value in row.values() if isinstance(value, list))
+        if longest > SHORT:
+            self.broken(f"`encode` gives {longest} tokens where `encoding.max_length` is {SHORT}")
+
+    def test_padding_to_max_length_gives_that_width(self) -> None:
+        prepared = self.prepared(encoding=Encoding(64, "max_length"))
+        batch = prepared.collate(prepared.encode(COLUMNS))
+        if "input_ids" in batch and batch["input_ids"].shape[1] != 64:
+            self.broken(f"`collate` pads to {batch['input_ids'].shape[1]} where `encoding` says max_length, 64")
+
+    def test_collate_is_pure(self) -> None:
+        """No example is changed, no random number drawn, and the same examples give the same tensors."""
+        examples = examples_of(self.prepared())
+        prepared, kept, random = self.prepared(), copy.deepcopy(examples), random_state()
+        first, second = prepared.collate(examples), prepared.collate(copy.deepcopy(kept))
+        if examples != kept:
+            self.broken("`collate` changes the examples that it is given; they are used again in the next epoch")
+        if random_state() != random:
+            self.broken("`collate` draws random numbers; the trainer may collate ahead of `begin_step`")
+        if first.keys() != second.keys() or not all(first[name].equal(second[name]) for name in first):
+            self.broken("`collate` gives other tensors for the same examples the second time")
+
+    def test_collate_passes_labels_on_in_order(self) -> None:
+        batch = self.prepared().collate(examples_of(self.prepared()))
+        if "labels" not in batch or batch["labels"].tolist() != GIVEN:
+            found = batch["labels"].tolist() if "labels" in batch else "nothing"
+            self.broken(f"`collate` gives labels {found} for {GIVEN}; they go into `labels`, (batch,)")
+
+    def test_there_is_one_logit_for_each_label(self) -> None:
+        shape = tuple(self.logits(self.built()).shape)
+        if shape != (len(GIVEN), len(LABELS)):
+            self.broken(f"`predict` gives logits {shape} for {len(GIVEN)} examples and {len(LABELS)} labels")
+
+    def test_an_answer_does_not_hang_on_the_batch(self) -> None:
+        built = self.built()
+        together = self.logits(built)
+        for row in range(0, len(GIVEN), 3):
+            away = float((self.logits(built, [row])[0] - together[row]).abs().max())
+            if away > TOLERANCE:
+                self.broken(f"example {row} has logits {away:.3g} away when it is alone; mask the padding")
+
+    def test_a_seed_reproduces_and_another_changes(self) -> None:
+        one, again, other = self.built(0), self.built(0), self.built(1)
+        if sha256_of(one.model) != sha256_of(again.model):
+            self.broken(
+                "`build` gives other weights with the same seed; draw from torch's global generator, which is seeded before"
+            )
+        if one.newly_initialised and sha256_of(one.model) == sha256_of(other.model):
+            self.broken("`build` gives the same new weights with another seed; don't seed in it")
+
+    def test_new_parameters_exist(self) -> None:
+        built = self.built()
+        if unknown := sorted(set(built.newly_initialised) - set(built.model.state_dict())):
+            self.broken(f"`newly_initialised` names {quoted(unknown[0])}, which the model does not have")
+
+    def test_the_head_can_learn(self) -> None:
+        built = self.built()
+        batch = self.prepared().collate(examples_of(self.prepared()))
+        del batch["labels"]
+        loss: Any = self.prepared().predict(built.model, batch).float().square().mean()
+        loss.backward()
+        parameters = dict(built.model.named_parameters())
+        if not any(parameter.grad is not None for parameter in parameters.values()):
+            self.broken("no parameter gets a gradient from what `predict` gives; it must not detach, nor switch gradients off")
+
+    def test_a_saved_model_holds_no_pickle(self) -> None:
+        """`keep: final`: safetensors, or PluginError where the model can't be saved."""
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                self.prepared().save(self.built().model, Path(folder), LABELS)
+            except PluginError as error:
+                raise SkipTest(str(error)) from None
+            names = sorted(path.name for path in Path(folder).rglob("*") if path.is_file())
+        pickles = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]
+        if pickles or not any(name.endswith(".safetensors") for name in names):
+            self.broken(f"`save` writes {', '.join(names) or 'nothing'}; weights go into safetensors, never into a pickle")
+
+    # --- what the tests share --------------------------------------------------------------------------------------------
+
+    def prepared(self, *, columns: tuple[str, ...] = ("first", "second"), encoding: Encoding = ENCODING) -> Prepared:
+        self.there()
+        prepared: Prepared = self.component.prepare(sample_info(columns), self.chosen(), encoding)
+        return prepared
+
+    def built(self, seed: int = 0) -> Built:
+        self.there()
+        built: Built = seeded(seed, self.component.build, sample_info(), self.chosen())
+        return built
+
+    def there(self) -> None:
+        """Skips where the weights are not."""
+        self.ready()
+        try:
+            self.component.locate(self.chosen())
+        except BakeoffError as error:
+            raise SkipTest(str(error)) from None
+
+    def logits(self, built: Built, rows: list[int] | None = None) -> Any:
+        """(rows, n_outputs) in evaluation mode, of all examples unless rows are given."""
+        import torch
+
+        prepared = self.prepared()
+        encoded = prepared.encode(COLUMNS)
+        built.model.eval()
+        with torch.no_grad():
+            return prepared.predict(
+                built.model, prepared.collate([encoded[row] for row in rows or range(len(encoded))])
+            ).detach()

@@ -1,0 +1,219 @@
+"""What a task promises, and the metrics that it names."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar
+from unittest import SkipTest
+
+import numpy as np
+
+from bakeoff.components import MOST_LABELS_AT_ONCE, Answers, Metric, Places, TaskInfo
+from bakeoff.data import as_set, named_by_data, split_fingerprint
+from bakeoff.errors import BakeoffError, quoted
+from bakeoff.testing.contract import Contract
+
+EXAMPLES = 60
+"""Made-up answers that a metric is tried on."""
+Columns = dict[str, list[Any]]
+
+
+@functools.cache
+def cache_folder() -> tempfile.TemporaryDirectory[str]:
+    """A cache for this process, gone at its end."""
+    return tempfile.TemporaryDirectory(prefix="bakeoff-contract-")
+
+
+class TaskContract(Contract):
+    """The promises of a Task. Its data is looked for in `data`, else BAKEOFF_DATA; where it can't be had, tests are skipped."""
+
+    data: ClassVar[Path | None] = None
+
+    def test_it_is_listed_without_loading_torch(self) -> None:
+        self.ready()
+        if found := self.ask("loaded", options=dict(self.options)):
+            self.broken(f"its module or `info` imports {', '.join(found)}; import them inside `load`")
+
+    def test_info_is_the_same_each_time(self) -> None:
+        first, second = (self.component.info(self.chosen()) for _ in range(2))
+        for key in sorted({field.name for field in fields(first)} - {"metrics"}):  # those have no equality
+            if getattr(first, key) != getattr(second, key):
+                self.broken(f"`info` tells another `{key}` the second time; the same options must give the same answer")
+
+    def test_missing_data_is_a_sentence(self) -> None:
+        """`locate` in an empty folder: nothing, for a task that needs no files, or an error in our words."""
+        self.ready()
+        with tempfile.TemporaryDirectory() as empty:
+            try:
+                self.component.locate(self.chosen(), Places(Path(empty), Path(empty)))
+            except BakeoffError as error:
+                if len(str(error).strip().splitlines()) != 1:
+                    self.broken(
+                        f"without its data `locate` says {quoted(error)}; it must be one line: what is missing, how to get it"
+                    )
+            except Exception as error:  # whatever it raises is what is looked for
+                self.broken(
+                    f"without its data `locate` raises {type(error).__name__}: {error}; raise DataError that says how to get it"
+                )
+
+    def test_every_promised_split_and_column_is_there(self) -> None:
+        info, splits = self.loaded()
+        for name in info.splits:
+            if not splits.get(name, {}).get("id"):
+                self.broken(f"split {name!r} of `info` is not loaded, or is empty, or has no column 'id'")
+            for column in ("label", *info.text_columns, *info.slice_columns):
+                if column not in splits[name]:
+                    self.broken(f"split {name!r} has no column {column!r}; it has {', '.join(splits[name])}")
+            for column in info.text_columns:
+                if wrong := [value for value in splits[name][column] if not isinstance(value, str)]:
+                    self.broken(f"split {name!r}, column {column!r} holds {quoted(wrong[0])}; it must hold text")
+
+    def test_ids_are_text_and_unique_over_all_splits(self) -> None:
+        seen: dict[str, str] = {}
+        for name, columns in self.loaded()[1].items():
+            for number in columns.get("id", []):
+                if not isinstance(number, str):
+                    self.broken(f"split {name!r}: id {quoted(number)} is no text")
+                if number in seen:
+                    self.broken(f"id {quoted(number)} stands in {seen[number]!r} and again in {name!r}; put the split into it")
+                seen[number] = name
+
+    def test_the_rows_are_the_same_in_another_process(self) -> None:
+        """Ids, texts and labels, in order; that process has another hash seed."""
+        info, splits = self.loaded()
+        here = {name: split_fingerprint(splits[name], info, {}) for name in info.splits if self.whole(info, splits, name)}
+        places = self.places()
+        there = self.ask("rows", options=dict(self.options), data=str(places.data or ""), cache=str(places.cache))
+        if differing := [name for name in here if here[name] != there.get(name)]:
+            self.broken(
+                f"split {differing[0]!r} has other rows, or another order, in another process; no clock, no hash(), "
+                "no order of a set or a folder, no unseeded random numbers"
+            )
+
+    def test_labels_are_those_that_it_declares(self) -> None:
+        info, splits = self.loaded()
+        for name in info.labelled_splits:
+            for number, label in enumerate(splits.get(name, {}).get("label", [])):
+                if info.kind == "classification" and (type(label) is not int or label not in range(len(info.labels))):
+                    self.broken(
+                        f"split {name!r}, row {number}: label {quoted(label)}; the labels are 0 to {len(info.labels) - 1}"
+                    )
+                if info.kind == "multilabel" and not is_label_set(label, info):
+                    self.broken(
+                        f"split {name!r}, row {number}: label {quoted(label)}; it must be a list of numbers from 0 to "
+                        f"{len(info.labels) - 1}"
+                    )
+                if info.kind == "regression" and not (isinstance(label, int | float) and math.isfinite(label)):
+                    self.broken(f"split {name!r}, row {number}: label {quoted(label)} is no finite number")
+
+    def test_metrics_agree_with_their_parts(self) -> None:
+        """Sum of numerators over sum of denominators is the score, on answers made up by five seeds."""
+        info = self.known()
+        for metric in self.metrics(info):
+            for predictions, references in made_up_answers(info):
+                parts = metric.parts(predictions, references)
+                if parts is None:
+                    continue
+                numerator, denominator = parts
+                if numerator.shape != references.shape or denominator.shape != references.shape:
+                    self.broken(f"metric {metric.name!r}: `parts` must give one number an example, twice")
+                total, score = denominator.sum(), metric.score(predictions, references)
+                ratio = float(numerator.sum() / total) if total else 0.0
+                if not math.isclose(ratio, score, rel_tol=1e-9, abs_tol=1e-12):
+                    self.broken(
+                        f"metric {metric.name!r}: `score` is {score:.6g} and its `parts` give {ratio:.6g} on the same answers"
+                    )
+
+    def test_right_answers_score_best(self) -> None:
+        info = self.known()
+        for metric in self.metrics(info):
+            sign = 1 if metric.higher_is_better else -1
+            for predictions, references in made_up_answers(info):
+                right, other = metric.score(references, references), metric.score(predictions, references)
+                if not math.isfinite(right) or sign * right < sign * other:
+                    self.broken(
+                        f"metric {metric.name!r}: right answers score {right:.6g}, others {other:.6g}, and "
+                        f"`higher_is_better` is {metric.higher_is_better}"
+                    )
+
+    def test_the_floor_names_every_metric(self) -> None:
+        info, splits = self.loaded()
+        metrics = {metric.name for metric in self.metrics(info)}
+        if len(metrics) < len(info.metrics):
+            raise SkipTest("one of its metrics can't be had here")
+        train = answers_in(splits["train"]["label"], info)
+        for name in info.predicted_splits:
+            floor = self.component.floor(info, train, answers_in(splits[name]["label"], info))
+            if set(floor) != metrics or not all(math.isfinite(score) for score in floor.values()):
+                self.broken(f"`floor` gives {floor} on {name!r}; it must give a finite score of {', '.join(sorted(metrics))}")
+
+    # --- what the tests share --------------------------------------------------------------------------------------------
+
+    def places(self) -> Places:
+        given = os.environ.get("BAKEOFF_DATA")
+        return Places(self.data or (Path(given) if given else None), Path(cache_folder().name))
+
+    def known(self) -> TaskInfo:
+        """What it is, its labels included."""
+        info: TaskInfo = self.component.info(self.chosen())
+        return info if info.labels_are_known else self.loaded()[0]
+
+    def loaded(self) -> tuple[TaskInfo, dict[str, Columns]]:
+        """What it is, and every split as plain columns; skips where the data is not here."""
+        self.ready()
+        options, places = self.chosen(), self.places()
+        try:
+            self.component.locate(options, places)
+        except BakeoffError as error:
+            raise SkipTest(str(error)) from None
+        splits = self.component.load(options, places)
+        info = self.component.info(options)
+        if "train" in splits:
+            info = named_by_data(info, splits["train"])
+        return info, {name: split.to_dict() for name, split in splits.items()}
+
+    @staticmethod
+    def whole(info: TaskInfo, splits: dict[str, Columns], name: str) -> bool:
+        """Whether the split has what a fingerprint is made of; that it has is another test's."""
+        return {"id", "label", *info.text_columns} <= set(splits.get(name, {}))
+
+    @staticmethod
+    def metrics(info: TaskInfo) -> Iterator[Metric]:
+        """Those that can be had here: not the hub's, offline."""
+        for metric in info.metrics:
+            try:
+                metric.locate()
+            except BakeoffError:
+                continue
+            yield metric
+
+
+def is_label_set(label: Any, info: TaskInfo) -> bool:
+    return isinstance(label, list) and all(type(each) is int and each in range(len(info.labels)) for each in label)
+
+
+def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
+    """Labels as metrics take them."""
+    if info.kind == "multilabel":
+        labels = [as_set(label, info, row) for row, label in enumerate(labels)]
+    return np.asarray(labels)
+
+
+def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
+    """(predictions, references) by five seeds, each (EXAMPLES,), and one where every prediction is the same."""
+    answers = {"classification": info.n_outputs, "multilabel": 1 << min(info.n_outputs, MOST_LABELS_AT_ONCE)}
+    for seed in range(5):
+        draw = np.random.default_rng(seed)
+        if info.kind in answers:
+            references = draw.integers(answers[info.kind], size=EXAMPLES)
+            yield draw.integers(answers[info.kind], size=EXAMPLES), references
+            yield np.zeros_like(references), references
+        else:
+            numbers = draw.normal(size=EXAMPLES)
+            yield numbers + draw.normal(size=EXAMPLES), numbers

@@ -1,0 +1,261 @@
+"""What a trainer promises, tried on a tiny model and 14 made-up pairs of texts, against the manual loop."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+import numpy as np
+
+from bakeoff import hardware
+from bakeoff.components import Signal
+from bakeoff.errors import PluginError
+from bakeoff.testing.bench import BenchJob, bench_job, reference, sha256_of, train
+from bakeoff.testing.contract import Contract
+
+BASE: Mapping[str, Any] = {"epochs": 2, "batch_size": 5, "learning_rate": 5e-3, "max_grad_norm": "none"}
+"""6 steps, the third and the sixth of a short batch; of these, what the trainer claims to follow."""
+
+SGD = {"optimizer": "sgd", "learning_rate": 0.5}
+VARIATIONS: Mapping[str, Mapping[str, Any]] = {
+    "learning_rate": {"learning_rate": 2e-2},
+    "optimizer": SGD,
+    "momentum": {**SGD, "momentum": 0.9},
+    "betas": {"betas": [0.3, 0.6]},
+    "eps": {"eps": 0.05},
+    "weight_decay": {"weight_decay": 20.0},
+    "weight_decay_exempt": {"weight_decay": 20.0, "weight_decay_exempt": []},
+    "max_grad_norm": {"max_grad_norm": 0.05},
+    "bias_correction": {"bias_correction": False},
+    "scheduler": {"scheduler": "constant"},
+    "power": {"scheduler": "polynomial", "power": 3.0},
+    "warmup": {"warmup": 4},
+    "batch_size": {"batch_size": 7},
+    "max_steps": {"max_steps": 3, "epochs": None},
+    "label_smoothing": {"label_smoothing": 0.4},
+}
+"""Recipe key -> settings at which a trainer that passes over it takes visibly other steps."""
+TOLERANCE = 3e-3
+"""Of losses, rates and gradient norms, relative: kernels round in their own ways, and Adam makes much of the noise."""
+
+
+class Deaf(BenchJob):
+    """A job whose end_step raises at its third step, as the harness does where something is wrong."""
+
+    def end_step(self, step: int, loss: Any) -> Signal:
+        if step == 2:
+            raise PluginError("the contract suite raises this")
+        return super().end_step(step, loss)
+
+
+class OtherDropout(BenchJob):
+    """The same job with another stream of random numbers for each step."""
+
+    def begin_step(self, step: int) -> None:
+        super().begin_step(step)
+        hardware.restart_random(10_000 + step)
+
+
+class TrainerContract(Contract):
+    """The promises of a Trainer; what it owns by its `owns` is not asked of it."""
+
+    def test_it_takes_exactly_the_steps_of_the_job(self) -> None:
+        self.not_owned("steps")
+        self.trained()
+
+    def test_it_says_when_an_epoch_ends(self) -> None:
+        self.not_owned("steps")
+        job = self.job()
+        train(job, self.component, self.chosen())
+        if len(job.losses) == job.total_steps and job.epochs_ended < 1:
+            self.broken("it does not call `job.end_epoch()` after the last batch of an epoch; `select: best-on-dev` looks then")
+
+    def test_it_stops_when_told(self) -> None:
+        self.not_owned("steps")
+        for limit in (1, 3, 5):
+            job = self.job(limit=limit)
+            trouble = train(job, self.component, self.chosen())
+            if len(job.losses) > limit or (trouble and "signal to stop" in str(trouble)):
+                self.broken(f"it goes on after `end_step` said STOP at step {limit}; return from `fit` then")
+
+    def test_it_trains_on_the_job_s_batches_in_their_order(self) -> None:
+        self.not_owned("steps", "order")
+        job = self.job()
+        train(job, self.component, self.chosen())
+        try:
+            job.check_order()
+        except PluginError as error:
+            self.broken(f"{error}; take `job.batches(epoch)` as they come, collate by `job.collate`")
+
+    def test_it_sees_no_text_but_the_training_split_s(self) -> None:
+        """No look at dev or test in `fit`: the harness evaluates."""
+        job = self.job()
+        train(job, self.component, self.chosen())
+        if job.strange_inputs:
+            self.broken(f"in `fit` the model read {job.strange_inputs} texts of no training example; the harness evaluates")
+
+    def test_it_lets_errors_through(self) -> None:
+        self.not_owned("steps")
+        job = self.job(made_as=Deaf)
+        try:
+            self.component.fit(job, self.chosen())
+        except PluginError:
+            return
+        self.broken("an error that the job raises ends in `fit`; let it through, else a failed run would pass for a good one")
+
+    def test_it_trains_the_job_s_model_in_place(self) -> None:
+        job = self.job()
+        before = sha256_of(job.model)
+        train(job, self.component, self.chosen())
+        if sha256_of(job.model) == before:
+            self.broken("after `fit` the weights of `job.model` are what they were; train it in place, no copy of it")
+
+    def test_it_trains_only_what_the_method_trains(self) -> None:
+        job = self.job(method="head-only")
+        frozen = {name: p.detach().clone() for name, p in job.model.named_parameters() if not p.requires_grad}
+        train(job, self.component, self.chosen())
+        for name, parameter in job.model.named_parameters():
+            if name in frozen and not parameter.detach().equal(frozen[name]):
+                self.broken(f"`fit` changes {name}, which the method head-only froze; leave requires_grad as it is")
+
+    def test_a_seed_reproduces_and_another_changes(self) -> None:
+        hashes = [sha256_of(self.trained(quietly=True, seed=seed, dropout=0.3).model) for seed in (0, 0, 1)]
+        if hashes[0] != hashes[1]:
+            self.broken("the same job gives other weights the second time; keep no state in the trainer, draw no seeds")
+        if hashes[0] == hashes[2]:
+            self.broken("another seed gives the same weights; order and random streams are the job's")
+
+    def test_dropout_follows_the_job_s_random_streams(self) -> None:
+        self.not_owned("steps", "randomness")
+        one, other = (self.trained(quietly=True, dropout=0.5, made_as=made_as) for made_as in (BenchJob, OtherDropout))
+        if losses(one) == losses(other):
+            self.broken(
+                "other random streams give the same losses with dropout on; don't seed in `fit`, and call `model.train()`"
+            )
+
+    def test_micro_batches_add_up_to_the_batch(self) -> None:
+        self.not_owned("steps", "order", "loss")
+        self.claims("micro_batch_size")
+        one, several = (
+            self.trained(quietly=True, recipe={**SGD, "batch_size": 6, **more}) for more in ({}, {"micro_batch_size": 2})
+        )
+        if differs(losses(one), losses(several)):
+            self.broken(
+                f"losses are {shown(losses(several))} in micro-batches and {shown(losses(one))} in one piece; weigh each by "
+                "`part.weight` and add up gradients and losses"
+            )
+
+    def test_it_follows_the_recipe_keys_that_it_claims(self) -> None:
+        """Losses, learning rates and gradient norms, step by step, are the manual loop's."""
+        self.not_owned("steps", "order", "loss")
+        ignored = {}
+        for key, settings in {"the defaults": {}, **VARIATIONS}.items():
+            if not set(settings) <= self.component.supports.recipe_keys:
+                continue
+            theirs, ours = self.trained(quietly=True, recipe=settings), self.job(recipe=settings)
+            train(ours, reference(), reference().Options())
+            if found := first_difference(theirs, ours):
+                ignored[key] = found
+        if "the defaults" in ignored:
+            self.broken(f"with {self.base()} {ignored['the defaults']}")
+        if ignored:
+            told = "; ".join(f"{key}: {found}" for key, found in ignored.items())
+            self.broken(f"it claims recipe keys that it does not follow: {told}. Follow them, or leave them out of `supports`")
+
+    def test_it_uses_the_learning_rates_of_the_groups(self) -> None:
+        self.not_owned("steps")
+        job = self.job(lr_scales=(0.25, 1.0))
+        train(job, self.component, self.chosen())
+        rates = job.observer.rates[0] if job.observer.rates else []
+        expected = sorted({scale * job.recipe.learning_rate for scale in (0.25, 1.0)})
+        if len(rates) and (len(rates) != 2 or differs(rates, expected)):
+            self.broken(
+                f"its optimizer starts with learning rates {shown(rates)} where the groups ask for {shown(expected)}; take "
+                "`job.parameter_groups()`"
+            )
+
+    def test_it_goes_on_from_a_checkpoint(self) -> None:
+        """To the same weights, to the bit; asked of a trainer whose `supports` says resume."""
+        self.not_owned("steps")
+        if not self.component.supports.resume:
+            raise SkipTest("it does not claim to resume")
+        with tempfile.TemporaryDirectory() as folder:
+            first = self.trained(quietly=True, dropout=0.3, checkpoints=Path(folder))
+            if not first.handed_over:
+                self.broken("it claims to resume and never calls `job.resume(optimizer, scheduler)`")
+            again = self.job(dropout=0.3, checkpoints=Path(folder))
+            begun_at = again.first_step
+            trouble = train(again, self.component, self.chosen())
+        if trouble or sha256_of(first.model) != sha256_of(again.model):
+            why = trouble or "with other weights than the undisturbed training"
+            self.broken(f"taken up at step {begun_at} it ends {why}; begin at `job.first_step`, in `job.first_epoch`")
+
+    # --- what the tests share --------------------------------------------------------------------------------------------
+
+    def base(self) -> dict[str, Any]:
+        """The recipe, as far as the trainer claims to follow it."""
+        return {key: value for key, value in BASE.items() if key in self.component.supports.recipe_keys}
+
+    def job(self, *, recipe: Mapping[str, Any] | None = None, method: str = "", **rest: Any) -> BenchJob:
+        """A job with a method that the trainer goes with."""
+        self.ready()
+        methods = self.component.supports.methods
+        if method and methods is not None and method not in methods:
+            raise SkipTest(f"it does not go with the method {method}")
+        chosen = method or ("full" if methods is None else sorted(methods)[0])
+        job = bench_job({**self.base(), **(recipe or {})}, method=chosen, **rest)
+        self.component.examine(job.model, job.recipe)
+        return job
+
+    def trained(self, *, quietly: bool = False, **rest: Any) -> BenchJob:
+        """A job after its training; quietly: what went wrong is for another test to tell."""
+        __tracebackhide__ = True
+        job = self.job(**rest)
+        if (trouble := train(job, self.component, self.chosen())) is not None:
+            if not isinstance(trouble, PluginError) and not quietly:
+                raise trouble
+            if not quietly:
+                self.broken(f"{trouble}")
+        return job
+
+    def not_owned(self, *what: str) -> None:
+        """Skips where the trainer says that it does this its own way."""
+        if own := sorted(set(what) & self.component.owns):
+            raise SkipTest(f"it owns {', '.join(own)}")
+
+    def claims(self, key: str) -> None:
+        if key not in self.component.supports.recipe_keys:
+            raise SkipTest(f"it does not claim to follow {key}")
+
+
+def losses(job: BenchJob) -> list[float]:
+    return [step.loss for step in job.steps]
+
+
+def shown(numbers: list[float]) -> str:
+    return ", ".join(f"{number:.4g}" for number in numbers[:4]) + (", ..." if len(numbers) > 4 else "")
+
+
+def differs(ours: list[float], theirs: list[float]) -> bool:
+    """Of the steps that both have."""
+    both = min(len(ours), len(theirs))
+    return not np.allclose(ours[:both], theirs[:both], rtol=TOLERANCE, atol=1e-6)
+
+
+def first_difference(job: BenchJob, right: BenchJob) -> str:
+    """The first step at which a figure is not the manual loop's, in words; empty where all are, or where the rows were others,
+    which another test tells."""
+    for number, (step, due) in enumerate(zip(job.steps, right.steps, strict=False), start=1):
+        if step.rows is not None and step.rows != due.rows:
+            return ""
+        for what, ours, theirs in (
+            ("learning rate", step.learning_rates[-1:], due.learning_rates[-1:]),
+            ("loss", [step.loss], [due.loss]),
+            ("gradient norm", [step.norm or 0.0], [due.norm or 0.0]),
+        ):
+            if differs(ours, theirs):
+                return f"step {number} has {what} {shown(ours)}, the manual loop {shown(theirs)}"
+    return ""

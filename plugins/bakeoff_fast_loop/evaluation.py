@@ -1,0 +1,106 @@
+"""Predictions of a classifier from packed tokens, in fp32 and without dropout: the same logits, but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from bakeoff_fast_loop.attention import attend_once
+from bakeoff_fast_loop.dropout import Stream
+from bakeoff_fast_loop.flat import Piece, Unit
+from bakeoff_fast_loop.packed import Packed
+from bakeoff_fast_loop.packing import pack
+from bakeoff_fast_loop.parts import Gelu, Joined
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """While entered, `model(**inputs)` computes the logits so; whatever stood in the place of its forward pass, stands there
+    again at the end."""
+    hidden = model.__dict__.get("forward")
+    if hidden is not None and hasattr(hidden, "__self__"):
+        hidden.__self__.give_back()  # what trains outside of the model
+    model.forward = Evaluation(model).forward
+    try:
+        yield
+    finally:
+        del model.forward
+        if hidden is not None:
+            model.forward = hidden
+
+
+class NoMasks(Stream):
+    """Nothing is dropped."""
+
+    def __init__(self) -> None:
+        pass
+
+    def draw(self, p: float, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        return None
+
+
+class Product:
+    """x W' + b by oneDNN, the exact GELU included where it follows: a sixth faster than the product that torch takes for fp32.
+
+    The operators are torch's own, for its compiler; they are not of its public interface, so that `product` looks for them.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias, self.after = torch.ops.mkldnn._reorder_linear_weight(weight, None), bias, "none"
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.after, [], "none"), None
+
+
+class Nothing:
+    """An activation that the product before it has computed."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        return x, None
+
+
+def product(joined: Joined) -> Joined | Product:
+    """The faster one, where there is one."""
+    weight, bias = joined.weight.value, joined.bias.value
+    there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or not there:
+        return joined
+    return Product(weight, bias)
+
+
+class Evaluation(Packed):
+    """The forward pass with the weights that the model has now."""
+
+    @torch.no_grad()
+    def __init__(self, model: Any) -> None:
+        super().__init__(model, torch.float32)
+        self.layers = self.made_layers()
+        for layer in self.layers:
+            layer.attend = attend_once
+            if isinstance(layer.up, Product) and isinstance(layer.activation, Gelu):
+                layer.up.after, layer.activation = "gelu", Nothing()
+
+    def map(self, *modules: Any) -> Any:
+        made = super().map(*modules)
+        return product(made) if isinstance(made, Joined) else made
+
+    def piece(self, unit: Unit) -> Piece:
+        parts = [parameter.detach().to(unit.dtype) for parameter in unit.parameters]
+        return Piece(parts[0] if len(parts) == 1 else torch.cat(parts), None)
+
+    @torch.no_grad()
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None, **rest: Any
+    ) -> Any:
+        packing, masks = pack(torch.ones_like(input_ids) if attention_mask is None else attention_mask, multiple=1), NoMasks()
+        with torch.autocast(input_ids.device.type, enabled=False):
+            states = self.embed(packing, input_ids, token_type_ids, masks)
+            bias = self.score_bias(packing)
+            for layer in self.layers:
+                states, _ = layer.forward(states, packing, bias, masks)
+        return SequenceClassifierOutput(logits=self.encoder.classify(states[:, None]))

@@ -1,0 +1,372 @@
+"""Tasks without code: rows as people bring them, in four formats, are read right or told with file and line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from bakeoff.components import Places, TaskInfo
+from bakeoff.data import Columns
+from bakeoff.errors import BakeoffError, DataError
+from bakeoff.remarks import remarks
+from bakeoff.worker import load_task
+from bakeoff_table import HubDataset, Table
+
+TABLE = Table()
+ROWS = [("hello, you", 'she said "hi"', "yes"), ("a", "b", "no"), ("c\nd", "e", "no")]
+PAIR = {"text": ["q1", "q2"], "label": "same"}
+
+Load = Callable[..., tuple[TaskInfo, dict[str, Columns]]]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads files of the folder by options."""
+
+    def loaded(**options: Any) -> tuple[TaskInfo, dict[str, Columns]]:
+        chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
+        return load_task(TABLE, chosen, Places(tmp_path, tmp_path / "cache"))
+
+    return loaded
+
+
+@pytest.fixture
+def refusal(load: Load) -> Callable[..., str]:
+    """What loading says against these options and files."""
+
+    def refused(**options: Any) -> str:
+        with pytest.raises(BakeoffError) as error:
+            load(**options)
+        assert "\n" not in str(error.value)
+        return str(error.value)
+
+    return refused
+
+
+def csv_of(rows: list[tuple[str, ...]], header: str = "q1,q2,same", end: str = "\n") -> str:
+    cells = [",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows]
+    return end.join([header, *cells, ""])
+
+
+def texts(split: Columns) -> list[tuple[Any, ...]]:
+    return list(zip(split["q1"], split["q2"], split["label"], strict=True))
+
+
+RIGHT = [("hello, you", 'she said "hi"', 1), ("a", "b", 0), ("c\nd", "e", 0)]
+
+
+# --- formats ---------------------------------------------------------------------------------------------------------------
+
+
+def test_four_formats_hold_the_same_rows(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    (tmp_path / "a.tsv").write_text(csv_of(ROWS).replace('","', '"\t"').replace("q1,q2,same", "q1\tq2\tsame"))
+    rows = [dict(zip(("q1", "q2", "same"), row, strict=True)) for row in ROWS]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
+        info, splits = load(train=name)
+        assert info.labels == ("no", "yes"), name
+        assert texts(splits["train"]) == RIGHT, name
+        assert list(splits["train"]["id"]) == ["train-0", "train-1", "train-2"], name
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_and_a_byte_order_mark_change_nothing(end: str, mark: bytes, tmp_path: Path, load: Load) -> None:
+    rows = [row for row in ROWS if "\n" not in row[0]]
+    (tmp_path / "a.csv").write_bytes(mark + csv_of(rows, end=end).encode())
+    assert texts(load()[1]["train"]) == RIGHT[:2]
+    (tmp_path / "a.csv").write_bytes(mark + csv_of(rows, end=end).encode().rstrip(end.encode()))
+    assert texts(load()[1]["train"]) == RIGHT[:2], "without a line end at the end"
+    (tmp_path / "a.csv").write_bytes(mark + csv_of(rows, end=end + end).encode())
+    assert texts(load()[1]["train"]) == RIGHT[:2], "with empty lines between"
+
+
+def test_options_of_the_format(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.txt").write_bytes('Käse;5" disk;yes\nx;"y;no\n'.encode("cp1252"))
+    names = ["q1", "q2", "same"]
+    _, splits = load(train="a.txt", format="csv", delimiter=";", quoting="none", columns=names, encoding="cp1252")
+    assert texts(splits["train"]) == [("Käse", '5" disk', 1), ("x", '"y', 0)]
+
+
+def test_several_files_are_one_after_another(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    (tmp_path / "b.jsonl").write_text('{"q1": "x", "q2": "y", "same": "maybe"}\n')
+    info, splits = load(train=["a.csv", "b.jsonl"])
+    assert info.labels == ("maybe", "no", "yes")
+    assert [label for *_, label in texts(splits["train"])] == [2, 1, 1, 0]
+    assert list(splits["train"]["id"]) == ["train-0", "train-1", "train-2", "train-1-0"]
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (["10", "9", "1"], ("1", "9", "10")),
+        ([1, 0, 2.0], ("0", "1", "2")),
+        ([True, False, True], ("false", "true")),
+        ([" b ", "a", "b"], ("a", "b")),
+    ],
+)
+def test_labels_as_words_or_numbers(values: list[Any], labels: tuple[str, ...], tmp_path: Path, load: Load) -> None:
+    lines = [json.dumps({"q1": f"text {number}", "same": value}) for number, value in enumerate(values)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    info, splits = load(train="a.jsonl", text="q1")
+    assert info.labels == labels
+    assert {str(info.labels[label]) for label in splits["train"]["label"]} == set(labels)
+
+
+def test_the_order_of_labels_may_be_given(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    info, splits = load(labels=["yes", "no", "unseen"])
+    assert (info.labels, info.n_outputs) == (("yes", "no", "unseen"), 3)
+    assert list(splits["train"]["label"]) == [0, 1, 1]
+    assert refusal(labels=["yes", "noo"]) == "a.csv:3: no label 'no'; did you mean 'noo'?"
+
+
+def test_a_label_that_train_never_had_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    (tmp_path / "b.csv").write_text(csv_of([("x", "y", "no"), ("x", "z", "Yes")]))
+    assert refusal(dev="b.csv") == "b.csv:3: no label 'Yes'; did you mean 'yes'? (those are the labels of train)"
+
+
+def test_label_names_that_a_hub_dataset_brings_are_kept(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"q1": Value("string"), "same": ClassLabel(names=["zebra", "ape"])})
+    Dataset.from_list([{"q1": "x", "same": 0}, {"q1": "y", "same": 1}], features=features).to_parquet(tmp_path / "a.parquet")
+    info, splits = load(train="a.parquet", text="q1")
+    assert info.labels == ("zebra", "ape")
+    assert list(splits["train"]["label"]) == [0, 1]
+    table = pq.read_table(tmp_path / "a.parquet").set_column(1, "same", pa.array([0, -1]))
+    pq.write_table(table, tmp_path / "b.parquet")
+    assert refusal(train="b.parquet", text="q1") == "b.parquet:2: column 'same' holds -1; its labels are 0 to 1"
+
+
+def test_numbers(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text("q1,q2,same\na,b,3.5\nc,d,-1e2\n")
+    info, splits = load(kind="regression")
+    assert (info.labels, info.n_outputs, info.primary_metric) == ((), 1, "pearson")
+    assert list(splits["train"]["label"]) == [3.5, -100.0]
+    for value, more in (("nan", ""), ("1e999", ""), ("three", ""), ('"3,5"', "; a decimal point is needed")):
+        (tmp_path / "a.csv").write_text(f"q1,q2,same\na,b,1\nc,d,{value}\n")
+        told = value.strip('"')
+        assert refusal(kind="regression") == f"a.csv:3: column 'same' holds '{told}', which is no finite number{more}"
+
+
+def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
+    (tmp_path / "cells.csv").write_text("q1,same\na,red|blue\nb,\nc, blue | blue\n")
+    (tmp_path / "lists.jsonl").write_text(
+        '{"q1": "a", "same": ["red", "blue"]}\n{"q1": "b", "same": []}\n{"q1": "c", "same": ["blue"]}\n'
+    )
+    (tmp_path / "columns.csv").write_text("q1,blue,red\na,1,1\nb,0,false\nc,TRUE,0\n")
+    for options in ({"train": "cells.csv"}, {"train": "lists.jsonl"}, {"train": "columns.csv", "label": ["blue", "red"]}):
+        info, splits = load(kind="multilabel", text="q1", **options)
+        assert (info.labels, info.primary_metric) == (("blue", "red"), "micro_f1"), options
+        assert list(splits["train"]["label"]) == [0b11, 0b00, 0b01], options
+    wrong = {"train": "columns.csv", "label": ["blue", "q1"], "text": "red"}
+    assert "columns.csv:2: column 'q1' holds 'a'; of several label columns each holds 0 or 1" in refusal(
+        kind="multilabel", **wrong
+    )
+
+
+# --- what is dirty ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "sentence"),
+    [
+        (b"q1,q2,same\na,b\n", {}, "a.csv:2: 2 cells where the header has 3"),
+        (
+            b"q1;q2;same\na;b;c\n",
+            {},
+            "a.csv: no column 'q1'; there is q1;q2;same; it is one column: is the delimiter another? Then say `delimiter: ';'`",
+        ),
+        (b"q1,q2,sane\na,b,c\n", {}, "a.csv: no column 'same'; did you mean 'sane'?"),
+        (b"q1,q1,same\na,b,c\n", {"text": "q1"}, "a.csv: 2 columns are named 'q1'"),
+        (b"", {}, "a.csv holds no rows"),
+        (b"q1,q2,same\n", {}, "a.csv holds no rows"),
+        (b'q1,q2,same\na,"b,no\nc,d,yes\n', {}, "a.csv:2: a quoted cell begins in this row and does not end; write it twice"),
+        (b'q1,q2,same\na,"b" c,no\n', {}, "a.csv:2: a quotation mark stands in the middle of a quoted cell"),
+        (b"q1,q2,same\na,b,no\nc,\xff,yes\n", {}, "a.csv:3: byte 0xff is no utf-8; of files from Excel it is often"),
+        ("q1,q2,same\na,b,no\n".encode("utf-16"), {}, "a.csv:1: it is no UTF-8 but begins like UTF-16: say `encoding: utf-16`"),
+        (b"q1,q2,same\na,,no\nc,d,yes\ne, ,yes\n", {}, "a.csv:2: column 'q2' is empty, as in 1 other row; fill it in, or say"),
+        (b"q1,q2,same\na,b,no\nc,d,\n", {}, "a.csv:3: column 'same' is empty; fill it in, or say `gaps: drop`"),
+        (
+            b"q1,q2,same\na,b,no\nc,d,no\n",
+            {},
+            "a.csv: column 'same' holds only the label 'no', so that there is nothing to learn",
+        ),
+        (b"q1,q2,same\na,b,\nc,,no\n", {"gaps": "drop"}, "a.csv: no row is left: each lacks its text or its label"),
+        (b"q1,q2,same\na,b,no\nc,d,yes\n", {"id": "q3"}, "a.csv: no column 'q3'"),
+        (b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n", {"id": "i"}, "split 'train': id 'train-7' stands there twice"),
+        (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which tells no row apart"),
+    ],
+)
+def test_dirt_in_cells_is_told_with_its_line(
+    content: bytes, options: dict[str, Any], sentence: str, tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    assert sentence in refusal(**options)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('[{"q1": 1}]', "a.jsonl:1: the line is an array: the file must hold an object a line"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": ', "a.jsonl:2:7: no JSON: Expecting value"),
+        ("[" * 100_000, "a.jsonl:1: no JSON that can be read"),
+        ('{"q1": ' + "9" * 5000 + "}", "a.jsonl:1: no JSON that can be read"),
+        ('{"q1": 5, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds '5', which is no text"),
+        ('{"q1": "a", "q2": "b", "same": {"x": 1}}', "a.jsonl:1: column 'same' holds \"{'x': 1}\", which is no label"),
+        ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' holds half a character"),
+        ('{"q1": "a", "q2": "b", "sane": "no"}', "a.jsonl: no column 'same'; did you mean 'sane'?"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": "a", "same": "yes"}', "a.jsonl:2: column 'q2' is empty"),
+    ],
+)
+def test_dirt_in_json_lines_is_told_with_its_line(
+    content: str, sentence: str, tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(content)
+    assert sentence in refusal(train="a.jsonl")
+
+
+def test_what_is_no_parquet_file_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.parquet").write_text("q1,q2,same\n")
+    assert refusal(train="a.parquet").startswith("a.parquet: no Parquet file that can be read: ")
+
+
+def test_a_column_of_something_else_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text("q1,q2,same\n" + "".join(f"a{row},b,{row}.5\n" for row in range(1001)))
+    assert "holds 1,001 different labels, such as '0.5' and '1.5'; is it the right column?" in refusal()
+
+
+def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\n,d,yes\ne,f,\ng,h,yes\n")
+    info, splits = load(gaps="drop")
+    assert texts(splits["train"]) == [("a", "b", 0), ("g", "h", 1)]
+    assert list(splits["train"]["id"]) == ["train-0", "train-3"], "an id does not hang on other rows"
+    assert remarks(info, splits) == ["train: 2 rows without text or label left out"]
+
+
+def test_what_is_odd_is_said_with_counts(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\nA, b,no\na,b,yes\nc,d,yes\n")
+    (tmp_path / "b.csv").write_text("q1,q2,same\nx,y,no\nC,D ,no\n")
+    assert remarks(*load(dev="b.csv")) == [
+        "train: 1 of 4 rows have the texts and the label of one before",
+        "train: 1 of 4 rows have the texts of one before and another label",
+        "dev: 1 of 2 rows have the texts of a row of train",
+    ]
+
+
+# --- where files lie -------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_looked_for_in_the_data_folder_then_beside_the_experiment(tmp_path: Path) -> None:
+    data, beside = tmp_path / "data", tmp_path / "beside"
+    for folder in (data, beside):
+        folder.mkdir()
+    options = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
+    (beside / "a.csv").write_text(csv_of(ROWS))
+    assert len(load_task(TABLE, options, Places(data, tmp_path, beside))[1]["train"]["id"]) == 3
+    (data / "a.csv").write_text(csv_of(ROWS[:2]))
+    assert len(load_task(TABLE, options, Places(data, tmp_path, beside))[1]["train"]["id"]) == 2
+    (data / "a.csv").rename(data / "a2.csv")
+    (beside / "a.csv").unlink()
+    with pytest.raises(
+        DataError, match=r"no file 'a\.csv'; did you mean 'a2\.csv'\? \(looked for 'a\.csv' in .*data and .*beside"
+    ):
+        TABLE.locate(options, Places(data, tmp_path, beside))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.csv", "x/../../a.csv", "link.csv"])
+def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    (inner / "link.csv").symlink_to(tmp_path / "a.csv")
+    options = TABLE.Options.model_validate({"train": name, "format": "csv", **PAIR})
+    with pytest.raises(DataError, match="leads out of its folder"):
+        TABLE.locate(options, Places(inner, tmp_path, inner))
+
+
+def test_an_edited_file_is_read_anew(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    first = texts(load()[1]["train"])
+    before = (tmp_path / "a.csv").stat()
+    (tmp_path / "a.csv").write_text(csv_of([("hello, YOU", *ROWS[0][1:]), *ROWS[1:]]))
+    os.utime(tmp_path / "a.csv", ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = texts(load()[1]["train"])
+    assert first != second
+    assert second[0][0] == "hello, YOU"
+
+
+def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(ROWS))
+    right = texts(load()[1]["train"])
+    (kept,) = (tmp_path / "cache" / "tables").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert texts(load()[1]["train"]) == right
+    chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
+    assert texts(load_task(TABLE, chosen, Places(tmp_path, Path("/proc/nowhere")))[1]["train"]) == right
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"label": ["a", "b"]}, "several columns go with `kind: multilabel`"),
+        ({"text": ["a", "b", "c"]}, "at most 2"),
+        ({"text": ["a", "a"]}, "each may stand once; twice: 'a'"),
+        ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),
+        ({"kind": "regression", "labels": ["a"]}, "a regression has none"),
+        ({"encoding": "rot13"}, "no such encoding of text"),
+        ({"delimiter": ";;"}, "at most 1 character"),
+        ({"colums": ["a"]}, "Extra inputs"),
+    ],
+)
+def test_options_that_contradict_themselves_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence.replace("(", r"\(")):
+        TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
+
+
+# --- the hub ---------------------------------------------------------------------------------------------------------------
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_files_of_the_hub_are_read_from_its_cache_at_their_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    snapshot = tmp_path / "hub" / "datasets--someone--pairs" / "snapshots" / REVISION / "data"
+    snapshot.mkdir(parents=True)
+    pq.write_table(pa.table({"q1": ["a", "b"], "same": ["no", "yes"]}), snapshot / "train.parquet")
+    task, more = HubDataset(), {"text": "q1", "label": "same"}
+    options = {"path": "someone/pairs", "revision": REVISION, "train": "data/train.parquet", **more}
+    info, splits = load_task(task, task.Options.model_validate(options), Places(None, tmp_path / "cache"))
+    assert (info.labels, list(splits["train"]["label"])) == (("no", "yes"), [0, 1])
+    monkeypatch.setattr("bakeoff_table.hub_is_reachable", lambda: False)
+    missing = task.Options.model_validate({**options, "dev": "data/dev.parquet"})
+    with pytest.raises(DataError, match=r"someone/pairs at 0123456789ab is not in the local cache with .*data/dev\.parquet"):
+        task.locate(missing, Places(None, tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("revision", "main"), ("revision", REVISION[:12]), ("path", "pairs"), ("path", "../../etc")]
+)
+def test_what_is_no_dataset_at_a_commit_is_refused(key: str, value: str) -> None:
+    options = {"path": "someone/pairs", "revision": REVISION, "train": "a.parquet", "text": "q1", "label": "same", key: value}
+    with pytest.raises(ValidationError, match=key):
+        HubDataset.Options.model_validate(options)
