@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -46,6 +47,18 @@ def _a_codec(name: str) -> str:
     except (LookupError, TypeError, ValueError):
         raise ValueError("no such encoding of text; common are utf-8, utf-16, cp1252, latin-1") from None
     return codec.name
+
+
+def _a_dataset(path: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", path):
+        raise ValueError("must be a dataset of the hub, `owner/name`")
+    return path
+
+
+def _a_commit(revision: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ValueError("must be a commit in all its 40 digits (0-9, a-f): what a branch or a tag holds may change")
+    return revision
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -125,8 +138,8 @@ class TableOptions(ReadingOptions):
 class HubOptions(ReadingOptions):
     """Files of a dataset on the Hugging Face hub, at one commit."""
 
-    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")] = Field(description="The dataset: `owner/name`.")
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] = Field(
+    path: Annotated[str, AfterValidator(_a_dataset)] = Field(description="The dataset: `owner/name`.")
+    revision: Annotated[str, AfterValidator(_a_commit)] = Field(
         description="A commit, all 40 digits: what a branch holds changes, and results with it."
     )
     train: Names = Field(description="Files of the dataset, as its page lists them: `data/train-00000-of-00001.parquet`.")
