@@ -8,8 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
+from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
+
+PROBLEM_TYPES: dict[TaskKind, str] = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
+"""transformers' words: its pipelines read from them what to make of logits."""
 
 
 class TextEncoder(Prepared):
@@ -18,6 +25,7 @@ class TextEncoder(Prepared):
     def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
         self.columns = task.text_columns
+        self.kind = task.kind
         self.encoding = encoding
 
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
@@ -55,6 +63,7 @@ class TextEncoder(Prepared):
     def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
         """As `from_pretrained` reads it: safetensors and tokenizer; adapters are merged into the weights."""
         plain = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+        plain.config.problem_type = PROBLEM_TYPES.get(self.kind)
         if labels:
             plain.config.id2label = dict(enumerate(labels))
             plain.config.label2id = {label: number for number, label in enumerate(labels)}

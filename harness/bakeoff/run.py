@@ -15,7 +15,7 @@ from bakeoff.crew import Crew
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan
 from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
-from bakeoff.record import Declared, DeclaredRun, Record
+from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
 from bakeoff.search import declared_searches, settled, undecided
 from bakeoff.spec import Document
 from bakeoff.store import Store
@@ -117,6 +117,10 @@ def controlled(store: Store, settings: Settings, progress: Progress, *, wanted: 
         measure("after")
 
 
+def kept_model(record: Record) -> bool:
+    return any(name.startswith(f"{MODEL_FOLDER}/") for name in record.files)
+
+
 def to_set_aside(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> dict[str, str]:
     """Ids of records that stand in the way of runs, with the reason; raises where the runs could not start."""
     aside: dict[str, str] = {}
@@ -129,8 +133,15 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
         except DamageError as error:
             aside[run.id] = str(error)
             continue
-        if record.failure and (settings.retry_failed or record.failure.reason == "interrupted"):
+        if record.failure and (settings.retry == "failed" or record.failure.reason == "interrupted"):
             aside[run.id] = f"failed before ({record.failure.reason})"
+    if plan.spec.keep == "final":
+        unkept = [run_id for run_id, record in recorded.items() if record.status == "ok" and not kept_model(record)]
+        if settings.retry == "unkept":
+            aside |= dict.fromkeys(unkept, "recorded without its model")
+        elif unkept:
+            count = f"{len(unkept)} recorded run{'s' * (len(unkept) > 1)} left no model"
+            progress.note(f"{count}, as `keep: final` came later; --retry unkept makes them again")
     rest = {run_id: record for run_id, record in recorded.items() if run_id not in aside}
     if len(rest) < len(plan.trials) + len(plan.runs) + plan.waiting or settings.environment == "rerun":
         locate(document, plan, settings.places)

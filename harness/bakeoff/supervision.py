@@ -34,7 +34,8 @@ class Settings:
     jobs: int = 1
     """Runs under way at the same time."""
     environment: EnvironmentChoice = "stop"
-    retry_failed: bool = False
+    retry: Literal["failed", "unkept"] | None = None
+    """Recorded runs that are made again: those that failed, or those that left no model where `keep: final` wants one."""
     control: bool = True
     """Whether a control run is timed before the first run and after the last."""
 

@@ -111,6 +111,24 @@ def test_a_kept_model_loads_with_plain_transformers_and_predicts_what_is_recorde
     )
 
 
+def test_models_that_were_not_kept_are_told_and_made_again_when_asked(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "e", {"one": {"trainer": "torch-loop"}})
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    before = records(tmp_path / "e")["one/0"]
+    spec.write_text(spec.read_text() + "keep: final\n")
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "1 recorded run left no model, as `keep: final` came later; --retry unkept makes them again" in answer.stderr
+    answer = call("run", spec, "--retry", "unkept", folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    after = records(tmp_path / "e")["one/0"]
+    assert "model/model.safetensors" in after["files"]
+    assert (after["weights"], after["attempts"]) == (before["weights"], [])
+    assert json.loads((tmp_path / "e" / "records" / after["id"] / "model" / "config.json").read_text())["problem_type"] == (
+        "single_label_classification"
+    )
+
+
 def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "e", BOTH, seeds=2)
     assert call("run", spec, folder=tmp_path).returncode == 0

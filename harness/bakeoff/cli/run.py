@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -30,7 +31,7 @@ from bakeoff.hardware import DEVICES
     help="When the folder's records were made with other software or hardware.",
 )
 @click.option("--control/--no-control", default=True, help="Time a fixed piece of work before and after the runs (5 s).")
-@click.option("--retry", type=click.Choice(["failed"]), help="Run these again.")
+@click.option("--retry", type=click.Choice(["failed", "unkept"]), help="Run these again; unkept: without a model.")
 def run(
     spec: Path,
     into: Path | None,
@@ -40,7 +41,7 @@ def run(
     threads: int | None,
     environment: str,
     control: bool,
-    retry: str | None,
+    retry: Literal["failed", "unkept"] | None,
 ) -> int:
     """Fine-tune what the experiment file SPEC asks for, and write records and tables beside it.
 
@@ -59,7 +60,7 @@ def run(
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,
         environment=environment,  # type: ignore[arg-type]  # click has checked it
-        retry_failed=retry == "failed",
+        retry=retry,
         control=control,
     )
     return perform_experiment(document, plan, spec, into, settings)
