@@ -33,7 +33,8 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
     again = call("run", tmp_path / "spec.yaml", folder=tmp_path, control=True)
     assert again.returncode == 0
     assert len(Store(tmp_path).controls()) == 2
-    unmeasured = call("run", write_spec(tmp_path, RIGHT, seeds=2), folder=tmp_path, control=False)
+    threads = ("--threads", str(usable_threads()))
+    unmeasured = call("run", write_spec(tmp_path, RIGHT, seeds=2), *threads, folder=tmp_path, control=False)
     assert unmeasured.returncode == 0
     assert len(Store(tmp_path).controls()) == 2
 
