@@ -66,7 +66,9 @@ class Carvable(Task):
         if not kept or not carved:
             left = f"{len(kept)} of {len(apart)} rows to train on, {len(carved)} to select on"
             raise DataError(f"task '{self.name}': split select {carve.select} leaves {left}")
-        return {**splits, "train": train.select(kept), CARVED_SPLIT: train.select(carved)}
+        set_apart = train.select(carved)
+        set_apart.info.description = ""  # what is said of train is said there
+        return {**splits, "train": train.select(kept), CARVED_SPLIT: set_apart}
 
     def sources(self) -> Mapping[str, str]:
         return self.task.sources()

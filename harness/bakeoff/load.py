@@ -308,10 +308,10 @@ class _Files:
         logits = table["logits"].combine_chunks()
         values = logits.flatten().to_numpy(zero_copy_only=False).reshape(len(logits), -1)
         frame = table.drop_columns(["split", "logits"]).combine_chunks()
-        known = self.shared.get(split)
-        if known is not None and known[0].equals(frame):
+        kind, known = _kind_of(table, values), self.shared.get(split)
+        if known is not None and known[1].kind == kind and known[0].equals(frame):
             first = known[1]
-            return Predictions(first.ids, first.labels, values, first.tokens, first.slices, first.kind)
+            return Predictions(first.ids, first.labels, values, first.tokens, first.slices, kind)
         predictions = Predictions(
             ids=tuple(frame["id"].to_pylist()),
             labels=frame["label"].to_numpy(),
@@ -322,7 +322,7 @@ class _Files:
                 for name in frame.column_names
                 if name.startswith("slice:")
             },
-            kind=_kind_of(table, values),
+            kind=kind,
         )
         self.shared[split] = (frame, predictions)
         return predictions

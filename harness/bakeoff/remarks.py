@@ -31,14 +31,16 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
 def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
     """How many rows have the texts of an earlier one: with its label, and with another."""
     labels: dict[int, object] = {}
+    more: dict[int, set[object]] = {}  # of texts with several labels, which are few
     same = other = 0
     for reading, label in zip(readings(info, split), split["label"], strict=True):
         if reading not in labels:
             labels[reading] = label
-        elif labels[reading] == label:
+        elif label == labels[reading] or label in more.get(reading, ()):
             same += 1
         else:
             other += 1
+            more.setdefault(reading, set()).add(label)
     return same, other
 
 

@@ -57,7 +57,7 @@ EVALUATION_BATCH = 32
 
 
 SAME_LOGITS = 1e-3
-"""How far rounding may take logits of two ways through one model apart."""
+"""How far rounding may take logits of two ways through one model apart, as a share of the largest, or of 1."""
 
 
 def fine_tune(
@@ -146,7 +146,8 @@ def fine_tune(
     with trainer.evaluating(network):
         found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
     if found.evaluation_difference is not None and type(trainer).evaluating is not Trainer.evaluating:
-        require_same_logits(repeat_first_batch(prepared, network, encoded, logits, device, world), job.trainer)
+        plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
+        require_same_logits(plain, max(float(np.abs(found).max()) for found in logits.values()), job.trainer)
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")
@@ -309,9 +310,9 @@ def repeat_first_batch(
     return None
 
 
-def require_same_logits(difference: float | None, trainer: str) -> None:
+def require_same_logits(difference: float | None, largest: float, trainer: str) -> None:
     """Raises PluginError where a trainer's way to evaluate gives other logits than the model's own forward pass."""
-    if difference is None or difference > SAME_LOGITS:
+    if difference is None or difference > SAME_LOGITS * max(1.0, largest):
         raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
 
 

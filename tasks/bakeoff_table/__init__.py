@@ -117,7 +117,12 @@ class HubDataset(RowsTask):
 def inside(folder: Path, name: str) -> Path:
     """A file's place in a folder. Raises DataError for a name that leads out of it, by itself or by a link."""
     path = Path(name)
-    if path.is_absolute() or ".." in path.parts or not (folder / path).resolve().is_relative_to(folder.resolve()):
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or "\0" in name
+        or not (folder / path).resolve().is_relative_to(folder.resolve())
+    ):
         raise DataError(f"{quoted(name)} leads out of its folder: name files inside, and the folder by --data")
     return folder / path
 

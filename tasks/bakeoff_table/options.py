@@ -29,6 +29,10 @@ FORMATS = {
 """By the end of a file's name."""
 
 
+LABELS = {"classification": (2, 1000), "multilabel": (1, 62)}
+"""The fewest and the most that a kind may have: more classes are a column of something else, more bits than a number holds."""
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -69,6 +73,7 @@ Names = Annotated[
     Field(min_length=1),
 ]
 """One, or several."""
+LabelName = Annotated[Name, AfterValidator(str.strip)]
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
@@ -82,7 +87,7 @@ class ReadingOptions(Options):
     kind: Literal["classification", "regression", "multilabel"] = Field(
         "classification", description="Whether an answer is a label, a number or a set of labels."
     )
-    labels: list[Name] | None = Field(
+    labels: list[LabelName] | None = Field(
         None,
         min_length=1,
         description="In their order; without, those that the training rows hold: numbers by size, words by alphabet.",
@@ -122,6 +127,14 @@ class ReadingOptions(Options):
                 raise ValueError(f"{key}: each may stand once; twice: {', '.join(map(repr, twice))}")
         if both := sorted({*self.text} & {*self.label}):
             raise ValueError(f"label: {both[0]!r} is what the model reads; it cannot be the answer too")
+        if both := sorted({*self.text} & {*self.slices}):
+            raise ValueError(f"slices: {both[0]!r} is what the model reads; results are cut by other columns")
+        if taken := sorted({*self.text, *self.slices} & {"id", "label"}):
+            raise ValueError(f"the name {taken[0]!r} is taken for what it says here: give the column another one in the file")
+        least, most = LABELS.get(self.kind, (0, 0))
+        stated = self.label if len(self.label) > 1 else self.labels
+        if stated is not None and self.kind in LABELS and not least <= len(stated) <= most:
+            raise ValueError(f"labels: a {self.kind} has {least} to {most} of them; here are {len(stated)}")
         if self.delimiter in {"\r", "\n", '"'}:
             raise ValueError(f"delimiter: {self.delimiter!r} cannot stand between cells")
         return self

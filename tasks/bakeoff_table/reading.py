@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, kept_table, quoted, unknown
-from bakeoff_table.options import FORMATS, ReadingOptions
+from bakeoff_table.options import FORMATS, LABELS, ReadingOptions
 from bakeoff_table.rows import File, Row, is_gap, label_name, membership, names_told, number, rows_of
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 10_000
 """Rows that are Python objects at the same time."""
-MOST_LABELS = 1000
-"""More are a column of something else."""
+PLACE = "(place)"
+"""A column for a row's file and line; no option names one so."""
 READING = ("text", "label", "kind", "id", "slices", "format", "delimiter", "quoting", "columns", "encoding", "separator")
 """Options on which the rows of an Arrow file hang."""
 
@@ -35,7 +36,7 @@ def read_splits(files: dict[str, list[File]], options: ReadingOptions, *, cache:
     """Every split. Raises DataError with file and line."""
     tables = {split: read_split(split, parts, options, cache, version) for split, parts in files.items()}
     if options.kind == "regression":
-        return {split: dataset(table.drop_columns(["place"]), dropped, None) for split, (table, dropped) in tables.items()}
+        return {split: dataset(table.drop_columns([PLACE]), dropped, None) for split, (table, dropped) in tables.items()}
     names = label_names(files, tables["train"][0], options)
     return {
         split: dataset(numbered(table, names, files[split], options), dropped, names)
@@ -44,7 +45,7 @@ def read_splits(files: dict[str, list[File]], options: ReadingOptions, *, cache:
 
 
 def read_split(split: str, files: Sequence[File], options: ReadingOptions, cache: Path, version: str) -> tuple[pa.Table, int]:
-    """Its rows without gaps, and how many were left out. Columns: id, the texts, label, slices, place (file and line)."""
+    """Its rows without gaps, and how many were left out. Columns: id, the texts, label, slices, PLACE (file and line)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -88,7 +89,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
     column = options.label[0] if empty == "label" else empty
     more = f", as in {gaps - 1:,} other row{'s' if gaps > 2 else ''}" if gaps > 1 else ""
     raise DataError(
-        f"{told(first['place'], files)}: column {quoted(column)} is empty{more}; fill it in, or say `gaps: drop` to leave such "
+        f"{told(first[PLACE], files)}: column {quoted(column)} is empty{more}; fill it in, or say `gaps: drop` to leave such "
         "rows out"
     )
 
@@ -112,7 +113,7 @@ def batches(file: File, kind: str, split: str, position: int, options: ReadingOp
             **dict.fromkeys(options.text, pa.string()),
             "label": label,
             **{name: pa.string() for name in options.slices},
-            "place": pa.struct({"file": pa.int32(), "line": pa.int64()}),
+            PLACE: pa.struct({"file": pa.int32(), "line": pa.int64()}),
         }
     )
     names = names_told(file, options.label[0]) if kind == "parquet" and options.kind != "regression" else None
@@ -133,9 +134,9 @@ def batch_of(rows: list[dict[str, Any]], schema: pa.Schema, file: File) -> pa.Re
         return pa.RecordBatch.from_pylist(rows, schema=schema)
     except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
         for row in rows:
-            for value in row.values():
+            for value in itertools.chain.from_iterable(one if isinstance(one, list) else [one] for one in row.values()):
                 if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-                    raise DataError(f"{file.at(row['place']['line'])}: {quoted(value)} holds half a character") from None
+                    raise DataError(f"{file.at(row[PLACE]['line'])}: {quoted(value)} holds half a character") from None
         raise
 
 
@@ -144,10 +145,12 @@ def converted(
 ) -> dict[str, Any]:
     line, cells = row
     shard = f"{position}-" if position else ""
-    found: dict[str, Any] = {"place": {"file": position, "line": line}}
+    found: dict[str, Any] = {PLACE: {"file": position, "line": line}}
     if options.id is None:
         found["id"] = f"{split}-{shard}{count}"
-    elif is_gap(name := cells.get(options.id)) or label_name(name) is None:
+    elif options.id not in cells:
+        raise DataError(f"{file.at(line)}: {unknown('column', options.id, cells)}")
+    elif is_gap(name := cells[options.id]) or label_name(name) is None:
         raise DataError(f"{file.at(line)}: column {quoted(options.id)} holds {quoted(name)}, which tells no row apart")
     else:
         found["id"] = f"{split}-{label_name(name)}"
@@ -183,7 +186,7 @@ def answer(cells: Any, file: File, line: int, names: Sequence[str] | None, optio
         return None
     if options.kind == "regression":
         if (found := number(value)) is None:
-            hint = "; a decimal point is needed" if isinstance(value, str) and "," in value else ""
+            hint = "; a decimal point is needed" if isinstance(value, str) and "," in value and "." not in value else ""
             raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no finite number{hint}")
         return found
     return word(value, column, file, line, names)
@@ -194,6 +197,11 @@ def labels_in(value: Any, column: str, file: File, line: int, names: Sequence[st
     if value is None:
         return None
     if isinstance(value, str):
+        if value.strip().startswith("[") and value.strip().endswith("]"):
+            raise DataError(
+                f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, a list of some language; labels in a cell "
+                f"stand beside one another, with {quoted(options.separator)} between (`separator`)"
+            )
         value = [part.strip() for part in value.split(options.separator) if part.strip()]
     if not isinstance(value, list):
         raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no list of labels")
@@ -201,10 +209,10 @@ def labels_in(value: Any, column: str, file: File, line: int, names: Sequence[st
 
 
 def word(value: Any, column: str, file: File, line: int, names: Sequence[str] | None) -> str:
-    if names is not None and type(value) is int:
-        if not 0 <= value < len(names):
+    if names is not None and not isinstance(value, str) and (place := number(value)) is not None:
+        if place not in range(len(names)):
             raise DataError(f"{file.at(line)}: column {quoted(column)} holds {value}; its labels are 0 to {len(names) - 1}")
-        return names[value]
+        return names[int(place)]
     if is_gap(value) or (found := label_name(value)) is None:
         raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no label")
     return found
@@ -222,19 +230,20 @@ def label_names(files: dict[str, list[File]], train: pa.Table, options: ReadingO
     if options.labels is not None:
         return list(options.labels)
     (column,), first = options.label, files["train"][0]
-    if format_of(first, options) == "parquet" and (names := names_told(first, column)):
-        return names
+    told_names = names_told(first, column) if format_of(first, options) == "parquet" else None
     words = train["label"] if options.kind == "classification" else pc.list_flatten(train["label"])
-    found = [name for name in pc.unique(words).to_pylist() if name is not None]
-    if len(found) > MOST_LABELS:
+    found = told_names or [name for name in pc.unique(words).to_pylist() if name is not None]
+    least, most = LABELS[options.kind]
+    if len(found) > most:
         raise DataError(
             f"{first.shown}: column {quoted(column)} holds {len(found):,} different labels, such as {quoted(found[0])} and "
-            f"{quoted(found[1])}; is it the right column? For numbers say `kind: regression`"
+            f"{quoted(found[1])}; a {options.kind} has at most {most:,}. Is it the right column? For numbers say "
+            "`kind: regression`"
         )
-    if len(found) < (2 if options.kind == "classification" else 1):
+    if len(found) < least:
         only = f"only the label {quoted(found[0])}" if found else "no label"
         raise DataError(f"{first.shown}: column {quoted(column)} holds {only}, so that there is nothing to learn")
-    return sorted(found, key=by_size_or_alphabet(found))
+    return found if told_names else sorted(found, key=by_size_or_alphabet(found))
 
 
 def by_size_or_alphabet(names: Sequence[str]) -> Any:
@@ -243,7 +252,7 @@ def by_size_or_alphabet(names: Sequence[str]) -> Any:
 
 
 def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: ReadingOptions) -> pa.Table:
-    """Labels as their numbers, without `place`. Raises DataError for a label that is none of the names."""
+    """Labels as their numbers, without `PLACE`. Raises DataError for a label that is none of the names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -260,8 +269,8 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         row = place if rows is None else rows[place].as_py()
         wrong = unknown("label", words[place].as_py(), names)
         seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
-        raise DataError(f"{told(table['place'][row].as_py(), files)}: {wrong}{seen}")
-    return table.drop_columns(["place"]).set_column(table.column_names.index("label"), "label", labels)
+        raise DataError(f"{told(table[PLACE][row].as_py(), files)}: {wrong}{seen}")
+    return table.drop_columns([PLACE]).set_column(table.column_names.index("label"), "label", labels)
 
 
 def dataset(table: pa.Table, dropped: int, names: Sequence[str] | None) -> Dataset:

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ Row = tuple[int, Mapping[str, Any]]
 """Line, or in Parquet row, from 1; and its cells by column."""
 LONGEST_CELL = 2**24
 """Characters: a quotation mark that is never closed would take in the rest of the file."""
+PACKED = {b"\x1f\x8b": "compressed by gzip: unpack it first", b"PK": "a ZIP archive or a workbook: save its rows as CSV"}
+"""By the first two bytes."""
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 OTHER_DELIMITERS = {";": "';'", "\t": "'\\t'", "|": "'|'", ",": "','"}
 
@@ -57,6 +60,8 @@ def cells_of(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iter
     with file.path.open(encoding=encoding, newline="") as stream:
         reader = csv.reader(stream, delimiter=delimiter, quoting=quoting, strict=True)
         names = options.columns
+        if names is not None:
+            require_columns(names, wanted, file)
         first = 1
         while True:
             try:
@@ -71,11 +76,11 @@ def cells_of(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iter
             if not cells:
                 continue  # an empty line
             if names is None:
-                names = [name.strip() for name in cells]
+                names = [name.strip().removeprefix("\ufeff") for name in cells]
+                if names[0].startswith("ï»¿"):
+                    raise DataError(f"{file.at(line)}: it begins like UTF-8: leave out `encoding: {options.encoding}`")
                 require_columns(names, wanted, file, delimiter)
                 continue
-            if line == 1:
-                require_columns(names, wanted, file, delimiter)
             if len(cells) != len(names):
                 of = "columns are named" if options.columns else "the header has"
                 raise DataError(f"{file.at(line)}: {len(cells)} cells where {of} {len(names)}")
@@ -98,8 +103,12 @@ def undecodable(file: File, encoding: str, error: UnicodeError) -> str:
     """With the line, found by reading once more."""
     with file.path.open("rb") as stream:
         mark = stream.read(2)
+        if (packed := PACKED.get(mark)) is not None:
+            return f"{file.shown}: it is {packed}"
         if encoding == "utf-8" and (guess := BYTE_ORDER_MARKS.get(mark)):
             return f"{file.at(1)}: it is no UTF-8 but begins like UTF-16: say `encoding: {guess}`"
+        if "\n".encode(encoding) != b"\n":  # then bytes tell no lines
+            return f"{file.shown}: it is no {encoding}: {error}"
         stream.seek(0)
         for number, line in enumerate(stream, start=1):
             try:
@@ -139,6 +148,8 @@ def json_rows(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Ite
             except UnicodeDecodeError as error:
                 raise DataError(f"{file.at(line)}: byte 0x{raw[error.start]:02x} is no utf-8") from None
             except json.JSONDecodeError as error:
+                if not names and (text.startswith("[") or text == "{"):
+                    raise DataError(f"{file.at(line)}: JSON over several lines: the file must hold an object a line") from None
                 raise DataError(f"{file.at(line)}:{error.colno}: no JSON: {error.msg}") from None
             except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
                 raise DataError(f"{file.at(line)}: no JSON that can be read: {quoted(error)}") from None
@@ -178,10 +189,13 @@ def names_told(file: File, label: str) -> list[str] | None:
     try:
         told = (pq.read_schema(file.path).metadata or {}).get(b"huggingface", b"{}")
         feature = json.loads(told)["info"]["features"][label]
-        names = feature.get("feature", feature).get("names")
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)  # a list, as it was once written
+        names = feature.get("names")
     except (OSError, pa.ArrowException, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return None
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    return (
+        [name.strip() for name in names] if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+    )
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------------
@@ -196,14 +210,16 @@ def label_name(value: Any) -> str | None:
     """A label as a word: numbers without a needless fraction; None for what can be none."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return str(int(value))
-    return str(value).strip() if isinstance(value, str | int | float) else None
+    return str(value).strip() if isinstance(value, str | int | float | Decimal) else None
 
 
 def number(value: Any) -> float | None:
     """A finite number; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    if isinstance(value, str) and "_" in value:  # Python's own way to write a thousand
         return None
     try:
         found = float(value)
@@ -214,4 +230,6 @@ def number(value: Any) -> float | None:
 
 def membership(value: Any) -> bool | None:
     """A cell of a column of 0 and 1."""
-    return {"0": False, "1": True, "false": False, "true": True}.get((label_name(value) or "").lower())
+    if (found := number(value)) is not None:
+        return {0.0: False, 1.0: True}.get(found)
+    return {"false": False, "true": True}.get((label_name(value) or "").lower())

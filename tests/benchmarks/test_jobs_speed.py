@@ -19,6 +19,7 @@ SPEC = Path(__file__).parents[2] / "results" / "quickstart" / "spec.yaml"
 ROUNDS = 2
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(usable_threads() < 2, reason="one core cannot be divided")
 def test_two_jobs_of_half_the_threads_are_no_longer_under_way(
     benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from bakeoff.carving import Carvable
 from bakeoff.components import Places, TaskInfo
 from bakeoff.data import Columns
 from bakeoff.errors import BakeoffError, DataError
@@ -212,6 +214,11 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         (b"q1,q2,same\na,b,no\nc,d,yes\n", {"id": "q3"}, "a.csv: no column 'q3'"),
         (b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n", {"id": "i"}, "split 'train': id 'train-7' stands there twice"),
         (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which tells no row apart"),
+        (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it is compressed by gzip: unpack it first"),
+        (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive or a workbook: save its rows as CSV"),
+        ("q1,q2,same\na,b,no\n".encode("utf-8-sig"), {"encoding": "cp1252"}, "a.csv:1: it begins like UTF-8: leave out `enc"),
+        (b"q1,q2,same\na,b,no\n", {"encoding": "utf-16"}, "a.csv: it is no utf-16: "),
+        (b"\na,b,no\nc,d,yes\n", {"columns": ["q1", "q2", "sane"]}, "a.csv: no column 'same'; did you mean 'sane'?"),
     ],
 )
 def test_dirt_in_cells_is_told_with_its_line(
@@ -233,6 +240,8 @@ def test_dirt_in_cells_is_told_with_its_line(
         ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' holds half a character"),
         ('{"q1": "a", "q2": "b", "sane": "no"}', "a.jsonl: no column 'same'; did you mean 'sane'?"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": "a", "same": "yes"}', "a.jsonl:2: column 'q2' is empty"),
+        ('[\n {"q1": "a"},\n {"q1": "b"}\n]', "a.jsonl:1: JSON over several lines: the file must hold an object a line"),
+        ('{\n "q1": "a"\n}', "a.jsonl:1: JSON over several lines: the file must hold an object a line"),
     ],
 )
 def test_dirt_in_json_lines_is_told_with_its_line(
@@ -249,7 +258,7 @@ def test_what_is_no_parquet_file_is_told(tmp_path: Path, refusal: Callable[..., 
 
 def test_a_column_of_something_else_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q1,q2,same\n" + "".join(f"a{row},b,{row}.5\n" for row in range(1001)))
-    assert "holds 1,001 different labels, such as '0.5' and '1.5'; is it the right column?" in refusal()
+    assert "holds 1,001 different labels, such as '0.5' and '1.5'; a classification has at most 1,000. Is it" in refusal()
 
 
 def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_path: Path, load: Load) -> None:
@@ -333,6 +342,11 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"encoding": "rot13"}, "no such encoding of text"),
         ({"delimiter": ";;"}, "at most 1 character"),
         ({"colums": ["a"]}, "Extra inputs"),
+        ({"text": "label", "label": "y"}, "the name 'label' is taken"),
+        ({"slices": ["id"]}, "the name 'id' is taken"),
+        ({"slices": ["q1"]}, "'q1' is what the model reads; results are cut by other columns"),
+        ({"labels": ["no"]}, "a classification has 2 to 1000 of them; here are 1"),
+        ({"kind": "multilabel", "labels": [f"l{number}" for number in range(63)]}, "a multilabel has 1 to 62 of them"),
     ],
 )
 def test_options_that_contradict_themselves_are_refused(options: dict[str, Any], sentence: str) -> None:
@@ -370,3 +384,64 @@ def test_what_is_no_dataset_at_a_commit_is_refused(key: str, value: str) -> None
     options = {"path": "someone/pairs", "revision": REVISION, "train": "a.parquet", "text": "q1", "label": "same", key: value}
     with pytest.raises(ValidationError, match=key):
         HubDataset.Options.model_validate(options)
+
+
+# --- kinds of cells --------------------------------------------------------------------------------------------------------
+
+
+def test_columns_may_be_called_as_ours_are_inside(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("place,line,y\nP,L,no\nQ,M,yes\n")
+    info, splits = load(text="place", label="y", slices=["line"])
+    assert info.slice_columns == ("line",)
+    assert (list(splits["train"]["place"]), list(splits["train"]["line"])) == (["P", "Q"], ["L", "M"])
+
+
+def test_numbers_of_parquet_are_numbers_whatever_their_type(tmp_path: Path, load: Load) -> None:
+    decimals = pa.array([Decimal("1.5"), Decimal("2.0")])
+    pq.write_table(pa.table({"q1": ["a", "b"], "same": decimals}), tmp_path / "a.parquet")
+    assert list(load(train="a.parquet", text="q1", kind="regression")[1]["train"]["label"]) == [1.5, 2.0]
+    assert load(train="a.parquet", text="q1")[0].labels == ("1.5", "2")
+
+
+def test_columns_of_0_and_1_may_be_written_with_a_point(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,x,z\na,1.0,0.0\nb,0.0,1\n")
+    _, splits = load(text="q1", kind="multilabel", label=["x", "z"])
+    assert list(splits["train"]["label"]) == [0b01, 0b10]
+
+
+@pytest.mark.parametrize("value", ["1_000", "1,000.5", "0x10"])
+def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text(f'q1,q2,same\na,b,"{value}"\n')
+    assert refusal(kind="regression") == f"a.csv:2: column 'same' holds '{value}', which is no finite number"
+
+
+def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\na,\"['red', 'blue']\"\n")
+    assert "labels in a cell stand beside one another, with '|' between (`separator`)" in refusal(text="q1", kind="multilabel")
+
+
+def test_more_labels_than_a_set_can_hold_are_told_with_their_file(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\n" + "".join(f"text {row},l{row}\n" for row in range(63)))
+    assert "a.csv: column 'same' holds 63 different labels" in refusal(text="q1", kind="multilabel")
+
+
+def test_half_a_character_in_a_list_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["\\ud800"]}\n')
+    assert refusal(train="a.jsonl", text="q1", kind="multilabel") == "a.jsonl:1: '\\ud800' holds half a character"
+
+
+def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\n" + "".join(f"text {row},{row % 2}\n" for row in range(40)) + "gap,\n")
+    chosen = Carvable(TABLE).Options.model_validate(
+        {"train": "a.csv", "text": "q1", "label": "same", "gaps": "drop", "split": {"select": "train 20%"}}
+    )
+    found = remarks(*load_task(Carvable(TABLE), chosen, Places(tmp_path, tmp_path / "cache")))
+    assert found == ["train: 1 row without text or label left out"]
+
+
+def test_a_third_row_is_compared_with_both_before_it(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\na,no\na,yes\na,yes\n")
+    assert remarks(*load(text="q1")) == [
+        "train: 1 of 3 rows have the texts and the label of one before",
+        "train: 1 of 3 rows have the texts of one before and another label",
+    ]

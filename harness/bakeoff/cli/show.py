@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bakeoff.look import Look, SplitLook
 
 LONGEST_TEXT = 300
+MOST_VALUES = 20
+"""Of a slice, by name; the rest are counted together."""
 """Characters of an example's text that are shown."""
 
 
@@ -148,6 +150,10 @@ def slice_table(look: Look, column: str) -> list[list[str]]:
     values = {value for split in look.splits.values() for value in split.slices[column]}
     totals = {value: sum(split.slices[column].get(value, 0) for split in look.splits.values()) for value in values}
     rows = [[column, *look.splits]]
-    for value in sorted(values, key=lambda value: (-totals[value], value)):
+    ordered = sorted(values, key=lambda value: (-totals[value], value))
+    for value in ordered[:MOST_VALUES]:
         rows.append([escaped(value)[:60], *(f"{split.slices[column].get(value, 0):,}" for split in look.splits.values())])
+    if rest := ordered[MOST_VALUES:]:
+        counts = (sum(split.slices[column].get(value, 0) for value in rest) for split in look.splits.values())
+        rows.append([f"{len(rest):,} others", *(f"{count:,}" for count in counts)])
     return rows

@@ -97,7 +97,7 @@ def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut
 def _by_label(labels: NDArray[Any], names: Sequence[str]) -> list[Cut]:
     names = names[:NAMED_LABELS]
     shown = sorted(_frequent(Counter(labels.tolist())))
-    members = {names[label] if 0 <= label < len(names) else str(label): labels == label for label in shown}
+    members = {names[label] if 0 <= label < len(names) else f"label number {label}": labels == label for label in shown}
     return [Cut(BY_LABEL, _with_other(members, len(labels)))]
 
 
@@ -131,6 +131,8 @@ def _frequent(counts: Counter[Any]) -> list[Any]:
 
 def _with_other(members: dict[str, NDArray[np.bool_]], examples: int) -> dict[str, NDArray[np.bool_]]:
     rest = ~np.logical_or.reduce(list(members.values())) if members else np.zeros(examples, dtype=bool)
+    if OTHER in members:  # a value so named goes with the rest
+        rest = rest | members[OTHER]
     return {**members, OTHER: rest} if rest.any() else members
 
 

@@ -218,7 +218,7 @@ def test_a_label_beyond_those_that_a_record_names_goes_by_its_number() -> None:
     labels = np.where(np.arange(400) % 2 == 0, 3, 20)
     made = outputs({"base": labels[None]}, labels=labels)
     names = [*(f"label {number}" for number in range(20)), "and 5 more"]
-    assert [list(cut.members) for cut in cuts(made, names)] == [["label 3", "20"]]
+    assert [list(cut.members) for cut in cuts(made, names)] == [["label 3", "label number 20"]]
 
 
 def test_a_column_of_one_value_cuts_nothing() -> None:
@@ -241,3 +241,15 @@ def test_twenty_strategies_of_twenty_seeds_take_a_moment() -> None:
     found = slice_scores(made, F1(), baseline="s0", strategies=list(answers))
     assert time.perf_counter() - begin < 3  # 0.1 s on an idle machine
     assert len(found) == 20 * (2 + 4 + 6)
+
+
+def test_a_label_named_other_goes_with_the_rest_and_none_is_taken_for_another() -> None:
+    labels = np.repeat(np.arange(14), [100, *[10] * 13])
+    named = ["other", *(f"l{number}" for number in range(13))]
+    members = next(cuts(outputs({"base": labels[None]}, labels=labels), named)).members
+    assert sum(int(inside.sum()) for inside in members.values()) == len(labels)
+    assert members["other"][:100].all()
+    numbered = np.repeat(np.arange(30), 5)
+    members = next(cuts(outputs({"base": numbered[None]}, labels=numbered), [str(number + 1) for number in range(30)])).members
+    assert sum(int(inside.sum()) for inside in members.values()) == len(numbered)
+    assert all((numbered[members[name]] == int(name) - 1).all() for name in members if name.isdigit())
