@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ class TextEncoder(Prepared):
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
 
     def encoding_key(self) -> str | None:
-        if type(self).encode is not TextEncoder.encode:
-            return None  # whatever it hangs on
+        return self._encoding_key if type(self).encode is TextEncoder.encode else None  # else whatever it hangs on
+
+    @cached_property
+    def _encoding_key(self) -> str:
         settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
         del settings["truncation"], settings["padding"]  # left by the last call
         versions = {name: version(name) for name in ("tokenizers", "transformers")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bakeoff.anatomy import body_of, head_names, layer_depths, layers_of, top_layers
 from bakeoff.arrows import kept_table
 from bakeoff.components import (
+    MOST_LABELS_AT_ONCE,
     Adaptation,
     Batch,
     Built,
@@ -29,6 +30,7 @@ from bakeoff.components import (
     Trainer,
     TrainingJob,
 )
+from bakeoff.disk import sha256_of
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.hookspecs import hookimpl
@@ -36,10 +38,11 @@ from bakeoff.hub import hub_file, hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
-from bakeoff.spec import Options, Recipe
+from bakeoff.spec import MetricNames, Options, Recipe, different
 
 __all__ = [
     "F1",
+    "MOST_LABELS_AT_ONCE",
     "Accuracy",
     "Adaptation",
     "BakeoffError",
@@ -49,6 +52,7 @@ __all__ = [
     "Encoding",
     "Method",
     "Metric",
+    "MetricNames",
     "MicroBatch",
     "Model",
     "ModelError",
@@ -68,6 +72,7 @@ __all__ = [
     "TrainingJob",
     "body_of",
     "decay_groups",
+    "different",
     "head_names",
     "hookimpl",
     "hub_file",
@@ -84,6 +89,7 @@ __all__ = [
     "quoted",
     "scheduler_name",
     "scheduler_settings",
+    "sha256_of",
     "shown_path",
     "skip_bias_correction",
     "top_layers",

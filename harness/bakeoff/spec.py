@@ -81,6 +81,21 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
 
+def different(names: list[str]) -> list[str]:
+    """The names, for a validator; raises ValueError where one stands twice."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice))}")
+    return names
+
+
+# No '/' and no '.': evaluate would run a local script of such a name.
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+MetricNames = Annotated[
+    list[MetricName], AfterValidator(different), Field(min_length=1, json_schema_extra={"uniqueItems": True})
+]
+"""Of a task that lets its metrics be chosen; the first is primary."""
+
+
 def _checked_warmup(value: Any) -> Any:
     right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
     if not right or (isinstance(value, float) and value >= 1) or value > MOST_STEPS:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import Field, create_model
 
-from bakeoff.plugin import Options, Places, Task, TaskInfo, hookimpl, metric_named
+from bakeoff.plugin import MetricNames, Options, Places, Task, TaskInfo, hookimpl, metric_named
 from bakeoff_glue.facts import EVERY, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import find_on_hub, read_hub_split
@@ -16,26 +16,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def _different(names: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"each metric may stand once; twice: {', '.join(twice)}")
-    return names
-
-
-# No '/' and no '.': evaluate would run a local script of such a name.
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-
-
 class GlueOptions(Options):
     """What may be chosen about a GLUE task."""
 
-    metrics: Annotated[list[MetricName], AfterValidator(_different)] = Field(
+    metrics: MetricNames = Field(
         ["accuracy", "f1"],
-        min_length=1,
         description="The first is primary. Those built in (accuracy, f1, precision, recall, macro_f1, mcc and so on) work "
         "offline; any other is the hub's metric of that name.",
-        json_schema_extra={"uniqueItems": True},
     )
 
 

@@ -20,9 +20,9 @@ from bakeoff.plugin import (
     shown_path,
     unknown,
 )
-from bakeoff_table.options import METRICS, HubOptions, ReadingOptions, TableOptions
-from bakeoff_table.reading import format_of, read_splits
-from bakeoff_table.rows import File
+from bakeoff_table.options import METRICS, HubOptions, TableOptions
+from bakeoff_table.reading import read_splits
+from bakeoff_table.rows import File, format_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,7 +35,7 @@ class RowsTask(Task):
 
     version = "1"
 
-    def info(self, options: ReadingOptions) -> TaskInfo:
+    def info(self, options: TableOptions) -> TaskInfo:
         splits = tuple(split for split in SPLITS if getattr(options, split))
         named = options.label if len(options.label) > 1 else options.labels or []
         metrics = options.metrics or METRICS[options.kind]
@@ -74,7 +74,7 @@ class Table(RowsTask):
     def locate(self, options: TableOptions, places: Places) -> None:
         for split in SPLITS:
             for name in getattr(options, split) or ():
-                format_of(self.file(name, options, places), options)
+                self.file(name, options, places)
         for metric in self.info(options).metrics:
             metric.locate()
 
@@ -82,7 +82,7 @@ class Table(RowsTask):
         folders = [folder for folder in (places.data, places.beside) if folder is not None]
         for folder in folders:
             if (path := inside(folder, name)).is_file():
-                return File(path, name)
+                return File(path, name, format_of(name, options))
         looked = " and ".join(shown_path(folder) for folder in folders)
         near = sorted({path.name for folder in folders for path in inside(folder, name).parent.glob("*") if path.is_file()})
         told = unknown("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
@@ -99,7 +99,7 @@ class HubDataset(RowsTask):
     def locate(self, options: HubOptions, places: Places) -> None:
         files = [name for split in SPLITS for name in getattr(options, split) or ()]
         for name in files:
-            format_of(File(Path(name), name), options)
+            format_of(name, options)
         cached = in_hub_cache(options.path, repo_type="dataset", revision=options.revision, files=files)
         if not cached and not hub_is_reachable():
             raise DataError(
@@ -111,7 +111,7 @@ class HubDataset(RowsTask):
 
     def file(self, name: str, options: HubOptions, places: Places) -> File:
         path = hub_file(options.path, name, repo_type="dataset", revision=options.revision)
-        return File(path, f"{options.path}/{name}")
+        return File(path, f"{options.path}/{name}", format_of(name, options))
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bakeoff.plugin import Options
+from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, different
 
-KINDS = ("classification", "regression", "multilabel")
 METRICS = {
     "classification": ["accuracy", "macro_f1"],
     "regression": ["pearson", "spearman", "mae"],
@@ -29,19 +28,12 @@ FORMATS = {
 """By the end of a file's name."""
 
 
-LABELS = {"classification": (2, 1000), "multilabel": (1, 62)}
+LABELS = {"classification": (2, 1000), "multilabel": (1, MOST_LABELS_AT_ONCE)}
 """The fewest and the most that a kind may have: more classes are a column of something else, more bits than a number holds."""
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
-
-
-def _different(names: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice))}")
-    return names
 
 
 def _a_codec(name: str) -> str:
@@ -69,17 +61,19 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[
     list[Name],
     BeforeValidator(_as_list, json_schema_input_type=Name | list[Name]),
-    AfterValidator(_different),
+    AfterValidator(different),
     Field(min_length=1),
 ]
 """One, or several."""
 LabelName = Annotated[Name, AfterValidator(str.strip)]
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
-class ReadingOptions(Options):
-    """How rows are read and what their columns mean."""
+class TableOptions(Options):
+    """Which files, how their rows are read, and what their columns mean."""
 
+    train: Names = Field(description="CSV, TSV, JSON lines or Parquet; several files are one after another.")
+    dev: Names | None = Field(None, description="To look at while working.")
+    test: Names | None = Field(None, description="To report on.")
     text: Names = Field(description="One or two columns that the model reads.", max_length=2)
     label: Names = Field(
         description="The column of the right answer; of multi-label data, one, or one of 0 and 1 for each label."
@@ -87,16 +81,15 @@ class ReadingOptions(Options):
     kind: Literal["classification", "regression", "multilabel"] = Field(
         "classification", description="Whether an answer is a label, a number or a set of labels."
     )
-    labels: list[LabelName] | None = Field(
+    labels: Annotated[list[LabelName], AfterValidator(different)] | None = Field(
         None,
         min_length=1,
         description="In their order; without, those that the training rows hold: numbers by size, words by alphabet.",
     )
     id: Name | None = Field(None, description="A column that tells rows apart; without, their place in the file does.")
-    slices: list[Name] = Field([], description="Columns by which results may be cut.")
-    metrics: list[MetricName] | None = Field(
+    slices: Annotated[list[Name], AfterValidator(different)] = Field([], description="Columns by which results may be cut.")
+    metrics: MetricNames | None = Field(
         None,
-        min_length=1,
         description="The first is primary. Without: accuracy, macro_f1; pearson, spearman, mae; micro_f1, label_f1, accuracy.",
     )
     format: Literal["csv", "tsv", "jsonl", "parquet"] | None = Field(
@@ -106,7 +99,9 @@ class ReadingOptions(Options):
     quoting: Literal["minimal", "none"] = Field(
         "minimal", description="`none`: a quotation mark is a character like any other."
     )
-    columns: list[Name] | None = Field(None, min_length=1, description="Their names, where the file's first line is a row.")
+    columns: Annotated[list[Name], AfterValidator(different)] | None = Field(
+        None, min_length=1, description="Their names, where the file's first line is a row."
+    )
     encoding: Annotated[str, AfterValidator(_a_codec)] = Field("utf-8", description="Of CSV and TSV.")
     separator: str = Field("|", min_length=1, max_length=5, description="Between labels in one cell of multi-label data.")
     gaps: Literal["refuse", "drop"] = Field(
@@ -121,10 +116,6 @@ class ReadingOptions(Options):
             raise ValueError("labels: a regression has none")
         if self.labels is not None and len(self.label) > 1:
             raise ValueError("labels: several label columns are named by themselves")
-        for key in ("labels", "slices", "metrics", "columns"):
-            names = getattr(self, key) or []
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{key}: each may stand once; twice: {', '.join(map(repr, twice))}")
         if both := sorted({*self.text} & {*self.label}):
             raise ValueError(f"label: {both[0]!r} is what the model reads; it cannot be the answer too")
         if both := sorted({*self.text} & {*self.slices}):
@@ -140,21 +131,10 @@ class ReadingOptions(Options):
         return self
 
 
-class TableOptions(ReadingOptions):
-    """Files of one's own, in the folder that `--data` or BAKEOFF_DATA names, else beside the experiment file."""
-
-    train: Names = Field(description="CSV, TSV, JSON lines or Parquet; several files are one after another.")
-    dev: Names | None = Field(None, description="To look at while working.")
-    test: Names | None = Field(None, description="To report on.")
-
-
-class HubOptions(ReadingOptions):
-    """Files of a dataset on the Hugging Face hub, at one commit."""
+class HubOptions(TableOptions):
+    """Files of a dataset on the Hugging Face hub, at one commit, named as its page lists them."""
 
     path: Annotated[str, AfterValidator(_a_dataset)] = Field(description="The dataset: `owner/name`.")
     revision: Annotated[str, AfterValidator(_a_commit)] = Field(
         description="A commit, all 40 digits: what a branch holds changes, and results with it."
     )
-    train: Names = Field(description="Files of the dataset, as its page lists them: `data/train-00000-of-00001.parquet`.")
-    dev: Names | None = Field(None, description="To look at while working.")
-    test: Names | None = Field(None, description="To report on.")

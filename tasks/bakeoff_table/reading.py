@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import DataError, kept_table, quoted, unknown
-from bakeoff_table.options import FORMATS, LABELS, ReadingOptions
-from bakeoff_table.rows import File, Row, is_gap, label_name, membership, names_told, number, rows_of
+from bakeoff.plugin import DataError, kept_table, quoted, sha256_of, unknown
+from bakeoff_table.options import LABELS, TableOptions
+from bakeoff_table.rows import File, is_gap, label_name, membership, names_told, number, rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,14 +25,7 @@ READING = ("text", "label", "kind", "id", "slices", "format", "delimiter", "quot
 """Options on which the rows of an Arrow file hang."""
 
 
-def format_of(file: File, options: ReadingOptions) -> str:
-    """Raises DataError where it can't be told."""
-    if options.format is None and file.path.suffix.lower() not in FORMATS:
-        raise DataError(f"{file.shown}: its name tells no format: say `format:` csv, tsv, jsonl or parquet")
-    return options.format or FORMATS[file.path.suffix.lower()]
-
-
-def read_splits(files: dict[str, list[File]], options: ReadingOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
+def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
     """Every split. Raises DataError with file and line."""
     tables = {split: read_split(split, parts, options, cache, version) for split, parts in files.items()}
     if options.kind == "regression":
@@ -44,23 +37,21 @@ def read_splits(files: dict[str, list[File]], options: ReadingOptions, *, cache:
     }
 
 
-def read_split(split: str, files: Sequence[File], options: ReadingOptions, cache: Path, version: str) -> tuple[pa.Table, int]:
+def read_split(split: str, files: Sequence[File], options: TableOptions, cache: Path, version: str) -> tuple[pa.Table, int]:
     """Its rows without gaps, and how many were left out. Columns: id, the texts, label, slices, PLACE (file and line)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     parts = []
     for position, file in enumerate(files):
-        kind = format_of(file, options)
         try:
-            with file.path.open("rb") as stream:
-                contents = hashlib.file_digest(stream, "sha256").hexdigest()
+            contents = sha256_of(file.path)
         except OSError as error:
             raise DataError(f"{file.shown}: {error.strerror}") from None
         settings = {key: getattr(options, key) for key in READING}
-        key = json.dumps([contents, kind, split, position, settings, version], sort_keys=True)
+        key = json.dumps([contents, file.format, split, position, settings, version], sort_keys=True)
         path = cache / "tables" / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
-        table = kept_table(path, lambda file=file, kind=kind, position=position: batches(file, kind, split, position, options))
+        table = kept_table(path, Conversion(file, split, position, options).batches)
         if table is None:
             raise DataError(f"{file.shown} holds no rows")
         parts.append(table)
@@ -78,7 +69,7 @@ def read_split(split: str, files: Sequence[File], options: ReadingOptions, cache
     return table, dropped
 
 
-def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: ReadingOptions) -> None:
+def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions) -> None:
     """Raises DataError with the first of them, unless they are to be dropped."""
     if options.gaps == "drop":
         return
@@ -102,126 +93,139 @@ def told(place: Any, files: Sequence[File]) -> str:
 # --- rows to Arrow ---------------------------------------------------------------------------------------------------------
 
 
-def batches(file: File, kind: str, split: str, position: int, options: ReadingOptions) -> Iterator[pa.RecordBatch]:
-    """Labels are words (numbers of a regression), gaps are nulls."""
-    import pyarrow as pa
+class Conversion:
+    """A file's rows as Arrow: labels are words (numbers of a regression), gaps are nulls."""
 
-    label = {"classification": pa.string(), "regression": pa.float64(), "multilabel": pa.list_(pa.string())}[options.kind]
-    schema = pa.schema(
-        {
-            "id": pa.string(),
-            **dict.fromkeys(options.text, pa.string()),
-            "label": label,
-            **{name: pa.string() for name in options.slices},
-            PLACE: pa.struct({"file": pa.int32(), "line": pa.int64()}),
+    def __init__(self, file: File, split: str, position: int, options: TableOptions) -> None:
+        """`position` is the file's among those of its split."""
+        self.file, self.split, self.position, self.options = file, split, position, options
+        self.names = names_told(file, options.label[0]) if options.kind != "regression" else None
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        schema, waiting = self.schema(), list[dict[str, Any]]()
+        for count, (line, cells) in enumerate(rows_of(self.file, self.options)):
+            waiting.append(self.row(count, line, cells))
+            if len(waiting) == AT_ONCE:
+                yield self.batch(waiting, schema)
+                waiting = []
+        if waiting:
+            yield self.batch(waiting, schema)
+
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        label = {"classification": pa.string(), "regression": pa.float64(), "multilabel": pa.list_(pa.string())}
+        return pa.schema(
+            {
+                "id": pa.string(),
+                **dict.fromkeys(self.options.text, pa.string()),
+                "label": label[self.options.kind],
+                **dict.fromkeys(self.options.slices, pa.string()),
+                PLACE: pa.struct({"file": pa.int32(), "line": pa.int64()}),
+            }
+        )
+
+    def batch(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        try:
+            return pa.RecordBatch.from_pylist(rows, schema=schema)
+        except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
+            for row in rows:
+                for value in itertools.chain.from_iterable(one if isinstance(one, list) else [one] for one in row.values()):
+                    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+                        raise self.error(row[PLACE]["line"], f"{quoted(value)} holds half a character") from None
+            raise
+
+    def row(self, count: int, line: int, cells: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "id": f"{self.split}-{self.row_name(count, line, cells)}",
+            "label": self.label(line, cells),
+            PLACE: {"file": self.position, "line": line},
         }
-    )
-    names = names_told(file, options.label[0]) if kind == "parquet" and options.kind != "regression" else None
-    waiting: list[dict[str, Any]] = []
-    for count, row in enumerate(rows_of(file, kind, options)):
-        waiting.append(converted(row, file, split, position, count, names, options))
-        if len(waiting) == AT_ONCE:
-            yield batch_of(waiting, schema, file)
-            waiting = []
-    if waiting:
-        yield batch_of(waiting, schema, file)
+        for column in self.options.text:
+            value = cells.get(column)
+            if not is_gap(value) and not isinstance(value, str):
+                raise self.wrong(line, column, value, "is no text")
+            found[column] = None if is_gap(value) else value
+        for column in self.options.slices:
+            value = cells.get(column)
+            found[column] = "" if value is None else str(value)
+        return found
 
+    def row_name(self, count: int, line: int, cells: Mapping[str, Any]) -> str:
+        column = self.options.id
+        if column is None:
+            return f"{self.position}-{count}" if self.position else f"{count}"
+        if column not in cells:
+            raise self.error(line, unknown("column", column, cells))
+        if is_gap(cells[column]) or (name := label_name(cells[column])) is None:
+            raise self.wrong(line, column, cells[column], "tells no row apart")
+        return name
 
-def batch_of(rows: list[dict[str, Any]], schema: pa.Schema, file: File) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    try:
-        return pa.RecordBatch.from_pylist(rows, schema=schema)
-    except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
-        for row in rows:
-            for value in itertools.chain.from_iterable(one if isinstance(one, list) else [one] for one in row.values()):
-                if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-                    raise DataError(f"{file.at(row[PLACE]['line'])}: {quoted(value)} holds half a character") from None
-        raise
-
-
-def converted(
-    row: Row, file: File, split: str, position: int, count: int, names: Sequence[str] | None, options: ReadingOptions
-) -> dict[str, Any]:
-    line, cells = row
-    shard = f"{position}-" if position else ""
-    found: dict[str, Any] = {PLACE: {"file": position, "line": line}}
-    if options.id is None:
-        found["id"] = f"{split}-{shard}{count}"
-    elif options.id not in cells:
-        raise DataError(f"{file.at(line)}: {unknown('column', options.id, cells)}")
-    elif is_gap(name := cells[options.id]) or label_name(name) is None:
-        raise DataError(f"{file.at(line)}: column {quoted(options.id)} holds {quoted(name)}, which tells no row apart")
-    else:
-        found["id"] = f"{split}-{label_name(name)}"
-    for column in options.text:
+    def label(self, line: int, cells: Mapping[str, Any]) -> Any:
+        """A word, a number, or a list of words; None for a gap."""
+        if len(self.options.label) > 1:
+            return self.columns_set(line, cells)
+        (column,) = self.options.label
         value = cells.get(column)
-        if not is_gap(value) and not isinstance(value, str):
-            raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no text")
-        found[column] = None if is_gap(value) else value
-    for column in options.slices:
-        value = cells.get(column)
-        found[column] = "" if value is None else str(value)
-    found["label"] = answer(cells, file, line, names, options)
-    return found
-
-
-def answer(cells: Any, file: File, line: int, names: Sequence[str] | None, options: ReadingOptions) -> Any:
-    """The label as a word, a number, or a list of words; None for a gap."""
-    if len(options.label) > 1:
-        members = {column: membership(cells.get(column)) for column in options.label}
-        if wrong := [column for column, member in members.items() if member is None]:
-            if is_gap(cells.get(wrong[0])):
-                return None
-            held = quoted(cells.get(wrong[0]))
-            raise DataError(
-                f"{file.at(line)}: column {quoted(wrong[0])} holds {held}; of several label columns each holds 0 or 1"
-            )
-        return [column for column, member in members.items() if member]
-    (column,) = options.label
-    value = cells.get(column)
-    if options.kind == "multilabel":
-        return labels_in(value, column, file, line, names, options)
-    if is_gap(value):
-        return None
-    if options.kind == "regression":
+        if self.options.kind == "multilabel":
+            return self.cells_set(line, column, value)
+        if is_gap(value):
+            return None
+        if self.options.kind == "classification":
+            return self.word(line, column, value)
         if (found := number(value)) is None:
             hint = "; a decimal point is needed" if isinstance(value, str) and "," in value and "." not in value else ""
-            raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no finite number{hint}")
+            raise self.wrong(line, column, value, f"is no finite number{hint}")
         return found
-    return word(value, column, file, line, names)
 
+    def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
+        """Those of several columns that hold 1."""
+        members = {column: membership(cells.get(column)) for column in self.options.label}
+        for column, member in members.items():
+            if member is None and is_gap(cells.get(column)):
+                return None
+            if member is None:
+                raise self.wrong(line, column, cells[column], "is neither 0 nor 1, as each of several label columns must be")
+        return [column for column, member in members.items() if member]
 
-def labels_in(value: Any, column: str, file: File, line: int, names: Sequence[str] | None, options: ReadingOptions) -> Any:
-    """A list, or a cell of words with separators between; an empty one is a set without a label."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        if value.strip().startswith("[") and value.strip().endswith("]"):
-            raise DataError(
-                f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, a list of some language; labels in a cell "
-                f"stand beside one another, with {quoted(options.separator)} between (`separator`)"
-            )
-        value = [part.strip() for part in value.split(options.separator) if part.strip()]
-    if not isinstance(value, list):
-        raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no list of labels")
-    return list(dict.fromkeys(word(each, column, file, line, names) for each in value))
+    def cells_set(self, line: int, column: str, value: Any) -> list[str] | None:
+        """A list, or a cell of words with separators between; an empty one is a set without a label."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            if value.strip().startswith("[") and value.strip().endswith("]"):
+                between = quoted(self.options.separator)
+                raise self.wrong(
+                    line, column, value, f"is a list of some language; here {between} stands between (`separator`)"
+                )
+            value = [part for part in value.split(self.options.separator) if part.strip()]
+        if not isinstance(value, list):
+            raise self.wrong(line, column, value, "is no list of labels")
+        return list(dict.fromkeys(self.word(line, column, each) for each in value))
 
+    def word(self, line: int, column: str, value: Any) -> str:
+        """A label's name; a number's, where the file itself tells names."""
+        if self.names is not None and not isinstance(value, str) and (place := number(value)) is not None:
+            if place not in range(len(self.names)):
+                raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}")
+            return self.names[int(place)]
+        if is_gap(value) or (found := label_name(value)) is None:
+            raise self.wrong(line, column, value, "is no label")
+        return found
 
-def word(value: Any, column: str, file: File, line: int, names: Sequence[str] | None) -> str:
-    if names is not None and not isinstance(value, str) and (place := number(value)) is not None:
-        if place not in range(len(names)):
-            raise DataError(f"{file.at(line)}: column {quoted(column)} holds {value}; its labels are 0 to {len(names) - 1}")
-        return names[int(place)]
-    if is_gap(value) or (found := label_name(value)) is None:
-        raise DataError(f"{file.at(line)}: column {quoted(column)} holds {quoted(value)}, which is no label")
-    return found
+    def wrong(self, line: int, column: str, value: Any, why: str) -> DataError:
+        return self.error(line, f"column {quoted(column)} holds {quoted(value)}, which {why}")
+
+    def error(self, line: int, sentence: str) -> DataError:
+        return DataError(f"{self.file.at(line)}: {sentence}")
 
 
 # --- labels to numbers -----------------------------------------------------------------------------------------------------
 
 
-def label_names(files: dict[str, list[File]], train: pa.Table, options: ReadingOptions) -> list[str]:
+def label_names(files: dict[str, list[File]], train: pa.Table, options: TableOptions) -> list[str]:
     """In their order: as the experiment file says, as the training file's own features do, or as found in training."""
     import pyarrow.compute as pc
 
@@ -230,7 +234,7 @@ def label_names(files: dict[str, list[File]], train: pa.Table, options: ReadingO
     if options.labels is not None:
         return list(options.labels)
     (column,), first = options.label, files["train"][0]
-    told_names = names_told(first, column) if format_of(first, options) == "parquet" else None
+    told_names = names_told(first, column)
     words = train["label"] if options.kind == "classification" else pc.list_flatten(train["label"])
     found = told_names or [name for name in pc.unique(words).to_pylist() if name is not None]
     least, most = LABELS[options.kind]
@@ -251,7 +255,7 @@ def by_size_or_alphabet(names: Sequence[str]) -> Any:
     return (lambda name: (float(name), name)) if numbers else (lambda name: name)
 
 
-def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: ReadingOptions) -> pa.Table:
+def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions) -> pa.Table:
     """Labels as their numbers, without `PLACE`. Raises DataError for a label that is none of the names."""
     import pyarrow as pa
     import pyarrow.compute as pc

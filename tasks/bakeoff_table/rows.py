@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from bakeoff.plugin import DataError, quoted, unknown
-from bakeoff_table.options import ReadingOptions
+from bakeoff_table.options import FORMATS, TableOptions
 
 Row = tuple[int, Mapping[str, Any]]
 """Line, or in Parquet row, from 1; and its cells by column."""
@@ -30,20 +30,32 @@ class File:
 
     path: Path
     shown: str
+    format: str
+    """csv, tsv, jsonl or parquet."""
 
     def at(self, line: int) -> str:
         return f"{self.shown}:{line}"
 
 
-def rows_of(file: File, kind: str, options: ReadingOptions) -> Iterator[Row]:
+def format_of(name: str, options: TableOptions) -> str:
+    """A file's format; raises DataError where it can't be told."""
+    ending = Path(name).suffix.lower()
+    if options.format is None and ending not in FORMATS:
+        raise DataError(f"{name}: its name tells no format: say `format:` csv, tsv, jsonl or parquet")
+    return options.format or FORMATS[ending]
+
+
+def rows_of(file: File, options: TableOptions) -> Iterator[Row]:
     """Raises DataError with file and line."""
     wanted = [*options.text, *options.label, *options.slices, *([options.id] if options.id else [])]
-    readers: dict[str, Callable[[File, ReadingOptions, Sequence[str]], Iterator[Row]]] = {
-        "jsonl": json_rows,
-        "parquet": parquet_rows,
-    }
     try:
-        yield from readers.get(kind, cells_of)(file, options, wanted)
+        match file.format:
+            case "jsonl":
+                yield from json_rows(file, wanted)
+            case "parquet":
+                yield from parquet_rows(file, wanted)
+            case _:
+                yield from cells_of(file, options, wanted)
     except OSError as error:
         raise DataError(f"{file.shown}: {error.strerror or error}") from None
 
@@ -51,9 +63,8 @@ def rows_of(file: File, kind: str, options: ReadingOptions) -> Iterator[Row]:
 # --- CSV and TSV -----------------------------------------------------------------------------------------------------------
 
 
-def cells_of(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iterator[Row]:
-    kind = options.format or ("tsv" if file.path.suffix.lower() in {".tsv", ".tab"} else "csv")
-    delimiter = options.delimiter or ("\t" if kind == "tsv" else ",")
+def cells_of(file: File, options: TableOptions, wanted: Sequence[str]) -> Iterator[Row]:
+    delimiter = options.delimiter or ("\t" if file.format == "tsv" else ",")
     encoding = "utf-8-sig" if options.encoding == "utf-8" else options.encoding
     quoting = csv.QUOTE_NONE if options.quoting == "none" else csv.QUOTE_MINIMAL
     csv.field_size_limit(LONGEST_CELL)
@@ -87,7 +98,7 @@ def cells_of(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iter
             yield line, dict(zip(names, cells, strict=True))
 
 
-def of_quotes(error: csv.Error, options: ReadingOptions) -> str:
+def of_quotes(error: csv.Error, options: TableOptions) -> str:
     told = {
         "expected after": "a quotation mark stands in the middle of a quoted cell",
         "end of data": "a quoted cell begins in this row and does not end",
@@ -136,7 +147,7 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], file: File, del
 # --- JSON lines ------------------------------------------------------------------------------------------------------------
 
 
-def json_rows(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iterator[Row]:
+def json_rows(file: File, wanted: Sequence[str]) -> Iterator[Row]:
     names: dict[str, None] = {}
     with file.path.open("rb") as stream:
         for line, raw in enumerate(stream, start=1):
@@ -165,7 +176,7 @@ def json_rows(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Ite
 # --- Parquet ---------------------------------------------------------------------------------------------------------------
 
 
-def parquet_rows(file: File, options: ReadingOptions, wanted: Sequence[str]) -> Iterator[Row]:
+def parquet_rows(file: File, wanted: Sequence[str]) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -182,7 +193,9 @@ def parquet_rows(file: File, options: ReadingOptions, wanted: Sequence[str]) -> 
 
 
 def names_told(file: File, label: str) -> list[str] | None:
-    """The label names that the hub's datasets keep in a Parquet file beside their numbers."""
+    """The label names that the hub's datasets keep in a Parquet file beside their numbers; None where there are none."""
+    if file.format != "parquet":
+        return None
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -193,9 +206,9 @@ def names_told(file: File, label: str) -> list[str] | None:
         names = feature.get("names")
     except (OSError, pa.ArrowException, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return None
-    return (
-        [name.strip() for name in names] if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
-    )
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return [name.strip() for name in names]
 
 
 # --- cells -----------------------------------------------------------------------------------------------------------------

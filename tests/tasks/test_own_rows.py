@@ -153,7 +153,7 @@ def test_label_names_that_a_hub_dataset_brings_are_kept(tmp_path: Path, load: Lo
     assert list(splits["train"]["label"]) == [0, 1]
     table = pq.read_table(tmp_path / "a.parquet").set_column(1, "same", pa.array([0, -1]))
     pq.write_table(table, tmp_path / "b.parquet")
-    assert refusal(train="b.parquet", text="q1") == "b.parquet:2: column 'same' holds -1; its labels are 0 to 1"
+    assert refusal(train="b.parquet", text="q1") == "b.parquet:2: column 'same' holds '-1', which is none of its labels, 0 to 1"
 
 
 def test_numbers(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -178,7 +178,7 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         assert (info.labels, info.primary_metric) == (("blue", "red"), "micro_f1"), options
         assert list(splits["train"]["label"]) == [0b11, 0b00, 0b01], options
     wrong = {"train": "columns.csv", "label": ["blue", "q1"], "text": "red"}
-    assert "columns.csv:2: column 'q1' holds 'a'; of several label columns each holds 0 or 1" in refusal(
+    assert "columns.csv:2: column 'q1' holds 'a', which is neither 0 nor 1, as each of several" in refusal(
         kind="multilabel", **wrong
     )
 
@@ -417,7 +417,7 @@ def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refus
 
 def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q1,same\na,\"['red', 'blue']\"\n")
-    assert "labels in a cell stand beside one another, with '|' between (`separator`)" in refusal(text="q1", kind="multilabel")
+    assert "which is a list of some language; here '|' stands between (`separator`)" in refusal(text="q1", kind="multilabel")
 
 
 def test_more_labels_than_a_set_can_hold_are_told_with_their_file(tmp_path: Path, refusal: Callable[..., str]) -> None:
