@@ -20,6 +20,7 @@ from typing import Any
 from bakeoff.errors import BakeoffError, escaped
 from bakeoff.ranks import ending
 from bakeoff.record import OUTPUT_FILE
+from bakeoff.tied import COMMAND, end_with_server
 
 Message = dict[str, Any]
 
@@ -34,9 +35,11 @@ def context() -> Any:
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bakeoff.tied", "bakeoff.preload"])
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C while it imports must not end it loudly
+    os.environ[COMMAND] = str(os.getpid())
     try:
         forkserver.ensure_running()
     finally:
+        del os.environ[COMMAND]
         signal.signal(signal.SIGINT, before)
     return server
 
@@ -121,6 +124,7 @@ class Worker:
 
 
 def _child(connection: Connection, output: str, target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    end_with_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

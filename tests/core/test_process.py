@@ -1,0 +1,77 @@
+"""No process of ours lives on without the command that started it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bakeoff.process import Worker
+from bakeoff.tied import COMMAND
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that can end a process with its parent")
+
+HELD_SECONDS = 40
+
+
+def hold_the_interpreter(say: Callable[[dict[str, Any]], None]) -> None:
+    """As a long call of a library in C does that keeps the lock: no thread of this process gets a turn."""
+    say({"held": os.getpid()})
+    ctypes.PyDLL(None).sleep(HELD_SECONDS)
+
+
+def command(folder: str) -> None:
+    """Starts such a worker and says its number."""
+    worker = Worker(hold_the_interpreter, output=Path(folder))
+    while not (heard := worker.messages(1.0)):
+        assert worker.alive, worker.last_words()
+    time.sleep(0.5)  # by now it holds it
+    print(heard[0]["held"], flush=True)
+    time.sleep(HELD_SECONDS)
+
+
+def lives(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("killed", ["the command", "the fork server"])
+def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed: str, tmp_path: Path) -> None:
+    code = f"from test_process import command; command({str(tmp_path)!r})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        try:
+            os.kill(process.pid if killed == "the command" else psutil.Process(worker).ppid(), signal.SIGKILL)
+            until = time.monotonic() + HELD_SECONDS / 2
+            while lives(worker) and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not lives(worker)
+        finally:
+            process.kill()
+
+
+def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_imports_anything() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    answer = subprocess.run(
+        [sys.executable, "-c", "import bakeoff.tied; print('goes on')"],
+        env={**os.environ, COMMAND: str(gone.pid)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (answer.stdout, answer.stderr) == ("", "")
+    assert answer.returncode == 1
