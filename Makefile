@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow bench reports speed stress lint clean
+.PHONY: quickstart test test-slow bench reports speed speed-cuda stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -37,6 +37,10 @@ stress: $(READY)
 # The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 16 minutes.
 speed: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed
+
+# Some of it on the first CUDA device: two minutes.
+speed-cuda: $(READY)
+	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed-cuda cuda
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -50,6 +50,8 @@ class Whole:
             parameter.data = data[start:end].view(parameter.shape)
         self.value = data.to(dtype)  # no copy where that is float32
         self.gradient = torch.empty_like(data)
+        self.parts = {p: self.gradient[start:end].view(p.shape) for p, (start, end) in self.spans.items()}
+        """The gradient, by parameter."""
         self.written = torch.empty_like(self.value) if dtype != torch.float32 else self.gradient
         """By the last backward pass."""
         self.earlier: Tensor | None = None
@@ -72,8 +74,8 @@ class Whole:
         if not self.filled:
             return
         self.parameter.grad = self.gradient
-        for parameter, (start, end) in self.spans.items():
-            parameter.grad = self.gradient[start:end].view(parameter.shape)
+        for parameter, part in self.parts.items():
+            parameter.grad = part
             for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
                 hook(parameter)
 

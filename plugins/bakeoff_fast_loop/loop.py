@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from bakeoff.plugin import Signal, TrainingJob, make_optimizer, make_scheduler
-from bakeoff_fast_loop.network import unpadded
-from bakeoff_fast_loop.words import used_rows
+from bakeoff_fast_loop.flat import Flat
+
+
+class Passes(Protocol):
+    """Forward and backward passes of a job's model; its trained parameters lie in `flat` meanwhile."""
+
+    flat: Flat
+
+    def take(self, inputs: dict[str, Tensor], weight: float) -> Tensor:
+        """A collated micro-batch's loss times its weight, a scalar on the device; its gradients are added to the others'."""
+
+    def after_step(self) -> None:
+        """Forgets the gradients; due after each step of the optimizer."""
+
+    def give_back(self) -> None:
+        """Writes into the model what trains outside of it."""
 
 
 def train(job: TrainingJob) -> None:
     """All steps of the job, or until it says stop."""
+    with passes_of(job) as passes:
+        _train(job, passes)
+
+
+def passes_of(job: TrainingJob) -> AbstractContextManager[Passes]:
+    """On CUDA it pays to tell the device less often, elsewhere to compute less."""
+    if job.device.type == "cuda":
+        from bakeoff_fast_loop.replayed import replayed
+
+        return replayed(job)
+    from bakeoff_fast_loop.network import packed
+
     if job.device.type == "cpu":
         keep_freed_memory()
-    dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
-    with unpadded(job.model, dtype, used_rows(job), job.parameter_groups()) as network:
-        _train(job, network)
+    return packed(job)
 
 
-def _train(job: TrainingJob, network: Any) -> None:
-    model, recipe = job.model, job.recipe
-    optimizer = make_optimizer(job, network.flat.groups)
+def _train(job: TrainingJob, passes: Passes) -> None:
+    recipe = job.recipe
+    optimizer = make_optimizer(job, passes.flat.groups)
     scheduler = make_scheduler(job, optimizer)
-    job.resume(optimizer, scheduler, before_saving=network.give_back)
-    model.train()
+    job.resume(optimizer, scheduler, before_saving=passes.give_back)
+    job.model.train()
 
     step, epoch = job.first_step, job.first_epoch
     while step < job.total_steps:
@@ -36,21 +61,15 @@ def _train(job: TrainingJob, network: Any) -> None:
 
             losses = []
             for part in job.micro_batches(batch):
-                examples = job.collate([job.examples[row] for row in part.rows])
-                inputs = {name: tensor.to(job.device) for name, tensor in examples.items()}
-                labels = inputs.pop("labels")  # (batch,)
-                with job.autocast():
-                    logits = model(**inputs).logits  # (batch, n_outputs)
-                loss = job.loss(logits, labels) * part.weight
-                loss.backward()
-                losses.append(loss.detach())
+                inputs = job.collate([job.examples[row] for row in part.rows])
+                losses.append(passes.take(inputs, part.weight))
 
-            gradients = network.flat.gradients()
+            gradients = passes.flat.gradients()
             if recipe.max_grad_norm is not None:
                 clip(gradients, recipe.max_grad_norm)
             optimizer.step()
             scheduler.step()
-            network.flat.after_step()  # zero_grad, and the copies of the weights
+            passes.after_step()
 
             signal = job.end_step(step, sum(losses))
             step += 1

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from bakeoff.plugin import TrainingJob
 from bakeoff_fast_loop.dropout import Stream
 from bakeoff_fast_loop.flat import Flat, Piece, Unit
 from bakeoff_fast_loop.packed import Packed, are_plain
 from bakeoff_fast_loop.packing import Packing, pack
 from bakeoff_fast_loop.parts import Words
-from bakeoff_fast_loop.words import UsedRows, is_plain
+from bakeoff_fast_loop.words import UsedRows, is_plain, used_rows
 
 
 @contextmanager
@@ -36,6 +37,31 @@ def unpadded(
         del model.forward
         network.flat.give_back()
         network.give_back()
+
+
+@contextmanager
+def packed(job: TrainingJob) -> Iterator[PackedPasses]:
+    """A job's passes by packed tokens."""
+    dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
+    with unpadded(job.model, dtype, used_rows(job), job.parameter_groups()) as network:
+        yield PackedPasses(job, network)
+
+
+class PackedPasses:
+    """See `loop.Passes`."""
+
+    def __init__(self, job: TrainingJob, network: Network) -> None:
+        self.job, self.flat = job, network.flat
+        self.after_step, self.give_back = network.flat.after_step, network.give_back
+
+    def take(self, inputs: dict[str, Tensor], weight: float) -> Tensor:
+        given = {name: tensor.to(self.job.device) for name, tensor in inputs.items()}
+        labels = given.pop("labels")
+        with self.job.autocast():
+            logits = self.job.model(**given).logits  # (batch, n_outputs)
+        loss = self.job.loss(logits, labels) * weight
+        loss.backward()
+        return loss.detach()
 
 
 class Network(Packed):

@@ -3,7 +3,9 @@
     cd tests && ../.venv/bin/python -m benchmarks.speed ../results/speed
 
 writes `measurements.json`, every step's milliseconds, and what `render` makes of it: `table.md` and `table.csv`. Nothing
-else may run on the machine meanwhile. It needs the official MRPC files (BAKEOFF_DATA).
+else may run on the machine meanwhile. It needs the official MRPC files (BAKEOFF_DATA). With `cuda` after the folder it
+measures there: two settings, in two turns of 116 steps, each turn's mean, since only at the end of a turn is the device waited
+for. What fast-loop records, it records anew in every turn, which a run does once in its 1,377 steps.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 COURSE, PADDED = "course loop", "hf-trainer, padded to 128"
-STEPS = 9
+STEPS = {"cpu": 9, "cuda": 116}
 """Steps of a turn; the first one is thrown away."""
 
 
@@ -54,6 +56,8 @@ SETTINGS = (
     Setting("minilm, batch 32", "minilm", 32, 3, (COURSE, *TRAINERS)),
     Setting("12 layers of 768, batch 8", "base", 8, 2, (COURSE, PADDED, "torch-loop", "fast-loop", "fast-loop bf16")),
 )
+ON_CUDA = ("minilm, batch 8", "12 layers of 768, batch 8")
+COMMANDS = {"cpu": "make speed", "cuda": "make speed-cuda"}
 TARGETS = (
     ("fast-loop bf16", COURSE, 3.0, 4.0),
     ("fast-loop", COURSE, 1.8, None),
@@ -106,11 +110,11 @@ def material(model: str) -> Material:
 class CourseLoop:
     """The manual loop of the Hugging Face course, chapter 3, its parts and defaults: AdamW not fused, no clipping."""
 
-    def __init__(self, given: Material, batch_size: int) -> None:
+    def __init__(self, given: Material, batch_size: int, device: Any) -> None:
         from torch.optim import AdamW
         from transformers import DataCollatorWithPadding, get_scheduler
 
-        self.given, self.batch_size, self.model = given, batch_size, given.build()
+        self.given, self.batch_size, self.device, self.model = given, batch_size, device, given.build().to(device)
         self.dataset = [{**row, "labels": label} for row, label in zip(given.encoded, given.labels, strict=True)]
         self.collate = DataCollatorWithPadding(given.prepared.tokenizer)
         self.optimizer = AdamW(self.model.parameters(), lr=5e-5)
@@ -120,14 +124,18 @@ class CourseLoop:
         """Seconds of each step on these batches."""
         from torch.utils.data import DataLoader
 
+        from bakeoff.hardware import synchronize
+
         self.model.train()
         ends = [time.perf_counter()]
         for batch in DataLoader(self.dataset, batch_sampler=batches, collate_fn=self.collate):
-            outputs = self.model(**batch)
+            outputs = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()})
             outputs.loss.backward()
             self.optimizer.step()
             self.scheduler.step()
             self.optimizer.zero_grad()
+            if len(ends) in {1, len(batches)}:
+                synchronize(self.device)
             ends.append(time.perf_counter())
         return [end - start for start, end in itertools.pairwise(ends)]
 
@@ -135,23 +143,22 @@ class CourseLoop:
 class TrainerLoop:
     """One of our trainers under its job; its preparation is not among the steps."""
 
-    def __init__(self, given: Material, batch_size: int, name: str) -> None:
+    def __init__(self, given: Material, batch_size: int, device: Any, name: str) -> None:
         from bakeoff.components import Built
         from bakeoff.plugin import Options, Recipe
         from bakeoff.registry import load_registry
 
         kind, changes = TRAINERS[name]
-        self.given = given
+        self.given, self.device = given, device
         self.trainer = load_registry().get("trainer", kind).component
-        self.recipe = Recipe(batch_size=batch_size, max_steps=STEPS, **changes)
+        self.recipe = Recipe(batch_size=batch_size, max_steps=STEPS[device.type], **changes)
         self.prepared = given.padded if self.recipe.padding == "max_length" else given.prepared
         method = load_registry().get("method", "full").component
-        self.adaptation = method.adapt(Built(given.build(), ()), Options(), self.recipe)
+        self.adaptation = method.adapt(Built(given.build().to(device), ()), Options(), self.recipe)
 
     def turn(self, batches: Sequence[Sequence[int]]) -> list[float]:
         """Seconds of each step on these batches."""
-        import torch
-
+        from bakeoff.hardware import synchronize
         from bakeoff.job import Job
         from bakeoff.meter import Observer
 
@@ -160,6 +167,11 @@ class TrainerLoop:
         class Ordered(Job):
             def batches(self, epoch: int) -> list[tuple[int, ...]]:
                 return [tuple(batch) for batch in batches]
+
+            def end_step(self, step: int, loss: Any) -> Any:
+                if step + 1 in {1, len(batches)}:
+                    synchronize(self.device)
+                return super().end_step(step, loss)
 
         class Counting(Observer):
             """The harness's own look at the gradients is no part of the loop: in a run it is taken at one step in sixteen."""
@@ -170,7 +182,7 @@ class TrainerLoop:
         job = Ordered(
             model=self.adaptation.model,
             recipe=self.recipe,
-            device=torch.device("cpu"),
+            device=self.device,
             prepared=self.prepared,
             encoded=given.encoded,
             labels=given.labels,
@@ -185,30 +197,35 @@ class TrainerLoop:
         return [end - start for start, end in itertools.pairwise([0.0, *job.clock])]
 
 
-def measure(setting: Setting, say: Callable[[str], None]) -> dict[str, list[float]]:
-    """Contender -> milliseconds of its steps, the first of each turn and the whole first round left out."""
+def measure(setting: Setting, device: Any, say: Callable[[str], None]) -> dict[str, list[float]]:
+    """Contender -> milliseconds of its steps, the first of each turn and the whole first round left out.
+
+    On CUDA, one figure a turn: the mean of its steps.
+    """
     from bakeoff.data import epoch_batches
     from bakeoff.hardware import set_threads, usable_threads
 
     set_threads(usable_threads())
     given = material(setting.model)
-    order = epoch_batches(len(given.encoded), setting.batch_size, seed=0, replicate=0, epoch=0)
-    turns = [
-        (name, CourseLoop(given, setting.batch_size) if name == COURSE else TrainerLoop(given, setting.batch_size, name))
-        for name in setting.contenders
-    ]
+    steps = STEPS[device.type]
+    epochs = [epoch_batches(len(given.encoded), setting.batch_size, seed=0, replicate=0, epoch=epoch) for epoch in range(9)]
+    order = [batch for epoch in epochs for batch in epoch if len(batch) == setting.batch_size]
+    made = (given, setting.batch_size, device)
+    turns = [(name, CourseLoop(*made) if name == COURSE else TrainerLoop(*made, name)) for name in setting.contenders]
     found: dict[str, list[float]] = {name: [] for name in setting.contenders}
-    for number in range(setting.rounds + 1):
-        batches = order[number * STEPS : (number + 1) * STEPS]
+    rounds = 2 if device.type == "cuda" else setting.rounds
+    for number in range(rounds + 1):
+        batches = order[number * steps : (number + 1) * steps]
         for name, loop in turns[number % len(turns) :] + turns[: number % len(turns)]:
-            seconds = loop.turn(batches)
+            seconds = loop.turn(batches)[1:]
             if number:
-                found[name] += [round(1000 * second, 2) for second in seconds[1:]]
-        say(f"{setting.name}: round {number} of {setting.rounds}")
+                figures = [statistics.fmean(seconds)] if device.type == "cuda" else seconds
+                found[name] += [round(1000 * second, 2) for second in figures]
+        say(f"{setting.name}: round {number} of {rounds}")
     return found
 
 
-def measure_evaluation(say: Callable[[str], None], rounds: int = 3) -> dict[str, Any]:
+def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3) -> dict[str, Any]:
     """Milliseconds per example of the harness's predictions of MRPC's dev and of two plain loops, and how far they agree."""
     import numpy as np
     import torch
@@ -222,17 +239,18 @@ def measure_evaluation(say: Callable[[str], None], rounds: int = 3) -> dict[str,
     task = load_registry().get("task", "glue/mrpc").component
     rows = task.load(task.Options(), find_places(None))["dev"].to_dict()
     examples = given.prepared.encode(rows)
-    model = given.build().eval()
+    model = given.build().to(device).eval()
 
     def plain(prepared: Any) -> Any:
         logits = []
         with torch.no_grad():
             for start in range(0, len(examples), 8):
-                logits.append(model(**prepared.collate(examples[start : start + 8])).logits)
-        return torch.cat(logits).numpy()
+                batch = prepared.collate(examples[start : start + 8])
+                logits.append(model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits)
+        return torch.cat(logits).cpu().numpy()
 
     def bakeoff() -> Any:
-        return predict(given.prepared, model, examples, torch.device("cpu"), ALONE)
+        return predict(given.prepared, model, examples, device, ALONE)
 
     def fast() -> Any:
         with load_registry().get("trainer", "fast-loop").component.evaluating(model):
@@ -261,35 +279,41 @@ def measure_evaluation(say: Callable[[str], None], rounds: int = 3) -> dict[str,
     }
 
 
-def measure_all(say: Callable[[str], None]) -> dict[str, Any]:
-    """Everything, with what the machine was."""
-    import torch
-
+def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
+    """Everything, with what the machine was; `kind` is of a device."""
     from bakeoff import hardware
     from bakeoff.control import time_products, time_work
 
     before = os.getloadavg()[0]
-    cpu = torch.device("cpu")
-    hardware.set_threads(hardware.usable_threads())
-    control_before = statistics.median(time_work(cpu))
-    settings = {setting.name: measure(setting, say) for setting in SETTINGS}
-    evaluation = measure_evaluation(say)
+    threads, device = hardware.usable_threads(), hardware.pick_device(kind)
+    hardware.set_threads(threads)
+    accelerator = hardware.accelerator_name(device)
+    control_before = statistics.median(time_work(device))
+    chosen = [setting for setting in SETTINGS if kind == "cpu" or setting.name in ON_CUDA]
+    settings = {setting.name: measure(setting, device, say) for setting in chosen}
+    evaluation = measure_evaluation(device, say)
     git = shutil.which("git") or "git"
     commit = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, cwd=ROOT, check=False)
     return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
-        "machine": hardware.environment((), threads=hardware.usable_threads()).model_dump(),
-        "matrix_product_flops": time_products(cpu),
+        "machine": hardware.environment((), threads=threads, device=kind, accelerator=accelerator).model_dump(),
+        "matrix_product_flops": time_products(device),
         "load_before": round(before, 2),
-        "control_milliseconds": [round(1000 * control_before, 2), round(1000 * statistics.median(time_work(cpu)), 2)],
-        "steps_of_a_turn": STEPS,
+        "control_milliseconds": [round(1000 * control_before, 2), round(1000 * statistics.median(time_work(device)), 2)],
+        "steps_of_a_turn": STEPS[kind],
+        "figures_of_a_turn": 1 if kind == "cuda" else STEPS[kind] - 1,
         "milliseconds": settings,
         "evaluation": evaluation,
     }
 
 
 # --- what is said of it --------------------------------------------------------------------------------------------------
+
+
+def figures(found: Mapping[str, Any]) -> int:
+    """Of a turn; measurements from before it was said have one a step."""
+    return int(found.get("figures_of_a_turn", found["steps_of_a_turn"] - 1))
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -308,12 +332,18 @@ def times_as_fast(milliseconds: Mapping[str, Sequence[float]], name: str, than: 
 
 
 def table_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    turn = found["steps_of_a_turn"] - 1
+    turn = figures(found)
     rows = []
     for setting, milliseconds in found["milliseconds"].items():
         for name in milliseconds:
             low, median, high = quartiles(milliseconds[name])
-            row = {"setting": setting, "loop": name, "ms a step": f"{median:.0f}", "quartiles": f"{low:.0f} to {high:.0f}"}
+            digits = ".0f" if median >= 50 else ".2f"
+            row = {
+                "setting": setting,
+                "loop": name,
+                "ms a step": f"{median:{digits}}",
+                "quartiles": f"{low:{digits}} to {high:{digits}}",
+            }
             for than in (COURSE, PADDED):
                 ratio = times_as_fast(milliseconds, name, than, turn) if than in milliseconds else None
                 row[f"times as fast as {than}"] = f"{ratio[1]:.2f} ({ratio[0]:.2f} to {ratio[2]:.2f})" if ratio else ""
@@ -322,11 +352,13 @@ def table_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def targets(found: Mapping[str, Any]) -> list[str]:
-    """A sentence for each target."""
+    """A sentence for each target; they are of the CPU."""
+    if found["machine"]["device"] != "cpu":
+        return []
     setting, milliseconds = next(iter(found["milliseconds"].items()))
     sentences = []
     for name, than, least, goal in TARGETS:
-        ratio = times_as_fast(milliseconds, name, than, found["steps_of_a_turn"] - 1)[1]
+        ratio = times_as_fast(milliseconds, name, than, figures(found))[1]
         beyond = "" if goal is None else f"; the goal of {goal:g} {'reached' if ratio >= goal else 'missed'}"
         verdict = "met" if ratio >= least else "missed"
         sentences.append(
@@ -363,28 +395,29 @@ def render(found: Mapping[str, Any]) -> dict[str, str]:
         "# Speed of the loops",
         "",
         "Training steps on MRPC, the same batches for all loops, in one process, in turns of "
-        f"{found['steps_of_a_turn']} steps of which the first is left out; medians, with quartiles.",
+        f"{found['steps_of_a_turn']} steps of which the first is left out; "
+        f"{'medians' if figures(found) > 1 else 'medians of the mean of each turn'}, with quartiles.",
         "",
         "| " + " | ".join(rows[0]) + " |",
         "|---|---|---:|---:|---:|---:|---:|",
         *("| " + " | ".join(row.values()) + " |" for row in rows),
         "",
-        *(f"- {sentence}" for sentence in targets(found)),
-        "",
+        *[f"- {sentence}" for sentence in targets(found)],
+        *[""] * bool(targets(found)),
         *evaluation_lines(found),
         "",
         f"- **machine**: {machine['hardware']}, {machine['system']}; a large matrix product: {products}",
         f"- **software**: {', '.join(f'{name} {version}' for name, version in machine['software'].items())}",
         f"- **measured**: {found['measured']}, at commit {found['commit'][:12]}; load before {found['load_before']}; "
         f"control run {found['control_milliseconds'][0]} ms before, {found['control_milliseconds'][1]} ms after",
-        "- **made by**: `BAKEOFF_DATA=GLUE_FOLDER make speed`",
+        f"- **made by**: `BAKEOFF_DATA=GLUE_FOLDER {COMMANDS[machine['device']]}`",
     ]
     return {"table.md": "\n".join(lines) + "\n", "table.csv": stream.getvalue()}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, kind: str = "cpu") -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    found = measure_all(lambda line: print(line, file=sys.stderr, flush=True))
+    found = measure_all(kind, lambda line: print(line, file=sys.stderr, flush=True))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "measurements.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for name, content in render(found).items():
@@ -393,4 +426,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -15,7 +15,12 @@ def measurements(fast: float) -> dict[str, Any]:
     return {
         "measured": "2026-11-25T12:00:00+00:00",
         "commit": "0123456789abcdef",
-        "machine": {"hardware": "AMD EPYC, 2 threads", "system": "Linux x86_64", "software": {"torch": "2.13.0"}},
+        "machine": {
+            "hardware": "AMD EPYC, 2 threads",
+            "system": "Linux x86_64",
+            "device": "cpu",
+            "software": {"torch": "2.13.0"},
+        },
         "matrix_product_flops": {"fp32": 1.5e11},
         "load_before": 0.1,
         "control_milliseconds": [5.0, 5.1],
@@ -53,6 +58,16 @@ def test_the_table_tells_medians_ratios_machine_and_command() -> None:
     assert "AMD EPYC, 2 threads" in files["table.md"]
     assert "make speed" in files["table.md"]
     assert files["table.csv"].splitlines()[0].startswith("setting,loop,ms a step")
+
+
+def test_on_cuda_a_turn_has_one_figure_and_the_cpus_targets_do_not_hold() -> None:
+    found = measurements(3.125) | {"steps_of_a_turn": 201, "figures_of_a_turn": 1}
+    found["machine"] |= {"device": "cuda", "hardware": "NVIDIA H100"}
+    found["milliseconds"]["minilm, batch 8"] |= {COURSE: [12.5, 12.5, 25.0, 25.0, 12.5, 12.5, 12.5, 12.5]}
+    table = render(found)["table.md"]
+    assert "| minilm, batch 8 | fast-loop bf16 | 3.12 | 3.12 to 3.12 | 4.00 (4.00 to 7.00) |" in table
+    assert "target" not in table
+    assert "make speed-cuda" in table
 
 
 @pytest.mark.parametrize(

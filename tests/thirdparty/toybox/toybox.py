@@ -224,7 +224,7 @@ class Planted(Trainer):
             case "out-of-memory":
                 import torch
 
-                torch.empty(2**50)  # a quadrillion numbers
+                torch.empty(2**50, device=job.device)  # a quadrillion numbers
             case "swallows":
                 try:
                     job.begin_step(5)
