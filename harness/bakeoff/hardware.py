@@ -41,12 +41,24 @@ def restart_random(seed: int) -> None:
     import numpy as np
     import torch
 
-    if torch.accelerator.is_available():
-        torch.manual_seed(seed)
-    else:  # the same without a look at the call stack, which torch keeps for a CUDA yet to come (0.5 ms)
+    cuda: Any = torch.cuda
+    if cuda.is_initialized() or not accelerator_is_there():
+        # The same as below without a look at the call stack, which torch keeps for a device yet to come (0.5 ms).
         torch.default_generator.manual_seed(seed)
+        if cuda.is_initialized():
+            cuda.manual_seed_all(seed)
+    else:
+        torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+@lru_cache(maxsize=1)
+def accelerator_is_there() -> bool:
+    """Asked once: for CUDA it is a question to its driver."""
+    import torch
+
+    return bool(torch.accelerator.is_available())
 
 
 def usable_threads() -> int:

@@ -5,7 +5,7 @@ On CUDA, where a small model waits for Python and not for arithmetic, each step 
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hookimpl
@@ -36,9 +36,7 @@ class FastLoop(Trainer):
 
     def evaluating(self, model: Any) -> AbstractContextManager[None]:
         if next(model.parameters()).device.type == "cuda":
-            from bakeoff_fast_loop.replays import replaying
-
-            return replaying(model)
+            return nullcontext()  # recording graphs took longer than they saved: results/speed-cuda
         from bakeoff_fast_loop.evaluation import evaluating
 
         return evaluating(model)

@@ -7,8 +7,7 @@ widths. PyTorch's notes on CUDA graphs say what may be recorded: https://docs.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils._python_dispatch import _get_current_dispatch_mode
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff.plugin import ModelError
 
@@ -107,24 +105,3 @@ class Widths:
             else tensor
             for name, tensor in inputs.items()
         }
-
-
-@contextmanager
-def replaying(model: Any) -> Iterator[None]:
-    """While entered, `model(**inputs)` replays its forward pass, without gradients."""
-
-    def forward(inputs: Inputs) -> Tensor:
-        with torch.no_grad():
-            return type(model).forward(model, **inputs).logits
-
-    replays = Replays(forward, model, [])
-    widths = Widths(model)
-
-    def replay(**inputs: Tensor) -> Any:
-        return SequenceClassifierOutput(logits=replays(widths.widen(inputs)).clone())
-
-    model.forward = replay  # an instance's attribute hides the class's method
-    try:
-        yield
-    finally:
-        del model.forward

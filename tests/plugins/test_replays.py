@@ -16,7 +16,7 @@ from bakeoff.meter import Observer
 from bakeoff.plugin import Recipe
 from bakeoff_fast_loop import FastLoop
 from bakeoff_fast_loop.replayed import replayed
-from bakeoff_fast_loop.replays import Replays, Widths, replaying
+from bakeoff_fast_loop.replays import Replays, Widths
 from bakeoff_methods.all_parameters import Full
 from bakeoff_torch_loop import TorchLoop
 
@@ -240,33 +240,6 @@ def test_one_graph_serves_all_batches_of_a_shape() -> None:
         for length in (17, 20, 32, 33):
             replays(widths.widen({"input_ids": torch.full((2, length), 7)}))
     assert len(replays.recordings) == 2
-
-
-# --- evaluation, widths --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_an_evaluation_gives_the_models_own_logits(family: str, device: str) -> None:
-    torch.manual_seed(0)
-    model = small(family, pad_token_id=1).to(device).eval()
-    examples = [{"input_ids": list(range(5, 5 + length)), "labels": 0} for length in LENGTHS]
-    with torch.no_grad():
-        for rows in (examples[:4], examples[4:]):
-            inputs = {name: tensor.to(device) for name, tensor in Padded().collate(rows).items() if name != "labels"}
-            own = model(**inputs).logits
-            with replaying(model):
-                fast = [model(**inputs).logits for _ in range(2)]
-            assert torch.allclose(fast[0], own, atol=1e-5)
-            assert fast[1].equal(fast[0])
-    assert "forward" not in vars(model)
-
-
-def test_the_model_has_its_own_forward_pass_back_after_an_exception() -> None:
-    model = small("bert")
-    with pytest.raises(RuntimeError, match="stop"), replaying(model):
-        raise RuntimeError("stop")
-    assert "forward" not in vars(model)
 
 
 @pytest.mark.parametrize(("width", "longest", "expected"), [(17, 512, 32), (32, 512, 32), (17, 20, 20), (17, 0, 17)])
