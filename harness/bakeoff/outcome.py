@@ -50,8 +50,8 @@ class Findings:
     evaluation_difference: float | None = None
     owns: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
-    others_memory: tuple[int, int] = (0, 0)
-    """Peaks of the run's other processes, summed: bytes of memory, and of the device's."""
+    memory: tuple[int, int] | None = None
+    """Peaks of the run's processes, summed, when nothing was left but to save: bytes of memory, and of the device's."""
 
 
 def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> Data:
@@ -196,7 +196,7 @@ def compose(
     training = seconds["warm-up"] + seconds["train"]
     operations = job.flops() if job else (None, "not counted: training was not reached")
     asked = request.asked
-    beside, beside_on_device = found.others_memory
+    memory, on_device = found.memory or memory_peaks(device)
     return Record(
         id=request.id,
         status="failed" if failure else "ok",
@@ -223,8 +223,8 @@ def compose(
             steps=steps,
             train_samples_per_second=job.seen()[0] / training if job and training else None,
             evaluate_samples_per_second=found.evaluated / seconds["evaluate"] if found.evaluated else None,
-            peak_memory_bytes=peak_memory_bytes() + beside,
-            peak_device_memory_bytes=peak_device_memory(device) + beside_on_device if _is_cuda(device) else None,
+            peak_memory_bytes=memory,
+            peak_device_memory_bytes=on_device if _is_cuda(device) else None,
             energy_joules=joules,
             energy_note=note,
             flops=operations[0],

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,8 @@ from bakeoff.checkpoint import Checkpoints
 from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Row, Task, TaskInfo, Trainer
 from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
 from bakeoff.encoding import encode
-from bakeoff.errors import BakeoffError, PluginError, RunError, shown_path
+from bakeoff.errors import BakeoffError, PluginError, shown_path
+from bakeoff.evaluation import predict, repeat_first_batch, require_same_logits, score
 from bakeoff.job import Job
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
@@ -51,13 +51,6 @@ from bakeoff.request import Request
 from bakeoff.selection import BestState
 from bakeoff.sharing import Report, share
 from bakeoff.spec import Recipe, selection_split
-
-EVALUATION_BATCH = 32
-"""Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
-
-
-SAME_LOGITS = 1e-3
-"""How far rounding may take logits of two ways through one model apart, as a share of the largest, or of 1."""
 
 
 def fine_tune(
@@ -151,8 +144,8 @@ def fine_tune(
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")
+    found.memory = total_memory(world, device)
     found.weights = describe_weights(network, built.newly_initialised, (head, initial), adaptation.lineage)
-    found.others_memory = others_memory(world, device)
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
         write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns, info.kind)
@@ -262,64 +255,10 @@ def require_equal_weights(world: World, network: Any, trainer: str) -> None:
             raise PluginError(f"{trainer} left other weights on rank {rank} than on rank 0")
 
 
-def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
-    """Logits (examples, n_outputs), float32, in the examples' order; evaluated by length, so that little is padding.
-
-    Collective: the batches are dealt to the ranks one by one, and every rank gets the logits of all.
-    """
-    import torch
-
-    network.eval()
-    order = longest_first(examples)
-    batches = [order[start : start + EVALUATION_BATCH] for start in range(0, len(order), EVALUATION_BATCH)]
-    mine = []
-    with torch.no_grad():  # not inference mode: training may go on, and what a model caches in that mode has no gradients
-        for rows in batches[world.rank :: world.size]:
-            batch = prepared.collate([examples[row] for row in rows])
-            output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
-            mine.append(output.float().cpu().numpy())  # (rows, n_outputs)
-    logits = None
-    for rank, theirs in enumerate(world.gather(mine)):
-        for rows, values in zip(batches[rank :: world.size], theirs, strict=True):
-            if logits is None:
-                logits = np.empty((len(examples), values.shape[1]), dtype=np.float32)
-            logits[rows] = values
-    return logits
-
-
-def longest_first(examples: Sequence[Row]) -> list[int]:
-    return sorted(range(len(examples)), key=lambda number: -len(examples[number].get("input_ids", ())))
-
-
-def repeat_first_batch(
-    prepared: Prepared,
-    network: Any,
-    encoded: Mapping[str, Sequence[Row]],
-    logits: Mapping[str, Any],
-    device: Any,
-    world: World = ALONE,
-) -> float | None:
-    """Predicts the first batch of the first split once more; the largest difference, None where there is no finite one."""
-    for name, before in logits.items():
-        rows = longest_first(encoded[name])[:EVALUATION_BATCH]
-        again = predict(prepared, network, [encoded[name][row] for row in rows], device, world)
-        if np.array_equal(before[rows], again, equal_nan=True):
-            return 0.0
-        largest = float(np.abs(before[rows] - again).max())
-        return largest if math.isfinite(largest) else None
-    return None
-
-
-def require_same_logits(difference: float | None, largest: float, trainer: str) -> None:
-    """Raises PluginError where a trainer's way to evaluate gives other logits than the model's own forward pass."""
-    if difference is None or difference > SAME_LOGITS * max(1.0, largest):
-        raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
-
-
-def others_memory(world: World, device: Any) -> tuple[int, int]:
-    """Collective. The peaks of memory of all ranks but the first, summed: bytes of memory, and of the device's."""
-    _, *others = world.gather(memory_peaks(device))
-    return sum(peak for peak, _ in others), sum(peak for _, peak in others)
+def total_memory(world: World, device: Any) -> tuple[int, int]:
+    """Collective. The peaks of all ranks so far, summed: bytes of memory, and of the device's."""
+    memory, on_device = zip(*world.gather(memory_peaks(device)), strict=True)
+    return sum(memory), sum(on_device)
 
 
 def checkpoints_of(request: Request, device: Any) -> Checkpoints | None:
@@ -381,18 +320,6 @@ def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], 
         begin("train")
 
     return look
-
-
-def score(info: TaskInfo, logits: Any, labels: Sequence[Any]) -> dict[str, float]:
-    """Every metric of the task on one split."""
-    if not np.isfinite(logits).all():
-        raise RunError("diverged", "the trained model's logits are not finite")
-    predictions = answers(logits, info.kind)
-    scores = {metric.name: metric.score(predictions, np.asarray(labels)) for metric in info.metrics}
-    for name, value in scores.items():
-        if not math.isfinite(value):
-            raise RunError("error", f"metric '{name}' gave {value}")
-    return scores
 
 
 def main(arguments: list[str]) -> int:

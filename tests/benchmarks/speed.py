@@ -231,9 +231,9 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
     import torch
 
     from bakeoff.cli.opening import find_places
+    from bakeoff.evaluation import predict
     from bakeoff.ranks import ALONE
     from bakeoff.registry import load_registry
-    from bakeoff.worker import predict
 
     given = material("minilm")
     task = load_registry().get("task", "glue/mrpc").component

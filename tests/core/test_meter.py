@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from mmap import mmap
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -161,3 +164,24 @@ def test_a_run_on_several_devices_does_not_pass_one_devices_energy_for_its_own()
 def test_energy_is_measured_or_said_to_be_unmeasured() -> None:
     joules, note = EnergyCounter().joules()
     assert (joules is None) == note.startswith("unmeasured")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can only be started anew on Linux")
+def test_what_is_made_of_a_trained_model_is_no_memory_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bakeoff import worker
+
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "thirdparty" / "planted")
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    large, describe = 2**29, worker.describe_weights
+
+    def describe_with_a_copy(*arguments: Any) -> Any:
+        np.ones(large, dtype=np.int8)
+        return describe(*arguments)
+
+    monkeypatch.setattr(worker, "describe_weights", describe_with_a_copy)
+    (tmp_path / "run").mkdir()
+    request = requests_of(plan_of(tmp_path, "{one: {trainer: torch-loop}}"))["one"]
+    record = worker.perform(request, tmp_path / "run")
+    assert record.cost is not None
+    assert record.cost.peak_memory_bytes < peak_memory_bytes() - large / 2

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from core.table_records import make_record
 
-from bakeoff import worker
+from bakeoff import evaluation, worker
 from bakeoff.components import Metric, Prepared, Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
 from bakeoff.metrics import Accuracy
@@ -73,7 +73,7 @@ def test_a_score_that_is_no_number_is_named() -> None:
         labelled_splits=("train",),
     )
     with pytest.raises(RunError, match="metric 'strange' gave nan"):
-        worker.score(info, np.zeros((2, 2)), [0, 1])
+        evaluation.score(info, np.zeros((2, 2)), [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_a_model_that_answers_at_random_is_found_out(noisy: bool, right: bool) -
 
     network, device = Forgetful(), torch.device("cpu")
     encoded = {"dev": [{"input_ids": [number] * (1 + number % 7)} for number in range(1, 100)]}
-    logits = {"dev": worker.predict(Predictor(), network, encoded["dev"], device)}
-    difference = worker.repeat_first_batch(Predictor(), network, encoded, logits, device)
+    logits = {"dev": evaluation.predict(Predictor(), network, encoded["dev"], device)}
+    difference = evaluation.repeat_first_batch(Predictor(), network, encoded, logits, device)
     assert difference is not None
     assert (difference == 0.0) is right
 
@@ -164,7 +164,7 @@ def test_logits_that_are_no_numbers_have_no_difference() -> None:
     network, device = torch.nn.Identity(), torch.device("cpu")
     encoded = {"dev": [{"input_ids": [1]}]}
     nothing = {"dev": np.full((1, 2), np.nan, dtype=np.float32)}
-    assert worker.repeat_first_batch(Predictor(), network, encoded, nothing, device) is None
+    assert evaluation.repeat_first_batch(Predictor(), network, encoded, nothing, device) is None
 
 
 def test_messages_are_one_line_without_control_characters() -> None:

@@ -77,9 +77,9 @@ def test_predictions_stand_in_the_examples_order(texts: list[str]) -> None:
     import torch
 
     from bakeoff.components import Encoding
+    from bakeoff.evaluation import predict
     from bakeoff.plugin import Accuracy, TaskInfo
     from bakeoff.ranks import ALONE
-    from bakeoff.worker import predict
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
     splits = ("train", "test")

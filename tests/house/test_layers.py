@@ -36,7 +36,7 @@ LAYERS = [
     {"plugin", "registry", "report", "data"},
     {"plan", "meter", "flops"},
     {"job", "request", "preparation", "encoding", "remarks"},
-    {"outcome", "selection", "search"},
+    {"outcome", "selection", "search", "evaluation"},
     {"sharing"},
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
