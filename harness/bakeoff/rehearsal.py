@@ -8,7 +8,8 @@ from typing import Any
 from bakeoff import hardware
 from bakeoff.components import Encoding, Prepared, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, ModelError
+from bakeoff.evaluation import predict
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
 from bakeoff.registry import load_registry
@@ -94,6 +95,7 @@ class Rehearsal:
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
         if adaptation is not None:
             self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
+            self.attempt("strategy", asked.strategy, require_answer, prepared, adaptation.model, info, splits["train"])
 
     def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> None:
         """Once for all runs, where the cache can keep it; each strategy may cut texts at another length."""
@@ -121,3 +123,16 @@ class Rehearsal:
     def say(self, kind: str, name: str, message: str) -> None:
         if (kind, name, message) not in self.problems:
             self.problems.append((kind, name, message))
+
+
+def require_answer(prepared: Prepared, network: Any, info: TaskInfo, train: Columns) -> None:
+    """Raises ModelError where the model gives no logits of the task for the first two texts."""
+    import torch
+
+    examples = prepared.encode({name: list(train[name][:2]) for name in info.text_columns})
+    try:
+        logits = predict(prepared, network, examples, torch.device("cpu"))
+    except Exception as error:  # a model of any author, as a method of any other left it
+        raise ModelError(f"its model does not answer: {message_of(error)}") from error
+    if logits.shape != (wanted := (len(examples), info.n_outputs)):
+        raise ModelError(f"its model answers in another shape: {tuple(logits.shape)} where {wanted} is due")

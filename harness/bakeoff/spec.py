@@ -587,7 +587,8 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
         key = str(detail["loc"][-1])
         if not with_hint:
             return f"no key {quoted(key)}"
-        return unknown("key", key, _keys_in(_annotation_at(model, detail["loc"][:-1])) or model.model_fields)
+        keys = _keys_in(_annotation_at(model, detail["loc"][:-1])) or model.model_fields
+        return unknown("key", key, keys) if keys else f"no key {quoted(key)}; there are no options to be set here"
     if kind == "missing":
         return "this key is needed"
     if kind == "value_error":

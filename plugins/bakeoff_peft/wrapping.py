@@ -8,6 +8,7 @@ from typing import Any
 
 from peft import TaskType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from torch import nn
 
 from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, decay_groups, head_names, unknown
 
@@ -22,8 +23,12 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
     try:
         model = get_peft_model(built.model, config)
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:  # peft's words for misfits
-        what = f"peft type {kind} cannot be put on {type(built.model).__name__}"
-        raise ModelError(f"{what}: {_first_line(error)}") from error
+        what, why = f"peft type {kind} cannot be put on {type(built.model).__name__}", _first_line(error)
+        if "target_modules" in why and not settings.get("target_modules"):
+            why = (
+                f"peft knows no target modules of its own for it; target_modules may name {', '.join(linear_maps(built.model))}"
+            )
+        raise ModelError(f"{what}: {why}") from error
     return Adaptation(model, decay_groups(model, recipe))
 
 
@@ -48,6 +53,12 @@ def head_modules(built: Built) -> set[str]:
     """Names, within their parents, of the modules that hold the head: `classifier`, and a `pooler` that is new."""
     prefix = f"{built.model.base_model_prefix}."
     return {name.removeprefix(prefix).partition(".")[0] for name in head_names(built)}
+
+
+def linear_maps(model: Any) -> list[str]:
+    """The endings of the names of its linear maps, in their order."""
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 
 def require_targets(model: Any, targets: Any) -> None:

@@ -43,6 +43,11 @@ def test_an_adapter_and_the_head_train_on_every_family(family: str, kind: str) -
     assert all(parameter.grad is not None for name, parameter in adaptation.model.named_parameters() if name in heads)
 
 
+def test_where_peft_has_no_targets_the_linear_maps_to_choose_from_are_named() -> None:
+    with pytest.raises(ModelError, match="target_modules may name q_lin, k_lin, v_lin, out_lin, lin1, lin2, pre_classifier"):
+        adapt("lora", built("distilbert"))
+
+
 def test_every_part_of_a_head_of_several_modules_trains() -> None:
     names = trained(adapt("lora", built("distilbert"), r=2, target_modules=["q_lin"]))
     assert {part for name in names for part in name.split(".") if "classifier" in part} == {"pre_classifier", "classifier"}

@@ -232,6 +232,19 @@ def test_bf16_is_refused_where_the_processor_has_none(
     assert (record.status, record.failure.message) == ("failed", sentence)
 
 
+def test_a_model_that_cannot_answer_is_found_before_the_first_run(tmp_path: Path) -> None:
+    """POLY's forward pass wants to be told the task, which no trainer does."""
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    rehearsal = Rehearsal()
+    strategies = "{one: {trainer: torch-loop, method: {name: peft, type: POLY, config: {r: 2}}}}"
+    rehearsal.attempt_run(requests_of(plan_of(tmp_path, strategies, recipe=f"{{{SHORT}}}"))["one"])
+    [(kind, name, sentence)] = rehearsal.problems
+    assert (kind, name) == ("strategy", "one")
+    assert sentence.startswith("its model does not answer: ")
+    assert "task_ids" in sentence
+
+
 def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
     from bakeoff.components import Adaptation
     from bakeoff.preparation import freeze_embeddings

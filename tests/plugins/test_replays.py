@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from families import FAMILIES, small
+from plugins.families import FAMILIES, small
 from torch import nn
 
 from bakeoff.components import Built
