@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bakeoff.record import Record, dump
 
@@ -37,15 +41,19 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "BAKEOFF_CACHE": str(folder / "cache")}
 
 
+def _rest(arguments: tuple[str | Path, ...], control: bool) -> list[str]:
+    """`run` has one thread, unless the arguments say more: the models are so small, and two tests may be under way; and no
+    control runs, which take seconds, unless they are wanted."""
+    if arguments[0] != "run":
+        return []
+    few = [] if control or {"--threads", "--jobs"} & {*arguments} else ["--threads", "1"]
+    return few if control else [*few, "--no-control"]
+
+
 def start(*arguments: str | Path, folder: Path, control: bool = False, **more: Any) -> subprocess.Popen[str]:
-    """The command. `run` has one thread, unless the arguments say more: the models are so small, and two tests may be under
-    way; and no control runs, which take seconds, unless they are wanted."""
-    rest = []
-    if arguments[0] == "run":
-        rest += [] if control else ["--no-control"]
-        rest += [] if control or {"--threads", "--jobs"} & {*arguments} else ["--threads", "1"]
+    """The command, in a process of its own."""
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments), *rest],
+        [*COMMAND, *map(str, arguments), *_rest(arguments, control)],
         env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -55,10 +63,22 @@ def start(*arguments: str | Path, folder: Path, control: bool = False, **more: A
 
 
 def call(*arguments: str | Path, folder: Path, control: bool = False) -> subprocess.CompletedProcess[str]:
-    """The command, waited for."""
-    process = start(*arguments, folder=folder, control=control)
-    out, err = process.communicate(timeout=600)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    """The command in this process, so that its workers come from one fork server for all tests of a file; `start` has it in a
+    process of its own, which imports for six seconds before its first run."""
+    from bakeoff.cli import main
+
+    words = ["bakeoff", *map(str, arguments), *_rest(arguments, control)]
+    out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+    os.environ.update(environment(folder))
+    try:
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", words)
+            with pytest.raises(SystemExit) as ended:
+                main()
+    finally:
+        os.environ.clear()  # of what the command sets for its workers, too
+        os.environ.update(before)
+    return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def say_otherwise(path: Path, old: str, new: str) -> None:
