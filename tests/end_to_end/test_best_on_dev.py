@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         ),
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
+        patch.syspath_prepend(PLUGIN)
         for folder, spec in specs.items():
             answer = call("run", spec, "--threads", "1", folder=folder)
             assert answer.returncode == 0, answer.stderr
