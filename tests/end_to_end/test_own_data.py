@@ -54,6 +54,38 @@ def spec(folder: Path, label: str, kind: str, strategies: dict[str, Any] = THREE
     return write_spec(folder, strategies, head=HEAD, tasks=[{**task, "kind": kind}], report_on="test", **keys)
 
 
+@pytest.mark.parametrize(
+    ("label", "kind", "problem"),
+    [
+        ("red", "classification", "single_label_classification"),
+        ("set", "multilabel", "multi_label_classification"),
+        ("count", "regression", "regression"),
+    ],
+)
+def test_a_kept_model_of_any_kind_gives_the_recorded_predictions_in_plain_transformers(
+    own: Path, label: str, kind: str, problem: str
+) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    answer = call("run", spec(own, label, kind, {"fast": THREE["fast"]}, keep="final"), folder=own)
+    assert answer.returncode == 0, answer.stderr
+    (record,) = records(own).values()
+    kept = own / "records" / record["id"] / "model"
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(kept).eval(), AutoTokenizer.from_pretrained(kept)
+    assert model.config.problem_type == problem
+    if kind != "regression":
+        assert list(model.config.id2label.values()) == record["data"]["labels"]
+    table = pq.read_table(kept.parent / "predictions.parquet").to_pandas()
+    texts = rows(30, len("test"))
+    batch = tokenizer(
+        [row["text"] for row in texts], [row["other"] for row in texts], padding=True, truncation=True, return_tensors="pt"
+    )
+    with torch.no_grad():
+        logits = model(**batch).logits.numpy()
+    np.testing.assert_allclose(logits, np.stack(table["logits"]), atol=1e-5)
+
+
 def test_sets_of_labels_are_learnt_by_every_trainer_alike(own: Path) -> None:
     path = spec(own, "set", "multilabel")
     answer = call("run", path, folder=own)
