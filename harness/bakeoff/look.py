@@ -11,13 +11,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.components import Encoding, Places, TaskInfo
+from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, escaped
 from bakeoff.metrics import memberships
 from bakeoff.outcome import describe_data
 from bakeoff.plan import Component
 from bakeoff.registry import Registry
 from bakeoff.remarks import remarks
-from bakeoff.spec import Document, Options, Recipe
+from bakeoff.spec import Options, Recipe
 from bakeoff.worker import load_task
 
 LONGEST = 8192

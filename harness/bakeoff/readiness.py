@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bakeoff import hardware
 from bakeoff.components import Places
+from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.outcome import processes_of
 from bakeoff.plan import Plan, Run
 from bakeoff.process import Worker
 from bakeoff.record import Record
 from bakeoff.rehearsal import rehearse
-from bakeoff.spec import Document
 from bakeoff.supervision import Progress, Settings, request_of
 from bakeoff.tree import KeyPath
 

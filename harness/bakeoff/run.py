@@ -12,12 +12,12 @@ from typing import Literal
 from bakeoff import hardware
 from bakeoff.control import measure_control
 from bakeoff.crew import Crew
+from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan
 from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
 from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
 from bakeoff.search import declared_searches, settled, undecided
-from bakeoff.spec import Document
 from bakeoff.store import Store
 from bakeoff.supervision import Progress, Settings
 

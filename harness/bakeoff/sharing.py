@@ -13,7 +13,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.meter import Clock
 from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record
 from bakeoff.ranks import RankError, World, launch
-from bakeoff.record import RECORD_FILE, Failure, Record, dump
+from bakeoff.record import RECORD_FILE, Failure, Record
+from bakeoff.recorded import dump
 from bakeoff.request import Request
 
 Report = Callable[[str, int, int, float | None], None]

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from bakeoff.disk import sync
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record, dump, read_inside, read_part, read_record
+from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record
+from bakeoff.recorded import dump, read_inside, read_part, read_record
 
 REPLACED = ".replaced-"
 """How the folders of records begin that were set aside."""

@@ -16,7 +16,8 @@ from bakeoff.components import Places
 from bakeoff.outcome import bare_record, processes_of
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
-from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record, dump
+from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
+from bakeoff.recorded import dump
 from bakeoff.request import Request
 from bakeoff.worker import perform
 

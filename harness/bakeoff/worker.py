@@ -45,7 +45,8 @@ from bakeoff.outcome import (
 from bakeoff.plan import Component
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
-from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record, dump
+from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
+from bakeoff.recorded import dump
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.selection import BestState

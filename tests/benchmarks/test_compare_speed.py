@@ -18,7 +18,8 @@ from core.compare.made_records import drawn_answers, fill, made_run, make_experi
 from core.table_records import declare
 
 from bakeoff.compare.boards import compare
-from bakeoff.record import RECORD_FILE, Record, dump
+from bakeoff.record import RECORD_FILE, Record
+from bakeoff.recorded import dump
 from bakeoff.store import Store
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))

@@ -12,7 +12,8 @@ import pytest
 from core.table_records import declare, make_record
 
 from bakeoff.cli.table import read, save
-from bakeoff.record import RECORD_FILE, dump
+from bakeoff.record import RECORD_FILE
+from bakeoff.recorded import dump
 from bakeoff.store import Store
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))

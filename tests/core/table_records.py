@@ -21,9 +21,9 @@ from bakeoff.record import (
     Record,
     Split,
     Weights,
-    dump,
 )
 from bakeoff.record import Asked as Question
+from bakeoff.recorded import dump
 from bakeoff.store import Store, write_atomically
 
 RECIPE = {"epochs": 3, "max_steps": None, "batch_size": 8, "learning_rate": 5e-5, "fused": True, "betas": [0.9, 0.999]}

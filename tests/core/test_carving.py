@@ -9,11 +9,11 @@ import pytest
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.carving import place_of
+from bakeoff.document import read_document
 from bakeoff.errors import DataError, SpecError
-from bakeoff.plan import resolve
 from bakeoff.plugin import Places
 from bakeoff.registry import load_registry
-from bakeoff.spec import read_document
+from bakeoff.resolution import resolve
 
 HERE = Places(None, Path("/nowhere"))
 

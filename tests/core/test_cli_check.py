@@ -16,7 +16,8 @@ from bakeoff import hardware
 from bakeoff.cli.opening import open_experiment
 from bakeoff.cli.plan import duration
 from bakeoff.plan import Run
-from bakeoff.record import RECORD_FILE, dump
+from bakeoff.record import RECORD_FILE
+from bakeoff.recorded import dump
 from bakeoff.run import declaration
 from bakeoff.store import Store
 

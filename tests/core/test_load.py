@@ -75,7 +75,8 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
     changed = [
         record.model_copy(update={"started": "2026-11-24T00:00:00+00:00"}) for record in other if record.asked.strategy == "row"
     ]
-    from bakeoff.record import RECORD_FILE, dump
+    from bakeoff.record import RECORD_FILE
+    from bakeoff.recorded import dump
 
     for record in changed:
         (two / "records" / record.id / RECORD_FILE).write_bytes(dump(record))

@@ -16,7 +16,7 @@ from bakeoff.components import Metric, Prepared, Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
 from bakeoff.metrics import Accuracy
 from bakeoff.outcome import capped, message_of
-from bakeoff.record import read_record
+from bakeoff.recorded import read_record
 from bakeoff.remarks import overlaps
 from bakeoff.request import Request
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from bakeoff.document import parse_document, read_document
 from bakeoff.errors import SpecError
-from bakeoff.plan import Component, Plan, Run, canonical, identity, resolve
+from bakeoff.plan import Component, Plan, Run, canonical, identity
 from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
 from bakeoff.registry import Origin, Registry, load_registry, register
+from bakeoff.resolution import resolve
 from bakeoff.run import declaration
-from bakeoff.spec import parse_document, read_document
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = load_registry()

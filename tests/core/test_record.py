@@ -10,7 +10,8 @@ import pytest
 from core.table_records import make_experiment, make_record
 
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.record import SCHEMA_VERSION, Control, Declared, Record, dump, read_part
+from bakeoff.record import SCHEMA_VERSION, Control, Declared, Record
+from bakeoff.recorded import dump, read_part
 from bakeoff.store import Store
 
 PUBLISHED = sorted(Path(__file__).parents[2].glob("results/quickstart/records/*/record.json"))

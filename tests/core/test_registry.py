@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from core.made_up import HOOK, TASK, Install, bakeoff
 
+from bakeoff.document import read_document
 from bakeoff.errors import PluginError, SpecError
-from bakeoff.plan import resolve
 from bakeoff.registry import BrokenPlugin, Registry, load_registry
-from bakeoff.spec import read_document
+from bakeoff.resolution import resolve
 
 SPEC = """
 name: tried

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from bakeoff.document import parse_document, read_document
 from bakeoff.errors import SpecError
-from bakeoff.plan import resolve
 from bakeoff.registry import load_registry
+from bakeoff.resolution import resolve
 from bakeoff.schema import DRAFT, experiment_schema, schema_text
-from bakeoff.spec import Recipe, parse_document, read_document
+from bakeoff.spec import Recipe
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = load_registry()

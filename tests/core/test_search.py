@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from core.table_records import make_record
 
+from bakeoff.document import parse_document
 from bakeoff.errors import SpecError
-from bakeoff.plan import Plan, resolve
+from bakeoff.plan import Plan
 from bakeoff.record import Record
 from bakeoff.registry import load_registry
+from bakeoff.resolution import resolve
 from bakeoff.run import declaration
 from bakeoff.search import settled, undecided
-from bakeoff.spec import FIRST_TRIAL_SEED, parse_document
+from bakeoff.spec import FIRST_TRIAL_SEED
 
 INSTALLED = load_registry()
 HEAD = """\

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
+from bakeoff.document import MAX_BYTES, parse_document, read_document
 from bakeoff.errors import Problem, SpecError
-from bakeoff.spec import MAX_BYTES, Options, Recipe, parse_document, read_document
+from bakeoff.spec import Options, Recipe
 from bakeoff.tree import MAX_DEPTH
 
 GOOD = """\

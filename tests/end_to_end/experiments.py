@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bakeoff.record import Record, dump
+from bakeoff.record import Record
+from bakeoff.recorded import dump
 
 COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 

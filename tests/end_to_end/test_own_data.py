@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
+from bakeoff.document import read_document
 from bakeoff.metrics import label_sets
-from bakeoff.plan import resolve
 from bakeoff.registry import load_registry
-from bakeoff.spec import read_document
+from bakeoff.resolution import resolve
 
 HEAD = """
 name: own

@@ -277,10 +277,10 @@ def test_more_processes_than_cores_are_refused_by_number() -> None:
 
 def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> None:
     from bakeoff.components import Places
-    from bakeoff.plan import resolve
+    from bakeoff.document import read_document
     from bakeoff.registry import load_registry
     from bakeoff.rehearsal import Rehearsal
-    from bakeoff.spec import read_document
+    from bakeoff.resolution import resolve
     from bakeoff.supervision import Settings, request_of
 
     spec = write_spec(tmp_path, {"many": {"trainer": "torch-loop", "recipe": {"processes": 1000}}}, head=HEAD)

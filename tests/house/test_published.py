@@ -13,13 +13,13 @@ import pytest
 
 from bakeoff.cli.report import files_of
 from bakeoff.cli.table import read as read_folders
-from bakeoff.plan import resolve
+from bakeoff.document import read_document
 from bakeoff.record import Record
 from bakeoff.registry import load_registry
 from bakeoff.report.page import write_page
 from bakeoff.report.tidy import write_csv
+from bakeoff.resolution import resolve
 from bakeoff.search import settled
-from bakeoff.spec import read_document
 from bakeoff.store import Store
 
 ROOT = Path(__file__).parents[2]

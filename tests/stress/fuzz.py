@@ -70,8 +70,8 @@ def mutated(draw: st.DrawFn, text: str, pieces: list[str], most: int = 4) -> str
 
 def fuzz_specs(folder: Path, examples: int) -> dict[str, int]:
     """How so many mutated experiment files end; raises what none of them may raise."""
-    from bakeoff.plan import resolve
-    from bakeoff.spec import read_document
+    from bakeoff.document import read_document
+    from bakeoff.resolution import resolve
 
     registry, path, ends = load_registry(), folder / "spec.yaml", {"planned": 0, "refused": 0}
 

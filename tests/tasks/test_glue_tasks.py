@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, write_spec
 
+from bakeoff.document import read_document
 from bakeoff.errors import DataError, SpecError
-from bakeoff.plan import resolve
 from bakeoff.plugin import Places
 from bakeoff.registry import load_registry
-from bakeoff.spec import read_document
+from bakeoff.resolution import resolve
 from bakeoff_glue import GlueTask
 from bakeoff_glue.facts import EVERY, GlueFacts
 

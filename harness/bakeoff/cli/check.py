@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from bakeoff.document import Document
     from bakeoff.plan import Plan
-    from bakeoff.spec import Document
 
 
 @click.command()

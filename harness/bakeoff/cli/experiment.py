@@ -9,10 +9,10 @@ import click
 
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
+from bakeoff.document import Document
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
 from bakeoff.run import Outcome, run_experiment
-from bakeoff.spec import Document
 from bakeoff.store import Store
 from bakeoff.supervision import Settings
 

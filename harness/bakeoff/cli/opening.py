@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from bakeoff.components import Places
+from bakeoff.document import Document, read_document
 from bakeoff.errors import BakeoffError, shown_path
-from bakeoff.plan import Plan, resolve
+from bakeoff.plan import Plan
 from bakeoff.registry import load_registry
-from bakeoff.spec import Document, read_document
+from bakeoff.resolution import resolve
 
 
 def open_experiment(path: Path) -> tuple[Document, Plan]:

@@ -68,8 +68,8 @@ def task(
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
     """KEY=VALUE pairs, each value read as an experiment file would be."""
+    from bakeoff.document import parse_document
     from bakeoff.errors import BakeoffError, SpecError, quoted
-    from bakeoff.spec import parse_document
 
     options: dict[str, Any] = {}
     for pair in given:

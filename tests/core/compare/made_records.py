@@ -15,7 +15,8 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.errors import StoreError
 from bakeoff.metrics import F1, Accuracy
 from bakeoff.outcome import write_predictions
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split, dump
+from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
+from bakeoff.recorded import dump
 from bakeoff.store import Store
 
 METRICS = (Accuracy(), F1())

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.components import Places
+from bakeoff.document import read_document
 from bakeoff.parity.trace import Trace, trace_strategy
-from bakeoff.plan import Plan, resolve
+from bakeoff.plan import Plan
 from bakeoff.registry import load_registry
 from bakeoff.request import Request
-from bakeoff.spec import read_document
+from bakeoff.resolution import resolve
 from bakeoff.supervision import Settings, request_of
 
 RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, max_grad_norm: 0.45, warmup: 2}"

@@ -1,0 +1,140 @@
+"""Records as files: written with a seal, read back whole, those of older schema versions as if they were new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
+from bakeoff.record import RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
+
+
+def read_record(folder: Path) -> Record:
+    """The record in a run's folder; raises StoreError that names the file and what is wrong with it."""
+    path = folder / RECORD_FILE
+    content = read_inside(folder, RECORD_FILE)
+    record = read_part(Record, content, path)
+    if record.seal and sha256(content.replace(record.seal.encode(), UNSEALED.encode())).hexdigest() != record.seal:
+        raise DamageError(f"{shown_path(path)} was altered: it is not what its own checksum says")
+    return record
+
+
+def read_inside(folder: Path, name: str) -> bytes:
+    """A file of a record; raises DamageError where it cannot be read, or where a symbolic link would lead elsewhere."""
+    path = folder / name
+    try:
+        for place in (folder, *(folder / part for part in Path(name).parents if part.name), path):
+            if place.is_symlink():
+                raise DamageError(f"{shown_path(place)} is a symbolic link: a record is a folder of plain files")
+        return path.read_bytes()
+    except OSError as error:
+        raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+
+
+Plain = dict[str, Any]
+
+
+def _record_of_1(old: Plain) -> Plain:
+    data = old.get("data")
+    if isinstance(data, dict) and isinstance(data.get("metrics"), list):
+        metrics = [{**metric, "version": "1"} if isinstance(metric, dict) else metric for metric in data["metrics"]]
+        data = {**data, "metrics": metrics, "overlap": None}
+    return {**old, "data": data, "selection": None, "evaluation_difference": None}
+
+
+def _declared_of_1(old: Plain) -> Plain:
+    return {**old, "gate": {}, "imported": [], "trials": {}, "history": []}
+
+
+def _record_of_2(old: Plain) -> Plain:
+    new = dict(old)
+    if isinstance(weights := old.get("weights"), dict):
+        new["weights"] = {**weights, "trained_bytes": None}
+    if isinstance(cost := old.get("cost"), dict):
+        new["cost"] = {**cost, "flops": None, "flops_note": "not counted (schema version 2)"}
+    observed = old.get("observed")
+    if isinstance(observed, dict) and isinstance(observed.get("groups"), list):
+        groups = [{**group, "lr_scale": None} if isinstance(group, dict) else group for group in observed["groups"]]
+        new["observed"] = {**observed, "groups": groups}
+    return new
+
+
+def _record_of_3(old: Plain) -> Plain:
+    new = {**old, "attempts": [], "resumed_at": [], "seal": ""}
+    if isinstance(environment := old.get("environment"), dict):
+        new["environment"] = {**environment, "jobs": None}
+    return new
+
+
+def _declared_of_2(old: Plain) -> Plain:
+    return {**old, "searches": {}}
+
+
+def _control_of_2(old: Plain) -> Plain:
+    return {**old, "peak_flops": {}}
+
+
+def _same(old: Plain) -> Plain:
+    return old
+
+
+UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
+    (Record, 1): _record_of_1,
+    (Record, 2): _record_of_2,
+    (Record, 3): _record_of_3,
+    (Declared, 1): _declared_of_1,
+    (Declared, 2): _declared_of_2,
+    (Declared, 3): _same,
+    (Control, 2): _control_of_2,
+    (Control, 3): _same,
+}
+"""From each older schema version to the next. They pass on what is damaged: the model then says where."""
+
+PartKind = TypeVar("PartKind", bound=Part)
+
+
+def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
+    """What the file holds; raises DamageError that says where it is wrong, StoreError for a schema version not known."""
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        flaw = error
+    if (upgraded := _upgraded(kind, content)) is not None:
+        try:
+            return kind.model_validate(upgraded)
+        except ValidationError as error:
+            flaw = error
+    first = flaw.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if where == "schema_version":
+        raise StoreError(
+            f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
+        )
+    raise DamageError(f"{shown_path(path)} is damaged: {where or 'file'}: {escaped(first['msg'])}")
+
+
+def _upgraded(kind: type[Part], content: bytes) -> Plain | None:
+    """The content of an older version as that of this one; None where it is no older version."""
+    try:
+        plain = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    if type(version) is not int or (kind, version) not in UPGRADES:
+        return None
+    while (step := UPGRADES.get((kind, version))) is not None:
+        plain, version = step(plain), version + 1
+    return {**plain, "schema_version": version}
+
+
+def dump(record: BaseModel) -> bytes:
+    """A record's bytes: indented JSON, non-finite numbers refused; that of a run is sealed."""
+    if isinstance(record, Record):
+        record = record.model_copy(update={"seal": UNSEALED})
+    content = (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()
+    return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode()) if isinstance(record, Record) else content
