@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError
+from bakeoff.tied import end_with
 
 WATCH_SECONDS = 0.2
 """How often a rank looks whether its launcher still lives."""
@@ -125,6 +126,7 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
     """One rank from its first line to its last."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the launcher decides
+    end_with(launcher)
     threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
     went_well = work(_join(device, threads))
     sys.stdout.flush()

@@ -174,7 +174,7 @@ class Cost(Part):
     train_samples_per_second: float | None
     evaluate_samples_per_second: float | None
     peak_memory_bytes: int
-    """The largest resident set of each of the run's processes, summed: pages that they share count in each."""
+    """The largest resident set of each of the run's processes until it saves, summed: pages that they share count in each."""
     peak_device_memory_bytes: int | None
     """Of each process, summed."""
     energy_joules: float | None

@@ -1,12 +1,12 @@
-"""`check --build`: every task loaded, every model built, every method applied once, before any run."""
+"""`check --build`: every task loaded, every model built, every method applied and its model asked once, before any run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bakeoff import hardware
-from bakeoff.components import Encoding, Prepared, TaskInfo
+from bakeoff.components import Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, ModelError
 from bakeoff.evaluation import predict
@@ -95,7 +95,11 @@ class Rehearsal:
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
         if adaptation is not None:
             self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
-            self.attempt("strategy", asked.strategy, require_answer, prepared, adaptation.model, info, splits["train"])
+            texts = {name: list(splits["train"][name][:2]) for name in info.text_columns}
+            examples = self.attempt("model", asked.model_label, prepared.encode, texts)
+            if examples:
+                network, device = adaptation.model, hardware.pick_device(request.device)
+                self.attempt("strategy", asked.strategy, require_answer, prepared, network, examples, info.n_outputs, device)
 
     def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> None:
         """Once for all runs, where the cache can keep it; each strategy may cut texts at another length."""
@@ -125,14 +129,11 @@ class Rehearsal:
             self.problems.append((kind, name, message))
 
 
-def require_answer(prepared: Prepared, network: Any, info: TaskInfo, train: Columns) -> None:
-    """Raises ModelError where the model gives no logits of the task for the first two texts."""
-    import torch
-
-    examples = prepared.encode({name: list(train[name][:2]) for name in info.text_columns})
+def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], outputs: int, device: Any) -> None:
+    """Raises ModelError where the model gives no logits, (examples, outputs)."""
     try:
-        logits = predict(prepared, network, examples, torch.device("cpu"))
+        logits = predict(prepared, network.to(device), examples, device)
     except Exception as error:  # a model of any author, as a method of any other left it
         raise ModelError(f"its model does not answer: {message_of(error)}") from error
-    if logits.shape != (wanted := (len(examples), info.n_outputs)):
+    if logits.shape != (wanted := (len(examples), outputs)):
         raise ModelError(f"its model answers in another shape: {tuple(logits.shape)} where {wanted} is due")

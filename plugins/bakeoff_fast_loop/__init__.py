@@ -1,6 +1,6 @@
 """The fast loop: the steps of the manual loop, with nothing computed for padding and little computed twice.
 
-On CUDA, where a small model waits for Python and not for arithmetic, each step is one graph instead.
+On CUDA, where a small model waits for Python and not for arithmetic, forward and backward pass are one graph instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ class FastLoop(Trainer):
     """Same batches, same updates, same answer as the manual loop, but for rounding and the stream of dropout."""
 
     name = "fast-loop"
-    summary = "The manual loop at a multiple of its speed: on the CPU no padding and cheap dropout, on CUDA a graph for a step."
+    summary = (
+        "The manual loop at a multiple of its speed: on the CPU no padding and cheap dropout, on CUDA its passes as a graph."
+    )
     version = "1"
     supports = Supports(
         kinds=frozenset({"classification", "multilabel", "regression"}),

@@ -59,7 +59,7 @@ class Encoder:
 def encoder_of(model: Any) -> Encoder:
     """The parts of a classifier, of one that peft has put adapters into too. Raises ModelError for what can't be treated."""
     if any(getattr(config, "is_prompt_learning", False) for config in getattr(model, "peft_config", {}).values()):
-        raise ModelError("fast-loop can't train prompts of peft: it packs the texts' tokens itself; torch-loop can")
+        raise ModelError("fast-loop can't train prompts of peft: it arranges the texts' tokens itself; torch-loop can")
     network = model.get_base_model() if hasattr(model, "get_base_model") else model
     name = type(network).__name__
     if type(network).__module__.partition(".")[0] != "transformers" or name not in FAMILIES:

@@ -1,4 +1,4 @@
-"""CUDA: torch-loop's own forward and backward pass, replayed as one graph, gradients written into one piece."""
+"""CUDA: torch-loop's own forward and backward pass, replayed as one graph, its gradients added into one piece."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def replayed(job: TrainingJob) -> Iterator[Replayed]:
         yield passes
     finally:
         passes.flat.give_back()
+        passes.replays.forget()  # the job keeps the passes, and evaluation needs the memory
 
 
 class Replayed:

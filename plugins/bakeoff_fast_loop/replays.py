@@ -1,8 +1,8 @@
 """CUDA: a function of a batch recorded as a graph for each shape of its tensors, and replayed.
 
 A small encoder's step is over a thousand kernels of a few microseconds each; what takes time is Python telling the device
-about them one by one. A graph is told once. Recording takes about as long as two steps, so that batches are padded to a few
-widths. PyTorch's notes on CUDA graphs say what may be recorded: https://docs.pytorch.org/docs/stable/notes/cuda.html
+about them one by one. A graph is told once. Recording takes about as long as two steps, so batches are padded to a few widths.
+PyTorch's notes on CUDA graphs say what may be recorded: https://docs.pytorch.org/docs/stable/notes/cuda.html
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from bakeoff.plugin import ModelError
 
 MULTIPLE = 16
-"""Widths are a multiple of this, so that MRPC has about six of them."""
+"""Widths are a multiple of this, so MRPC has about six of them."""
 
 Inputs = Mapping[str, Tensor]
 
@@ -36,7 +36,7 @@ class Recording:
 class Replays:
     """`function` of tensors by name, whatever their device; its result is overwritten by the next call.
 
-    On a device that is not CUDA it is called as it is, and so it is while somebody watches, of whom a replay would be hidden:
+    On a device that is not CUDA it is called as it is, and so it is while somebody watches, from whom a replay would be hidden:
     operators, as the harness does to count them, or the model's forward pass, as `bakeoff parity` does.
     """
 
@@ -46,6 +46,8 @@ class Replays:
         self.device = next(model.parameters()).device
         self.recordings: dict[Any, Recording] = {}
         self.pool: Any = None
+        self.aside: Any = None
+        """The stream on which all is recorded: cuBLAS keeps a workspace of 32 MiB for each that it has seen."""
 
     def __call__(self, inputs: Inputs) -> Tensor:
         if self.device.type != "cuda" or self.watched():
@@ -59,6 +61,11 @@ class Replays:
         recording.graph.replay()
         return recording.output
 
+    def forget(self) -> None:
+        """Gives the memory of all recordings back."""
+        self.recordings.clear()
+        self.pool = None
+
     def watched(self) -> bool:
         return bool(_get_current_dispatch_mode() or self.model._forward_hooks or self.model._forward_pre_hooks)
 
@@ -67,19 +74,22 @@ class Replays:
         mine = {name: tensor.to(self.device, copy=True) for name, tensor in inputs.items()}
         random, before = torch.cuda.get_rng_state(self.device), [tensor.clone() for tensor in self.changes]
         self.pool = self.pool or torch.cuda.graph_pool_handle()
-        aside = torch.cuda.Stream(self.device)
-        aside.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(aside):  # once as it is: libraries make, at a first call, what must not be recorded
+        self.aside = self.aside or torch.cuda.Stream(self.device)
+        usual = torch.cuda.current_stream(self.device)
+        self.aside.wait_stream(usual)
+        with torch.cuda.stream(self.aside):  # once as it is: libraries make, at a first call, what must not be recorded
             self.function(mine)
-        torch.cuda.current_stream(self.device).wait_stream(aside)
+        usual.wait_stream(self.aside)
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, pool=self.pool):
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.aside):
                 output = self.function(mine)
         except RuntimeError as error:
-            if isinstance(error, torch.cuda.OutOfMemoryError):
-                raise
-            reason = str(error).strip().splitlines()[0]
+            torch.cuda.set_stream(usual)  # ending the recording has failed too, before it could do that
+            cause = error.__context__ or error
+            if isinstance(cause, torch.cuda.OutOfMemoryError):
+                raise cause from None
+            reason = str(cause).strip().splitlines()[0]
             name = type(self.model).__name__
             raise ModelError(f"fast-loop can't record {name} as a CUDA graph: {reason}; torch-loop trains any") from error
         for tensor, value in zip(self.changes, before, strict=True):
@@ -89,14 +99,19 @@ class Replays:
 
 
 class Widths:
-    """Pads what belongs to a model's tokens on the right, to one of few widths that it can take."""
+    """Pads what belongs to a model's tokens on the right, to one of a few widths that the model can take."""
 
     def __init__(self, model: Any) -> None:
         self.padding = getattr(model.config, "pad_token_id", None) or 0  # no token looks at it
         self.longest = getattr(model.config, "max_position_embeddings", 0)
 
     def widen(self, inputs: Inputs) -> dict[str, Tensor]:
-        """(batch, width) -> (batch, a multiple of 16), the labels apart, which may have such a shape too."""
+        """(batch, width) -> (batch, a multiple of 16), except labels, which may have such a shape too.
+
+        Without a mask nothing is padded: every token would look at it.
+        """
+        if "attention_mask" not in inputs:
+            return dict(inputs)
         shape = inputs["input_ids"].shape
         more = min(-(-shape[1] // MULTIPLE) * MULTIPLE, max(self.longest, shape[1])) - shape[1]
         return {

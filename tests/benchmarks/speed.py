@@ -4,8 +4,9 @@
 
 writes `measurements.json`, every step's milliseconds, and what `render` makes of it: `table.md` and `table.csv`. Nothing
 else may run on the machine meanwhile. It needs the official MRPC files (BAKEOFF_DATA). With `cuda` after the folder it
-measures there: two settings, in two turns of 116 steps, each turn's mean, since only at the end of a turn is the device waited
-for. What fast-loop records, it records anew in every turn, which a run does once in its 1,377 steps.
+measures there: two settings, in two turns of 116 steps, each turn's mean, since in between the device is waited for only where
+a loss is looked at (the harness does, twice a second). What fast-loop records, it records anew in every turn, which a run does
+once in its 1,377 steps.
 """
 
 from __future__ import annotations
@@ -317,7 +318,7 @@ def figures(found: Mapping[str, Any]) -> int:
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    low, median, high = statistics.quantiles(values, n=4)
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive" if len(values) < 4 else "exclusive")
     return low, median, high
 
 
@@ -347,7 +348,7 @@ def table_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
             for than in (COURSE, PADDED):
                 ratio = times_as_fast(milliseconds, name, than, turn) if than in milliseconds else None
                 row[f"times as fast as {than}"] = f"{ratio[1]:.2f} ({ratio[0]:.2f} to {ratio[2]:.2f})" if ratio else ""
-            rows.append(row | {"steps": str(len(milliseconds[name]))})
+            rows.append(row | {"turns" if turn == 1 else "steps": str(len(milliseconds[name]))})
     return rows
 
 

@@ -63,9 +63,11 @@ def test_the_table_tells_medians_ratios_machine_and_command() -> None:
 def test_on_cuda_a_turn_has_one_figure_and_the_cpus_targets_do_not_hold() -> None:
     found = measurements(3.125) | {"steps_of_a_turn": 201, "figures_of_a_turn": 1}
     found["machine"] |= {"device": "cuda", "hardware": "NVIDIA H100"}
-    found["milliseconds"]["minilm, batch 8"] |= {COURSE: [12.5, 12.5, 25.0, 25.0, 12.5, 12.5, 12.5, 12.5]}
+    turns = {COURSE: [10.5, 20.0], PADDED: [21.0, 20.0], "fast-loop": [3.5, 5.0], "fast-loop bf16": [3.0, 3.0]}
+    found["milliseconds"] = {"minilm, batch 8": turns}
     table = render(found)["table.md"]
-    assert "| minilm, batch 8 | fast-loop bf16 | 3.12 | 3.12 to 3.12 | 4.00 (4.00 to 7.00) |" in table
+    assert "| minilm, batch 8 | fast-loop | 4.25 | 3.88 to 4.62 | 3.50 (3.25 to 3.75) |" in table, "inside of what was measured"
+    assert " turns |" in table
     assert "target" not in table
     assert "make speed-cuda" in table
 

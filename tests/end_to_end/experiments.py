@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -43,7 +44,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def _rest(arguments: tuple[str | Path, ...], control: bool) -> list[str]:
-    """`run` has one thread, unless the arguments say more: the models are so small, and two tests may be under way; and no
+    """For `run`: one thread unless the arguments say otherwise (the models are small, and two tests may be under way), and no
     control runs, which take seconds, unless they are wanted."""
     if arguments[0] != "run":
         return []
@@ -64,12 +65,13 @@ def start(*arguments: str | Path, folder: Path, control: bool = False, **more: A
 
 
 def call(*arguments: str | Path, folder: Path, control: bool = False) -> subprocess.CompletedProcess[str]:
-    """The command in this process, so that its workers come from one fork server for all tests of a file; `start` has it in a
-    process of its own, which imports for six seconds before its first run."""
+    """The command in this process, whose commands share one fork server; `start` has it in a process of its own, which imports
+    for six seconds before its first run."""
     from bakeoff.cli import main
+    from bakeoff.hub import hub_is_reachable
 
     words = ["bakeoff", *map(str, arguments), *_rest(arguments, control)]
-    out, err, before = io.StringIO(), io.StringIO(), dict(os.environ)
+    out, err, before, handler = io.StringIO(), io.StringIO(), dict(os.environ), signal.getsignal(signal.SIGTERM)
     os.environ.update(environment(folder))
     try:
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
@@ -79,6 +81,8 @@ def call(*arguments: str | Path, folder: Path, control: bool = False) -> subproc
     finally:
         os.environ.clear()  # of what the command sets for its workers, too
         os.environ.update(before)
+        hub_is_reachable.cache_clear()
+        signal.signal(signal.SIGTERM, handler)
     return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 

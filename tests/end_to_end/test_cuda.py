@@ -43,16 +43,21 @@ def test_a_record_says_on_what_it_ran_and_what_that_took(finished: Path) -> None
 
 
 def test_the_loops_agree(finished: Path) -> None:
-    """Both plain ones see the same masks; of fast-loop only the widths are others, and so the masks."""
-    found = {name: record["scores"]["dev"]["accuracy"] for name, record in records(finished).items()}
-    assert found["trainer-api/0"] == pytest.approx(found["manual-loop/0"], abs=0.1)
+    """The plain ones to the bit; fast-loop meets other masks, since its batches are wider, and starts from the same weights."""
+    found = records(finished)
+    manual, trainer, *fast = (found[f"{name}/0"] for name in ("manual-loop", "trainer-api", "fast", "fast-bf16"))
+    assert trainer["weights"] == manual["weights"]
+    assert trainer["scores"] == manual["scores"]
+    for record in fast:
+        assert record["weights"]["initial_sha256"] == manual["weights"]["initial_sha256"]
+        assert record["scores"]["dev"]["accuracy"] == pytest.approx(manual["scores"]["dev"]["accuracy"], abs=0.3)
 
 
 def test_parity_sees_the_same_steps(tmp_path: Path) -> None:
     strategies: dict[str, Any] = {name: LOOPS[name] for name in ("trainer-api", "manual-loop")}
     answer = call("parity", write_spec(tmp_path, strategies), "--device", "cuda", folder=tmp_path)
-    print(answer.stdout)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "identical for 6 steps" in answer.stdout
 
 
 def test_fast_loop_is_seen_by_parity_too(tmp_path: Path) -> None:
@@ -60,8 +65,8 @@ def test_fast_loop_is_seen_by_parity_too(tmp_path: Path) -> None:
     head += "recipe: {epochs: 2, batch_size: 8, learning_rate: 1e-3, max_length: 32}\nstrategies:\n"
     strategies: dict[str, Any] = {name: LOOPS[name] for name in ("manual-loop", "fast")}
     answer = call("parity", write_spec(tmp_path, strategies, head=head), "--device", "cuda", folder=tmp_path)
-    print(answer.stdout)
-    assert "Traceback" not in answer.stderr
+    assert answer.returncode in {0, 1}, answer.stderr
+    assert "manual-loop and fast: " in answer.stdout
 
 
 def test_a_lack_of_the_devices_memory_is_a_record(tmp_path: Path) -> None:

@@ -257,8 +257,9 @@ def test_no_rank_outlives_the_command_or_the_time_that_a_run_may_take(tmp_path: 
     process.communicate()
     word = f"BAKEOFF_CACHE={tmp_path}"
     assert wait_until(lambda: not ranks_of(word), 5), "a rank outlives its launcher"
-    answer = call("run", write_spec(tmp_path, strategies, head=HEAD, run_timeout=8.0), folder=tmp_path)
-    assert answer.returncode == 1
+    again = start("run", write_spec(tmp_path, strategies, head=HEAD, run_timeout=8.0), folder=tmp_path)
+    again.communicate()  # in a process of its own, whose ranks are told by its environment
+    assert again.returncode == 1
     record = records(tmp_path)["sleeps/0"]
     assert record["failure"]["reason"] == "timed out"
     assert not ranks_of(word)

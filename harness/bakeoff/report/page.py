@@ -192,7 +192,8 @@ def _legend(table: Table, standings: Standings) -> str:
         parts.append(f"{BASELINE} is the baseline.")
     if any(row.train_seconds for row in table.rows):
         parts.append(
-            "Train s is all of the trainer's own time, its preparation included; peak MiB is the process's largest over seeds."
+            "Train s is all of the trainer's own time, its preparation included; peak MiB is the largest over seeds, the "
+            "processes of a run summed."
         )
     if any(row.work.flops is not None for row in table.rows):
         parts.append(LEGEND)
