@@ -29,7 +29,7 @@ def tables(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-@pytest.mark.parametrize("name", ["mrpc-trainers", "course-2021", "learning-rates", "quickstart"])
+@pytest.mark.parametrize("name", ["mrpc-trainers", "course-2021", "mrpc-strategies", "learning-rates", "quickstart"])
 def test_the_tables_of_the_readme_are_the_published_ones(name: str) -> None:
     shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), name))
     published = tables((ROOT / "results" / name / "table.md").read_text(encoding="utf-8"))
