@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -19,9 +18,6 @@ from typing import Any
 
 from bakeoff.errors import BakeoffError
 from bakeoff.tied import end_with
-
-WATCH_SECONDS = 0.2
-"""How often a rank looks whether its launcher still lives."""
 
 GRACE_SECONDS = 1.0
 """A rank that failed waits so long before it ends: others then fail at what they wanted of it, and it must be plain who was
@@ -126,8 +122,7 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
     """One rank from its first line to its last."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the launcher decides
-    end_with(launcher)
-    threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
+    end_with(launcher)  # no rank outlives it
     went_well = work(_join(device, threads))
     sys.stdout.flush()
     sys.stderr.flush()
@@ -151,10 +146,3 @@ def _join(device: str, threads: int) -> World:
         torch.cuda.set_device(world.rank)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=LONGEST_WAIT)
     return world
-
-
-def _end_with(launcher: int) -> None:
-    """No rank outlives its launcher."""
-    while os.getppid() == launcher:
-        time.sleep(WATCH_SECONDS)
-    os._exit(FAILED)

@@ -63,9 +63,16 @@ def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed
             process.kill()
 
 
-def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_imports_anything() -> None:
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
+@pytest.mark.parametrize("asked", [True, False], ids=["forgotten", "zombie"])
+def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_imports_anything(asked: bool) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert gone.stdout is not None
+    gone.stdout.read()
+    until = time.monotonic() + 20
+    while lives(gone.pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    if asked:
+        gone.wait()
     answer = subprocess.run(
         [sys.executable, "-c", "import bakeoff.tied; print('goes on')"],
         env={**os.environ, COMMAND: str(gone.pid)},
@@ -75,3 +82,4 @@ def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_impor
     )
     assert (answer.stdout, answer.stderr) == ("", "")
     assert answer.returncode == 1
+    gone.wait()
