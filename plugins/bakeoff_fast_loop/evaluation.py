@@ -1,13 +1,15 @@
-"""Predictions of a classifier from packed tokens, in fp32 and without dropout: the same logits, but for rounding."""
+"""Predictions of a classifier from packed tokens, without dropout: the same logits, but for rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff_fast_loop.attention import attend_once
@@ -19,13 +21,13 @@ from bakeoff_fast_loop.parts import Gelu, Joined
 
 
 @contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """While entered, `model(**inputs)` computes the logits so; whatever stood in the place of its forward pass, stands there
-    again at the end."""
+def evaluating(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
+    """While entered, `model(**inputs)` computes the logits so, with products in `dtype`; whatever stood in the place of its
+    forward pass, stands there again at the end."""
     hidden = model.__dict__.get("forward")
     if hidden is not None and hasattr(hidden, "__self__"):
         hidden.__self__.give_back()  # what trains outside of the model
-    model.forward = Evaluation(model).forward
+    model.forward = Evaluation(model, dtype).forward
     try:
         yield
     finally:
@@ -64,11 +66,20 @@ class Nothing:
         return x, None
 
 
+def operations(x: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
+    """Of a `Product`, from the shapes of x, (T, in), and of what it gives, (T, out)."""
+    return 2 * math.prod(x) * out_shape[-1]
+
+
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(operations)  # torch's counter does not know it
+
+
 def product(joined: Joined) -> Joined | Product:
     """The faster one, where there is one."""
     weight, bias = joined.weight.value, joined.bias.value
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or not there:
+    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available() or not there:
         return joined
     return Product(weight, bias)
 
@@ -77,8 +88,8 @@ class Evaluation(Packed):
     """The forward pass with the weights that the model has now."""
 
     @torch.no_grad()
-    def __init__(self, model: Any) -> None:
-        super().__init__(model, torch.float32)
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        super().__init__(model, dtype)
         self.layers = self.made_layers()
         for layer in self.layers:
             layer.attend = attend_once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,54 @@ def test_a_method_that_trains_more_than_the_head_is_refused(tmp_path: Path) -> N
 
 def test_a_head_of_several_layers_is_refused_by_name() -> None:
     from bakeoff.spec import Recipe
-    from bakeoff_linear_probe import LinearProbe
+    from bakeoff_fast_loop.linear_probe import LinearProbe
 
     with pytest.raises(ModelError, match=r"DistilBertForSequenceClassification has pre_classifier \(Linear\), classifier"):
         LinearProbe().examine(built("distilbert").model, Recipe())
     LinearProbe().examine(built("bert").model, Recipe())
+
+
+@pytest.mark.parametrize(("family", "quick"), [("bert", True), ("albert", False)])
+def test_features_are_what_the_models_own_head_reads(family: str, quick: bool) -> None:
+    import torch
+
+    from bakeoff.flops import Counter
+    from bakeoff.spec import Recipe
+    from bakeoff_fast_loop.probe import encode_features, final_linear
+
+    model = built(family).model
+    rows = [{"input_ids": list(range(5, 5 + length)), "labels": length % 2} for length in (9, 3, 12, 7)]
+
+    class Bench:
+        examples, device, recipe = rows, torch.device("cpu"), Recipe()
+        autocast = staticmethod(nullcontext)
+
+        def __init__(self) -> None:
+            self.model = model
+
+        @staticmethod
+        def collate(examples: Any) -> dict[str, Any]:
+            ids = [torch.tensor(row["input_ids"]) for row in examples]
+            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+            labels = torch.tensor([row["labels"] for row in examples])
+            return {"input_ids": padded, "attention_mask": (padded > 0).long(), "labels": labels}
+
+    read: list[Any] = []
+    watched = Counter()
+    watched.start()
+    features, labels = encode_features(Bench())  # type: ignore[arg-type]
+    watched.stop()
+    own = Counter()
+    own.start()
+    with final_linear(model).register_forward_pre_hook(lambda module, inputs: read.append(inputs[0])), torch.no_grad():
+        for row in sorted(rows, key=lambda row: -len(row["input_ids"])):  # type: ignore[arg-type]
+            model(input_ids=torch.tensor([row["input_ids"]]))
+    own.stop()
+    assert features == pytest.approx(torch.cat(read).numpy(), abs=1e-5)
+    assert labels.tolist() == [0, 1, 1, 1]
+    assert (0.4 * own.flops < watched.flops < own.flops) is quick, (
+        "a part of the last layer is left out, and what is done is counted"
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -80,7 +124,7 @@ def test_the_head_gives_the_regressions_probabilities(classes: int) -> None:
     import torch
     from sklearn.linear_model import LogisticRegression
 
-    from bakeoff_linear_probe.probe import final_linear, solve_head
+    from bakeoff_fast_loop.probe import final_linear, solve_head
 
     model = built("bert", num_labels=classes).model
     generator = np.random.default_rng(0)
@@ -96,7 +140,7 @@ def test_the_head_gives_the_regressions_probabilities(classes: int) -> None:
 def test_a_label_that_training_never_had_is_never_given() -> None:
     import torch
 
-    from bakeoff_linear_probe.probe import final_linear, solve_head
+    from bakeoff_fast_loop.probe import final_linear, solve_head
 
     model = built("bert", num_labels=3).model
     generator = np.random.default_rng(0)
@@ -109,7 +153,7 @@ def test_a_label_that_training_never_had_is_never_given() -> None:
 def test_more_regularisation_makes_smaller_weights(tmp_path: Path) -> None:
     import torch
 
-    from bakeoff_linear_probe.probe import final_linear, solve_head
+    from bakeoff_fast_loop.probe import final_linear, solve_head
 
     generator = np.random.default_rng(0)
     labels = generator.integers(2, size=100)
@@ -118,7 +162,7 @@ def test_more_regularisation_makes_smaller_weights(tmp_path: Path) -> None:
     for l2 in (0.01, 1.0, 100.0):
         model = built("bert").model
         solve_head(model, features, labels, l2=l2)
-        norms.append(float(torch.linalg.vector_norm(final_linear(model).weight)))
+        norms.append(float(torch.linalg.vector_norm(final_linear(model).weight.detach())))
     assert norms == sorted(norms, reverse=True)
 
 

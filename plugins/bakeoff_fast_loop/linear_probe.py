@@ -1,0 +1,47 @@
+"""Linear probe: features encoded once by the frozen encoder, then logistic regression on them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hookimpl
+
+
+class ProbeOptions(Options):
+    """Of the logistic regression."""
+
+    l2: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Weight of half the squared norm of the weights.")] = 1.0
+
+
+class LinearProbe(Trainer):
+    """Takes no steps: each example goes through the encoder once, dropout off, and the head is solved for."""
+
+    name = "linear-probe"
+    summary = "Features encoded once, dropout off, then logistic regression (Newton-CG); takes no steps."
+    version = "2"
+    needs: ClassVar[dict[str, str]] = {"sklearn": "linear-probe"}
+    Options = ProbeOptions
+    supports = Supports(
+        recipe_keys=frozenset({"max_length", "padding", "train_examples", "precision"}),
+        precisions=frozenset({"fp32", "bf16"}),
+        methods=frozenset({"head-only"}),
+    )
+    owns = frozenset({"steps", "order", "randomness", "loss"})
+
+    def examine(self, model: Any, recipe: Recipe) -> None:
+        from bakeoff_fast_loop.probe import final_linear
+
+        final_linear(model)
+
+    def fit(self, job: TrainingJob, options: ProbeOptions) -> None:
+        from bakeoff_fast_loop.probe import encode_features, solve_head
+
+        features, labels = encode_features(job)
+        solve_head(job.model, features, labels, l2=options.l2)
+
+
+@hookimpl
+def bakeoff_trainers() -> list[Trainer]:
+    return [LinearProbe()]

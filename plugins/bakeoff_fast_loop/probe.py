@@ -1,0 +1,82 @@
+"""The probe's two halves: features out of the frozen encoder, and the head that fits them best. Imports torch."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from bakeoff.plugin import ModelError, TrainingJob, body_of
+from bakeoff_fast_loop.evaluation import evaluating
+from bakeoff_fast_loop.families import encoder_of
+
+BATCH = 32
+"""Examples per forward pass: as many as the harness takes to predict."""
+
+MOST_ITERATIONS = 10_000
+
+
+def final_linear(model: Any) -> torch.nn.Linear:
+    """The head, where it is one linear layer; raises ModelError where more stands between encoder and logits."""
+    prefix, _ = body_of(model)
+    heads = [
+        (name, module)
+        for name, module in model.named_modules()
+        if not f"{name}.".startswith(f"{prefix}.") and next(module.parameters(recurse=False), None) is not None
+    ]
+    if len(heads) != 1 or not isinstance(heads[0][1], torch.nn.Linear):
+        found = ", ".join(f"{name} ({type(module).__name__})" for name, module in heads) or "none"
+        raise ModelError(f"linear-probe needs a head of one linear layer; {type(model).__name__} has {found}")
+    return heads[0][1]
+
+
+def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
+    """What the head reads of every training example, (examples, width), and the labels, (examples,)."""
+    model, head = job.model, final_linear(job.model)
+    model.eval()  # dropout off
+    seen: list[torch.Tensor] = []
+    labels: list[torch.Tensor] = []
+    order = sorted(range(len(job.examples)), key=lambda row: -len(job.examples[row].get("input_ids", ())))
+    with torch.no_grad(), quickly(job):
+        hook = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().cpu()))
+        try:
+            for start in range(0, len(order), BATCH):
+                batch = job.collate([job.examples[row] for row in order[start : start + BATCH]])
+                labels.append(batch.pop("labels"))
+                with job.autocast():
+                    model(**{name: tensor.to(job.device) for name, tensor in batch.items()})
+        finally:
+            hook.remove()
+    return torch.cat(seen).float().numpy().astype(np.float64), torch.cat(labels).numpy()
+
+
+def quickly(job: TrainingJob) -> AbstractContextManager[None]:
+    """fast-loop's forward pass in the place of the model's own, where it has one: without padding, and of the last layer only
+    what is read. On CUDA it is no quicker."""
+    try:
+        encoder_of(job.model)
+    except ModelError:
+        return nullcontext()
+    dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
+    return nullcontext() if job.device.type == "cuda" else evaluating(job.model, dtype)
+
+
+def solve_head(model: Any, features: np.ndarray, labels: np.ndarray, *, l2: float) -> None:
+    """Writes the minimum of (sum of cross-entropies + l2 / 2 * squared norm of the weights) into the head.
+
+    With two classes the regression has one row of weights; its halves, with both signs, give the same probabilities.
+    """
+    regression = LogisticRegression(C=1 / l2, solver="newton-cg", max_iter=MOST_ITERATIONS, tol=1e-6).fit(features, labels)
+    weights, bias = regression.coef_, regression.intercept_
+    if len(weights) == 1:
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    head = final_linear(model)
+    rows = torch.from_numpy(regression.classes_)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.fill_(float(bias.min()) - 20.0 if len(rows) < head.out_features else 0.0)  # a label that train never has
+        head.weight[rows] = torch.from_numpy(weights).to(head.weight)
+        head.bias[rows] = torch.from_numpy(bias).to(head.bias)
