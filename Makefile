@@ -17,10 +17,10 @@ quickstart: $(READY)
 	@$(BIN)/bakeoff table runs/quickstart --beside results/quickstart
 
 test: $(READY) lint
-	$(BIN)/pytest -q -n 2 --dist loadfile
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m slow -n 2 --dist loadfile
+	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 # Alone on the machine: nothing else may run while it measures.
 bench: $(READY)

@@ -6,8 +6,18 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 TOYBOX = str(Path(__file__).parent / "thirdparty" / "toybox")
 
 sys.path.insert(0, TOYBOX)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # here: models are small, and two tests may be under way
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
+
+LONGEST = ("test_kills", "test_own_data", "test_bitwise", "test_run", "test_cli_new", "test_processes", "test_side_by_side")
+"""Files of tests that take minutes, one way or another: begun first, they leave no worker alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))

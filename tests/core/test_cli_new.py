@@ -26,15 +26,24 @@ def package(tmp_path: Path, call: Call) -> Path:
     return tmp_path / "mine"
 
 
-def installed(folder: Path) -> dict[str, str]:
-    """The environment in which the package is installed: what an editable install makes of pyproject.toml, without pip."""
+def install(folder: Path) -> None:
+    """What an editable install makes of pyproject.toml, without pip."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = [f"{name} = {module}" for name, module in project["entry-points"]["bakeoff"].items()]
     (info / "entry_points.txt").write_text("\n".join(["[bakeoff]", *lines, ""]))
-    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+
+
+def four_installed(folder: Path, call: Call) -> dict[str, str]:
+    """A new package of every kind in a folder `KIND`, and the environment in which they are installed."""
+    for kind in KINDS:
+        code, out, _ = call("new", kind, f"morning/{kind}-2", "--folder", folder / kind)
+        assert code == 0
+        assert f"cd {folder / kind} && pip install -e . && pytest" in out
+        install(folder / kind)
+    path = os.pathsep.join([*(str(folder / kind) for kind in KINDS), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
@@ -43,33 +52,31 @@ def python(*arguments: str | Path, env: dict[str, str], cwd: Path) -> subprocess
     return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_package_keeps_its_contract(kind: str, package: Path, call: Call) -> None:
-    code, out, _ = call("new", kind, NAME, "--folder", package)
-    assert code == 0
-    assert f"cd {package} && pip install -e . && pytest" in out
-    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", env=installed(package), cwd=package)
+def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
+    env = four_installed(tmp_path, call)
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rsp", *KINDS, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 10
+    for kind in KINDS:
+        assert len(re.findall(rf"^PASSED .*/test_bakeoff_morning_{kind}_2\.py", done.stdout, re.MULTILINE)) >= 10, done.stdout
     skipped = {"it needs no extra", "it does not claim to resume"}
     assert all(line.endswith(tuple(skipped)) for line in done.stdout.splitlines() if line.startswith("SKIPPED"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_new_component_takes_part_in_an_experiment(kind: str, package: Path, tmp_path: Path, call: Call) -> None:
-    assert call("new", kind, NAME, "--folder", package)[0] == 0
-    parts = {"task": "toy", "model": "tiny-bert", "method": "full", "trainer": "torch-loop", kind: NAME}
+def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -> None:
+    env = four_installed(tmp_path, call)
     (tmp_path / "spec.yaml").write_text(
-        f"name: tried\ntasks: [{parts['task']}]\nmodels: [{parts['model']}]\nseeds: 1\n"
+        "name: tried\ntasks: [morning/task-2]\nmodels: [morning/model-2]\nseeds: 1\n"
         "recipe: {max_steps: 4, batch_size: 4, learning_rate: 1e-3, max_length: 32}\n"
-        f"strategies: {{mine: {{trainer: {parts['trainer']}, method: {parts['method']}}}}}\n"
+        "strategies: {mine: {trainer: morning/trainer-2, method: morning/method-2}}\n"
     )
     run = "from bakeoff.cli import main; main()"
-    done = python("-c", run, "run", "spec.yaml", "--threads", "1", env=installed(package), cwd=tmp_path)
+    done = python("-c", run, "run", "spec.yaml", "--threads", "1", env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (record,) = (json.loads(path.read_text()) for path in tmp_path.rglob("record.json"))
     assert record["status"] == "ok"
-    assert (record["asked"][kind]["name"], record["asked"][kind]["distribution"]) == (NAME, "bakeoff-morning-tea-2")
+    for kind in KINDS:
+        assert record["asked"][kind]["name"] == f"morning/{kind}-2"
+        assert record["asked"][kind]["distribution"] == f"bakeoff-morning-{kind}-2"
     assert record["cost"]["steps"] == 4
 
 

@@ -126,7 +126,15 @@ def test_no_sentence_of_mrpc_is_published() -> None:
             texts += [" ".join(table[field.name].to_pylist()) for field in table.schema if "string" in str(field.type)]
     assert len(texts) > 4
     everything = "\n".join(texts)
-    assert not [sentence for sentence in sentences if sentence and sentence in everything]
+    words = everything.split()
+    runs = set(zip(words, words[1:], words[2:], strict=False))
+
+    def may_be_there(sentence: str) -> bool:  # in a hundredth of the time that looking for it takes
+        inner = tuple(sentence.split()[1:4])
+        return len(inner) < 3 or len(sentence.split()) < 5 or inner in runs
+
+    assert may_be_there(" ".join(words[100:120]))
+    assert not [sentence for sentence in sentences if sentence and may_be_there(sentence) and sentence in everything]
 
 
 # --- what the published experiments say ----------------------------------------------------------------------------------
