@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # here: models are small, and two
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
 
 LONGEST = ("test_kills", "test_own_data", "test_bitwise", "test_run", "test_cli_new", "test_processes", "test_side_by_side")
-"""Files of tests that take minutes, one way or another: begun first, they leave no worker alone with one at the end."""
+"""Files that take a minute or more: begun first, they leave no worker alone with one at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -53,8 +53,8 @@ class TextEncoder(Prepared):
         import torch
 
         inputs = [{name: row[name] for name in row if name in self.tokenizer.model_input_names} for row in examples]
-        padding, longest = self.encoding.padding, self.encoding.max_length
-        arrays = self.tokenizer.pad(inputs, padding=padding, max_length=longest, return_tensors="np")
+        padding, max_length = self.encoding.padding, self.encoding.max_length
+        arrays = self.tokenizer.pad(inputs, padding=padding, max_length=max_length, return_tensors="np")
         batch = {name: torch.from_numpy(array) for name, array in arrays.items()}  # torch takes longer over nested lists
         if "labels" in examples[0]:
             batch["labels"] = torch.tensor([row["labels"] for row in examples])

@@ -73,6 +73,8 @@ def _watcher(counter: Counter) -> AbstractContextManager[Any]:
         aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
         aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
     }
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # nor oneDNN's linear map, which is in no build without oneDNN
+        formulas[torch.ops.mkldnn._linear_pointwise] = lambda x, *_, out_val, **__: 2 * x.numel() * out_val.shape[-1]
 
     class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its constructors untyped
         supports_higher_order_operators = True  # flex attention is one; torch refuses them in other modes

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff_fast_loop.attention import attend_once
@@ -66,15 +64,6 @@ class Nothing:
         return x, None
 
 
-def operations(x: Sequence[int], *_: Any, out_shape: Sequence[int], **__: Any) -> int:
-    """Of a `Product`, from the shapes of x, (T, in), and of what it gives, (T, out)."""
-    return 2 * math.prod(x) * out_shape[-1]
-
-
-if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-    register_flop_formula(torch.ops.mkldnn._linear_pointwise)(operations)  # torch's counter does not know it
-
-
 def product(joined: Joined) -> Joined | Product:
     """The faster one, where there is one."""
     weight, bias = joined.weight.value, joined.bias.value
@@ -114,4 +103,4 @@ class Evaluation(Packed):
             bias = self.score_bias(packing)
             for layer in self.layers:
                 states, _ = layer.forward(states, packing, bias, masks)
-        return SequenceClassifierOutput(logits=self.encoder.classify(states[:, None]))
+        return SequenceClassifierOutput(logits=self.as_it_is(self.encoder.classify)(states[:, None]))

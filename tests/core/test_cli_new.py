@@ -39,17 +39,28 @@ def install(folder: Path) -> None:
 def four_installed(folder: Path, call: Call) -> dict[str, str]:
     """A new package of every kind in a folder `KIND`, and the environment in which they are installed."""
     for kind in KINDS:
-        code, out, _ = call("new", kind, f"morning/{kind}-2", "--folder", folder / kind)
-        assert code == 0
-        assert f"cd {folder / kind} && pip install -e . && pytest" in out
+        assert call("new", kind, f"morning/{kind}-2", "--folder", folder / kind)[0] == 0
         install(folder / kind)
-    path = os.pathsep.join([*(str(folder / kind) for kind in KINDS), os.environ.get("PYTHONPATH", "")])
+    return environment(*(folder / kind for kind in KINDS))
+
+
+def environment(*packages: Path) -> dict[str, str]:
+    path = os.pathsep.join([*map(str, packages), os.environ.get("PYTHONPATH", "")])
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def python(*arguments: str | Path, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, *map(str, arguments)]
     return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_new_package_keeps_its_contract_when_its_author_does_as_told(tmp_path: Path, call: Call) -> None:
+    code, out, _ = call("new", "task", "morning/task-2", "--folder", tmp_path / "task")
+    assert code == 0
+    assert f"cd {tmp_path / 'task'} && pip install -e . && pytest" in out
+    install(tmp_path / "task")
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", env=environment(tmp_path / "task"), cwd=tmp_path / "task")
+    assert done.returncode == 0, done.stdout
 
 
 def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
@@ -65,19 +76,20 @@ def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
 def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -> None:
     env = four_installed(tmp_path, call)
     (tmp_path / "spec.yaml").write_text(
-        "name: tried\ntasks: [morning/task-2]\nmodels: [morning/model-2]\nseeds: 1\n"
+        "name: tried\ntasks: [morning/task-2, toy]\nmodels: [morning/model-2, tiny-bert]\nseeds: 1\n"
         "recipe: {max_steps: 4, batch_size: 4, learning_rate: 1e-3, max_length: 32}\n"
-        "strategies: {mine: {trainer: morning/trainer-2, method: morning/method-2}}\n"
+        "strategies:\n  mine: {trainer: morning/trainer-2, method: morning/method-2}\n"
+        "  both: {trainer: torch-loop, method: morning/method-2}\n  theirs: {trainer: torch-loop}\n"
     )
     run = "from bakeoff.cli import main; main()"
     done = python("-c", run, "run", "spec.yaml", "--threads", "1", env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (record,) = (json.loads(path.read_text()) for path in tmp_path.rglob("record.json"))
-    assert record["status"] == "ok"
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
+    assert [(record["status"], record["cost"]["steps"]) for record in records] == [("ok", 4)] * 12
     for kind in KINDS:
-        assert record["asked"][kind]["name"] == f"morning/{kind}-2"
-        assert record["asked"][kind]["distribution"] == f"bakeoff-morning-{kind}-2"
-    assert record["cost"]["steps"] == 4
+        made_by = {record["asked"][kind]["name"]: record["asked"][kind]["distribution"] for record in records}
+        assert made_by[f"morning/{kind}-2"] == f"bakeoff-morning-{kind}-2"
+        assert len(made_by) == 2, "with a built-in one too"
 
 
 @pytest.mark.parametrize("kind", KINDS)

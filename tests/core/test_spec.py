@@ -102,6 +102,7 @@ def test_what_is_no_mapping_in_yaml_is_refused_in_a_line(tmp_path: Path, content
     assert message in refusal(path)
 
 
+@pytest.mark.timeout(60)  # at once; a recursive reader takes long to overflow
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_deep_nesting_is_refused(opening: str) -> None:
     assert f"nested deeper than {MAX_DEPTH} levels" in only_problem(f"name: toy\ntasks:\n  {opening * 100_000}")
@@ -325,7 +326,7 @@ def test_a_question_may_be_a_folded_block() -> None:
     assert spec.question == "Which one is better?"
 
 
-@pytest.mark.timeout(60)  # 1 s on an idle machine, while each is compared with the known keys alone
+@pytest.mark.timeout(60)  # 1 s on an idle machine
 def test_thousands_of_unknown_keys_are_all_named() -> None:
     assert len(problems_in(GOOD + "".join(f"key_{number}: 1\n" for number in range(5000)))) == 5000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -76,30 +75,40 @@ def test_a_head_of_several_layers_is_refused_by_name() -> None:
     LinearProbe().examine(built("bert").model, Recipe())
 
 
-@pytest.mark.parametrize(("family", "quick"), [("bert", True), ("albert", False)])
-def test_features_are_what_the_models_own_head_reads(family: str, quick: bool) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("family", "places", "quick"), [("bert", False, True), ("bert", True, False), ("albert", False, False)]
+)
+def test_features_are_what_the_models_own_head_reads(family: str, places: bool, quick: bool, precision: str) -> None:
+    """Quickly where fast-loop knows the model and all of its inputs; `places` are one that it does not know."""
     import torch
 
     from bakeoff.flops import Counter
+    from bakeoff.hardware import BF16_FLAGS, cpu_flags
     from bakeoff.spec import Recipe
     from bakeoff_fast_loop.probe import encode_features, final_linear
 
+    if precision == "bf16" and not BF16_FLAGS & cpu_flags():
+        pytest.skip("this processor has no bfloat16 arithmetic")
     model = built(family).model
     rows = [{"input_ids": list(range(5, 5 + length)), "labels": length % 2} for length in (9, 3, 12, 7)]
 
     class Bench:
-        examples, device, recipe = rows, torch.device("cpu"), Recipe()
-        autocast = staticmethod(nullcontext)
+        examples, device, recipe = rows, torch.device("cpu"), Recipe(precision=precision)
 
         def __init__(self) -> None:
             self.model = model
 
         @staticmethod
+        def autocast() -> Any:
+            return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+
+        @staticmethod
         def collate(examples: Any) -> dict[str, Any]:
-            ids = [torch.tensor(row["input_ids"]) for row in examples]
-            padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+            ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row["input_ids"]) for row in examples], batch_first=True)
             labels = torch.tensor([row["labels"] for row in examples])
-            return {"input_ids": padded, "attention_mask": (padded > 0).long(), "labels": labels}
+            inputs = {"input_ids": ids, "attention_mask": (ids > 0).long(), "labels": labels}
+            return inputs | ({"position_ids": torch.arange(ids.shape[1]).expand_as(ids)} if places else {})
 
     read: list[Any] = []
     watched = Counter()
@@ -112,7 +121,9 @@ def test_features_are_what_the_models_own_head_reads(family: str, quick: bool) -
         for row in sorted(rows, key=lambda row: -len(row["input_ids"])):  # type: ignore[arg-type]
             model(input_ids=torch.tensor([row["input_ids"]]))
     own.stop()
-    assert features == pytest.approx(torch.cat(read).numpy(), abs=1e-5)
+    assert features == pytest.approx(torch.cat(read).numpy(), abs=1e-5 if precision == "fp32" else 0.02)
+    rounded = torch.from_numpy(features).to(torch.bfloat16).double().numpy()
+    assert (features == rounded).all() == (precision == "bf16")
     assert labels.tolist() == [0, 1, 1, 1]
     assert (0.4 * own.flops < watched.flops < own.flops) is quick, (
         "a part of the last layer is left out, and what is done is counted"

@@ -387,6 +387,7 @@ def test_a_hub_with_other_rows_is_refused(
 def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = look(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", "locate")
+    assert result["heavy"] == [], "nor was a library asked, which would try for minutes"
     assert "the Hugging Face hub is not reachable" in result["error"]
 
 

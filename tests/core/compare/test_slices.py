@@ -231,7 +231,7 @@ def test_numbers_to_be_predicted_are_no_labels() -> None:
 
 
 @pytest.mark.timeout(60)  # 0.1 s on an idle machine
-def test_twenty_strategies_of_twenty_seeds() -> None:
+def test_twenty_strategies_of_twenty_seeds_get_all_their_slices() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 1725)
     answers = {f"s{n}": right_by_pattern(labels, generator.random((20, 1725)) < 0.8) for n in range(20)}
