@@ -14,7 +14,7 @@ sys.path.insert(0, TOYBOX)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # here: models are small, and two tests may be under way
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
 
-LONGEST = ("test_kills", "test_own_data", "test_bitwise", "test_run", "test_cli_new", "test_processes", "test_side_by_side")
+LONGEST = ("test_kills", "test_own_data", "test_quickstart", "test_aa", "test_bitwise", "test_run", "test_processes")
 """Files that take a minute or more: begun first, they leave no worker alone with one at the end."""
 
 
