@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow bench reports speed speed-cuda stress lint clean
+.PHONY: quickstart test test-slow test-long bench reports speed speed-cuda stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -21,6 +21,10 @@ test: $(READY) lint
 
 test-slow: $(READY)
 	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder
+
+# 200 kills, and 1,200 trainings of a strategy against itself: half an hour, too long for CI.
+test-long: $(READY)
+	$(BIN)/pytest -q -m long
 
 # Alone on the machine: nothing else may run while it measures.
 bench: $(READY)

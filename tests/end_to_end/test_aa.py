@@ -50,7 +50,7 @@ def duel(experiment: Experiment, first: str, second: str) -> Experiment:
     return replace(experiment, declared=declared, records=tuple(record for record in experiment.records if record.id in ids))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_strategy_and_its_replicate_are_seldom_told_apart(tmp_path: Path) -> None:
     """200 pairs of arms that share no run; at most 16 (8 %) may end as better or worse, where 5 % is nominal."""
