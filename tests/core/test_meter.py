@@ -30,7 +30,7 @@ def test_phases_add_up_to_a_total_measured_apart() -> None:
     assert sum(clock.seconds.values()) == pytest.approx(total)
     assert clock.seconds["load"] >= 0.1
     assert clock.seconds["train"] >= 0.1
-    assert clock.seconds["load"] + clock.seconds["train"] == pytest.approx(time.monotonic() - began, abs=0.05)
+    assert 0.2 <= clock.seconds["load"] + clock.seconds["train"] <= time.monotonic() - began
 
 
 def test_the_clock_waits_for_the_device_at_every_boundary() -> None:
