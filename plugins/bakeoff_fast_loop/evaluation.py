@@ -14,7 +14,7 @@ from bakeoff_fast_loop.attention import attend_once
 from bakeoff_fast_loop.dropout import Stream
 from bakeoff_fast_loop.flat import Piece, Unit
 from bakeoff_fast_loop.packed import Packed
-from bakeoff_fast_loop.packing import pack
+from bakeoff_fast_loop.packing import pack_batch
 from bakeoff_fast_loop.parts import Gelu, Joined
 
 
@@ -97,7 +97,7 @@ class Evaluation(Packed):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None, **rest: Any
     ) -> Any:
-        packing, masks = pack(torch.ones_like(input_ids) if attention_mask is None else attention_mask, multiple=1), NoMasks()
+        packing, masks = pack_batch(input_ids, attention_mask, multiple=1, **rest), NoMasks()
         with torch.autocast(input_ids.device.type, enabled=False):
             states = self.embed(packing, input_ids, token_type_ids, masks)
             bias = self.score_bias(packing)

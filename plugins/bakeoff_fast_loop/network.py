@@ -15,7 +15,7 @@ from bakeoff.plugin import TrainingJob
 from bakeoff_fast_loop.dropout import Stream
 from bakeoff_fast_loop.flat import Flat, Piece, Unit
 from bakeoff_fast_loop.packed import Packed, are_plain
-from bakeoff_fast_loop.packing import Packing, pack
+from bakeoff_fast_loop.packing import Packing, pack_batch
 from bakeoff_fast_loop.parts import Words
 from bakeoff_fast_loop.words import UsedRows, is_plain, used_rows
 
@@ -89,7 +89,7 @@ class Network(Packed):
             inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids, **rest}
             given = {name: value for name, value in inputs.items() if value is not None}
             return type(self.model).forward(self.model, **given)
-        packing = pack(torch.ones_like(input_ids) if attention_mask is None else attention_mask)
+        packing = pack_batch(input_ids, attention_mask, **rest)
         masks = Stream(input_ids.device)
         with torch.autocast(input_ids.device.type, enabled=False):  # dtypes are chosen here one by one
             states = self.embed(packing, input_ids, token_type_ids, masks)

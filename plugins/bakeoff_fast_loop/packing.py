@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,6 +47,21 @@ class Packing:
     def unpad(self, states: Tensor) -> Tensor:
         """(batch * length, n) -> (T, n)."""
         return states.index_select(0, self.places)
+
+
+def pack_batch(
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    token_type_ids: Tensor | None = None,
+    *,
+    multiple: int = MULTIPLE,
+    **rest: Any,
+) -> Packing:
+    """Of what a model's forward pass is given. Raises ModelError where there is more than is known, or as `pack` does."""
+    if unknown := [name for name, value in rest.items() if value is not None]:
+        known = "input_ids, attention_mask and token_type_ids"
+        raise ModelError(f"fast-loop can't treat the model's input {unknown[0]!r}: it knows {known}; torch-loop takes any")
+    return pack(torch.ones_like(input_ids) if attention_mask is None else attention_mask, multiple)
 
 
 def pack(mask: Tensor, multiple: int = MULTIPLE) -> Packing:

@@ -12,15 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from bakeoff.plugin import ModelError, TrainingJob, body_of
 from bakeoff_fast_loop.evaluation import evaluating
 from bakeoff_fast_loop.families import encoder_of
-from bakeoff_fast_loop.packing import pack
+from bakeoff_fast_loop.packing import pack_batch
 
 BATCH = 32
 """Examples per forward pass: as many as the harness takes to predict."""
 
 MOST_ITERATIONS = 10_000
-
-READ = {"input_ids", "attention_mask", "token_type_ids", "labels"}
-"""What fast-loop's forward pass knows of a batch."""
 
 
 def final_linear(model: Any) -> torch.nn.Linear:
@@ -44,7 +41,7 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     seen: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
     order = sorted(range(len(job.examples)), key=lambda row: -len(job.examples[row].get("input_ids", ())))
-    with torch.no_grad(), quickly(job):
+    with torch.no_grad(), quickly(job, job.collate([job.examples[order[0]], job.examples[order[-1]]])):
         hook = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().cpu()))
         try:
             for start in range(0, len(order), BATCH):
@@ -57,15 +54,14 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     return torch.cat(seen).float().numpy().astype(np.float64), torch.cat(labels).numpy()
 
 
-def quickly(job: TrainingJob) -> AbstractContextManager[None]:
-    """fast-loop's forward pass in the place of the model's own, where it can stand for it: without padding, and of the last
-    layer only what is read. It was made for the CPU."""
-    batch = job.collate([job.examples[row] for row in range(min(BATCH, len(job.examples)))])
-    if job.device.type != "cpu" or not set(batch) <= READ:
+def quickly(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
+    """fast-loop's forward pass in the place of the model's own, where it can treat the model and such a batch: without padding,
+    and of the last layer only what is read. It was made for the CPU."""
+    if job.device.type != "cpu":
         return nullcontext()
     try:
         encoder_of(job.model)
-        pack(batch.get("attention_mask", torch.ones_like(batch["input_ids"])))
+        pack_batch(**{name: tensor for name, tensor in batch.items() if name != "labels"})
     except ModelError:
         return nullcontext()
     return evaluating(job.model, torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32)

@@ -486,6 +486,20 @@ def test_prompts_of_peft_are_refused() -> None:
     assert "prompts of peft" in examined(model)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_an_input_that_it_does_not_know_is_refused_and_none_is_no_input(training: bool) -> None:
+    from bakeoff_fast_loop.evaluation import evaluating
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier("Bert").train(training)
+    inputs = texts(model)
+    places = torch.arange(inputs["input_ids"].shape[1]).flip(0).expand_as(inputs["input_ids"])
+    with unpadded(model, torch.float32) if training else evaluating(model):
+        model(**inputs, inputs_embeds=None)
+        with pytest.raises(ModelError, match="can't treat the model's input 'position_ids': it knows input_ids, "):
+            model(**inputs, position_ids=places)
+
+
 def test_texts_padded_on_the_left_are_refused() -> None:
     from bakeoff_fast_loop.packing import pack
 
