@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -44,6 +45,19 @@ def context() -> Any:
     return server
 
 
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """Ctrl-C waits for the end of this: a child that is told half of what to do complains in a traceback."""
+    seen: list[tuple[int, Any]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if seen and callable(before):
+            before(*seen[0])
+
+
 def _end_children() -> None:
     """Before multiprocessing waits, at exit, for children that an interrupted caller could not end."""
     for child in multiprocessing.active_children():
@@ -64,12 +78,13 @@ class Worker:
         # Not a daemon: a trainer may have children of its own, data loading workers for one.
         self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=False)
         try:
-            self.process.start()
+            with interrupted_later():
+                self.process.start()
         except (EOFError, ConnectionError) as error:
             raise BakeoffError(
                 f"no worker can be started ({type(error).__name__}); `python -c 'import bakeoff.preload'` may show why"
             ) from None
-        except BaseException:  # Ctrl-C while it starts: the child may live already, and ends when its pipe does
+        except BaseException:  # Ctrl-C while it started: the child lives already, and ends when its pipe does
             self.connection.close()
             raise
         finally:

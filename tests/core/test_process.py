@@ -83,3 +83,36 @@ def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_impor
     assert (answer.stdout, answer.stderr) == ("", "")
     assert answer.returncode == 1
     gone.wait()
+
+
+INTERRUPTED = """
+import signal, sys
+from multiprocessing import popen_forkserver
+from pathlib import Path
+from bakeoff.process import Worker
+
+class Interrupted:
+    def __init__(self, *given, **how):
+        self.file = open(*given, **how)
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        self.file.close()
+    def write(self, data):
+        signal.raise_signal(signal.SIGINT)  # the child is there and waits to be told what to do
+        print("told all", self.file.write(data) == len(data))
+
+popen_forkserver.open = Interrupted
+if __name__ == "__main__":
+    try:
+        Worker(print, output=Path(sys.argv[1]))
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+def test_an_interrupt_while_a_worker_starts_comes_when_it_has_started(tmp_path: Path) -> None:
+    """A worker that is told half of what to do complained in a traceback."""
+    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("told all True\nstopped\n", "", 0)
