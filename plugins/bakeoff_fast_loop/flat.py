@@ -26,6 +26,9 @@ class Unit:
         """Whether it trains as one, in float32."""
         return all(p in group and p.requires_grad and p.dtype == torch.float32 for p in self.parameters)
 
+    def is_frozen(self) -> bool:
+        return not any(parameter.requires_grad for parameter in self.parameters)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -103,10 +106,13 @@ class Flat:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, groups: list[dict[str, Any]], units: Sequence[Unit]) -> Flat:
-        flat = cls()
-        for group in groups:
-            members, wholes, inside = set(group["params"]), list[Whole](), set[nn.Parameter]()
+    def of(cls, groups: list[dict[str, Any]], parts: Sequence[tuple[Unit, ...]]) -> Flat:
+        """`parts` have units that are used together or not at all: each trains as one, or is frozen."""
+        flat, memberships = cls(), [set(group["params"]) for group in groups]
+        usable = [part for part in parts if all(u.is_frozen() or any(map(u.fits, memberships)) for u in part)]
+        units = [unit for part in usable for unit in part]
+        for group, members in zip(groups, memberships, strict=True):
+            wholes, inside = list[Whole](), set[nn.Parameter]()
             for dtype in dict.fromkeys(unit.dtype for unit in units):
                 chosen = [p for unit in units if unit.dtype == dtype and unit.fits(members) for p in unit.parameters]
                 wholes += [Whole(chosen, dtype)] if chosen else []
@@ -118,13 +124,13 @@ class Flat:
         return flat
 
     def piece(self, unit: Unit) -> Piece | None:
-        """Where the unit lies; a copy of what does not train; None where only some of it does."""
+        """Where the unit lies; a copy of what does not train; None where it, or what it is used with, trains in part."""
         first, last = unit.parameters[0], unit.parameters[-1]
         for whole in self.wholes:
             if all(parameter in whole.spans for parameter in unit.parameters):
                 span, shape = slice(whole.spans[first][0], whole.spans[last][1]), (-1, *first.shape[1:])
                 return Piece(whole.value[span].view(shape), whole.written[span].view(shape))
-        if any(parameter.requires_grad for parameter in unit.parameters):
+        if not unit.is_frozen():
             return None
         return Piece(torch.cat([parameter.detach().to(unit.dtype) for parameter in unit.parameters]), None)
 

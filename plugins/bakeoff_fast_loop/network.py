@@ -118,15 +118,15 @@ class Network(Packed):
         if self.words is not None:
             self.words.give_back()
 
-    def units(self) -> Iterator[Unit]:
-        """What is to lie side by side."""
+    def units(self) -> Iterator[tuple[Unit, ...]]:
+        """What is to lie side by side; together, what one part of a layer is made of."""
         *lower, top = self.encoder.blocks
         maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
         maps += [(module,) for block in self.encoder.blocks for module in (block.output, block.up, block.down)]
         for modules in filter(are_plain, maps):
-            yield from self.units_of(modules)
+            yield self.units_of(modules)
         for norm in [norm for block in self.encoder.blocks for norm in (block.output_norm, block.down_norm)]:
-            yield from (Unit((norm.weight,), torch.float32), Unit((norm.bias,), torch.float32))
+            yield from ((Unit((parameter,), torch.float32),) for parameter in (norm.weight, norm.bias))
 
 
 class Layers(Function):

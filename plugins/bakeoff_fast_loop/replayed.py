@@ -35,7 +35,7 @@ class Replayed:
         if strange := next((parameter for parameter in self.trained if parameter.dtype != torch.float32), None):
             raise ModelError(f"on CUDA, fast-loop trains float32 parameters; there is one of {strange.dtype}")
         job.model.zero_grad()
-        self.flat = Flat.of(job.parameter_groups(), [Unit((parameter,), torch.float32) for parameter in self.trained])
+        self.flat = Flat.of(job.parameter_groups(), [(Unit((parameter,), torch.float32),) for parameter in self.trained])
         self.wholes = [whole.gradient.zero_() for whole in self.flat.wholes]
         self.gradients = [whole.parts[p] for p in self.trained for whole in self.flat.wholes if p in whole.parts]
         self.replays = Replays(self.passes, job.model, self.wholes)
