@@ -53,7 +53,7 @@ TRAINERS = {
     "fast-loop bf16": ("fast-loop", {"precision": "bf16"}),
 }
 SETTINGS = (
-    Setting("minilm, batch 8", "minilm", 8, 7, (COURSE, *TRAINERS)),
+    Setting("minilm, batch 8", "minilm", 8, 48, (COURSE, *TRAINERS)),
     Setting("minilm, batch 32", "minilm", 32, 3, (COURSE, *TRAINERS)),
     Setting("12 layers of 768, batch 8", "base", 8, 2, (COURSE, PADDED, "torch-loop", "fast-loop", "fast-loop bf16")),
 )
