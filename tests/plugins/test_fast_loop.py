@@ -135,7 +135,7 @@ def test_bf16_departs_from_fp32_by_about_as_much_as_autocast_does(family: str) -
     [
         "bias",
         "weight",
-        r"classifier",
+        "classifier",
         r"layer\.2",
         "LayerNorm",
         "query",
