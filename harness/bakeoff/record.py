@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -250,7 +250,7 @@ class Attempt(Part):
 class Record(Part):
     """All that a run leaves behind."""
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     id: RunId
     status: Literal["ok", "failed"]
     failure: Failure | None
@@ -348,7 +348,7 @@ class Search(Part):
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     name: str
     question: str
     spec_file: str
@@ -379,7 +379,7 @@ class Declared(Part):
 class Control(Part):
     """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     session: str
     """One call of `bakeoff run`."""
     moment: Literal["before", "after"]

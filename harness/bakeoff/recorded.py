@@ -87,13 +87,17 @@ UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 1): _record_of_1,
     (Record, 2): _record_of_2,
     (Record, 3): _record_of_3,
+    (Record, 4): _same,
     (Declared, 1): _declared_of_1,
     (Declared, 2): _declared_of_2,
     (Declared, 3): _same,
+    (Declared, 4): _same,
     (Control, 2): _control_of_2,
     (Control, 3): _same,
+    (Control, 4): _same,
 }
-"""From each older schema version to the next. They pass on what is damaged: the model then says where."""
+"""From each older schema version to the next. They pass on what is damaged: the model then says where. What version 5 added has
+a default that says that nobody looked."""
 
 PartKind = TypeVar("PartKind", bound=Part)
 

@@ -193,7 +193,7 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
     shutil.copytree(finished, tmp_path / "copy")
     before = records(tmp_path / "copy")
     torn, empty = before["manual-loop/0"]["id"], before["trainer-api/1"]["id"]
-    (tmp_path / "copy" / "records" / torn / "record.json").write_text('{"schema_version": 4')
+    (tmp_path / "copy" / "records" / torn / "record.json").write_text('{"schema_version": 5')
     (tmp_path / "copy" / "records" / empty / "record.json").unlink()
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
@@ -209,11 +209,11 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
 def test_a_record_of_a_newer_bakeoff_is_left_alone(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     path = tmp_path / "copy" / "records" / records(finished)["manual-loop/0"]["id"] / "record.json"
-    path.write_text(path.read_text().replace('"schema_version": 4', '"schema_version": 5'))
+    path.write_text(path.read_text().replace('"schema_version": 5', '"schema_version": 6'))
     before = files(tmp_path / "copy")
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
-    assert "has schema version '5'; this bakeoff reads 1 to 4" in answer.stderr
+    assert "has schema version '6'; this bakeoff reads 1 to 5" in answer.stderr
     assert files(tmp_path / "copy") == before
 
 
