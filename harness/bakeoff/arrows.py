@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.disk import sync
+from bakeoff.files import sync
 
 if TYPE_CHECKING:
     import pyarrow as pa

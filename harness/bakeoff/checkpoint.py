@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.disk import sha256_of, sync
 from bakeoff.errors import shown_path
+from bakeoff.files import sha256_of, sync
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2

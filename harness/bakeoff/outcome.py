@@ -13,8 +13,8 @@ import numpy as np
 from bakeoff import hardware
 from bakeoff.components import Prepared, Row, Task, TaskInfo, TaskKind
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
-from bakeoff.disk import sha256_of
 from bakeoff.errors import BakeoffError, RunError, escaped
+from bakeoff.files import sha256_of
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.record import (

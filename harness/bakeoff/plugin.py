@@ -30,9 +30,9 @@ from bakeoff.components import (
     Trainer,
     TrainingJob,
 )
-from bakeoff.disk import sha256_of
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
+from bakeoff.files import sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named

@@ -73,6 +73,26 @@ class Asked(Part):
     select: str
 
 
+class MadeFrom(Part):
+    """Fingerprints of what a run was made from: half a sha256 each. They are no part of its id.
+
+    None where nobody looked (schema version 4 and before, or a component that does not tell).
+    """
+
+    labels: str | None = None
+    """Of the names of all labels, in order."""
+    weights: str | None = None
+    """Of all tensors that came from the model's checkpoint, before anything was added: equal for all seeds."""
+    tokenizer: str | None = None
+    """Of all that encoding a text depends on, but for the recipe and the versions of libraries."""
+    task_files: dict[str, str] | None = None
+    """Split -> of the files that its rows are read from; empty for a task that is made of no files."""
+    model_files: dict[str, str] | None = None
+    """Part (`weights`, `tokenizer`, `configuration`) -> of its files; empty for a model that is made of no files."""
+    code: dict[str, str] = {}
+    """Kind of component (`task`, `model`, `method`, `trainer`) -> of the source of the plugin that it comes from."""
+
+
 class Split(Part):
     """One split as it was loaded."""
 
@@ -257,6 +277,7 @@ class Record(Part):
     started: str
     """UTC, ISO 8601."""
     asked: Asked
+    made_from: MadeFrom = MadeFrom()
     environment: Environment
     data: Data | None
     weights: Weights | None

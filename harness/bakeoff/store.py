@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bakeoff.disk import sync
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
+from bakeoff.files import sync
 from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record
 from bakeoff.recorded import dump, read_inside, read_part, read_record
 

@@ -10,7 +10,7 @@ import pytest
 from core.table_records import make_experiment, make_record
 
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.record import SCHEMA_VERSION, Control, Declared, Record
+from bakeoff.record import SCHEMA_VERSION, Control, Declared, MadeFrom, Record
 from bakeoff.recorded import dump, read_part
 from bakeoff.store import Store
 
@@ -31,9 +31,16 @@ FIRST: dict[str, Any] = {
 """A declaration as it was written under schema version 1."""
 
 
+def fourth_version(record: Record) -> dict[str, Any]:
+    """The record as schema version 4 wrote it."""
+    old: dict[str, Any] = json.loads(dump(record))
+    del old["made_from"]
+    return old | {"schema_version": 4, "seal": ""}
+
+
 def third_version(record: Record) -> dict[str, Any]:
     """The record as schema version 3 wrote it."""
-    old: dict[str, Any] = json.loads(dump(record))
+    old = fourth_version(record)
     for key in ("attempts", "resumed_at", "seal"):
         del old[key]
     del old["environment"]["jobs"]
@@ -96,6 +103,11 @@ def test_a_record_of_version_2_has_no_count_of_operations_and_no_sizes() -> None
 def test_a_record_of_version_3_was_one_attempt_and_says_nothing_of_others_beside_it() -> None:
     record = read(Record, third_version(make_record("a", 0)))
     assert (record.attempts, record.resumed_at, record.environment.jobs, record.seal) == ([], [], None, "")
+
+
+def test_a_record_of_version_4_does_not_know_what_it_was_made_from() -> None:
+    known = make_record("a", 0).model_copy(update={"made_from": MadeFrom(weights="w", task_files={}, code={"task": "c"})})
+    assert read(Record, fourth_version(known)).made_from == MadeFrom()
 
 
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:

@@ -15,7 +15,7 @@ CORE = ROOT / "harness" / "bakeoff"
 
 LAYERS = [
     {"errors", "tied"},
-    {"tree", "hub", "spelling", "allowance", "disk"},
+    {"tree", "hub", "spelling", "allowance", "files"},
     {"spec"},
     {"record", "components", "document"},
     {
@@ -31,6 +31,7 @@ LAYERS = [
         "parameters",
         "ranks",
         "recorded",
+        "records",
         "schema",
     },
     {"compare"},

@@ -1,0 +1,87 @@
+"""Files that are there whole or not at all, and whose contents can be told without reading them twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTLED_SECONDS = 2.0
+"""A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
+hash is not kept."""
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or a folder's list of files, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's contents, however large."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+State = tuple[int, int, int, int, int]
+"""Of a file: size, time of modification, time of change (both in nanoseconds), inode, device. A program can set the time of
+modification; the time of change is the kernel's."""
+
+
+def state_of(path: Path) -> State:
+    """By it an unchanged file is known without being read; symbolic links are followed. Raises OSError."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+
+
+@dataclass(frozen=True)
+class FileHashes:
+    """sha256 of files, remembered in `folder`: a file whose state is as it was is not read again.
+
+    One small file for each that was hashed, replaced as a whole, so that several processes may remember at once. Where the
+    folder can't be written, nothing is remembered.
+    """
+
+    folder: Path
+
+    def sha256(self, path: Path, *, at_most: int | None = None) -> str | None:
+        """Of the file's contents; None where it is not remembered and larger than `at_most` bytes. Raises OSError."""
+        before = state_of(path)
+        place = self.folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
+        if (known := _remembered(place, before)) is not None:
+            return known
+        if at_most is not None and before[0] > at_most:
+            return None
+        settled = time.time() - before[2] / 1e9 > SETTLED_SECONDS
+        digest = sha256_of(path)
+        if settled and state_of(path) == before:
+            with suppress(OSError):
+                _remember(place, before, digest)
+        return digest
+
+
+def _remembered(place: Path, state: State) -> str | None:
+    try:
+        known = json.loads(place.read_bytes())
+        return str(known["sha256"]) if tuple(known["state"]) == state else None
+    except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged: the file is read again
+        return None
+
+
+def _remember(place: Path, state: State, digest: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, unfinished = tempfile.mkstemp(dir=place.parent, prefix=".")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            json.dump({"state": state, "sha256": digest}, stream)
+        Path(unfinished).replace(place)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)

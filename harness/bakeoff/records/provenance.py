@@ -1,0 +1,164 @@
+"""What runs were made from and where; in what two of them differ. Whoever asks "is it the same data?" or "the same machine?"
+asks `differences`.
+
+A run's facts are told by its record (`facts_of`), or by the sources as they are now (`bakeoff.planning.changes`). Nothing here
+decides what follows from a difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from bakeoff.files import FileHashes
+from bakeoff.record import Data, Environment, MadeFrom, Record
+
+Subject = Literal[
+    "splits", "rows", "labels", "sources", "weights", "tokenizer", "configuration", "hardware", "software", "code"
+]
+DATA: Final = frozenset[Subject]({"splits", "rows", "labels"})
+MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
+MADE_FROM: Final = DATA | MODEL
+"""Runs that differ in one of these are runs of different things: they are never averaged."""
+MACHINE: Final = frozenset[Subject]({"hardware", "software"})
+
+Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
+"""(subject, name of the split, distribution or component) -> its evidence: one or more words, None where unknown."""
+
+BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
+"""Equal where any of their evidence is equal: files that were written anew may hold the same tensors, and the same files may
+give tensors of other names in another version of a library."""
+
+KEPT_DIGITS: Final = 32
+MOST_LABELS: Final = 20
+"""A record lists no more label names than these."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which two runs differ, with its value on either side."""
+
+    subject: Subject
+    name: str
+    """Which split (`rows`), distribution (`software`, `sources`) or kind of component (`code`); else empty."""
+    here: str
+    there: str
+
+    @property
+    def what(self) -> str:
+        """In words: `the rows of train`, `the weights`, `torch`."""
+        if self.subject == "rows":
+            return f"the rows of {self.name}"
+        if self.subject == "code":
+            return f"the source code of the {self.name}"
+        return self.name or {"labels": "the names of labels", "splits": "the splits"}.get(self.subject, f"the {self.subject}")
+
+
+def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[Difference]:
+    """In what two runs differ, as far as both are known, in the order of `here`."""
+    found = []
+    for key, own in here.items():
+        subject, name = key
+        pair = _told_apart(subject, own, there.get(key, ()))
+        if subject in of and pair is not None:
+            found.append(Difference(subject, name, *pair))
+    return found
+
+
+def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
+    """The facts of `of` of which nothing says whether they are the same for both."""
+    keys = [key for key in dict.fromkeys([*here, *there]) if key[0] in of]
+    return [key for key in keys if not _known_to_both(here.get(key, ()), there.get(key, ()))]
+
+
+def _known_to_both(here: Sequence[str | None], there: Sequence[str | None]) -> list[tuple[str, str]]:
+    pairs = zip(here, there, strict=False)
+    return [(one, other) for one, other in pairs if one is not None and other is not None]
+
+
+def _told_apart(subject: Subject, here: Sequence[str | None], there: Sequence[str | None]) -> tuple[str, str] | None:
+    """The two values that differ; None where they are the same, or where that is unknown."""
+    pairs = _known_to_both(here, there)
+    if not pairs:
+        return None
+    equal = [one == other for one, other in pairs]
+    same = any(equal) if subject in BY_ANY else equal[0]
+    return None if same else pairs[0]
+
+
+# --- a record's facts ------------------------------------------------------------------------------------------------------
+
+
+def facts_of(record: Record) -> Facts:
+    """All that a record tells; a failed run tells less."""
+    return {
+        **facts_of_data(record.data, record.made_from),
+        **facts_of_model(record.made_from),
+        **facts_of_environment(record.environment),
+        **{("code", kind): (digest,) for kind, digest in record.made_from.code.items()},
+    }
+
+
+def facts_of_data(data: Data | None, made_from: MadeFrom = MadeFrom()) -> Facts:  # noqa: B008 - it is frozen
+    """`rows` have two words: what the rows hash to as they were loaded, and the files that they were read from."""
+    files = made_from.task_files or {}
+    if data is None:
+        return {("rows", split): (None, digest) for split, digest in files.items()}
+    return {
+        ("splits", ""): (", ".join(data.splits),),
+        **{("rows", name): (split.fingerprint, files.get(name)) for name, split in data.splits.items()},
+        ("labels", ""): (made_from.labels or labels_digest(data.labels),),
+        **{("sources", name): (version,) for name, version in data.sources.items()},
+    }
+
+
+def facts_of_model(made_from: MadeFrom) -> Facts:
+    """Weights and tokenizer have two words: what they are once loaded, and their files."""
+    files = made_from.model_files or {}
+    return {
+        ("weights", ""): (made_from.weights, files.get("weights")),
+        ("tokenizer", ""): (made_from.tokenizer, files.get("tokenizer")),
+        ("configuration", ""): ("none" if made_from.model_files == {} else files.get("configuration"),),
+    }
+
+
+def facts_of_environment(environment: Environment) -> Facts:
+    return {
+        ("hardware", ""): (environment.hardware,),
+        **{("software", name): (version,) for name, version in environment.software.items()},
+    }
+
+
+# --- fingerprints ----------------------------------------------------------------------------------------------------------
+
+
+def digest_of(value: object) -> str:
+    """The fingerprint of what JSON can hold: the first half of the sha256 of its one spelling."""
+    return shortened(hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest())
+
+
+def shortened(sha256: str) -> str:
+    """128 bits tell all files in the world apart, and a record stays small."""
+    return sha256[:KEPT_DIGITS]
+
+
+def labels_digest(names: Sequence[str]) -> str | None:
+    """Of label names; None where a record lists only the first of them."""
+    return digest_of(list(names)) if len(names) <= MOST_LABELS else None
+
+
+def files_digest(files: Iterable[Path], hashes: FileHashes, *, at_most: int | None = None) -> str | None:
+    """Of the contents of files, in this order; None where one is not remembered and larger than `at_most` bytes.
+
+    Raises OSError.
+    """
+    contents = []
+    for path in files:
+        if (found := hashes.sha256(path, at_most=at_most)) is None:
+            return None
+        contents.append(found)
+    return digest_of(contents)
