@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = "tokens"
 """In the cache."""
 AT_ONCE = 10_000
-"""Rows that are encoded together: each part of a file but the last has so many."""
+"""Rows that are encoded together. A file in the cache may have been written in parts of another size."""
 
 
 class Encoded(Lazy[Row]):
@@ -30,12 +32,16 @@ class Encoded(Lazy[Row]):
             for name in table.column_names
         }
         """Name -> of each part, where rows begin and end, and all their values."""
+        first = next(iter(self.columns.values()), [])
+        self.starts = list(accumulate((len(edges) - 1 for edges, _ in first), initial=0))
+        """The number of each part's first row, and the number of all rows."""
 
     def __len__(self) -> int:
         return self.rows
 
     def item(self, number: int) -> Row:
-        part, row = divmod(number, AT_ONCE)
+        part = bisect_right(self.starts, number) - 1
+        row = number - self.starts[part]
         found = {}
         for name, parts in self.columns.items():
             edges, values = parts[part]
