@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.unit import OWN_UNIT, Unit
 from bakeoff.errors import DataError, PluginError, quoted
 from bakeoff.spec import Options, Recipe
 
@@ -72,6 +73,9 @@ class Metric(ABC):
     version: str = "1"
     """Goes up when the same predictions would get another score."""
     higher_is_better: bool = True
+    unit: Unit = OWN_UNIT
+    """In which unit and range its scores lie, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. A
+    metric that declares none has no range, and an experiment that judges by it must name its margin."""
     kinds: frozenset[TaskKind] | None = None
     """Kinds of task whose answers it can score; None for any."""
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components import Answers, Floats, Ints, Metric, TaskKind
+from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, SHARE, Unit
 from bakeoff.errors import DataError, quoted
 from bakeoff.hub import hub_is_reachable
+from bakeoff.record import MetricFacts
 
 if TYPE_CHECKING:
     import evaluate
@@ -39,6 +41,7 @@ def memberships(sets: Ints, n_outputs: int) -> NDArray[np.bool_]:
 class BuiltIn(Metric):
     """A metric of this module: scored by numpy, so that rescoring needs no torch; `load` wraps that very score."""
 
+    unit = SHARE
     kinds: frozenset[TaskKind] = frozenset({"classification"})
 
     @abstractmethod
@@ -177,6 +180,7 @@ class MatthewsCorrelation(BuiltIn):
     """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where either side holds one label only."""
 
     name = "mcc"
+    unit = CORRELATION
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         labels = np.union1d(predictions, references)
@@ -190,6 +194,7 @@ class Pearson(BuiltIn):
     """Pearson's correlation, -1 to 1; 0 where either side is constant."""
 
     name = "pearson"
+    unit = CORRELATION
     kinds = frozenset({"regression"})
 
     def compute(self, predictions: Answers, references: Answers) -> float:
@@ -213,6 +218,7 @@ class MeanAbsoluteError(Ratio):
 
     name = "mae"
     higher_is_better = False
+    unit = Unit(low=0.0)  # in the unit of the task's numbers, which no metric knows
     kinds = frozenset({"regression"})
 
     def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
@@ -310,3 +316,11 @@ BUILT_IN: dict[str, type[BuiltIn]] = {
 def metric_named(name: str) -> Metric:
     """A built-in metric, else the hub's metric of that name."""
     return BUILT_IN[name]() if name in BUILT_IN else HubMetric(name)
+
+
+def unit_of(facts: MetricFacts) -> Unit:
+    """A recorded metric's unit: as its record says, else that of the built-in metric of its name and version, else none."""
+    if facts.unit is not None:
+        return facts.unit
+    known = BUILT_IN.get(facts.name)
+    return known.unit if known is not None and known.version == facts.version else OWN_UNIT

@@ -70,7 +70,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
             for name in info.splits
         },
         metrics=[
-            MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version)
+            MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, unit=metric.unit)
             for metric in info.metrics
         ],
         primary_metric=info.primary_metric,

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bakeoff.contracts.unit import Unit
+
 SCHEMA_VERSION: Final = 5
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
@@ -108,6 +110,8 @@ class MetricFacts(Part):
     name: str
     higher_is_better: bool
     version: str
+    unit: Unit | None = None
+    """As the metric declared it; None where nobody noted it (schema version 4): `metrics.unit_of` has the answer then."""
 
 
 class Data(Part):

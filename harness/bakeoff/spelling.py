@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -39,20 +39,3 @@ def seeds_spelt(seeds: Sequence[int]) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def scale_of(scores: Iterable[float], *, higher_is_better: bool) -> int:
-    """100 for metrics that are shares (all scores within -1 and 1, more is better), shown in points; else 1."""
-    return 100 if higher_is_better and all(abs(score) <= 1 for score in scores) else 1
-
-
-def points(value: float, scale: int, *, sign: bool = False) -> str:
-    """A score or a difference as it is shown: two digits in points, three significant ones in the metric's own unit."""
-    plus = "+" if sign else ""
-    shown = f"{scale * value:{plus}.2f}" if scale == 100 else f"{value:{plus}.3g}"
-    return shown.replace("-", "−")
-
-
-def unit(value: float, metric: str, scale: int) -> str:
-    """With its unit: `1.47 points of accuracy`."""
-    return f"{points(value, scale)} {'points of ' if scale == 100 else 'of '}{metric}"

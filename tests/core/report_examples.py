@@ -27,6 +27,7 @@ from bakeoff.compare.findings import (
     Standing,
 )
 from bakeoff.compare.selection import expected_bests, probability_of_improvement
+from bakeoff.contracts.unit import SHARE, Figures
 from bakeoff.record import Record
 from bakeoff.report.html import write_html
 from bakeoff.report.table import Report, build_report
@@ -189,7 +190,7 @@ def example(
         split="test",
         metric="accuracy",
         higher_is_better=True,
-        scale=100,
+        figures=Figures(unit=SHARE),
         examples=1725,
         floor=0.6649275,
         margin=0.01,

@@ -13,6 +13,7 @@ from core.report_examples import COURSE, Example, example, loss_of, slice_scores
 from core.table_records import declaration_of, failed, make_record
 
 from bakeoff.compare.findings import AcrossTasks
+from bakeoff.contracts.unit import Figures, Unit
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Record
 from bakeoff.report.differences import SIGNS
@@ -423,7 +424,7 @@ def test_losses_that_are_not_finite_or_missing_draw_nothing() -> None:
 
 
 def test_a_metric_that_is_no_share_is_shown_as_it_is() -> None:
-    made = example(SKILL, scale=1)
+    made = example(SKILL, figures=Figures(unit=Unit(low=0.0), decimals=4))
     source = made.html()
     assert "in points" not in Page(source).words
     assert re.search(r">0\.78\d\d<", source)

@@ -105,7 +105,7 @@ def test_without_a_name_the_primary_metric_gives_the_recorded_scores(call: Call)
     store = Store(QUICKSTART)
     recorded = [store.read(run.id).scores["test"]["accuracy"] for run in store.declared().runs if run.strategy == "manual-loop"]
     assert sorted(row(board, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
-    assert (board["split"], board["metric"], board["scale"]) == ("test", "accuracy", 100)
+    assert (board["split"], board["metric"], board["figures"]["unit"]["scale"]) == ("test", "accuracy", 100)
 
 
 def test_another_split_can_be_asked_for(call: Call) -> None:
@@ -131,7 +131,7 @@ def test_the_table_shows_points_and_marks_the_baseline(call: Call, folder: Path)
     (line,) = [line for line in text.splitlines() if line.startswith("| manual-loop")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1] == f"{100 * found['score']['mean']:.2f} ± {100 * found['score']['sd']:.2f}"
-    assert cells[4:] == [f"{100 * found['difference']:+.2f}", f"{100 * found['low']:+.2f} to {100 * found['high']:+.2f}"]
+    assert cells[4:] == [f"{100 * found['difference']:+.2f}", f"[{100 * found['low']:+.2f}, {100 * found['high']:+.2f}]"]
     assert "| trainer-api ◂ " in text
     assert "library" not in text
 

@@ -15,7 +15,7 @@ CORE = ROOT / "harness" / "bakeoff"
 
 LAYERS = [
     {"errors", "tied"},
-    {"tree", "hub", "spelling", "allowance", "files"},
+    {"tree", "hub", "spelling", "allowance", "files", "contracts"},
     {"spec"},
     {"record", "components", "document"},
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,8 +19,9 @@ from bakeoff.compare.pairs import Contest, Side, measure
 from bakeoff.compare.rows import Bounds, bounds_of, score_of
 from bakeoff.compare.verdicts import Terms
 from bakeoff.components import Metric
-from bakeoff.record import Data, Record
-from bakeoff.spelling import scale_of
+from bakeoff.contracts.unit import Figures, figures_of
+from bakeoff.metrics import unit_of
+from bakeoff.record import Data, MetricFacts, Record
 
 MOST_ROWS = 60
 """Above, not every row is held against every other: the pairs would be thousands, and nobody reads them."""
@@ -79,10 +80,20 @@ class Bench:
 
     @cached_property
     def terms(self) -> Terms:
-        name = self.data.primary_metric
-        higher = next(metric.higher_is_better for metric in self.data.metrics if metric.name == name)
-        scale = scale_of(_shown_scores(self.data, self.ended, name), higher_is_better=higher)
-        return Terms(name, higher, self.experiment.declared.margin / scale, scale)
+        facts = next(facts for facts in self.data.metrics if facts.name == self.data.primary_metric)
+        figures = self.figures(facts)
+        return Terms(facts.name, facts.higher_is_better, self.experiment.declared.margin / figures.unit.scale, figures)
+
+    def figures(self, facts: MetricFacts) -> Figures:
+        """How a metric's figures are written on this board, by its rows' means and spreads on every split."""
+        runs = [
+            [record.scores[split][facts.name] for record in records if facts.name in record.scores.get(split, {})]
+            for records in self.ended.values()
+            for split in dict.fromkeys(split for record in records for split in record.scores)
+        ]
+        means = [float(np.mean(scores)) for scores in runs if scores]
+        spreads = [float(np.std(scores, ddof=1)) for scores in runs if len(scores) > 1]
+        return figures_of(unit_of(facts), means, spreads)
 
     @cached_property
     def told(self) -> dict[str, Sequence[Record]]:
@@ -171,14 +182,6 @@ def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
         return None
     outputs = gather(experiment, {name: records for name, records in ended.items() if records})
     return Bench(experiment, layout, data, ended, outputs)
-
-
-def _shown_scores(data: Data, ended: Mapping[str, Sequence[Record]], metric: str) -> Iterator[float]:
-    """All that a page shows of a metric: scores on every split, and floors."""
-    for records in ended.values():
-        for record in records:
-            yield from (scores[metric] for scores in record.scores.values() if metric in scores)
-    yield from (floor[metric] for floor in data.floor.values() if metric in floor)
 
 
 def _sides(

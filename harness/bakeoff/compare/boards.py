@@ -23,7 +23,7 @@ from bakeoff.compare.selection import expected_bests
 from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
-from bakeoff.spelling import listed, points
+from bakeoff.spelling import listed
 
 
 def compare(experiment: Experiment) -> Comparison:
@@ -80,7 +80,8 @@ def judged(bench: Bench) -> Ground:
         split=bench.split,
         metric=terms.metric,
         higher_is_better=terms.higher_is_better,
-        scale=terms.scale,
+        figures=terms.figures,
+        figures_by_metric={facts.name: bench.figures(facts) for facts in bench.data.metrics},
         examples=bench.data.splits[bench.split].examples,
         floor=bench.data.floor.get(bench.split, {}).get(terms.metric),
         margin=terms.margin,
@@ -228,7 +229,7 @@ def answer_on(board: Board) -> str:
         return pairs[0].sentence
     if not pairs:
         return _nothing_held(board)
-    within = f" within {points(board.margin, board.scale)}{' points' if board.scale == 100 else ''}"
+    within = f" within {board.figures.alone(board.margin)} {board.unit.name}".rstrip()
     told = [
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
         for verdict in VERDICTS

@@ -27,8 +27,8 @@ from bakeoff.compare.pairs import two_way_of
 from bakeoff.compare.pareto import amounts
 from bakeoff.compare.twoway import TwoWay
 from bakeoff.components import Metric
+from bakeoff.metrics import unit_of
 from bakeoff.record import Control
-from bakeoff.spelling import scale_of
 
 QUALITY = "quality"
 
@@ -83,10 +83,8 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
         return Draft(arm, QUALITY, limit, obstacle=joined(obstacle, few))
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
-    scores = [record.scores[split][facts.name] for side in (arm.candidate, arm.baseline) for record in side.records]
-    scale = scale_of(scores, higher_is_better=facts.higher_is_better)
     evidence = metric and _quality_evidence(
-        found, metric, paired=paired, allowed=points(limit), scale=scale, higher=facts.higher_is_better
+        found, metric, paired=paired, allowed=points(limit), scale=unit_of(facts).scale, higher=facts.higher_is_better
     )
     if not evidence:
         return Draft(arm, QUALITY, limit, obstacle=f"the metric {facts.name} cannot be computed here from predictions")

@@ -1,5 +1,5 @@
 """What a comparison finds, as frozen models: scores, differences, verdicts, flags, boards. Scores are in the metric's own unit
-(accuracy: 0 to 1); `Board.scale` is 100 where they are shown in points.
+(accuracy: 0 to 1); `Board.figures` writes them as they are shown.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit, figures_of
 from bakeoff.record import Part
 
 Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
@@ -226,11 +227,14 @@ class Board(Part):
     metric: str
     """The primary one."""
     higher_is_better: bool
-    scale: int
+    figures: Figures
+    """How the primary metric's scores, and differences of them, are written; its unit and range."""
+    figures_by_metric: dict[str, Figures] = Field(default_factory=dict)
+    """The same of every metric of the task."""
     examples: int
     floor: float | None
     margin: float
-    """In the metric's unit."""
+    """In the metric's own unit, as scores are."""
     baseline: str
     groups: list[str]
     """For each group of rows, in what its key differs from the baseline's; the first is empty."""
@@ -247,6 +251,20 @@ class Board(Part):
     notes: list[str]
     answer: str
     """One sentence, made from the verdicts."""
+
+    @property
+    def unit(self) -> Unit:
+        """The primary metric's."""
+        return self.figures.unit
+
+    @property
+    def axis_title(self) -> str:
+        return ", ".join(filter(None, (f"{self.split} {self.metric}", self.unit.name)))
+
+    def written(self, metric: str, score: float | None) -> str:
+        """A score of any metric, of those too that the task has not."""
+        known = self.figures if metric == self.metric else self.figures_by_metric.get(metric)
+        return (known or figures_of(OWN_UNIT, [score or 0.0], [])).number(score)
 
 
 class AcrossTasks(Part):

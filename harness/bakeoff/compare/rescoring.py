@@ -16,10 +16,10 @@ from bakeoff.compare.pairs import Side, measure
 from bakeoff.compare.rows import bounds_of
 from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
+from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
 from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel
 from bakeoff.record import Data, Part
-from bakeoff.spelling import scale_of
 
 
 class RescoredRow(Part):
@@ -37,14 +37,14 @@ class RescoredRow(Part):
 
 
 class Rescored(Part):
-    """One task with one model. Scores are in the metric's own unit, `scale` is 100 where they are shown in points."""
+    """One task with one model. Scores are in the metric's own unit; `figures` writes them."""
 
     task: str
     model: str
     split: str
     metric: str
     higher_is_better: bool
-    scale: int
+    figures: Figures
     examples: int
     baseline: str
     rows: list[RescoredRow]
@@ -79,14 +79,13 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
     rows = _rows(own, metric, layout, level)
-    values = [value for row in rows for value in row.score.values]
     return Rescored(
         task=layout.task,
         model=layout.model,
         split=split,
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
-        scale=scale_of(values, higher_is_better=metric.higher_is_better),
+        figures=figures_of(metric.unit, [row.score.mean for row in rows], [row.score.sd for row in rows]),
         examples=len(own.ids),
         baseline=layout.baseline,
         rows=rows,

@@ -19,7 +19,8 @@ from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.pairs import Contest, check
 from bakeoff.compare.power import examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.compare.twoway import TwoWay
-from bakeoff.spelling import listed, points, unit
+from bakeoff.contracts.unit import Figures
+from bakeoff.spelling import listed
 
 ALPHA = 0.05
 LEAST_SEEDS = 3
@@ -45,9 +46,9 @@ class Terms:
     metric: str
     higher_is_better: bool
     margin: float
-    """In the metric's unit, named before the runs."""
-    scale: int
-    """100 where scores are shown in points, and the margin was named in them; else 1."""
+    """In the metric's own unit, named before the runs."""
+    figures: Figures
+    """The metric's unit and range, and how its figures are written."""
 
 
 UNTESTED = math.nan
@@ -155,7 +156,7 @@ def _advice(contest: Contest, terms: Terms) -> str:
     estimate = contest.estimate
     if not isinstance(estimate, TwoWay):
         return "more seeds bring the interval down"
-    wanted = f"a difference of {unit(terms.margin, terms.metric, terms.scale)}"
+    wanted = f"a difference of {terms.figures.amount(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
     if seeds.number is not None and seeds.number > contest.least_seeds:
         return f"about {seeds.number} seeds of each would find {wanted} on these {estimate.examples:,} examples"
@@ -165,21 +166,21 @@ def _advice(contest: Contest, terms: Terms) -> str:
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     return (
         f"no number of seeds finds {wanted} on {estimate.examples:,} examples, "
-        f"which alone leave {points(seeds.limit, terms.scale)} open{more}"
+        f"which alone leave {terms.figures.alone(seeds.limit)} open{more}"
     )
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:
-    metric, scale = terms.metric, terms.scale
+    metric, figures = terms.metric, terms.figures
     names = f"{pair.first} against {pair.second}"
     if pair.verdict == "identical":
         seeds = f"all {pair.seeds[0]} seeds" if pair.seeds[0] > 1 else "the one seed"
         return f"{pair.first} and {pair.second} are identical: every prediction is equal, at {seeds}."
-    amount = unit(abs(pair.difference), metric, scale)
+    amount = figures.amount(abs(pair.difference), metric)
     way = "higher" if pair.difference > 0 else "lower"
     told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
     if pair.low is not None and pair.high is not None:
-        told += f" (95 % interval {points(pair.low, scale, sign=True)} to {points(pair.high, scale, sign=True)})"
+        told += f" (95 % interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
     if pair.verdict == "confounded":
         what = listed([fact.subject for fact in pair.confounders])
         return (
@@ -189,14 +190,14 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     if pair.verdict in ("better", "worse"):
         return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."
     if pair.verdict == "equivalent":
-        return f"{pair.first} and {pair.second} are equivalent within {unit(pair.margin, metric, scale)}: {told}."
+        return f"{pair.first} and {pair.second} are equivalent within {figures.amount(pair.margin, metric)}: {told}."
     if min(pair.seeds) < LEAST_SEEDS:
         few = sorted(set(pair.seeds))
         seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"
         return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
     reach = ""
     if pair.detectable:
-        seen = unit(pair.detectable, metric, scale)
+        seen = figures.amount(pair.detectable, metric)
         reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
     return f"{names} is inconclusive: {told}{reach}."
 

@@ -8,7 +8,7 @@ from bakeoff.compare.drift import why_moved
 from bakeoff.errors import StoreError, quoted
 from bakeoff.record import Control, Declared, Part, Record
 from bakeoff.report.markdown import Column, escaped, grid, item, level
-from bakeoff.report.page import BASELINE, score_cell, shown_scale, time_cell
+from bakeoff.report.page import BASELINE, figures_in, score_cell, time_cell
 from bakeoff.report.table import Report, Row, Table, build_report
 
 
@@ -130,9 +130,9 @@ def _columns(pairs: Pairs) -> list[Column]:
     columns = [Column("strategy", names, "left")]
     if table.metrics and table.splits:
         split, metric = table.splits[0], table.metrics[0].name
-        scale = shown_scale(table, metric)
+        figures = figures_in(table, metric)
         for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
-            cells = [score_cell(row.scores.get(split, {}).get(metric), scale) for row in sides]
+            cells = [score_cell(row.scores.get(split, {}).get(metric), figures) for row in sides]
             columns.append(Column(f"{escaped(f'{split} {metric}')} {title}", level(cells)))
     for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
         cells = [time_cell(row.train_seconds, comparable=not (row.elsewhere or pairs.no_time)) for row in sides]

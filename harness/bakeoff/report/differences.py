@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakeoff.compare.findings import Pair, SliceScore
+from bakeoff.contracts.unit import Figures
 from bakeoff.report.drawing import axis_over, interval, scale_line
 from bakeoff.report.joined import Joined
 from bakeoff.report.markdown import DASH
-from bakeoff.report.units import Unit, probability
+from bakeoff.report.units import probability
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,7 +69,7 @@ class Forest:
 
 def forest(joined: Joined) -> Forest | None:
     """Every row minus the baseline; None where there is nothing to compare."""
-    board, unit = joined.board, joined.unit
+    board, figures = joined.board, joined.figures
     pairs = [joined.pairs[standing.strategy] for standing in joined.drawn if standing.strategy in joined.pairs]
     if not pairs:
         return None
@@ -77,27 +78,30 @@ def forest(joined: Joined) -> Forest | None:
     rows = []
     for pair in pairs:
         drawing = interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, band=board.margin, reference=0.0)
-        rows.append(_difference(pair, unit, drawing))
+        rows.append(_difference(pair, figures, drawing))
     return Forest(
-        axis=scale_line(axis, board.scale, signed=True),
+        axis=scale_line(axis, board.unit.scale, signed=True),
         rows=rows,
         comparisons=pairs[0].comparisons,
-        margin=unit.number(board.margin),
+        margin=figures.number(board.margin),
         confounded=any(row.confounders for row in rows),
     )
 
 
-def _difference(pair: Pair, unit: Unit, drawing: Markup) -> Difference:
-    detectable = DASH if pair.verdict == "identical" else unit.number(pair.detectable)
-    limit = unit.number(pair.detectable_with_all_seeds)
-    if detectable != DASH and limit not in (DASH, unit.number(0)):  # 0 where a few seeds cannot tell the examples' part apart
+def _difference(pair: Pair, figures: Figures, drawing: Markup) -> Difference:
+    detectable = DASH if pair.verdict == "identical" else figures.number(pair.detectable)
+    limit = figures.number(pair.detectable_with_all_seeds)
+    if detectable != DASH and limit not in (
+        DASH,
+        figures.number(0),
+    ):  # 0 where a few seeds cannot tell the examples' part apart
         detectable += f" (at best {limit})"
     return Difference(
         first=pair.first,
         second=pair.second,
         drawing=drawing,
-        difference=unit.signed(pair.difference),
-        range=unit.signed_range(pair.low, pair.high),
+        difference=figures.signed(pair.difference),
+        range=figures.signed_range(pair.low, pair.high),
         p=probability(pair.p_adjusted),
         verdict=pair.verdict,
         sign=SIGNS[pair.verdict],
@@ -105,11 +109,11 @@ def _difference(pair: Pair, unit: Unit, drawing: Markup) -> Difference:
         advice=pair.advice,
         sentence=pair.sentence,
         confounders=[fact.sentence() for fact in pair.confounders],
-        checks=_checks(pair, unit),
+        checks=_checks(pair, figures),
     )
 
 
-def _checks(pair: Pair, unit: Unit) -> list[str]:
+def _checks(pair: Pair, figures: Figures) -> list[str]:
     checks = pair.checks
     flip = probability(checks.sign_flip_p)
     if checks.sign_flip_floor is not None:
@@ -118,10 +122,10 @@ def _checks(pair: Pair, unit: Unit) -> list[str]:
     return [
         pair.method,
         f"{first}, paired" if pair.paired else f"{first} and {second}",
-        unit.signed_range(pair.wide_low, pair.wide_high) or DASH,
+        figures.signed_range(pair.wide_low, pair.wide_high) or DASH,
         probability(pair.equivalence_p),
         flip,
-        unit.signed_range(checks.bootstrap_low, checks.bootstrap_high) or DASH,
+        figures.signed_range(checks.bootstrap_low, checks.bootstrap_high) or DASH,
         probability(checks.bootstrap_p),
         probability(checks.paired_t_p),
         probability(checks.mcnemar_p),
@@ -158,7 +162,7 @@ _MIRRORED = {"better": "worse", "worse": "better"}
 
 def matrix(joined: Joined) -> Matrix | None:
     """None where the forest already shows every pair."""
-    board, unit = joined.board, joined.unit
+    board, figures = joined.board, joined.figures
     if len(board.all_pairs) <= 1:
         return None
     met = {(pair.first, pair.second): pair for pair in board.all_pairs}
@@ -168,24 +172,24 @@ def matrix(joined: Joined) -> Matrix | None:
     settled = sorted(board.all_pairs, key=lambda pair: pair.verdict not in _MIRRORED)
     axis = axis_over([value for pair in board.all_pairs for value in (0.0, pair.difference, pair.low, pair.high)])
     drawn = [
-        _difference(pair, unit, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, reference=0.0))
+        _difference(pair, figures, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, reference=0.0))
         for pair in settled[:MOST_PAIRS]
     ]
     return Matrix(
         names=names,
-        cells=[[_meeting(met, row, column, unit) for column in names] for row in names],
+        cells=[[_meeting(met, row, column, figures) for column in names] for row in names],
         pairs=drawn,
         left_out=len(board.all_pairs) - len(drawn),
         comparisons=board.all_pairs[0].comparisons,
     )
 
 
-def _meeting(met: dict[tuple[str, str], Pair], row: str, column: str, unit: Unit) -> Meeting | None:
+def _meeting(met: dict[tuple[str, str], Pair], row: str, column: str, figures: Figures) -> Meeting | None:
     if pair := met.get((row, column)):
-        return Meeting(pair.verdict, SIGNS[pair.verdict], unit.signed(pair.difference))
+        return Meeting(pair.verdict, SIGNS[pair.verdict], figures.signed(pair.difference))
     if pair := met.get((column, row)):
         verdict = _MIRRORED.get(pair.verdict, pair.verdict)
-        return Meeting(verdict, SIGNS[verdict], unit.signed(-pair.difference))
+        return Meeting(verdict, SIGNS[verdict], figures.signed(-pair.difference))
     return None
 
 
@@ -222,7 +226,7 @@ class Slices:
 
 def slices(joined: Joined) -> list[Slices]:
     """One table for each column, in the order in which they come."""
-    unit, scale = joined.unit, joined.board.scale
+    figures, scale = joined.figures, joined.board.unit.scale
     columns: dict[str, list[SliceScore]] = {}
     for found in joined.board.slices:
         columns.setdefault(found.column, []).append(found)
@@ -244,10 +248,10 @@ def slices(joined: Joined) -> list[Slices]:
                     value=part.value,
                     examples=part.examples,
                     strategy=part.strategy,
-                    score=unit.number(part.score),
+                    score=figures.number(part.score),
                     drawing=drawing,
-                    difference=unit.signed(part.difference),
-                    range=unit.signed_range(part.low, part.high),
+                    difference=figures.signed(part.difference),
+                    range=figures.signed_range(part.low, part.high),
                     p=probability(part.p_adjusted),
                     opens=number == 0 or shown[number - 1].value != part.value,
                     closes=number == len(shown) - 1 or shown[number + 1].value != part.value,

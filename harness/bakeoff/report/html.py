@@ -26,7 +26,6 @@ from bakeoff.report.leaderboard import Leaderboard, leaderboard
 from bakeoff.report.markdown import visible
 from bakeoff.report.page import caption
 from bakeoff.report.table import Report
-from bakeoff.report.units import Unit
 from bakeoff.report.views import (
     ALL_POINTS,
     MOST_CURVES,
@@ -60,7 +59,6 @@ class Section:
     """A board, as the template writes it."""
 
     joined: Joined
-    unit: Unit
     leaderboard: Leaderboard
     forest: Forest | None
     matrix: Matrix | None
@@ -160,7 +158,6 @@ def _section(joined: Joined, report: Report, steps: Callable[[str], Steps | None
     ]
     return Section(
         joined=joined,
-        unit=joined.unit,
         leaderboard=leaderboard(joined),
         forest=forest(joined),
         matrix=matrix(joined),
@@ -188,7 +185,7 @@ def _strip(boards: Sequence[Joined], report: Report, records: Sequence[Record]) 
     if len(boards) == 1:
         board = boards[0].board
         found.append((f"examples in {board.split}", f"{board.examples:,}"))
-        found.append(("margin", f"± {boards[0].unit.number(board.margin)} {boards[0].unit.name}".strip()))
+        found.append(("margin", f"± {board.figures.alone(board.margin)} {board.unit.name}".strip()))
     hardware = dict.fromkeys(table.surroundings.hardware for table in report.tables if table.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bakeoff.compare.findings import Board, Comparison, Flag, Pair, Ratio, Standing
+from bakeoff.contracts.unit import Figures
 from bakeoff.record import Record
-from bakeoff.report.page import shown_scale
 from bakeoff.report.table import Report, Row, Table
-from bakeoff.report.units import Unit
 
 MOST_DRAWN = 150
 """Rows in what follows the leaderboard, which alone has them all."""
@@ -36,9 +35,6 @@ class Joined:
     ratios: Mapping[tuple[str, str], Ratio] = field(default_factory=dict)
     """(strategy, quantity) -> against the baseline."""
 
-    units: Mapping[str, Unit] = field(default_factory=dict)
-    """metric -> how its scores are shown."""
-
     @property
     def drawn(self) -> tuple[Standing, ...]:
         """The first rows, and the baseline."""
@@ -46,12 +42,9 @@ class Joined:
         return (*self.standings[:MOST_DRAWN], *rest)
 
     @property
-    def unit(self) -> Unit:
+    def figures(self) -> Figures:
         """Of the primary metric."""
-        return Unit(self.board.scale)
-
-    def unit_of(self, metric: str) -> Unit:
-        return self.units.get(metric, self.unit)
+        return self.board.figures
 
     def flag(self, code: str, strategy: str) -> tuple[str, str]:
         """(id, sentence) of the flag that the code at a row stands for: one that names the row, else any; empty for none."""
@@ -99,7 +92,6 @@ def _joined(
                     rows[name] = row
                     runs[name] = tuple(ended.get((table.task, table.model, row.strategy), ()))
     names = {standing.strategy for standing in board.rows}
-    units = {metric.name: Unit(shown_scale(tables[0], metric.name)) for metric in tables[0].metrics} if tables else {}
     return Joined(
         board=board,
         slug=slug,
@@ -110,7 +102,6 @@ def _joined(
         flags=tuple((place, flag) for place, flag in flags if flag.board in ("", title, board.title)),
         pairs={pair.first: pair for pair in board.to_baseline},
         ratios={(ratio.first, ratio.quantity): ratio for ratio in board.costs},
-        units=units | {board.metric: Unit(board.scale)},
     )
 
 

@@ -81,12 +81,14 @@ def _table(joined: Joined) -> str:
             lines += [r"\midrule", _across(f"not ranked with the others: {board.groups[group]}")]
         lines.append(_row(_cells(standing, joined)))
     if board.floor is not None:
-        lines += [r"\midrule", _row(["majority floor", escaped(joined.unit.number(board.floor)), *[""] * (COLUMNS - 2)])]
+        lines += [r"\midrule", _row(["majority floor", escaped(joined.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
     if board.imported:
         lines += [r"\midrule", _across("published elsewhere, not tested:")]
     for row in board.imported:
         score = row.scores.get(board.metric) if row.split == board.split else None
-        lines.append(_row([escaped(f"{row.name} ({row.source})"), escaped(joined.unit.number(score)), *[""] * (COLUMNS - 2)]))
+        lines.append(
+            _row([escaped(f"{row.name} ({row.source})"), escaped(joined.figures.number(score)), *[""] * (COLUMNS - 2)])
+        )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
@@ -99,14 +101,14 @@ def _across(text: str) -> str:
 
 
 def _cells(standing: Standing, joined: Joined) -> list[str]:
-    unit = joined.unit
+    figures = joined.figures
     pair = joined.pairs.get(standing.strategy)
     score = _score(standing, joined)
     name = escaped(standing.strategy) + (" (baseline)" if standing.baseline else "")
     return [
         name + (r"$^\dagger$" if pair is not None and pair.confounders else ""),
-        escaped(unit.number(score.mean if score else None)),
-        escaped(unit.range(score.low, score.high) if score else ""),
+        escaped(figures.number(score.mean if score else None)),
+        escaped(figures.range(score.low, score.high) if score else ""),
         _difference(pair, joined),
         escaped(pair.verdict if pair else ""),
         _seconds(standing.strategy, joined),
@@ -121,8 +123,8 @@ def _difference(pair: Pair | None, joined: Joined) -> str:
     if pair is None:
         return ""
     if pair.finding == "identical":
-        return escaped(joined.unit.signed(0.0))
-    return escaped(f"{joined.unit.signed(pair.difference)} {joined.unit.signed_range(pair.low, pair.high)}".strip())
+        return escaped(joined.figures.signed(0.0))
+    return escaped(f"{joined.figures.signed(pair.difference)} {joined.figures.signed_range(pair.low, pair.high)}".strip())
 
 
 def _seconds(strategy: str, joined: Joined) -> str:
@@ -141,7 +143,7 @@ def _caption(joined: Joined) -> str:
     parts = [
         f"{board.metric} on {board.split} of {board.task} with {board.model}, {board.examples:,} examples, "
         f"seeds {seeds_spelt([seed for score in scores for seed in score.seeds]) or 'none'}"
-        f"{', in points (× 100)' if board.scale == 100 else ''}."
+        f"{f', in {board.unit.words}' if board.unit.words else ''}."
     ]
     if methods := list(dict.fromkeys(score.method for score in scores if score.method)):
         parts.append(f"The 95 % intervals cover {listed(methods)}.")
@@ -150,7 +152,7 @@ def _caption(joined: Joined) -> str:
         parts.append(
             f"Verdicts on the difference to {board.baseline} are by Holm over {tested[0].comparisons} "
             f"comparison{'s' if tested[0].comparisons > 1 else ''}; equivalent is within "
-            f"{joined.unit.number(board.margin)} {joined.unit.name}".rstrip()
+            f"{board.figures.alone(board.margin)} {board.unit.name}".rstrip()
             + "."
         )
     text = escaped(" ".join(parts))

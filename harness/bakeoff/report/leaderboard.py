@@ -103,7 +103,7 @@ def leaderboard(joined: Joined) -> Leaderboard:
         lines = [_imported(joined, row, columns) for row in board.imported]
         bodies.append(("Published elsewhere: shown, never tested", lines))
     return Leaderboard(
-        axis=scale_line(axis, board.scale),
+        axis=scale_line(axis, board.unit.scale),
         primary=f"{board.split} {board.metric}",
         others=others,
         costs=["train s", "peak MiB", *(["device MiB"] if device else [])],
@@ -131,7 +131,7 @@ def _axis(joined: Joined) -> Axis:
 
 
 def _line(joined: Joined, standing: Standing, columns: _Columns) -> Line:
-    board, unit = joined.board, joined.unit
+    board = joined.board
     score = standing.scores.get(board.split, {}).get(board.metric)
     row = joined.rows.get(standing.strategy)
     pair = joined.pairs.get(standing.strategy)
@@ -154,7 +154,7 @@ def _line(joined: Joined, standing: Standing, columns: _Columns) -> Line:
         runs=f"{ran} of {asked}" if ran != asked else str(ran),
         failed=len(row.failed) if row else 0,
         flags=[(code, *joined.flag(code, standing.strategy)) for code in standing.flags],
-        note=_degenerate(standing, unit.number(standing.mean_without_degenerate)),
+        note=_degenerate(standing, joined.figures.number(standing.mean_without_degenerate)),
     )
 
 
@@ -184,11 +184,11 @@ def _badge(standing: Standing, board: Board) -> str:
 def _score(score: Score | None, joined: Joined) -> Cell:
     if score is None:
         return Cell(DASH)
-    return Cell(joined.unit.number(score.mean), score.mean, joined.unit.range(score.low, score.high))
+    return Cell(joined.figures.number(score.mean), score.mean, joined.figures.range(score.low, score.high))
 
 
 def _other(score: Score | None, joined: Joined, metric: str) -> Cell:
-    return Cell(DASH) if score is None else Cell(joined.unit_of(metric).number(score.mean), score.mean)
+    return Cell(DASH) if score is None else Cell(joined.board.written(metric, score.mean), score.mean)
 
 
 def _costs(row: Row | None, columns: _Columns, *, comparable: bool) -> list[Cell]:
@@ -216,10 +216,10 @@ def _floor(joined: Joined, columns: _Columns) -> list[Line]:
 
     def other(split: str, metric: str) -> Cell:
         value = data.floor.get(split, {}).get(metric) if data else None
-        return Cell(joined.unit_of(metric).number(value), value)
+        return Cell(joined.board.written(metric, value), value)
 
     drawing = interval(columns.axis, board.floor, None, None, kind="floor")
-    score = Cell(joined.unit.number(board.floor), board.floor)
+    score = Cell(joined.figures.number(board.floor), board.floor)
     cells = [other(split, metric) for split, metric in columns.others]
     return [_unranked("floor", FLOOR, drawing, score, cells, columns, note="always gives the most frequent answer")]
 
@@ -231,15 +231,15 @@ def _imported(joined: Joined, row: ImportedRow, columns: _Columns) -> Line:
     cells = []
     for split, metric in columns.others:
         found = row.scores.get(metric) if split == row.split else None
-        cells.append(Cell(joined.unit_of(metric).number(found), found))
+        cells.append(Cell(joined.board.written(metric, found), found))
     known = {(board.split, board.metric), *columns.others}
     left = [
-        f"{row.split} {metric} {joined.unit_of(metric).number(found)}"
+        f"{row.split} {metric} {joined.board.written(metric, found)}"
         for metric, found in row.scores.items()
         if (row.split, metric) not in known
     ]
     note = "; ".join([row.source, *left])
-    score = Cell(joined.unit.number(value), value)
+    score = Cell(joined.figures.number(value), value)
     return _unranked("imported", row.name, drawing, score, cells, columns, note=note, seeds=str(row.seeds))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bakeoff.compare.findings import Comparison
+from bakeoff.contracts.unit import Figures, Unit, figures_of
+from bakeoff.metrics import unit_of
 from bakeoff.record import Declared
 from bakeoff.report.across import across_markdown
 from bakeoff.report.facts import RECIPE
@@ -13,9 +15,8 @@ from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, pa
 from bakeoff.report.searches import cost_sentence, search_cells, search_titles, tuning
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
-from bakeoff.report.units import Unit
 from bakeoff.report.work import LEGEND, work_cells
-from bakeoff.spelling import scale_of, seeds_spelt, spelt
+from bakeoff.spelling import listed, seeds_spelt, spelt
 
 BASELINE, REPORTED = "◂", "★"
 FLOOR = "majority floor"
@@ -70,13 +71,12 @@ def _scores(table: Table, standings: Standings) -> list[str]:
         for metric in table.metrics:
             reported = split == table.splits[0] and metric.name == table.primary
             floor = table.data.floor.get(split, {}).get(metric.name) if table.data else None
-            scale = shown_scale(table, metric.name)
-            scores = [score_cell(row.scores.get(split, {}).get(metric.name), scale) for row in table.rows]
-            scores.append((DASH if floor is None else f"{scale * floor:.2f}", ""))
+            figures = figures_in(table, metric.name)
+            scores = [score_cell(row.scores.get(split, {}).get(metric.name), figures) for row in table.rows]
+            scores.append((figures.number(floor), ""))
             columns.append(Column(escaped(f"{split} {metric.name}") + (REPORTED if reported else ""), level(scores)))
             if reported and standings.rows:
-                unit = Unit(scale)
-                ranges = [standings.interval(row.strategy, split, metric.name, unit) for row in table.rows]
+                ranges = [standings.interval(row.strategy, split, metric.name, figures) for row in table.rows]
                 columns.append(Column("95 % interval", [*ranges, DASH]))
                 columns.append(Column("rank", [*(standings.rank(row.strategy) for row in table.rows), DASH]))
     if table.searches:
@@ -96,18 +96,17 @@ def _fact(row: Row, fact: str) -> str:
     return escaped(spelt(value)) if known else DASH
 
 
-def shown_scale(table: Table, metric: str) -> int:
-    """100 or 1, by all that the table shows of the metric."""
+def figures_in(table: Table, metric: str) -> Figures:
+    """How the table writes a metric's figures."""
     facts = next(facts for facts in table.metrics if facts.name == metric)
-    means = [scores[metric].mean for row in table.rows for scores in row.scores.values() if metric in scores]
-    floors = [floor[metric] for floor in table.data.floor.values() if metric in floor] if table.data else []
-    return scale_of([*means, *floors], higher_is_better=facts.higher_is_better)
+    found = [scores[metric] for row in table.rows for scores in row.scores.values() if metric in scores]
+    return figures_of(unit_of(facts), [score.mean for score in found], [score.sd for score in found])
 
 
-def score_cell(score: Spread | None, scale: int) -> tuple[str, str]:
+def score_cell(score: Spread | None, figures: Figures) -> tuple[str, str]:
     if score is None:
         return DASH, ""
-    return f"{scale * score.mean:.2f}", "" if score.sd is None else f" ± {scale * score.sd:.2f}"
+    return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
 
 
 def _costs(table: Table) -> list[str]:
@@ -142,7 +141,7 @@ def _work(table: Table) -> list[str]:
 def _searches(table: Table) -> list[str]:
     if not table.searches or table.primary is None:
         return []
-    lines = search_cells(table.searches, shown_scale(table, table.primary))
+    lines = search_cells(table.searches, figures_in(table, table.primary))
     columns = [Column("search of", [escaped(name) for name, _ in lines], "left")]
     for number, title in enumerate(search_titles(table.searches, table.primary)):
         columns.append(Column(title, [escaped(cells[number]) for _, cells in lines], "right" if number in (1, 2) else "left"))
@@ -164,8 +163,8 @@ def _legend(table: Table, standings: Standings) -> str:
     """How to read the table."""
     parts = []
     if table.metrics:
-        scales = {metric.name: shown_scale(table, metric.name) for metric in table.metrics}
-        points = "Scores are points (× 100)" if set(scales.values()) == {100} else _points(scales)
+        units = {metric.name: unit_of(metric) for metric in table.metrics}
+        points = _points(units)
         direction = "" if table.metrics[0].higher_is_better else " (less is better)"
         parts.append(f"{points}: mean ± standard deviation over the n seeds that ended with scores.")
         parts.append(
@@ -202,9 +201,19 @@ def _legend(table: Table, standings: Standings) -> str:
     return " ".join(filter(None, (escaped(part) for part in parts)))
 
 
-def _points(scales: dict[str, int]) -> str:
-    shares = ", ".join(metric for metric, scale in scales.items() if scale == 100)
-    return f"Scores of {shares} are points (× 100), the others as they are" if shares else "Scores are as they are"
+def _points(units: dict[str, Unit]) -> str:
+    """In which units the table's scores are."""
+    if {unit.scale for unit in units.values()} == {100}:
+        return "Scores are points (× 100)"
+    told: dict[str, list[str]] = {}
+    for metric, unit in units.items():
+        told.setdefault("points (× 100)" if unit.scale == 100 else unit.name or "as they are", []).append(metric)
+    if list(told) == ["as they are"]:
+        return "Scores are as they are"
+    return "Scores of " + "; ".join(
+        f"{listed(metrics)} are {'' if name == 'as they are' or name.startswith('points') else 'in '}{name}"
+        for name, metrics in told.items()
+    )
 
 
 def caption(table: Table, declared: Declared) -> list[tuple[str, Sequence[str]]]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bakeoff.compare.findings import Calibration, SliceScore
 from bakeoff.compare.rescoring import Rescored, RescoredRow
+from bakeoff.contracts.unit import Figures
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
 from bakeoff.report.page import BASELINE
-from bakeoff.spelling import points
 
 
 def write_rescored(found: Sequence[Rescored], *, slices: bool = False, calibration: bool = False) -> str:
@@ -27,15 +27,15 @@ def write_rescored(found: Sequence[Rescored], *, slices: bool = False, calibrati
 
 
 def _scores(board: Rescored) -> list[str]:
-    scale = board.scale
+    figures = board.figures
     return grid(
         [
             Column("strategy", [_name(row.strategy, board) for row in board.rows], "left"),
-            Column(escaped(f"{board.split} {board.metric}"), level([_score(row, scale) for row in board.rows])),
-            Column("95 % interval", [_interval(row.score.low, row.score.high, scale) for row in board.rows]),
+            Column(escaped(f"{board.split} {board.metric}"), level([_score(row, figures) for row in board.rows])),
+            Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in board.rows]),
             Column("n", [str(len(row.score.seeds)) for row in board.rows]),
-            Column(escaped(f"to {board.baseline}"), [_difference(row.difference, scale) for row in board.rows]),
-            Column("95 % interval", [_interval(row.low, row.high, scale, sign=True) for row in board.rows]),
+            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
+            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in board.rows]),
         ]
     )
 
@@ -44,22 +44,14 @@ def _name(strategy: str, board: Rescored) -> str:
     return f"{escaped(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
 
 
-def _score(row: RescoredRow, scale: int) -> tuple[str, str]:
+def _score(row: RescoredRow, figures: Figures) -> tuple[str, str]:
     score = row.score
-    return points(score.mean, scale), "" if score.sd is None else f" ± {points(score.sd, scale)}"
-
-
-def _difference(value: float | None, scale: int) -> str:
-    return DASH if value is None else points(value, scale, sign=True)
-
-
-def _interval(low: float | None, high: float | None, scale: int, *, sign: bool = False) -> str:
-    return DASH if low is None or high is None else f"{points(low, scale, sign=sign)} to {points(high, scale, sign=sign)}"
+    return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
 
 
 def _legend(board: Rescored) -> str:
     """How to read the table."""
-    unit = "points (× 100)" if board.scale == 100 else "the metric's own unit"
+    unit = board.figures.unit.words or "the metric's own unit"
     direction = "" if board.higher_is_better else " (less is better)"
     parts = [
         f"{escaped(board.metric)}{direction} of the stored predictions on {escaped(board.split)}, {board.examples:,} examples, "
@@ -77,16 +69,16 @@ def _slices(board: Rescored) -> list[str]:
     rows: list[SliceScore] = board.slices
     if not rows:
         return paragraph("No column cuts this split into parts.")
-    scale = board.scale
+    figures = board.figures
     table = grid(
         [
             Column("column", [escaped(row.column) for row in rows], "left"),
             Column("slice", [escaped(row.value) for row in rows], "left"),
             Column("examples", [f"{row.examples:,}" for row in rows]),
             Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
-            Column("score", [points(row.score, scale) for row in rows]),
-            Column(escaped(f"to {board.baseline}"), [_difference(row.difference, scale) for row in rows]),
-            Column("95 % interval", [_interval(row.low, row.high, scale, sign=True) for row in rows]),
+            Column("score", [figures.number(row.score) for row in rows]),
+            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
+            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
             Column("p (Holm)", [DASH if row.p_adjusted is None else f"{row.p_adjusted:.3f}" for row in rows]),
         ]
     )

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bakeoff.contracts.unit import Figures
 from bakeoff.record import Declared, Part, Record, Search
-from bakeoff.report.markdown import DASH
 from bakeoff.spec import selection_split
 from bakeoff.spelling import spelt
 
@@ -91,13 +91,13 @@ def tuning(found: Searched | None) -> str:
     return f"best of {many}" if any(tried.chosen for tried in found.configurations) else f"{many} to try"
 
 
-def search_cells(rows: Mapping[str, Searched], scale: int) -> list[tuple[str, list[str]]]:
+def search_cells(rows: Mapping[str, Searched], figures: Figures) -> list[tuple[str, list[str]]]:
     """(strategy, cells) of every configuration: what was tried, mean on dev, runs, whether it was chosen."""
     lines = []
     for name, found in rows.items():
         for tried in () if found.shared else found.configurations:
             told = ", ".join(f"{key} {spelt(value)}" for key, value in tried.values.items())
-            score = DASH if tried.score is None else f"{scale * tried.score:.2f}"
+            score = figures.number(tried.score)
             runs = f"{tried.ended} of {tried.asked}" if tried.ended != tried.asked else str(tried.ended)
             note = f"{tried.failed} failed" if tried.failed else "chosen" if tried.chosen else ""
             lines.append((name, [told, score, runs, note]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bakeoff.compare.findings import Board, Comparison, Flag, Pair, Standing
+from bakeoff.contracts.unit import OWN_UNIT, Figures
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item
-from bakeoff.report.units import Unit, probability
+from bakeoff.report.units import probability
 
 DAGGER = "†"
 
@@ -18,13 +19,13 @@ class Standings:
         self.board, self.flags = board, flags
         self.rows: Mapping[str, Standing] = {row.strategy: row for row in board.rows} if board else {}
         self.pairs: Mapping[str, Pair] = {pair.first: pair for pair in board.to_baseline} if board else {}
-        self.unit = Unit(board.scale if board else 1)
+        self.figures = board.figures if board else Figures(unit=OWN_UNIT)
 
-    def interval(self, strategy: str, split: str, metric: str, unit: Unit) -> str:
+    def interval(self, strategy: str, split: str, metric: str, figures: Figures) -> str:
         """Of a row's score."""
         row = self.rows.get(strategy)
         score = row.scores.get(split, {}).get(metric) if row else None
-        return (unit.range(score.low, score.high) if score else "") or DASH
+        return (figures.range(score.low, score.high) if score else "") or DASH
 
     def rank(self, strategy: str) -> str:
         """`1 to 3`: what the verdicts over all pairs leave open."""
@@ -47,18 +48,18 @@ class Standings:
         """The table of differences to the baseline; nothing where there are none."""
         if self.board is None or not self.pairs:
             return []
-        unit, pairs, board = self.unit, list(self.pairs.values()), self.board
+        figures, pairs, board = self.figures, list(self.pairs.values()), self.board
         title = f"{board.split} {board.metric} − {board.baseline}"
         columns = [
             Column("strategy", [f"{escaped(pair.first)}{self.mark(pair.first)}" for pair in pairs], "left"),
-            Column(escaped(title), [unit.signed(pair.difference) for pair in pairs]),
+            Column(escaped(title), [figures.signed(pair.difference) for pair in pairs]),
             Column(
                 "95 % interval",
-                [(pair.finding != "identical" and unit.signed_range(pair.low, pair.high)) or DASH for pair in pairs],
+                [(pair.finding != "identical" and figures.signed_range(pair.low, pair.high)) or DASH for pair in pairs],
             ),
             Column("p (Holm)", [probability(pair.p_adjusted) for pair in pairs]),
             Column("verdict", [pair.verdict for pair in pairs], "left"),
-            Column("would be seen", [unit.number(pair.detectable or None) for pair in pairs]),
+            Column("would be seen", [figures.number(pair.detectable or None) for pair in pairs]),
         ]
         return grid(columns)
 
@@ -84,7 +85,7 @@ class Standings:
             return []
         told = [
             f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
-            + ", ".join(f"{row.split} {metric} {self.unit.number(score)}" for metric, score in row.scores.items())
+            + ", ".join(f"{row.split} {metric} {self.board.written(metric, score)}" for metric, score in row.scores.items())
             for row in self.board.imported
         ]
         return [line for sentence in told for line in item(escaped(sentence))]

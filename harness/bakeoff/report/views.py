@@ -76,7 +76,7 @@ class Costs:
 
 def costs(joined: Joined) -> Costs | None:
     """None where no row has a cost."""
-    board, unit = joined.board, joined.unit
+    board, scale = joined.board, joined.board.unit.scale
     timed = [standing for standing in joined.drawn if (row := joined.rows.get(standing.strategy)) and row.train_seconds]
     if not timed:
         return None
@@ -87,12 +87,15 @@ def costs(joined: Joined) -> Costs | None:
         if seconds is None or score is None or standing.group != 0 or joined.times_differ(standing.strategy):
             continue
         low, high = _mean_interval(seconds)
-        y = [None if value is None else value * board.scale for value in (score.low, score.high)]
+        y = [None if value is None else value * scale for value in (score.low, score.high)]
         front = not standing.dominated_by
         places.append(
-            Place(standing.strategy, seconds.mean, low, high, score.mean * board.scale, y[0], y[1], front, standing.baseline)
+            Place(standing.strategy, seconds.mean, low, high, score.mean * scale, y[0], y[1], front, standing.baseline)
         )
-    titles = {"x_title": "train seconds", "y_title": f"{board.split} {board.metric}{', points' if unit.name else ''}"}
+    titles = {
+        "x_title": "train seconds",
+        "y_title": board.axis_title,
+    }
     drawings = []
     if len(places) > 1:
         for kind, width, height in (("wide", WIDE, 340), ("narrow", NARROW, 300)):
@@ -225,7 +228,7 @@ class Seeds:
 
 
 def seeds(joined: Joined) -> Seeds | None:
-    board, unit = joined.board, joined.unit
+    board, figures = joined.board, joined.figures
     scored = [
         (standing, score) for standing in joined.drawn if (score := standing.scores.get(board.split, {}).get(board.metric))
     ]
@@ -233,13 +236,13 @@ def seeds(joined: Joined) -> Seeds | None:
         return None
     rows = []
     for standing, score in scored:
-        values = [value * board.scale for value in score.values]
-        low, high = (None if bound is None else bound * board.scale for bound in (score.low, score.high))
+        values = [value * board.unit.scale for value in score.values]
+        low, high = (None if bound is None else bound * board.unit.scale for bound in (score.low, score.high))
         odd = [seed in standing.degenerate for seed in score.seeds]
-        rows.append(Dots(standing.strategy, values, odd, score.mean * board.scale, low, high, standing.baseline))
+        rows.append(Dots(standing.strategy, values, odd, score.mean * board.unit.scale, low, high, standing.baseline))
     axis = axis_over([value for row in rows for value in (*row.values, row.low, row.high)])
     reference = next((row.mean for row in rows if row.baseline), None)
-    title = f"{board.split} {board.metric}{', points' if unit.name else ''}"
+    title = board.axis_title
     drawings = []
     for begin in range(0, len(rows), STRIPS):
         strip = rows[begin : begin + STRIPS]
@@ -255,8 +258,8 @@ def seeds(joined: Joined) -> Seeds | None:
     lines = []
     for standing, score in scored:
         by_seed = dict(zip(score.seeds, score.values, strict=True))
-        best = [unit.number(_best_of(standing, number)) for number in tries]
-        lines.append((standing.strategy, [unit.number(by_seed.get(seed)) for seed in columns] + best))
+        best = [figures.number(_best_of(standing, number)) for number in tries]
+        lines.append((standing.strategy, [figures.number(by_seed.get(seed)) for seed in columns] + best))
     odd_ones = any(standing.degenerate for standing, _ in scored)
     return Seeds(drawings, columns, lines, odd_ones, tries, _optimism(joined, tries[-1]) if tries else "")
 
@@ -267,10 +270,10 @@ def _best_of(standing: Standing, tries: int) -> float | None:
 
 def _optimism(joined: Joined, tries: int) -> str:
     """What reporting the best of so many seeds in place of the mean would do, from the least such row to the most."""
-    board, unit = joined.board, joined.unit
+    board, figures = joined.board, joined.figures
     gains = sorted(abs(best - row.expected_best[0]) for row in joined.drawn if (best := _best_of(row, tries)) is not None)
-    least, most = unit.number(gains[0]), unit.number(gains[-1])
-    amount = f"{least if least == most else f'{least} to {most}'} {unit.name}".strip()
+    least, most = figures.number(gains[0]), figures.number(gains[-1])
+    amount = f"{least if least == most else f'{least} to {most}'} {board.unit.name}".strip()
     way = "add" if board.higher_is_better else "take off"
     return f"Reporting the best of {tries} seeds in place of the mean would {way} {amount}, by choice and not by training."
 
@@ -294,7 +297,7 @@ def searches(joined: Joined) -> Searches | None:
     if table is None or not table.searches or table.primary is None:
         return None
     untuned = [row.strategy for row in table.rows if row.strategy not in table.searches]
-    lines = search_cells(table.searches, joined.unit.scale)
+    lines = search_cells(table.searches, joined.figures)
     return Searches(search_titles(table.searches, table.primary), lines, cost_sentence(table.searches, untuned))
 
 
@@ -368,7 +371,7 @@ def every_record(report: Report, records: Sequence[Record], boards: Sequence[Joi
     """Scores of each board's reported split; runs have the names under which they are declared."""
     known: Mapping[str, Record] = {record.id: record for record in records}
     columns = list(dict.fromkeys((joined.board.split, joined.board.metric) for joined in boards))
-    units = {(joined.board.split, joined.board.metric): joined.unit for joined in boards}
+    units = {(joined.board.split, joined.board.metric): joined.figures for joined in boards}
     lines = []
     for run in report.declared.runs:
         record = known.get(run.id)

@@ -20,7 +20,7 @@ from bakeoff.compare.flags.telling import (
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.intervals import wilson
 from bakeoff.record import Declared, DeclaredRun
-from bakeoff.spelling import points, seeds_spelt
+from bakeoff.spelling import seeds_spelt
 
 ANECDOTE = 3
 """With fewer seeds, nothing is known of the spread."""
@@ -71,13 +71,13 @@ def collapsed(ground: Ground) -> Iterator[Found]:
         without = (
             "there is no mean without them"
             if row.mean_without_degenerate is None
-            else f"{points(row.mean_without_degenerate, board.scale)} without"
+            else f"{board.figures.number(row.mean_without_degenerate)} without"
         )
         yield Found(
             (row.strategy,),
             f"{row.strategy}: {bad} of {counted(n, 'run')} collapsed, no better than the majority's answer "
             f"({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; 95 % interval of the share {low * 100:.0f} to "
-            f"{high * 100:.0f} %). The mean {board.metric} is {points(score.mean, board.scale)} with them, {without}.",
+            f"{high * 100:.0f} %). The mean {board.metric} is {board.figures.number(score.mean)} with them, {without}.",
             "Report how often it collapses beside the mean; a warm-up or a lower learning rate ('recipe.warmup', "
             "'recipe.learning_rate'), for all rows alike, often prevents it.",
         )

@@ -47,13 +47,8 @@ def counted(number: int, thing: str) -> str:
 
 
 def amount(value: float, board: Board) -> str:
-    """A difference with its unit: `1.47 points`, or in the metric's own where that is what is shown."""
-    if board.scale == 1:
-        return f"{value:.3g}"
-    shown = spelling.points(value, board.scale)
-    if float(shown) == 0 and value:
-        return "under 0.01 points"
-    return f"{shown} points"
+    """A difference with its unit: `1.47 points`, or a number where it has no name."""
+    return f"{board.figures.alone(value)} {board.unit.name}".rstrip()
 
 
 def per_cent(share: float) -> str:

@@ -1,0 +1,1 @@
+"""The contracts between Bakeoff and the authors of plugins."""
