@@ -225,7 +225,14 @@ def environment(
         memory_bytes=psutil.virtual_memory().total,
         system=f"{platform.system()} {platform.machine()}",
         jobs=jobs,
+        instructions=instructions(),
     )
+
+
+def instructions() -> str | None:
+    """The vector instructions that torch uses on this CPU, `ATEN_CPU_CAPABILITY` heeded; None where torch was not imported."""
+    torch = sys.modules.get("torch")
+    return str(torch.backends.cpu.get_cpu_capability()) if torch is not None else None
 
 
 def accelerator_name(device: Any) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bakeoff.contracts.unit import Unit
 
@@ -189,10 +189,18 @@ class Observed(Part):
     """Of the row numbers of every batch, in the order in which they were trained on."""
 
 
+def _all_phases(seconds: dict[str, float]) -> dict[str, float]:
+    """Raises ValueError unless every phase has its seconds, and nothing else has."""
+    for name in (*PHASES, *seconds):
+        if name not in seconds or name not in PHASES:
+            raise ValueError(f"{name!r} {'is no phase' if name in seconds else 'is missing'}; phases are {', '.join(PHASES)}")
+    return seconds
+
+
 class Cost(Part):
     """What the run took."""
 
-    phase_seconds: dict[str, float]
+    phase_seconds: Annotated[dict[str, float], AfterValidator(_all_phases)]
     total_seconds: float
     steps: int
     train_samples_per_second: float | None
@@ -235,6 +243,9 @@ class Environment(Part):
     system: str
     jobs: int | None
     """How many runs of the experiment could be under way at the same time; None where nobody noted it (schema version 3)."""
+    instructions: str | None = None
+    """The vector instructions that torch used on the CPU (`AVX2`, `AVX512`, `DEFAULT`): sums round differently by them. None
+    where nobody noted them (schema version 4)."""
 
 
 class Selection(Part):

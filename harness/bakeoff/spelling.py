@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -23,6 +23,24 @@ def spelt(value: Any) -> str:
     if isinstance(value, dict):
         return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
     return str(value)
+
+
+PORTABLE_DIGITS = 10
+
+
+def portable(value: Any) -> Any:
+    """A value whose floats, in mappings and sequences too, keep ten significant digits.
+
+    Sums of the same records differ beyond them between processors and versions of numpy (the last one or two of 16 digits were
+    seen to, more where values cancel).
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{PORTABLE_DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {key: portable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry) for entry in value]
+    return value
 
 
 def seeds_spelt(seeds: Sequence[int]) -> str:

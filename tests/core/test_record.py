@@ -35,6 +35,7 @@ def fourth_version(record: Record) -> dict[str, Any]:
     """The record as schema version 4 wrote it."""
     old: dict[str, Any] = json.loads(dump(record))
     del old["made_from"]
+    del old["environment"]["instructions"]
     return old | {"schema_version": 4, "seal": ""}
 
 
@@ -110,6 +111,13 @@ def test_a_record_of_version_4_does_not_know_what_it_was_made_from() -> None:
     assert read(Record, fourth_version(known)).made_from == MadeFrom()
 
 
+def test_a_record_of_version_4_does_not_know_what_nobody_looked_at() -> None:
+    made = make_record("a", 0)
+    made = made.model_copy(update={"environment": made.environment.model_copy(update={"instructions": "AVX2"})})
+    assert read(Record, json.loads(dump(made))).environment.instructions == "AVX2"
+    assert read(Record, fourth_version(made)).environment.instructions is None
+
+
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:
     assert read(Record, first_version(make_record("a", 0)) | {"data": None}).data is None
 
@@ -125,6 +133,15 @@ def test_what_is_written_is_read_back() -> None:
     found = read_part(Record, dump(record), HERE)
     assert found.model_copy(update={"seal": record.seal}) == record
     assert found.seal != record.seal
+
+
+@pytest.mark.parametrize("change", [{"train": None}, {"evaluate": None}, {"lunch": 1.0}])
+def test_the_seconds_of_a_record_are_those_of_all_phases(change: dict[str, float | None]) -> None:
+    plain = json.loads(dump(make_record("a", 0)))
+    seconds = plain["cost"]["phase_seconds"] | change
+    plain["cost"]["phase_seconds"] = {name: value for name, value in seconds.items() if value is not None}
+    with pytest.raises(DamageError, match=rf"cost\.phase_seconds: .*'{next(iter(change))}'"):
+        read(Record, plain)
 
 
 @pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../b", "a/b/c", ".hidden", "", "a\nb"])

@@ -9,18 +9,30 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from core.compare.made_records import drawn_answers, make_experiment_folder
 from core.compare.sins import control
-from core.table_records import component, declare, failed, make_experiment, make_record, run_id, sha256
+from core.table_records import (
+    SOFTWARE,
+    component,
+    declaration_of,
+    declare,
+    failed,
+    make_experiment,
+    make_record,
+    run_id,
+    sha256,
+)
 
 from bakeoff.cli.opening import open_experiment
 from bakeoff.cli.table import table
 from bakeoff.errors import StoreError
 from bakeoff.record import Attempt, Record
+from bakeoff.report.beside import Unequal, set_beside
 from bakeoff.report.markdown import paragraph
 from bakeoff.store import Store
 
@@ -337,7 +349,7 @@ def test_the_page_and_the_csv_are_written_and_stay_the_same(tmp_path: Path) -> N
     assert sorted(path.name for path in folder.iterdir()) == ["records", "table.csv", "table.md"]
 
 
-def test_the_csv_has_a_row_each_and_full_precision(tmp_path: Path) -> None:
+def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
     records = both()
     records[-1] = failed(records[-1])
     show(make_experiment(tmp_path / "x", records))
@@ -349,8 +361,8 @@ def test_the_csv_has_a_row_each_and_full_precision(tmp_path: Path) -> None:
         *("task", "model", "strategy", "baseline", "trainer", "method"),
         *("seeds_declared", "seeds_scored", "failures", "missing", "test_accuracy_mean", "test_accuracy_sd"),
     ]
-    assert float(api["test_accuracy_mean"]) == pytest.approx(statistics.mean(ACCURACIES), abs=1e-15)
-    assert float(api["test_accuracy_sd"]) == pytest.approx(statistics.stdev(ACCURACIES), abs=1e-15)
+    assert float(api["test_accuracy_mean"]) == pytest.approx(statistics.mean(ACCURACIES), rel=1e-9)
+    assert float(api["test_accuracy_sd"]) == pytest.approx(statistics.stdev(ACCURACIES), rel=1e-9)
     assert (api["baseline"], api["recipe_learning_rate"], api["train_seconds_mean"]) == ("true", "5e-05", "691.0")
     assert (rows["manual-loop"]["seeds_scored"], rows["manual-loop"]["failures"]) == ("2", "1")
     assert float(rows["majority floor"]["dev_f1_mean"]) == 0.8122271
@@ -380,6 +392,47 @@ def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -
     assert not (tmp_path / "here" / "table.md").exists()
     same = show(tmp_path / "here", "--beside", str(tmp_path / "here"))
     assert "the same to the bit (sha256) in all 6 runs" in flowing(same)
+
+
+def unequal(here: Record, there: Record) -> Unequal | None:
+    declared = declaration_of([here])
+    return set_beside((declared, [here]), (declared, [there])).tables[0].unequal
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"instructions": "AVX2"}, "instruction set AVX512 here, AVX2 there"),
+        ({"instructions": None}, "perhaps the instruction set"),
+        ({"threads": 8}, "threads 2 here, 8 there"),
+        ({"software": SOFTWARE | {"torch": "2.12.0"}}, "torch 2.13.0 here, 2.12.0 there"),
+        ({"device": "cuda"}, "device cpu here, cuda there"),
+        ({"processor": "Xeon"}, "processor AMD EPYC here, Xeon there"),
+    ],
+)
+def test_beside_names_the_likely_reason_of_other_weights(change: dict[str, Any], reason: str) -> None:
+    here = make_record(test_accuracy=0.86)
+    here = here.model_copy(update={"environment": here.environment.model_copy(update={"instructions": "AVX512"})})
+    there = make_record(test_accuracy=0.85, final="other")
+    there = there.model_copy(update={"environment": here.environment.model_copy(update=change)})
+    found = unequal(here, there)
+    assert found is not None
+    assert (found.runs, round(found.largest_difference or 0, 9)) == (1, 0.01)
+    assert len(found.reasons) == 1
+    assert found.reasons[0].startswith(reason)
+    assert unequal(here, there.model_copy(update={"weights": here.weights})) is None
+
+
+def test_beside_knows_no_reason_where_nothing_recorded_differs(tmp_path: Path) -> None:
+    here, there = make_record(), make_record(final="other")
+    found = unequal(here, there)
+    assert found is not None
+    assert found.reasons == []
+    make_experiment(tmp_path / "here", [here])
+    make_experiment(tmp_path / "there", [there])
+    text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
+    assert "nothing that is recorded differs" in text
+    assert "differ by at most 0.00 points of accuracy on test" in text
 
 
 def test_beside_says_what_differs(tmp_path: Path) -> None:

@@ -18,13 +18,23 @@ from bakeoff.files import FileHashes
 from bakeoff.record import Data, Environment, MadeFrom, Record
 
 Subject = Literal[
-    "splits", "rows", "labels", "sources", "weights", "tokenizer", "configuration", "hardware", "software", "code"
+    "splits",
+    "rows",
+    "labels",
+    "sources",
+    "weights",
+    "tokenizer",
+    "configuration",
+    "hardware",
+    "instruction set",
+    "software",
+    "code",
 ]
 DATA: Final = frozenset[Subject]({"splits", "rows", "labels"})
 MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
 """Runs that differ in one of these are runs of different things: they are never averaged."""
-MACHINE: Final = frozenset[Subject]({"hardware", "software"})
+MACHINE: Final = frozenset[Subject]({"hardware", "instruction set", "software"})
 
 Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
 """(subject, name of the split, distribution or component) -> its evidence: one or more words, None where unknown."""
@@ -129,6 +139,7 @@ def facts_of_model(made_from: MadeFrom) -> Facts:
 def facts_of_environment(environment: Environment) -> Facts:
     return {
         ("hardware", ""): (environment.hardware,),
+        ("instruction set", ""): (environment.instructions,),
         **{("software", name): (version,) for name, version in environment.software.items()},
     }
 

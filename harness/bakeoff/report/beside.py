@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bakeoff.compare.drift import why_moved
 from bakeoff.errors import StoreError, quoted
-from bakeoff.record import Control, Declared, Part, Record
+from bakeoff.record import Control, Declared, Environment, Part, Record
 from bakeoff.report.markdown import Column, escaped, grid, item, level
 from bakeoff.report.page import BASELINE, figures_in, score_cell, time_cell
 from bakeoff.report.table import Report, Row, Table, build_report
@@ -27,12 +27,24 @@ class Pair(Part):
     weights: Weights
 
 
+class Unequal(Part):
+    """Runs that ended with other weights on the other side, and what may have made them so."""
+
+    runs: int
+    largest_difference: float | None
+    """Of their scores by the primary metric on the split reported on, at one run; None where a side has no scores."""
+    reasons: list[str]
+    """What differs between the two environments and can change how sums are rounded, the likeliest first."""
+
+
 class Pairs(Part):
     """One table on both sides."""
 
     here: Table
     there: Table
     rows: list[Pair]
+    unequal: Unequal | None
+    """None where all weights are the same."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
 
@@ -65,17 +77,19 @@ def set_beside(
     narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
     reports = [_report(narrowed, records, shared) for records in (here[1], there[1])]
     ids = {(run.task, run.model, run.strategy, run.seed): run.id for run in narrowed.runs}
-    hashes = [
-        {record.id: record.weights.final_sha256 for record in records if record.weights and record.status == "ok"}
-        for records in (here[1], there[1])
-    ]
+    ended = [{record.id: record for record in records if record.status == "ok"} for records in (here[1], there[1])]
+    hashes = [{record.id: record.weights.final_sha256 for record in side.values() if record.weights} for side in ended]
     tables = []
     for mine, theirs in zip(reports[0].tables, reports[1].tables, strict=True):
-        pairs = []
+        pairs, differing = [], []
         for row, opposite in zip(mine.rows, theirs.rows, strict=True):
             run_ids = [ids[mine.task, mine.model, row.strategy, seed] for seed in row.seeds]
             pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
-        tables.append(Pairs(here=mine, there=theirs, rows=pairs, no_time=_why_no_time(mine, theirs, controls)))
+            both = [run_id for run_id in run_ids if run_id in hashes[0] and run_id in hashes[1]]
+            differing += [(ended[0][run], ended[1][run]) for run in both if hashes[0][run] != hashes[1][run]]
+        unequal = _unequal(differing, declared.report_on) if differing else None
+        no_time = _why_no_time(mine, theirs, controls)
+        tables.append(Pairs(here=mine, there=theirs, rows=pairs, unequal=unequal, no_time=no_time))
     return Beside(
         name_here=declared.name,
         name_there=other.name,
@@ -93,6 +107,37 @@ def _report(declared: Declared, records: Sequence[Record], shared: set[str]) -> 
 def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]) -> Weights:
     both = [run_id for run_id in run_ids if run_id in here and run_id in there]
     return Weights(same=sum(here[run_id] == there[run_id] for run_id in both), both=len(both))
+
+
+ROUNDING = ("torch", "transformers", "numpy", "accelerate", "peft", "safetensors", "tokenizers", "python")
+"""Distributions whose version can change the last bits of a training, the likeliest first."""
+
+
+def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
+    """`runs`: both sides of each run that ended with other weights, at least one."""
+    differences = [
+        abs(one.scores[split][metric] - other.scores[split][metric])
+        for one, other in runs
+        for metric in [one.data.primary_metric if one.data else ""]
+        if metric in one.scores.get(split, {}) and metric in other.scores.get(split, {})
+    ]
+    reasons = dict.fromkeys(reason for one, other in runs for reason in _reasons(one.environment, other.environment))
+    return Unequal(runs=len(runs), largest_difference=max(differences, default=None), reasons=list(reasons))
+
+
+def _reasons(here: Environment, there: Environment) -> list[str]:
+    """What differs between two environments and can change how sums are rounded, the likeliest first."""
+    facts = [
+        ("device", here.device, there.device),
+        ("instruction set", here.instructions, there.instructions),
+        ("threads", here.threads, there.threads),
+        *((name, here.software.get(name), there.software.get(name)) for name in ROUNDING),
+        ("processor", here.processor, there.processor),
+    ]
+    found = [f"{name} {one} here, {other} there" for name, one, other in facts if None not in (one, other) and one != other]
+    if (here.instructions is None) != (there.instructions is None):
+        found.append("perhaps the instruction set, which only one side recorded")
+    return found
 
 
 def _why_no_time(mine: Table, theirs: Table, controls: Sequence[Control]) -> str:
@@ -114,7 +159,13 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
             *grid(_columns(pairs)),
             "",
         ]
-        told = [_verdict(pairs), *_unlike(pairs), f"Here: {here}, {_machine(mine)}", f"There: {there}, {_machine(theirs)}"]
+        told = [
+            _verdict(pairs),
+            *_why_unequal(pairs),
+            *_unlike(pairs),
+            f"Here: {here}, {_machine(mine)}",
+            f"There: {there}, {_machine(theirs)}",
+        ]
         lines += [line for sentence in told for line in item(escaped(sentence))]
     if beside.shared < max(beside.declared_here, beside.declared_there):
         lines += item(
@@ -149,6 +200,19 @@ def _verdict(pairs: Pairs) -> str:
         return "No run is recorded with weights on both sides."
     whole = "The trained weights are the same to the bit (sha256)"
     return f"{whole} in {'all' if same == both else f'{same} of'} {both} runs that both sides recorded."
+
+
+def _why_unequal(pairs: Pairs) -> list[str]:
+    """What may have made the weights differ, and what it did to the scores."""
+    if (unequal := pairs.unequal) is None:
+        return []
+    why = "; ".join(unequal.reasons) or "nothing that is recorded differs between the two machines"
+    told = [f"Where the weights differ, the likely reason: {why}."]
+    if unequal.largest_difference is not None and pairs.here.metrics and pairs.here.splits:
+        split, metric = pairs.here.splits[0], pairs.here.metrics[0].name
+        most = figures_in(pairs.here, metric).amount(unequal.largest_difference, metric)
+        told.append(f"The scores of these {unequal.runs} runs differ by at most {most} on {split}.")
+    return told
 
 
 def _unlike(pairs: Pairs) -> list[str]:

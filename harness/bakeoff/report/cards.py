@@ -13,7 +13,7 @@ from bakeoff.compare.findings import Comparison, Score, Standing
 from bakeoff.errors import escaped
 from bakeoff.report.joined import Joined, join
 from bakeoff.report.table import Report
-from bakeoff.spelling import seeds_spelt
+from bakeoff.spelling import portable, seeds_spelt
 
 MADE_WITH = "made with bakeoff"
 """The end of all notes."""
@@ -33,7 +33,7 @@ def eval_results(comparison: Comparison, report: Report) -> dict[str, str]:
             EvalResultEntry(
                 dataset_id=escaped(joined.board.task),
                 task_id=escaped(metric),
-                value=score.mean,
+                value=portable(score.mean),
                 notes=_notes(joined, standing, metric, score),
             )
             for metric, score in scores.items()
@@ -59,7 +59,7 @@ def model_index(comparison: Comparison, report: Report) -> str:
                 dataset_split=escaped(board.split),
                 metric_type=escaped(metric),
                 metric_name=escaped(metric),
-                metric_value=score.mean,
+                metric_value=portable(score.mean),
                 metric_args={"notes": _notes(joined, standing, metric, score)},
             )
             for metric, score in scores.items()

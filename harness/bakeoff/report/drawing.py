@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import BakeoffError
 from bakeoff.report.markdown import visible
+from bakeoff.spelling import portable
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -50,6 +51,7 @@ _DROPPED = {
     ),
     *("font-family", "display"),
 }
+_LENGTHS = {"d", "transform", "x", "y", "x1", "y1", "x2", "y2", "width", "height"}
 _ATTRIBUTES = {name.lower(): name for name in _KEPT | _DROPPED}
 _DEFAULTS = {("opacity", "1"), ("font-weight", "normal"), ("stroke-opacity", "0"), ("text-anchor", "start")}
 _CIRCLE = re.compile(r"M([\d.]+),0A\1,\1,0,1,1,-\1,0A\1,\1,0,1,1,\1,0")
@@ -69,13 +71,13 @@ def chart(spec: Mapping[str, Any], name: str) -> Markup:
         raise BakeoffError(NEEDS) from None
     writer = _Rewritten(name)
     # vl-convert would fetch what a spec names; ours names nothing, and it is told so.
-    writer.feed(vl_convert.vegalite_to_svg(_plain(spec), allowed_base_urls=[]))
+    writer.feed(vl_convert.vegalite_to_svg(portable(_plain(spec)), allowed_base_urls=[]))
     writer.close()
     return Markup("".join(writer.parts))  # noqa: S704 - every text and attribute in it was escaped by _Rewritten
 
 
 def _plain(part: Any) -> Any:
-    """The spec with every text made visible: a control character would end vl-convert, and this process with it."""
+    """The spec with every text made visible, since a control character would end vl-convert, and this process with it."""
     if isinstance(part, str):
         return visible(part)
     if isinstance(part, Mapping):
@@ -126,7 +128,7 @@ class _Rewritten(HTMLParser):
             value = self._id(value)
         elif known == "clip-path":
             value = f"url(#{self._id(value.removeprefix('url(#').removesuffix(')'))})"
-        elif known in ("d", "transform"):
+        elif known in _LENGTHS:
             value = _NUMBER.sub(lambda found: _short(float(found[0])), value)
         return f' {known}="{escape(value)}"'
 

@@ -43,7 +43,7 @@ from bakeoff.report.views import (
     searches,
     seeds,
 )
-from bakeoff.spelling import seeds_spelt, spelt
+from bakeoff.spelling import portable, seeds_spelt, spelt
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -123,7 +123,7 @@ def _environment() -> Environment:
         raise BakeoffError(NEEDS) from None
 
     def shown(value: Any) -> Any:
-        return value if isinstance(value, Markup) else visible(value)
+        return value if isinstance(value, Markup) else visible(portable(value))
 
     jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),

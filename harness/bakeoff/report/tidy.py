@@ -1,4 +1,5 @@
-"""A report for programs, in full precision: JSON, and CSV with a row for each task, model and strategy and each floor.
+"""A report for programs: JSON, and CSV with a row for each task, model and strategy and each floor. Numbers keep ten
+significant digits: more are not the same on every machine (`spelling.portable`).
 
 The CSV's columns, in this order (a cell that does not apply or is not known is empty):
 
@@ -32,6 +33,7 @@ from bakeoff.report.flags import owned, sentences
 from bakeoff.report.page import FLOOR
 from bakeoff.report.standings import Standings, standings_of
 from bakeoff.report.table import Report, Row, Table
+from bakeoff.spelling import portable
 
 COSTS = (
     "train_seconds",
@@ -79,9 +81,9 @@ def write_csv(report: Report, comparison: Comparison) -> str:
     writer.writeheader()
     for table in report.tables:
         standings = standings_of(comparison, table.task, table.model)
-        writer.writerows(_strategy(row, standings, table) for row in table.rows)
+        writer.writerows(portable(_strategy(row, standings, table)) for row in table.rows)
         if table.data is not None:
-            writer.writerow(_floor(table))
+            writer.writerow(portable(_floor(table)))
     return stream.getvalue()
 
 
@@ -93,7 +95,8 @@ def write_json(report: Report, comparison: Comparison) -> str:
         entry["notes"] = sentences(table, report.declared)
         for row, cells in zip(table.rows, entry["rows"], strict=True):
             cells["flags"] = [*standings.codes(row.strategy), *owned(row)]
-    return json.dumps(plain | {"comparison": comparison.model_dump(mode="json")}, indent=1, allow_nan=False) + "\n"
+    whole = portable(plain | {"comparison": comparison.model_dump(mode="json")})
+    return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
 def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
