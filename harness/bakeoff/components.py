@@ -36,6 +36,14 @@ Answers = Ints | Floats
 bit i says whether label i is among them."""
 MOST_LABELS_AT_ONCE = 62
 """Of a multi-label task: so many bits has a number of 64, with one for the sign and one to spare."""
+SAME_LOGITS = 1e-3
+"""Two ways through one model give the same logits where they differ by no more than this times the largest logit, or times 1
+where all are smaller: rounding in fp32 moves logits by about 1e-6 of the largest, a mistake by far more."""
+
+
+def same_logits(difference: float, largest: float) -> bool:
+    """Whether rounding explains the difference, the largest of two sets of logits whose largest absolute value is `largest`."""
+    return difference <= SAME_LOGITS * max(1.0, largest)  # False for NaN
 
 
 class Component(ABC):

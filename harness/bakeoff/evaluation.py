@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.components import Prepared, Row, TaskInfo
+from bakeoff.components import Prepared, Row, TaskInfo, same_logits
 from bakeoff.errors import PluginError, RunError
 from bakeoff.metrics import answers
 from bakeoff.ranks import ALONE, World
 
 EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
-
-SAME_LOGITS = 1e-3
-"""How far rounding may take logits of two ways through one model apart, as a share of the largest, or of 1."""
 
 
 def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
@@ -68,9 +65,15 @@ def repeat_first_batch(
     return None
 
 
-def require_same_logits(difference: float | None, largest: float, trainer: str) -> None:
+def largest_of(logits: Mapping[str, Any]) -> float | None:
+    """The largest absolute value in any split; None where one is not finite."""
+    largest = max(float(np.abs(values).max()) for values in logits.values())
+    return largest if math.isfinite(largest) else None
+
+
+def require_same_logits(difference: float | None, largest: float | None, trainer: str) -> None:
     """Raises PluginError where a trainer's way to evaluate gives other logits than the model's own forward pass."""
-    if difference is None or difference > SAME_LOGITS * max(1.0, largest):
+    if difference is None or not same_logits(difference, largest or 0.0):
         raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
 
 

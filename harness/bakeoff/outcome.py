@@ -48,6 +48,7 @@ class Findings:
     energy: EnergyCounter = field(default_factory=EnergyCounter)
     selection: Selection | None = None
     evaluation_difference: float | None = None
+    largest_logit: float | None = None
     owns: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     memory: tuple[int, int] | None = None
@@ -217,6 +218,7 @@ def compose(
         scores={} if failure else found.scores,
         selection=found.selection,
         evaluation_difference=found.evaluation_difference,
+        largest_logit=found.largest_logit,
         cost=Cost(
             phase_seconds=seconds,
             total_seconds=total,

@@ -303,6 +303,9 @@ class Record(Part):
     """None where the last epoch is evaluated."""
     evaluation_difference: float | None
     """Largest absolute difference between two predictions of one batch; anything but 0.0 says that predicting is random."""
+    largest_logit: float | None = None
+    """Absolute, over all predicted splits: what the difference is compared with. None where nobody noted it (schema version
+    4)."""
     cost: Cost | None
     """Of this attempt alone."""
     attempts: list[Attempt]

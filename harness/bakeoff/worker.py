@@ -22,7 +22,7 @@ from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Ro
 from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
 from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
-from bakeoff.evaluation import predict, repeat_first_batch, require_same_logits, score
+from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_same_logits, score
 from bakeoff.job import Job
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
@@ -137,11 +137,12 @@ def fine_tune(
         best.look()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}
+    found.largest_logit = largest_of(logits)
     with trainer.evaluating(network):
         found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
     if found.evaluation_difference is not None and type(trainer).evaluating is not Trainer.evaluating:
         plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
-        require_same_logits(plain, max(float(np.abs(found).max()) for found in logits.values()), job.trainer)
+        require_same_logits(plain, found.largest_logit, job.trainer)
     found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
 
     begin("save")

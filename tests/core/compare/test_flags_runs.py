@@ -166,8 +166,14 @@ def test_predicting_that_is_random_is_found(apart: float) -> None:
     assert f"{ROW} (seed 2)" in flag.sentence
 
 
-def test_rounding_of_a_device_is_no_random_prediction() -> None:
-    assert codes(sinning(experiment(), "", evaluation_difference=5e-6)) == []
+@pytest.mark.parametrize(("apart", "largest"), [(5e-6, None), (0.9e-3, 0.2), (0.9e-2, 10.0)])
+def test_rounding_of_a_device_is_no_random_prediction(apart: float, largest: float | None) -> None:
+    assert codes(sinning(experiment(), "", evaluation_difference=apart, largest_logit=largest)) == []
+
+
+@pytest.mark.parametrize(("apart", "largest"), [(1.1e-3, None), (1.1e-3, 0.2), (1.1e-2, 10.0)])
+def test_random_predicting_begins_where_the_one_tolerance_ends(apart: float, largest: float | None) -> None:
+    assert codes(sinning(experiment(), "", evaluation_difference=apart, largest_logit=largest)) == ["S17"]
 
 
 def test_a_score_that_its_predictions_contradict_is_found() -> None:

@@ -21,12 +21,9 @@ from bakeoff.compare.flags.telling import (
     told,
 )
 from bakeoff.compare.ground import Ground
-from bakeoff.components import Metric
+from bakeoff.components import Metric, same_logits
 from bakeoff.record import Control
 
-SAME_LOGITS = 1e-4
-"""Logits of one batch predicted twice may differ by rounding where a device sums in no fixed order: float32 resolves 1e-6 at
-logits of 10. Dropout left on moves them far more."""
 SAME_SCORE = 1e-9
 
 
@@ -147,7 +144,7 @@ def random_evaluations(ground: Ground) -> Iterator[Found]:
     for row, records in ended_well(ground).items():
         for record in records:
             apart = record.evaluation_difference
-            if apart is not None and not apart <= SAME_LOGITS:  # written so that NaN is caught
+            if apart is not None and not same_logits(apart, record.largest_logit or 0.0):
                 moved.setdefault(row, []).append(record.asked.seed)
                 most = apart if math.isnan(apart) else max(most, apart)
     if moved:
