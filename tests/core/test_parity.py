@@ -12,6 +12,7 @@ import pytest
 
 from bakeoff.cli.parity import choose_pair, in_words
 from bakeoff.errors import BakeoffError
+from bakeoff.hardware import BF16_FLAGS, cpu_flags
 from bakeoff.parity.trace import Trace
 from bakeoff.parity.verdict import Verdict, compare
 
@@ -174,10 +175,30 @@ RECIPE_CHANGES = [
 ]
 
 
+def fused_rounds_like_plain() -> bool:
+    """Whether ten steps of AdamW on 10,000 numbers end with the same bits by both kernels: a matter of the instruction set."""
+    import torch
+
+    ends = []
+    for fused in (True, False):
+        torch.manual_seed(0)
+        weights = torch.nn.Parameter(torch.randn(10_000))
+        optimizer = torch.optim.AdamW([weights], lr=1e-3, fused=fused)
+        for _ in range(10):
+            weights.grad = torch.randn(10_000)
+            optimizer.step()
+        ends.append(weights.detach().clone())
+    return torch.equal(*ends)
+
+
 @pytest.mark.parametrize(
     ("recipe", "step", "what", "cause"), RECIPE_CHANGES, ids=[case[0].replace(" ", "") for case in RECIPE_CHANGES]
 )
 def test_a_change_of_the_recipe_is_named(tmp_path: Path, recipe: str, step: int, what: str, cause: str) -> None:
+    if "bf16" in recipe and not BF16_FLAGS & cpu_flags():
+        pytest.skip("this processor has no bfloat16 arithmetic")
+    if "fused" in recipe and fused_rounds_like_plain():
+        pytest.skip("the fused and the plain AdamW round alike with this processor's instructions")
     verdict = verdict_of(tmp_path, LOOP, changed(recipe))
     assert not verdict.identical
     assert verdict.differs_in == what
