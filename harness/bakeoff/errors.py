@@ -6,8 +6,10 @@ Whatever is raised as a `BakeoffError` reaches the user as its message and an ex
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 
 class BakeoffError(Exception):
@@ -83,9 +85,52 @@ def shown_path(path: object) -> str:
     return escaped(path)
 
 
+NUMBER: Final = re.compile(r"[-+]?[0-9][0-9.,_]*([eE][-+]?[0-9]+)?\s*%?")
+NEGATIONS: Final = frozenset({"un", "non", "not", "no", "in", "im", "ir", "dis", "anti"})
+SHORT: Final = 2
+"""Letters of a name of which one more or less makes another word."""
+LONGEST: Final = 100
+"""Letters of a name that is compared with others; what is longer is a text."""
+LISTED: Final = 30
+"""So many names are listed; the rest are counted."""
+
+
 def unknown(what: str, name: str, valid: Iterable[str]) -> str:
-    """The sentence for a name that does not exist: the nearest one, else all that do."""
+    """The sentence for a name that does not exist: the nearest one, else those that do."""
     names = sorted(valid)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"there is {', '.join(names)}" if names else "there is none"
-    return f"no {what} {quoted(name)}; {hint}"
+    if (near := nearest(name, names)) is not None:
+        return f"no {what} {quoted(name)}; did you mean {quoted(near)}?"
+    if not names:
+        return f"no {what} {quoted(name)}; there is none"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"no {what} {quoted(name)}; there is {', '.join(map(escaped, names[:LISTED]))}{more}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of these names that was probably meant: in other case, with other separators, or with a slip of the hand.
+
+    None for a number, for a name with another number in it, and for the opposite (`not_entailment` of `entailment`).
+    """
+    given = _letters(name)
+    if NUMBER.fullmatch(name.strip()) or not 0 < len(given) <= LONGEST:
+        return None
+    known = {_letters(one): one for one in sorted(names, reverse=True) if _may_be_meant(given, _letters(one))}
+    if given in known:
+        return known[given]
+    close = difflib.get_close_matches(given, sorted(known), n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _letters(name: str) -> str:
+    """A name without case and separators."""
+    return re.sub(r"[\s_-]", "", name.casefold())
+
+
+def _may_be_meant(given: str, known: str) -> bool:
+    numbers, theirs = re.findall(r"\d+", given), re.findall(r"\d+", known)
+    if numbers and theirs and numbers != theirs:
+        return False
+    shorter, longer = sorted((given, known), key=len)
+    if longer.endswith(shorter) and longer.removesuffix(shorter) in NEGATIONS:
+        return False
+    return len(shorter) > SHORT or difflib.SequenceMatcher(None, given, known).ratio() > 0.75

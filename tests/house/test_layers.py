@@ -46,6 +46,7 @@ LAYERS = [
     {"readiness", "control", "frames", "crew"},
     {"run", "testing"},
     {"cli"},
+    {"__main__"},
 ]
 """Each module imports only from layers before its own. `bakeoff/__init__` and `preload` import nothing of ours: the functions
 that the package gives, it imports when they are called.

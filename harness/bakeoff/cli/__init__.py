@@ -9,6 +9,8 @@ import traceback
 import click
 
 from bakeoff import __version__
+from bakeoff.cli.saying import tell
+from bakeoff.cli.streams import prepare_streams
 from bakeoff.errors import BakeoffError
 
 BUG = 70
@@ -65,21 +67,28 @@ def bakeoff() -> None:
 
 def main() -> None:
     """Expected errors are their lines and an exit code; anything else keeps its traceback."""
+    streams = prepare_streams()
+    code = _perform()
+    if complaint := streams.complaint():
+        tell(complaint)
+        code = BakeoffError.exit_code
+    sys.exit(code)
+
+
+def _perform() -> int:
+    """The exit code of the verb that the command line names."""
     try:
         code = bakeoff.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        error.show(file=sys.stderr)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        code = 130
+        tell("stopped; the same command goes on from here")
+        return 130
     except BakeoffError as error:
-        print(error, file=sys.stderr)
-        code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
+        tell(str(error))
+        return error.exit_code
     except Exception:  # a bug: its traceback is wanted, but 1 is a verb's own answer (a gate that fails)
         traceback.print_exc()
-        code = BUG
-    sys.exit(code if isinstance(code, int) else 0)
+        return BUG
+    return code if isinstance(code, int) else 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bakeoff.cli.saying import say
+
 if TYPE_CHECKING:
     from bakeoff.document import Document
     from bakeoff.plan import Plan
@@ -32,7 +34,7 @@ def check(spec: Path, build: bool, data: Path | None) -> None:
     document, plan = open_experiment(spec)
     if build:
         rehearse(document, plan, data, spec)
-    click.echo(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
+    say(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
 
 
 def rehearse(document: Document, plan: Plan, data: Path | None, spec: Path) -> None:

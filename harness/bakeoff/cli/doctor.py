@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.saying import say
+
 WIDTH = 11
 """Of the names of what is looked at."""
 
@@ -37,10 +39,10 @@ def doctor(data: Path | None, control: bool) -> None:
     missing = 0
     for finding in findings(data, control=control):
         missing += bool(finding.remedy)
-        click.echo(f"{click.style('!' if finding.remedy else ' ', fg='yellow')} {finding.name:{WIDTH}} {modest(finding.found)}")
+        say(f"{click.style('!' if finding.remedy else ' ', fg='yellow')} {finding.name:{WIDTH}} {modest(finding.found)}")
         if finding.remedy:
-            click.echo(f"  {'':{WIDTH}} -> {modest(finding.remedy)}")
-    click.echo(f"\n{missing} to look at" if missing else "\nall is here")
+            say(f"  {'':{WIDTH}} -> {modest(finding.remedy)}")
+    say(f"\n{missing} to look at" if missing else "\nall is here")
 
 
 def modest(text: str) -> str:

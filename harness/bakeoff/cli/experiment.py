@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import click
-
 from bakeoff.cli.progress import make_progress
+from bakeoff.cli.saying import say
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
 from bakeoff.document import Document
+from bakeoff.errors import shown_path
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
 from bakeoff.run import Outcome, run_experiment
@@ -26,8 +26,8 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     reading = read([store.folder])
     failed = sum(len(row.failed) for table in reading.report.tables for row in table.rows)
     save(reading, store.folder)
-    click.echo(f"{summary(outcome, failed)}\n\n{write_page(reading.report, reading.comparison)}")
-    click.echo(f"written: {store.folder / PAGE_FILE}, {store.folder / CSV_FILE}")
+    say(f"{summary(outcome, failed)}\n\n{write_page(reading.report, reading.comparison)}")
+    say(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
     return 1 if failed or outcome.undecided else 0
 
 

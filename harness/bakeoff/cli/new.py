@@ -12,6 +12,7 @@ from string import Template
 
 import click
 
+from bakeoff.cli.saying import say
 from bakeoff.components import COMPONENT_KINDS
 from bakeoff.errors import BakeoffError, quoted, shown_path
 from bakeoff.registry import load_registry
@@ -36,8 +37,8 @@ def new(kind: str, name: str, folder: Path | None) -> None:
     words = described(kind, name)
     place = folder or Path(words["distribution"])
     write(package(words), place)
-    click.echo(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
-    click.echo(f"next: cd {shlex.quote(str(place))} && pip install -e . && pytest")
+    say(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
+    say(f"next: cd {shlex.quote(str(place))} && pip install -e . && pytest")
 
 
 def described(kind: str, name: str) -> dict[str, str]:

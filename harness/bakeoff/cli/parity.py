@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakeoff.cli.saying import say, tell
 from bakeoff.hardware import DEVICES
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def parity(
     pair = choose_pair(plan, strategies, seed)
     locate(document, plan, settings.places)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
-    click.echo(verdict.model_dump_json(indent=1) if as_json else "\n".join(in_words(verdict)))
+    say(verdict.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(verdict)))
     return 0 if verdict.identical else 1
 
 
@@ -92,7 +93,7 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     from bakeoff.process import Worker
     from bakeoff.supervision import request_of
 
-    click.echo(f"tracing {run.strategy.name} ...", err=True)
+    tell(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "trace.json"

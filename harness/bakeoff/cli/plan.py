@@ -49,7 +49,7 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
         if resolved.waiting:
             raise click.ClickException("the search has not chosen yet; `bakeoff run SPEC` makes its trials first")
         resolution = resolve(resolved, store, outlooks, difference)
-        say(resolution.model_dump_json(indent=1) if as_json else "\n".join(in_words(resolution)))
+        say(resolution.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(resolution)))
         return
     if as_json:
         say(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from bakeoff.cli.saying import say
 from bakeoff.components import COMPONENT_KINDS
 from bakeoff.registry import Registered, Registry, load_registry
 
@@ -25,11 +26,11 @@ def plugins(kind: str | None, as_json: bool) -> None:
     """List the installed tasks, models, methods and trainers, and what is wrong with plugins that cannot be used."""
     registry = load_registry()
     if as_json:
-        click.echo(json.dumps(described(registry, kind), indent=2))
+        say(json.dumps(described(registry, kind), indent=2))
         return
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else sys.maxsize  # a file never wraps
     for line in (*component_lines(registry, kind, width), *trouble_lines(registry, kind, width)):
-        click.echo(line)
+        say(line)
 
 
 def described(registry: Registry, kind: str | None) -> dict[str, Any]:

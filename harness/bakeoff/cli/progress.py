@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bakeoff.cli.saying import tell
 from bakeoff.plan import Run
 from bakeoff.record import Record
 from bakeoff.supervision import Progress
@@ -59,7 +60,7 @@ class PlainProgress:
         self.note(f"[{self.done}/{self.total}] {run.title}: {result_line(run, record)}")
 
     def note(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        tell(line)
 
 
 class LiveProgress:

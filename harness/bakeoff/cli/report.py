@@ -31,7 +31,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     Writes report.html, table.md, table.csv, table.tex, .eval_results/ and model-index.yaml. Several experiments make one
     leaderboard; the first says baseline, margin and split.
     """
-    from bakeoff.cli.saying import say
+    from bakeoff.cli.saying import say, tell
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
     from bakeoff.report.tidy import write_json
@@ -57,7 +57,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     found = [f"{', '.join(raised)} raised"] if raised else []
     found += [] if reading.comparison.boards else ["nothing could be compared"]
     if strict and found:
-        click.echo(f"--strict: {'; '.join(found)}", err=True)
+        tell(f"--strict: {'; '.join(found)}")
         return FLAGGED
     return 0
 

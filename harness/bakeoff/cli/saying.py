@@ -1,29 +1,21 @@
-"""What a verb prints when it is done, so that nothing about the reader changes its exit code."""
+"""What a verb prints: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import sys
 
 import click
 
-from bakeoff.errors import BakeoffError
-
 
 def say(text: str = "", *, nl: bool = True) -> None:
-    """Prints; a reader that is gone has read enough: the verb goes on, and its exit code stands.
+    """Prints a result; colours only on a terminal."""
+    click.echo(text, file=sys.stdout, nl=nl)
 
-    Raises BakeoffError where the output cannot be written otherwise, on a full disk say.
-    """
-    try:
-        click.echo(text, nl=nl)
-    except OSError as error:
-        # what is buffered still would fail once more at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno != errno.EPIPE:
-            raise BakeoffError(f"standard output cannot be written: {error.strerror}") from None
+
+def tell(text: str) -> None:
+    """Prints what is no result: a warning, an error, how it goes."""
+    click.echo(text, file=sys.stderr)
 
 
 def say_page(page: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from bakeoff.cli.saying import say
+
 
 @click.command()
 def schema() -> None:
@@ -15,4 +17,4 @@ def schema() -> None:
     from bakeoff.registry import load_registry
     from bakeoff.schema import schema_text
 
-    click.echo(schema_text(registered.component for registered in load_registry().all()))
+    say(schema_text(registered.component for registered in load_registry().all()))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakeoff.cli.saying import say
+
 if TYPE_CHECKING:
     from bakeoff.look import Look, SplitLook
 
@@ -60,10 +62,10 @@ def task(
         measure = chosen(registry, "model", model, parse_options(model_options, "--model-option"), "--model-option")
     look = look_at(looked_at, measure, find_places(data), examples=examples)
     if as_json:
-        click.echo(look.model_dump_json(indent=1))
+        say(look.model_dump_json(indent=1, ensure_ascii=True))
         return
     for line in lines(look):
-        click.echo(line)
+        say(line)
 
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.saying import say, say_page
+from bakeoff.cli.saying import say, say_page, tell
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
@@ -82,7 +82,7 @@ def read_side(store: Store) -> tuple[Declared, list[Record]]:
     declared = store.declared()
     records, damaged = store.read_all([run.id for run in declared.runs])
     for sentence in damaged:
-        click.echo(f"damaged and left out: {sentence}", err=True)
+        tell(f"damaged and left out: {sentence}")
     return declared, records
 
 

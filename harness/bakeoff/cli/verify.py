@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.saying import say
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.store import Store
 
@@ -35,13 +36,13 @@ def verify(folder: Path) -> int:
         failed += record.status == "failed"
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
-    click.echo(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))
+    say(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))
     for line in damaged:
-        click.echo(f"damaged: {line}")
+        say(f"damaged: {line}")
     if missing:
-        click.echo(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
+        say(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
     if foreign:
-        click.echo(f"not in the plan: {len(foreign)} records, which the table leaves out")
+        say(f"not in the plan: {len(foreign)} records, which the table leaves out")
     if aside := len(list(store.records.glob(".replaced-*"))):
-        click.echo(f"set aside: {aside} records in records/.replaced-*")
+        say(f"set aside: {aside} records in records/.replaced-*")
     return 1 if damaged else 0

@@ -1,0 +1,56 @@
+"""Words for what does not exist: the nearest name where there is one, and no guess where it would be silly."""
+
+from __future__ import annotations
+
+import pytest
+
+from bakeoff.errors import unknown
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "nearest"),
+    [
+        ("tset", ["dev", "test"], "test"),
+        ("dv", ["dev", "test"], "dev"),
+        ("toi", ["toy", "rows"], "toy"),
+        ("MRPC", ["cola", "mrpc"], "mrpc"),
+        ("Yes", ["no", "yes"], "yes"),
+        ("batch size", ["batch_size", "epochs"], "batch_size"),
+        ("BALANCED-ACCURACY", ["accuracy", "balanced_accuracy"], "balanced_accuracy"),
+        ("tiny-brt2", ["tiny-bert2", "tiny-bert1"], "tiny-bert2"),
+        ("entailmnt", ["entailment", "not_entailment"], "entailment"),
+    ],
+)
+def test_a_slip_of_the_hand_finds_the_name(name: str, valid: list[str], nearest: str) -> None:
+    assert unknown("name", name, valid) == f"no name {name!r}; did you mean '{nearest}'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("-1", ["0", "1"]),
+        ("11", ["1", "2"]),
+        ("2.5", ["2.4", "2.6"]),
+        ("1e-5", ["1e-4"]),
+        ("10 %", ["1 %"]),
+        ("b", ["ab", "c"]),
+        ("S18", ["S1", "S17", "S8"]),
+        ("bert3", ["bert1", "bert2"]),
+        ("not_entailment", ["entailment", "neutral"]),
+        ("unacceptable", ["acceptable"]),
+        ("toxic", ["clean", "non-toxic"]),
+        ("", ["a"]),
+    ],
+)
+def test_another_number_a_short_word_and_the_opposite_are_no_slips(name: str, valid: list[str]) -> None:
+    assert unknown("name", name, valid) == f"no name {name!r}; there is {', '.join(valid)}"
+
+
+def test_of_many_names_the_first_are_listed_and_the_rest_counted() -> None:
+    said = unknown("label", "zzz", [f"intent {number:03}" for number in range(77)])
+    assert said.startswith("no label 'zzz'; there is intent 000, intent 001, ")
+    assert said.endswith(", intent 029 and 47 more")
+
+
+def test_without_names_there_is_none() -> None:
+    assert unknown("method", "full", []) == "no method 'full'; there is none"
