@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bakeoff.optimization import PAST_CORRECTION
+from bakeoff.optimization import PAST_CORRECTION, gradient_norm
 from bakeoff.record import PHASES, Observed, ObservedGroup
 
 NORM_EVERY = 16
@@ -180,8 +180,6 @@ class Observer:
         self._handle.remove()
 
     def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        import torch
-
         began = time.perf_counter()
         if not self.groups:
             self.optimizer = type(optimizer).__name__
@@ -190,7 +188,7 @@ class Observer:
         self.learning_rates.append(max(float(group["lr"]) for group in optimizer.param_groups))
         if self.steps < NORM_EVERY or self.steps % self.norm_every == 0:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            self._norms.append((self.steps, torch.nn.utils.get_total_norm(gradients)))
+            self._norms.append((self.steps, gradient_norm(gradients)))
         self.steps += 1
         self.seconds += time.perf_counter() - began
 
@@ -228,14 +226,19 @@ class Observer:
             learning_rate_last=self.learning_rates[-1],
             warmup_steps=self.learning_rates.index(peak),
             gradient_norms_measured=len(self._norms),
-            gradient_norm_median=statistics.median(norms) if norms else None,
-            gradient_norm_max=max(norms, default=None),
+            gradient_norm_median=_seven_digits(statistics.median(norms)) if norms else None,
+            gradient_norm_max=_seven_digits(max(norms)) if norms else None,
             clipped_at=pile_up(norms),
             examples_seen=seen[0],
             tokens_seen=seen[1],
             padded_tokens_seen=seen[2],
             data_order_sha256=order_sha256,
         )
+
+
+def _seven_digits(norm: float) -> float:
+    """As many digits as are right."""
+    return float(f"{norm:.7g}")
 
 
 def pile_up(norms: list[float]) -> float | None:

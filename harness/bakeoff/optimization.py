@@ -1,12 +1,17 @@
-"""The optimizers and schedulers that a recipe names, for loops written by hand."""
+"""The optimizers and schedulers that a recipe names, for loops written by hand; and the norm of a gradient."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bakeoff.components import TrainingJob
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.optim import Optimizer
 
 PAST_CORRECTION = 1e7
@@ -70,3 +75,39 @@ def scheduler_name(scheduler: str) -> str:
 def scheduler_settings(scheduler: str, power: float) -> dict[str, float]:
     """What transformers' scheduler wants to know besides its steps: its polynomial would end at 1e-7, ours ends at 0."""
     return {"power": power, "lr_end": 0.0} if scheduler == "polynomial" else {}
+
+
+PIECE = 2**17
+"""So many squares are summed at once: they stay in the processor's cache."""
+
+
+def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
+    """The 2-norm of all gradients together, relative error below 1e-7; a tensor where they lie on a device other than the CPU.
+
+    torch's norm of one large float32 tensor on the CPU adds up to 1 % too small a sum (1.2 % at 110 million elements), because
+    it adds each small square to an ever larger total. numpy sums in pairs (https://numpy.org/doc/stable/reference/generated/
+    numpy.sum.html), and the pieces are added in double precision.
+    """
+    import torch
+
+    dense = [_values(gradient.detach()) for gradient in gradients]
+    if any(gradient.device.type != "cpu" for gradient in dense):
+        return torch.nn.utils.get_total_norm(dense)  # a device adds up in a tree
+    return math.sqrt(sum(square for gradient in dense for square in _squares(gradient.numpy())))
+
+
+def _values(gradient: Tensor) -> Tensor:
+    """All that is not zero by construction, (n,), in float32 or float64."""
+    import torch
+
+    values = gradient.coalesce().values() if gradient.is_sparse else gradient
+    return values.flatten().to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _squares(values: Any) -> Iterable[float]:
+    """The sum of squares of each piece of (n,) values."""
+    room = np.empty(min(PIECE, len(values)), dtype=values.dtype)
+    with np.errstate(all="ignore"):  # a gradient that overflows has an infinite norm, and the run is stopped for its loss
+        for start in range(0, len(values), PIECE):
+            piece = values[start : start + PIECE]
+            yield float(np.square(piece, out=room[: len(piece)]).sum())

@@ -81,7 +81,11 @@ def _train(job: TrainingJob, passes: Passes) -> None:
 
 
 def clip(gradients: list[Tensor], limit: float) -> None:
-    """`clip_grad_norm_`, which on the CPU leaves gradients alone that are short enough: it would multiply them by 1."""
+    """`clip_grad_norm_`, which on the CPU leaves gradients alone that are short enough: it would multiply them by 1.
+
+    The sum in float32 comes out too small by a little: what is clipped keeps 1.00003 times the limit at 11 million elements,
+    1.0006 times at 110 million.
+    """
     flat = [gradient.flatten() for gradient in gradients]
     norm = torch.stack([torch.dot(gradient, gradient) for gradient in flat]).sum().sqrt()  # in half the time of torch's norm
     if norm.device.type != "cpu" or norm + 1e-6 > limit:

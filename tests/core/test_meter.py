@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from bakeoff.meter import NORM_EVERY, Clock, EnergyCounter, Observer, forget_peak_memory, peak_memory_bytes, pile_up
+from bakeoff.optimization import gradient_norm
 from bakeoff.record import PHASES
 
 
@@ -86,6 +87,59 @@ def test_norms_are_measured_at_first_and_then_now_and_then() -> None:
         train(optimizer, parameter, [1.0] * 40)
     assert list(sparse.norms) == [*range(NORM_EVERY), 16, 32]
     assert list(dense.norms) == list(range(40))
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Gradients of very unlike sizes, as those of a model are."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator) * torch.exp(torch.randn(shape, generator=generator)) * 1e-4
+
+
+def exact_norm(gradients: list[torch.Tensor]) -> float:
+    return sum(float(part.double().square().sum()) for gradient in gradients for part in gradient.split(2**20)) ** 0.5
+
+
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        [drawn(12_000_000)],
+        [drawn(30_000, 384), drawn(384, seed=1), drawn(3, 7, 5, seed=2)],
+        [torch.full((9_000_000,), 0.1)],
+        [drawn(2_000_000).bfloat16(), drawn(11, seed=3).bfloat16()],
+        [drawn(4_000_000).half(), drawn(500, 300, seed=4).T],
+        [drawn(1_000_000).double(), drawn(5)],
+        [torch.zeros(2_000_000)],
+    ],
+    ids=["one flat tensor", "a table of words", "all alike", "bf16", "fp16, transposed", "fp64 and fp32", "nothing"],
+)
+def test_the_norm_of_a_gradient_is_right_to_the_digits_of_float32(gradients: list[torch.Tensor]) -> None:
+    assert float(gradient_norm(gradients)) == pytest.approx(exact_norm(gradients), rel=1e-7, abs=0)
+
+
+def test_a_sparse_gradient_and_one_that_is_not_finite_have_a_norm() -> None:
+    table = torch.nn.Embedding(9, 4, sparse=True)
+    table(torch.tensor([[1, 5, 1]])).sum().backward()
+    assert table.weight.grad is not None
+    assert float(gradient_norm([table.weight.grad])) == pytest.approx((4 * 4 + 4) ** 0.5)
+    assert float(gradient_norm([torch.tensor([3.0, float("inf")])])) == float("inf")
+    assert np.isnan(float(gradient_norm([torch.tensor([3.0, float("nan")])])))
+    assert float(gradient_norm([torch.tensor([3e38, 3e38])])) == float("inf")  # in silence: the loss stops such a run
+    assert float(gradient_norm([])) == 0
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_one_flat_parameter_is_recorded_with_the_norm_of_its_parts(flat: bool) -> None:
+    """As `fast-loop` hands over its gradients, and as others do."""
+    gradients = [drawn(24_000, 500), *(drawn(1000, seed=seed) for seed in range(4))]
+    gradients = [torch.cat([gradient.flatten() for gradient in gradients])] if flat else gradients
+    parameters = [torch.nn.Parameter(torch.zeros_like(gradient)) for gradient in gradients]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    with Observer() as observer:
+        torch.optim.SGD(parameters, lr=0.1).step()
+    seen = observer.observed(seen=(1, 1, 1), order_sha256="")
+    assert seen is not None
+    assert seen.gradient_norm_max == seen.gradient_norm_median == float(f"{exact_norm(gradients):.7g}")
 
 
 @pytest.mark.parametrize(

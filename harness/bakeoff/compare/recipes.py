@@ -12,6 +12,9 @@ from bakeoff.spec import Recipe
 from bakeoff.spelling import spelt
 
 VARIES = "varies over seeds"
+CLIPPED_TO = 1.01
+"""So many times the limit may be left by clipping that takes the norm of one large tensor in float32 (0.06 % too small at 110
+million elements by a dot product, 1.2 % by torch's norm)."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def contradictions(record: Record) -> list[str]:
         compare("weight decay", recipe["weight_decay"], max(decay for decay in decays if decay is not None), equal=False)
     limit, top = recipe.get("max_grad_norm"), observed.gradient_norm_max
     if "max_grad_norm" in recipe:
-        if limit is not None and top is not None and top > limit * 1.001:
+        if limit is not None and top is not None and top > limit * CLIPPED_TO:
             norm = spelt(float(f"{top:.3g}"))
             found.append(f"a gradient norm of {norm} reached the optimizer, though clipping at {spelt(limit)} was asked")
         if limit is None and observed.clipped_at is not None:

@@ -22,6 +22,7 @@ from bakeoff.data import weights_sha256
 from bakeoff.errors import PluginError, RunError
 from bakeoff.job import Job
 from bakeoff.meter import Observer
+from bakeoff.optimization import gradient_norm
 from bakeoff.outcome import message_of
 from bakeoff.preparation import training_rows
 from bakeoff.record import Asked, ObservedGroup, Part
@@ -90,7 +91,7 @@ class Trace(Part):
 
 class TracingObserver(Observer):
     """Keeps the learning rates of all groups, and the gradient norm taken in the model's order: the order of an
-    optimizer's groups would change its last digit."""
+    optimizer's groups may change its last digit."""
 
     def __init__(self) -> None:
         super().__init__(norm_every=1)
@@ -101,7 +102,8 @@ class TracingObserver(Observer):
     def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         super()._see(optimizer, args, kwargs)
         self.rates.append(sorted({float(group["lr"]) for group in optimizer.param_groups}))
-        self.received.append(_norm([p.grad.detach().norm() for p in self.parameters if p.grad is not None]))
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        self.received.append(float(gradient_norm(gradients)) if gradients else None)
 
 
 @dataclass
@@ -208,7 +210,7 @@ class TracedJob(Job):
 
     def _gradient_reader(self, index: int) -> Callable[[Any], None]:
         def read(parameter: Any) -> None:
-            self.unclipped[index] = parameter.grad.detach().norm()
+            self.unclipped[index] = gradient_norm([parameter.grad])
 
         return read
 
@@ -335,6 +337,5 @@ def _numbered(passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _norm(norms: list[Any]) -> float | None:
-    import torch
-
-    return float(torch.stack(norms).norm()) if norms else None
+    """Of the parameters' norms."""
+    return math.hypot(*map(float, norms)) if norms else None
