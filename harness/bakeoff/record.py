@@ -258,8 +258,12 @@ class Selection(Part):
     """1 for the first; the first of equally good ones."""
     scores: list[float]
     """Of the primary metric on `split` at each evaluation, in order; beyond 32 of them, the last 32."""
-    discordance: float
-    """The share of the split's examples that two evaluations label differently, in the mean over all pairs of evaluations."""
+    discordance: float | None
+    """The share of the split's examples that two evaluations label differently, in the mean over all pairs of evaluations; None
+    of a regression."""
+    optimism: float | None = None
+    """What picking the best of these evaluations adds to its score by luck alone, in the metric's unit, by resampling the
+    split's examples. None where nobody computed it (schema version 4), and for a metric of the hub."""
 
 
 class Failure(Part):

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.components import Ints
+from bakeoff.compare.measures import luck_of_the_best
+from bakeoff.components import Answers, Metric
 from bakeoff.record import Selection
 
 SCORES_KEPT = 32
@@ -18,13 +19,14 @@ class BestState:
     """Remembers the best state of a network over several evaluations on one split."""
 
     def __init__(
-        self, network: Any, evaluate: Callable[[], tuple[Ints, float]], *, split: str, higher_is_better: bool = True
+        self, network: Any, evaluate: Callable[[], tuple[Answers, float]], *, split: str, metric: Metric, labels: Answers
     ) -> None:
-        """`evaluate` gives the network's answers on the split (n,) and its score."""
+        """`evaluate` gives the network's answers on the split (n,) and their score; `labels` are the right answers."""
         self.network, self.evaluate, self.split = network, evaluate, split
-        self.sign = 1.0 if higher_is_better else -1.0
+        self.metric, self.labels = metric, labels
+        self.sign = 1.0 if metric.higher_is_better else -1.0
         self.scores: list[float] = []
-        self.answers: list[Ints] = []
+        self.answers: list[Answers] = []
         self.best = 0
         self._state: dict[str, Any] = {}
 
@@ -34,7 +36,7 @@ class BestState:
         answers, score = self.evaluate()
         for module, training in modes:
             module.training = training
-        self.answers.append(answers.astype(np.int64))
+        self.answers.append(answers)
         self.scores.append(score)
         if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
             self.best = len(self.scores) - 1
@@ -56,12 +58,14 @@ class BestState:
     def restore(self) -> Selection:
         """Puts the best state back into the network, and says how it was found."""
         self.network.load_state_dict(self._state, strict=False)
+        answers = np.stack(self.answers)  # (evaluations, n)
         return Selection(
             split=self.split,
             evaluations=len(self.scores),
             chosen_epoch=self.best + 1,
             scores=self.scores[-SCORES_KEPT:],
-            discordance=discordance(self.answers),
+            discordance=discordance(self.answers) if np.issubdtype(answers.dtype, np.integer) else None,
+            optimism=luck_of_the_best(self.metric, answers, self.labels),
         )
 
     def _trained_state(self) -> dict[str, Any]:
@@ -71,7 +75,7 @@ class BestState:
         return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items() if name not in frozen}
 
 
-def discordance(answers: Sequence[Ints]) -> float:
+def discordance(answers: Sequence[Answers]) -> float:
     """The share of examples that two evaluations label differently, in the mean over all pairs; 0.0 where there is no pair.
 
     Counted by label: of E evaluations that give an example c times one label, c (c - 1) ordered pairs agree on it.

@@ -310,7 +310,7 @@ def best_state(
         return answers(logits, info.kind), score(info, logits, labels)[info.primary_metric]
 
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    return BestState(network, evaluate, split=split, higher_is_better=primary.higher_is_better)
+    return BestState(network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
 
 
 def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], None]:

@@ -79,6 +79,7 @@ def test_the_first_best_epoch_is_what_the_record_tells_of(both: Both) -> None:
         same = record["weights"]["final_sha256"] == final["weights"]["final_sha256"]
         assert same == (selection["chosen_epoch"] == 4)
         assert 0.0 < selection["discordance"] < 1.0
+        assert 0.0 < selection["optimism"] < 0.2
         assert (both[1] / "records" / record["id"] / "record.json").stat().st_size <= 8192
         chosen.append(selection["chosen_epoch"])
     assert len(set(chosen)) == 2, "the recipe of this test no longer shows anything"
@@ -101,4 +102,5 @@ def test_a_trainer_that_does_not_say_where_epochs_end_cannot_be_selected_on(tmp_
     assert "called `end_epoch` after 0 of the 1 epochs before the last" in found["silent/0"]["failure"]["message"]
     assert found["silent/0"]["selection"] is None
     within = found["short/0"]["selection"]
-    assert (within["evaluations"], within["chosen_epoch"], within["discordance"]) == (1, 1, 0.0), "only the final state"
+    found = [within[key] for key in ("evaluations", "chosen_epoch", "discordance", "optimism")]
+    assert found == [1, 1, 0.0, 0.0], "only the final state"

@@ -37,6 +37,26 @@ def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> Non
     assert "'select: last-epoch'" in flag.next_step
 
 
+def test_what_resampling_found_goes_before_the_formula() -> None:
+    chosen = selection("test").model_copy(update={"optimism": 0.0234})
+    flag = only_flag(sinning(experiment(), "", selection=chosen), "S2")
+    assert "by luck alone adds 2.34 points" in flag.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "metric"),
+    [({}, "f1"), ({"labels": ["a", "b", "c"]}, "accuracy")],
+    ids=["another metric", "three labels"],
+)
+def test_where_nobody_resampled_the_formula_is_told_of_accuracy_and_two_labels_alone(
+    change: dict[str, object], metric: str
+) -> None:
+    made = sinning(experiment(), "data", row=None, primary_metric=metric, **change)
+    flag = the_flag(sinning(made, "", selection=selection("test")), "S2")
+    assert "best of 5 evaluations, which by luck alone adds something, nobody computed how much," in flag.sentence
+    assert "points" not in flag.sentence
+
+
 @pytest.mark.parametrize("chosen", [selection("dev"), selection("test", evaluations=1)])
 def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
     assert codes(sinning(experiment(), "", row=None, selection=chosen)) == []

@@ -5,7 +5,7 @@ And imported figures that are those of a model that learned nothing (S10).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean
 
 import numpy as np
@@ -15,6 +15,7 @@ from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, gr
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
+from bakeoff.record import Selection
 
 FEWEST_DECIMALS = 3
 """An imported figure with fewer may meet a floor by chance."""
@@ -32,9 +33,9 @@ def picked_states(ground: Ground) -> Iterator[Found]:
             r.selection for r in records if r.selection and r.selection.split == board.split and r.selection.evaluations > 1
         ]
         if picked:
-            evaluations = max(selection.evaluations for selection in picked)
-            gain = best_epoch_optimism(evaluations, mean(selection.discordance for selection in picked), max(board.examples, 1))
-            gains[row] = f"the best of {evaluations} evaluations, which by luck alone adds {amount(gain, board)}"
+            evaluations, gain = max(selection.evaluations for selection in picked), _luck(ground, picked)
+            adds = "something, nobody computed how much," if gain is None else amount(gain, board)
+            gains[row] = f"the best of {evaluations} evaluations, which by luck alone adds {adds}"
     if gains:
         which = told(f"{listed(rows)}: {gain}" for gain, rows in grouped_by(gains).items())
         others = sorted(
@@ -46,6 +47,24 @@ def picked_states(ground: Ground) -> Iterator[Found]:
             f"Picked on {board.split}, the split that is reported: {which} where skill stands still.",
             f"{instead}'select: last-epoch' in {spec(ground)}.",
         )
+
+
+def _luck(ground: Ground, picked: Sequence[Selection]) -> float | None:
+    """What picking the best state adds by chance, in the mean over runs, in the metric's unit; None where nothing tells.
+
+    Records hold it as resampling gave it. Of older ones the formula for a share of right answers stands in, and of two labels
+    alone: with more, two states may differ in their answers and both be wrong.
+    """
+    recorded = [selection.optimism for selection in picked]
+    known = [optimism for optimism in recorded if optimism is not None]
+    if len(known) == len(recorded):
+        return mean(known)
+    discordances = [selection.discordance for selection in picked if selection.discordance is not None]
+    labels = {len(record.data.labels) for records in ended_well(ground).values() for record in records if record.data}
+    if ground.board.metric != "accuracy" or labels != {2} or len(discordances) < len(picked):
+        return None
+    evaluations = max(selection.evaluations for selection in picked)
+    return best_epoch_optimism(evaluations, mean(discordances), max(ground.board.examples, 1))
 
 
 def mixed_splits(ground: Ground) -> Iterator[Found]:
