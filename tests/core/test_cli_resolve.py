@@ -130,6 +130,33 @@ def test_where_no_number_of_seeds_will_do_the_examples_that_would_are_named(call
     out = call("plan", spec, "--resolve", "1.0")[1]
     assert "api: no number of seeds finds 1 point on 1,000 examples, at best 4.0 points" in out
     assert "again: the pilot's predictions are the baseline's to the last" in out
+    assert answer["needs"][1]["seeds"] is None
+    (line,) = [line for line in out.splitlines() if line.startswith("again  ")]
+    assert line.split()[1:3] == ["–", "–"]
+
+
+def test_a_difference_that_neither_seeds_nor_examples_find_is_told_and_is_no_crash(call: Call, spec: Path) -> None:
+    """Runs that move by far more than what is asked, and examples that the two sides always answer unlike."""
+    here, there = (np.tile(LABELS, (3, 1)) for _ in range(2))
+    here[:, :60], there[:, 60:120] = 1 - here[:, :60], 1 - there[:, 60:120]
+    here[0, 200:600], there[1, 500:990] = 1 - here[0, 200:600], 1 - there[1, 500:990]
+    record(spec, {"loop": there, "api": here})
+    api = resolved(call, spec, "0.3")["needs"][0]
+    assert (api["seeds"], api["examples_needed"]) == (None, None)
+    code, out, _ = call("plan", spec, "--resolve", "0.3")
+    assert code == 0
+    assert "api: " in out
+
+
+def test_rows_that_are_right_on_the_same_examples_are_not_called_identical(call: Call, spec: Path) -> None:
+    """Three labels: both err on the same examples, each with a wrong answer of its own."""
+    labels = LABELS
+    one, other = np.tile(labels, (3, 1)), np.tile(labels, (3, 1))
+    one[:, :50], other[:, :50] = 2, 3
+    record(spec, {"loop": one, "api": other})
+    api = resolved(call, spec, "1.0")["needs"][0]
+    assert not api["identical"]
+    assert "to the last" not in call("plan", spec, "--resolve", "1.0")[1].split("again")[0]
 
 
 @pytest.mark.parametrize("points", ["0", "-1", "nan", "much"])

@@ -7,10 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bakeoff.cli.plan import aligned, count, duration
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.measures import values_of
 from bakeoff.compare.outputs import gather
+from bakeoff.compare.pairs import two_way_of
+from bakeoff.compare.power import MOST_SEEDS
 from bakeoff.compare.resolve import (
     ALPHA,
     PLANNED_DISCORDANCE,
@@ -22,12 +26,13 @@ from bakeoff.compare.resolve import (
     from_pilot,
     from_planning_values,
 )
-from bakeoff.compare.twoway import TwoWay, two_way, two_way_unpaired
+from bakeoff.compare.twoway import TwoWay
 from bakeoff.errors import BakeoffError, StoreError, escaped
 from bakeoff.estimate import Outlook, likeness
 from bakeoff.load import load_experiment
 from bakeoff.plan import Plan
 from bakeoff.record import Asked, Part, Record
+from bakeoff.report.markdown import DASH
 from bakeoff.store import Store
 
 Kind = tuple[str, int]
@@ -55,7 +60,7 @@ class Resolution(Part):
     baseline: str
     needs: list[Needs]
     price: Price | None
-    """Of the seeds that all comparisons need; None where no number will do for one of them."""
+    """Of the seeds that all comparisons need, identical rows apart; None where no number is given for one of them."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ def _needs(
     for pilot in pilots:
         sides = [_like(pilot.experiment, place, wanted) for wanted in (kind, baseline)]
         examples = examples or next((_examples(record, split) for side in sides for record in side), None)
-        if min(map(len, sides)) >= 2 and (found := _compare(pilot.experiment, sides[0], sides[1], split)) is not None:
-            return from_pilot(question, place, found, where=pilot.where)
+        if min(map(len, sides)) >= 2 and (compared := _compare(pilot.experiment, sides[0], sides[1], split)) is not None:
+            found, identical = compared
+            return from_pilot(question, place, found, where=pilot.where, identical=identical)
     return from_planning_values(question, place, examples=examples)
 
 
@@ -133,8 +139,11 @@ def _examples(record: Record, split: str) -> int | None:
     return record.data.splits[split].examples if record.data is not None and split in record.data.splits else None
 
 
-def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> TwoWay | None:
-    """The two-way comparison; None where the metric is no mean or ratio over examples, or predictions are missing."""
+def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> tuple[TwoWay, bool] | None:
+    """The two-way comparison, and whether all predictions are equal.
+
+    None where the metric is no mean or ratio over examples, or predictions are missing.
+    """
     data = here[0].data
     if data is None:
         return None
@@ -146,7 +155,9 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     a, b = (values_of(found, metric, side) for side in ("here", "there"))
     if a is None or b is None:
         return None
-    return two_way(a - b) if found.seeds["here"] == found.seeds["there"] else two_way_unpaired(a, b)
+    paired = found.seeds["here"] == found.seeds["there"]
+    identical = paired and np.array_equal(found.answers["here"], found.answers["there"])
+    return two_way_of(a, b, paired=paired), identical
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------------
@@ -154,10 +165,10 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
     """All strategies get the seeds of the comparison that needs most."""
-    numbers = [need.seeds for need in needs]
-    if any(number is None for number in numbers):
+    numbers = [need.seeds for need in needs if not need.identical]
+    seeds = max((number for number in numbers if number is not None), default=None)
+    if seeds is None or None in numbers:
         return None
-    seeds = max(number for number in numbers if number is not None)
     rows: dict[tuple[str, str, str], list[Outlook]] = defaultdict(list)
     for outlook in outlooks:
         run = outlook.run
@@ -189,14 +200,18 @@ def in_words(resolution: Resolution) -> list[str]:
     rows = [[*header, "found at best", "from"]]
     for need in resolution.needs:
         place = [escaped(need.task), escaped(need.model)] if several else []
-        numbers = [_number(need.seeds), _number(need.seeds_in_family), _points(need.detectable), _at_best(need)]
+        numbers = [_number(need.seeds, need, need.why_none), _number(need.seeds_in_family, need, need.why_none_in_family)]
+        numbers += [_points(need.detectable), _at_best(need)]
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
         rows.append([*place, need.strategy, *numbers, origin])
     return [begin, "", *aligned(rows, right=None), "", *_bill(resolution), *_remarks(resolution)]
 
 
-def _number(seeds: int | None) -> str:
-    return "none will do" if seeds is None else str(seeds)
+def _number(seeds: int | None, need: Needs, why_none: str) -> str:
+    if need.identical:
+        return DASH
+    words = {"unknown": "not known", "too many": f"over {MOST_SEEDS:,}"}
+    return words.get(why_none, "none will do") if seeds is None else f"{seeds:,}"
 
 
 def _sized(difference: float) -> str:
@@ -205,6 +220,8 @@ def _sized(difference: float) -> str:
 
 def _at_best(need: Needs) -> str:
     """With seeds without end; by planning values it may be anything up to the worst case."""
+    if need.why_none == "unknown" and need.limit_range:
+        return f"{need.limit_range[0]:.1f} to {_points(need.limit_range[1])}"
     return f"0 to {_points(need.limit)}" if need.origin != "pilot" and need.limit is not None else _points(need.limit)
 
 
@@ -230,11 +247,7 @@ def _remarks(resolution: Resolution) -> list[str]:
         if need.identical:
             lines.append(f"{name}: the pilot's predictions are the baseline's to the last; more seeds will not separate them")
         elif need.seeds is None:
-            more = f"; with {count(max(question.seeds, 2), 'seed')} it would take {need.examples_needed:,} examples"
-            lines.append(
-                f"{name}: no number of seeds finds {_sized(question.difference)} on {need.examples:,} examples, at best "
-                f"{_points(need.limit)}{more if need.examples_needed else ''}"
-            )
+            lines.append(f"{name}: {_why_none(need, question)}")
     if any(need.origin == "pilot" and need.pilot_seeds < ROUGH_SEEDS and not need.identical for need in resolution.needs):
         lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds tells the spread between seeds only roughly: take a few more")
     planned = [need for need in resolution.needs if need.origin == "planning values"]
@@ -243,6 +256,19 @@ def _remarks(resolution: Resolution) -> list[str]:
     if question.comparisons > 1:
         lines.append(f"by Holm: at 5 % over all {question.comparisons} comparisons together")
     return lines
+
+
+def _why_none(need: Needs, question: Question) -> str:
+    wanted = _sized(question.difference)
+    if need.why_none == "too many":
+        return f"it would take more than {MOST_SEEDS:,} seeds to find {wanted}"
+    with_seeds = count(max(question.seeds, 2), "seed")
+    more = f"; with {with_seeds} it would take {need.examples_needed:,} examples" if need.examples_needed else ""
+    if need.why_none == "unknown":
+        return (
+            f"whether more seeds find {wanted} is not known: {need.examples:,} examples alone leave {_at_best(need)} open{more}"
+        )
+    return f"no number of seeds finds {wanted} on {need.examples:,} examples, at best {_points(need.limit)}{more}"
 
 
 def _about_planning_values(planned: Sequence[Needs]) -> list[str]:

@@ -102,7 +102,8 @@ class Pair(Part):
     detectable: float | None
     """The difference that this design finds with 80 % power at a two-sided 5 %."""
     detectable_with_all_seeds: float | None
-    """The same with seeds without end: what the number of examples allows. Only told of pairs with the baseline."""
+    """The same with seeds without end: what the number of examples allows. Only told of pairs with the baseline, and only where
+    the seeds tell the examples' part from none."""
     budget: Budget | None
     checks: Checks
     studied: list[Fact]

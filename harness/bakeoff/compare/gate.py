@@ -18,6 +18,7 @@ from bakeoff.compare.evidence import QUALITY, Draft, drafts_of, joined
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.limits import ALPHA, Evidence
 from bakeoff.compare.multiplicity import holm
+from bakeoff.compare.power import MOST_SEEDS
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Declared, Part
 
@@ -197,12 +198,18 @@ def _what_it_takes(draft: Draft, evidence: Evidence) -> str:
     begin = "the interval reaches beyond the limit"
     if evidence.needed is None:
         return begin
-    if evidence.needed.number is None:
-        return f"{begin}, and no number of seeds will do: the examples resolve {evidence.needed.limit:.1f} points at best"
+    needed = evidence.needed
+    if needed.number is None and needed.why == "unknown" and needed.limits:
+        low, high = (f"{limit:.1f}" for limit in needed.limits)
+        return f"{begin}, and whether more seeds will do is not known: the examples resolve {low} to {high} points at best"
+    if needed.number is None and needed.why == "too many":
+        return f"{begin}; if nothing has changed, it takes more than {MOST_SEEDS:,} seeds a side to show it"
+    if needed.number is None:
+        return f"{begin}, and no number of seeds will do: the examples resolve {needed.limit:.1f} points at best"
     seeds = min(len(draft.arm.candidate.ended), len(draft.arm.baseline.ended))
-    if evidence.needed.number <= seeds:
-        return f"{begin}, though {_seeds(evidence.needed.number)} usually do where nothing has changed"
-    return f"{begin}; if nothing has changed, {_seeds(evidence.needed.number)} a side show it four times in five"
+    if needed.number <= seeds:
+        return f"{begin}, though {_seeds(needed.number)} usually do where nothing has changed"
+    return f"{begin}; if nothing has changed, {_seeds(needed.number)} a side show it four times in five"
 
 
 def _seeds(number: int) -> str:

@@ -6,7 +6,7 @@ The 90 % interval is shown, because each of its ends is a one-sided 95 % bound.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bakeoff.compare.cost import log_ratio
 from bakeoff.compare.power import Needed, seeds_needed
@@ -15,8 +15,6 @@ from bakeoff.components import Floats
 
 ALPHA = 0.05
 LEVEL = 1 - 2 * ALPHA
-MOST_SEEDS = 10_000
-"""More than this is said as: no number of seeds."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,11 @@ def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Ne
     """For the claim that an unchanged candidate is within: a two-sided test at twice alpha is the one-sided one at alpha."""
     if allowed <= 0:
         return None
-    found = seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
-    return found if found.number is None or found.number <= MOST_SEEDS else Needed(None, found.limit)
+    return seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
 
 
 def _in_points(needed: Needed | None, scale: float) -> Needed | None:
-    return None if needed is None else Needed(needed.number, needed.limit * scale)
+    if needed is None:
+        return None
+    limits = (needed.limits[0] * scale, needed.limits[1] * scale) if needed.limits else None
+    return replace(needed, limit=needed.limit * scale, limits=limits)

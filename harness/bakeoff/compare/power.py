@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import optimize, special
@@ -18,16 +19,23 @@ GRID, STEP = np.linspace(-10.0, 10.0, 401, retstep=True)
 DENSITY = np.exp(-GRID * GRID / 2) / math.sqrt(2 * math.pi) * STEP
 """Points and weights of an expectation over a standard normal value; sums over such a grid are right to rounding."""
 
-MANY = 10_000_000
-"""A search for a number of seeds or examples ends here."""
+MOST_SEEDS, MOST_EXAMPLES = 10_000, 10_000_000
+"""A search for a number of seeds or of examples ends here."""
+
+WhyNone = Literal["", "too few", "unknown", "too many"]
+"""Why no number of seeds is given: the examples are too few for the difference, whatever the seeds; they may or may not be,
+which these seeds cannot tell; or it would take more seeds than anybody runs. The same of examples, seeds being too few."""
 
 
 @dataclass(frozen=True)
 class Needed:
-    """`number` of seeds or examples, None where none suffices; `limit` is the effect that any number can just see."""
+    """A `number` of seeds or examples, None where none is given, and `why`; `limit` is the effect that any number can find."""
 
     number: int | None
     limit: float
+    why: WhyNone = ""
+    limits: tuple[float, float] | None = None
+    """`limit` at both ends of the 90 % interval of what it is made from; None where that is given and not estimated."""
 
 
 def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
@@ -87,14 +95,23 @@ def seeds_needed(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> Needed:
-    """How many seeds a side find a true `difference` (score units); None where the examples alone are too few for it."""
-    alone = math.sqrt(budget.example / examples)
-    limit = minimum_detectable_effect(alone, examples - 1, alpha=alpha / comparisons, power=power)
+    """How many seeds a side find a true `difference` (score units).
+
+    None where the examples alone are too few for it. That, and a number, is said only where it holds at either end of the
+    interval of the examples' part: of two rows on the same examples one would else need 200 seeds and the other infinitely many
+    for no other reason than the noise of that estimate.
+    """
+    per_error = minimum_detectable_effect(1.0, examples - 1, alpha=alpha / comparisons, power=power)
+
+    def limit(example: float) -> float:
+        return per_error * math.sqrt(example / examples)
+
+    limits = (limit(budget.example_range[0]), limit(budget.example_range[1])) if budget.example_range else None
 
     def mde(seeds: int) -> float:
         return mde_of_design(budget, seeds, examples=examples, paired=paired, comparisons=comparisons, alpha=alpha, power=power)
 
-    return _least(mde, difference, limit)
+    return _least(mde, difference, limit(budget.example), most=MOST_SEEDS, limits=limits)
 
 
 def examples_needed(
@@ -107,25 +124,28 @@ def examples_needed(
     def mde(examples: int) -> float:
         return mde_of_design(budget, seeds, examples=examples, paired=paired, alpha=alpha, power=power)
 
-    return _least(mde, difference, limit)
+    return _least(mde, difference, limit, most=MOST_EXAMPLES)
 
 
-def _least(mde: Callable[[int], float], difference: float, limit: float) -> Needed:
+def _least(
+    mde: Callable[[int], float], difference: float, limit: float, *, most: int, limits: tuple[float, float] | None = None
+) -> Needed:
     """The least number from 2 whose detectable effect is `difference` or less; it falls as the number grows."""
     if difference <= 0:
         raise ValueError(f"the difference to be found is above 0, not {difference}")
-    if difference < limit:
-        return Needed(None, limit)
+    lowest, highest = limits or (limit, limit)
+    if difference < highest:
+        return Needed(None, limit, "too few" if difference < lowest else "unknown", limits)
     high = 2
     while mde(high) > difference:
         high *= 2
-        if high > MANY:
-            return Needed(None, limit)
+        if high > 2 * most:
+            return Needed(None, limit, "too many", limits)
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if mde(middle) <= difference else (middle, high)
-    return Needed(high, limit)
+    return Needed(high, limit, limits=limits) if high <= most else Needed(None, limit, "too many", limits)
 
 
 def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from bakeoff.compare.power import examples_needed, mde_examples, mde_of_design, seeds_needed
+from bakeoff.compare.power import Needed, WhyNone, examples_needed, mde_examples, mde_of_design, seeds_needed
 from bakeoff.compare.twoway import Budget, TwoWay
 from bakeoff.record import Part
 
@@ -36,11 +36,13 @@ class Needs(Part):
     pilot_seeds: int
     """The fewer of the two sides'; 0 without a pilot."""
     identical: bool
-    """The pilot's predictions are the baseline's, so that there is no spread to reckon with."""
+    """The pilot's predictions are the baseline's, so that there is no spread to reckon with: no number of seeds is given."""
     seeds: int | None
-    """A side, for 80 % power at a two-sided 5 %; None where no number will do."""
+    """A side, for 80 % power at a two-sided 5 %; None where no number is given, and `why_none`."""
+    why_none: WhyNone = ""
     seeds_in_family: int | None
     """The same at 5 % over all comparisons: Holm's hardest step."""
+    why_none_in_family: WhyNone = ""
     seeds_range: tuple[int, int] | None
     """At the low and the high end of the planning values; None with a pilot."""
     detectable: float | None
@@ -48,6 +50,8 @@ class Needs(Part):
     limit: float | None
     """The least difference that seeds without end find on these examples; by planning values the worst case, in which all
     discordance is the strategies' own. None where the number of examples is not known."""
+    limit_range: tuple[float, float] | None = None
+    """Of a pilot: what `limit` may be, since a few seeds tell it roughly (90 % interval)."""
     examples: int | None
     """Of the reported split; None where nothing is recorded that tells."""
     examples_needed: int | None
@@ -63,8 +67,11 @@ class Question(Part):
     """With the baseline, over all boards: Holm's family."""
 
 
-def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str) -> Needs:
-    """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy)."""
+def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:
+    """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy).
+
+    identical: whether all predictions of the two are equal.
+    """
     budget, wanted, examples, paired = found.budget, question.difference / 100, found.examples, found.paired
     needed, hard = (
         seeds_needed(budget, wanted, examples=examples, paired=paired, comparisons=many, alpha=ALPHA, power=POWER)
@@ -80,12 +87,15 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
         origin="pilot",
         pilot=where,
         pilot_seeds=min(found.seeds),
-        identical=found.variance == 0 and found.difference == 0,
-        seeds=needed.number,
-        seeds_in_family=hard.number,
+        identical=identical,
+        seeds=None if identical else needed.number,
+        why_none=needed.why,
+        seeds_in_family=None if identical else hard.number,
+        why_none_in_family=hard.why,
         seeds_range=None,
         detectable=_detectable(budget, question.seeds, examples, paired=paired),
         limit=100 * needed.limit,
+        limit_range=(100 * needed.limits[0], 100 * needed.limits[1]) if needed.limits else None,
         examples=examples,
         examples_needed=more,
     )
@@ -100,10 +110,11 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
     budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
     usual = budgets[1]
 
-    def number(budget: Budget, alpha: float = ALPHA) -> int | None:
-        return seeds_needed(budget, question.difference / 100, examples=2, alpha=alpha, power=POWER).number
+    def needed(budget: Budget, alpha: float = ALPHA) -> Needed:
+        return seeds_needed(budget, question.difference / 100, examples=2, alpha=alpha, power=POWER)
 
-    least, most = number(budgets[0]), number(budgets[2])
+    least, alone, most = (needed(budget) for budget in budgets)
+    hard = needed(usual, ALPHA / question.comparisons)
     limit = None if examples is None else 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=ALPHA, power=POWER)
     return Needs(
         task=place[0],
@@ -113,9 +124,11 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
         pilot="",
         pilot_seeds=0,
         identical=False,
-        seeds=number(usual),
-        seeds_in_family=number(usual, ALPHA / question.comparisons),
-        seeds_range=(least, most) if least is not None and most is not None else None,
+        seeds=alone.number,
+        why_none=alone.why,
+        seeds_in_family=hard.number,
+        why_none_in_family=hard.why,
+        seeds_range=(least.number, most.number) if least.number is not None and most.number is not None else None,
         detectable=_detectable(usual, question.seeds, 2, paired=True),
         limit=limit,
         examples=examples,

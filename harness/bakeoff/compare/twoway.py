@@ -7,10 +7,12 @@ takes one trained model for the method; this one does neither.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import special
 
 from bakeoff.compare.intervals import Estimate, pseudo_values
 from bakeoff.components import Floats
@@ -42,6 +44,8 @@ class Budget:
     seed: float
     example: float
     residual: float
+    example_range: tuple[float, float] | None = None
+    """A 90 % interval of `example`; None where it is given and not estimated."""
 
     def variance(self, seeds: float, examples: float) -> float:
         """Of the mean difference over so many seeds and examples; infinity for either is a limit."""
@@ -98,7 +102,8 @@ def two_way(d: Floats) -> TwoWay:
     ms_seed = _mean_square(by_seed, k - 1, scale) * n
     ms_example = _mean_square(by_example, n - 1, scale) * k
     ms_residual = _mean_square(residual, (k - 1) * (n - 1), scale)
-    return _paired(float(mean), (ms_seed, ms_example, ms_residual), k, n)
+    error = _error(by_example, [residual])
+    return _paired(float(mean), (ms_seed, ms_example, ms_residual), k, n, error)
 
 
 def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> TwoWay:
@@ -114,11 +119,14 @@ def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> Two
     ms_seed = _mean_square(observed - observed.mean(), k - 1, scale) * examples
     ms_example = _mean_square(together - together.mean(), resamples - 1, scale) * k * examples
     ms_residual = _mean_square(apart - apart.mean(axis=0), (k - 1) * (resamples - 1), scale) * examples
-    return _paired(float(observed.mean()), (ms_seed, ms_example, ms_residual), k, examples)
+    error = _normal_error(ms_example / k, examples, resamples)
+    return _paired(float(observed.mean()), (ms_seed, ms_example, ms_residual), k, examples, error)
 
 
-def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int) -> TwoWay:
+def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int, error: float) -> TwoWay:
+    """`error` is the standard error of the examples' component."""
     ms_seed, ms_example, ms_residual = squares
+    example = (ms_example - ms_residual) / k
     dfs = (k - 1, n - 1, (k - 1) * (n - 1))
     variance, df = _variance((ms_seed, ms_example, -ms_residual), dfs, most=ALONE * (k - 1))
     return TwoWay(
@@ -131,7 +139,7 @@ def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int) ->
         seeds=(k, k),
         examples=n,
         paired=True,
-        budget=Budget(max(0.0, ms_seed - ms_residual) / n, max(0.0, ms_example - ms_residual) / k, ms_residual),
+        budget=Budget(max(0.0, ms_seed - ms_residual) / n, max(0.0, example), ms_residual, _range(example, error)),
     )
 
 
@@ -149,8 +157,9 @@ def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
     delta = sides[0].mean(axis=0) - sides[1].mean(axis=0)
     mean = float(delta.mean())
     scale = max(float(np.abs(side).max()) for side in sides)
-    example = _mean_square(delta - mean, n - 1, scale)  # seed-mean differences: one value an example
-    return _unpaired(mean, alone, example)
+    delta -= mean
+    example = _mean_square(delta, n - 1, scale)  # seed-mean differences: one value an example
+    return _unpaired(mean, alone, example, _error(delta, [_residual(side) for side in sides]))
 
 
 def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[Floats], examples: int) -> TwoWay:
@@ -159,11 +168,12 @@ def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[F
     delta = resampled[0].mean(axis=1) - resampled[1].mean(axis=1)
     scale = max(float(np.abs(side).max()) for side in resampled)
     example = _mean_square(delta - delta.mean(), len(delta) - 1, scale) * examples
-    return _unpaired(alone[0].difference - alone[1].difference, alone, example)
+    error = _normal_error(example, examples, len(delta))
+    return _unpaired(alone[0].difference - alone[1].difference, alone, example, error)
 
 
-def _unpaired(mean: float, alone: Sequence[TwoWay], example: float) -> TwoWay:
-    """From each side alone, and the mean square over examples of the difference of the sides' means."""
+def _unpaired(mean: float, alone: Sequence[TwoWay], example: float, error: float) -> TwoWay:
+    """From each side alone, and the mean square over examples of the difference of their means; `error` as in `_paired`."""
     (ka, kb), n = (side.seeds[0] for side in alone), alone[0].examples
     seeds, residuals = [side.ms_seed for side in alone], [side.ms_residual for side in alone]
     terms = (seeds[0] / (ka * n), seeds[1] / (kb * n), example / n, -residuals[0] / (ka * n), -residuals[1] / (kb * n))
@@ -171,6 +181,7 @@ def _unpaired(mean: float, alone: Sequence[TwoWay], example: float) -> TwoWay:
     variance, df = _variance(terms, dfs, most=ALONE * (ka + kb - 2) // 2)
     k = 2 / (1 / ka + 1 / kb)
     own = [max(0.0, seed - residual) / n for seed, residual in zip(seeds, residuals, strict=True)]
+    alike = example - residuals[0] / ka - residuals[1] / kb
     return TwoWay(
         difference=mean,
         variance=variance,
@@ -181,8 +192,43 @@ def _unpaired(mean: float, alone: Sequence[TwoWay], example: float) -> TwoWay:
         seeds=(ka, kb),
         examples=n,
         paired=False,
-        budget=Budget(sum(own), max(0.0, example - residuals[0] / ka - residuals[1] / kb), sum(residuals)),
+        budget=Budget(sum(own), max(0.0, alike), sum(residuals), _range(alike, error)),
     )
+
+
+def _residual(d: Floats) -> Floats:
+    """What seed and example leave of (K, N) values."""
+    return np.asarray(d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean())
+
+
+def _error(by_example: Floats, residuals: Sequence[Floats]) -> float:
+    """The standard error of the examples' component, from each example's own part in it.
+
+    (N,) deviations of the examples' means, and the residuals (K, N) of each side. No distribution is assumed, which matters
+    here: most differences are 0.
+    """
+    n = len(by_example)
+    parts = by_example**2
+    for residual in residuals:
+        k = len(residual)
+        parts = parts - np.einsum("ki,ki->i", residual, residual) / (k * (k - 1))
+    return float(parts.std(ddof=1)) * n / (n - 1) / math.sqrt(n)
+
+
+def _normal_error(example: float, examples: int, resamples: int) -> float:
+    """The same where only resampled scores are there: of a mean square of normal values, and of so many draws."""
+    return example * math.sqrt(2 / (examples - 1) + 2 / (resamples - 1))
+
+
+def _range(example: float, error: float) -> tuple[float, float]:
+    """90 %; a component is at least 0.
+
+    The error of a component grows with the component itself, as that of a count does. So the upper end is Wilson's for a count:
+    of few examples that differ, the error that was found is too small where few happened to be drawn.
+    """
+    z = float(special.ndtri(0.95))
+    skew = z * z * error * error / max(example, error) / 2 if error else 0.0
+    return max(0.0, example - z * error), max(0.0, example + skew + math.hypot(z * error, skew))
 
 
 def _shape(d: Floats) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from bakeoff.compare.findings import Budget, Checks, Finding, Pair, Verdict
 from bakeoff.compare.intervals import Estimate
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.pairs import Contest, check
-from bakeoff.compare.power import examples_needed, minimum_detectable_effect, seeds_needed
+from bakeoff.compare.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.compare.twoway import TwoWay
 from bakeoff.contracts.unit import Figures
 from bakeoff.spelling import listed
@@ -135,7 +135,8 @@ def _finding(contest: Contest, p_adjusted: float | None, equivalence_p: float | 
 
 
 def _limit(estimate: Estimate | None) -> float | None:
-    if not isinstance(estimate, TwoWay):
+    """None where a few seeds cannot tell the examples' part from none."""
+    if not isinstance(estimate, TwoWay) or (estimate.budget.example_range or (0.0,))[0] == 0:
         return None
     return minimum_detectable_effect(math.sqrt(estimate.budget.example / estimate.examples), estimate.examples - 1)
 
@@ -158,16 +159,20 @@ def _advice(contest: Contest, terms: Terms) -> str:
         return "more seeds bring the interval down"
     wanted = f"a difference of {terms.figures.amount(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
+    here = f"{estimate.examples:,} examples"
     if seeds.number is not None and seeds.number > contest.least_seeds:
-        return f"about {seeds.number} seeds of each would find {wanted} on these {estimate.examples:,} examples"
+        alone = f", which alone leave {terms.figures.alone(seeds.limit)} open" if seeds.limit else ""
+        return f"about {seeds.number:,} seeds of each would find {wanted} on these {here}{alone}"
     if seeds.number is not None:
         return f"these seeds find {wanted} in four of five experiments; this one left it open, so add some"
+    if seeds.why == "too many":
+        return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
     examples = examples_needed(estimate.budget, terms.margin, seeds=contest.least_seeds, paired=estimate.paired)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
-    return (
-        f"no number of seeds finds {wanted} on {estimate.examples:,} examples, "
-        f"which alone leave {terms.figures.alone(seeds.limit)} open{more}"
-    )
+    if seeds.why == "unknown" and seeds.limits:
+        low, high = map(terms.figures.number, seeds.limits)
+        return f"whether more seeds would find {wanted} is not known: {here} alone leave {low} to {high} open{more}"
+    return f"no number of seeds finds {wanted} on {here}, which alone leave {terms.figures.alone(seeds.limit)} open{more}"
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:

@@ -91,10 +91,7 @@ def forest(joined: Joined) -> Forest | None:
 def _difference(pair: Pair, figures: Figures, drawing: Markup) -> Difference:
     detectable = DASH if pair.verdict == "identical" else figures.number(pair.detectable)
     limit = figures.number(pair.detectable_with_all_seeds)
-    if detectable != DASH and limit not in (
-        DASH,
-        figures.number(0),
-    ):  # 0 where a few seeds cannot tell the examples' part apart
+    if DASH not in (detectable, limit):
         detectable += f" (at best {limit})"
     return Difference(
         first=pair.first,

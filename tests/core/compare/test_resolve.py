@@ -100,8 +100,61 @@ def test_a_pilot_of_other_seeds_counts_them_as_unpaired() -> None:
 
 
 def test_identical_predictions_are_said_to_be_identical() -> None:
-    found = from_pilot(question(), PLACE, two_way(np.zeros((3, 50))), where="here")
-    assert (found.identical, found.seeds, found.limit) == (True, 2, 0.0)
+    found = from_pilot(question(), PLACE, two_way(np.zeros((3, 50))), where="here", identical=True)
+    assert (found.identical, found.seeds, found.seeds_in_family) == (True, None, None)
+
+
+def rare(generator: np.random.Generator, k: int, n: int, *, share: float, seed: float) -> NDArray[np.float64]:
+    """(K, N) differences of right and wrong: `share` of the examples differ at every seed, a third as many at some seed."""
+    example = np.where(generator.random(n) < share, generator.choice([-1.0, 1.0], n), 0.0)
+    residual = np.where(generator.random((k, n)) < share / 3, generator.choice([-1.0, 1.0], (k, n)), 0.0)
+    return generator.normal(0, seed, (k, 1)) + example + residual
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("k", [3, 6])
+def test_the_range_of_the_examples_part_holds_it_nine_times_in_ten(k: int, paired: bool) -> None:
+    generator, held, share = np.random.default_rng(4), [], 0.05
+    for _ in range(400):
+        d = rare(generator, k, 400, share=share, seed=0.01)
+        other = generator.normal(0, 0.01, (k, 1)) + np.where(generator.random((k, 400)) < 0.02, 1.0, 0.0)
+        budget = two_way(d).budget if paired else two_way_unpaired(d, other).budget
+        assert budget.example_range is not None
+        low, high = budget.example_range
+        assert 0 <= low <= budget.example <= high
+        held.append(low <= share <= high)
+    assert 0.88 <= np.mean(held) <= 0.97
+
+
+def test_two_rows_on_the_same_examples_never_need_a_number_of_seeds_and_infinitely_many() -> None:
+    """Pairs of rows of one world whose examples allow just about what is asked: the noise of an estimate decides nothing."""
+    generator, share, clashes, by_the_estimate_alone = np.random.default_rng(7), 0.02, 0, 0
+    wanted = 280 * math.sqrt(share / 400)
+    for _ in range(50):
+        rows = [
+            from_pilot(question(wanted), PLACE, two_way(rare(generator, 6, 400, share=share, seed=0.01)), where="here")
+            for _ in range(2)
+        ]
+        clashes += {(need.seeds is None, need.why_none) for need in rows} == {(False, ""), (True, "too few")}
+        by_the_estimate_alone += len({need.limit is not None and need.limit > wanted for need in rows}) == 2
+    assert (clashes, by_the_estimate_alone > 15) == (0, True)
+
+
+def test_what_is_far_from_the_limit_is_still_said() -> None:
+    generator = np.random.default_rng(8)
+    made = two_way(rare(generator, 6, 1700, share=0.05, seed=0.01))
+    assert from_pilot(question(0.5), PLACE, made, where="here").why_none == "too few"
+    enough = from_pilot(question(3.0), PLACE, made, where="here")
+    assert (enough.why_none, enough.seeds is not None) == ("", True)
+    assert enough.limit_range is not None
+    assert enough.limit is not None
+    assert enough.limit_range[0] <= enough.limit <= enough.limit_range[1] < 3.0
+
+
+def test_nobody_runs_more_than_ten_thousand_seeds() -> None:
+    wild = two_way(np.random.default_rng(9).normal(0, 1, (6, 1)) + np.zeros((6, 400)))
+    found = from_pilot(question(0.5), PLACE, wild, where="here")
+    assert (found.seeds, found.why_none) == (None, "too many")
 
 
 def test_planning_values_agree_with_the_t_test_over_seeds() -> None:

@@ -99,12 +99,13 @@ def below_resolution(ground: Ground) -> Iterator[Found]:
             continue
         discordance = _discordance(ground, pair)
         least, what = pair.detectable_with_all_seeds, "even seeds without end can show only {} or more"
-        if least is None or min(pair.seeds) < 2:
+        if min(pair.seeds) < 2:
             least, what = mde_examples(discordance, n), f"two runs can show only {{}} or more{_where(discordance)}"
-        if (pair.finding == "inconclusive" and apart < least) or apart + ROUNDING < 1 / n:
+        below = least is not None and pair.finding == "inconclusive" and apart < least
+        if below or apart + ROUNDING < 1 / n:
             unseen.append(pair)
-            limit = what.format(amount(least, board))
-            clauses.append(f"{pair.first} is {amount(apart, board)} away ({_in_examples(apart, n)}), where {limit}")
+            limit = f", where {what.format(amount(least, board))}" if least is not None else ""
+            clauses.append(f"{pair.first} is {amount(apart, board)} away ({_in_examples(apart, n)}){limit}")
     if unseen:
         yield Found(
             tuple(pair.first for pair in unseen),
