@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model
@@ -54,6 +55,9 @@ class Carvable(Task):
 
     def locate(self, options: Any, places: Places) -> None:
         self.task.locate(options, places)
+
+    def files(self, options: Any, places: Places) -> Mapping[str, Sequence[Path]] | None:
+        return self.task.files(options, places)
 
     def load(self, options: Any, places: Places) -> dict[str, Dataset]:
         splits = self.task.load(options, places)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import shown_path
 from bakeoff.files import sha256_of, sync
+from bakeoff.records import provenance
+from bakeoff.records.provenance import MACHINE, MADE_FROM
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2
@@ -37,10 +39,12 @@ class Checkpoints:
     """Of one run, in a folder of its own; one every so many steps."""
 
     def __init__(
-        self, folder: Path, every: int, *, made_by: Mapping[str, Any], note: Callable[[str], None] = lambda line: None
+        self, folder: Path, every: int, *, made_by: provenance.Facts, note: Callable[[str], None] = lambda line: None
     ) -> None:
-        """`made_by` says what a state depends on beside the run (software, hardware): another's is left alone."""
-        self.folder, self.every, self.made_by, self.note = folder, every, dict(made_by), note
+        """`made_by` says what a state depends on beside the run: data, model, software, hardware. A checkpoint that was made by
+        others is left alone, with a note."""
+        self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
+        self.unfit: set[Path] = set()
 
     def due(self, steps: int) -> bool:
         return steps % self.every == 0
@@ -54,7 +58,7 @@ class Checkpoints:
         place.mkdir(parents=True)
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
         save_file(copies, place / TENSORS)
-        (place / FACTS).write_text(json.dumps({"made_by": self.made_by, **facts}), encoding="utf-8")
+        (place / FACTS).write_text(json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}), encoding="utf-8")
         for name in (TENSORS, FACTS):
             sync(place / name)
         manifest = {"steps": steps, "files": {name: sha256_of(place / name) for name in (TENSORS, FACTS)}}
@@ -63,21 +67,25 @@ class Checkpoints:
         sync(unfinished)
         unfinished.rename(place / MANIFEST)
         sync(place)
-        for old in self.places()[:-KEPT]:
+        self.unfit.discard(place)
+        for old in [place for place in self.places() if place not in self.unfit][:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
     def newest(self) -> Saved | None:
-        """The newest whole one that was made by the same software on the same hardware."""
+        """The newest whole one that was made from the same data and model, by the same software on the same hardware."""
         for place in reversed(self.places()):
             try:
                 saved = self.read(place)
+                made_by = provenance.from_plain(saved.facts["made_by"])
             except (OSError, ValueError, KeyError, TypeError) as error:
                 self.note(f"checkpoint {shown_path(place)} is damaged ({error}); the one before it is taken")
                 continue
-            if saved.facts["made_by"] == self.made_by:
+            others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE)
+            if not others:
                 return saved
-            self.note(f"checkpoint {shown_path(place)} was made with other software or hardware; the run begins anew")
-            return None
+            self.unfit.add(place)
+            changed = ", ".join(found.what for found in others)
+            self.note(f"checkpoint {shown_path(place)} is not used, for these are others now: {changed}")
         return None
 
     def read(self, place: Path) -> Saved:

@@ -193,6 +193,15 @@ class Task(Component):
         Raises DataError with file and line for damage.
         """
 
+    def files(self, options: Any, places: Places) -> Mapping[str, Sequence[Path]] | None:
+        """Split -> the files that its rows are read from, found without reading or downloading them; raises DataError where
+        they can't be had.
+
+        Their hashes go into records, so that `check`, `plan` and `run` see where one was changed after runs were recorded.
+        `{}` for a task that reads none; None, the default, says that the task does not tell, and nothing is compared.
+        """
+        return None
+
     def sources(self) -> Mapping[str, str]:
         """Distributions whose contents the rows are made of, with their versions; they go into the data's fingerprint."""
         return {}
@@ -234,6 +243,13 @@ class Prepared(ABC):
         """
         return None
 
+    def tokenizer_key(self) -> str | None:
+        """All that `encode` and `collate` hang on beside the texts, the recipe and the versions of libraries, as text.
+
+        Runs whose models have other keys are never averaged. None where that can't be told.
+        """
+        return None
+
     @abstractmethod
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
         """Encoded examples, with `labels` where there are any -> tensors (batch, length); a label is a number, or for
@@ -267,6 +283,14 @@ class Model(Component):
 
     def locate(self, options: Any) -> None:
         """A look, within 3 s, whether the weights can be had; raises ModelError that says what is missing."""
+
+    def files(self, options: Any) -> Mapping[str, Sequence[Path]] | None:
+        """The files that the model is made from, found without reading or downloading them, by what they hold: `weights`,
+        `tokenizer`, `configuration`; raises ModelError where they can't be had.
+
+        As `Task.files`: `{}` for a model that reads none, None where it does not tell.
+        """
+        return None
 
     @abstractmethod
     def prepare(self, task: TaskInfo, options: Any, encoding: Encoding) -> Prepared:

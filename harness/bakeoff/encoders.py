@@ -19,6 +19,12 @@ PROBLEM_TYPES: dict[TaskKind, str] = {
 }
 """transformers' words: its pipelines read from them what to make of logits."""
 
+TOKENIZER_FILES = (
+    *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
+    *("*.model", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt"),
+)
+"""Patterns of the names under which transformers keeps vocabularies and settings of tokenizers."""
+
 
 class TextEncoder(Prepared):
     """One or two texts an example, through a fast tokenizer; padded per batch."""
@@ -40,14 +46,28 @@ class TextEncoder(Prepared):
     def encoding_key(self) -> str | None:
         return self._encoding_key if type(self).encode is TextEncoder.encode else None  # else whatever it hangs on
 
+    def tokenizer_key(self) -> str | None:
+        return json.dumps(self._settings, sort_keys=True) if type(self).encode is TextEncoder.encode else None
+
     @cached_property
     def _encoding_key(self) -> str:
+        versions = {name: version(name) for name in ("tokenizers", "transformers")}
+        settings, names, sides = (self._settings[name] for name in ("settings", "names", "truncation_side"))
+        cut = self.encoding.max_length
+        return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """The tokenizer itself: what the recipe decides is not in it."""
         settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
         del settings["truncation"], settings["padding"]  # left by the last call
-        versions = {name: version(name) for name in ("tokenizers", "transformers")}
-        names, cut = self.tokenizer.model_input_names, self.encoding.max_length
-        sides = self.tokenizer.truncation_side
-        return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)
+        return {
+            "settings": settings,
+            "names": self.tokenizer.model_input_names,
+            "truncation_side": self.tokenizer.truncation_side,
+            "padding_side": self.tokenizer.padding_side,
+            "pad": [self.tokenizer.pad_token_id, self.tokenizer.pad_token_type_id],
+        }
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
         import torch
@@ -73,6 +93,19 @@ class TextEncoder(Prepared):
         plain.save_pretrained(folder)
         self.tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
         self.tokenizer.save_pretrained(folder)
+
+
+def model_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of a folder that transformers can load a classifier from, by what they hold: for `Model.files`."""
+
+    def named(*patterns: str) -> list[Path]:
+        return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+    return {
+        "weights": named("*.safetensors", "*.safetensors.index.json"),
+        "tokenizer": named(*TOKENIZER_FILES),
+        "configuration": named("config.json", "adapter_config.json"),
+    }
 
 
 def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:

@@ -62,13 +62,19 @@ def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: S
 
     A snapshot may hold a part of its repository: whoever needs certain files has to name them.
     """
+    return hub_snapshot(repo_id, repo_type=repo_type, revision=revision, files=files) is not None
+
+
+def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> Path | None:
+    """The folder of such a snapshot; None where there is none."""
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
     if not snapshots.is_dir():
-        return False
+        return None
     branch = snapshots.parent / "refs" / (revision or "main")
     commit = branch.read_text(encoding="ascii").strip() if branch.is_file() else revision
-    kept = snapshots.iterdir() if commit is None else [snapshots / commit]
-    return any(snapshot.is_dir() and all((snapshot / name).is_file() for name in files) for snapshot in kept)
+    kept = sorted(snapshots.iterdir()) if commit is None else [snapshots / commit]
+    whole = [snapshot for snapshot in kept if snapshot.is_dir() and all((snapshot / name).is_file() for name in files)]
+    return next(iter(whole), None)
 
 
 def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:

@@ -25,6 +25,7 @@ from bakeoff.record import (
     Cost,
     Data,
     Failure,
+    MadeFrom,
     MetricFacts,
     Record,
     Selection,
@@ -40,6 +41,7 @@ class Findings:
     """What a run has found out so far; a failed run keeps what it had."""
 
     data: Data | None = None
+    made_from: MadeFrom = MadeFrom()  # noqa: RUF009 - it is frozen
     weights: Weights | None = None
     job: Job | None = None
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -204,6 +206,7 @@ def compose(
         failure=failure,
         started=started,
         asked=asked,
+        made_from=found.made_from,
         environment=hardware.environment(
             distributions_of(asked),
             threads=request.threads,

@@ -30,11 +30,11 @@ from bakeoff.components import (
     Trainer,
     TrainingJob,
 )
-from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer
+from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.files import sha256_of
 from bakeoff.hookspecs import hookimpl
-from bakeoff.hub import hub_file, hub_is_reachable, in_hub_cache
+from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
@@ -77,6 +77,7 @@ __all__ = [
     "hookimpl",
     "hub_file",
     "hub_is_reachable",
+    "hub_snapshot",
     "in_hub_cache",
     "kept_table",
     "layer_depths",
@@ -86,6 +87,7 @@ __all__ = [
     "make_optimizer",
     "make_scheduler",
     "metric_named",
+    "model_files",
     "quoted",
     "scheduler_name",
     "scheduler_settings",

@@ -43,6 +43,8 @@ class Registered:
 
     component: Any
     origin: Origin
+    package: str = ""
+    """The importable package, or module, that the plugin is in."""
 
     @property
     def needs(self) -> str:
@@ -144,8 +146,9 @@ def register(plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[Broken
         except BaseException as error:  # as above
             failed.append(BrokenPlugin(origin, _one_line(error)))
             continue
+        module = getattr(plugin, "__name__", type(plugin).__module__)
         for key, component in found.items():
-            offers.setdefault(key, []).append(Registered(component, origin))
+            offers.setdefault(key, []).append(Registered(component, origin, module.partition(".")[0]))
     return Registry(
         {key: owners[0] for key, owners in offers.items() if len(owners) == 1},
         failed,

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
@@ -17,8 +18,19 @@ from bakeoff.record import RECORD_FILE, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.request import Request
 
-Report = Callable[[str, int, int, float | None], None]
-"""Progress: phase, step, total steps, loss."""
+
+class Report(Protocol):
+    """Where a run's progress goes."""
+
+    def __call__(self, phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+        """`total` is the number of steps; a `note` is a sentence for the user."""
+
+
+def print_notes(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+    """Progress without anybody who watches: only notes are printed."""
+    if note:
+        print(note)
+
 
 ROOMS = "ranks"
 """The folder of the rooms, in the run's own, while they work."""
@@ -40,11 +52,11 @@ def share(
     processes = processes_of(request.asked)
 
     def attempt_in_room(world: World) -> bool:
-        def tell(phase: str, step: int, total: int, loss: float | None) -> None:
+        def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
             if step == 0:
                 (rooms / f"phase-{world.rank}").write_text(phase)
             if world.rank == 0:
-                report(phase, step, total, loss)
+                report(phase, step, total, loss, note)
 
         return attempt(request, rooms / str(world.rank), tell, world, clock).failure is None
 

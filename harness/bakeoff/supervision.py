@@ -86,6 +86,8 @@ class Supervised:
             if "phase" in message:
                 self.seen.hear(message)
                 self.progress.update(self.run, message["phase"], message["step"], message["total"], message["loss"])
+                if message["note"]:
+                    self.progress.note(f"{self.run.title}: {message['note']}")
         if not self.worker.alive:
             return self.left()
         self.seen.weigh(self.worker.process.pid)
@@ -167,8 +169,9 @@ class Seen:
 def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> None:
     """The worker's side of `Supervised`."""
 
-    def report(phase: str, step: int, total: int, loss: float | None) -> None:
-        say({"phase": phase, "step": step, "total": total, "loss": loss if loss is None or loss == loss else None})
+    def report(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+        finite = loss if loss is None or loss == loss else None
+        say({"phase": phase, "step": step, "total": total, "loss": finite, "note": note})
 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:

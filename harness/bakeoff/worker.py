@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -47,11 +47,13 @@ from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
 from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
+from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.selection import BestState
-from bakeoff.sharing import Report, share
+from bakeoff.sharing import Report, print_notes, share
 from bakeoff.spec import Recipe, selection_split
+from bakeoff.training import sources
 
 
 def fine_tune(
@@ -66,6 +68,7 @@ def fine_tune(
     parts = components(asked, load_registry())
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
+    found.made_from = sources.of_code(parts)
     found.owns = sorted(trainer.owns)
     hardware.set_threads(max(1, request.threads // world.size))
     found.device = device = hardware.pick_device(request.device)
@@ -78,11 +81,14 @@ def fine_tune(
         report(phase, 0, 0, None)
 
     begin("load")
+    files = sources.watched_task(parts["task"], request.places)
     info, splits = load_task(task, options["task"], request.places)
+    found.made_from = sources.and_task(found.made_from, info, files)
     found.data = describe_data(task, info, splits)
     train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
 
     begin("encode")
+    files = sources.watched_model(parts["model"], request.cache)
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     rows = {"train": train} | {name: splits[name] for name in info.predicted_splits}
     prints = {name: found.data.splits[name].fingerprint for name in rows}
@@ -91,7 +97,8 @@ def fine_tune(
     encoded = {name: encode_split(prepared, info, rows[name], prints[name], request.cache) for name in rows}
 
     begin("build")
-    built, adaptation, head = build(parts, info, asked, recipe)
+    built, adaptation, head, pretrained = build(parts, info, asked, recipe)
+    found.made_from = sources.and_model(found.made_from, prepared, pretrained, files)
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
     trainer.examine(network, recipe)
@@ -119,7 +126,7 @@ def fine_tune(
         on_first_step=lambda: begin("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
         on_epoch=look_between(best, begin) if best is not None else None,
-        checkpoints=checkpoints_of(request, device),
+        checkpoints=checkpoints_of(request, device, found, lambda line: report("build", 0, 0, None, line)),
     )
     take_up(job, clock, best)
     begin("warm-up")
@@ -155,7 +162,7 @@ def fine_tune(
             keep_model(folder / MODEL_FOLDER, prepared, network, info, request, found)
 
 
-def perform(request: Request, folder: Path, report: Report = lambda phase, step, total, loss: None) -> Record:
+def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
     """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
     if processes_of(request.asked) > 1:
         return share(request, folder, report, attempt, make_ready=import_all)
@@ -238,15 +245,26 @@ def targets(info: TaskInfo, labels: Sequence[Any]) -> Sequence[Any]:
     return [[float(member) for member in row] for row in memberships(np.asarray(labels), info.n_outputs)]
 
 
-def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> tuple[Built, Adaptation, str]:
-    """The model with a fresh head from the run's `init` stream, made ready by method and recipe; and the hash of what was
-    fresh before that."""
+class Assembled(NamedTuple):
+    """A model that is ready to be trained."""
+
+    built: Built
+    adaptation: Adaptation
+    head_sha256: str
+    """Of what was fresh before the method."""
+    pretrained: str
+    """Of what came from the checkpoint."""
+
+
+def build(parts: Mapping[str, Component], info: TaskInfo, asked: Asked, recipe: Recipe) -> Assembled:
+    """The model with a fresh head from the run's `init` stream, made ready by method and recipe."""
     model, method = parts["model"], parts["method"]
     hardware.restart_random(hardware.stream_seed(asked.seed, asked.replicate, "init"))
     built = model.registered.component.build(info, model.options)
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
-    return built, make_ready(method.registered.component, built, method.options, recipe), head
+    pretrained = sources.pretrained_digest(state, built.newly_initialised)
+    return Assembled(built, make_ready(method.registered.component, built, method.options, recipe), head, pretrained)
 
 
 def require_equal_weights(world: World, network: Any, trainer: str) -> None:
@@ -263,8 +281,8 @@ def total_memory(world: World, device: Any) -> tuple[int, int]:
     return sum(memory), sum(on_device)
 
 
-def checkpoints_of(request: Request, device: Any) -> Checkpoints | None:
-    """Where the run's checkpoints are, if it has any."""
+def checkpoints_of(request: Request, device: Any, found: Findings, note: Callable[[str], None]) -> Checkpoints | None:
+    """Where the run's checkpoints are, if it has any: those that were made from the same data and model, here."""
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
     here = hardware.environment(
@@ -273,8 +291,12 @@ def checkpoints_of(request: Request, device: Any) -> Checkpoints | None:
         device=device.type,
         accelerator=hardware.accelerator_name(device),
     )
-    made_by = {"software": here.software, "hardware": here.hardware}
-    return Checkpoints(request.checkpoints, request.checkpoint_every, made_by=made_by, note=print)
+    made_by = {
+        **facts_of_data(found.data, found.made_from),
+        **facts_of_model(found.made_from),
+        **facts_of_environment(here),
+    }
+    return Checkpoints(request.checkpoints, request.checkpoint_every, made_by=made_by, note=note)
 
 
 def take_up(job: Job, clock: Clock, best: BestState | None) -> None:

@@ -17,9 +17,11 @@ from bakeoff.plugin import (
     TextEncoder,
     hookimpl,
     hub_is_reachable,
+    hub_snapshot,
     in_hub_cache,
     load_classifier,
     load_tokenizer,
+    model_files,
     quoted,
 )
 from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder
@@ -52,6 +54,13 @@ class HubModel(Model):
                 "give a folder (path: ./folder with config.json, tokenizer.json, model.safetensors), "
                 "or use minilm, which needs no hub"
             )
+
+    def files(self, options: HubOptions) -> dict[str, list[Path]]:
+        """Of the folder, or of the snapshot in the hub's cache that would be taken where the hub is away."""
+        folder = _folder(options) or hub_snapshot(options.path, repo_type="model", revision=options.revision)
+        if folder is None or not folder.is_dir():
+            raise ModelError(f"model {quoted(options.path)} is not here")
+        return model_files(folder)
 
     def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
         self.locate(options)

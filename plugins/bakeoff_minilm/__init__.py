@@ -18,6 +18,7 @@ from bakeoff.plugin import (
     hookimpl,
     load_classifier,
     load_tokenizer,
+    model_files,
     shown_path,
 )
 
@@ -44,6 +45,9 @@ class MiniLM(Model):
                 f"{shown_path(weights)} is not the published all-MiniLM-L6-v2: "
                 f"sha256 {found[:12]}..., expected {SHA256[:12]}...; reinstall bakeoff[minilm]"
             )
+
+    def files(self, options: Options) -> dict[str, list[Path]]:
+        return model_files(_folder())
 
     def prepare(self, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:
         return TextEncoder(load_tokenizer(_folder()), task, encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -32,6 +33,9 @@ class TinyBert(Model):
     summary = "A tiny BERT with random weights (2 layers, hidden size 32), for tests."
     version = "1"
     Options = TinyOptions
+
+    def files(self, options: TinyOptions) -> dict[str, list[Path]]:
+        return {}
 
     def prepare(self, task: TaskInfo, options: TinyOptions, encoding: Encoding) -> TextEncoder:
         return TextEncoder(_tokenizer(), task, encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -56,6 +57,10 @@ class Docstrings(Task):
             labelled_splits=SPLITS,
             slice_columns=("library", "length"),
         )
+
+    def files(self, options: DocstringsOptions, places: Places) -> dict[str, list[Path]]:
+        """None that a person edits: `sources` tells the libraries that are read."""
+        return {}
 
     def sources(self) -> dict[str, str]:
         """Distribution -> version of every library that is read: with the task's version, all that decides the rows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, create_model
@@ -10,7 +11,7 @@ from pydantic import Field, create_model
 from bakeoff.plugin import MetricNames, Options, Places, Task, TaskInfo, hookimpl, metric_named
 from bakeoff_glue.facts import EVERY, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
-from bakeoff_glue.hub import find_on_hub, read_hub_split
+from bakeoff_glue.hub import cached_files, find_on_hub, read_hub_split
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -61,6 +62,12 @@ class GlueTask(Task):
             find_on_hub(self.facts)
         for metric in self.info(options).metrics:
             metric.locate()
+
+    def files(self, options: GlueOptions, places: Places) -> dict[str, list[Path]]:
+        if places.data is None:
+            return cached_files(self.facts)
+        folder = find_folder(self.facts, places.data)
+        return {name: [folder / split.file] for name, split in self.facts.splits.items()}
 
     def load(self, options: GlueOptions, places: Places) -> dict[str, Dataset]:
         self.locate(options, places)  # before their libraries are imported: it may have to set HF_HUB_OFFLINE

@@ -6,7 +6,9 @@ used without a word on the network, and which files are needed is known before a
 
 from __future__ import annotations
 
-from bakeoff.plugin import DataError, hub_file, hub_is_reachable, in_hub_cache, quoted
+from pathlib import Path
+
+from bakeoff.plugin import DataError, hub_file, hub_is_reachable, hub_snapshot, in_hub_cache, quoted
 from bakeoff_glue.facts import REPOSITORY, REVISION, Columns, GlueFacts, Split
 
 
@@ -19,6 +21,15 @@ def find_on_hub(facts: GlueFacts) -> None:
             f"either make the hub reachable ({REPOSITORY}), or give a folder of official GLUE files "
             f"({facts.folder} with {facts.files}) through --data DIR or BAKEOFF_DATA=DIR"
         )
+
+
+def cached_files(facts: GlueFacts) -> dict[str, list[Path]]:
+    """Split -> its file in the hub's cache; raises DataError where they are not all there."""
+    names = {name: split.hub_file for name, split in facts.splits.items()}
+    folder = hub_snapshot(REPOSITORY, repo_type="dataset", revision=REVISION, files=tuple(names.values()))
+    if folder is None:
+        raise DataError(f"glue/{facts.name} is not in the local cache")
+    return {name: [folder / file] for name, file in names.items()}
 
 
 def read_hub_split(facts: GlueFacts, split: Split) -> Columns:

@@ -14,6 +14,7 @@ from bakeoff.plugin import (
     hookimpl,
     hub_file,
     hub_is_reachable,
+    hub_snapshot,
     in_hub_cache,
     metric_named,
     quoted,
@@ -78,6 +79,10 @@ class Table(RowsTask):
         for metric in self.info(options).metrics:
             metric.locate()
 
+    def files(self, options: TableOptions, places: Places) -> dict[str, list[Path]]:
+        named = {split: getattr(options, split) for split in SPLITS}
+        return {split: [self.file(name, options, places).path for name in names] for split, names in named.items() if names}
+
     def file(self, name: str, options: TableOptions, places: Places) -> File:
         folders = [folder for folder in (places.data, places.beside) if folder is not None]
         for folder in folders:
@@ -108,6 +113,14 @@ class HubDataset(RowsTask):
             )
         for metric in self.info(options).metrics:
             metric.locate()
+
+    def files(self, options: HubOptions, places: Places) -> dict[str, list[Path]]:
+        named = {split: getattr(options, split) or () for split in SPLITS}
+        needed = [name for names in named.values() for name in names]
+        folder = hub_snapshot(options.path, repo_type="dataset", revision=options.revision, files=needed)
+        if folder is None:
+            raise DataError(f"dataset {options.path} at {options.revision[:12]} is not in the local cache")
+        return {split: [folder / name for name in names] for split, names in named.items() if names}
 
     def file(self, name: str, options: HubOptions, places: Places) -> File:
         path = hub_file(options.path, name, repo_type="dataset", revision=options.revision)

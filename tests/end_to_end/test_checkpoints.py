@@ -14,6 +14,8 @@ import pytest
 
 from bakeoff.checkpoint import Checkpoints
 from bakeoff.errors import SpecError
+from bakeoff.files import sha256_of
+from bakeoff.records.provenance import Facts
 from bakeoff.worker import perform
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
@@ -139,18 +141,61 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     same(whole, again, (tmp_path / "whole", tmp_path / "again"))
 
 
-def test_a_checkpoint_of_other_software_is_left_alone(tmp_path: Path) -> None:
+FACTS: Facts = {
+    ("rows", "train"): ("rows", "file"),
+    ("labels", ""): ("labels",),
+    ("weights", ""): ("weights", None),
+    ("software", "torch"): ("2.13.0",),
+    ("hardware", ""): ("a laptop",),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        (("rows", "train"), ("other rows", "file"), "the rows of train"),
+        (("labels", ""), ("renamed",), "the names of labels"),
+        (("weights", ""), ("other weights", None), "the weights"),
+        (("software", "torch"), ("2.14.0",), "torch"),
+        (("hardware", ""), ("a desktop",), "the hardware"),
+    ],
+)
+def test_a_checkpoint_of_other_things_is_left_alone(key: Any, value: Any, what: str, tmp_path: Path) -> None:
     import torch
 
-    mine = Checkpoints(tmp_path / "c", 2, made_by={"software": {"torch": "2.13.0"}})
-    mine.save(2, {"a": torch.ones(3)}, {"x": 1})
+    mine = Checkpoints(tmp_path / "c", 2, made_by=FACTS)
+    for steps in (2, 4):
+        mine.save(steps, {"a": torch.ones(3)}, {"x": steps})
     saved = mine.newest()
     assert saved is not None
-    assert (saved.steps, saved.tensors["a"].tolist(), saved.facts["x"]) == (2, [1, 1, 1], 1)
+    assert (saved.steps, saved.tensors["a"].tolist(), saved.facts["x"]) == (4, [1, 1, 1], 4)
     notes: list[str] = []
-    others = Checkpoints(tmp_path / "c", 2, made_by={"software": {"torch": "2.14.0"}}, note=notes.append)
+    others = Checkpoints(tmp_path / "c", 1, made_by={**FACTS, key: value}, note=notes.append)
     assert others.newest() is None
-    assert "other software" in notes[0]
+    assert [note.rpartition(": ")[2] for note in notes] == [what, what]
+    for steps in (1, 2, 3):
+        others.save(steps, {"a": torch.zeros(3)}, {})
+    left = [int(place.name[-9:]) for place in others.places()]
+    assert left == [2, 3, 4], "its own newest two, and what is another's"
+    found = Checkpoints(tmp_path / "c", 1, made_by={**FACTS, key: value}).newest()
+    assert found is not None
+    assert found.steps == 3
+
+
+def test_a_checkpoint_that_does_not_say_what_it_was_made_from_is_not_used(tmp_path: Path) -> None:
+    import torch
+
+    mine = Checkpoints(tmp_path / "c", 2, made_by=FACTS)
+    mine.save(2, {"a": torch.ones(3)}, {})
+    place = tmp_path / "c" / "step-000000002"
+    facts = json.loads((place / "state.json").read_bytes()) | {"made_by": {"software": {"torch": "2.13.0"}}}
+    (place / "state.json").write_text(json.dumps(facts))
+    manifest = json.loads((place / "manifest.json").read_bytes())
+    manifest["files"]["state.json"] = sha256_of(place / "state.json")
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    notes: list[str] = []
+    assert Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append).newest() is None
+    assert "it does not say what it was made from" in notes[0]
 
 
 def test_no_pickle_is_read_and_no_link_followed(tmp_path: Path) -> None:

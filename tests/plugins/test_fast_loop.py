@@ -332,7 +332,7 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
     task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     info, splits = load_task(task, parts["task"].options, Places(None, Path("/nowhere")))
     prepared = model.prepare(info, parts["model"].options, Encoding(wanted.max_length, wanted.padding))
-    _, adaptation, _ = build(parts, info, asked, wanted)
+    _, adaptation, _, _ = build(parts, info, asked, wanted)
     job = Job(
         model=adaptation.model,
         recipe=wanted,

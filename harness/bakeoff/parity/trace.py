@@ -268,7 +268,7 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
     info, splits = load_task(task, options["task"], request.places)
     prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
-    _, adaptation, head_weights = build(parts, info, asked, recipe)
+    _, adaptation, head_weights, _ = build(parts, info, asked, recipe)
     network = adaptation.model.to(device)
     all_weights = weights_sha256(network.state_dict().items())
 

@@ -8,13 +8,18 @@ decides what follows from a difference.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from bakeoff.files import FileHashes
+from bakeoff.errors import BakeoffError, DataError, shown_path
+from bakeoff.files import FileHashes, State, state_of
 from bakeoff.record import Data, Environment, MadeFrom, Record
 
 Subject = Literal[
@@ -100,6 +105,18 @@ def _told_apart(subject: Subject, here: Sequence[str | None], there: Sequence[st
     return None if same else pairs[0]
 
 
+def as_plain(facts: Facts) -> list[list[Any]]:
+    """Facts as JSON holds them."""
+    return [[subject, name, *words] for (subject, name), words in facts.items()]
+
+
+def from_plain(plain: Any) -> Facts:
+    """Raises ValueError or TypeError for what `as_plain` did not make."""
+    if not isinstance(plain, list):
+        raise TypeError("it does not say what it was made from")
+    return {(subject, name): tuple(words) for subject, name, *words in plain}
+
+
 # --- a record's facts ------------------------------------------------------------------------------------------------------
 
 
@@ -144,6 +161,50 @@ def facts_of_environment(environment: Environment) -> Facts:
     }
 
 
+# --- files that are being read ---------------------------------------------------------------------------------------------
+
+HASHES: Final = "hashes"
+"""The folder of remembered hashes, in the cache."""
+Files = Mapping[str, Sequence[Path]]
+
+
+class WatchedFiles:
+    """The files of a task or model, looked at before they are read and afterwards: what is hashed is what was read."""
+
+    def __init__(self, find: Callable[[], Files | None], hashes: FileHashes) -> None:
+        """`find` is `Task.files` or `Model.files`: what it does not find yet may be downloaded while reading."""
+        self.find, self.hashes = find, hashes
+        self.before: dict[Path, State] = {}
+        for path in chain.from_iterable((self.found() or {}).values()):
+            with suppress(OSError):  # whoever reads it says so
+                self.before[path] = state_of(path)
+
+    def found(self) -> Files | None:
+        try:
+            return self.find()
+        except BakeoffError:  # as above
+            return None
+
+    def fingerprints(self) -> dict[str, str] | None:
+        """By split or part, once they were read; None where the component does not tell. Raises DataError where one was
+        changed meanwhile."""
+        files = self.found()
+        if files is None:
+            return None
+        found = {}
+        for part, paths in files.items():
+            try:
+                digest = files_digest(paths, self.hashes)
+                changed = [path for path in paths if path in self.before and state_of(path) != self.before[path]]
+            except OSError as error:
+                raise DataError(f"{shown_path(error.filename)}: {error.strerror}") from None
+            if changed:
+                raise DataError(f"{shown_path(changed[0])} was changed while it was read; run again once it is written")
+            assert digest is not None  # nothing is too large here
+            found[part] = digest
+        return found
+
+
 # --- fingerprints ----------------------------------------------------------------------------------------------------------
 
 
@@ -173,3 +234,25 @@ def files_digest(files: Iterable[Path], hashes: FileHashes, *, at_most: int | No
             return None
         contents.append(found)
     return digest_of(contents)
+
+
+@lru_cache(maxsize=64)
+def code_digest(package: str) -> str | None:
+    """Of the Python sources of an importable package or module, by name; None where they can't be found.
+
+    Asked once in a process: an editable install may be edited while its code runs.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    files = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*.py")}
+    if not folders and spec.origin and Path(spec.origin).is_file():
+        files = {Path(spec.origin).name: Path(spec.origin)}
+    try:
+        return digest_of({name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()})
+    except OSError:
+        return None

@@ -1,0 +1,53 @@
+"""What a run is made from, told while task and model are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bakeoff.components import Places, Prepared, TaskInfo
+from bakeoff.data import weights_sha256
+from bakeoff.files import FileHashes
+from bakeoff.plan import Component
+from bakeoff.record import MadeFrom
+from bakeoff.records.provenance import HASHES, WatchedFiles, code_digest, digest_of, shortened
+
+
+def watched_task(task: Component, places: Places) -> WatchedFiles:
+    """To be made before the task is loaded."""
+    return WatchedFiles(partial(task.registered.component.files, task.options, places), _hashes(places.cache))
+
+
+def watched_model(model: Component, cache: Path) -> WatchedFiles:
+    """To be made before the tokenizer is loaded."""
+    return WatchedFiles(partial(model.registered.component.files, model.options), _hashes(cache))
+
+
+def _hashes(cache: Path) -> FileHashes:
+    return FileHashes(cache / HASHES)
+
+
+def of_code(parts: Mapping[str, Component]) -> MadeFrom:
+    """The sources of the plugins of a run's components."""
+    digests = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
+    return MadeFrom(code={kind: digest for kind, digest in digests.items() if digest is not None})
+
+
+def and_task(made_from: MadeFrom, info: TaskInfo, files: WatchedFiles) -> MadeFrom:
+    """With the task's names of labels and files, once it is loaded. Raises DataError where a file was changed meanwhile."""
+    return made_from.model_copy(update={"labels": digest_of(list(info.labels)), "task_files": files.fingerprints()})
+
+
+def and_model(made_from: MadeFrom, prepared: Prepared, pretrained: str, files: WatchedFiles) -> MadeFrom:
+    """With the model's tokenizer, weights (`pretrained_digest`) and files, once it is built. Raises DataError likewise."""
+    key = prepared.tokenizer_key()
+    tokenizer = None if key is None else digest_of(key)
+    return made_from.model_copy(update={"weights": pretrained, "tokenizer": tokenizer, "model_files": files.fingerprints()})
+
+
+def pretrained_digest(state: Mapping[str, Any], newly_initialised: tuple[str, ...]) -> str:
+    """Of the tensors of a model, just built, that came from its checkpoint."""
+    fresh = set(newly_initialised)
+    return shortened(weights_sha256((name, tensor) for name, tensor in state.items() if name not in fresh))
