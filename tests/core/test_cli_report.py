@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -73,13 +74,13 @@ def test_a_file_in_place_of_a_folder_is_named(folder: Path, tmp_path: Path, call
 
 def test_what_cannot_be_written_is_named_by_its_own_name(folder: Path, call: Call) -> None:
     (folder / "report.html").mkdir()
-    assert call("report", folder) == (2, "", f"{folder / 'report.html'} cannot be written: Is a directory\n")
+    assert call("report", folder) == (2, "", f"{folder / 'report.html'} cannot be written: {os.strerror(errno.EISDIR)}\n")
 
 
 def test_a_table_that_cannot_be_saved_is_shown_all_the_same(folder: Path, call: Call) -> None:
     (folder / "table.md").mkdir()
     code, out, err = call("table", folder)
-    assert (code, err) == (2, f"{folder / 'table.md'} cannot be written: Is a directory\n")
+    assert (code, err) == (2, f"{folder / 'table.md'} cannot be written: {os.strerror(errno.EISDIR)}\n")
     assert out.startswith("# mrpc")
 
 
@@ -100,7 +101,7 @@ def test_a_record_that_may_not_be_read_is_told_and_left_out(folder: Path, call: 
     finally:
         run.chmod(stat.S_IRWXU)
     assert code == 0
-    assert f"{run.name}/record.json cannot be read: Permission denied" in " ".join(out.split())
+    assert f"{run.name}/record.json cannot be read: {os.strerror(errno.EACCES)}" in " ".join(out.split())
 
 
 def test_results_of_rows_that_are_gone_are_cleared_away_and_nobody_elses(tmp_path: Path, call: Call) -> None:

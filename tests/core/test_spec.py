@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from datetime import date
 from enum import Enum
@@ -137,7 +138,7 @@ def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.touch(mode=0o000)
-    assert "cannot be read: Permission denied" in refusal(path)
+    assert f"cannot be read: {os.strerror(errno.EACCES)}" in refusal(path)
 
 
 def test_a_long_or_odd_path_is_shown_whole_and_safely(tmp_path: Path) -> None:
