@@ -189,7 +189,8 @@ class Task(Component):
     def load(self, options: Any, places: Places) -> dict[str, Dataset]:
         """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label`, slice columns.
 
-        The same rows come out whichever way the data was found. What a split's `info.description` says, the user is told.
+        The same rows come out whichever way the data was found. What a split's `info.description` says, line by line, the user
+        is told before training.
         Raises DataError with file and line for damage.
         """
 

@@ -72,15 +72,15 @@ class Column(Lazy[Any]):
 class Columns(dict[str, Sequence[Any]]):
     """A split: column name -> values, one a row."""
 
-    said: str = ""
-    """What its task has to say of it."""
+    said: tuple[str, ...] = ()
+    """What its task has to say of it, in sentences."""
 
 
 def columns_of(split: Dataset, info: TaskInfo) -> Columns:
     """A loaded split as the harness works with it: lists of labels are sets (`bakeoff.components.Answers`)."""
     table = split.with_format("arrow")[:]
     columns = Columns({name: Column(table[name]) for name in table.column_names})
-    columns.said = split.info.description or ""
+    columns.said = tuple((split.info.description or "").splitlines())
     if info.kind == "multilabel" and "label" in columns:
         columns["label"] = [as_set(labels, info, row) for row, labels in enumerate(columns["label"])]
     return columns

@@ -9,7 +9,9 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
@@ -29,6 +31,33 @@ def sha256_of(path: Path) -> str:
     """Of a file's contents, however large."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy_of(path: Path, folder: Path) -> tuple[BinaryIO, str]:
+    """A private copy of a file's contents, at its start, and their sha256: what is read from it is what was hashed.
+
+    A file that somebody writes in place while it is read would give rows under the hash of others. The copy lies in `folder`
+    under no name, and is gone once it is closed; where the folder cannot be written, it is held in memory. Raises OSError where
+    the file cannot be read.
+    """
+    with path.open("rb") as source:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            copy: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
+            digest = _hashed_into(copy, source)
+        except OSError:
+            source.seek(0)
+            digest = _hashed_into(copy := BytesIO(), source)
+    copy.seek(0)
+    return copy, digest
+
+
+def _hashed_into(copy: BinaryIO, source: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while part := source.read(2**20):
+        digest.update(part)
+        copy.write(part)
+    return digest.hexdigest()
 
 
 State = tuple[int, int, int, int, int]

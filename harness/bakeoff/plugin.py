@@ -27,12 +27,13 @@ from bakeoff.components import (
     Supports,
     Task,
     TaskInfo,
+    TaskKind,
     Trainer,
     TrainingJob,
 )
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
-from bakeoff.files import sha256_of
+from bakeoff.files import copy_of, sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
@@ -67,10 +68,12 @@ __all__ = [
     "Supports",
     "Task",
     "TaskInfo",
+    "TaskKind",
     "TextEncoder",
     "Trainer",
     "TrainingJob",
     "body_of",
+    "copy_of",
     "decay_groups",
     "different",
     "head_names",

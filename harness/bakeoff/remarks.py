@@ -13,8 +13,7 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
     found = []
     for name in info.labelled_splits:
         split = splits[name]
-        if split.said:
-            found.append(f"{name}: {split.said}")
+        found += [f"{name}: {sentence}" for sentence in split.said]
         repeated, contradictory = repeats(info, split)
         for count, what in (
             (repeated, "have the texts and the label of one before"),

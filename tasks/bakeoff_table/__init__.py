@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,10 @@ from bakeoff.plugin import (
     hub_snapshot,
     in_hub_cache,
     metric_named,
-    quoted,
-    shown_path,
-    unknown,
 )
-from bakeoff_table.options import METRICS, HubOptions, TableOptions
+from bakeoff_table.files import File, file_of, found_in, split_archive
+from bakeoff_table.options import METRICS, FileOptions, HubOptions, TableOptions, name_of
 from bakeoff_table.reading import read_splits
-from bakeoff_table.rows import File, format_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,15 +32,15 @@ SPLITS = ("train", "dev", "test")
 class RowsTask(Task):
     """What files of rows have in common, wherever they come from."""
 
-    version = "1"
+    version = "2"
 
     def info(self, options: TableOptions) -> TaskInfo:
-        splits = tuple(split for split in SPLITS if getattr(options, split))
+        splits = tuple(self.entries(options))
         named = options.label if len(options.label) > 1 else options.labels or []
-        metrics = options.metrics or METRICS[options.kind]
+        metrics = options.metrics or METRICS[options.task_kind]
         return TaskInfo(
-            kind=options.kind,
-            text_columns=tuple(options.text),
+            kind=options.task_kind,
+            text_columns=tuple(options.text_columns),
             labels=tuple(named),
             n_outputs=len(named) if options.kind != "regression" else 1,
             metrics=tuple(metric_named(name) for name in metrics),
@@ -54,14 +52,17 @@ class RowsTask(Task):
 
     def load(self, options: Any, places: Places) -> dict[str, Dataset]:
         files = {
-            split: [self.file(name, options, places) for name in getattr(options, split)]
-            for split in SPLITS
-            if getattr(options, split)
+            split: [self.file(entry, options, places) for entry in entries] for split, entries in self.entries(options).items()
         }
         return read_splits(files, options, cache=places.cache, version=self.version)
 
+    @staticmethod
+    def entries(options: TableOptions) -> dict[str, list[str | FileOptions]]:
+        """Split -> its files, as the experiment file says them."""
+        return {split: getattr(options, split) for split in SPLITS if getattr(options, split)}
+
     @abstractmethod
-    def file(self, name: str, options: Any, places: Places) -> File:
+    def file(self, entry: str | FileOptions, options: Any, places: Places) -> File:
         """Raises DataError where it can't be had."""
 
 
@@ -69,29 +70,24 @@ class Table(RowsTask):
     """Files in the data folder, or beside the experiment file."""
 
     name = "table"
-    summary = "Your own rows: CSV, TSV, JSON lines or Parquet."
+    summary = "Your own rows: CSV, TSV, JSON or Parquet."
     Options = TableOptions
 
     def locate(self, options: TableOptions, places: Places) -> None:
-        for split in SPLITS:
-            for name in getattr(options, split) or ():
-                self.file(name, options, places)
+        for entries in self.entries(options).values():
+            for entry in entries:
+                self.file(entry, options, places)
         for metric in self.info(options).metrics:
             metric.locate()
 
     def files(self, options: TableOptions, places: Places) -> dict[str, list[Path]]:
-        named = {split: getattr(options, split) for split in SPLITS}
-        return {split: [self.file(name, options, places).path for name in names] for split, names in named.items() if names}
+        return {
+            split: [self.file(entry, options, places).path for entry in entries]
+            for split, entries in self.entries(options).items()
+        }
 
-    def file(self, name: str, options: TableOptions, places: Places) -> File:
-        folders = [folder for folder in (places.data, places.beside) if folder is not None]
-        for folder in folders:
-            if (path := inside(folder, name)).is_file():
-                return File(path, name, format_of(name, options))
-        looked = " and ".join(shown_path(folder) for folder in folders)
-        near = sorted({path.name for folder in folders for path in inside(folder, name).parent.glob("*") if path.is_file()})
-        told = unknown("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
-        raise DataError(f"{told} (looked for {quoted(name)} in {looked}; --data names another folder)")
+    def file(self, entry: str | FileOptions, options: TableOptions, places: Places) -> File:
+        return found_in(places.data, places.beside, entry, options)
 
 
 class HubDataset(RowsTask):
@@ -102,9 +98,7 @@ class HubDataset(RowsTask):
     Options = HubOptions
 
     def locate(self, options: HubOptions, places: Places) -> None:
-        files = [name for split in SPLITS for name in getattr(options, split) or ()]
-        for name in files:
-            format_of(name, options)
+        files = [name for entries in self.entries(options).values() for name in self.on_the_hub(entries)]
         cached = in_hub_cache(options.path, repo_type="dataset", revision=options.revision, files=files)
         if not cached and not hub_is_reachable():
             raise DataError(
@@ -115,29 +109,22 @@ class HubDataset(RowsTask):
             metric.locate()
 
     def files(self, options: HubOptions, places: Places) -> dict[str, list[Path]]:
-        named = {split: getattr(options, split) or () for split in SPLITS}
+        named = {split: self.on_the_hub(entries) for split, entries in self.entries(options).items()}
         needed = [name for names in named.values() for name in names]
         folder = hub_snapshot(options.path, repo_type="dataset", revision=options.revision, files=needed)
         if folder is None:
             raise DataError(f"dataset {options.path} at {options.revision[:12]} is not in the local cache")
-        return {split: [folder / name for name in names] for split, names in named.items() if names}
+        return {split: [folder / name for name in names] for split, names in named.items()}
 
-    def file(self, name: str, options: HubOptions, places: Places) -> File:
+    @staticmethod
+    def on_the_hub(entries: Sequence[str | FileOptions]) -> list[str]:
+        """The repository's files that hold them."""
+        return [split_archive(name_of(entry))[0] for entry in entries]
+
+    def file(self, entry: str | FileOptions, options: HubOptions, places: Places) -> File:
+        name, member = split_archive(name_of(entry))
         path = hub_file(options.path, name, repo_type="dataset", revision=options.revision)
-        return File(path, f"{options.path}/{name}", format_of(name, options))
-
-
-def inside(folder: Path, name: str) -> Path:
-    """A file's place in a folder. Raises DataError for a name that leads out of it, by itself or by a link."""
-    path = Path(name)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or "\0" in name
-        or not (folder / path).resolve().is_relative_to(folder.resolve())
-    ):
-        raise DataError(f"{quoted(name)} leads out of its folder: name files inside, and the folder by --data")
-    return folder / path
+        return file_of(path, f"{options.path}/{name_of(entry)}", entry, options, member=member)
 
 
 @hookimpl

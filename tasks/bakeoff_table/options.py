@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import codecs
 import re
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, different
+from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, TaskKind, different
+from bakeoff_table.values import label_name
 
-METRICS = {
+METRICS: dict[TaskKind, list[str]] = {
     "classification": ["accuracy", "macro_f1"],
     "regression": ["pearson", "spearman", "mae"],
     "multilabel": ["micro_f1", "label_f1", "accuracy"],
@@ -26,14 +28,17 @@ FORMATS = {
     ".parquet": "parquet",
 }
 """By the end of a file's name."""
-
-
-LABELS = {"classification": (2, 1000), "multilabel": (1, MOST_LABELS_AT_ONCE)}
-"""The fewest and the most that a kind may have: more classes are a column of something else, more bits than a number holds."""
+FEWEST_LABELS: dict[TaskKind, int] = {"classification": 2, "multilabel": 1}
+JOINED = "joined"
+"""The column of a text that is joined from several; of two such texts, `joined1` and `joined2`."""
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _as_files(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
 
 
 def _a_codec(name: str) -> str:
@@ -43,6 +48,17 @@ def _a_codec(name: str) -> str:
     except (LookupError, TypeError, ValueError):
         raise ValueError("no such encoding of text; common are utf-8, utf-16, cp1252, latin-1") from None
     return codec.name
+
+
+def _tab(value: Any) -> Any:
+    r"""In YAML, `'\t'` are two characters and `"\t"` is one; both mean the tab."""
+    return "\t" if value == "\\t" else value
+
+
+def _a_delimiter(character: str) -> str:
+    if character in {"\r", "\n", '"'}:
+        raise ValueError(f"{character!r} cannot stand between cells")
+    return character
 
 
 def _a_dataset(path: str) -> str:
@@ -57,6 +73,27 @@ def _a_commit(revision: str) -> str:
     return revision
 
 
+def _label(value: Any) -> Any:
+    """YAML reads `labels: [0, 1]` as numbers and `[true, false]` as truths: they are the names that files give them."""
+    return label_name(value) or value
+
+
+def pieces(template: str) -> list[tuple[str, str | None]]:
+    """A template's parts: literal text, then the column whose text follows it, or None. Raises ValueError."""
+    found = []
+    for literal, name, form, conversion in Formatter().parse(template):
+        if name == "" or form or conversion:
+            raise ValueError("a template names columns only: `{column}`; a brace of its own is written twice")
+        found.append((literal, name))
+    return found
+
+
+def _a_template(template: str) -> str:
+    if not any(name for _, name in pieces(template)):
+        raise ValueError("a template names the columns that it joins: `{title}. {body}`")
+    return template
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[
     list[Name],
@@ -65,21 +102,80 @@ Names = Annotated[
     Field(min_length=1),
 ]
 """One, or several."""
-LabelName = Annotated[Name, AfterValidator(str.strip)]
+LabelName = Annotated[Name, BeforeValidator(_label, json_schema_input_type=Name | bool | int | float)]
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+Quoting = Literal["minimal", "none"]
+Delimiter = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_tab), AfterValidator(_a_delimiter)]
+Columns = Annotated[list[Name], AfterValidator(different), Field(min_length=1)]
+Encoding = Annotated[str, AfterValidator(_a_codec)]
+Template = Annotated[str, AfterValidator(_a_template)]
+Templates = Annotated[
+    list[Template],
+    BeforeValidator(_as_list, json_schema_input_type=Template | list[Template]),
+    Field(min_length=1, max_length=2),
+]
+
+
+class FileOptions(Options):
+    """A file that is written otherwise than the others: what is left out is as the task says it."""
+
+    file: Name
+    format: Format | None = None
+    delimiter: Delimiter | None = None
+    quoting: Quoting | None = None
+    columns: Columns | None = None
+    encoding: Encoding | None = None
+
+
+def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:
+    """A file about which nothing is said is its name, so that one thing has one spelling."""
+    alone = isinstance(entry, FileOptions) and entry == FileOptions(file=entry.file)
+    return entry.file if isinstance(entry, FileOptions) and alone else entry
+
+
+def _different_files(entries: list[str | FileOptions]) -> list[str | FileOptions]:
+    different([name_of(entry) for entry in entries])
+    return entries
+
+
+def name_of(entry: str | FileOptions) -> str:
+    return entry if isinstance(entry, str) else entry.file
+
+
+FileEntry = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[FileOptions, Tag("mapping")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "mapping"),
+    AfterValidator(_by_name_alone),
+]
+Files = Annotated[
+    list[FileEntry],
+    BeforeValidator(_as_files, json_schema_input_type=Name | FileOptions | list[Name | FileOptions]),
+    AfterValidator(_different_files),
+    Field(min_length=1),
+]
 
 
 class TableOptions(Options):
     """Which files, how their rows are read, and what their columns mean."""
 
-    train: Names = Field(description="CSV, TSV, JSON lines or Parquet; several files are one after another.")
-    dev: Names | None = Field(None, description="To look at while working.")
-    test: Names | None = Field(None, description="To report on.")
-    text: Names = Field(description="One or two columns that the model reads.", max_length=2)
+    train: Files = Field(
+        description="CSV, TSV, JSON or Parquet; several files are one after another. A file that is written otherwise than the "
+        "others is a mapping: `{file: dev.csv, delimiter: ';'}`."
+    )
+    dev: Files | None = Field(None, description="To look at while working.")
+    test: Files | None = Field(None, description="To report on.")
+    text: Names = Field(description="The columns that the model reads: one or two, or more with `join`.")
+    join: Templates | None = Field(
+        None,
+        description="How columns make one text: `{title}. {body}`; two such templates make a pair of texts.",
+    )
     label: Names = Field(
         description="The column of the right answer; of multi-label data, one, or one of 0 and 1 for each label."
     )
-    kind: Literal["classification", "regression", "multilabel"] = Field(
-        "classification", description="Whether an answer is a label, a number or a set of labels."
+    kind: Literal["classification", "regression", "multilabel"] | None = Field(
+        None,
+        description="Whether an answer is a label, a number or a set of labels. Without: a label, unless they look like "
+        "numbers that were measured.",
     )
     labels: Annotated[list[LabelName], AfterValidator(different)] | None = Field(
         None,
@@ -92,21 +188,35 @@ class TableOptions(Options):
         None,
         description="The first is primary. Without: accuracy, macro_f1; pearson, spearman, mae; micro_f1, label_f1, accuracy.",
     )
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = Field(
-        None, description="Without: by the end of the file's name."
+    format: Format | None = Field(None, description="Without: by the end of the file's name.")
+    delimiter: Delimiter | None = Field(None, description="Between cells. Without: ',', of TSV a tab.")
+    quoting: Quoting | None = Field(
+        None,
+        description="`minimal`: cells may stand in quotation marks; `none`: a quotation mark is a character like any other. "
+        "Without: minimal, of TSV none.",
     )
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="Between cells. Without: ',', of TSV a tab.")
-    quoting: Literal["minimal", "none"] = Field(
-        "minimal", description="`none`: a quotation mark is a character like any other."
-    )
-    columns: Annotated[list[Name], AfterValidator(different)] | None = Field(
-        None, min_length=1, description="Their names, where the file's first line is a row."
-    )
-    encoding: Annotated[str, AfterValidator(_a_codec)] = Field("utf-8", description="Of CSV and TSV.")
+    columns: Columns | None = Field(None, description="Their names, where the file's first line is a row.")
+    encoding: Encoding = Field("utf-8", description="Of CSV, TSV and JSON.")
     separator: str = Field("|", min_length=1, max_length=5, description="Between labels in one cell of multi-label data.")
-    gaps: Literal["refuse", "drop"] = Field(
-        "refuse", description="What becomes of rows whose text or label is missing; `drop` leaves them out, and says how many."
+    missing: Annotated[list[Name], AfterValidator(different)] = Field(
+        [], description="What a cell holds where nothing is known, such as NA or null; an empty one always is missing."
     )
+    gaps: Literal["refuse", "drop", "none"] = Field(
+        "refuse",
+        description="What becomes of rows whose text or label is missing: `drop` leaves them out, and says how many. `none`: "
+        "in multi-label data no label means a set without labels, and of texts that are joined a missing one is empty.",
+    )
+
+    @property
+    def task_kind(self) -> TaskKind:
+        return self.kind or "classification"
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Those that the model reads, once they are joined."""
+        if self.join is None:
+            return self.text
+        return [JOINED] if len(self.join) == 1 else [f"{JOINED}{number}" for number, _ in enumerate(self.join, start=1)]
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -120,14 +230,33 @@ class TableOptions(Options):
             raise ValueError(f"label: {both[0]!r} is what the model reads; it cannot be the answer too")
         if both := sorted({*self.text} & {*self.slices}):
             raise ValueError(f"slices: {both[0]!r} is what the model reads; results are cut by other columns")
-        if taken := sorted({*self.text, *self.slices} & {"id", "label"}):
+        if taken := sorted({*self.text_columns, *self.slices} & {"id", "label"} or {*self.slices} & {*self.text_columns}):
             raise ValueError(f"the name {taken[0]!r} is taken for what it says here: give the column another one in the file")
-        least, most = LABELS.get(self.kind, (0, 0))
         stated = self.label if len(self.label) > 1 else self.labels
-        if stated is not None and self.kind in LABELS and not least <= len(stated) <= most:
-            raise ValueError(f"labels: a {self.kind} has {least} to {most} of them; here are {len(stated)}")
-        if self.delimiter in {"\r", "\n", '"'}:
-            raise ValueError(f"delimiter: {self.delimiter!r} cannot stand between cells")
+        if stated is not None and len(stated) < (least := FEWEST_LABELS.get(self.task_kind, 0)):
+            raise ValueError(f"labels: a {self.task_kind} has {least} or more of them; here are {len(stated)}")
+        if stated is not None and self.kind == "multilabel" and len(stated) > MOST_LABELS_AT_ONCE:
+            raise ValueError(f"labels: a multilabel has {MOST_LABELS_AT_ONCE} of them at most; here are {len(stated)}")
+        if self.gaps == "none" and self.kind != "multilabel" and self.join is None:
+            raise ValueError(
+                "gaps: none goes with `kind: multilabel` or `join`; of other rows a missing one is refused or dropped"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        if self.join is None:
+            if len(self.text) > 2:
+                columns = " ".join(f"{{{name}}}" for name in self.text)
+                raise ValueError(
+                    f"text: a model reads one text or a pair; join {len(self.text)} columns by `join: {columns!r}`"
+                )
+            return self
+        used = [name for template in self.join for _, name in pieces(template) if name]
+        if wrong := [name for name in used if name not in self.text]:
+            raise ValueError(f"join: {wrong[0]!r} is no column of `text` ({', '.join(self.text)})")
+        if idle := [name for name in self.text if name not in used]:
+            raise ValueError(f"join: {idle[0]!r} of `text` stands in no template")
         return self
 
 

@@ -114,3 +114,19 @@ def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError):
         FileHashes(tmp_path).sha256(tmp_path / "none")
     assert len(state_of(made(tmp_path / "d"))) == 5
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_copy_is_what_was_hashed_whatever_becomes_of_the_file(writable: bool, tmp_path: Path) -> None:
+    path, content = tmp_path / "a", os.urandom(3 * 2**20 + 1)
+    path.write_bytes(content)
+    folder = tmp_path / "cache" if writable else Path("/proc/nowhere")
+    copy, digest = files.copy_of(path, folder)
+    with copy:
+        with path.open("r+b") as stream:
+            stream.write(b"other")
+        assert digest == sha256(content).hexdigest()
+        assert copy.read() == content
+    assert not writable or not list(folder.iterdir()), "under no name"
+    with pytest.raises(FileNotFoundError):
+        files.copy_of(tmp_path / "missing", folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from bakeoff.carving import Carvable
 from bakeoff.components import Places, TaskInfo
 from bakeoff.data import Columns
-from bakeoff.errors import BakeoffError, DataError
+from bakeoff.errors import DataError
 from bakeoff.remarks import remarks
 from bakeoff.worker import load_task
 from bakeoff_table import HubDataset, Table
@@ -27,30 +28,6 @@ ROWS = [("hello, you", 'she said "hi"', "yes"), ("a", "b", "no"), ("c\nd", "e", 
 PAIR = {"text": ["q1", "q2"], "label": "same"}
 
 Load = Callable[..., tuple[TaskInfo, dict[str, Columns]]]
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Load:
-    """Loads files of the folder by options."""
-
-    def loaded(**options: Any) -> tuple[TaskInfo, dict[str, Columns]]:
-        chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
-        return load_task(TABLE, chosen, Places(tmp_path, tmp_path / "cache"))
-
-    return loaded
-
-
-@pytest.fixture
-def refusal(load: Load) -> Callable[..., str]:
-    """What loading says against these options and files."""
-
-    def refused(**options: Any) -> str:
-        with pytest.raises(BakeoffError) as error:
-            load(**options)
-        assert "\n" not in str(error.value)
-        return str(error.value)
-
-    return refused
 
 
 def csv_of(rows: list[tuple[str, ...]], header: str = "q1,q2,same", end: str = "\n") -> str:
@@ -70,11 +47,11 @@ RIGHT = [("hello, you", 'she said "hi"', 1), ("a", "b", 0), ("c\nd", "e", 0)]
 
 def test_four_formats_hold_the_same_rows(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
-    (tmp_path / "a.tsv").write_text(csv_of(ROWS).replace('","', '"\t"').replace("q1,q2,same", "q1\tq2\tsame"))
+    (tmp_path / "b.tsv").write_text(csv_of(ROWS).replace('","', '"\t"').replace("q1,q2,same", "q1\tq2\tsame"))
     rows = [dict(zip(("q1", "q2", "same"), row, strict=True)) for row in ROWS]
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
-    for name in ("a.csv", "a.tsv", "a.jsonl", "a.parquet"):
+    for name in ("a.csv", {"file": "b.tsv", "quoting": "minimal"}, "a.jsonl", "a.parquet"):
         info, splits = load(train=name)
         assert info.labels == ("no", "yes"), name
         assert texts(splits["train"]) == RIGHT, name
@@ -212,10 +189,14 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         ),
         (b"q1,q2,same\na,b,\nc,,no\n", {"gaps": "drop"}, "a.csv: no row is left: each lacks its text or its label"),
         (b"q1,q2,same\na,b,no\nc,d,yes\n", {"id": "q3"}, "a.csv: no column 'q3'"),
-        (b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n", {"id": "i"}, "split 'train': id 'train-7' stands there twice"),
+        (
+            b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n",
+            {"id": "i"},
+            "a.csv:3: column 'i' holds '7', as a.csv:2 does: it must tell rows apart",
+        ),
         (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which tells no row apart"),
-        (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it is compressed by gzip: unpack it first"),
-        (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive or a workbook: save its rows as CSV"),
+        (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it cannot be unpacked, as if it were cut off or damaged: "),
+        (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows"),
         ("q1,q2,same\na,b,no\n".encode("utf-8-sig"), {"encoding": "cp1252"}, "a.csv:1: it begins like UTF-8: leave out `enc"),
         (b"q1,q2,same\na,b,no\n", {"encoding": "utf-16"}, "a.csv: it is no utf-16: "),
         (b"\na,b,no\nc,d,yes\n", {"columns": ["q1", "q2", "sane"]}, "a.csv: no column 'same'; did you mean 'sane'?"),
@@ -231,17 +212,24 @@ def test_dirt_in_cells_is_told_with_its_line(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('[{"q1": 1}]', "a.jsonl:1: the line is an array: the file must hold an object a line"),
+        ('[{"q1": "a"}, 5]', "a.jsonl:1: here stands '5', no object: the file must hold an object a line, or an array of obj"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n[1]', "a.jsonl:2: here stands an array: the file must hold an object a line"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": ', "a.jsonl:2:7: no JSON: Expecting value"),
         ("[" * 100_000, "a.jsonl:1: no JSON that can be read"),
         ('{"q1": ' + "9" * 5000 + "}", "a.jsonl:1: no JSON that can be read"),
-        ('{"q1": 5, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds '5', which is no text"),
+        ('{"q1": true, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds 'True', which is no text"),
+        ('{"q1": {"a": 1}, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds \"{'a': 1}\", which is no text"),
+        ('{"q1": "a", "q2": "b", "same": "no", "same": "yes"}', "a.jsonl:1: the key 'same' stands twice in one object"),
         ('{"q1": "a", "q2": "b", "same": {"x": 1}}', "a.jsonl:1: column 'same' holds \"{'x': 1}\", which is no label"),
         ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' holds half a character"),
         ('{"q1": "a", "q2": "b", "sane": "no"}', "a.jsonl: no column 'same'; did you mean 'sane'?"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": "a", "same": "yes"}', "a.jsonl:2: column 'q2' is empty"),
-        ('[\n {"q1": "a"},\n {"q1": "b"}\n]', "a.jsonl:1: JSON over several lines: the file must hold an object a line"),
-        ('{\n "q1": "a"\n}', "a.jsonl:1: JSON over several lines: the file must hold an object a line"),
+        ('[\n {"q1": "a"},\n {"q1": "b"}\n]', "a.jsonl: no column 'q2'; there is q1"),
+        ('{\n "q1": "a"\n}', "a.jsonl:1: an object over several lines: the file must hold an object a line, or an array"),
+        ('\n[\n {"q1": "a"},\n {"q1": }]', "a.jsonl:4:9: no JSON: Expecting value"),
+        ('[\n {"q1": "a"}\n {"q1": "b"}]', "a.jsonl:3: a comma or the array's end is due here: is the file cut off?"),
+        ('[\n {"q1": "a"},\n', "a.jsonl:3:1: no JSON: Expecting value"),
+        ('[\n {"q1": "a"}\n]\n[]', "a.jsonl:3: behind the array stands '[]'"),
     ],
 )
 def test_dirt_in_json_lines_is_told_with_its_line(
@@ -254,11 +242,6 @@ def test_dirt_in_json_lines_is_told_with_its_line(
 def test_what_is_no_parquet_file_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.parquet").write_text("q1,q2,same\n")
     assert refusal(train="a.parquet").startswith("a.parquet: no Parquet file that can be read: ")
-
-
-def test_a_column_of_something_else_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
-    (tmp_path / "a.csv").write_text("q1,q2,same\n" + "".join(f"a{row},b,{row}.5\n" for row in range(1001)))
-    assert "holds 1,001 different labels, such as '0.5' and '1.5'; a classification has at most 1,000. Is it" in refusal()
 
 
 def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_path: Path, load: Load) -> None:
@@ -299,17 +282,6 @@ def test_a_file_is_looked_for_in_the_data_folder_then_beside_the_experiment(tmp_
         TABLE.locate(options, Places(data, tmp_path, beside))
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../a.csv", "x/../../a.csv", "link.csv"])
-def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (tmp_path / "a.csv").write_text(csv_of(ROWS))
-    (inner / "link.csv").symlink_to(tmp_path / "a.csv")
-    options = TABLE.Options.model_validate({"train": name, "format": "csv", **PAIR})
-    with pytest.raises(DataError, match="leads out of its folder"):
-        TABLE.locate(options, Places(inner, tmp_path, inner))
-
-
 def test_an_edited_file_is_read_anew(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
     first = texts(load()[1]["train"])
@@ -335,7 +307,13 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
     ("options", "sentence"),
     [
         ({"label": ["a", "b"]}, "several columns go with `kind: multilabel`"),
-        ({"text": ["a", "b", "c"]}, "at most 2"),
+        ({"text": ["a", "b", "c"]}, "join 3 columns by `join: '{a} {b} {c}'`"),
+        ({"join": "{q1} {q3}"}, "join: 'q3' is no column of `text`"),
+        ({"join": "{q1}"}, "join: 'q2' of `text` stands in no template"),
+        ({"join": "{q1} {q2!r}"}, "a template names columns only"),
+        ({"join": "{q1} {q2"}, "expected '}' before end of string"),
+        ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is taken"),
+        ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
         ({"text": ["a", "a"]}, "each may stand once; twice: 'a'"),
         ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),
         ({"kind": "regression", "labels": ["a"]}, "a regression has none"),
@@ -345,12 +323,16 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"text": "label", "label": "y"}, "the name 'label' is taken"),
         ({"slices": ["id"]}, "the name 'id' is taken"),
         ({"slices": ["q1"]}, "'q1' is what the model reads; results are cut by other columns"),
-        ({"labels": ["no"]}, "a classification has 2 to 1000 of them; here are 1"),
-        ({"kind": "multilabel", "labels": [f"l{number}" for number in range(63)]}, "a multilabel has 1 to 62 of them"),
+        ({"labels": ["no"]}, "a classification has 2 or more of them; here are 1"),
+        ({"labels": ["1", "1.0"]}, "each may stand once; twice: '1'"),
+        (
+            {"kind": "multilabel", "labels": [f"l{number}" for number in range(63)]},
+            "a multilabel has 62 of them at most; here are 63",
+        ),
     ],
 )
 def test_options_that_contradict_themselves_are_refused(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValidationError, match=sentence.replace("(", r"\(")):
+    with pytest.raises(ValidationError, match=re.escape(sentence)):
         TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
 
 
@@ -400,7 +382,7 @@ def test_numbers_of_parquet_are_numbers_whatever_their_type(tmp_path: Path, load
     decimals = pa.array([Decimal("1.5"), Decimal("2.0")])
     pq.write_table(pa.table({"q1": ["a", "b"], "same": decimals}), tmp_path / "a.parquet")
     assert list(load(train="a.parquet", text="q1", kind="regression")[1]["train"]["label"]) == [1.5, 2.0]
-    assert load(train="a.parquet", text="q1")[0].labels == ("1.5", "2")
+    assert load(train="a.parquet", text="q1", kind="classification")[0].labels == ("1.5", "2")
 
 
 def test_columns_of_0_and_1_may_be_written_with_a_point(tmp_path: Path, load: Load) -> None:

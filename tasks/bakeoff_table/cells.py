@@ -1,0 +1,147 @@
+"""CSV and TSV -> rows, in whatever state people have them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+
+from bakeoff.plugin import DataError, quoted, unknown
+from bakeoff_table.contents import Contents
+from bakeoff_table.files import File
+from bakeoff_table.values import Odd, Row
+
+LONGEST_CELL = 2**24
+"""Characters: a quotation mark that is never closed would take in the rest of the file."""
+DELIMITERS = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','"}
+"""As an experiment file says them."""
+
+
+def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
+    """Raises DataError with file and line."""
+    file = contents.file
+    csv.field_size_limit(LONGEST_CELL)
+    with contents.text() as stream:
+        reader = csv.reader(
+            stream,
+            delimiter=file.delimiter,
+            quoting=csv.QUOTE_NONE if file.quoting == "none" else csv.QUOTE_MINIMAL,
+            strict=True,
+        )
+        header = Header(list(file.columns), wanted, file) if file.columns is not None else None
+        places = header.places if header is not None else []
+        first = 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                raise DataError(f"{file.at(first)}: {of_quotes(error, file)}") from None
+            except UnicodeError as error:
+                raise contents.undecodable(error) from None
+            line, first = first, reader.line_num + 1
+            if not cells or (not cells[0].strip() and not any(cell.strip() for cell in cells)):
+                continue  # an empty line, or one of delimiters alone, as workbooks end with
+            if header is None:
+                header = Header(named_by(cells, file, line), wanted, file)
+                places = header.places
+            elif cells[0].strip() in header.set and header.is_repeated(cells, line):
+                yield line, 1, Odd.HEADER, {}
+            elif len(cells) != header.width:
+                raise DataError(f"{file.at(line)}: {header.of_width(cells)}")
+            else:
+                lines = reader.line_num - line + 1
+                yield line, lines, oddities(cells, lines, file), {name: cells[at] for name, at in places}
+
+
+class Header:
+    """The names of a file's columns, and where the wanted ones are."""
+
+    def __init__(self, names: list[str], wanted: Sequence[str], file: File) -> None:
+        """Raises DataError for a header without a wanted column, or with one twice."""
+        require_columns(names, wanted, file)
+        self.names, self.width, self.set, self.file = names, len(names), set(names), file
+        self.places = [(name, names.index(name)) for name in wanted]
+
+    def is_repeated(self, cells: Sequence[str], line: int) -> bool:
+        """Whether a row is the header once more, as where files are joined; raises DataError where its order is another."""
+        found = [cell.strip() for cell in cells]
+        if found == self.names:
+            return True
+        if sorted(found) == sorted(self.names):
+            raise DataError(
+                f"{self.file.at(line)}: a header whose columns are in another order than in the first, as where two files are "
+                "joined: name the two apart, `train: [a.csv, b.csv]`"
+            )
+        return False
+
+    def of_width(self, cells: Sequence[str]) -> str:
+        """What is to be said of a row that has more or fewer cells."""
+        of = "columns are named" if self.file.columns is not None else "the header has"
+        hint = ""
+        if len(cells) > self.width and not any(cell.strip() for cell in cells[self.width :]):
+            hint = "; those beyond are empty: is there a delimiter too many at the end of the line?"
+        elif self.file.quoting == "none" and any(cell.lstrip().startswith('"') for cell in cells):
+            hint = "; if cells stand in quotation marks, say `quoting: minimal`"
+        elif any(cell[:1] == " " and cell.lstrip().startswith('"') for cell in cells):
+            hint = "; a quotation mark with a blank before it quotes nothing: take the blank out"
+        return f"{len(cells)} cell{'s' if len(cells) > 1 else ''} where {of} {self.width}{hint}"
+
+
+def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
+    """The header's names; raises DataError for a first line that shows that the file is read otherwise than it was written."""
+    names = [name.strip().removeprefix("\ufeff") for name in cells]
+    if names[0].startswith("ï»¿"):
+        raise DataError(f"{file.at(line)}: it begins like UTF-8: leave out `encoding: {file.encoding}`")
+    if any("\0" in name for name in names):
+        raise DataError(
+            f"{file.at(line)}: it holds NUL bytes, as UTF-16 without a mark does: say `encoding: utf-16-le` or utf-16-be"
+        )
+    if names[0].startswith("sep=") and not any(names[1:]):
+        raise DataError(f"{file.at(line)}: this line tells Excel the delimiter: take it out, and say `delimiter:` here")
+    return names
+
+
+def oddities(cells: Sequence[str], lines: int, file: File) -> int:
+    """What is to be told of a row."""
+    odd = 0
+    if lines > 1 and any(file.delimiter in cell and ("\n" in cell or "\r" in cell) for cell in cells):
+        odd |= Odd.SPANS
+    unquoted = file.quoting == "none"
+    for cell in cells:
+        if ('""' in cell and cell[0] == cell[-1] == '"' and len(cell) > 2) if unquoted else cell.startswith(' "'):
+            return odd | Odd.QUOTED
+    return odd
+
+
+def of_quotes(error: csv.Error, file: File) -> str:
+    told = {
+        "expected after": "a quotation mark stands in the middle of a quoted cell",
+        "end of data": "a quoted cell begins in this row and does not end",
+        "field limit": f"a cell is longer than {LONGEST_CELL:,} characters, as if its quotation mark were never closed",
+    }
+    what = next((words for part, words in told.items() if part in str(error)), None)
+    if what is None or file.quoting == "none":
+        return f"no row of cells can be read: {error}"
+    return f"{what}; write it twice inside of a cell, or say `quoting: none` where the file knows no quoting"
+
+
+def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> None:
+    """Raises DataError for a header without a wanted column, or with one twice."""
+    for name in wanted:
+        if names.count(name) > 1:
+            raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
+        if name not in names:
+            raise DataError(f"{file.shown}: {unknown('column', name, names)}{how_else(names, file)}")
+
+
+def how_else(names: Sequence[str], file: File) -> str:
+    """How the header of a file of cells may be meant, where it does not hold what is asked for."""
+    if file.format not in {"csv", "tsv"} or file.columns is not None:
+        return ""
+    if len(names) == 1:
+        held = [shown for other, shown in DELIMITERS.items() if other != file.delimiter and other in names[0]]
+        return f"; it is one column: is the delimiter another? Then say `delimiter: {held[0]}`" if held else ""
+    if file.quoting == "none" and all(name.startswith('"') and name.endswith('"') for name in names):
+        return "; if cells stand in quotation marks, say `quoting: minimal`"
+    return ""

@@ -1,0 +1,135 @@
+"""A file's contents: a copy of its own whose hash was taken from the very bytes, unpacked as it is read."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from bakeoff.plugin import DataError, copy_of
+from bakeoff_table.files import File
+
+GZIP, ZIP = b"\x1f\x8b", b"PK"
+"""How files begin."""
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+ALWAYS_UNPACKED = 2**30
+LARGEST_RATIO = 100
+"""A compressed file may hold so many bytes, or so many times its own size, whichever is more. Text shrinks to a tenth or so."""
+BUFFER = 2**18
+
+
+class Contents:
+    """What a file held when it was copied: `stream` gives it from its start, unpacked, as often as it is asked for."""
+
+    def __init__(self, file: File, folder: Path) -> None:
+        """`folder` takes the copy. Raises DataError where the file cannot be read."""
+        self.file = file
+        try:
+            self.copy, self.sha256 = copy_of(file.path, folder)
+        except OSError as error:
+            raise DataError(f"{file.shown}: {error.strerror or error}") from None
+
+    def __enter__(self) -> Contents:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.copy.close()
+
+    def stream(self) -> io.BufferedReader:
+        """Raises DataError, here or while it is read, for what cannot be unpacked."""
+        size = self.copy.seek(0, io.SEEK_END)
+        self.copy.seek(0)
+        begins = self.copy.read(2)
+        self.copy.seek(0)
+        source: Any = self.copy
+        limit = None
+        if self.file.member:
+            source, limit = self.member(), max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
+        elif begins == GZIP:
+            source, limit = gzip.GzipFile(fileobj=self.copy), max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
+        elif begins == ZIP:
+            raise DataError(
+                f"{self.file.shown}: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows as CSV)"
+            )
+        return io.BufferedReader(Unpacked(source, self.file.shown, limit), BUFFER)
+
+    def member(self) -> Any:
+        return guarded(self.file.shown, lambda: zipfile.ZipFile(self.copy).open(self.file.member))
+
+    def text(self) -> io.TextIOWrapper:
+        """Its characters, line ends as they are."""
+        encoding = "utf-8-sig" if self.file.encoding == "utf-8" else self.file.encoding
+        return io.TextIOWrapper(self.stream(), encoding=encoding, newline="")
+
+    def undecodable(self, error: UnicodeError) -> DataError:
+        """What is wrong with its characters, with the line, found by reading once more."""
+        shown, encoding = self.file.shown, self.file.encoding
+        with self.stream() as stream:
+            if encoding == "utf-8" and (guess := BYTE_ORDER_MARKS.get(stream.peek(2)[:2])):
+                return DataError(f"{self.file.at(1)}: it is no UTF-8 but begins like UTF-16: say `encoding: {guess}`")
+            if "\n".encode(encoding) != b"\n":  # then bytes tell no lines
+                return DataError(f"{shown}: it is no {encoding}: {error}")
+            for number, line in enumerate(stream, start=1):
+                try:
+                    line.decode(encoding)
+                except UnicodeError as found:
+                    byte = f"byte 0x{line[found.start]:02x}" if isinstance(found, UnicodeDecodeError) else "a byte"
+                    hint = "; of files from Excel it is often `encoding: cp1252`" if encoding == "utf-8" else ""
+                    return DataError(f"{self.file.at(number)}: {byte} is no {encoding}{hint}")
+        return DataError(f"{shown}: it is no {encoding}: {error}")
+
+    def is_utf8_after_all(self) -> bool:
+        """Whether a file that is read by a code of one byte a character is UTF-8 with characters of several bytes.
+
+        Read so, each of those characters becomes two or three others ("Käse" becomes "KÃ¤se"), and nothing fails.
+        """
+        if self.file.format == "parquet" or len("\u00e4\u00f6".encode(self.file.encoding, "replace")) != 2:
+            return False
+        decoder, beyond_ascii = codecs.getincrementaldecoder("utf-8")(), False
+        with self.stream() as stream:
+            try:
+                while part := stream.read(BUFFER):
+                    beyond_ascii |= not part.isascii()
+                    decoder.decode(part)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                return False
+        return beyond_ascii
+
+
+class Unpacked(io.RawIOBase):
+    """A stream that is read on as it is unpacked; raises DataError for damage, and beyond so many bytes."""
+
+    def __init__(self, source: BinaryIO, shown: str, limit: int | None) -> None:
+        self.source, self.shown, self.limit = source, shown, limit
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = guarded(self.shown, lambda: self.source.read(len(buffer)))
+        buffer[: len(part)] = part
+        self.given += len(part)
+        if self.limit is not None and self.given > self.limit:
+            raise DataError(
+                f"{self.shown}: it unpacks to more than {self.limit / 2**30:,.1f} GiB, over {LARGEST_RATIO} times its size: "
+                "if that is right, unpack it first"
+            )
+        return len(part)
+
+
+def guarded(shown: str, action: Callable[[], Any]) -> Any:
+    """What the action gives; DataError for whatever can be wrong with a compressed file."""
+    try:
+        return action()
+    except KeyError:
+        raise DataError(f"{shown}: there is no such file in the archive") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{shown}: it cannot be unpacked, as if it were cut off or damaged: {error}") from None

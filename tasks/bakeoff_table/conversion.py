@@ -1,0 +1,272 @@
+"""A file's rows -> Arrow: labels are words (numbers of a regression), what is missing is null."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.plugin import DataError, quoted, unknown
+from bakeoff_table.cells import cell_rows
+from bakeoff_table.contents import Contents
+from bakeoff_table.files import File
+from bakeoff_table.json_rows import json_rows
+from bakeoff_table.options import TableOptions, pieces
+from bakeoff_table.parquet_rows import names_told, parquet_rows
+from bakeoff_table.values import MISSING_WORDS, Odd, Row, is_gap, label_name, membership, number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+AT_ONCE = 10_000
+"""Rows that are Python objects at the same time."""
+PLACE = "(place)"
+"""A column for what is known of a row beside its cells; no option names one so."""
+NAMES, SAID = b"bakeoff.names", b"bakeoff.said"
+"""In the metadata: label names that the file itself tells, or null; what is to be told of the file as a whole."""
+READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
+"""Options that decide what a file's Arrow rows hold, beside how the file is written."""
+
+
+def settings_of(file: File, options: TableOptions) -> list[object]:
+    """All that a file's Arrow rows hang on beside its contents."""
+    return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none"]
+
+
+class Conversion:
+    """One file of a split on its way to Arrow."""
+
+    def __init__(self, file: File, split: str, position: int, options: TableOptions, *, sha256: str, cache: Path) -> None:
+        """`position` is the file's among those of its split; `sha256` is what its contents must still be."""
+        self.file, self.split, self.position, self.options = file, split, position, options
+        self.sha256, self.cache = sha256, cache
+        self.templates = [pieces(template) for template in options.join or ()]
+        self.names: list[str] | None = None
+        self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
+        """A text of more characters is none of those that say that it is missing."""
+        self.classes = options.task_kind == "classification"
+        self.words: dict[str, str | None] = {}
+        """Label in the file -> its name: there are few, of many rows."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Raises DataError, with file and line where there is one."""
+        with Contents(self.file, self.cache) as contents:
+            if contents.sha256 != self.sha256:
+                raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
+            if self.options.kind != "regression":
+                self.names = names_told(contents, self.options.label[0])
+            schema, waiting, count = self.schema(contents), self.nothing(), 0
+            for row in self.rows(contents):
+                count += self.add(waiting, count, row)
+                if len(waiting["line"]) == AT_ONCE:
+                    yield self.batch(waiting, schema)
+                    waiting = self.nothing()
+            if waiting["line"]:
+                yield self.batch(waiting, schema)
+
+    def rows(self, contents: Contents) -> Iterator[Row]:
+        options = self.options
+        wanted = [*options.text, *options.label, *options.slices, *([options.id] if options.id else [])]
+        match self.file.format:
+            case "jsonl":
+                yield from json_rows(contents, wanted)
+            case "parquet":
+                yield from parquet_rows(contents, wanted)
+            case _:
+                yield from cell_rows(contents, wanted)
+
+    def schema(self, contents: Contents) -> pa.Schema:
+        import pyarrow as pa
+
+        label = {"classification": pa.string(), "regression": pa.float64(), "multilabel": pa.list_(pa.string())}
+        place = {"file": pa.int32(), "line": pa.int64(), "lines": pa.int32(), "odd": pa.int32(), "gap": pa.string()}
+        said = []
+        if contents.is_utf8_after_all():
+            said.append(f"{self.file.shown} is UTF-8, and is read as {self.file.encoding}: is `encoding` right?")
+        return pa.schema(
+            {
+                "id": pa.string(),
+                **dict.fromkeys(self.options.text_columns, pa.string()),
+                "label": label[self.options.task_kind],
+                **dict.fromkeys(self.options.slices, pa.string()),
+                PLACE: pa.struct(place),
+            },
+            metadata={NAMES: json.dumps(self.names), SAID: json.dumps(said)},
+        )
+
+    def nothing(self) -> dict[str, list[Any]]:
+        """Columns that wait for rows."""
+        slices = {f"slice {column}": [] for column in self.options.slices}
+        return {name: [] for name in ("id", "label", "line", "lines", "odd", "gap", *self.options.text_columns)} | slices
+
+    def batch(self, waiting: dict[str, list[Any]], schema: pa.Schema) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        def column(name: str, kind: pa.DataType) -> pa.Array:
+            values = waiting[name]
+            try:
+                return pa.array(values, kind)
+            except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
+                for line, value in zip(waiting["line"], values, strict=True):
+                    for text in value if isinstance(value, list) else [value]:
+                        if any("\ud800" <= character <= "\udfff" for character in text or ""):
+                            raise self.error(line, f"{quoted(text)} holds half a character") from None
+                raise
+
+        place = schema.field(PLACE).type
+        waiting["file"] = [self.position] * len(waiting["line"])
+        places = pa.StructArray.from_arrays([column(field.name, field.type) for field in place], fields=list(place))
+        slices = set(self.options.slices)
+        columns = [
+            column(f"slice {field.name}" if field.name in slices else field.name, field.type)
+            for field in schema
+            if field.name != PLACE
+        ]
+        return pa.RecordBatch.from_arrays([*columns, places], schema=schema)
+
+    def add(self, waiting: dict[str, list[Any]], count: int, row: Row) -> bool:
+        """Puts a row to those that wait, and says whether it counts as one; raises DataError."""
+        line, lines, odd, cells = row
+        waiting["line"].append(line)
+        waiting["lines"].append(lines)
+        if odd and odd & Odd.HEADER:
+            for name, values in waiting.items():
+                if name not in {"line", "lines"}:
+                    values.append(odd if name == "odd" else None)
+            return False
+        texts = {}
+        for column in self.options.text:
+            value = cells.get(column)
+            if type(value) is str and len(value) > self.short and "\0" not in value and not value.isspace():
+                texts[column] = value
+            else:
+                texts[column], oddity = self.text(line, column, value)
+                odd |= oddity
+        label = self.label(line, cells)
+        read = self.joined(texts) if self.templates else texts
+        waiting["id"].append(f"{self.split}-{self.row_name(count, line, cells)}")
+        waiting["label"].append(label)
+        waiting["odd"].append(odd)
+        waiting["gap"].append(self.gap(cells, texts) if label is None or None in read.values() else None)
+        for column, text in read.items():
+            waiting[column].append(text)
+        for column in self.options.slices:
+            value = cells.get(column)
+            waiting[f"slice {column}"].append("" if value is None else str(value))
+        return True
+
+    def text(self, line: int, column: str, value: Any) -> tuple[str | None, int]:
+        """A text, None where it is missing, and what is to be told of it."""
+        if self.is_missing(value):
+            return None, 0
+        if not isinstance(value, str):
+            if isinstance(value, bool) or number(value) is None:
+                raise self.wrong(line, column, value, "is no text")
+            return str(value), Odd.NUMBER
+        if "\0" in value:
+            raise self.error(line, f"column {quoted(column)} holds a NUL byte: is the file damaged, or its `encoding` another?")
+        return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
+
+    def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:
+        """The texts that templates make of the columns; None where all, or by `gaps` any, of its columns are missing."""
+        enough = any if self.options.gaps == "none" else all
+        found: dict[str, str | None] = {}
+        for name, template in zip(self.options.text_columns, self.templates, strict=True):
+            there = enough(texts[column] is not None for _, column in template if column)
+            found[name] = (
+                "".join(text + ((texts[column] or "") if column else "") for text, column in template) if there else None
+            )
+        return found
+
+    def gap(self, cells: Mapping[str, Any], texts: Mapping[str, str | None]) -> str:
+        """The column that a row lacks."""
+        if (None in texts.values() and self.options.gaps != "none") or not any(texts.values()):
+            return next(column for column, text in texts.items() if text is None)
+        return next((column for column in self.options.label if self.is_missing(cells.get(column))), self.options.label[0])
+
+    def is_missing(self, value: Any) -> bool:
+        return is_gap(value) or (isinstance(value, str) and value.strip() in self.options.missing)
+
+    def row_name(self, count: int, line: int, cells: Mapping[str, Any]) -> str:
+        column = self.options.id
+        if column is None:
+            return f"{self.position}-{count}" if self.position else f"{count}"
+        if column not in cells:
+            raise self.error(line, unknown("column", column, cells))
+        if is_gap(cells[column]) or (name := id_name(cells[column])) is None:
+            raise self.wrong(line, column, cells[column], "tells no row apart")
+        return name
+
+    def label(self, line: int, cells: Mapping[str, Any]) -> Any:
+        """A word, a number, or a list of words; None where it is missing."""
+        if len(self.options.label) > 1:
+            return self.columns_set(line, cells)
+        column = self.options.label[0]
+        value = cells.get(column)
+        if self.classes and type(value) is str and (found := self.words.get(value)):
+            return found
+        if self.options.kind == "multilabel":
+            return self.cells_set(line, column, value)
+        if self.is_missing(value):
+            return None
+        if self.options.kind != "regression":
+            return self.word(line, column, value)
+        if (measured := number(value)) is None:
+            hint = "; a decimal point is needed" if isinstance(value, str) and "," in value and "." not in value else ""
+            raise self.wrong(line, column, value, f"is no finite number{hint}")
+        return measured
+
+    def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
+        """Those of several columns that hold 1."""
+        found = []
+        for column in self.options.label:
+            value = cells.get(column)
+            if self.is_missing(value):
+                if self.options.gaps != "none":
+                    return None
+            elif (member := membership(value)) is None:
+                raise self.wrong(line, column, value, "is neither 0 nor 1, as each of several label columns must be")
+            elif member:
+                found.append(column)
+        return found
+
+    def cells_set(self, line: int, column: str, value: Any) -> list[str] | None:
+        """A list, or a cell of words with separators between; an empty one is a set without a label."""
+        if value is None or (isinstance(value, str) and value.strip() in self.options.missing):
+            return [] if self.options.gaps == "none" else None
+        if isinstance(value, str):
+            if value.strip().startswith("[") and value.strip().endswith("]"):
+                between = quoted(self.options.separator)
+                raise self.wrong(
+                    line, column, value, f"is a list of some language; here {between} stands between (`separator`)"
+                )
+            value = [part for part in value.split(self.options.separator) if part.strip()]
+        if not isinstance(value, list):
+            raise self.wrong(line, column, value, "is no list of labels")
+        return list(dict.fromkeys(self.word(line, column, each) for each in value))
+
+    def word(self, line: int, column: str, value: Any) -> str:
+        """A label's name; a number's, where the file itself tells names."""
+        if isinstance(value, str):
+            found = self.words[value] = label_name(value)
+        elif self.names is not None and (place := number(value)) is not None:
+            if place not in range(len(self.names)):
+                raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}")
+            found = self.names[int(place)]
+        else:
+            found = label_name(value)
+        if not found or is_gap(value):
+            raise self.wrong(line, column, value, "is no label")
+        return found
+
+    def wrong(self, line: int, column: str, value: Any, why: str) -> DataError:
+        return self.error(line, f"column {quoted(column)} holds {quoted(value)}, which {why}")
+
+    def error(self, line: int, sentence: str) -> DataError:
+        return DataError(f"{self.file.at(line)}: {sentence}")
+
+
+def id_name(value: Any) -> str | None:
+    """What tells a row apart, as it is written: `007` and `7` are two."""
+    return value.strip() if isinstance(value, str) else label_name(value)

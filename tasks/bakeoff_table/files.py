@@ -1,0 +1,162 @@
+"""Where a file lies, and how it is to be read."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from bakeoff.plugin import DataError, quoted, shown_path, unknown
+from bakeoff_table.options import FORMATS, FileOptions, TableOptions, name_of
+
+ARCHIVE, COMPRESSED = ".zip", ".gz"
+PACKED = {
+    ".bz2": "it is compressed by bzip2",
+    ".xz": "it is compressed by xz",
+    ".zst": "it is compressed by Zstandard",
+    ".7z": "it is a 7-Zip archive",
+    ".tar": "it is a tar archive",
+    ".tgz": "it is a tar archive",
+    ".xlsx": "it is a workbook",
+    ".xls": "it is a workbook",
+    ".ods": "it is a workbook",
+}
+"""By the end of a file's name: what cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file as it lies here, as messages call it, and as it is written."""
+
+    path: Path
+    shown: str
+    format: str
+    """csv, tsv, jsonl or parquet."""
+    member: str = ""
+    """Of a ZIP archive, the file inside."""
+    delimiter: str = ","
+    quoting: str = "minimal"
+    quoting_is_said: bool = False
+    columns: tuple[str, ...] | None = None
+    encoding: str = "utf-8"
+
+    def at(self, line: int) -> str:
+        return f"{self.shown}:{line}"
+
+    @property
+    def written(self) -> list[object]:
+        """All that its rows hang on beside its contents."""
+        return [self.format, self.member, self.delimiter, self.quoting, self.columns, self.encoding]
+
+
+def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOptions, *, member: str = "") -> File:
+    """The file at the path, as its entry and else the task's options say; raises DataError where its format can't be told."""
+    own = FileOptions(file=entry) if isinstance(entry, str) else entry
+    if path.suffix.lower() == ARCHIVE:
+        member = member or only_member(path, shown)
+        shown = shown if shown.endswith(member) else f"{shown}/{member}"
+    form = own.format or options.format or format_of(shown)
+    if form == "parquet" and (member or path.suffix.lower() == COMPRESSED):
+        raise DataError(f"{shown}: a Parquet file is compressed within: unpack it first")
+    said = own.quoting or options.quoting
+    columns = own.columns or options.columns
+    return File(
+        path=path,
+        shown=shown,
+        format=form,
+        member=member,
+        delimiter=own.delimiter or options.delimiter or ("\t" if form == "tsv" else ","),
+        quoting=said or ("none" if form == "tsv" else "minimal"),
+        quoting_is_said=said is not None,
+        columns=None if columns is None else tuple(columns),
+        encoding=own.encoding or options.encoding,
+    )
+
+
+def format_of(name: str) -> str:
+    """By the end of its name; raises DataError where that tells none."""
+    path = PurePosixPath(name)
+    ending = path.suffix.lower()
+    if ending == COMPRESSED:
+        ending = PurePosixPath(path.stem).suffix.lower()
+    if ending in PACKED:
+        raise DataError(f"{name}: {PACKED[ending]}: save its rows as CSV, JSON lines or Parquet (.gz and .zip are unpacked)")
+    if ending not in FORMATS:
+        raise DataError(f"{name}: its name tells no format: say `format:` csv, tsv, jsonl or parquet")
+    return FORMATS[ending]
+
+
+# --- where it lies ---------------------------------------------------------------------------------------------------------
+
+
+def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options: TableOptions) -> File:
+    """The file in the data folder, else beside the experiment file; raises DataError where it is in neither.
+
+    In the data folder, which the user names, links are followed wherever they lead: the hub's snapshots and DVC's folders are
+    made of them. The experiment file may be a stranger's, and what lies beside it too.
+    """
+    name = name_of(entry)
+    require_inside(name)
+    folders = [(data, True)] if data is not None else []
+    for folder, follows in [*folders, (beside, False)]:
+        for path, member in candidates(folder, name):
+            if not path.is_file():
+                continue
+            if not follows and not path.resolve().is_relative_to(folder.resolve()):
+                raise DataError(
+                    f"{quoted(name)} leads out of {shown_path(folder)} by a symbolic link; beside the experiment file that is "
+                    "refused: name the folder that it leads to by --data"
+                )
+            return file_of(path, name, entry, options, member=member)
+    looked = [folder for folder, _ in [*folders, (beside, False)]]
+    near = sorted({path.name for folder in looked for path in (folder / name).parent.glob("*") if path.is_file()})
+    told = unknown("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
+    where = " and ".join(map(shown_path, looked))
+    raise DataError(f"{told} (looked for {quoted(name)} in {where}; --data names another folder)")
+
+
+def require_inside(name: str) -> None:
+    """Raises DataError for a name that leads out of any folder."""
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise DataError(f"{quoted(name)} leads out of its folder: name files inside, and the folder by --data")
+
+
+def candidates(folder: Path, name: str) -> list[tuple[Path, str]]:
+    """What a name may mean: a file, or one in a ZIP archive (`glue.zip/MRPC/train.tsv`)."""
+    archive, member = split_archive(name)
+    return [(folder / name, ""), *([(folder / archive, member)] if member else [])]
+
+
+def split_archive(name: str) -> tuple[str, str]:
+    """The file on disk, and the file in it where it is an archive that the name goes on behind."""
+    parts = PurePosixPath(name).parts
+    for number, part in enumerate(parts[:-1], start=1):
+        if part.lower().endswith(ARCHIVE):
+            return str(PurePosixPath(*parts[:number])), str(PurePosixPath(*parts[number:]))
+    return name, ""
+
+
+def only_member(path: Path, shown: str) -> str:
+    """The one file of an archive; raises DataError where it has several, or is none."""
+    names = members_of(path, shown)
+    if len(names) != 1:
+        held = (
+            f"{len(names)} files ({', '.join(map(quoted, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else "none"
+        )
+        raise DataError(f"{shown}: an archive of {held}; name one as {quoted(f'{shown}/FILE')}")
+    return names[0]
+
+
+def members_of(path: Path, shown: str) -> list[str]:
+    """Its files, without those that macOS adds. Raises DataError for what is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise DataError(f"{shown}: no ZIP archive that can be read: {error}") from None
+    return [name for name in names if not hidden(PurePosixPath(name).parts)]
+
+
+def hidden(parts: Sequence[str]) -> bool:
+    return parts[:1] == ("__MACOSX",) or any(part.startswith(".") for part in parts)

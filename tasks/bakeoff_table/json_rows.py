@@ -1,0 +1,130 @@
+"""JSON lines, and arrays of objects -> rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from bakeoff.plugin import DataError, quoted
+from bakeoff_table.cells import require_columns
+from bakeoff_table.contents import Contents
+from bakeoff_table.files import File
+from bakeoff_table.values import Row
+
+LONGEST_LINE = 2**26
+"""Characters of one object."""
+LARGEST_ARRAY = 2**30
+"""Characters of a file that is one array: it is in memory at once."""
+
+
+class TwiceNamed(dict[str, Any]):
+    """An object of which a key stands twice: all but the last value would be lost."""
+
+    twice: frozenset[str] = frozenset()
+
+
+def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
+    """Raises DataError with file and line."""
+    names: dict[str, None] = {}
+    for line, row in objects(contents):
+        if isinstance(row, TwiceNamed) and (twice := [name for name in wanted if name in row.twice]):
+            raise DataError(f"{contents.file.at(line)}: the key {quoted(twice[0])} stands twice in one object")
+        names |= dict.fromkeys(row)
+        yield line, 1, 0, row
+    if names:
+        require_columns(list(names), wanted, contents.file)
+
+
+def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each object, with the line that it begins in."""
+    file, decoder = contents.file, json.JSONDecoder(object_pairs_hook=pairs, parse_float=Decimal)
+    with contents.text() as stream:
+        try:
+            line, begun = 0, False
+            while text := stream.readline(LONGEST_LINE):
+                line += 1
+                if len(text) == LONGEST_LINE:
+                    raise DataError(f"{file.at(line)}: a line of more than {LONGEST_LINE:,} characters, which is no row")
+                text = text.strip().removeprefix("\ufeff")
+                if not text:
+                    continue
+                if not begun and text.startswith("["):
+                    yield from array_of(text + "\n" + rest_of(stream, file), line, file, decoder)
+                    return
+                yield line, required_object(decoded(text, line, file, decoder, first=not begun), line, file)
+                begun = True
+        except UnicodeError as error:
+            raise contents.undecodable(error) from None
+
+
+def decoded(text: str, line: int, file: File, decoder: json.JSONDecoder, *, first: bool) -> Any:
+    try:
+        return decoder.decode(text)
+    except json.JSONDecodeError as error:
+        if first and text == "{":
+            raise DataError(
+                f"{file.at(line)}: an object over several lines: the file must hold an object a line, or an array of objects"
+            ) from None
+        raise DataError(f"{file.at(line)}:{error.colno}: no JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
+        raise DataError(f"{file.at(line)}: no JSON that can be read: {quoted(error)}") from None
+
+
+def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a text that is one array, each with its line."""
+    place, told = 1, 0  # behind the bracket; up to `told` the lines are counted
+
+    def skipped(place: int) -> int:
+        while place < len(text) and text[place].isspace():
+            place += 1
+        return place
+
+    place = skipped(place)
+    while not text.startswith("]", place):
+        line, told = line + text.count("\n", told, place), place
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except json.JSONDecodeError as error:
+            column = error.pos - text.rfind("\n", 0, error.pos)
+            raise DataError(f"{file.at(line + text.count(chr(10), told, error.pos))}:{column}: no JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{file.at(line)}: no JSON that can be read: {quoted(error)}") from None
+        yield line, required_object(value, line, file)
+        place = skipped(place)
+        if text.startswith(",", place):
+            place = skipped(place + 1)
+        elif not text.startswith("]", place):
+            line += text.count("\n", told, place)
+            raise DataError(f"{file.at(line)}: a comma or the array's end is due here: is the file cut off?")
+    if rest := text[place + 1 :].strip():
+        raise DataError(f"{file.at(line + text.count(chr(10), told, place))}: behind the array stands {quoted(rest)}")
+
+
+def rest_of(stream: Any, file: File) -> str:
+    """What follows; raises DataError where it is too much."""
+    text = stream.read(LARGEST_ARRAY)
+    if len(text) == LARGEST_ARRAY:
+        raise DataError(
+            f"{file.shown}: an array of more than {LARGEST_ARRAY:,} characters: write it as JSON lines, an object a line"
+        )
+    return str(text)
+
+
+def required_object(value: Any, line: int, file: File) -> dict[str, Any]:
+    """Raises DataError for anything else."""
+    if not isinstance(value, dict):
+        what = "an array" if isinstance(value, list) else f"{quoted(value)}, no object"
+        raise DataError(f"{file.at(line)}: here stands {what}: the file must hold an object a line, or an array of objects")
+    return value
+
+
+def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(found)
+    if len(row) == len(found):
+        return row
+    double = TwiceNamed(row)
+    names = [name for name, _ in found]
+    double.twice = frozenset(name for name in names if names.count(name) > 1)
+    return double

@@ -1,0 +1,183 @@
+"""Label names: which there are, what is wrong or odd about them, and labels as their numbers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.plugin import MOST_LABELS_AT_ONCE, DataError, quoted, unknown
+from bakeoff_table.conversion import NAMES, PLACE
+from bakeoff_table.files import File
+from bakeoff_table.options import FEWEST_LABELS, TableOptions
+from bakeoff_table.values import MISSING_WORDS, alike, decimal, number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PLENTY = 1000
+"""More classes than this are believed where they have rows to learn from, or where the experiment file says `kind`."""
+FEW_ROWS = 20
+"""Of so few nothing can be told by counting."""
+TOLD = 3
+"""So many examples of a thing are shown."""
+
+
+def place_of(place: Any, files: Sequence[File]) -> str:
+    """A row's file and line."""
+    return files[place["file"]].at(place["line"])
+
+
+class Labels:
+    """The labels of the training rows, as words, with the rows of each counted."""
+
+    def __init__(self, train: pa.Table, files: Sequence[File], options: TableOptions) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.table, self.files, self.options = train, files, options
+        self.shown, self.column = files[0].shown, options.label[0]
+        column = train["label"].combine_chunks()
+        sets = pa.types.is_list(column.type)
+        self.words = column.flatten() if sets else column
+        self.parents = column.value_parent_indices() if sets else None
+        counted = pc.value_counts(self.words).to_pylist()
+        self.counts = Counter({entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None})
+        told = json.loads((train.schema.metadata or {}).get(NAMES, b"null"))
+        self.told: list[str] | None = told
+        """What the first file itself says."""
+
+    def first(self, word: str) -> str:
+        """File and line of the first row that has the label."""
+        import pyarrow.compute as pc
+
+        place = pc.index(self.words, word).as_py()
+        return place_of(self.table[PLACE][place if self.parents is None else self.parents[place].as_py()].as_py(), self.files)
+
+    def counted(self, word: str) -> str:
+        """A label with its rows."""
+        rows = self.counts[word]
+        return f"{quoted(word)} ({rows:,} row{'s' if rows > 1 else ''}, first {self.first(word)})"
+
+    def names(self) -> list[str]:
+        """In their order: as the experiment file says, as the training file's own features do, or as found in training.
+
+        Raises DataError for a column that can't be one of labels.
+        """
+        options = self.options
+        if len(options.label) > 1:
+            return list(options.label)
+        if options.labels is not None:
+            return list(options.labels)
+        if self.told is not None:
+            found = self.told
+        else:
+            self.refuse_numbers()
+            found = sorted(self.counts, key=by_size_or_alphabet(list(self.counts)))
+        if len(found) < FEWEST_LABELS[options.task_kind]:
+            only = f"only the label {quoted(found[0])}" if found else "no label"
+            raise DataError(f"{self.shown}: column {quoted(self.column)} holds {only}, so that there is nothing to learn")
+        self.refuse_too_many(found)
+        return found
+
+    def refuse_numbers(self) -> None:
+        """Raises DataError for a column of numbers with decimals where nobody said that each is a class of its own."""
+        if self.options.kind is not None:
+            return
+        decimals = [word for word in self.counts if decimal(word)]
+        numbers = sum(decimal(word) is not None for word in self.counts)
+        if decimals and numbers * 2 > len(self.counts):
+            raise DataError(
+                f"{self.first(decimals[0])}: column {quoted(self.column)} holds numbers with decimals, such as "
+                f"{quoted(decimals[0])}: say `kind: regression` where they were measured, or `kind: classification` where each "
+                f"of the {len(self.counts):,} is a class of its own"
+            )
+
+    def refuse_too_many(self, found: Sequence[str]) -> None:
+        """Raises DataError for more labels than a model of the kind can have, or than rows to learn them from."""
+        told = f"{self.shown}: column {quoted(self.column)} holds {len(found):,} different labels, such as"
+        some = f"{quoted(found[0])} and {quoted(found[-1])}"
+        if self.options.kind == "multilabel" and len(found) > MOST_LABELS_AT_ONCE:
+            raise DataError(f"{told} {some}; a multilabel has at most {MOST_LABELS_AT_ONCE}. Is it the right column?")
+        if self.options.kind is None and len(found) > PLENTY and self.nearly_all_different():
+            raise DataError(
+                f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers say `kind: regression`, "
+                "and `kind: classification` where each is a class"
+            )
+
+    def nearly_all_different(self) -> bool:
+        return len(self.words) >= FEW_ROWS and len(self.counts) * 2 > len(self.words)
+
+    def remarks(self) -> list[str]:
+        """What is odd about them; what the experiment file names by `labels` is meant as it is."""
+        if self.options.labels is not None or len(self.options.label) > 1 or self.told is not None:
+            return []
+        column, found = quoted(self.column), []
+        if self.nearly_all_different():
+            found.append(
+                f"column {column} holds {len(self.counts):,} different labels in {len(self.words):,} rows: is it the right one?"
+            )
+        groups: dict[str, list[str]] = {}
+        for word in self.counts:
+            groups.setdefault(alike(word), []).append(word)
+        double = [group for group in groups.values() if len(group) > 1]
+        for group in double[:TOLD]:
+            which = " and ".join(self.counted(word) for word in group)
+            found.append(f"labels {which} differ only by case, blanks, or how a character or number is written: are they one?")
+        if double[TOLD:]:
+            found.append(f"so do {len(double) - TOLD:,} other pairs of labels")
+        for word in [word for word in self.counts if word.lower() in MISSING_WORDS][:TOLD]:
+            found.append(
+                f"label {self.counted(word)} reads as if it were missing: then say `missing: [{word}]`, else name the `labels`"
+            )
+        found += self.kept_header()
+        single = [word for word, rows in self.counts.items() if rows == 1]
+        if single and not self.nearly_all_different() and len(self.words) >= FEW_ROWS:
+            which = ", ".join(f"{quoted(word)} ({self.first(word)})" for word in single[:TOLD])
+            more = ", ..." if single[TOLD:] else ""
+            found.append(f"{len(single):,} of {len(self.counts):,} labels stand in one row alone: {which}{more}")
+        return found
+
+    def kept_header(self) -> list[str]:
+        """Where `columns` names the columns, the first line is a row; a header there has a label that no other row has."""
+        place = self.table[PLACE][0].as_py()
+        file = self.files[place["file"]]
+        if file.columns is None or place["line"] != 1 or self.parents is not None:
+            return []
+        word = self.words[0].as_py()
+        if self.counts[word] > 1:
+            return []
+        return [f"{file.at(1)}: no other row has the label {quoted(word)}: if this is a header, leave out `columns`"]
+
+
+def by_size_or_alphabet(names: Sequence[str]) -> Any:
+    numbers = all(number(name) is not None for name in names)
+    return (lambda name: (float(name), name)) if numbers else (lambda name: name)
+
+
+def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions) -> pa.Table:
+    """Labels as their numbers. Raises DataError for a label that is none of the names."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table["label"].combine_chunks()
+    if options.kind != "multilabel":
+        words, rows, labels = column, None, pc.index_in(column, pa.array(names, pa.string())).cast(pa.int64())
+        numbers = labels
+    else:
+        words, rows = column.flatten(), column.value_parent_indices()
+        numbers = pc.index_in(words, pa.array(names, pa.string())).cast(pa.int64())
+        labels = pa.ListArray.from_arrays(column.offsets, numbers)
+    if numbers.null_count:
+        place = pc.index(pc.is_null(numbers), True).as_py()
+        row = place if rows is None else rows[place].as_py()
+        word = words[place].as_py()
+        seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
+        hint = "; for numbers that were measured say `kind: regression`" if of_numbers(word, names, options) else ""
+        raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {unknown('label', word, names)}{seen}{hint}")
+    return table.set_column(table.column_names.index("label"), "label", labels)
+
+
+def of_numbers(word: str, names: Sequence[str], options: TableOptions) -> bool:
+    return options.kind is None and all(decimal(name) is not None for name in (word, *names))

@@ -1,0 +1,271 @@
+"""What would be wrong in silence about quotation marks, headers and labels is told before training, with its lines."""
+
+from __future__ import annotations
+
+import json
+import random
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tasks.conftest import Load
+
+ONE = {"text": "q1", "label": "same"}
+Said = Callable[..., list[str]]
+Refusal = Callable[..., str]
+
+
+def write(path: Path, labels: list[Any], *, header: str = "q1,same\n") -> None:
+    delimiter = "\t" if path.suffix == ".tsv" else ","
+    lines = [f"text {number}{delimiter}{label}\n" for number, label in enumerate(labels)]
+    path.write_text(header.replace(",", delimiter) + "".join(lines))
+
+
+# --- quotation marks ------------------------------------------------------------------------------------------------------
+
+
+def marked(texts: int, *pairs: tuple[int, int], end: str = "\n") -> str:
+    """A file of labels and texts in which quotation marks open and close at these rows."""
+    mark = '"'
+    opening, closing = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+    rows = [
+        f"{'no' if row % 2 else 'yes'},{mark * (row in opening)}text {row}{mark * (row in closing)}" for row in range(texts)
+    ]
+    return end.join(["same,q1", *rows, ""])
+
+
+def test_a_tsv_has_every_row_whatever_its_quotation_marks(tmp_path: Path, load: Load, said: Said) -> None:
+    (tmp_path / "a.tsv").write_text(marked(24, (4, 9), (17, 20), (22, 22)).replace(",", "\t"))
+    _, splits = load(train="a.tsv", **ONE)
+    assert len(splits["train"]["q1"]) == 24
+    assert [splits["train"]["q1"][row] for row in (4, 9, 22)] == ['"text 4', 'text 9"', '"text 22"']
+    assert said(train="a.tsv", **ONE) == []
+    assert len(load(train="a.tsv", quoting="minimal", **ONE)[1]["train"]["q1"]) == 16, "as it was read by default"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quotation_marks_that_take_in_rows_are_told_with_their_lines(end: str, tmp_path: Path, load: Load, said: Said) -> None:
+    (tmp_path / "a.csv").write_bytes(marked(24, (4, 9), (17, 20), end=end).encode())
+    (sentence,) = said(**ONE)
+    assert sentence.startswith("train: a.csv: 16 rows in 24 lines, 2 with a cell over several, the first a.csv:6 over 6: ")
+    assert len(load(quoting="none", **ONE)[1]["train"]["q1"]) == 24
+    assert said(quoting="none", **ONE) == []
+    assert said(quoting="minimal", **ONE) == [], "whoever says it has looked"
+
+
+def test_a_cell_that_spans_lines_without_a_delimiter_is_told_where_there_are_many(tmp_path: Path, said: Said) -> None:
+    rows = [f'{"yes" if row % 2 else "no"},"line\nof {row}"' if row < 3 else f"no,text {row}" for row in range(10)]
+    (tmp_path / "a.csv").write_text("same,q1\n" + "\n".join(rows))
+    (sentence,) = said(**ONE)
+    assert "10 rows in 13 lines, 3 with a cell over several, the first a.csv:2 over 2" in sentence
+    (tmp_path / "b.csv").write_text("same,q1\n" + "\n".join(rows[2:] + [f"no,more {row}" for row in range(10)]))
+    assert said(train="b.csv", labels=["no", "yes"], **ONE) == [], "a text of two lines is a text"
+
+
+def test_what_is_quoted_where_it_is_read_unquoted_is_told(tmp_path: Path, said: Said, load: Load, refusal: Refusal) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"q1": ['he said "hi"', "b", '"c"'], "same": ["no", "yes", "no"]})
+    frame.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    (sentence,) = said(train="a.tsv", **ONE)
+    assert sentence.startswith("train: a.tsv:2: a cell (and in 1 other row) stands in quotation marks and doubles those inside")
+    assert list(load(train="a.tsv", quoting="minimal", **ONE)[1]["train"]["q1"]) == list(frame["q1"])
+    frame.to_csv(tmp_path / "b.tsv", sep="\t", index=False, quoting=1)
+    assert refusal(train="b.tsv", **ONE).endswith("if cells stand in quotation marks, say `quoting: minimal`")
+    (tmp_path / "c.csv").write_text('same,q1\nno, "hello"\nyes,b\n')
+    assert "a blank before its quotation mark" in said(train="c.csv", **ONE)[0]
+
+
+# --- headers --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_header_in_the_middle_is_no_row_and_told_with_its_line(name: str, tmp_path: Path, load: Load, said: Said) -> None:
+    path = tmp_path / name
+    write(path, ["no", "yes"] * 3)
+    path.write_text(path.read_text() * 3)
+    info, splits = load(train=name, **ONE)
+    assert info.labels == ("no", "yes")
+    assert list(splits["train"]["id"]) == [f"train-{row}" for row in range(18)]
+    assert said(train=name, **ONE)[0] == (
+        f"train: {name}:8: the header stands there again (and in 1 other row), as where files are joined: left out"
+    )
+
+
+def test_a_header_in_another_order_is_refused(tmp_path: Path, refusal: Refusal) -> None:
+    write(tmp_path / "a.csv", ["no", "yes"])
+    (tmp_path / "a.csv").write_text((tmp_path / "a.csv").read_text() + "same,q1\nno,x\n")
+    assert refusal(**ONE).startswith("a.csv:4: a header whose columns are in another order than in the first")
+
+
+def test_a_header_where_columns_are_named_is_no_row(tmp_path: Path, load: Load, said: Said) -> None:
+    write(tmp_path / "a.csv", ["no", "yes"])
+    assert load(columns=["q1", "same"], **ONE)[0].labels == ("no", "yes")
+    assert said(columns=["q1", "same"], **ONE)[0].startswith("train: a.csv:1: the header stands there again")
+    write(tmp_path / "a.csv", ["no", "yes"] * 3, header="text,class\n")
+    (sentence,) = said(columns=["q1", "same"], **ONE)
+    assert sentence == "train: a.csv:1: no other row has the label 'class': if this is a header, leave out `columns`"
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Spam", "spam"),
+        ("not spam", "not  spam"),
+        ("not spam", "not\u00a0spam"),
+        ("notspam", "not spam"),
+        ("café", unicodedata.normalize("NFD", "café")),
+        ("ＡＢ", "AB"),
+        ("spam\u200b", "spam"),
+        ("straße", "STRASSE"),
+        ("01", "1"),
+        ("1e1", "10"),
+    ],
+)
+def test_labels_that_only_look_different_are_told_with_their_lines(
+    one: str, other: str, tmp_path: Path, load: Load, said: Said
+) -> None:
+    write(tmp_path / "a.csv", [one, one, "third", other])
+    (sentence,) = said(**ONE)
+    assert sentence.startswith("train: labels ")
+    assert "(2 rows, first a.csv:2)" in sentence
+    assert "(1 row, first a.csv:5)" in sentence
+    assert len(load(**ONE)[0].labels) == 3
+    assert said(labels=[one, other, "third"], **ONE) == [], "named, they are meant"
+
+
+@pytest.mark.parametrize("values", [["1.0", "0.0", 1, 0], [1.0, 0, "1", "0.00"], ["-1.0", "2", -1, 2.0]])
+def test_a_number_is_one_label_however_it_is_written(values: list[Any], tmp_path: Path, load: Load, said: Said) -> None:
+    write(tmp_path / "a.csv", values[:2])
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"q1": f"dev {value}", "same": value}) + "\n" for value in values[2:]))
+    info, splits = load(dev="b.jsonl", **ONE)
+    assert len(info.labels) == 2
+    assert list(splits["train"]["label"]) == list(splits["dev"]["label"])
+    assert said(dev="b.jsonl", **ONE) == []
+    assert load(dev="b.jsonl", labels=[values[0], values[1]], **ONE)[0].labels == (
+        info.labels if splits["train"]["label"][0] == 0 else info.labels[::-1]
+    )
+
+
+@pytest.mark.parametrize("words", [["True", "false"], ["TRUE", "FALSE"], ["true", "False"]])
+def test_truth_is_one_label_however_it_is_written(words: list[str], tmp_path: Path, load: Load) -> None:
+    write(tmp_path / "a.csv", words)
+    (tmp_path / "b.jsonl").write_text('{"q1": "x", "same": true}\n{"q1": "y", "same": false}\n')
+    info, splits = load(dev="b.jsonl", **ONE)
+    assert info.labels == ("false", "true")
+    assert list(splits["train"]["label"]) == list(splits["dev"]["label"]) == [1, 0]
+
+
+def test_codes_keep_their_zeros(tmp_path: Path, load: Load) -> None:
+    write(tmp_path / "a.csv", ["007", "7.50", "1.10"])
+    assert load(kind="classification", **ONE)[0].labels == ("1.10", "007", "7.50")
+
+
+@pytest.mark.parametrize("scores", [[0.0, 2.6, 5.0], ["1", "2", "2,5"], ["3.25", "4", "NA"]])
+def test_a_column_of_decimals_asks_for_its_kind(scores: list[Any], tmp_path: Path, load: Load, refusal: Refusal) -> None:
+    write(tmp_path / "a.tsv", scores * 8)
+    line = 2 + next(place for place, score in enumerate(scores) if not float(str(score).replace(",", ".")).is_integer())
+    told = refusal(train="a.tsv", **ONE)
+    assert told.startswith(f"a.tsv:{line}: column 'same' holds numbers with decimals, such as ")
+    assert "`kind: regression`" in told
+    assert len(load(train="a.tsv", kind="classification", **ONE)[0].labels) == 3
+    if "NA" not in scores and "2,5" not in scores:
+        assert load(train="a.tsv", kind="regression", **ONE)[0].kind == "regression"
+
+
+@pytest.mark.parametrize("score", ["2.6", "6"])
+def test_a_number_that_only_dev_has_asks_for_the_kind(score: str, tmp_path: Path, refusal: Refusal) -> None:
+    write(tmp_path / "a.csv", ["1", "2", "3"] * 3)
+    write(tmp_path / "b.csv", ["1", score])
+    told = refusal(dev="b.csv", **ONE)
+    assert told.startswith(f"b.csv:3: no label '{score}'; ")
+    assert told.endswith("(those are the labels of train); for numbers that were measured say `kind: regression`")
+    assert "kind" not in refusal(dev="b.csv", kind="classification", **ONE)
+
+
+def test_a_label_column_with_nearly_a_value_a_row_is_told(tmp_path: Path, load: Load, said: Said, refusal: Refusal) -> None:
+    write(tmp_path / "a.csv", [f"user-{number}" for number in range(60)] + ["user-1"] * 20)
+    assert said(**ONE)[0] == "train: column 'same' holds 60 different labels in 80 rows: is it the right one?"
+    write(tmp_path / "a.csv", [f"user-{number}" for number in range(1001)])
+    assert "holds 1,001 different labels, such as 'user-0' and 'user-999', in 1,001 rows. Is it the right column?" in refusal(
+        **ONE
+    )
+    assert len(load(kind="classification", **ONE)[0].labels) == 1001, "who says so means it"
+
+
+def test_a_label_of_one_row_is_told_where_others_have_more(tmp_path: Path, said: Said) -> None:
+    write(tmp_path / "a.csv", ["no", "yes"] * 15 + ["maybe", "yess"])
+    assert said(**ONE) == ["train: 2 of 4 labels stand in one row alone: 'maybe' (a.csv:32), 'yess' (a.csv:33)"]
+
+
+def test_more_than_a_thousand_classes(tmp_path: Path, load: Load, said: Said) -> None:
+    draw = random.Random(0)  # noqa: S311 - no secret
+    labels = [f"class {number % 1500}" for number in range(6000)]
+    draw.shuffle(labels)
+    write(tmp_path / "a.csv", labels)
+    info, splits = load(**ONE)
+    assert info.n_outputs == 1500
+    assert [info.labels[label] for label in splits["train"]["label"]] == labels
+    assert said(**ONE) == []
+
+
+# --- what is missing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["NA", "null", "None", "nan", "#N/A"])
+def test_words_for_nothing_are_told_and_may_be_named(
+    word: str, tmp_path: Path, load: Load, said: Said, refusal: Refusal
+) -> None:
+    write(tmp_path / "a.csv", ["no", "yes", word, word])
+    told = f"train: label '{word}' (2 rows, first a.csv:4) reads as if it were missing: then say `missing: [{word}]`"
+    assert said(**ONE)[0].startswith(told)
+    assert refusal(missing=[word], **ONE).startswith("a.csv:4: column 'same' is empty, as in 1 other row")
+    assert load(missing=[word], gaps="drop", **ONE)[0].labels == ("no", "yes")
+    (tmp_path / "a.csv").write_text(f"q1,same\na,no\n{word},yes\n")
+    assert said(**ONE) == ["train: a.csv:3: a text reads as if it were missing, NA or null: if so, name it by `missing`"]
+    assert refusal(missing=[word], **ONE).startswith("a.csv:3: column 'q1' is empty")
+
+
+def test_rows_of_nothing_but_delimiters_are_no_rows(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text("q1,x,same\na,1,no\n,,\nb,2,yes\n , ,\n   \n,,\n")
+    assert list(load(**ONE)[1]["train"]["id"]) == ["train-0", "train-1"]
+
+
+def test_a_set_that_is_left_out_may_be_empty(tmp_path: Path, load: Load, refusal: Refusal) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["x"]}\n{"q1": "b"}\n{"q1": "c", "same": null}\n')
+    options = {"train": "a.jsonl", "kind": "multilabel", **ONE}
+    assert refusal(**options).endswith(
+        "or say `gaps: drop` to leave such rows out, or `gaps: none` where that means that there is none"
+    )
+    assert list(load(gaps="none", **options)[1]["train"]["label"]) == [1, 0, 0]
+    assert list(load(gaps="drop", **options)[1]["train"]["label"]) == [1]
+    (tmp_path / "b.csv").write_text("q1,x,z\na,1,\nb,,0\n,1,1\n")
+    several = {"train": "b.csv", "kind": "multilabel", "text": "q1", "label": ["x", "z"]}
+    assert refusal(gaps="none", **several).startswith("b.csv:4: column 'q1' is empty; "), "a text that is missing is no text"
+    (tmp_path / "b.csv").write_text("q1,x,z\na,1,\nb,,0\n")
+    assert list(load(gaps="none", **several)[1]["train"]["label"]) == [1, 0]
+
+
+# --- characters -----------------------------------------------------------------------------------------------------------
+
+
+def test_utf8_that_is_read_as_another_code_is_told(tmp_path: Path, said: Said) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\nKäse,no\nb,yes\n")
+    for code in ("cp1252", "latin-1"):
+        told = f"train: a.csv is UTF-8, and is read as {'iso8859-1' if code == 'latin-1' else code}: is `encoding` right?"
+        assert said(encoding=code, **ONE) == [told]
+    (tmp_path / "a.csv").write_bytes("q1,same\nKäse,no\nb,yes\n".encode("cp1252"))
+    assert said(encoding="cp1252", **ONE) == []
+
+
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark_and_nul_bytes_are_told(code: str, tmp_path: Path, refusal: Refusal) -> None:
+    (tmp_path / "a.csv").write_bytes("q1,same\na,no\n".encode(code))
+    assert "NUL bytes, as UTF-16 without a mark does" in refusal(**ONE)
+    (tmp_path / "a.csv").write_text("q1,same\na\0b,no\nb,yes\n")
+    assert refusal(**ONE).startswith("a.csv:2: column 'q1' holds a NUL byte")
