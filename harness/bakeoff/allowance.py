@@ -1,19 +1,52 @@
-"""What a gate allows to get worse: `-1.0 points` of quality, `+10%` of a cost."""
+"""What a gate allows to get worse: `-1.0 points` of quality, `+0.05 mae` of an error, `+10%` of a cost."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Final
 
-POINTS = re.compile(r"-\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?")
+POINTS: Final = "points"
+_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,3})?"
+_POINTS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?"
+_METRIC = rf"({_NUMBER})\s+(?!points?\b)([a-z][a-z0-9_]{{0,63}})"
+QUALITY = re.compile(rf"([+-])\s*(?:{_POINTS}|{_METRIC})")
 PERCENT = re.compile(r"\+\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*%")
 
 
-def points(text: str) -> float:
-    """Points (score x 100) that may be lost: `-1.0 points` is 1.0. Raises ValueError."""
-    found = POINTS.fullmatch(text)
-    if found is None:
-        raise ValueError("must say how many points may be lost, like '-1.0 points'")
-    return float(found[1])
+@dataclass(frozen=True)
+class Loss:
+    """By how much a primary metric may get worse, in the unit in which it is shown."""
+
+    sign: str
+    """`-` where the score may fall, `+` where an error may grow."""
+    amount: float
+    of: str
+    """`points`: any metric that is shown in points; else a metric's name."""
+
+    def __str__(self) -> str:
+        return f"{self.sign}{self.amount:g} {self.of}"
+
+
+def losses(text: str) -> list[Loss]:
+    """`-1.0 points`, or several, a comma between two: `-1.0 points, +0.05 mae`. Raises ValueError."""
+    found = [QUALITY.fullmatch(part.strip()) for part in text.split(",")]
+    whole = [match for match in found if match is not None]
+    if len(whole) < len(found):
+        raise ValueError("must say how much may be lost, and of what, like '-1.0 points', or '+0.05 mae' of an error")
+    allowed = [Loss(match[1], float(match[2] or match[3]), match[4] or POINTS) for match in whole]
+    named = [loss.of for loss in allowed]
+    if twice := next((name for name in named if named.count(name) > 1), None):
+        raise ValueError(f"says twice how much of '{twice}' may be lost")
+    return allowed
+
+
+def loss_of(text: str, metric: str, *, in_points: bool) -> Loss | None:
+    """What the rule says of a metric: by its name, with the class that it looks at or without, else by its unit; None where it
+    says nothing."""
+    by_name = {loss.of: loss for loss in losses(text)}
+    shared = by_name.get(POINTS) if in_points else None
+    return by_name.get(metric) or by_name.get(metric.partition(" (")[0]) or shared
 
 
 def percent(text: str) -> float:

@@ -33,9 +33,9 @@ class Folder:
 def load_experiment(folders: Sequence[Path]) -> Experiment:
     """What these folders hold, as one experiment.
 
-    Of several, the first says baseline, margin and split; strategies of one name get the experiment's name behind theirs,
-    unless they are the same runs; tasks whose data differ stand apart. Where the model is under test, rows are strategy and
-    model. Raises StoreError where a folder holds no experiment.
+    Of several, the first says baseline, split, and the margin of each unit that it has; strategies of one name get the
+    experiment's name behind theirs, unless they are the same runs; tasks whose data differ stand apart. Where the model is
+    under test, rows are strategy and model. Raises StoreError where a folder holds no experiment.
     """
     read = [read_folder(path) for path in dict.fromkeys(folders)]
     if not read:
@@ -113,6 +113,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
                 "name": " + ".join(dict.fromkeys(folder.declared.name for folder in read)),
                 "question": _joined(folder.declared.question for folder in read),
                 "baseline": names[0, first.baseline],
+                "margin": {unit: margin for folder in reversed(read) for unit, margin in folder.declared.margin.items()},
                 "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
                 "runs": runs,
                 "imported": [row for folder in read for row in folder.declared.imported],

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from bakeoff.components import Trainer
+from bakeoff.planning.judging import Primary, margins
 from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered
 from bakeoff.spec import Options, Recipe, SearchSpace, Spec
@@ -195,6 +196,8 @@ class Plan:
     models: tuple[Component, ...]
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
+    primaries: tuple[Primary, ...] = ()
+    """Of the tasks, in their order."""
     chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """(strategy that was searched, task, model) -> which of its configurations."""
 
@@ -238,6 +241,11 @@ class Plan:
             return strategy
         number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
         return None if number is None else strategy.tuning.configurations[number].strategy
+
+    @property
+    def margin(self) -> dict[str, float]:
+        """As `record.Declared` has it."""
+        return margins(self.spec.margin, self.primaries)
 
     @property
     def baseline(self) -> str:

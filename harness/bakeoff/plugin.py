@@ -31,6 +31,7 @@ from bakeoff.components import (
     Trainer,
     TrainingJob,
 )
+from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.files import copy_of, sha256_of
@@ -42,8 +43,11 @@ from bakeoff.parameters import decay_groups
 from bakeoff.spec import MetricNames, Options, Recipe, different
 
 __all__ = [
+    "CORRELATION",
     "F1",
     "MOST_LABELS_AT_ONCE",
+    "PERCENT",
+    "SHARE",
     "Accuracy",
     "Adaptation",
     "BakeoffError",
@@ -72,6 +76,7 @@ __all__ = [
     "TextEncoder",
     "Trainer",
     "TrainingJob",
+    "Unit",
     "body_of",
     "copy_of",
     "decay_groups",

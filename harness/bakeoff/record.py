@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from bakeoff.contracts.unit import Unit
+from bakeoff.contracts.unit import POINTS, Unit
 
 SCHEMA_VERSION: Final = 5
 RECORD_FILE = "record.json"
@@ -388,6 +388,10 @@ class Search(Part):
     """For each task and model whose trials are all recorded."""
 
 
+def _of_points(margin: Any) -> Any:
+    return margin if isinstance(margin, dict) else {POINTS: margin}
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
@@ -397,10 +401,13 @@ class Declared(Part):
     spec_file: str
     baseline: str
     report_on: str
-    margin: float
+    margin: Annotated[dict[str, float], BeforeValidator(_of_points)]
+    """`points` (of every primary metric that is shown in points), or a primary metric's name -> the difference, as it is shown,
+    within which rows are equivalent. Where a metric has none, nothing is equivalent. A number alone (schema version 4) is of
+    points."""
     under_test: list[str]
     gate: dict[str, str]
-    """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `+10%`."""
+    """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     imported: list[Imported]
     trials: dict[str, int]
     """strategy -> configurations that were tried before it was settled on; a missing one is 1."""

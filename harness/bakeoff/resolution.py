@@ -13,6 +13,7 @@ from bakeoff.components import TaskInfo, Trainer
 from bakeoff.document import Document, sentence
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
 from bakeoff.plan import Component, Configuration, Plan, ResolvedStrategy, Tuning, canonical
+from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
 from bakeoff.record import Imported
 from bakeoff.registry import Registry
 from bakeoff.spec import NAME, SELECTION_SPLIT, Recipe, Ref, SearchSpace, Spec, selection_split
@@ -32,6 +33,7 @@ class _Resolver:
         self.registry = registry
         self.problems: list[Problem] = []
         self.splits: dict[str, tuple[str, ...]] = {}
+        self.primaries: list[Primary] = []
 
     def plan(self) -> Plan:
         spec, problems = self.document.parsed
@@ -44,9 +46,12 @@ class _Resolver:
             self.check_repeats("tasks", tasks)
             self.check_repeats("models", models)
         imported = list(self.imported(spec, _whole(tasks))) if spec and all(tasks) else []
+        if spec and len(self.primaries) == len(tasks):
+            self.check_units(spec)
         if self.problems or spec is None:
             raise SpecError(self.problems)
-        plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies), tuple(imported))
+        primaries = tuple(self.primaries)
+        plan = Plan(spec, _whole(tasks), _whole(models), _whole(strategies), tuple(imported), primaries)
         self.check_duplicates(plan)
         if self.problems:
             raise SpecError(self.problems)
@@ -228,6 +233,12 @@ class _Resolver:
                 facts = row.model_dump(exclude={"task"})
                 yield Imported(**facts, task=labels[0])
 
+    def check_units(self, spec: Spec) -> None:
+        """Margin and gate, in the units of all tasks' primary metrics."""
+        rule = spec.gate.quality
+        for path, message in (*wrong_margins(spec.margin, self.primaries), *(wrong_gate(rule, self.primaries) if rule else ())):
+            self.say(path, message)
+
     def check_baseline(self) -> None:
         baseline, names = self.document.data.get("baseline"), self.strategy_names()
         if isinstance(baseline, str) and NAME.fullmatch(baseline) and baseline not in names:
@@ -272,6 +283,8 @@ class _Resolver:
             if any(strategy.tuning for strategy in strategies) and lacks:
                 self.say(("search",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to choose on")
             self.splits[task.label] = info.splits
+            primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+            self.primaries.append(Primary(task.name, index, primary))
             for strategy in strategies:
                 trainer: Trainer = strategy.trainer.registered.component
                 if info.kind not in trainer.supports.kinds:

@@ -85,7 +85,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         spec_file=Path(document.file).name,
         baseline=plan.baseline,
         report_on=spec.report_on,
-        margin=spec.margin,
+        margin=plan.margin,
         under_test=spec.under_test,
         gate=spec.gate.stated,
         imported=list(plan.imported),

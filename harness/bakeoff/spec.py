@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from bakeoff.allowance import PERCENT, POINTS, percent, points
+from bakeoff.allowance import PERCENT, QUALITY, losses, percent
 from bakeoff.errors import quoted, unknown
 
 SELECTION_SPLIT = "dev"
@@ -394,19 +394,43 @@ class ImportedRow(Options):
     task: str | None = Field(None, description="Which of the tasks; needed where there are several.")
 
 
+PLAIN_MARGIN = ""
+"""The key of a margin that is a number alone."""
+
+
+def _margins_by_unit(value: Any) -> Any:
+    return value if isinstance(value, dict) else {PLAIN_MARGIN: value}
+
+
+Margins = Annotated[
+    dict[str, Positive],
+    BeforeValidator(_margins_by_unit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+            ]
+        }
+    ),
+]
+
+
 # Text only, so that the unit is said; with one spelling in the record.
-def _points_allowed(value: Any) -> str:
-    return f"-{points(value if isinstance(value, str) else ''):g} points"
+def _losses_allowed(value: Any) -> str:
+    parts = value if isinstance(value, list) and value else [value]
+    return ", ".join(map(str, losses(",".join(part if isinstance(part, str) else "" for part in parts))))
 
 
 def _percent_allowed(value: Any) -> str:
     return f"+{percent(value if isinstance(value, str) else ''):g}%"
 
 
-PointsAllowed = Annotated[
+_LOSS_SCHEMA: JsonDict = {"type": "string", "pattern": f"^{QUALITY.pattern}$"}
+LossesAllowed = Annotated[
     str | None,
-    BeforeValidator(_points_allowed),
-    WithJsonSchema({"type": "string", "pattern": f"^{POINTS.pattern}$"}),
+    BeforeValidator(_losses_allowed),
+    WithJsonSchema({"anyOf": [_LOSS_SCHEMA, {"type": "array", "items": _LOSS_SCHEMA, "minItems": 1}]}),
 ]
 PercentAllowed = Annotated[
     str | None,
@@ -418,7 +442,10 @@ PercentAllowed = Annotated[
 class Gate(Options):
     """How much worse than its baseline a candidate may be; what is left out is not looked at."""
 
-    quality: PointsAllowed = Field(None, description="Points of the primary metric that may be lost: `-1.0 points`.")
+    quality: LossesAllowed = Field(
+        None,
+        description="What the primary metric may lose: `-1.0 points`, or `+0.05 mae` of an error; for several metrics a list.",
+    )
     train_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
     evaluate_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
     total_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
@@ -453,7 +480,11 @@ class Spec(Options):
         description="Which state of a run is evaluated: its last, or of those at the ends of its epochs the one with the best "
         "primary metric on dev (the first of equals).",
     )
-    margin: Positive = Field(1.0, description="Points; differences inside it are called equivalent when shown.")
+    margin: Margins = Field(
+        {},
+        description="Differences inside it are called equivalent when shown. A number, in the unit in which the primary metric "
+        "is shown; for several units one each: {points: 1.0, mae: 0.05}. Default: 1.0 where that is points; else it is needed.",
+    )
     gate: Gate = Field(Gate(), description="How much worse a candidate may be than its baseline, for `bakeoff gate`.")
     imported: list[ImportedRow] = Field(
         default_factory=list, description="Published figures, shown beside the rows and never tested."

@@ -65,7 +65,7 @@ def test_several_experiments_make_one_board(tmp_path: Path) -> None:
     assert [row.experiment for row in board.rows] == ["one", "one", "two"]
     assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row": "better", "third": "worse"}
     assert made.declared.under_test == ["trainer", "method"]
-    assert made.declared.margin == 1.0
+    assert made.declared.margin == {"points": 1.0}
 
 
 def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_path: Path) -> None:

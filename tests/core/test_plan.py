@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import Field
 from bakeoff.document import parse_document, read_document
 from bakeoff.errors import SpecError
 from bakeoff.plan import Component, Plan, Run, canonical, identity
+from bakeoff.planning.judging import Primary, margins
 from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
 from bakeoff.registry import Origin, Registry, load_registry, register
 from bakeoff.resolution import resolve
@@ -373,6 +375,14 @@ class Regression(Task):
         raise NotImplementedError
 
 
+class Errors(Regression):
+    name = "errors"
+
+    def info(self, options: Options) -> TaskInfo:
+        metrics = (metric_named("mae"), metric_named("pearson"))
+        return replace(super().info(options), metrics=metrics, primary_metric="mae")
+
+
 class Unread(Regression):
     name = "unread"
 
@@ -391,7 +401,7 @@ class Plain(Trainer):
 class Plugin:
     @hookimpl
     def bakeoff_tasks(self) -> list[Task]:
-        return [Regression(), Unread()]
+        return [Regression(), Errors(), Unread()]
 
     @hookimpl
     def bakeoff_trainers(self) -> list[Trainer]:
@@ -411,6 +421,60 @@ class Same:
 
 
 ODD = register([("odd", Plugin(), Origin("odd", "odd", "1")), ("same", Same(), Origin("same", "same", "1"))])
+
+
+REGRESSION = """\
+name: units
+tasks: [errors]
+models: [tiny-bert]
+strategies: {plain: {trainer: plain}}
+"""
+BOTH = REGRESSION.replace("[errors]", "[regression, errors]")
+
+
+def about_units(text: str) -> list[str]:
+    """What is wrong with margin and gate; that the made-up trainer does no regression is another thing."""
+    return [line for line in problems_in(text, ODD) if re.search(r": (margin|gate|tasks)\b", line)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (REGRESSION, "tasks[0]", "`margin: {mae: 0.05}`"),
+        (BOTH, "tasks[1]", "`margin: {mae: 0.05}`"),
+        (BOTH + "margin: 1.0", "margin", "`margin: {points: 1, mae: 1}`"),
+        (BOTH + "margin: {points: 1.0}", "tasks[1]", "`margin: {mae: 0.05}`"),
+        (REGRESSION + "margin: {maee: 1.0}", "margin.maee", "did you mean 'mae'?"),
+        (BOTH + "margin: {mae: 0.1, points: 200}", "margin", "200 points is all that pearson can range over"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: +0.05 mae`"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: -0.1 mae}", "gate.quality", "`quality: +0.1 mae`"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: +0.1 maee}", "gate.quality", "did you mean 'mae'?"),
+        (BOTH + "margin: {mae: 0.1}\ngate: {quality: +0.1 mae}", "gate.quality", "says nothing of pearson"),
+        (BOTH + "margin: {mae: 0.1}\ngate: {quality: [+0.1 mae, +1 points]}", "gate.quality", "`quality: -1 points`"),
+    ],
+)
+def test_a_margin_or_a_gate_of_no_unit_or_another_is_refused_with_the_way_out(text: str, place: str, words: str) -> None:
+    found = about_units(text)
+    assert any(f": {place}: " in line and words in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "margin"),
+    [
+        (REGRESSION + "margin: 0.25", {"mae": 0.25}),
+        (REGRESSION + "margin: {mae: 1000000}", {"mae": 1e6}),
+        (BOTH + "margin: {mae: 1e-7}\ngate: {quality: [-1 points, +1e-7 mae]}", {"mae": 1e-7, "points": 1.0}),
+        (BOTH + "margin: {mae: 0.1, pearson: 2}", {"mae": 0.1, "pearson": 2.0}),
+        (BOTH + "margin: {mae: 0.1, points: 2}", {"mae": 0.1, "points": 2.0}),
+    ],
+)
+def test_a_margin_of_the_metrics_unit_is_taken(text: str, margin: dict[str, float]) -> None:
+    assert about_units(text) == []
+    spec = parse_document(text, "spec.yaml").parsed[0]
+    assert spec is not None
+    tasks = [ODD.get("task", task.name).component for task in spec.tasks]
+    primaries = [Primary(task.name, 0, task.info(Options()).metrics[0]) for task in tasks]
+    assert margins(spec.margin, primaries) == margin
 
 
 def test_components_that_do_not_fit_are_named() -> None:

@@ -34,7 +34,7 @@ LAYERS = [
         "schema",
     },
     {"compare"},
-    {"plugin", "registry", "report", "data", "checkpoint"},
+    {"plugin", "registry", "report", "data", "checkpoint", "planning"},
     {"plan", "meter", "flops"},
     {"job", "request", "preparation", "encoding", "remarks", "resolution", "training"},
     {"outcome", "selection", "search", "evaluation"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 @click.option(
     "--resolve",
     "difference",
-    metavar="POINTS",
-    type=click.FloatRange(0, 100, min_open=True),
-    help="Say instead how many seeds find a difference of so many points to the baseline.",
+    metavar="DIFFERENCE",
+    type=click.FloatRange(0, min_open=True),
+    help="Say instead how many seeds find such a difference to the baseline: in points, or in the primary metric's own unit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool) -> None:
@@ -42,8 +43,8 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
     resolved = settled(resolved, store.find)
     outlooks = survey(resolved, store)
     if difference is not None:
-        if difference != difference:  # NaN lies in every range
-            raise click.BadParameter("must be a number of points", param_hint="--resolve")
+        if not math.isfinite(difference):  # NaN lies in every range
+            raise click.BadParameter("must be a number", param_hint="--resolve")
         from bakeoff.cli.resolution import in_words, resolve
 
         if resolved.waiting:

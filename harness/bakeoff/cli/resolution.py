@@ -11,9 +11,8 @@ import numpy as np
 
 from bakeoff.cli.plan import aligned, count, duration
 from bakeoff.compare.experiment import Experiment
-from bakeoff.compare.measures import values_of
 from bakeoff.compare.outputs import gather
-from bakeoff.compare.pairs import two_way_of
+from bakeoff.compare.pairs import estimate_of
 from bakeoff.compare.power import MOST_SEEDS
 from bakeoff.compare.resolve import (
     ALPHA,
@@ -72,12 +71,23 @@ class Pilot:
 
 
 def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: float) -> Resolution:
-    """How many seeds find a difference of so many points to the baseline; raises BakeoffError where there is no comparison."""
+    """How many seeds find a difference to the baseline, as the primary metric is shown: in points, or in its own unit.
+
+    Raises BakeoffError where there is no comparison, or where the tasks' metrics have several units.
+    """
     others = [strategy.name for strategy in plan.strategies if strategy.name != plan.baseline]
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies; the experiment file has one")
     boards = [(task.label, model.label) for task in plan.tasks for model in plan.models]
-    question = Question(difference=difference, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards))
+    first, unit = plan.primaries[0].metric, plan.primaries[0].metric.unit
+    if len({primary.unit for primary in plan.primaries}) > 1:
+        told = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in plan.primaries)
+        raise BakeoffError(f"--resolve: one number can't be a difference of {told}: ask of an experiment file for each")
+    if unit.in_points and difference >= 100:
+        raise BakeoffError(f"--resolve: {difference:g} points are all that {first.name} can range over")
+    question = Question(
+        difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
+    )
     kinds = {(run.task.label, run.model.label, run.strategy.name): _kind(run.asked) for run in plan.runs}
     pilots = list(find_pilots(plan, store))
     needs = [
@@ -140,9 +150,9 @@ def _examples(record: Record, split: str) -> int | None:
 
 
 def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> tuple[TwoWay, bool] | None:
-    """The two-way comparison, and whether all predictions are equal.
+    """The comparison over seeds and examples, and whether all predictions are equal.
 
-    None where the metric is no mean or ratio over examples, or predictions are missing.
+    None where the metric needs the hub, or predictions are missing.
     """
     data = here[0].data
     if data is None:
@@ -152,12 +162,10 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     found = gather(experiment, {"here": order[0], "there": order[1]}).splits.get(split)
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None
-    a, b = (values_of(found, metric, side) for side in ("here", "there"))
-    if a is None or b is None:
-        return None
+    estimate = estimate_of(found, metric, "here", "there")
     paired = found.seeds["here"] == found.seeds["there"]
     identical = paired and np.array_equal(found.answers["here"], found.answers["there"])
-    return two_way_of(a, b, paired=paired), identical
+    return None if estimate is None else (estimate, identical)
 
 
 # --- what it costs -------------------------------------------------------------------------------------------------------
@@ -192,7 +200,7 @@ def in_words(resolution: Resolution) -> list[str]:
     """The table of comparisons, then the price, then what to mind."""
     question = resolution.question
     begin = (
-        f"To find a difference of {_sized(question.difference)} to {resolution.baseline} with {100 * resolution.power:.0f} % "
+        f"To find a difference of {_sized(question)} to {resolution.baseline} with {100 * resolution.power:.0f} % "
         f"power at a two-sided {100 * resolution.alpha:.0f} %:"
     )
     several = len({(need.task, need.model) for need in resolution.needs}) > 1
@@ -200,8 +208,12 @@ def in_words(resolution: Resolution) -> list[str]:
     rows = [[*header, "found at best", "from"]]
     for need in resolution.needs:
         place = [escaped(need.task), escaped(need.model)] if several else []
-        numbers = [_number(need.seeds, need, need.why_none), _number(need.seeds_in_family, need, need.why_none_in_family)]
-        numbers += [_points(need.detectable), _at_best(need)]
+        numbers = [
+            _number(need.seeds, need, need.why_none),
+            _number(need.seeds_in_family, need, need.why_none_in_family),
+            _shown(need.detectable, question),
+            _at_best(need, question),
+        ]
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
         rows.append([*place, need.strategy, *numbers, origin])
     return [begin, "", *aligned(rows, right=None), "", *_bill(resolution), *_remarks(resolution)]
@@ -214,19 +226,31 @@ def _number(seeds: int | None, need: Needs, why_none: str) -> str:
     return words.get(why_none, "none will do") if seeds is None else f"{seeds:,}"
 
 
-def _sized(difference: float) -> str:
-    return f"{difference:g} point{'' if difference == 1 else 's'}"
+def _sized(question: Question) -> str:
+    """The difference that is asked for: `2 points`, `0.05 of mae`."""
+    if not question.unit.in_points:
+        return f"{question.difference:g} {_word(question)}"
+    return f"{question.difference:g} point{'' if question.difference == 1 else 's'}"
 
 
-def _at_best(need: Needs) -> str:
+def _word(question: Question) -> str:
+    return question.unit.name or f"of {question.metric}"
+
+
+def _at_best(need: Needs, question: Question) -> str:
     """With seeds without end; by planning values it may be anything up to the worst case."""
     if need.why_none == "unknown" and need.limit_range:
-        return f"{need.limit_range[0]:.1f} to {_points(need.limit_range[1])}"
-    return f"0 to {_points(need.limit)}" if need.origin != "pilot" and need.limit is not None else _points(need.limit)
+        return f"{_bare(need.limit_range[0], question)} to {_shown(need.limit_range[1], question)}"
+    least = _shown(need.limit, question)
+    return f"0 to {least}" if need.origin != "pilot" and need.limit is not None else least
 
 
-def _points(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f} points"
+def _bare(value: float, question: Question) -> str:
+    return f"{value:.1f}" if question.unit.in_points else f"{value:.3g}"
+
+
+def _shown(value: float | None, question: Question) -> str:
+    return "unknown" if value is None else f"{_bare(value, question)} {_word(question)}"
 
 
 def _bill(resolution: Resolution) -> list[str]:
@@ -246,6 +270,11 @@ def _remarks(resolution: Resolution) -> list[str]:
         name = need.strategy
         if need.identical:
             lines.append(f"{name}: the pilot's predictions are the baseline's to the last; more seeds will not separate them")
+        elif need.origin == "nothing":
+            lines.append(
+                f"{name}: there is no pilot, and nobody knows beforehand how {question.metric} spreads: run two seeds or more "
+                "of each strategy, then ask again"
+            )
         elif need.seeds is None:
             lines.append(f"{name}: {_why_none(need, question)}")
     if any(need.origin == "pilot" and need.pilot_seeds < ROUGH_SEEDS and not need.identical for need in resolution.needs):
@@ -259,16 +288,15 @@ def _remarks(resolution: Resolution) -> list[str]:
 
 
 def _why_none(need: Needs, question: Question) -> str:
-    wanted = _sized(question.difference)
+    wanted = _sized(question)
     if need.why_none == "too many":
         return f"it would take more than {MOST_SEEDS:,} seeds to find {wanted}"
     with_seeds = count(max(question.seeds, 2), "seed")
     more = f"; with {with_seeds} it would take {need.examples_needed:,} examples" if need.examples_needed else ""
     if need.why_none == "unknown":
-        return (
-            f"whether more seeds find {wanted} is not known: {need.examples:,} examples alone leave {_at_best(need)} open{more}"
-        )
-    return f"no number of seeds finds {wanted} on {need.examples:,} examples, at best {_points(need.limit)}{more}"
+        left = _at_best(need, question)
+        return f"whether more seeds find {wanted} is not known: {need.examples:,} examples alone leave {left} open{more}"
+    return f"no number of seeds finds {wanted} on {need.examples:,} examples, at best {_shown(need.limit, question)}{more}"
 
 
 def _about_planning_values(planned: Sequence[Needs]) -> list[str]:

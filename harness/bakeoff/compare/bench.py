@@ -19,9 +19,9 @@ from bakeoff.compare.pairs import Contest, Side, measure
 from bakeoff.compare.rows import Bounds, bounds_of, score_of
 from bakeoff.compare.verdicts import Terms
 from bakeoff.components import Metric
-from bakeoff.contracts.unit import Figures, figures_of
+from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
 from bakeoff.metrics import unit_of
-from bakeoff.record import Data, MetricFacts, Record
+from bakeoff.record import Data, Declared, MetricFacts, Record
 
 MOST_ROWS = 60
 """Above, not every row is held against every other: the pairs would be thousands, and nobody reads them."""
@@ -82,7 +82,7 @@ class Bench:
     def terms(self) -> Terms:
         facts = next(facts for facts in self.data.metrics if facts.name == self.data.primary_metric)
         figures = self.figures(facts)
-        return Terms(facts.name, facts.higher_is_better, self.experiment.declared.margin / figures.unit.scale, figures)
+        return Terms(facts.name, facts.higher_is_better, margin_of(self.experiment.declared, facts), figures)
 
     def figures(self, facts: MetricFacts) -> Figures:
         """How a metric's figures are written on this board, by its rows' means and spreads on every split."""
@@ -172,6 +172,13 @@ class Bench:
         drawn = self.replicates if (split, metric) == (self.split, self.terms.metric) else None
         quick = len(self.ended) > MOST_ROWS
         return bounds_of(self.outputs.splits.get(split), self.metrics.get(metric), row, replicates=drawn, quick=quick)
+
+
+def margin_of(declared: Declared, facts: MetricFacts) -> float | None:
+    """The declared margin of a metric in its own unit: under its name, else that of points where it is shown in points."""
+    unit = unit_of(facts)
+    margin = declared.margin.get(facts.name, declared.margin.get(POINTS, DEFAULT_MARGIN) if unit.in_points else None)
+    return None if margin is None else margin / unit.scale
 
 
 def prepared(experiment: Experiment, layout: Layout) -> Bench | None:

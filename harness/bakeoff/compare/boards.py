@@ -229,7 +229,7 @@ def answer_on(board: Board) -> str:
         return pairs[0].sentence
     if not pairs:
         return _nothing_held(board)
-    within = f" within {board.figures.alone(board.margin)} {board.unit.name}".rstrip()
+    within = f" within {board.figures.with_unit(board.margin)}" if board.margin is not None else ""
     told = [
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
         for verdict in VERDICTS

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bakeoff.allowance import percent, points
+from bakeoff.allowance import loss_of, percent
 from bakeoff.compare import limits
 from bakeoff.compare.arms import (
     BASELINE,
@@ -21,16 +21,15 @@ from bakeoff.compare.arms import (
 from bakeoff.compare.drift import why_no_hardware, why_no_time
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.limits import Evidence
-from bakeoff.compare.measures import resample, values_of
-from bakeoff.compare.outputs import SplitOutputs
-from bakeoff.compare.pairs import two_way_of
+from bakeoff.compare.pairs import estimate_of
 from bakeoff.compare.pareto import amounts
-from bakeoff.compare.twoway import TwoWay
-from bakeoff.components import Metric
+from bakeoff.contracts.unit import Figures, Unit, figures_of
 from bakeoff.metrics import unit_of
-from bakeoff.record import Control
+from bakeoff.record import Control, MetricFacts
 
 QUALITY = "quality"
+PER_CENT = Figures(unit=Unit(name="%"), decimals=1)
+"""Of a change in cost."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ class Draft:
     """Why there can be no pass."""
     broken: bool = False
     """No run of the candidate ended well, and none is still to come: that fails without a figure."""
+    figures: Figures = PER_CENT
+    """How its change is written."""
 
 
 def drafts_of(
@@ -69,40 +70,47 @@ def drafts_of(
 def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: Experiment) -> Draft:
     data = next(record.data for record in arm.baseline.records if record.data is not None)
     facts = next(facts for facts in data.metrics if facts.name == data.primary_metric)
+    unit = unit_of(facts)
+    allowed = loss_of(limit, facts.name, in_points=unit.in_points)
+    if allowed is None or (allowed.sign == "-") != facts.higher_is_better:
+        return Draft(arm, QUALITY, limit, obstacle=_no_rule(facts, unit))
+    draft = Draft(arm, QUALITY, str(allowed), figures=_figures(arm, split, facts))
     if obstacle := why_no_quality(arm, split, facts.name):
-        return Draft(arm, QUALITY, limit, obstacle=obstacle)
+        return replace(draft, obstacle=obstacle)
     outputs = outputs_of(arm, candidate, baseline)
     misread = [f"the {one.strategy}'s seed {one.seed}: {one.sentence}" for one in outputs.misread]
     obstacle = joined(why_no_pass(arm), *misread)
     found = outputs.splits.get(split)
     if found is None or not {CANDIDATE, BASELINE} <= found.answers.keys():
-        return Draft(arm, QUALITY, limit, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
+        return replace(draft, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
     paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
     if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
-        return Draft(arm, QUALITY, limit, _unchanged(), paired=True, identical=True, obstacle=obstacle)
+        return replace(draft, evidence=_unchanged(), paired=True, identical=True, obstacle=obstacle)
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
-        return Draft(arm, QUALITY, limit, obstacle=joined(obstacle, few))
+        return replace(draft, obstacle=joined(obstacle, few))
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
-    evidence = metric and _quality_evidence(
-        found, metric, paired=paired, allowed=points(limit), scale=unit_of(facts).scale, higher=facts.higher_is_better
-    )
-    if not evidence:
-        return Draft(arm, QUALITY, limit, obstacle=f"the metric {facts.name} cannot be computed here from predictions")
-    return Draft(arm, QUALITY, limit, evidence, paired=paired, obstacle=obstacle)
+    estimate = estimate_of(found, metric, CANDIDATE, BASELINE) if metric else None
+    if estimate is None:
+        return replace(draft, obstacle=f"the metric {facts.name} cannot be computed here from predictions")
+    evidence = limits.quality(estimate, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better)
+    return replace(draft, evidence=evidence, paired=paired, obstacle=obstacle)
 
 
-def _quality_evidence(
-    found: SplitOutputs, metric: Metric, *, paired: bool, allowed: float, scale: float, higher: bool
-) -> Evidence | None:
-    """By the two-way interval, from values per example where the metric has them, else from resamples."""
-    better, worse = (CANDIDATE, BASELINE) if higher else (BASELINE, CANDIDATE)  # so that more is better
-    first, second = (values_of(found, metric, side) for side in (better, worse))
-    estimate: TwoWay | None = None
-    if first is not None and second is not None:
-        estimate = two_way_of(first, second, paired=paired)
-    elif (replicates := resample(found, metric, [better, worse])) is not None:
-        estimate = replicates.difference(0, 1, paired=paired)
-    return limits.quality(estimate, allowed=allowed, scale=scale) if estimate else None
+def _no_rule(facts: MetricFacts, unit: Unit) -> str:
+    """Why the rule does not hold for the metric, and one that would."""
+    sign, way = ("-", "falls") if facts.higher_is_better else ("+", "grows")
+    of = unit.name if unit.in_points and facts.higher_is_better else facts.name.partition(" (")[0]
+    return f"the rule says nothing of {facts.name}, which gets worse where it {way}: write one like 'quality: {sign}0.05 {of}'"
+
+
+def _figures(arm: Arm, split: str, facts: MetricFacts) -> Figures:
+    """How the metric's figures are written, by the scores of both sides."""
+    sides = [
+        [record.scores[split][facts.name] for record in side.records if facts.name in record.scores.get(split, {})]
+        for side in (arm.candidate, arm.baseline)
+    ]
+    spreads = [float(np.std(scores, ddof=1)) for scores in sides if len(scores) > 1]
+    return figures_of(unit_of(facts), [score for scores in sides for score in scores], spreads)
 
 
 def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft:

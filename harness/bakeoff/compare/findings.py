@@ -96,7 +96,7 @@ class Pair(Part):
     """By Holm over the family."""
     comparisons: int
     """How many pairs the family has."""
-    margin: float
+    margin: float | None
     equivalence_p: float | None
     """Of TOST, adjusted by Holm over the family."""
     detectable: float | None
@@ -234,8 +234,8 @@ class Board(Part):
     """The same of every metric of the task."""
     examples: int
     floor: float | None
-    margin: float
-    """In the metric's own unit, as scores are."""
+    margin: float | None
+    """In the metric's own unit, as scores are; None where nobody named one."""
     baseline: str
     groups: list[str]
     """For each group of rows, in what its key differs from the baseline's; the first is empty."""

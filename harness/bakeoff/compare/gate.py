@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.compare.arms import Arm, arms_of, differences, only_in_candidate
-from bakeoff.compare.evidence import QUALITY, Draft, drafts_of, joined
+from bakeoff.compare.evidence import Draft, drafts_of, joined
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.limits import ALPHA, Evidence
 from bakeoff.compare.multiplicity import holm
@@ -28,7 +28,7 @@ EXAMPLE = "gate: {quality: -1.0 points, train_seconds: +10%}"
 
 
 class Check(Part):
-    """One rule, held to one strategy. Figures are candidate against baseline: points for quality, per cent for costs."""
+    """One rule, held to one strategy. Figures are candidate minus baseline, as the metric is shown; of costs, in per cent."""
 
     task: str
     model: str
@@ -36,7 +36,10 @@ class Check(Part):
     rule: str
     limit: str
     """As the rule has it: `-1 points`, `+10%`."""
-    unit: Literal["points", "%"]
+    unit: str
+    """Of the figures: `points`, a metric's own or its name, or `%`."""
+    decimals: int
+    """With which they are written."""
     change: float | None
     low: float | None
     high: float | None
@@ -159,7 +162,8 @@ def _check(draft: Draft, adjusted: float | None) -> Check:
         strategy=arm.strategy,
         rule=draft.rule,
         limit=draft.limit,
-        unit="points" if draft.rule == QUALITY else "%",
+        unit=draft.figures.unit.name,
+        decimals=draft.figures.decimals,
         change=evidence.change if evidence else None,
         low=evidence.low if evidence else None,
         high=evidence.high if evidence else None,
@@ -198,14 +202,17 @@ def _what_it_takes(draft: Draft, evidence: Evidence) -> str:
     begin = "the interval reaches beyond the limit"
     if evidence.needed is None:
         return begin
-    needed = evidence.needed
+    needed, figures = evidence.needed, draft.figures
+    scale = figures.unit.scale  # its limits are as shown
     if needed.number is None and needed.why == "unknown" and needed.limits:
-        low, high = (f"{limit:.1f}" for limit in needed.limits)
-        return f"{begin}, and whether more seeds will do is not known: the examples resolve {low} to {high} points at best"
+        low, high = figures.alone(needed.limits[0] / scale), figures.with_unit(needed.limits[1] / scale)
+        return f"{begin}, and whether more seeds will do is not known: the examples resolve {low} to {high} at best"
     if needed.number is None and needed.why == "too many":
         return f"{begin}; if nothing has changed, it takes more than {MOST_SEEDS:,} seeds a side to show it"
     if needed.number is None:
-        return f"{begin}, and no number of seeds will do: the examples resolve {needed.limit:.1f} points at best"
+        return (
+            f"{begin}, and no number of seeds will do: the examples resolve {figures.with_unit(needed.limit / scale)} at best"
+        )
     seeds = min(len(draft.arm.candidate.ended), len(draft.arm.baseline.ended))
     if needed.number <= seeds:
         return f"{begin}, though {_seeds(needed.number)} usually do where nothing has changed"

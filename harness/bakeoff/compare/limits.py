@@ -19,7 +19,7 @@ LEVEL = 1 - 2 * ALPHA
 
 @dataclass(frozen=True)
 class Evidence:
-    """A change, candidate against baseline, and its limit: in points for quality (more is better), in per cent for costs."""
+    """A change, candidate minus baseline, and its limit: of quality as the metric is shown, of costs in per cent."""
 
     change: float
     low: float
@@ -33,15 +33,13 @@ class Evidence:
     already, where nothing may change, and where the method gives no variance components."""
 
 
-def quality(found: TwoWay, *, allowed: float, scale: float) -> Evidence:
-    """Candidate minus baseline, more is better. allowed: points that may be lost; scale: points per unit of the score."""
-    limit = -allowed / scale
+def quality(found: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
+    """Of candidate minus baseline. allowed: by how much the score may fall, or an error grow, as it is shown: times `scale`."""
+    limit = allowed / scale
     low, high = found.interval(LEVEL)
-    within = low >= limit
-    needed = None if within else _seeds(found.budget, allowed / scale, examples=found.examples, paired=found.paired)
-    return Evidence(
-        found.difference * scale, low * scale, high * scale, within, found.p_below(limit), _in_points(needed, scale)
-    )
+    within, p_beyond = (low >= -limit, found.p_below(-limit)) if higher_is_better else (high <= limit, found.p_above(limit))
+    needed = None if within else _seeds(found.budget, limit, examples=found.examples, paired=found.paired)
+    return Evidence(found.difference * scale, low * scale, high * scale, within, p_beyond, _as_shown(needed, scale))
 
 
 def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
@@ -70,7 +68,7 @@ def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Ne
     return seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
 
 
-def _in_points(needed: Needed | None, scale: float) -> Needed | None:
+def _as_shown(needed: Needed | None, scale: float) -> Needed | None:
     if needed is None:
         return None
     limits = (needed.limits[0] * scale, needed.limits[1] * scale) if needed.limits else None

@@ -13,10 +13,12 @@ from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.exact import mcnemar, paired_t, sign_flip
 from bakeoff.compare.findings import Checks, Fact
 from bakeoff.compare.intervals import Estimate
+from bakeoff.compare.measures import resample, values_of
+from bakeoff.compare.outputs import SplitOutputs
 from bakeoff.compare.power import minimum_detectable_effect
 from bakeoff.compare.selection import probability_of_improvement
 from bakeoff.compare.twoway import TwoWay, two_way, two_way_unpaired
-from bakeoff.components import Floats
+from bakeoff.components import Floats, Metric
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,17 @@ def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replic
     if paired:
         return replace(contest, method="seeds only", estimate=paired_t(first.scores - second.scores))
     return contest
+
+
+def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> TwoWay | None:
+    """First minus second over seeds and examples, of two runs a side or more: from values per example where the metric has
+    them, else from resamples; None for a metric that needs the hub."""
+    paired = outputs.seeds[first] == outputs.seeds[second]
+    own, other = (values_of(outputs, metric, name) for name in (first, second))
+    if own is not None and other is not None:
+        return two_way_of(own, other, paired=paired)
+    replicates = resample(outputs, metric, [first, second])
+    return replicates.difference(0, 1, paired=paired) if replicates is not None else None
 
 
 def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:

@@ -117,12 +117,13 @@ def _dominations(contests: Sequence[Contest], times: Mapping[str, Floats], terms
         if contest.estimate is None or any(not fact.declared for fact in contest.facts):
             continue
         log = log_ratio(times[second], times[first], paired=contest.paired).log
+        margin = terms.margin or 0.0
         forward = [
-            Objective(contest.estimate.interval, terms.margin, "higher" if terms.higher_is_better else "lower"),
+            Objective(contest.estimate.interval, margin, "higher" if terms.higher_is_better else "lower"),
             Objective(log.interval, math.log1p(TIME_MARGIN), "lower"),
         ]
         backward = [
-            Objective(lambda level, own=contest.estimate: _turned(own.interval(level)), terms.margin, forward[0].direction),  # type: ignore[misc]
+            Objective(lambda level, own=contest.estimate: _turned(own.interval(level)), margin, forward[0].direction),  # type: ignore[misc]
             Objective(lambda level, own=log: _turned(own.interval(level)), math.log1p(TIME_MARGIN), "lower"),  # type: ignore[misc]
         ]
         if dominates(forward):

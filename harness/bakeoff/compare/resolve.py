@@ -11,6 +11,7 @@ from typing import Literal
 
 from bakeoff.compare.power import Needed, WhyNone, examples_needed, mde_examples, mde_of_design, seeds_needed
 from bakeoff.compare.twoway import Budget, TwoWay
+from bakeoff.contracts.unit import SHARE, Unit
 from bakeoff.record import Part
 
 ALPHA, POWER = 0.05, 0.8
@@ -25,12 +26,13 @@ ROUGH_SEEDS = 6
 
 
 class Needs(Part):
-    """What one comparison with the baseline takes. Differences are in points, one hundredth of the score."""
+    """What one comparison with the baseline takes. Differences are as the metric is shown: in points, or in its own unit."""
 
     task: str
     model: str
     strategy: str
-    origin: Literal["pilot", "planning values"]
+    origin: Literal["pilot", "planning values", "nothing"]
+    """`nothing`: there is no pilot, and the metric is no share, for which alone there are planning values."""
     pilot: str
     """Where the pilot's records lie; empty without one."""
     pilot_seeds: int
@@ -59,9 +61,13 @@ class Needs(Part):
 
 
 class Question(Part):
-    """What is to be found, by what: `difference` in points, with `seeds` in the experiment file."""
+    """What is to be found, by what: `difference`, as the metric is shown, with `seeds` in the experiment file."""
 
     difference: float
+    metric: str
+    """The primary one; of several tasks the first's."""
+    unit: Unit
+    """Of all tasks' primary metrics."""
     seeds: int
     comparisons: int
     """With the baseline, over all boards: Holm's family."""
@@ -72,7 +78,8 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
 
     identical: whether all predictions of the two are equal.
     """
-    budget, wanted, examples, paired = found.budget, question.difference / 100, found.examples, found.paired
+    scale, budget, examples, paired = question.unit.scale, found.budget, found.examples, found.paired
+    wanted = question.difference / scale
     needed, hard = (
         seeds_needed(budget, wanted, examples=examples, paired=paired, comparisons=many, alpha=ALPHA, power=POWER)
         for many in (1, question.comparisons)
@@ -93,9 +100,9 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
         seeds_in_family=None if identical else hard.number,
         why_none_in_family=hard.why,
         seeds_range=None,
-        detectable=_detectable(budget, question.seeds, examples, paired=paired),
-        limit=100 * needed.limit,
-        limit_range=(100 * needed.limits[0], 100 * needed.limits[1]) if needed.limits else None,
+        detectable=_detectable(question, budget, examples, paired=paired),
+        limit=scale * needed.limit,
+        limit_range=(scale * needed.limits[0], scale * needed.limits[1]) if needed.limits else None,
         examples=examples,
         examples_needed=more,
     )
@@ -107,6 +114,8 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
     Pairing by seed is not counted on: a difference has twice the variance of a run. Whether the strategies err on different
     examples whatever the seed is not known: the numbers of seeds take it that they do not, `limit` that they do.
     """
+    if question.unit != SHARE:
+        return _from_nothing(place, examples)
     budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
     usual = budgets[1]
 
@@ -129,14 +138,36 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
         seeds_in_family=hard.number,
         why_none_in_family=hard.why,
         seeds_range=(least.number, most.number) if least.number is not None and most.number is not None else None,
-        detectable=_detectable(usual, question.seeds, 2, paired=True),
+        detectable=_detectable(question, usual, 2, paired=True),
         limit=limit,
         examples=examples,
         examples_needed=None,
     )
 
 
-def _detectable(budget: Budget, seeds: int, examples: int, *, paired: bool) -> float | None:
-    if seeds < 2:
+def _from_nothing(place: tuple[str, str, str], examples: int | None) -> Needs:
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="nothing",
+        pilot="",
+        pilot_seeds=0,
+        identical=False,
+        seeds=None,
+        why_none="unknown",
+        seeds_in_family=None,
+        why_none_in_family="unknown",
+        seeds_range=None,
+        detectable=None,
+        limit=None,
+        examples=examples,
+        examples_needed=None,
+    )
+
+
+def _detectable(question: Question, budget: Budget, examples: int, *, paired: bool) -> float | None:
+    if question.seeds < 2:
         return None
-    return 100 * mde_of_design(budget, seeds, examples=examples, paired=paired, alpha=ALPHA, power=POWER)
+    least = mde_of_design(budget, question.seeds, examples=examples, paired=paired, alpha=ALPHA, power=POWER)
+    return question.unit.scale * least

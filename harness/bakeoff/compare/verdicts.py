@@ -45,8 +45,8 @@ class Terms:
 
     metric: str
     higher_is_better: bool
-    margin: float
-    """In the metric's own unit, named before the runs."""
+    margin: float | None
+    """In the metric's own unit, named before the runs; None where nobody named one: then nothing is equivalent."""
     figures: Figures
     """The metric's unit and range, and how its figures are written."""
 
@@ -61,7 +61,7 @@ def judge(
     family = sum(not contest.identical and contest.method != "none" for contest in contests)
     among = [contest.among(family) for contest in contests]
     tested = [UNTESTED if contest.identical or (p := contest.p) is None else p for contest in among]
-    inside = [UNTESTED if contest.identical or (p := contest.equivalence_p(terms.margin)) is None else p for contest in among]
+    inside = [_outside_p(contest, terms.margin) for contest in among]
     pairs = [
         _pair(contest, terms, _known(p), _known(equivalence), family)
         for contest, p, equivalence in zip(contests, holm(tested), holm(inside), strict=True)
@@ -71,6 +71,12 @@ def judge(
         if thorough
         else pairs
     )
+
+
+def _outside_p(contest: Contest, margin: float | None) -> float:
+    """Of TOST; untested where the two are identical, no margin was named or no estimate is to be had."""
+    p = None if contest.identical or margin is None else contest.equivalence_p(margin)
+    return UNTESTED if p is None else p
 
 
 def _detailed(pair: Pair, contest: Contest, terms: Terms, replicates: Replicates | None) -> Pair:
@@ -157,6 +163,8 @@ def _advice(contest: Contest, terms: Terms) -> str:
     estimate = contest.estimate
     if not isinstance(estimate, TwoWay):
         return "more seeds bring the interval down"
+    if terms.margin is None:
+        return f"name a margin of {terms.metric} in the experiment file: without one no difference is small, and none too small"
     wanted = f"a difference of {terms.figures.amount(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
     here = f"{estimate.examples:,} examples"
@@ -195,6 +203,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     if pair.verdict in ("better", "worse"):
         return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."
     if pair.verdict == "equivalent":
+        assert pair.margin is not None
         return f"{pair.first} and {pair.second} are equivalent within {figures.amount(pair.margin, metric)}: {told}."
     if min(pair.seeds) < LEAST_SEEDS:
         few = sorted(set(pair.seeds))

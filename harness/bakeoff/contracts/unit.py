@@ -12,6 +12,8 @@ MINUS: Final = "−"
 UNKNOWN_VALUE: Final = "–"
 POINTS: Final = "points"
 POINTS_DIGITS: Final = 2
+DEFAULT_MARGIN: Final = 1.0
+"""Points."""
 SPREAD_DIGITS: Final = 2
 """Significant digits of the spread over seeds that are written, of a metric that is not shown in points."""
 MOST_DECIMALS: Final = 6
@@ -99,6 +101,10 @@ class Figures(BaseModel):
     def amount(self, value: float, metric: str) -> str:
         """`1.47 points of accuracy`, `0.05 of mae`, `0.31 stars of mae`; what is not zero never reads as zero."""
         return " ".join(filter(None, (self.alone(value), self.unit.name, "of", metric)))
+
+    def with_unit(self, value: float) -> str:
+        """`1.47 points`, `0.31 stars`, or the number where the unit has no name."""
+        return f"{self.alone(value)} {self.unit.name}".rstrip()
 
     def alone(self, value: float) -> str:
         """The number without its unit; `under 0.01` for what is not zero and would read as zero."""

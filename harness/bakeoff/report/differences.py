@@ -74,7 +74,8 @@ def forest(joined: Joined) -> Forest | None:
     if not pairs:
         return None
     bounds = [value for pair in pairs for value in (pair.difference, pair.low, pair.high)]
-    axis = axis_over([0.0, -1.15 * board.margin, 1.15 * board.margin, *bounds], pad=0.04, width=320)
+    margin = board.margin or 0.0
+    axis = axis_over([0.0, -1.15 * margin, 1.15 * margin, *bounds], pad=0.04, width=320)
     rows = []
     for pair in pairs:
         drawing = interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, band=board.margin, reference=0.0)
@@ -83,7 +84,7 @@ def forest(joined: Joined) -> Forest | None:
         axis=scale_line(axis, board.unit.scale, signed=True),
         rows=rows,
         comparisons=pairs[0].comparisons,
-        margin=figures.number(board.margin),
+        margin="" if board.margin is None else figures.alone(board.margin),
         confounded=any(row.confounders for row in rows),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bakeoff.compare.gate import Check, Gate
+from bakeoff.contracts.unit import OWN_UNIT, Figures
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
 
 SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
@@ -44,14 +45,9 @@ def _observed(check: Check) -> tuple[str, str]:
         return "identical", ""
     if check.change is None or check.low is None or check.high is None:
         return DASH, ""
-    digits, unit = (2, "") if check.unit == "points" else (1, " %")
-    return f"{_signed(check.change, digits)}{unit}", f" [{_signed(check.low, digits)}, {_signed(check.high, digits)}]"
-
-
-def _signed(value: float, digits: int) -> str:
-    """With its sign, a true minus, and no sign at what rounds to zero."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    figures = Figures(unit=OWN_UNIT, decimals=check.decimals)  # they are as shown already
+    change, bounds = figures.signed(check.change), figures.signed_range(check.low, check.high)
+    return f"{change}{' %' if check.unit == '%' else ''}", f" {bounds}"
 
 
 def _verdict(check: Check) -> str:
@@ -77,8 +73,9 @@ def _title(check: Check, with_board: bool) -> str:
 def _legend(gate: Gate) -> str:
     tested = sum(check.p_fail is not None for check in gate.checks)
     return (
-        "Observed is candidate against baseline: points of the primary metric, per cent of costs; in brackets the 90 % "
-        "interval, each end of which is a one-sided 95 % bound. A check passes where the bound is within the limit, and fails "
-        f"where the change is beyond the limit with p at most 0.05 after Holm over the {tested} checks that could be tested. "
+        "Observed is candidate against baseline: points of the primary metric, or its own unit, and per cent of costs; in "
+        "brackets the 90 % interval, each end of which is a one-sided 95 % bound. A check passes where the bound is within the "
+        "limit, and fails where the change is beyond the limit with p at most 0.05 after Holm over the "
+        f"{tested} checks that could be tested. "
         "Anything else is not enough evidence. Seeds are those of candidate / baseline that ended well."
     )

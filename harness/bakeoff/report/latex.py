@@ -151,9 +151,8 @@ def _caption(joined: Joined) -> str:
     if tested:
         parts.append(
             f"Verdicts on the difference to {board.baseline} are by Holm over {tested[0].comparisons} "
-            f"comparison{'s' if tested[0].comparisons > 1 else ''}; equivalent is within "
-            f"{board.figures.alone(board.margin)} {board.unit.name}".rstrip()
-            + "."
+            f"comparison{'s' if tested[0].comparisons > 1 else ''}"
+            + ("." if board.margin is None else f"; equivalent is within {board.figures.with_unit(board.margin)}.")
         )
     text = escaped(" ".join(parts))
     confounded = [

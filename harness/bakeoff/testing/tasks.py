@@ -130,6 +130,16 @@ class TaskContract(Contract):
                         f"metric {metric.name!r}: `score` is {score:.6g} and its `parts` give {ratio:.6g} on the same answers"
                     )
 
+    def test_scores_stay_within_the_range_that_their_metric_declares(self) -> None:
+        info = self.known()
+        for metric in self.metrics(info):
+            for predictions, references in made_up_answers(info):
+                for score in (metric.score(predictions, references), metric.score(references, references)):
+                    if not metric.unit.holds(score):
+                        self.broken(
+                            f"metric {metric.name!r}: scores {score:.6g}, outside of {_range(metric)} that its `unit` declares"
+                        )
+
     def test_right_answers_score_best(self) -> None:
         info = self.known()
         for metric in self.metrics(info):
@@ -192,6 +202,11 @@ class TaskContract(Contract):
             except BakeoffError:
                 continue
             yield metric
+
+
+def _range(metric: Metric) -> str:
+    low, high = metric.unit.low, metric.unit.high
+    return f"{'any number' if low is None else f'{low:g}'} to {'any number' if high is None else f'{high:g}'}"
 
 
 def is_label_set(label: Any, info: TaskInfo) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from core.table_records import declaration_of, declare, failed, make_record, sha
 from numpy.typing import ArrayLike, NDArray
 
 from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.components import Metric
 from bakeoff.errors import StoreError
 from bakeoff.metrics import F1, Accuracy
 from bakeoff.outcome import write_predictions
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
+from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, MetricFacts, Record, Split
 from bakeoff.recorded import dump
 from bakeoff.store import Store
 
@@ -206,3 +208,31 @@ def make_experiment_in_memory(
         steps=steps,
         metrics={run[0].asked.task_label: {metric.name: metric for metric in METRICS} for run in runs},
     )
+
+
+def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, given: Mapping[str, ArrayLike]) -> Experiment:
+    """The same runs on another kind of data: `given` (K, N) numbers, or logits (K, N, n_outputs), scored by one metric."""
+    labels, old = np.asarray(truth), made.predictions
+    by_id: dict[str, Mapping[str, Predictions]] = {}
+    records = []
+    place: dict[str, int] = {}
+    for record in made.records:
+        name = record.asked.strategy
+        logits = np.asarray(given[name])[place.setdefault(name, 0)].astype(np.float32).reshape(len(labels), -1)
+        place[name] += 1
+        by_id[record.id] = {
+            split: replace(found, labels=labels, logits=logits, kind=kind)  # type: ignore[arg-type]
+            for split, found in old(record.id).items()
+        }
+        ((split, found),) = by_id[record.id].items()
+        assert record.data is not None
+        facts = MetricFacts(
+            name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, unit=metric.unit
+        )
+        data = record.data.model_copy(
+            update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}}
+        )
+        scores = {split: {metric.name: metric.score(found.answers, labels)}}
+        records.append(record.model_copy(update={"data": data, "scores": scores}))
+    task = made.records[0].asked.task_label
+    return replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics={task: {metric.name: metric}})

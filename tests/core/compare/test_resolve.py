@@ -12,12 +12,13 @@ from statsmodels.stats.power import TTestPower
 from bakeoff.compare.power import mde_of_design
 from bakeoff.compare.resolve import Needs, Question, from_pilot, from_planning_values
 from bakeoff.compare.twoway import Budget, TwoWay, two_way, two_way_unpaired
+from bakeoff.contracts.unit import SHARE
 
 PLACE = ("glue/mrpc", "minilm", "loop")
 
 
 def question(difference: float = 1.0, *, seeds: int = 3, comparisons: int = 1) -> Question:
-    return Question(difference=difference, seeds=seeds, comparisons=comparisons)
+    return Question(difference=difference, metric="accuracy", unit=SHARE, seeds=seeds, comparisons=comparisons)
 
 
 def drawn(generator: np.random.Generator, k: int, n: int, budget: Budget, shift: float = 0.0) -> NDArray[np.float64]:

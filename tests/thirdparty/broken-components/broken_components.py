@@ -171,6 +171,18 @@ class Upside(Greetings):
     metric = ErrorRate
 
 
+class Percent(Accuracy):
+    """Declares what it inherits, 0 to 1, and scores up to 100."""
+
+    def parts(self, predictions: Any, references: Any) -> Any:
+        numerator, denominator = super().parts(predictions, references)
+        return 100 * numerator, denominator
+
+
+class OutOfRange(Greetings):
+    metric = Percent
+
+
 class NoFloor(Greetings):
     def floor(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
         return {"f1": 0.5}
@@ -560,6 +572,7 @@ WRONG = (
     (OneLabelMore(), "test_labels_are_those_that_it_declares"),
     (OtherParts(), "test_metrics_agree_with_their_parts"),
     (Upside(), "test_right_answers_score_best"),
+    (OutOfRange(), "test_scores_stay_within_the_range_that_their_metric_declares"),
     (NoFloor(), "test_the_floor_names_every_metric"),
     (LooksAtNeighbours(), "test_encoding_a_text_does_not_hang_on_its_neighbours"),
     (NeverCuts(), "test_long_texts_are_cut_at_max_length"),

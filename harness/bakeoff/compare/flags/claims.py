@@ -5,13 +5,14 @@ A difference inside the margin is told of by S12, one beyond it by S16: each is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
 
 from bakeoff.compare.findings import ImportedRow, Pair
-from bakeoff.compare.flags.telling import Found, amount, counted, listed, margin_points, per_cent, spec, told
+from bakeoff.compare.flags.telling import Found, amount, counted, listed, per_cent, resolve_margin, told
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import mde_examples
 
@@ -24,6 +25,8 @@ ROUNDING = 1e-12
 def weightless(ground: Ground) -> Iterator[Found]:
     """S12: a difference that is sure, and too small to matter."""
     board = ground.board
+    if board.margin is None:
+        return
     sure = {
         pair.first: f"{pair.first} ({amount(abs(pair.difference), board)}, adjusted p = {pair.p_adjusted:.3g})"
         for pair in board.to_baseline
@@ -42,7 +45,8 @@ def weightless(ground: Ground) -> Iterator[Found]:
 def no_equality(ground: Ground) -> Iterator[Found]:
     """S12: a small difference that is not significant, which shows no equality."""
     board = ground.board
-    open_pairs = [pair for pair in board.to_baseline if pair.finding == "inconclusive" and abs(pair.difference) < board.margin]
+    margin = math.inf if board.margin is None else board.margin  # where nobody named one, none is too large to be told here
+    open_pairs = [pair for pair in board.to_baseline if pair.finding == "inconclusive" and abs(pair.difference) < margin]
     if open_pairs:
         yield Found(
             tuple(pair.first for pair in open_pairs),
@@ -61,7 +65,7 @@ def _reach(ground: Ground, pair: Pair) -> str:
 
 def _next_step(ground: Ground, pairs: list[Pair]) -> str:
     advice = dict.fromkeys(pair.advice for pair in pairs if pair.advice)
-    plan = f"'bakeoff plan {spec(ground)} --resolve {margin_points(ground)}' says what it takes."
+    plan = f"'{resolve_margin(ground)}' says what it takes."
     first = told(advice)
     return f"{first[0].upper()}{first[1:]}. {plan}" if first else plan
 
@@ -81,7 +85,7 @@ def among_many(ground: Ground) -> Iterator[Found]:
             tuple(pair.first for pair in lost),
             f"Significant only when taken alone: {which}. Among {family} one such p is likely by chance; with Holm "
             "none of these holds.",
-            f"Name fewer strategies beforehand, or add seeds: 'bakeoff plan {spec(ground)} --resolve {margin_points(ground)}'.",
+            f"Name fewer strategies beforehand, or add seeds: '{resolve_margin(ground)}'.",
         )
 
 
@@ -95,7 +99,8 @@ def below_resolution(ground: Ground) -> Iterator[Found]:
     clauses = []
     for pair in board.to_baseline:
         n, apart = pair.examples, abs(pair.difference)
-        if n < 1 or apart < board.margin or pair.finding in ("identical", "equivalent") or not _counts(ground, board.split):
+        settled = pair.finding in ("identical", "equivalent")
+        if n < 1 or board.margin is None or apart < board.margin or settled or not _counts(ground, board.split):
             continue
         discordance = _discordance(ground, pair)
         least, what = pair.detectable_with_all_seeds, "even seeds without end can show only {} or more"
@@ -162,6 +167,7 @@ def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
         if row.split == board.split and board.metric in row.scores and board.examples and _counts(ground, board.split):
             sources.setdefault(row.source, []).append(row)
     n = board.examples
+    margin = board.margin or 0.0
     for source, rows in sources.items():
         runs = min(row.seeds for row in rows)
         least = mde_examples(PLANNED_DISCORDANCE, n)
@@ -170,19 +176,19 @@ def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
             for first, second in combinations(rows, 2)
             if (gap := abs(first.scores[board.metric] - second.scores[board.metric])) > 0
         }
-        small = {pair: gap for pair, gap in apart.items() if (gap < board.margin if inside else board.margin <= gap < least)}
+        small = {pair: gap for pair, gap in apart.items() if (gap < margin if inside else margin <= gap < least)}
         if not small:
             continue
         which = told(
             f"{' and '.join(pair)} are {amount(gap, board)} apart ({_in_examples(gap, n)})" for pair, gap in small.items()
         )
         limit = (
-            f"less than the margin of {amount(board.margin, board)}"
+            f"less than the margin of {amount(margin, board)}"
             if inside
             else f"less than {counted(n, 'example')} can show of two runs: {amount(least, board)}{_where(PLANNED_DISCORDANCE)}"
         )
         yield Found(
             tuple(dict.fromkeys(name for pair in small for name in pair)),
             f"{source}: {which}, {limit}; {counted(runs, 'run')} a figure. No ranking follows from that.",
-            f"Run both here with seeds enough: 'bakeoff plan {spec(ground)} --resolve {margin_points(ground)}'.",
+            f"Run both here with seeds enough: '{resolve_margin(ground)}'.",
         )

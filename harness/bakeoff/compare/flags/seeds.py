@@ -13,7 +13,7 @@ from bakeoff.compare.flags.telling import (
     counted,
     grouped_by,
     listed,
-    margin_points,
+    resolve_margin,
     spec,
     told,
 )
@@ -38,7 +38,7 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
     more = (
         f"'seeds: {in_family}' in {spec(ground)}, then 'bakeoff run {spec(ground)}': what is recorded stays. "
-        f"'bakeoff plan {spec(ground)} --resolve {margin_points(ground)}' says how many the margin takes."
+        f"'{resolve_margin(ground)}' says how many the margin takes."
     )
     anecdotes = {row: counted(n, "seed") for row, n in counts.items() if n < ANECDOTE}
     if anecdotes:
@@ -102,7 +102,7 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
             tuple(sorted(changed)),
             f"Changed after looking: {told(changes)}. Who may stop when it pleases finds too much: the p-values are "
             "optimistic.",
-            f"Settle the number first ('bakeoff plan {declared.spec_file} --resolve {margin_points(ground)}'), and run it in a "
+            f"Settle the number first ('{resolve_margin(ground)}'), and run it in a "
             "new folder; or say the looks beside the result.",
             everywhere=True,
         )

@@ -48,7 +48,7 @@ def counted(number: int, thing: str) -> str:
 
 def amount(value: float, board: Board) -> str:
     """A difference with its unit: `1.47 points`, or a number where it has no name."""
-    return f"{board.figures.alone(value)} {board.unit.name}".rstrip()
+    return board.figures.with_unit(value)
 
 
 def per_cent(share: float) -> str:
@@ -85,9 +85,11 @@ def spec(ground: Ground) -> str:
     return ground.experiment.declared.spec_file
 
 
-def margin_points(ground: Ground) -> str:
-    """The margin as `--resolve` takes it."""
-    return spelling.spelt(ground.experiment.declared.margin)
+def resolve_margin(ground: Ground) -> str:
+    """The command that says how many seeds find a difference as large as the board's margin."""
+    board = ground.board
+    wanted = "DIFFERENCE" if board.margin is None else spelling.spelt(board.margin * board.unit.scale)
+    return f"bakeoff plan {spec(ground)} --resolve {wanted}"
 
 
 def studied(ground: Ground, *parts: str) -> bool:
