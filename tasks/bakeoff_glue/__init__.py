@@ -76,16 +76,16 @@ class GlueTask(Task):
         text = Value("string")
         label = Value("int64" if self.facts.labels else "float64")
         features = Features({"id": text, **dict.fromkeys(self.facts.text_columns, text), "label": label})
-        return {
-            name: Dataset.from_dict(
-                {"id": [f"{name}-{row}" for row in range(len(columns["label"]))], **columns}, features=features
-            )
-            for name, columns in self._read(places).items()
-        }
+        loaded = {}
+        for name, (columns, remark) in self._read(places).items():
+            ids = [f"{name}-{row}" for row in range(len(columns["label"]))]
+            loaded[name] = Dataset.from_dict({"id": ids, **columns}, features=features)
+            loaded[name].info.description = remark
+        return loaded
 
-    def _read(self, places: Places) -> dict[str, Columns]:
+    def _read(self, places: Places) -> dict[str, tuple[Columns, str]]:
         if places.data is None:
-            return {name: read_hub_split(self.facts, split) for name, split in self.facts.splits.items()}
+            return {name: (read_hub_split(self.facts, split), "") for name, split in self.facts.splits.items()}
         folder = find_folder(self.facts, places.data)
         return {name: read_split(self.facts, split, folder) for name, split in self.facts.splits.items()}
 

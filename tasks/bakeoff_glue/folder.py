@@ -34,10 +34,10 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
     return folder
 
 
-def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
-    """One official file; raises DataError with file and line for the first damage."""
+def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, str]:
+    """One official file, and what is to be told of it; raises DataError with file and line for the first damage."""
     path = folder / split.file
-    lines = _lines(path, split)
+    lines, ended = _lines(path)
     header = list(facts.header or lines[0].split("\t"))
     wanted = [*facts.text_columns.values(), facts.label_column]
     for name in wanted:
@@ -53,6 +53,9 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
     first = 1 if facts.header else 2
     for number, line in enumerate(lines[first - 1 :], start=first):
         cells = line.split("\t")
+        if not ended and number == len(lines) and (len(cells) != len(header) or len(labels) + 1 != split.rows):
+            why = f"this line has no end, after {len(labels)} whole rows of {split.rows}: the file is cut off"
+            raise _damage(path, number, why)
         if len(cells) != len(header):
             if facts.gaps and len(cells) < len(header):
                 continue
@@ -63,7 +66,12 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> Columns:
                 raise _damage(path, number, f"no sentence in column {quoted(header[place])}")
             column.append(cells[place])
     split.check_rows(len(labels), shown_path(path))
-    return {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}  # type: ignore[dict-item]  # all of one kind
+    columns = {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}
+    # all rows and all columns are there, but nothing tells whether the last cell is whole
+    remark = (
+        "" if ended else f"{path.name}:{len(lines)}: the last line has no line break, and ends in {quoted(lines[-1][-30:])}"
+    )
+    return columns, remark  # type: ignore[return-value]  # each column is of one kind
 
 
 def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
@@ -91,8 +99,11 @@ def _lack(split: Split, folder: Path) -> str:
     return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
 
 
-def _lines(path: Path, split: Split) -> list[str]:
-    """At least one line, without line ends; `\\n` and `\\r\\n` end a line, and nothing else does (U+2028 is text)."""
+def _lines(path: Path) -> tuple[list[str], bool]:
+    """At least one line, without line ends; `\\n` and `\\r\\n` end a line, and nothing else does (U+2028 is text).
+
+    And whether the last one has an end.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -108,10 +119,7 @@ def _lines(path: Path, split: Split) -> list[str]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise _damage(path, line, f"byte 0x{error.object[error.start]:02x} is not UTF-8") from None
-    if rest:  # a sentence cut in the middle would pass for a whole one
-        rows = f"after {max(len(lines) - 1, 0)} whole rows of {split.rows}"
-        raise _damage(path, len(lines) + 1, f"this line has no end, {rows}: the file is cut off")
-    return [line.removesuffix("\r") for line in lines]
+    return [line.removesuffix("\r") for line in (*lines, *([rest] if rest else []))], not rest
 
 
 def _damage(path: Path, line: int, message: str) -> DataError:

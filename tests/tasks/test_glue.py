@@ -176,7 +176,14 @@ DAMAGES = {
     "UTF-16": (lambda content: content.decode("utf-8-sig").encode("utf-16"), "1: a NUL byte"),
     "nothing in it": (lambda _: b"", "1: the file is empty"),
     "only blanks": (lambda _: b"\xef\xbb\xbf\n\n", "1: column '#1 String' is not there"),
-    "cut in a line": (lambda content: content[:-20], "409: this line has no end, after 407 whole rows of 408"),
+    "cut in the last line": (
+        lambda content: content[: content.rstrip(b"\n").rindex(b"\t")],
+        "409: this line has no end, after 407 whole rows of 408",
+    ),
+    "cut in the last cell of a line": (
+        lambda content: b"".join(content.splitlines(keepends=True)[:300])[:-5],
+        "300: this line has no end, after 298 whole rows of 408",
+    ),
     "cut at a line": (at_line(409, lambda _: b""), ": 407 rows, expected 408"),
     "a row too many": (lambda content: content + content.splitlines(keepends=True)[-1], ": 409 rows, expected 408"),
 }

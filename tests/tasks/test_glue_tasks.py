@@ -90,6 +90,27 @@ def test_official_layouts_are_read(name: str, tmp_path: Path) -> None:
     assert [metric.name for metric in info.metrics] == list(facts.metrics)
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_last_line_without_a_line_break_is_a_row_and_is_told(name: str, tmp_path: Path) -> None:
+    facts = official(name, tmp_path)
+    before = load(facts, tmp_path)[1]
+    path = tmp_path / "glue" / facts.folder / facts.splits["dev"].file
+    content = path.read_bytes()
+    path.write_bytes(content.removesuffix(b"\n"))
+    assert load(facts, tmp_path)[1] == before
+    loaded = GlueTask(facts).load(GlueTask(facts).Options(), Places(tmp_path, tmp_path))
+    last = content.count(b"\n")
+    assert loaded["dev"].info.description.startswith(f"{path.name}:{last}: the last line has no line break, and ends in ")
+    assert not loaded["train"].info.description
+    header = LAYOUTS[name][0]
+    path.write_bytes(content[: content.rstrip(b"\n").rindex(b"\t")])
+    with pytest.raises(DataError, match=f"dev.*:{last}: this line has no end, after 11 whole rows of 12: the file is cut off"):
+        load(facts, tmp_path)
+    path.write_bytes(b"\n".join(content.split(b"\n")[: 5 + bool(header)]))
+    with pytest.raises(DataError, match=f"dev.*:{5 + bool(header)}: this line has no end, after 4 whole rows of 12"):
+        load(facts, tmp_path)
+
+
 def test_the_table_holds_the_whole_benchmark() -> None:
     assert set(FACTS) == {"cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"}
     assert {name for name, facts in FACTS.items() if "test" not in facts.hidden_splits} == {"mrpc"}

@@ -27,7 +27,7 @@ class SplitOutputs:
     """(N,)"""
     slices: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, NDArray[Any]]
-    """strategy -> (K, N) label numbers (int16), or numbers for regression, or sets of labels for multi-label."""
+    """strategy -> (K, N) label numbers (`label_type`), or numbers for regression, or sets of labels for multi-label."""
     seeds: Mapping[str, tuple[int, ...]]
     """strategy -> its K seeds, in the order of the rows of `answers`."""
     calibration: Mapping[str, Floats]
@@ -128,7 +128,7 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
         order = np.argsort([place.position[name] for name in predictions.ids])
         answers = answers[order]
     classes = predictions.kind == "classification"
-    place.rows.setdefault(strategy, []).append(answers.astype(np.int16) if classes else answers)
+    place.rows.setdefault(strategy, []).append(answers.astype(label_type(predictions.logits.shape[1])) if classes else answers)
     place.seeds.setdefault(strategy, []).append(seed)
     if classes:
         probabilities = predictions.probabilities
@@ -138,6 +138,11 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
                 squared_error(probabilities, predictions.labels),
             )
         )
+
+
+def label_type(classes: int) -> type[np.signedinteger[Any]]:
+    """The smallest type that numbers of so many labels fit in: all runs of a board are in memory at once."""
+    return np.int16 if classes <= np.iinfo(np.int16).max + 1 else np.int32
 
 
 def _finished(place: _Gathering) -> SplitOutputs:
