@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.model import HeadOrigin
 from bakeoff.contracts.unit import OWN_UNIT, Unit
 from bakeoff.errors import DataError, PluginError, quoted
 from bakeoff.spec import Options, Recipe
@@ -275,6 +276,10 @@ class Built:
     model: Any
     newly_initialised: tuple[str, ...]
     """Parameters that came from no checkpoint, by name."""
+    head: HeadOrigin | None = None
+    """Where the layer that gives the logits comes from; None where the model does not tell."""
+    cautions: tuple[str, ...] = ()
+    """Sentences on what nothing could decide (which label is which), said to the user before any run."""
 
 
 class Model(Component):

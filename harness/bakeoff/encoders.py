@@ -11,6 +11,8 @@ from typing import Any
 
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
+from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
+from bakeoff.toolkit.trained_head import fit_head
 
 PROBLEM_TYPES: dict[TaskKind, str] = {
     "classification": "single_label_classification",
@@ -18,6 +20,8 @@ PROBLEM_TYPES: dict[TaskKind, str] = {
     "regression": "regression",
 }
 """transformers' words: its pipelines read from them what to make of logits."""
+ADAPTER = "adapter_config.json"
+"""The file by which peft and transformers know an adapter."""
 
 TOKENIZER_FILES = (
     *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
@@ -127,13 +131,23 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def load_classifier(path: str | Path, task: TaskInfo, *, revision: str | None = None) -> Built:
+def load_classifier(
+    path: str | Path,
+    task: TaskInfo,
+    *,
+    revision: str | None = None,
+    allow_new: Sequence[str] | None = None,
+    ignore_adapter: bool = False,
+) -> Built:
     """A sequence classifier with `task.n_outputs` outputs from a folder or hub id, fp32, eager choice left to the library.
 
-    Safetensors only, remote code never. Raises ModelError in our words.
+    Only the task's head may be missing from the checkpoint, and what `allow_new` names; a head that is there is made to answer
+    in the task's labels, or replaced. Safetensors only, remote code never. Raises ModelError in our words.
     """
     from transformers import AutoModelForSequenceClassification
 
+    shown = _shown(path)
+    refuse_adapter(path, revision=revision, ignore=ignore_adapter)
     try:
         model, report = AutoModelForSequenceClassification.from_pretrained(
             path,
@@ -144,20 +158,60 @@ def load_classifier(path: str | Path, task: TaskInfo, *, revision: str | None = 
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
             output_loading_info=True,
+            adapter_kwargs={"subfolder": "no-adapter"},  # transformers puts any that it finds into the model, unasked
         )
     except Exception as error:  # as above
         _keep_lack_of_memory(error)
         raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
-    mismatched = {item[0] for item in report["mismatched_keys"]}
-    fresh = set(report["missing_keys"]) | mismatched
-    body = {name for name, _ in model.named_parameters() if name.startswith(f"{model.base_model_prefix}.")}
-    if misfits := sorted(body & mismatched):
+    missing, mismatched = set(report["missing_keys"]), {item[0] for item in report["mismatched_keys"]}
+    if mismatched and (misfits := sorted(mismatched & pretrained_names(model))):
         raise ModelError(
-            f"the weights of {_shown(path)} do not fit its config.json: {len(misfits)} of other shapes, first {misfits[0]}"
+            f"the weights of {shown} do not fit its config.json: {len(misfits)} of other shapes, first {misfits[0]}"
         )
-    if body and body <= fresh:
-        raise ModelError(f"the weights of {_shown(path)} are another model's: none is of {type(model).__name__}'s body")
-    return Built(model, tuple(sorted(fresh)))
+    unused = sorted(report["unexpected_keys"])
+    require_pretrained(model, missing, unused, allow_new, where=shown)
+    head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
+    cautions = [head.caution] if head.caution else []
+    if layers := unused_layers(model, unused):
+        cautions.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
+    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(cautions))
+
+
+def refuse_adapter(path: str | Path, *, revision: str | None = None, ignore: bool = False) -> None:
+    """Raises ModelError for a folder or repository with an adapter of peft: one with no model beside it, and one with a model,
+    unless the adapter is to be ignored."""
+    found = _file_at(path, ADAPTER, revision)
+    if found is None:
+        return
+    beside = _file_at(path, "config.json", revision) is not None
+    if beside and ignore:
+        return
+    try:
+        base = json.loads(found.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, OSError, AttributeError):  # then nobody knows for which
+        base = None
+    made_for = f", made for {quoted(base)}," if base else ""
+    merge = (
+        "merge it into its model (PeftModel.from_pretrained(model, FOLDER).merge_and_unload().save_pretrained(ANOTHER)), save "
+        "the tokenizer there too, and give that folder"
+    )
+    if beside:
+        raise ModelError(
+            f"{_shown(path)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
+            f"`adapter: ignore` for the model without it; for both, {merge}"
+        )
+    raise ModelError(f"{_shown(path)} holds an adapter of peft{made_for} and no model: {merge}")
+
+
+def _file_at(path: str | Path, name: str, revision: str | None) -> Path | None:
+    """A file of a folder, or of a hub repository, from where it is downloaded; None where there is no such file."""
+    if isinstance(path, Path) or Path(path).is_dir():
+        return found if (found := Path(path) / name).is_file() else None
+    from transformers.utils.hub import cached_file
+
+    lenient = {f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")}
+    cached = cached_file(str(path), name, revision=revision, **lenient)
+    return Path(cached) if cached else None
 
 
 def _keep_lack_of_memory(error: Exception) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff import hardware
-from bakeoff.components import Prepared, Row, Task, TaskInfo, TaskKind
+from bakeoff.components import Built, Prepared, Row, Task, TaskInfo, TaskKind
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import sha256_of
@@ -82,12 +82,13 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
     )
 
 
-def describe_weights(network: Any, fresh: tuple[str, ...], initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
-    """`initial` is the hash of what was fresh before the method, and of all before training."""
+def describe_weights(network: Any, built: Built, initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
+    """`built` is the model before the method; `initial` the hash of what was fresh then, and of all before training."""
     return Weights(
         parameters_total=sum(parameter.numel() for parameter in network.parameters()),
         parameters_trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        newly_initialised=capped(fresh),
+        newly_initialised=capped(built.newly_initialised),
+        head=built.head,
         head_init_sha256=initial[0],
         initial_sha256=initial[1],
         final_sha256=weights_sha256(network.state_dict().items()),

@@ -32,7 +32,7 @@ from bakeoff.components import (
     TrainingJob,
 )
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
-from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files
+from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
 from bakeoff.files import copy_of, sha256_of
 from bakeoff.hookspecs import hookimpl
@@ -41,6 +41,7 @@ from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
 from bakeoff.spec import MetricNames, Options, Recipe, different
+from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
     "CORRELATION",
@@ -97,11 +98,13 @@ __all__ = [
     "metric_named",
     "model_files",
     "quoted",
+    "refuse_adapter",
     "scheduler_name",
     "scheduler_settings",
     "sha256_of",
     "shown_path",
     "skip_bias_correction",
+    "start_anew",
     "top_layers",
     "unknown",
 ]

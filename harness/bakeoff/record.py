@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from bakeoff.contracts.model import HeadOrigin
 from bakeoff.contracts.unit import POINTS, Unit
 
 SCHEMA_VERSION: Final = 5
@@ -138,6 +139,8 @@ class Weights(Part):
     parameters_trainable: int
     newly_initialised: list[str]
     """By name; beyond 20 of them, the first 20 and a count."""
+    head: HeadOrigin | None = None
+    """None where nobody looked (schema version 4), or the model does not tell."""
     head_init_sha256: str
     """Of the newly initialised parameters before training."""
     initial_sha256: str

@@ -23,7 +23,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
     """Says what would keep these runs from starting, and on what they would run.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
-    "fingerprints": {task's label: {split: sha256}}, "remarks": [(task's label, sentence), ...]}
+    "fingerprints": {task's label: {split: sha256}}, "remarks": [(label of task or model, sentence), ...]}
     """
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
@@ -54,7 +54,7 @@ class Rehearsal:
         self.fingerprints: dict[str, dict[str, str]] = {}
         """Label -> split -> what its rows hash to."""
         self.remarks: list[tuple[str, str]] = []
-        """Label, and what is odd about its rows."""
+        """Label of a task or model, and what is odd about its rows or its checkpoint."""
         self.tried: set[tuple[str, ...]] = set()
 
     def attempt_run(self, request: Request) -> None:
@@ -89,6 +89,8 @@ class Rehearsal:
         built = self.attempt("model", asked.model_label, model.build, info, options["model"]) if prepared else None
         if built is None:
             return
+        cautions = [(asked.model_label, caution) for caution in built.cautions]
+        self.remarks += [caution for caution in cautions if caution not in self.remarks]
         room = getattr(getattr(built.model, "config", None), "max_position_embeddings", None)
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")

@@ -154,7 +154,7 @@ def fine_tune(
 
     begin("save")
     found.memory = total_memory(world, device)
-    found.weights = describe_weights(network, built.newly_initialised, (head, initial), adaptation.lineage)
+    found.weights = describe_weights(network, built, (head, initial), adaptation.lineage)
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
         write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns, info.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from bakeoff.plugin import (
     load_tokenizer,
     model_files,
     quoted,
+    refuse_adapter,
 )
 from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder
 
@@ -34,6 +35,16 @@ class HubOptions(Options):
     """A hub id (google-bert/bert-base-uncased) or a folder (./my-model, /models/bert)."""
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = None
     """A commit, tag or branch of the hub repository; a commit is the only one that stays."""
+    adapter: Literal["ignore"] | None = Field(
+        None,
+        description="`ignore` takes the model without the adapter of peft that lies beside it.",
+        json_schema_extra={"neutral": None},
+    )
+    allow_new: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = Field(
+        None,
+        description="Modules or tensors that may start from random numbers although the model is pretrained, by name.",
+        json_schema_extra={"neutral": None},
+    )
 
 
 class HubModel(Model):
@@ -41,11 +52,12 @@ class HubModel(Model):
 
     name = "hub"
     summary = "Any sequence classifier of transformers, by hub id with revision or by folder (safetensors only)."
-    version = "1"
+    version = "2"
     Options = HubOptions
 
     def locate(self, options: HubOptions) -> None:
         if (folder := _folder(options)) is not None:
+            refuse_adapter(folder, ignore=options.adapter == "ignore")
             check_folder(folder)
         # The hub is asked even for what is cached: unless told that it is away, their library waits for it.
         elif not hub_is_reachable() and not _is_cached(options):
@@ -68,7 +80,13 @@ class HubModel(Model):
 
     def build(self, task: TaskInfo, options: HubOptions) -> Built:
         self.locate(options)
-        return load_classifier(_folder(options) or options.path, task, revision=options.revision)
+        return load_classifier(
+            _folder(options) or options.path,
+            task,
+            revision=options.revision,
+            allow_new=options.allow_new,
+            ignore_adapter=options.adapter == "ignore",
+        )
 
 
 def _folder(options: HubOptions) -> Path | None:

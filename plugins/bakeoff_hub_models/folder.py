@@ -21,6 +21,10 @@ def check_folder(folder: Path) -> None:
     if not folder.is_dir():
         what = "is a file, not a model's folder" if folder.exists() else "does not exist"
         raise ModelError(f"the model folder {shown_path(folder)} {what}")
+    if not (folder / "config.json").is_file() and (within := models_within(folder)):
+        raise ModelError(
+            f"the model folder {shown_path(folder)} lacks config.json; {shown_path(within[-1])} is a model's folder"
+        )
     check_config(folder / "config.json")
     found = [name for name in TOKENIZERS if (folder / name).is_file()]
     if not found:
@@ -28,6 +32,12 @@ def check_folder(folder: Path) -> None:
     if "tokenizer.json" in found:
         read_json(folder / "tokenizer.json")
     check_weights(folder)
+
+
+def models_within(folder: Path) -> list[Path]:
+    """Folders of models in this one: checkpoints of a training, snapshots of a repository; the last changed last."""
+    found = [path.parent for pattern in ("*/config.json", "snapshots/*/config.json") for path in folder.glob(pattern)]
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def check_config(path: Path) -> None:

@@ -16,6 +16,7 @@ from bakeoff.plugin import (
     Recipe,
     decay_groups,
     layer_depths,
+    start_anew,
     top_layers,
 )
 
@@ -90,13 +91,6 @@ class Reinit(Method):
                 start_anew(built.model, module)
         train_all(built.model)
         return Adaptation(built.model, decay_groups(built.model, recipe))
-
-
-def start_anew(model: Any, module: Any) -> None:
-    """The library's own initialisation; it passes over what carries its mark of having been loaded."""
-    for tensor in module.parameters(recurse=False):
-        tensor._is_hf_initialized = False
-    model._init_weights(module)
 
 
 def train_all(model: Any) -> None:

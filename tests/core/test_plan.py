@@ -91,7 +91,7 @@ def test_golden_ids() -> None:
 
 
 GOLDEN_TOY = ["r1-247fc191c778c681", "r1-7d4fd77ead5758cc", "r1-7797f606759cd08e", "r1-52481ca6f1a46551"]
-GOLDEN_EVERYTHING = ["r1-1a21441b30e10c9e", "r1-a4daac52eb533cfc"]
+GOLDEN_EVERYTHING = ["r1-507d1e4e9392b174", "r1-ce9b91d569b900ed"]
 
 
 @pytest.mark.parametrize(

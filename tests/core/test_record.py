@@ -36,6 +36,7 @@ def fourth_version(record: Record) -> dict[str, Any]:
     old: dict[str, Any] = json.loads(dump(record))
     for key in ("made_from", "largest_logit"):
         del old[key]
+    (old["weights"] or {}).pop("head", None)
     del old["environment"]["instructions"]
     return old | {"schema_version": 4, "seal": ""}
 
@@ -118,6 +119,10 @@ def test_a_record_of_version_4_does_not_know_what_nobody_looked_at() -> None:
     assert read(Record, json.loads(dump(made))).environment.instructions == "AVX2"
     assert read(Record, fourth_version(made)).environment.instructions is None
     assert read(Record, fourth_version(made)).largest_logit is None
+    assert made.weights is not None
+    made = made.model_copy(update={"weights": made.weights.model_copy(update={"head": "by name"})})
+    assert read(Record, json.loads(dump(made))).weights.head == "by name"
+    assert read(Record, fourth_version(made)).weights.head is None
 
 
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:

@@ -65,6 +65,29 @@ def cells(text: str, strategy: str, *, nth: int = 0) -> dict[str, str]:
     raise AssertionError(f"no row {strategy} in\n{text}")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ("by name", "by name", "head: the checkpoint's own, its labels matched with the task's by name."),
+        ("replaced", "replaced", "head: new, in the place of the checkpoint's, whose labels are others."),
+        ("by position", "new", "in their order, since nothing names them (NAME); new, since the checkpoint has none (OTHER)."),
+        ("new", "new", ""),
+        (None, None, ""),
+    ],
+)
+def test_the_table_says_where_trained_heads_come_from(tmp_path: Path, first: Any, second: Any, sentence: str) -> None:
+    pair = both(seeds=1)
+    names = [record.asked.strategy for record in pair]
+    told = [
+        record.model_copy(update={"weights": record.weights.model_copy(update={"head": head})})
+        for record, head in zip(pair, (first, second), strict=True)
+        if record.weights
+    ]
+    text = flowing(show(make_experiment(tmp_path, told)))
+    assert text.count("head: ") == bool(sentence)
+    assert sentence.replace("NAME", names[0]).replace("OTHER", names[1]) in text
+
+
 def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
     def attempt(reason: str, seconds: float) -> Attempt:
         started = "2026-11-24T08:00:00+00:00"

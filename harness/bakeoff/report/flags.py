@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bakeoff.errors import quoted
 from bakeoff.record import Declared
 from bakeoff.report.table import Failed, Row, Table
-from bakeoff.spelling import seeds_spelt
+from bakeoff.spelling import listed, seeds_spelt
 
 
 def owned(row: Row) -> list[str]:
@@ -34,7 +34,26 @@ def sentences(table: Table, declared: Declared) -> list[str]:
                 f"owns {', '.join(row.owns)}: {row.strategy}'s trainer does this its own way; "
                 "it does not share it with the other rows."
             )
-    return found + twins(table.rows)
+    return found + heads(table) + twins(table.rows)
+
+
+HEADS = {
+    "by name": "the checkpoint's own, its labels matched with the task's by name",
+    "by position": "the checkpoint's own, its outputs taken for the task's labels in their order, since nothing names them",
+    "replaced": "new, in the place of the checkpoint's, whose labels are others",
+    "new": "new, since the checkpoint has none",
+}
+
+
+def heads(table: Table) -> list[str]:
+    """Where the layer that gives the logits came from; nothing where the checkpoint had none, as is usual."""
+    found = {origin: [row.strategy for row in table.rows if origin in row.heads] for origin in HEADS}
+    origins = [origin for origin, rows in found.items() if rows]
+    if origins in ([], ["new"]):
+        return []
+    if len(origins) == 1:
+        return [f"head: {HEADS[origins[0]]}."]
+    return [f"head: {'; '.join(f'{HEADS[origin]} ({listed(found[origin])})' for origin in origins)}."]
 
 
 def _failures(row: Row) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from bakeoff.contracts.model import HeadOrigin
 from bakeoff.record import Attempt, Control, Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
 from bakeoff.report.environments import Surroundings
 from bakeoff.report.facts import component_labels, facts_of, split_facts
@@ -50,6 +51,8 @@ class Row(Part):
     """Seeds that are declared and not (or not readably) recorded."""
     owns: list[str]
     """What the trainer decides by itself instead of following the harness."""
+    heads: list[HeadOrigin]
+    """Where the layers that give the logits came from; empty where nobody noted it."""
     elsewhere: list[str]
     """How the environment of some of its runs differs from the table's, in words."""
     scores: dict[str, dict[str, Spread]]
@@ -218,6 +221,7 @@ def _row(
         attempts=[attempt for record in records for attempt in record.attempts],
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
+        heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),
         elsewhere=surroundings.differences(ended),
         scores=_scores(ended),
         train_seconds=over_seeds(lambda cost: cost.train_seconds),

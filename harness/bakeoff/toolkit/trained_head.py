@@ -1,0 +1,125 @@
+"""A head that comes trained with a checkpoint: mapped to the task's labels by name, or replaced by a new one.
+
+Of a head, only the layer that gives the logits knows labels: the tensors whose shape follows the number of labels. What lies
+before it (RoBERTa's `classifier.dense`) is kept as it came.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bakeoff.components import TaskInfo
+from bakeoff.contracts.model import HeadOrigin
+
+UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
+"""What transformers calls labels that nobody named (LABEL_0), or their bare numbers."""
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """What became of a checkpoint's head."""
+
+    origin: HeadOrigin
+    new: frozenset[str] = frozenset()
+    """Tensors that were made anew although the checkpoint had them."""
+    caution: str = ""
+    """A sentence, where nothing says whether the head's labels are the task's."""
+
+
+def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[str], where: str) -> FittedHead:
+    """Makes the head's outputs those of the task, in its order; draws from torch's global generator where it makes a new one.
+
+    `missing` names the tensors that the checkpoint lacks, `mismatched` those that it has in another shape.
+    """
+    prefix = f"{model.base_model_prefix}."
+    outside = {name for name in model.state_dict() if not name.startswith(prefix)}
+    if outside and outside <= missing:  # as with every pretrained model that is no classifier: no need to look closer
+        return FittedHead("new")
+    outputs = output_axes(model)
+    if outputs.keys() <= missing | mismatched:
+        return FittedHead("replaced" if outputs.keys() & mismatched else "new")
+    config = model.config
+    names = [str(config.id2label.get(number, "")) for number in range(task.n_outputs)]
+    config.id2label = dict(enumerate(task.labels)) if task.labels else config.id2label
+    config.label2id = {label: number for number, label in config.id2label.items()}
+    if outputs.keys() & (missing | mismatched):
+        return replaced(model, outputs)
+    if not task.labels:  # a number: one output, which can mean nothing else
+        return FittedHead("by position")
+    if (order := order_of(names, task.labels)) is not None:
+        reorder(model, outputs, order)
+        return FittedHead("by name")
+    if all((found := UNNAMED.fullmatch(name)) and int(found[1]) == number for number, name in enumerate(names)):
+        return FittedHead(
+            "by position",
+            caution=f"the trained head of {where} names no labels ({names[0]}, ...): they are taken for the task's in their "
+            f"order, {_listed(task.labels)}; name them in its config.json (id2label), and they are matched by name",
+        )
+    return replaced(model, outputs)
+
+
+def output_axes(model: Any) -> dict[str, int]:
+    """Tensors whose shape follows the number of labels -> the axis on which it does."""
+    import torch
+
+    config = copy.deepcopy(model.config)
+    config.num_labels += 1
+    with torch.device("meta"):  # shapes without memory; no random number is drawn
+        wider = type(model)(config).state_dict()
+    shapes = {name: (tensor.shape, wider[name].shape) for name, tensor in model.state_dict().items()}
+    return {
+        name: next(axis for axis in range(len(here)) if here[axis] != there[axis])
+        for name, (here, there) in shapes.items()
+        if here != there
+    }
+
+
+def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
+    """Of each label, the number of the name that is the same: exactly, or but for case, blanks, punctuation and the form of
+    Unicode. None where names and labels are not one to one."""
+    for spelt in (str, _plain):
+        theirs, ours = [spelt(name) for name in names], [spelt(label) for label in labels]
+        if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
+            return [theirs.index(label) for label in ours]
+    return None
+
+
+def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
+    """Output number i becomes what number `order[i]` was."""
+    import torch
+
+    if list(order) == sorted(order):
+        return
+    state = model.state_dict()
+    with torch.no_grad():
+        for name, axis in outputs.items():
+            state[name].copy_(state[name].index_select(axis, torch.tensor(order)))
+
+
+def replaced(model: Any, outputs: dict[str, int]) -> FittedHead:
+    """Its layer of logits starts anew, by the library's own initialisation."""
+    owners = dict.fromkeys(name.rpartition(".")[0] for name in outputs)
+    for owner in owners:
+        start_anew(model, model.get_submodule(owner))
+    return FittedHead("replaced", new=frozenset(outputs))
+
+
+def start_anew(model: Any, module: Any) -> None:
+    """The module's own parameters start from random numbers, by the library's own initialisation; it would pass over what
+    carries its mark of having been loaded."""
+    for tensor in module.parameters(recurse=False):
+        tensor._is_hf_initialized = False
+    model._init_weights(module)
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())).strip()
+
+
+def _listed(labels: Sequence[str], limit: int = 5) -> str:
+    return ", ".join(labels[:limit]) + (", ..." if len(labels) > limit else "")
