@@ -121,7 +121,7 @@ class Crew:
                 checkpoints=store.checkpoints(run.id) if self.spec.checkpoint_every else None,
             )
             self.progress.begin(run)
-            supervised = Supervised(run, folder, request, self.spec.run_timeout, self.progress)
+            supervised = Supervised(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)
             self.under_way.append(UnderWay(run, folder, place, supervised))
         except BaseException:
             if folder is not None:

@@ -69,12 +69,8 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
 def neighbours(plan: Plan, store: Store) -> list[Record]:
     """Records of the experiments in the folder beside this one that share a task and a model with the plan."""
     pairs = {(task.label, model.label) for task in plan.tasks for model in plan.models}
-    here = store.folder.resolve()
     found: list[Record] = []
-    for plan_file in sorted(here.parent.glob("*/records/plan.json")):
-        other = Store(plan_file.parents[1])
-        if other.folder == here:
-            continue
+    for other in store.neighbours:
         try:
             like = [run.id for run in other.declared().runs if (run.task, run.model) in pairs]
         except StoreError:

@@ -9,9 +9,10 @@ from typing import Any
 
 from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.components import Metric
-from bakeoff.errors import DamageError, PluginError, StoreError, shown_path
+from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
 from bakeoff.metrics import BUILT_IN
 from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
+from bakeoff.recorded import read_file
 from bakeoff.registry import Registry, load_registry
 from bakeoff.store import Store
 
@@ -30,27 +31,30 @@ class Folder:
     trials: tuple[Record, ...]
 
 
-def load_experiment(folders: Sequence[Path]) -> Experiment:
-    """What these folders hold, as one experiment.
+def load_experiment(folders: Sequence[Path | Store]) -> Experiment:
+    """What these folders, or the stores of folders, hold, as one experiment.
 
     Of several, the first says baseline, split, and the margin of each unit that it has; strategies of one name get the
     experiment's name behind theirs, unless they are the same runs; tasks whose data differ stand apart. Where the model is
     under test, rows are strategy and model. Raises StoreError where a folder holds no experiment.
     """
-    read = [read_folder(path) for path in dict.fromkeys(folders)]
+    stores = {store.folder: store for store in (one if isinstance(one, Store) else Store(one) for one in folders)}
+    read = [read_folder(store) for store in stores.values()]
     if not read:
         raise StoreError("name at least one experiment's folder")
     files = _Files()
     if len(read) > 1:
         return _with_models_in_rows(_merged(read, files))
     (only,) = read
-    files.add({record.id: only.store.records / record.id for record in only.records})
+    for record in only.records:
+        files.add(record.id, only.store.records / record.id, record)
     return _with_models_in_rows(
         Experiment(
             declared=only.declared,
             records=only.records,
             predictions=files.predictions,
             steps=files.steps,
+            unusable=files.damaged,
             metrics=metrics_of(only.declared.runs, only.records),
             folders=(str(only.path),),
             specs=(only.declared.spec_file,),
@@ -63,17 +67,17 @@ def load_experiment(folders: Sequence[Path]) -> Experiment:
     )
 
 
-def read_folder(path: Path) -> Folder:
-    """Raises StoreError where no experiment is; damaged records are named and left out."""
-    store = Store(path)
+def read_folder(store: Store) -> Folder:
+    """Raises StoreError where no experiment is; damaged records are named and left out, and so are those whose predictions are
+    not what they say: a score and an interval of one row are of the same runs."""
     declared = store.declared()
     ids = [run.id for run in declared.runs]
-    records, damaged = store.read_all(ids)
+    records, damaged = _with_own_predictions(store, *store.read_all(ids))
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
     trials, damaged_trials = store.read_all(tried)
     foreign = len(set(store.recorded_ids()) - {*ids, *tried})
     return Folder(
-        path,
+        store.folder,
         store,
         declared,
         tuple(records),
@@ -82,6 +86,22 @@ def read_folder(path: Path) -> Folder:
         tuple(store.controls()),
         tuple(trials),
     )
+
+
+def _with_own_predictions(store: Store, records: Sequence[Record], damaged: list[str]) -> tuple[list[Record], list[str]]:
+    """The records and the sentences, when the predictions of all have been looked at. Where they are gone, the record stands:
+    its scores are all that there is."""
+    kept, damaged = [], [*damaged]
+    for record in records:
+        folder = store.records / record.id
+        try:
+            if PREDICTIONS_FILE in record.files and (folder / PREDICTIONS_FILE).exists():
+                read_file(folder, PREDICTIONS_FILE, record.files)
+        except DamageError as error:
+            damaged.append(str(error))
+        else:
+            kept.append(record)
+    return kept, damaged
 
 
 # --- several experiments as one ------------------------------------------------------------------------------------------
@@ -105,7 +125,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
             runs.append(run.model_copy(update={"id": run_id, "strategy": name, "task": task}))
             if run.id in by_id:
                 records.append(by_id[run.id].model_copy(update={"id": run_id}))
-                files.add({run_id: folder.store.records / run.id})
+                files.add(run_id, folder.store.records / run.id, by_id[run.id])
     first = read[0].declared
     return Experiment(
         declared=first.model_copy(
@@ -133,6 +153,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
         records=tuple(records),
         predictions=files.predictions,
         steps=files.steps,
+        unusable=files.damaged,
         metrics=metrics_of(runs, records),
         folders=tuple(str(folder.path) for folder in read),
         specs=tuple(folder.declared.spec_file for folder in read),
@@ -282,18 +303,21 @@ def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:
 class _Files:
     """Where each run's files lie. What all runs of a split share (ids, labels, slices) is kept once."""
 
-    places: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, tuple[Path, Mapping[str, str]]] = field(default_factory=dict)
+    """Run id -> its folder, and its files with their checksums."""
+    damaged: list[str] = field(default_factory=list)
+    """A sentence for each file that could not be used."""
     shared: dict[str, tuple[Any, Predictions]] = field(default_factory=dict)
 
-    def add(self, places: Mapping[str, Path]) -> None:
-        self.places.update(places)
+    def add(self, run_id: str, folder: Path, record: Record) -> None:
+        self.places[run_id] = folder, record.files
 
     def predictions(self, run_id: str) -> dict[str, Predictions]:
         """Split -> predictions; raises StoreError that names the file."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        table = _read_parquet(self.places[run_id] / PREDICTIONS_FILE)
+        table = self._table(run_id, PREDICTIONS_FILE)
         try:
             splits = pc.unique(table["split"]).to_pylist()
             whole = len(splits) == 1
@@ -302,8 +326,7 @@ class _Files:
                 for split in splits
             }
         except (KeyError, ValueError, pa.ArrowException) as error:
-            place = shown_path(self.places[run_id] / PREDICTIONS_FILE)
-            raise DamageError(f"{place} is damaged: {' '.join(str(error).split())}") from None
+            raise self._damage(run_id, PREDICTIONS_FILE, error) from None
 
     def _split(self, split: str, table: Any) -> Predictions:
         logits = table["logits"].combine_chunks()
@@ -330,24 +353,36 @@ class _Files:
 
     def steps(self, run_id: str) -> Any:
         """The run's steps as a pyarrow table (step, loss, learning_rate, grad_norm, seconds)."""
-        return _read_parquet(self.places[run_id] / STEPS_FILE)
+        return self._table(run_id, STEPS_FILE)
+
+    def _table(self, run_id: str, name: str) -> Any:
+        """A Parquet file of a run; raises DamageError that names it, unless it is what the run's record says."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        folder, files = self.places[run_id]
+        if name not in files:
+            raise StoreError(f"{shown_path(folder)} is of a record without {name}")
+        try:
+            content = read_file(folder, name, files)
+            return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        except DamageError as error:
+            self._note(str(error))
+            raise
+        except (OSError, pa.ArrowException) as error:
+            raise self._damage(run_id, name, error) from None
+
+    def _damage(self, run_id: str, name: str, error: Exception) -> DamageError:
+        sentence = f"{shown_path(self.places[run_id][0] / name)} is damaged: {escaped(' '.join(str(error).split()))}"
+        self._note(sentence)
+        return DamageError(sentence)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.damaged:
+            self.damaged.append(sentence)
 
 
 def _kind_of(table: Any, logits: Any) -> Any:
     """What predictions answer; files of older versions don't say, and know a regression by its single output."""
     told = (table.schema.metadata or {}).get(KIND_KEY)
     return told.decode() if told else ("regression" if logits.shape[1] == 1 else "classification")
-
-
-def _read_parquet(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path, pre_buffer=False).read(use_threads=False)  # small files: no read-ahead
-    except FileNotFoundError:
-        raise StoreError(f"{shown_path(path)} is missing") from None
-    except PermissionError as error:
-        raise StoreError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
-    except (OSError, pa.ArrowException) as error:
-        raise DamageError(f"{shown_path(path)} is damaged: {' '.join(str(error).split())}") from None

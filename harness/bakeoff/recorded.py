@@ -32,8 +32,21 @@ def read_inside(folder: Path, name: str) -> bytes:
             if place.is_symlink():
                 raise DamageError(f"{shown_path(place)} is a symbolic link: a record is a folder of plain files")
         return path.read_bytes()
+    except FileNotFoundError:
+        raise DamageError(f"{shown_path(path)} is missing") from None
     except OSError as error:
         raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+
+
+def read_file(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
+    """One of the record's `files`, name -> sha256; raises DamageError unless it is what the record says.
+
+    The bytes that are hashed are those that are returned.
+    """
+    content = read_inside(folder, name)
+    if sha256(content).hexdigest() != files[name]:
+        raise DamageError(f"{shown_path(folder / name)} was altered: it is not what its record says")
+    return content
 
 
 Plain = dict[str, Any]

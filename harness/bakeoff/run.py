@@ -39,14 +39,13 @@ class Outcome:
 
 
 def run_experiment(
-    document: Document, plan: Plan, spec: Path, folder: Path, *, settings: Settings, progress: Progress
+    document: Document, plan: Plan, spec: Path, store: Store, *, settings: Settings, progress: Progress
 ) -> Outcome:
-    """Every run of the plan that is not recorded in `folder` yet; interrupted, it goes on next time.
+    """Every run of the plan that is not recorded in `store` yet; interrupted, it goes on next time.
 
     Nothing is written before it is known that every task loads and every model builds.
     """
     try:
-        store = Store(folder)
         declared = declaration(document, plan)
         store.check_owner(declared, spec)
         hardware.prepare_environment(settings.threads)
@@ -72,7 +71,7 @@ def run_experiment(
                     progress.note(sentence)
             done += crew.make(plan.runs)
     except OSError as error:
-        raise StoreError(f"{shown_path(error.filename or folder)}: {error.strerror or error}") from None
+        raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
     return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
 
 

@@ -15,12 +15,13 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.files import sync
+from bakeoff.files import State, state_of, sync
 from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record
-from bakeoff.recorded import dump, read_inside, read_part, read_record
+from bakeoff.recorded import dump, read_file, read_part, read_record
 
 REPLACED = ".replaced-"
 """How the folders of records begin that were set aside."""
@@ -48,8 +49,18 @@ class Store:
         self.folder = folder
         self.records = folder / "records"
         self.plan_file = self.records / "plan.json"
+        self._parsed: dict[State, Record] = {}
+        """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
+        self._declared: tuple[State, Declared] | None = None
 
     # --- reading ---
+
+    @cached_property
+    def neighbours(self) -> list[Store]:
+        """Of the other experiments in the folder beside this one, by name."""
+        here = self.folder.resolve()
+        found = sorted(path.parents[1] for path in here.parent.glob("*/records/plan.json"))
+        return [Store(folder) for folder in found if folder != here]
 
     def has(self, run_id: str) -> bool:
         try:
@@ -59,17 +70,26 @@ class Store:
 
     def read(self, run_id: str) -> Record:
         """Raises StoreError for a record that is missing, damaged, or of another run."""
-        record = read_record(self.records / run_id)
+        record = self.read_in(self.records / run_id)
         if record.id != run_id:
             raise DamageError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
         return record
 
+    def read_in(self, folder: Path) -> Record:
+        """The record in a folder, published or not; raises StoreError. As long as its file is as it was it is read once."""
+        try:
+            state = state_of(folder / RECORD_FILE)
+        except OSError:  # `read_record` says what is wrong
+            return read_record(folder)
+        if state not in self._parsed or folder.is_symlink() or (folder / RECORD_FILE).is_symlink():
+            self._parsed[state] = read_record(folder)
+        return self._parsed[state]
+
     def check(self, run_id: str) -> Record:
         """The record, after its files were held against their checksums; raises DamageError that names the file."""
         record, folder = self.read(run_id), self.records / run_id
-        for name, digest in record.files.items():
-            if hashlib.sha256(read_inside(folder, name)).hexdigest() != digest:
-                raise DamageError(f"{shown_path(folder / name)} was altered: it is not what its record says")
+        for name in record.files:
+            read_file(folder, name, record.files)
         return record
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
@@ -105,7 +125,7 @@ class Store:
         found = []
         for folder in self.records.glob(f"{REPLACED}{run_id}-*"):
             with contextlib.suppress(StoreError):
-                record = read_record(folder)
+                record = self.read_in(folder)
                 if record.failure is not None:
                     found.append(
                         Attempt(
@@ -122,7 +142,10 @@ class Store:
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""
         try:
-            return read_part(Declared, self.plan_file.read_bytes(), self.plan_file)
+            state = state_of(self.plan_file)
+            if self._declared is None or self._declared[0] != state:
+                self._declared = state, read_part(Declared, self.plan_file.read_bytes(), self.plan_file)
+            return self._declared[1]
         except FileNotFoundError:
             raise StoreError(
                 f"{shown_path(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from bakeoff import hardware
 from bakeoff.components import Places
+from bakeoff.errors import StoreError
 from bakeoff.outcome import bare_record, processes_of
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
@@ -73,9 +74,19 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
 class Supervised:
     """A run's worker, from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
 
-    def __init__(self, run: Run, folder: Path, request: Request, timeout: float | None, progress: Progress) -> None:
-        """`folder` is empty, and holds the record at the end; `timeout` is in seconds."""
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        request: Request,
+        timeout: float | None,
+        progress: Progress,
+        *,
+        read: Callable[[Path], Record],
+    ) -> None:
+        """`folder` is empty, and holds the record at the end; `timeout` is in seconds; `read` gives the record in a folder."""
         self.run, self.folder, self.request, self.timeout, self.progress = run, folder, request, timeout, progress
+        self.read = read
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
         self.worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
         self.seen = Seen()
@@ -98,7 +109,10 @@ class Supervised:
     def left(self) -> Record:
         """The record of a worker that is gone."""
         if (self.folder / RECORD_FILE).is_file() and self.worker.process.exitcode == 0:
-            record = Record.model_validate_json((self.folder / RECORD_FILE).read_bytes())
+            try:
+                record = self.read(self.folder)
+            except StoreError as error:
+                return self.record_failure("crashed", str(error))
             if record.status == "ok":
                 (self.folder / OUTPUT_FILE).unlink(missing_ok=True)
             return record

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakeoff.record import Record
 
 Call = Callable[..., tuple[int, str, str]]
 """What the fixture `call` gives: the command's words -> (exit code, stdout, stderr)."""
@@ -40,6 +47,19 @@ HOOK = """
 def bakeoff_tasks():
     return [Colours()]
 """
+
+
+def counted_parses(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts from now on how often this process parses each record, by its id."""
+    found: Counter[str] = Counter()
+    parse = Record.model_validate_json
+
+    def counting(content: bytes, **keywords: Any) -> Record:
+        found[json.loads(content)["id"]] += 1
+        return parse(content, **keywords)
+
+    patch.setattr(Record, "model_validate_json", counting)
+    return found
 
 
 def bakeoff(*arguments: str, path: list[Path]) -> subprocess.CompletedProcess[str]:

@@ -94,7 +94,7 @@ def test_a_damaged_predictions_file_keeps_the_gate_open(call: Call, tmp_path: Pa
     next(candidate.glob("records/*/predictions.parquet")).write_bytes(b"PAR1")
     code, out, _ = call("gate", candidate, "--against", baseline)
     assert code == 3
-    assert "predictions.parquet is damaged" in " ".join(out.split())
+    assert "predictions.parquet was altered" in " ".join(out.split())
 
 
 def test_judging_loads_nothing_that_trains(tmp_path: Path, baseline: Path) -> None:

@@ -38,8 +38,9 @@ def test_a_damaged_predictions_file_is_an_error_that_names_it(tmp_path: Path) ->
     made = load_experiment([path])
     record = made.records[0]
     (path / "records" / record.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
-    with pytest.raises(DamageError, match=f"{record.id}.*is damaged"):
+    with pytest.raises(DamageError, match=f"{record.id}.*was altered: it is not what its record says"):
         made.predictions(record.id)
+    assert len(made.unusable) == 1
     (path / "records" / record.id / PREDICTIONS_FILE).unlink()
     with pytest.raises(StoreError, match="is missing"):
         made.predictions(record.id)
@@ -48,7 +49,7 @@ def test_a_damaged_predictions_file_is_an_error_that_names_it(tmp_path: Path) ->
 def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
     path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
     record = Store(path).read_all()[0][0]
-    (path / "records" / record.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
+    (path / "records" / record.id / PREDICTIONS_FILE).unlink()
     comparison = compare(load_experiment([path]))
     (board,) = comparison.boards
     assert board.to_baseline[0].verdict == "better"

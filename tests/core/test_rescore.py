@@ -197,11 +197,14 @@ def test_runs_with_missing_or_damaged_predictions_are_named_and_left_out(call: C
     gone, torn, *_ = predictions_of(folder)
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:100])
-    board = rescored(call, folder)
+    code, out, err = call("rescore", folder, "--json")
+    (board,) = json.loads(out)["rescored"]
+    assert code == 0
     assert sum(len(found["score"]["seeds"]) for found in board["rows"]) == 6
-    notes = [note for note in board["notes"] if "is left out" in note]
+    notes = [note for note in board["notes"] if "left out" in note]
     assert sorted("is missing" in note for note in notes) == [False, True]
-    assert sum("is damaged" in note for note in notes) == 1
+    assert sum(f"{torn} was altered" in note for note in notes) == 1
+    assert (err.count(f"{torn} was altered"), err.count(f"{gone} is missing")) == (1, 1)
 
 
 def test_where_no_predictions_can_be_used_the_reasons_are_told(call: Call, folder: Path) -> None:

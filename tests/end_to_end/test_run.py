@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from core.made_up import counted_parses
 from end_to_end.experiments import call, records, say_otherwise, start, write_spec
 
 from bakeoff.record import PHASES
@@ -27,7 +28,11 @@ BOTH = {"trainer-api": {"trainer": "hf-trainer"}, "manual-loop": {"trainer": "to
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished experiment: two trainers, two seeds."""
     folder = tmp_path_factory.mktemp("finished")
-    answer = call("run", write_spec(folder, BOTH, seeds=2), folder=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        parses = counted_parses(patch)
+        answer = call("run", write_spec(folder, BOTH, seeds=2), folder=folder)
+    assert set(parses.values()) == {1}, "each record is read once, from its worker to the table"
+    assert len(parses) == 4
     assert answer.returncode == 0, answer.stderr
     return folder
 

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from bakeoff.cli.progress import make_progress
-from bakeoff.cli.saying import say
+from bakeoff.cli.saying import say, tell_damage
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
 from bakeoff.document import Document
 from bakeoff.errors import shown_path
@@ -22,8 +22,9 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     store = Store(into or spec.parent)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of saying Ctrl-C
     with make_progress() as progress:
-        outcome = run_experiment(document, plan, spec, store.folder, settings=settings, progress=progress)
-    reading = read([store.folder])
+        outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
+    reading = read([store])
+    tell_damage(reading.experiment)
     failed = sum(len(row.failed) for table in reading.report.tables for row in table.rows)
     save(reading, store.folder)
     say(f"{summary(outcome, failed)}\n\n{write_page(reading.report, reading.comparison)}")

@@ -31,7 +31,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     Writes report.html, table.md, table.csv, table.tex, .eval_results/ and model-index.yaml. Several experiments make one
     leaderboard; the first says baseline, margin and split.
     """
-    from bakeoff.cli.saying import say, tell
+    from bakeoff.cli.saying import say, tell, tell_damage
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
     from bakeoff.report.tidy import write_json
@@ -46,6 +46,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     check_codes(allow)
     reading = read(folders)
     written = files_of(reading)
+    tell_damage(reading.experiment)
     save(reading, target)
     write_files(target, written)
     clear_away(target, written)
@@ -131,9 +132,7 @@ def told(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
     for flag in comparison.flags:
         where = f"{flag.board}: " if flag.board and len(comparison.boards) > 1 else ""
         lines += wrapped(f"{flag.code:<4} {escaped(where + flag.sentence)}", width, indent=" " * 5)
-    damaged = [] if comparison.boards else reading.report.damaged  # a board has a flag for them
-    lines += [line for text in damaged for line in wrapped(f"damaged and left out: {escaped(text)}", width, indent="  ")]
-    lines += [""] if comparison.flags or damaged else []
+    lines += [""] if comparison.flags else []
     return lines + wrapped(f"written to {escaped(target)}: {', '.join(_counted(written))}", width, indent="  ")
 
 

@@ -21,12 +21,14 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     """
     import json
 
-    from bakeoff.cli.saying import say, say_page
+    from bakeoff.cli.saying import say, say_page, tell_damage
     from bakeoff.compare.rescoring import rescore as score_anew
     from bakeoff.load import load_experiment
     from bakeoff.report.rescored import write_rescored
 
-    found = score_anew(load_experiment([folder]), metric, split=split)
+    experiment = load_experiment([folder])
+    found = score_anew(experiment, metric, split=split)
+    tell_damage(experiment)
     if as_json:
         plain = {"rescored": [board.model_dump(mode="json") for board in found]}
         say(json.dumps(plain, indent=1, allow_nan=False))

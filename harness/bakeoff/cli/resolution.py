@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bakeoff.cli.plan import aligned, count, duration
+from bakeoff.cli.saying import tell_damage
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.outputs import gather
 from bakeoff.compare.pairs import estimate_of
@@ -95,6 +96,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
         for board in boards
         for name in others
     ]
+    tell_damage(*(pilot.experiment for pilot in pilots))
     return Resolution(
         question=question, alpha=ALPHA, power=POWER, baseline=plan.baseline, needs=needs, price=_price(needs, outlooks)
     )
@@ -110,13 +112,10 @@ def _kind(asked: Asked) -> Kind:
 def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
     """This folder's experiment, then those in the folders beside it that share a task and a model with the plan."""
     pairs = {(run.task.label, run.model.label) for run in plan.runs}
-    here = store.folder.resolve()
-    beside = sorted(path.parents[1] for path in here.parent.glob("*/records/plan.json"))
-    for folder in [here, *(path for path in beside if path != here)]:
+    for one in (store, *store.neighbours):
         try:
-            declared = Store(folder).declared()
-            if any((run.task, run.model) in pairs for run in declared.runs):
-                yield Pilot("this folder" if folder == here else folder.name, load_experiment([folder]))
+            if any((run.task, run.model) in pairs for run in one.declared().runs):
+                yield Pilot("this folder" if one is store else one.folder.name, load_experiment([one]))
         except StoreError:
             continue  # none here yet; another experiment's damage is no concern of this one
 

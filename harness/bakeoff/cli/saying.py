@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from bakeoff.compare.experiment import Experiment
+
+
+NAMED = 10
+"""So many things of one kind are named; the rest are counted."""
 
 
 def say(text: str = "", *, nl: bool = True) -> None:
@@ -16,6 +26,24 @@ def say(text: str = "", *, nl: bool = True) -> None:
 def tell(text: str) -> None:
     """Prints what is no result: a warning, an error, how it goes."""
     click.echo(text, file=sys.stderr)
+
+
+def tell_damage(*experiments: Experiment) -> None:
+    """Names on standard error what of these experiments could not be used, and what to do: whatever else the verb prints."""
+    from bakeoff.compare.experiment import left_out
+
+    for experiment in experiments:
+        found = left_out(experiment)
+        found += [f"not used: {sentence}" for sentence in experiment.unusable]
+        if not found:
+            continue
+        for sentence in found[:NAMED]:
+            tell(sentence)
+        if len(found) > NAMED:
+            tell(f"... and {len(found) - NAMED} more")
+        for folder, spec in zip(experiment.folders, experiment.specs, strict=True):
+            verify, again = shlex.join(["bakeoff", "verify", folder]), shlex.join(["bakeoff", "run", str(Path(folder) / spec)])
+            tell(f"`{verify}` names all that is damaged; `{again}` sets it aside and makes these runs again")
 
 
 def say_page(page: str) -> None:

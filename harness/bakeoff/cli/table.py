@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.saying import say, say_page, tell
+from bakeoff.cli.saying import say, say_page, tell, tell_damage
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
@@ -37,6 +37,7 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     """
     if other is None:
         reading = read([folder])
+        tell_damage(reading.experiment)
         try:
             save(reading, folder)
         finally:  # a folder that cannot be written can be read all the same
@@ -62,7 +63,7 @@ class Reading:
     comparison: Comparison
 
 
-def read(folders: Sequence[Path]) -> Reading:
+def read(folders: Sequence[Path | Store]) -> Reading:
     """Raises StoreError where a folder holds no experiment, or records that cannot stand in one table."""
     with without_collection():
         experiment = load_experiment(folders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,8 @@ class Experiment:
     """The experiment file of each folder, by its name there."""
     damaged: tuple[str, ...] = ()
     """A sentence for each record that cannot be read."""
+    unusable: Sequence[str] = ()
+    """A sentence for each file of a record that `predictions` or `steps` refused: it grows while files are read."""
     foreign: int = 0
     """Records in the folders that no declaration asks for."""
     controls: tuple[Control, ...] = ()
@@ -71,3 +73,8 @@ class Experiment:
     """Run id -> record of each trial of a search: for choosing, never for comparing."""
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, where several were merged."""
+
+
+def left_out(experiment: Experiment) -> list[str]:
+    """A note for each record that is damaged."""
+    return [f"damaged and left out: {sentence}" for sentence in experiment.damaged]

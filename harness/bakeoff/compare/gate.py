@@ -15,7 +15,7 @@ import numpy as np
 
 from bakeoff.compare.arms import Arm, arms_of, differences, only_in_candidate
 from bakeoff.compare.evidence import Draft, drafts_of, joined
-from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.experiment import Experiment, left_out
 from bakeoff.compare.limits import ALPHA, Evidence
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.power import MOST_SEEDS
@@ -86,6 +86,7 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
     split = baseline.declared.report_on
     if candidate.declared.report_on != split:
         notes.append(f"the candidate reports on {candidate.declared.report_on}; compared is {split}, as the baseline says")
+    notes += [*left_out(candidate), *left_out(baseline)]
     if extra := only_in_candidate(candidate, baseline):
         notes.append(f"not in the baseline, so not judged: {', '.join(extra)}")
     controls = (*candidate.controls, *baseline.controls)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bakeoff.compare.bench import Layout, layouts
 from bakeoff.compare.boards import calibration_of
 from bakeoff.compare.bootstrap import Replicates
-from bakeoff.compare.experiment import Experiment
+from bakeoff.compare.experiment import Experiment, left_out
 from bakeoff.compare.findings import Calibration, Score, SliceScore
 from bakeoff.compare.keys import grouped, key_of
 from bakeoff.compare.measures import resample, scores_of, values_of
@@ -91,7 +91,13 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
         rows=rows,
         slices=slice_scores(own, metric, baseline=layout.baseline, strategies=level, label_names=data.labels),
         calibration=[row for row in calibration_of(outputs) if row.split == split],
-        notes=[*_about(metric, data), *_misread(outputs), *_without(ended, own), *_apart(groups, reasons)],
+        notes=[
+            *_about(metric, data),
+            *left_out(experiment),
+            *_misread(outputs),
+            *_without(ended, own),
+            *_apart(groups, reasons),
+        ],
     )
 
 

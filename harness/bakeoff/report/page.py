@@ -31,6 +31,8 @@ def write_page(report: Report, comparison: Comparison) -> str:
         lines += ["", *paragraph(escaped(declared.question))]
     if comparison.boards:
         lines += ["", *paragraph(f"**{escaped(comparison.answer)}**")]
+    for sentence in report.damaged:
+        lines += ["", *paragraph(f"**damaged and left out: {escaped(sentence)}**")]
     for table in report.tables:
         standings = standings_of(comparison, table.task, table.model)
         blocks = [_scores(table, standings), standings.differences(), _costs(table), _work(table), _searches(table)]
@@ -46,7 +48,6 @@ def write_page(report: Report, comparison: Comparison) -> str:
     if section := across_markdown(comparison):
         lines += ["", *section]
     aside = [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in comparison.flags if not flag.board]
-    aside += [f"damaged and left out: {sentence}" for sentence in report.damaged]
     if aside:
         lines += ["", *(line for sentence in aside for line in item(escaped(sentence)))]
     return "\n".join(lines) + "\n"

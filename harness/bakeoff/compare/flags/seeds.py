@@ -134,7 +134,8 @@ def missing_runs(ground: Ground) -> Iterator[Found]:
         n = sum(map(len, missing.values()))
         yield Found(
             tuple(missing),
-            f"{n:,} of {counted(sum(map(len, asked.values())), 'declared run')} {'has' if n == 1 else 'have'} no record: "
+            f"{n:,} of {counted(sum(map(len, asked.values())), 'declared run')} {'has' if n == 1 else 'have'} no record "
+            "that can be used: "
             f"{listed(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
             f"'bakeoff run {declared.spec_file}' goes on with them.",
         )
@@ -185,7 +186,7 @@ def without_board(layout: Layout, declared: Declared) -> Flag | None:
 
 
 def undeclared_records(ground: Ground) -> Iterator[Found]:
-    """S11: records that nobody asked for, or that cannot be read."""
+    """S11: records that nobody asked for, or that are damaged."""
     declared, foreign, damaged = ground.experiment.declared, ground.experiment.foreign, ground.experiment.damaged
     if foreign:
         yield Found(
@@ -199,7 +200,7 @@ def undeclared_records(ground: Ground) -> Iterator[Found]:
     if damaged:
         yield Found(
             (),
-            f"{counted(len(damaged), 'record')} cannot be read: {told(damaged)}.",
+            f"{counted(len(damaged), 'record')} cannot be used: {told(damaged)}.",
             f"'bakeoff run {declared.spec_file}' sets damaged records aside and makes these runs again.",
             everywhere=True,
         )
