@@ -13,7 +13,7 @@ from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Fact, Score
 from bakeoff.compare.keys import Key, grouped, key_of
-from bakeoff.compare.measures import resample, scores_of, values_of
+from bakeoff.compare.measures import counted, resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, gather
 from bakeoff.compare.pairs import Contest, Side, measure
 from bakeoff.compare.rows import Bounds, bounds_of, score_of
@@ -120,7 +120,7 @@ class Bench:
     @cached_property
     def sides(self) -> dict[str, Side]:
         """What can be compared: rows with predictions on the reported split."""
-        return _sides(self.outputs, self.metrics.get(self.terms.metric), self.split, self.terms.metric, self.ended)
+        return _sides(self.outputs, self.metrics.get(self.terms.metric), self.split, self.terms, self.ended)
 
     @cached_property
     def replicates(self) -> Replicates | None:
@@ -192,7 +192,7 @@ def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
 
 
 def _sides(
-    outputs: Outputs, metric: Metric | None, split: str, name: str, ended: Mapping[str, Sequence[Record]]
+    outputs: Outputs, metric: Metric | None, split: str, terms: Terms, ended: Mapping[str, Sequence[Record]]
 ) -> dict[str, Side]:
     """What can be compared: rows with predictions on the reported split.
 
@@ -206,7 +206,7 @@ def _sides(
         values = values_of(own, metric, strategy) if metric else None
         scores = scores_of(own, metric, strategy, values) if metric else None
         if scores is None:
-            recorded = {record.asked.seed: record.scores[split][name] for record in ended[strategy]}
+            recorded = {record.asked.seed: record.scores[split][terms.metric] for record in ended[strategy]}
             scores = np.array([recorded[seed] for seed in own.seeds[strategy]])
         found[strategy] = Side(
             name=strategy,
@@ -216,5 +216,7 @@ def _sides(
             values=values,
             scores=scores,
             number=number,
+            unit=terms.figures.unit,
+            counted=counted(own, metric, strategy) if metric else len(own.ids),
         )
     return found

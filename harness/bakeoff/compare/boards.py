@@ -23,6 +23,7 @@ from bakeoff.compare.selection import expected_bests
 from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
+from bakeoff.metrics import unit_of
 from bakeoff.spelling import listed
 
 
@@ -188,8 +189,21 @@ def calibration_of(outputs: Outputs) -> list[Calibration]:
 
 
 def _imported(bench: Bench) -> list[ImportedRow]:
+    """What lies beyond a metric's range is set apart."""
+    units = {facts.name: unit_of(facts) for facts in bench.data.metrics}
+
+    def can_be(metric: str, score: float) -> bool:
+        return metric not in units or units[metric].holds(score)
+
     return [
-        ImportedRow(name=row.name, source=row.source, split=row.split, scores=row.scores, seeds=row.seeds)
+        ImportedRow(
+            name=row.name,
+            source=row.source,
+            split=row.split,
+            scores={metric: score for metric, score in row.scores.items() if can_be(metric, score)},
+            seeds=row.seeds,
+            impossible={metric: score for metric, score in row.scores.items() if not can_be(metric, score)},
+        )
         for row in bench.experiment.declared.imported
         if row.task in (None, bench.layout.task)
     ]

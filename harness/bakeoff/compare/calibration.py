@@ -29,7 +29,8 @@ def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
     """The Brier score in its original form (1950): squared differences summed over labels, mean over examples; 0 to 2."""
     n = len(labels)
     true = probabilities[np.arange(n), np.asarray(labels, dtype=np.intp)]
-    return float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)
+    found = float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)
+    return min(max(found, 0.0), 2.0)  # rounding may lead beyond
 
 
 def agreement(answers: NDArray[Any]) -> float | None:

@@ -187,6 +187,8 @@ class ImportedRow(Part):
     split: str
     scores: dict[str, float]
     seeds: int
+    impossible: dict[str, float] = Field(default_factory=dict)
+    """metric -> a figure beyond the metric's range: no score, and told of by S9 alone."""
 
 
 class SliceScore(Part):
@@ -257,6 +259,12 @@ class Board(Part):
     def unit(self) -> Unit:
         """The primary metric's."""
         return self.figures.unit
+
+    @property
+    def score_ends(self) -> tuple[float | None, float | None]:
+        """Between which scores lie, as they are shown."""
+        low, high = (None if end is None else end * self.unit.scale for end in (self.unit.low, self.unit.high))
+        return low, high
 
     @property
     def axis_title(self) -> str:

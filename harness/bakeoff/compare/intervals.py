@@ -1,6 +1,6 @@
-"""An estimate with its t interval, and the intervals of a single run.
+"""An estimate with its t interval, that of a score within its metric's range, and the intervals of a single run.
 
-The intervals of a single run (`wilson`, `bca`, `ratio_interval`) cover the sampling of the test set, not of training.
+The intervals of a single run (`wilson`, `bca`, `ratio_estimate`) cover the sampling of the test set, not of training.
 """
 
 from __future__ import annotations
@@ -8,12 +8,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
 
 from bakeoff.components import Floats
+from bakeoff.contracts.unit import Unit
+
+ROUNDING = 1e-12
+"""So near to an end of a range, relative to its width, is at the end."""
+
+
+NEAR = 4
+"""A share of n examples is near an end where fewer than so many examples' worth are wrong, or right: of them a variance is told
+badly (two errors and two successes are what Agresti and Coull, 1998, add to a count)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class Estimate:
     difference: float
     variance: float
     df: float
+    span: float | None = field(default=None, kw_only=True)
+    """The true difference lies within ± this, and so does the interval: the range of the metric. None where there is none."""
 
     @property
     def se(self) -> float:
@@ -39,8 +50,8 @@ class Estimate:
         return float(2 * special.stdtr(self.df, -abs(self.difference) / self.se))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        half = float(special.stdtrit(self.df, (1 + level) / 2)) * self.se
-        return self.difference - half, self.difference + half
+        half, most = float(special.stdtrit(self.df, (1 + level) / 2)) * self.se, math.inf if self.span is None else self.span
+        return max(-most, self.difference - half), min(most, self.difference + half)
 
     def p_above(self, bound: float) -> float:
         """One-sided: small where the difference is above `bound`; non-inferiority by m points is `p_above(-m / 100)`."""
@@ -75,6 +86,40 @@ class Tost:
     @property
     def p(self) -> float:
         return max(self.p_low, self.p_high)
+
+
+def score_interval(
+    estimate: Estimate, unit: Unit, examples: int, *, level: float = 0.95
+) -> tuple[float, float] | tuple[None, None]:
+    """The interval of a mean score, within the metric's range.
+
+    Of two ends, the t interval of the logit of the score's place between them (delta method: for a share the logit, for a
+    correlation twice Fisher's z). Near an end few examples tell of the variance, and at the end none: there Wilson's interval
+    over the `examples` that count, however many seeds answered them, is taken in. It is never a point. Of one end, t on the log
+    of the distance from it; of none, plain t. None where only a range would tell how far the score may be off.
+    """
+    mean, low, high = estimate.difference, unit.low, unit.high
+    t = float(special.stdtrit(estimate.df, (1 + level) / 2))
+    if low is not None and high is not None:
+        share, error = (mean - low) / (high - low), estimate.se / (high - low)
+        share = min(max(share, 0.0), 1.0)
+        left, right = share_interval(share, examples, level=level)
+        if ROUNDING < share < 1 - ROUNDING and error > ROUNDING:
+            middle, half = float(special.logit(share)), t * error / (share * (1 - share))
+            ends = float(special.expit(middle - half)), float(special.expit(middle + half))
+            near = examples * min(share, 1 - share) < NEAR
+            left, right = (min(left, ends[0]), max(right, ends[1])) if near else ends
+        return max(low, low + left * (high - low)), min(high, low + right * (high - low))
+    if estimate.variance == 0:
+        return None, None
+    end = low if low is not None else high
+    if end is None:
+        return mean - t * estimate.se, mean + t * estimate.se
+    if mean == end:
+        return None, None
+    factor = math.exp(min(t * estimate.se / abs(mean - end), 700.0))
+    ends = end + (mean - end) / factor, end + (mean - end) * factor
+    return min(ends), max(ends)
 
 
 def mean_estimate(values: Floats) -> Estimate:
@@ -118,20 +163,26 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float
     """Wilson's score interval of a share (1927); ValueError unless 0 <= successes <= n and n >= 1."""
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"{successes} successes of {n} are no share")
+    return share_interval(successes / n, n, level=level)
+
+
+def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share of n examples that need not be a whole number of them; of none, 0 to 1."""
+    if n < 1:
+        return 0.0, 1.0
     z = float(special.ndtri((1 + level) / 2))
-    share, weight = successes / n, 1 + z * z / n
+    weight = 1 + z * z / n
     middle = (share + z * z / (2 * n)) / weight
     half = z / weight * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (0.0 if successes == 0 else middle - half), (1.0 if successes == n else middle + half)
+    return (0.0 if share == 0 else max(0.0, middle - half)), (1.0 if share == 1 else min(1.0, middle + half))
 
 
-def ratio_interval(numerator: Floats, denominator: Floats, *, level: float = 0.95) -> tuple[float, float]:
+def ratio_estimate(numerator: Floats, denominator: Floats) -> Estimate:
     """One run's ratio of sums, (n,) parts each, by the delta method: normal, from the linearised values per example."""
     pseudo = pseudo_values(np.asarray(numerator)[None], np.asarray(denominator)[None])[0]
     if len(pseudo) < 2:
         raise ValueError("an interval over examples needs at least two")
-    half = float(special.ndtri((1 + level) / 2)) * math.sqrt(spread(pseudo) / len(pseudo))
-    return float(pseudo.mean()) - half, float(pseudo.mean()) + half
+    return Estimate(float(pseudo.mean()), spread(pseudo) / len(pseudo), math.inf)
 
 
 def pseudo_values(numerator: Floats, denominator: Floats) -> Floats:

@@ -43,6 +43,13 @@ def values_of(outputs: SplitOutputs, metric: Metric, strategy: str) -> Floats | 
     return numerator if (denominator == 1).all() else pseudo_values(numerator, denominator)
 
 
+def counted(outputs: SplitOutputs, metric: Metric, strategy: str) -> int:
+    """How many of the N examples tell something of the score, in the run where they are fewest: those with a part in a ratio's
+    denominator (of recall the cases, of precision what was predicted), else all."""
+    parts = outputs.parts(metric, strategy)
+    return len(outputs.ids) if parts is None else int((parts[1] != 0).sum(axis=1).min())
+
+
 def scores_of(outputs: SplitOutputs, metric: Metric, strategy: str, values: Floats | None) -> Floats | None:
     """(K,) computed from the answers; None for a metric that can't be had without the hub."""
     if values is not None:

@@ -13,12 +13,13 @@ from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.exact import mcnemar, paired_t, sign_flip
 from bakeoff.compare.findings import Checks, Fact
 from bakeoff.compare.intervals import Estimate
-from bakeoff.compare.measures import resample, values_of
+from bakeoff.compare.measures import counted, resample, values_of
 from bakeoff.compare.outputs import SplitOutputs
 from bakeoff.compare.power import minimum_detectable_effect
 from bakeoff.compare.selection import probability_of_improvement
-from bakeoff.compare.twoway import TwoWay, two_way, two_way_unpaired
+from bakeoff.compare.twoway import E, TwoWay, two_way, two_way_unpaired, with_two_examples
 from bakeoff.components import Floats, Metric
+from bakeoff.contracts.unit import Unit
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Side:
     """(K,)"""
     number: int
     """Its place among the bootstrap's replicates."""
+    unit: Unit
+    """The metric's."""
+    counted: int
+    """How many of the N examples tell something of the score, as `measures.counted` has it."""
 
     def ordered(self) -> Side:
         """By seed."""
@@ -85,17 +90,19 @@ class Contest:
         return self.estimate.p if self.estimate else None
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:
-        return self.estimate.interval(level) if self.estimate else (None, None)
+        """Nothing of identical sides: that they are is a fact, and their predictions tell no more."""
+        return self.estimate.interval(level) if self.estimate and not self.identical else (None, None)
 
     def equivalence_p(self, margin: float) -> float | None:
         return self.estimate.equivalence_p(margin) if self.estimate else None
 
     @property
     def detectable(self) -> float | None:
-        """The difference that this design finds with 80 % power at a two-sided 5 %."""
-        if self.estimate is None:
+        """The difference that this design finds with 80 % power at a two-sided 5 %; at least one example's worth."""
+        if self.estimate is None or self.identical:
             return None
-        return minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df)) if self.estimate.variance else 0.0
+        found = minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df))
+        return float(max(found, (self.estimate.span or 0.0) / self.first.answers.shape[1]))
 
 
 def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> Contest:
@@ -111,12 +118,19 @@ def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replic
     if contest.least_seeds < 2 or first.answers.shape[1] < 2:
         return contest
     if first.values is not None and second.values is not None:
-        return replace(contest, method="two-way", estimate=two_way_of(first.values, second.values, paired=paired))
-    if replicates is not None and (found := replicates.difference(first.number, second.number, paired=paired)) is not None:
-        return replace(contest, method="two-way by resampling", estimate=found)
-    if paired:
-        return replace(contest, method="seeds only", estimate=paired_t(first.scores - second.scores))
-    return contest
+        found: Estimate = two_way_of(first.values, second.values, paired=paired)
+        contest = replace(contest, method="two-way")
+    elif replicates is not None and (drawn := replicates.difference(first.number, second.number, paired=paired)) is not None:
+        found, contest = drawn, replace(contest, method="two-way by resampling")
+    elif paired:
+        found, contest = paired_t(first.scores - second.scores), replace(contest, method="seeds only")
+    else:
+        return contest
+    if not identical:
+        found = within_range(found, first.unit, min(first.counted, second.counted))
+        if found.variance == 0:  # without a range nothing tells how far it may be off
+            return replace(contest, method="none")
+    return replace(contest, estimate=found)
 
 
 def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> TwoWay | None:
@@ -125,14 +139,24 @@ def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) 
     paired = outputs.seeds[first] == outputs.seeds[second]
     own, other = (values_of(outputs, metric, name) for name in (first, second))
     if own is not None and other is not None:
-        return two_way_of(own, other, paired=paired)
-    replicates = resample(outputs, metric, [first, second])
-    return replicates.difference(0, 1, paired=paired) if replicates is not None else None
+        found: TwoWay | None = two_way_of(own, other, paired=paired)
+    else:
+        replicates = resample(outputs, metric, [first, second])
+        found = replicates.difference(0, 1, paired=paired) if replicates is not None else None
+    if found is None:
+        return None
+    return within_range(found, metric.unit, min(counted(outputs, metric, name) for name in (first, second)))
 
 
 def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:
     """The primary estimate of (K, N) values against (K', N) values."""
     return two_way(first - second) if paired else two_way_unpaired(first, second)
+
+
+def within_range(estimate: E, unit: Unit, examples: int) -> E:
+    """A difference of two scores of a metric with this unit, of which so many examples tell something: it lies within the width
+    of the metric's range, and its interval is no point."""
+    return with_two_examples(replace(estimate, span=unit.span), examples)
 
 
 def check(contest: Contest, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:

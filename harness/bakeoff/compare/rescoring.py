@@ -10,7 +10,7 @@ from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.experiment import Experiment, left_out
 from bakeoff.compare.findings import Calibration, Score, SliceScore
 from bakeoff.compare.keys import grouped, key_of
-from bakeoff.compare.measures import resample, scores_of, values_of
+from bakeoff.compare.measures import counted, resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, SplitOutputs, gather
 from bakeoff.compare.pairs import Side, measure
 from bakeoff.compare.rows import bounds_of
@@ -144,6 +144,8 @@ def _side(own: SplitOutputs, metric: Metric, name: str, values: Floats | None, n
         values=values,
         scores=scores,
         number=number,
+        unit=metric.unit,
+        counted=counted(own, metric, name),
     )
 
 
@@ -152,7 +154,7 @@ def _row(own: SplitOutputs, metric: Metric, side: Side, baseline: Side | None, r
     if baseline is None or side.name == baseline.name:
         return RescoredRow(strategy=side.name, score=score, difference=None, low=None, high=None, method="none")
     contest = measure(side, baseline, (), replicates)
-    low, high = (None, None) if contest.identical else contest.interval(0.95)
+    low, high = contest.interval(0.95)
     return RescoredRow(
         strategy=side.name, score=score, difference=contest.difference, low=low, high=high, method=contest.method
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.findings import Score
-from bakeoff.compare.intervals import bca, ratio_interval, wilson
-from bakeoff.compare.measures import resample, values_of
+from bakeoff.compare.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, wilson
+from bakeoff.compare.measures import counted, resample, values_of
 from bakeoff.compare.outputs import SplitOutputs
 from bakeoff.compare.pairs import Side
 from bakeoff.compare.twoway import two_way
@@ -62,33 +62,52 @@ def bounds_of(
 
     Of one run over examples only, by Wilson for a share and by BCa for any other metric. Of many examples, by the delta method
     for a ratio and by plain percentiles for others; where `quick`, the latter have none: they take a tenth of a second or more.
+    All lie within the metric's range, and none is a point: where nothing varies, `score_interval` has the answer.
     """
     if outputs is None or metric is None or row not in outputs.answers or len(outputs.ids) < 2:
         return Bounds()
+    found: Estimate | tuple[float, float] | None
     if len(outputs.seeds[row]) > 1:
         values = values_of(outputs, metric, row)
         if values is not None:
-            return Bounds(*two_way(values).interval(), SEEDS_AND_EXAMPLES)
-        found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
-        if found is not None:
-            return Bounds(*found.interval(), SEEDS_AND_EXAMPLES)
-        return Bounds()
+            found = two_way(values)
+        else:
+            found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
+        return _bounds(found, outputs, metric, row, SEEDS_AND_EXAMPLES)
     parts = outputs.parts(metric, row)
     if parts is not None:
-        return Bounds(*_of_a_ratio(parts[0][0], parts[1][0], quick=quick), ONE_RUN)
-    if quick or isinstance(metric, HubMetric):
-        return Bounds()
-    if len(outputs.ids) > MOST_FOR_BCA and (drawn := resample(outputs, metric, [row])) is not None:
+        found = _of_a_ratio(parts[0][0], parts[1][0], quick=quick)
+    elif quick or isinstance(metric, HubMetric):
+        found = None
+    elif len(outputs.ids) > MOST_FOR_BCA and (drawn := resample(outputs, metric, [row])) is not None:
         low, high = np.quantile(drawn.scores[:, 0], [0.025, 0.975])
-        return Bounds(float(low), float(high), ONE_RUN)
-    return Bounds(*_of_any(metric, outputs.answers[row][0], outputs.labels), ONE_RUN)
+        found = float(low), float(high)
+    else:
+        found = _of_any(metric, outputs.answers[row][0], outputs.labels)
+    return _bounds(found, outputs, metric, row, ONE_RUN)
 
 
-def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> tuple[float, float]:
+def _bounds(
+    found: Estimate | tuple[float, float] | None, outputs: SplitOutputs, metric: Metric, row: str, covers: str
+) -> Bounds:
+    """An estimate's interval within the metric's range; percentiles of one run as they are, unless they are a point or its
+    score is at an end of that range."""
+    if found is None:
+        return Bounds()
+    if isinstance(found, tuple):
+        score, unit = metric.score(outputs.answers[row][0], outputs.labels), metric.unit
+        if found[1] - found[0] > ROUNDING and not {score} & {unit.low, unit.high}:
+            return Bounds(*found, covers)
+        found = Estimate(score, 0.0, math.inf)
+    low, high = score_interval(found, metric.unit, counted(outputs, metric, row))
+    return Bounds(low, high, covers) if low is not None else Bounds()
+
+
+def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> Estimate | tuple[float, float]:
     if (below == 1).all() and set(np.unique(above)) <= {0.0, 1.0}:
         return wilson(int(above.sum()), len(above))
     if quick or len(above) > MOST_FOR_BCA or not below.any():
-        return ratio_interval(above, below)
+        return ratio_estimate(above, below)
     return bca([above, below], lambda a, b, axis: a.sum(axis=axis) / np.maximum(b.sum(axis=axis), 1e-300))
 
 

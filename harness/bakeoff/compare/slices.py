@@ -15,8 +15,9 @@ from bakeoff.compare.findings import SliceScore
 from bakeoff.compare.intervals import Estimate, pseudo_values
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.outputs import SplitOutputs
-from bakeoff.compare.twoway import two_way, two_way_unpaired
+from bakeoff.compare.pairs import two_way_of, within_range
 from bakeoff.components import Floats, Metric
+from bakeoff.contracts.unit import Unit
 from bakeoff.metrics import Accuracy
 
 FEWEST = 20
@@ -46,8 +47,11 @@ class _Side:
     """A strategy's answers under one metric."""
 
     seeds: tuple[int, ...]
+    answers: NDArray[Any]
+    """(K, N)."""
     parts: tuple[Floats, Floats] | None
     """(K, N) each."""
+    unit: Unit
     score: Callable[[NDArray[np.bool_]], float]
     """Mean over seeds on a slice."""
 
@@ -150,7 +154,7 @@ def _side(outputs: SplitOutputs, metric: Metric, strategy: str) -> _Side:
     def of_answers(inside: NDArray[np.bool_]) -> float:
         return float(np.mean([metric.score(row[inside], labels[inside]) for row in answers]))
 
-    return _Side(outputs.seeds[strategy], parts, of_answers if parts is None else of_parts)
+    return _Side(outputs.seeds[strategy], answers, parts, metric.unit, of_answers if parts is None else of_parts)
 
 
 def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Iterator[tuple[SliceScore, Estimate | None]]:
@@ -175,13 +179,18 @@ def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Itera
 
 
 def _estimate(side: _Side, baseline: _Side, inside: NDArray[np.bool_]) -> Estimate | None:
-    """The two-way difference on the slice's examples; None where it cannot be told."""
+    """The two-way difference on the slice's examples; None where it cannot be told, and where all answers are equal there."""
     if side.parts is None or baseline.parts is None or inside.sum() < FEWEST:
         return None
     if min(len(side.seeds), len(baseline.seeds)) < 2:
         return None
     own, other = (pseudo_values(parts[0][:, inside], parts[1][:, inside]) for parts in (side.parts, baseline.parts))
-    if sorted(side.seeds) == sorted(baseline.seeds):
+    paired = sorted(side.seeds) == sorted(baseline.seeds)
+    if paired:
         order = [baseline.seeds.index(seed) for seed in side.seeds]
-        return two_way(own - other[order])
-    return two_way_unpaired(own, other)
+        if np.array_equal(side.answers[:, inside], baseline.answers[order][:, inside]):
+            return None
+        other = other[order]
+    counted = min(int((parts[1][:, inside] != 0).sum(axis=1).min()) for parts in (side.parts, baseline.parts))
+    found = within_range(two_way_of(own, other, paired=paired), side.unit, counted)
+    return found if found.variance > 0 else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy import special
@@ -25,6 +26,7 @@ __all__ = [
     "two_way_resampled",
     "two_way_unpaired",
     "two_way_unpaired_resampled",
+    "with_two_examples",
 ]
 
 
@@ -83,6 +85,28 @@ class TwoWay(Estimate):
     def in_family(self) -> TwoWay:
         """As one of several comparisons, whose p-values are adjusted: with the lower cap on the degrees of freedom."""
         return replace(self, df=min(self.df, IN_FAMILY * (sum(self.seeds) / 2 - 1)))
+
+
+E = TypeVar("E", bound=Estimate)
+
+
+def with_two_examples(estimate: E, examples: int) -> E:
+    """The variance that a difference has with two examples more, where it varies with nothing.
+
+    At every seed one more example that only the first side has right, and one that only the second has (Agresti and Min, 2005):
+    n examples on which two strategies never differ are compatible with a difference of about 3 / n, not with none. A difference
+    that varies is left alone, as is one of a metric without a range.
+    """
+    if estimate.variance > 0 or estimate.span is None:
+        return estimate
+    n, span, d = examples, estimate.span, estimate.difference
+    mean = n * d / (n + 2)
+    squares = n * (d - mean) ** 2 + (span - mean) ** 2 + (span + mean) ** 2
+    found = replace(estimate, variance=squares / ((n + 1) * (n + 2)), df=min(estimate.df, n + 1.0))
+    if not isinstance(found, TwoWay):
+        return found
+    example = found.variance * found.examples
+    return replace(found, budget=replace(found.budget, example=example, example_range=(0.0, example)))
 
 
 def two_way(d: Floats) -> TwoWay:

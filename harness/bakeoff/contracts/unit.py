@@ -52,6 +52,11 @@ class Unit(BaseModel):
         """For legends: `points (× 100)`, `points`, `stars`, nothing."""
         return f"{self.name} (× {self.scale})" if self.scale != 1 else self.name
 
+    @property
+    def span(self) -> float | None:
+        """The width of the range, which two scores differ by at most; None where an end is missing."""
+        return None if self.low is None or self.high is None else self.high - self.low
+
     def holds(self, score: float) -> bool:
         """Whether the score lies within the declared range, but for rounding."""
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.report.drawing import Axis, axis_over
+from bakeoff.report.drawing import Axis, Ends, axis_over
 from bakeoff.report.markdown import visible
 
 Spec = dict[str, Any]
@@ -72,12 +72,17 @@ class Place:
     baseline: bool
 
 
-def quality_against_cost(places: Sequence[Place], *, x_title: str, y_title: str, width: int, height: int) -> Spec:
-    """Boxes, a dot in each, filled where no row dominates it; seconds on a log scale where they span a factor of five."""
+def quality_against_cost(
+    places: Sequence[Place], *, x_title: str, y_title: str, width: int, height: int, ends: Ends = (None, None)
+) -> Spec:
+    """Boxes, a dot in each, filled where no row dominates it; seconds on a log scale where they span a factor of five.
+
+    `ends`: between which quality lies.
+    """
     xs = [value for place in places for value in (place.x, place.x_low, place.x_high) if value is not None and value > 0]
     logarithmic = bool(xs) and max(xs) / min(xs) > 5
-    x_axis = _log_axis(xs) if logarithmic else axis_over(xs, pad=0.1)
-    y_axis = axis_over([value for place in places for value in (place.y, place.y_low, place.y_high)], pad=0.08)
+    x_axis = _log_axis(xs) if logarithmic else axis_over(xs, pad=0.1, ends=(0.0, None))
+    y_axis = axis_over([value for place in places for value in (place.y, place.y_low, place.y_high)], pad=0.08, ends=ends)
     x: Spec = {
         "field": "a",
         "type": "quantitative",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakeoff.compare.findings import Pair, SliceScore
-from bakeoff.contracts.unit import Figures
-from bakeoff.report.drawing import axis_over, interval, scale_line
+from bakeoff.contracts.unit import Figures, Unit
+from bakeoff.report.drawing import Ends, axis_over, interval, scale_line
 from bakeoff.report.joined import Joined
 from bakeoff.report.markdown import DASH
 from bakeoff.report.units import probability
@@ -74,8 +75,8 @@ def forest(joined: Joined) -> Forest | None:
     if not pairs:
         return None
     bounds = [value for pair in pairs for value in (pair.difference, pair.low, pair.high)]
-    margin = board.margin or 0.0
-    axis = axis_over([0.0, -1.15 * margin, 1.15 * margin, *bounds], pad=0.04, width=320)
+    band = min(1.15 * (board.margin or 0.0), board.unit.span or math.inf)
+    axis = axis_over([0.0, -band, band, *bounds], pad=0.04, width=320, ends=_ends(board.unit))
     rows = []
     for pair in pairs:
         drawing = interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, band=board.margin, reference=0.0)
@@ -87,6 +88,11 @@ def forest(joined: Joined) -> Forest | None:
         margin="" if board.margin is None else figures.alone(board.margin),
         confounded=any(row.confounders for row in rows),
     )
+
+
+def _ends(unit: Unit) -> Ends:
+    """Between which the differences of two scores lie."""
+    return (None, None) if unit.span is None else (-unit.span, unit.span)
 
 
 def _difference(pair: Pair, figures: Figures, drawing: Markup) -> Difference:
@@ -168,7 +174,8 @@ def matrix(joined: Joined) -> Matrix | None:
     names = [standing.strategy for standing in joined.standings if standing.strategy in involved]
     names = names if len(names) <= MOST_IN_MATRIX else []
     settled = sorted(board.all_pairs, key=lambda pair: pair.verdict not in _MIRRORED)
-    axis = axis_over([value for pair in board.all_pairs for value in (0.0, pair.difference, pair.low, pair.high)])
+    differences = [value for pair in board.all_pairs for value in (0.0, pair.difference, pair.low, pair.high)]
+    axis = axis_over(differences, ends=_ends(board.unit))
     drawn = [
         _difference(pair, figures, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, reference=0.0))
         for pair in settled[:MOST_PAIRS]
@@ -231,7 +238,8 @@ def slices(joined: Joined) -> list[Slices]:
     tables = []
     for column, parts in columns.items():
         shown = parts[:MOST_SLICES]
-        axis = axis_over([0.0, *(value for part in shown for value in (part.difference, part.low, part.high))])
+        differences = [value for part in shown for value in (part.difference, part.low, part.high)]
+        axis = axis_over([0.0, *differences], ends=_ends(joined.board.unit))
         lines = []
         for number, part in enumerate(shown):
             sound = part.p_adjusted is not None and part.p_adjusted < 0.05 and part.difference is not None

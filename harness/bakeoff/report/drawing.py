@@ -173,12 +173,18 @@ class Axis:
         return [value for value in nice_ticks(self.low, self.high, count) if self.low <= value <= self.high]
 
 
-def axis_over(values: Sequence[float | None], *, pad: float = 0.06, width: int = 200) -> Axis:
-    """An axis that holds all these values, with some room at both ends."""
+Ends = tuple[float | None, float | None]
+"""Of what values are possible at all; None where there is no end."""
+
+
+def axis_over(values: Sequence[float | None], *, pad: float = 0.06, width: int = 200, ends: Ends = (None, None)) -> Axis:
+    """An axis that holds all these values, with some room on both sides, but for what lies beyond the ends."""
     known = [value for value in values if value is not None and math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
     room = (high - low) * pad or max(abs(high) * 0.01, 0.005)
-    return Axis(low - room, high + room, width)
+    left = low - room if ends[0] is None else max(low - room, min(low, ends[0]))
+    right = high + room if ends[1] is None else min(high + room, max(high, ends[1]))
+    return Axis(left, right, width)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:

@@ -123,10 +123,12 @@ def _axis(joined: Joined) -> Axis:
     """Over all intervals; the floor is taken in where that does not more than double the width."""
     board = joined.board
     scores = [score for row in board.rows if (score := row.scores.get(board.split, {}).get(board.metric))]
-    axis = axis_over([value for score in scores for value in (score.mean, score.low, score.high)])
+    values = [value for score in scores for value in (score.mean, score.low, score.high)]
+    ends = (board.unit.low, board.unit.high)
+    axis = axis_over(values, ends=ends)
     if board.floor is None:
         return axis
-    wide = axis_over([board.floor, *(value for score in scores for value in (score.mean, score.low, score.high))])
+    wide = axis_over([board.floor, *values], ends=ends)
     return wide if wide.high - wide.low <= 2 * (axis.high - axis.low) or not scores else axis
 
 
@@ -238,6 +240,7 @@ def _imported(joined: Joined, row: ImportedRow, columns: _Columns) -> Line:
         for metric, found in row.scores.items()
         if (row.split, metric) not in known
     ]
+    left += [f"{row.split} {metric} is withheld, since it can't be" for metric in row.impossible]
     note = "; ".join([row.source, *left])
     score = Cell(joined.figures.number(value), value)
     return _unranked("imported", row.name, drawing, score, cells, columns, note=note, seeds=str(row.seeds))

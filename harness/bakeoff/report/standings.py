@@ -85,7 +85,10 @@ class Standings:
             return []
         told = [
             f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
-            + ", ".join(f"{row.split} {metric} {self.board.written(metric, score)}" for metric, score in row.scores.items())
+            + ", ".join(
+                [f"{row.split} {metric} {self.board.written(metric, score)}" for metric, score in row.scores.items()]
+                + [f"{row.split} {metric} is withheld, since it can't be" for metric in row.impossible]
+            )
             for row in self.board.imported
         ]
         return [line for sentence in told for line in item(escaped(sentence))]

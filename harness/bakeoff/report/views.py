@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from bakeoff.compare.findings import Ratio, Standing
+from bakeoff.compare.intervals import Estimate, score_interval
+from bakeoff.contracts.unit import Unit
 from bakeoff.record import Record
 from bakeoff.report.charts import (
     Curve,
@@ -38,6 +39,8 @@ Steps = tuple[NDArray[Any], NDArray[Any]]
 
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
 """Strategies with curves on a board; points of a line; points of all lines of a page."""
+
+SECONDS = Unit(name="s", low=0.0)
 
 STRIPS = 40
 """Rows in one chart of seeds: as many as fit a sheet of paper."""
@@ -99,7 +102,7 @@ def costs(joined: Joined) -> Costs | None:
     drawings = []
     if len(places) > 1:
         for kind, width, height in (("wide", WIDE, 340), ("narrow", NARROW, 300)):
-            spec = quality_against_cost(places, **titles, width=width, height=height)
+            spec = quality_against_cost(places, **titles, ends=board.score_ends, width=width, height=height)
             drawings.append((kind, chart(spec, f"{joined.slug}-cost-{kind}")))
     lines = [_cost_line(joined, standing) for standing in timed]
     reasons = dict.fromkeys(cost.reason for cost in board.costs if cost.reason)
@@ -143,14 +146,11 @@ def _to_baseline(found: Ratio | None) -> str:
     return shown if found.comparable else f"({shown})"
 
 
-def _mean_interval(seconds: Spread) -> tuple[float | None, float | None]:
-    """The 95 % interval of the mean over seeds, by Student's t; never below a tenth of the mean."""
+def _mean_interval(seconds: Spread) -> tuple[float, float] | tuple[None, None]:
+    """The 95 % interval of the mean over seeds, by Student's t on the log: seconds are above 0."""
     if seconds.sd is None:
         return None, None
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, seconds.n - 1)) * seconds.sd / math.sqrt(seconds.n)
-    return max(seconds.mean - half, seconds.mean / 10), seconds.mean + half
+    return score_interval(Estimate(seconds.mean, seconds.sd**2 / seconds.n, seconds.n - 1), SECONDS, seconds.n)
 
 
 # --- learning curves -----------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def seeds(joined: Joined) -> Seeds | None:
         low, high = (None if bound is None else bound * board.unit.scale for bound in (score.low, score.high))
         odd = [seed in standing.degenerate for seed in score.seeds]
         rows.append(Dots(standing.strategy, values, odd, score.mean * board.unit.scale, low, high, standing.baseline))
-    axis = axis_over([value for row in rows for value in (*row.values, row.low, row.high)])
+    axis = axis_over([value for row in rows for value in (*row.values, row.low, row.high)], ends=board.score_ends)
     reference = next((row.mean for row in rows if row.baseline), None)
     title = board.axis_title
     drawings = []

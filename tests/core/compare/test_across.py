@@ -16,6 +16,7 @@ from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Board, Comparison
 from bakeoff.compare.pairs import Side, check, measure
+from bakeoff.contracts.unit import SHARE
 from bakeoff.frames.comparisons import Comparisons
 from bakeoff.report.page import write_page
 from bakeoff.report.table import build_report
@@ -185,7 +186,7 @@ def test_the_best_of_two_seeds_and_the_probability_of_improvement_come_with_each
 
 def side(name: str, scores: Sequence[float]) -> Side:
     seeds = tuple(range(len(scores)))
-    return Side(name, seeds, np.zeros((len(scores), 3)), {}, None, np.array(scores), 0)
+    return Side(name, seeds, np.zeros((len(scores), 3)), {}, None, np.array(scores), 0, SHARE, 3)
 
 
 def test_an_improvement_is_a_lower_score_where_less_is_better_and_single_runs_show_none() -> None:

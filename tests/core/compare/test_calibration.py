@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from core.compare.calibration import Answer, Toy, coverage, false_positive_rate, unpaired
 
+from bakeoff.compare.intervals import score_interval
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.twoway import two_way
+from bakeoff.contracts.unit import SHARE
 
 REPLICATIONS = 4000
 
@@ -69,11 +71,30 @@ def test_the_interval_holds_a_true_difference_of_two_points(name: str, k: int) -
 
 @pytest.mark.parametrize("k", SEEDS)
 def test_the_interval_of_a_rows_own_score_holds_the_true_score(k: int) -> None:
-    world, rng, held = WORLDS["11 %"], np.random.default_rng(2), 0
-    for _ in range(REPLICATIONS):
-        low, high = two_way(world.draw(rng, k, strategies=1)[0]).interval()
-        held += low <= world.accuracy() <= high
-    assert 0.93 <= held / REPLICATIONS <= 0.98
+    assert 0.93 <= coverage_of_a_row(WORLDS["11 %"], k, REPLICATIONS, plain=False) <= 0.98
+
+
+def coverage_of_a_row(world: Toy, k: int, replications: int, *, plain: bool) -> float:
+    """How often the interval of a row's own score holds the true score; `plain` is the t interval that knows of no range."""
+    rng, truth, held = np.random.default_rng(2), world.accuracy(), 0
+    for _ in range(replications):
+        estimate = two_way(world.draw(rng, k, strategies=1)[0])
+        low, high = estimate.interval() if plain else score_interval(estimate, SHARE, world.examples)
+        assert low is not None
+        assert high is not None
+        held += low <= truth <= high
+    return held / replications
+
+
+@pytest.mark.parametrize("k", SEEDS)
+@pytest.mark.parametrize("ability", [9.0, 11.0], ids=["95.5 %", "98 %"])
+@pytest.mark.parametrize("examples", [71, 277])
+def test_near_the_ceiling_the_interval_holds_the_true_score(ability: float, examples: int, k: int) -> None:
+    assert coverage_of_a_row(Toy(ability, 5.0, 0.0, 0.2, examples=examples), k, 1000, plain=False) >= 0.93
+
+
+def test_near_the_ceiling_an_interval_that_knows_of_no_range_errs_far_too_often() -> None:
+    assert coverage_of_a_row(Toy(11.0, 5.0, 0.0, 0.2, examples=71), 10, 1000, plain=True) < 0.85
 
 
 def family_wise_error(world: Toy, k: int) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.compare.gate import Check, Gate, judge
+from bakeoff.contracts.unit import CORRELATION
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Control
 from bakeoff.report.gate import write_gate
@@ -268,7 +269,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
     class Kappa:
         """Agreement beyond chance, by no parts."""
 
-        name, version, higher_is_better = "accuracy", "1", True
+        name, version, higher_is_better, unit = "accuracy", "1", True, CORRELATION
 
         def parts(self, predictions: Any, references: Any) -> None:
             return None

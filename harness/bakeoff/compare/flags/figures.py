@@ -21,7 +21,6 @@ FEWEST_DECIMALS = 3
 """An imported figure with fewer may meet a floor by chance."""
 OWN_DECIMALS = 9
 """Recorded scores are floats in full."""
-BETWEEN_0_AND_1 = {"accuracy", "f1"}
 
 
 def picked_states(ground: Ground) -> Iterator[Found]:
@@ -152,19 +151,28 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
                         break
     known = {f.name for records in ground.records.values() for r in records if r.data for f in r.data.metrics}
     for row in ground.board.imported:
-        strange = sorted(set(row.scores) - known)
+        strange = sorted({*row.scores, *row.impossible} - known)
         if strange and known:
             yield (
                 row.name,
                 f"{row.name} has {listed(strange)}, which {ground.board.task} has not (it has {listed(sorted(known))})",
             )
+        for metric, value in row.impossible.items():
+            yield row.name, f"{row.name} has {metric} {value:g}, which {_range_told(ground, metric)}, so it is not shown"
         for metric, value in row.scores.items():
-            if metric in BETWEEN_0_AND_1 and not 0 <= value <= 1:
-                yield row.name, f"{row.name} has {metric} {value:g}, which lies between 0 and 1 (84.07 points are 0.8407)"
-            elif decimals(value) >= FEWEST_DECIMALS and (
+            if decimals(value) >= FEWEST_DECIMALS and (
                 meant := _gives_away(value, metric, floors.get(row.split, {}), decimals(value))
             ):
                 yield row.name, f"{row.name} has {metric} {value:g}, {meant}"
+
+
+def _range_told(ground: Ground, metric: str) -> str:
+    """`lies between 0 and 1 (84.07 points are 0.8407)`."""
+    unit = ground.board.figures_by_metric[metric].unit
+    if unit.low is None or unit.high is None:
+        return f"is at least {unit.low:g}" if unit.low is not None else f"is at most {unit.high:g}"
+    points = " (84.07 points are 0.8407)" if unit.scale == 100 else ""
+    return f"lies between {unit.low:g} and {unit.high:g}{points}"
 
 
 def _constant_seeds(ground: Ground, split: str, row: str) -> set[int]:
