@@ -111,7 +111,10 @@ class EnergyCounter:
         """Since the start, and what the number is or why there is none. Of a run on a CUDA device: the device's."""
         if self._device is not None:
             try:
-                return self._device() - self._device_before, "NVML, the whole device, idle power included"
+                joules = self._device() - self._device_before
+                if joules <= 0:
+                    return None, "unmeasured: the device's energy counter began anew, or stood still"
+                return joules, "NVML, the whole device, idle power included"
             except RuntimeError as error:
                 return None, f"the device's energy is unmeasured: {error}"
         if self._device_note:
@@ -127,6 +130,8 @@ class EnergyCounter:
             if now < before:
                 return None, "unmeasured: the RAPL counter wrapped around"
             total += now - before
+        if not total:
+            return None, "unmeasured: the RAPL counter stood still"
         return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
 
 

@@ -197,7 +197,7 @@ def compose(
     joules, note = found.energy.joules()
     job, device, seconds = found.job, found.device, clock.seconds
     steps = len(job.losses) if job else 0
-    training = seconds["warm-up"] + seconds["train"]
+    training, evaluating = seconds["warm-up"] + seconds["train"], seconds["evaluate"]
     operations = job.flops() if job else (None, "not counted: training was not reached")
     asked = request.asked
     memory, on_device = found.memory or memory_peaks(device)
@@ -228,7 +228,7 @@ def compose(
             total_seconds=total,
             steps=steps,
             train_samples_per_second=job.seen()[0] / training if job and training else None,
-            evaluate_samples_per_second=found.evaluated / seconds["evaluate"] if found.evaluated else None,
+            evaluate_samples_per_second=found.evaluated / evaluating if found.evaluated and evaluating else None,
             peak_memory_bytes=memory,
             peak_device_memory_bytes=on_device if _is_cuda(device) else None,
             energy_joules=joules,

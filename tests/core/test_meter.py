@@ -190,6 +190,29 @@ def test_a_cuda_devices_joules_are_those_since_the_watch_began(monkeypatch: pyte
     assert counter.joules() == (42.5, "NVML, the whole device, idle power included")
 
 
+@pytest.mark.parametrize("last", [3.0, 1000.0])
+def test_energy_that_is_negative_or_nothing_is_unmeasured(monkeypatch: pytest.MonkeyPatch, last: float) -> None:
+    class Device:
+        type = "cuda"
+
+    readings = iter([1000.0, last])
+    monkeypatch.setattr("bakeoff.meter.device_energy", lambda device: lambda: next(readings))
+    counter = EnergyCounter()
+    counter.watch(Device())
+    assert counter.joules() == (None, "unmeasured: the device's energy counter began anew, or stood still")
+
+
+def test_a_counter_of_the_processor_that_stands_still_measures_nothing(tmp_path: Path) -> None:
+    """As in some virtual machines."""
+    (tmp_path / "energy_uj").write_text("0")
+    counter = EnergyCounter()
+    counter.zones = [tmp_path]
+    counter._before = counter._read()
+    assert counter.joules() == (None, "unmeasured: the RAPL counter stood still")
+    (tmp_path / "energy_uj").write_text("2500000")
+    assert counter.joules()[0] == 2.5
+
+
 def test_a_counter_that_fails_at_the_end_is_unmeasured_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     class Device:
         type = "cuda"

@@ -10,7 +10,7 @@ from core.table_records import make_record
 
 from bakeoff.record import Record
 from bakeoff.report.markdown import DASH
-from bakeoff.report.work import work_cells, work_of
+from bakeoff.report.work import legend, work_cells, work_of
 
 HERE, OTHER = "AMD EPYC, 2 threads", "NVIDIA H100"
 
@@ -41,6 +41,34 @@ def test_a_share_is_of_the_peak_in_the_runs_own_precision_on_its_own_hardware() 
 def test_without_a_peak_in_that_precision_there_is_no_share() -> None:
     controls = [control(hardware=HERE, peak_flops={"fp32": 200.0}), control(hardware=HERE, peak_flops={})]
     assert work_of([counted(1000.0, 10.0, precision="bf16")], controls).peak_share is None
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "peak", "reason"),
+    [
+        ((10.0, 13.2), 200.0, "the control run moved by 32 %"),
+        ((10.0, 10.0), 40.0, "faster than the control runs' matrix product"),
+        ((10.0, 30.0), 40.0, "the control run moved by 200 %"),
+    ],
+)
+def test_a_share_of_the_peak_that_says_nothing_is_withheld_with_the_reason(
+    milliseconds: tuple[float, float], peak: float, reason: str
+) -> None:
+    """100 operations a second: 224 % of a peak was printed where the machine had moved."""
+    controls = [control(each, hardware=HERE, peak_flops={"fp32": peak}) for each in milliseconds]
+    work = work_of([counted(1000.0, 10.0)], controls)
+    assert work.peak_share is None
+    assert reason in work.withheld
+    titles, cells = work_cells({"a": work})
+    assert "of peak" not in titles
+    assert not [cell for cell in cells["a"] if "%" in cell]
+    assert f"Of peak is withheld for a: {work.withheld}." in legend({"a": work, "b": work_of([], [])})
+
+
+def test_a_peak_of_nothing_is_none() -> None:
+    work = work_of([counted(1000.0, 10.0)], [control(hardware=HERE, peak_flops={"fp32": 0.0})])
+    assert (work.peak_share, work.withheld) == (None, "")
+    assert "withheld" not in legend({"a": work})
 
 
 def test_records_of_before_counting_show_no_table() -> None:

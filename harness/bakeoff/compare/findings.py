@@ -125,7 +125,8 @@ class Ratio(Part):
     first: str
     second: str
     quantity: Literal["train_seconds", "evaluate_seconds", "total_seconds", "peak_memory"]
-    ratio: float
+    ratio: float | None
+    """None where a cost is not a positive number."""
     low: float | None
     high: float | None
     p: float | None

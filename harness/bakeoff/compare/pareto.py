@@ -61,7 +61,7 @@ def _ratio(row: str, baseline: str, here: Sequence[Record], there: Sequence[Reco
         first=row,
         second=baseline,
         quantity=quantity,
-        ratio=whole.ratio if whole else simple if positive else 0.0,
+        ratio=whole.ratio if whole else simple if positive else None,
         low=whole.low if whole else None,
         high=whole.high if whole else None,
         p=whole.p if whole else None,

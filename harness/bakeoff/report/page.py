@@ -15,7 +15,7 @@ from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, pa
 from bakeoff.report.searches import cost_sentence, search_cells, search_titles, tuning
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
-from bakeoff.report.work import LEGEND, work_cells
+from bakeoff.report.work import legend, work_cells
 from bakeoff.spelling import listed, seeds_spelt, spelt
 
 BASELINE, REPORTED = "◂", "★"
@@ -196,7 +196,7 @@ def _legend(table: Table, standings: Standings) -> str:
             "processes of a run summed."
         )
     if any(row.work.flops is not None for row in table.rows):
-        parts.append(LEGEND)
+        parts.append(legend({row.strategy: row.work for row in table.rows}))
     if table.searches:
         parts.append(cost_sentence(table.searches, [row.strategy for row in table.rows if row.strategy not in table.searches]))
     return " ".join(filter(None, (escaped(part) for part in parts)))

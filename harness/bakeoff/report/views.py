@@ -29,7 +29,7 @@ from bakeoff.report.page import MEBIBYTE, time_cell
 from bakeoff.report.searches import cost_sentence, search_cells, search_titles
 from bakeoff.report.table import Report, Spread
 from bakeoff.report.units import ratio
-from bakeoff.report.work import LEGEND, work_cells
+from bakeoff.report.work import legend, work_cells
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -119,7 +119,7 @@ def costs(joined: Joined) -> Costs | None:
     work = {standing.strategy: joined.rows[standing.strategy].work for standing in timed}
     work_titles, cells = work_cells(work, [name for name in work if joined.times_differ(name)])
     work_lines = [CostLine(standing.strategy, standing.baseline, cells[standing.strategy]) for standing in timed if work_titles]
-    return Costs(drawings, headings, lines, list(reasons), work_titles, work_lines, LEGEND)
+    return Costs(drawings, headings, lines, list(reasons), work_titles, work_lines, legend(work))
 
 
 def _cost_line(joined: Joined, standing: Standing) -> CostLine:
@@ -140,7 +140,7 @@ def _cost_line(joined: Joined, standing: Standing) -> CostLine:
 
 
 def _to_baseline(found: Ratio | None) -> str:
-    if found is None:
+    if found is None or found.ratio is None:
         return DASH
     shown = ratio(found.ratio, found.low, found.high)
     return shown if found.comparable else f"({shown})"

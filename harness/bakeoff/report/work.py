@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
+from bakeoff.compare.drift import why_moved
 from bakeoff.record import Control, Part, Record
 from bakeoff.report.markdown import DASH
+from bakeoff.spelling import listed
 
 MEGA, GIGA, TERA = 1e6, 1e9, 1e12
 
@@ -23,6 +25,8 @@ class Work(Part):
     flops_per_second: float | None
     peak_share: float | None
     """Of a matrix product's speed in the run's precision on that machine, by the control runs."""
+    withheld: str = ""
+    """Why `peak_share` is not told though it could be computed; empty where it is told, or nobody measured."""
 
 
 def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
@@ -38,6 +42,7 @@ def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
         for record, rate in zip(records, rates, strict=True)
         if rate is not None and (peak := peak_flops(record, controls)) is not None
     ]
+    withheld = _why_withheld(records, shares, controls) if shares else ""
     return Work(
         trainable=mean([record.weights.parameters_trainable if record.weights else None for record in records]),
         kept_bytes=mean([record.weights.trained_bytes if record.weights else None for record in records]),
@@ -45,17 +50,28 @@ def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
         padded_tokens=mean([record.observed.padded_tokens_seen if record.observed else None for record in records]),
         flops=mean([record.cost.flops if record.cost else None for record in records]),
         flops_per_second=mean(rates),
-        peak_share=mean(shares),
+        peak_share=None if withheld else mean(shares),
+        withheld=withheld,
     )
 
 
+def _why_withheld(records: Sequence[Record], shares: Sequence[float], controls: Sequence[Control]) -> str:
+    """A share of what the machine can do says something only where the machine stayed what it was, and is at most all of it."""
+    for hardware in dict.fromkeys(record.environment.hardware for record in records):
+        if moved := why_moved(controls, hardware=hardware):
+            return moved
+    if max(shares) > 1:
+        return "the runs computed faster than the control runs' matrix product, so these do not tell the peak"
+    return ""
+
+
 def peak_flops(record: Record, controls: Sequence[Control]) -> float | None:
-    """The median over the control runs on the run's hardware, in its precision; None where there is none."""
+    """The median over the control runs on the run's hardware, in its precision; None where there is none above 0."""
     precision = str(record.asked.recipe.get("precision", "fp32"))
     found = [
         control.peak_flops[precision]
         for control in controls
-        if control.hardware == record.environment.hardware and precision in control.peak_flops
+        if control.hardware == record.environment.hardware and control.peak_flops.get(precision, 0.0) > 0
     ]
     return statistics.median(found) if found else None
 
@@ -95,6 +111,16 @@ def _number(value: float | None, unit: float, digits: int) -> str:
     if value is None:
         return DASH
     return f"{value / unit:,.{digits if value / unit >= 1 or not digits else digits + 2}f}"
+
+
+def legend(rows: Mapping[str, Work]) -> str:
+    """How to read the cells, and why some shares of the peak are not among them."""
+    withheld: dict[str, list[str]] = {}
+    for name, work in rows.items():
+        if work.withheld:
+            withheld.setdefault(work.withheld, []).append(name)
+    told = [f"Of peak is withheld for {listed(names)}: {reason}." for reason, names in withheld.items()]
+    return " ".join([LEGEND, *told])
 
 
 LEGEND = (
