@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from bakeoff.plan import Run
 from bakeoff.process import WAIT_SECONDS
 from bakeoff.record import Record
+from bakeoff.records.provenance import Facts, as_plain
 from bakeoff.spec import Spec
 from bakeoff.store import Store
 from bakeoff.supervision import Progress, Settings, Supervised, request_of
@@ -41,8 +42,11 @@ class UnderWay:
 class Crew:
     """Up to `settings.jobs` runs at the same time."""
 
-    def __init__(self, spec: Spec, store: Store, settings: Settings, progress: Progress) -> None:
-        self.spec, self.store, self.settings, self.progress = spec, store, settings, progress
+    def __init__(
+        self, spec: Spec, store: Store, settings: Settings, progress: Progress, sources: Mapping[tuple[str, str], Facts]
+    ) -> None:
+        """`sources` are what runs of a task and a model, by their labels, are made from."""
+        self.spec, self.store, self.settings, self.progress, self.sources = spec, store, settings, progress, sources
         self.under_way: list[UnderWay] = []
         self.largest = 0
         """Bytes of memory of the largest run so far."""
@@ -116,6 +120,7 @@ class Crew:
                 self.settings,
                 place=place,
                 attempts=store.attempts(run.id),
+                sources=as_plain(self.sources.get((run.task.label, run.model.label), {})),
                 keep=self.spec.keep,
                 checkpoint_every=self.spec.checkpoint_every,
                 checkpoints=store.checkpoints(run.id) if self.spec.checkpoint_every else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,8 @@ from bakeoff.plan import Plan, Run, canonical
 from bakeoff.record import Asked, Record
 from bakeoff.store import Store
 
-State = Literal["recorded", "failed", "damaged", "running", "to do"]
+State = Literal["recorded", "changed", "failed", "damaged", "running", "to do"]
+"""`changed`: recorded, but from other files than those that are there now."""
 
 NEIGHBOURS_READ = 200
 """Records of other experiments that are looked at: enough for a median, few enough to answer at once."""
@@ -42,12 +43,12 @@ class Left:
     """Runs of which no like run is recorded; not in `seconds`."""
 
 
-def survey(plan: Plan, store: Store) -> list[Outlook]:
-    """Every run of the plan, trials of a search first, in its order."""
+def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
+    """Every run of the plan, trials of a search first, in its order; of those in `changed`, by id, the files are others now."""
     runs = (*plan.trials, *plan.runs)
     todo = {run.id for run in runs if not store.has(run.id)}
     times = like_times(plan, store) if todo else {}
-    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store) for run in runs]
+    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store, changed) for run in runs]
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -111,7 +112,7 @@ def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
     return Outlook(run, "running" if store.is_claimed(run.id) else "to do", times.get(likeness(run.asked)))
 
 
-def _recorded(run: Run, store: Store) -> Outlook:
+def _recorded(run: Run, store: Store, changed: Collection[str]) -> Outlook:
     try:
         record = store.read(run.id)
     except StoreError as error:
@@ -119,4 +120,4 @@ def _recorded(run: Run, store: Store) -> Outlook:
     seconds = record.cost.total_seconds if record.cost else None
     if record.failure:
         return Outlook(run, "failed", seconds, f"{record.failure.reason}: {record.failure.message}")
-    return Outlook(run, "recorded", seconds)
+    return Outlook(run, "changed" if run.id in changed else "recorded", seconds)

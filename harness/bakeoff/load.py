@@ -13,6 +13,8 @@ from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_
 from bakeoff.metrics import BUILT_IN
 from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
 from bakeoff.recorded import read_file
+from bakeoff.records.apart import set_apart
+from bakeoff.records.provenance import DATA, differences, facts_of_sources
 from bakeoff.registry import Registry, load_registry
 from bakeoff.store import Store
 
@@ -35,8 +37,9 @@ def load_experiment(folders: Sequence[Path | Store]) -> Experiment:
     """What these folders, or the stores of folders, hold, as one experiment.
 
     Of several, the first says baseline, split, and the margin of each unit that it has; strategies of one name get the
-    experiment's name behind theirs, unless they are the same runs; tasks whose data differ stand apart. Where the model is
-    under test, rows are strategy and model. Raises StoreError where a folder holds no experiment.
+    experiment's name behind theirs, unless they are the same runs; tasks whose data differ stand apart. So do runs of one
+    experiment that were made from other data or another model than its other runs. Where the model is under test, rows are
+    strategy and model. Raises StoreError where a folder holds no experiment.
     """
     stores = {store.folder: store for store in (one if isinstance(one, Store) else Store(one) for one in folders)}
     read = [read_folder(store) for store in stores.values()]
@@ -44,11 +47,11 @@ def load_experiment(folders: Sequence[Path | Store]) -> Experiment:
         raise StoreError("name at least one experiment's folder")
     files = _Files()
     if len(read) > 1:
-        return _with_models_in_rows(_merged(read, files))
+        return _with_boards(_merged(read, files))
     (only,) = read
     for record in only.records:
         files.add(record.id, only.store.records / record.id, record)
-    return _with_models_in_rows(
+    return _with_boards(
         Experiment(
             declared=only.declared,
             records=only.records,
@@ -169,6 +172,15 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
     )
 
 
+def _with_boards(experiment: Experiment) -> Experiment:
+    """Runs of other data or another model than the rest are on boards of their own."""
+    declared, apart = set_apart(experiment.declared, experiment.records)
+    if apart:
+        metrics = metrics_of(declared.runs, experiment.records)
+        experiment = replace(experiment, declared=declared, apart=apart, metrics=metrics)
+    return _with_models_in_rows(experiment)
+
+
 def _with_models_in_rows(experiment: Experiment) -> Experiment:
     """Where the model is under test and a task has several, rows are strategy and model, on one board."""
     declared = experiment.declared
@@ -207,24 +219,28 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
 
 def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
     """(number of the folder, task) -> its name; with the experiment's behind it where its data are not the first folder's."""
-    first: dict[str, tuple[object, ...]] = {}
+    first: dict[str, Record] = {}
     names: dict[tuple[int, str], str] = {}
     for number, folder in enumerate(read):
         by_id = {record.id: record for record in folder.records}
         for task in dict.fromkeys(run.task for run in folder.declared.runs):
             records = [by_id[run.id] for run in folder.declared.runs if run.task == task and run.id in by_id]
-            made_of = next((_made_of(record) for record in records if record.data is not None), None)
-            same = made_of is None or first.setdefault(task, made_of) == made_of
+            told = next((record for record in records if record.data is not None), None)
+            same = told is None or _scored_alike(told, first.setdefault(task, told))
             names[number, task] = task if same else f"{task} ({folder.declared.name})"
     return names
 
 
-def _made_of(record: Record) -> tuple[object, ...]:
-    """What must be equal for two records of a task to be scored on the same thing."""
-    assert record.data is not None
-    splits = sorted((name, split.fingerprint) for name, split in record.data.splits.items())
-    metrics = sorted((facts.name, facts.version) for facts in record.data.metrics)
-    return (record.asked.task.version, record.data.primary_metric, tuple(splits), tuple(metrics))
+def _scored_alike(record: Record, other: Record) -> bool:
+    """Whether two records of a task, which both got as far as its data, are scored on the same thing."""
+    if differences(facts_of_sources(record), facts_of_sources(other), DATA):
+        return False
+    mine, theirs = record.data, other.data
+    assert mine is not None
+    assert theirs is not None
+    metrics = [sorted((facts.name, facts.version) for facts in data.metrics) for data in (mine, theirs)]
+    same = metrics[0] == metrics[1] and mine.primary_metric == theirs.primary_metric
+    return same and record.asked.task.version == other.asked.task.version
 
 
 def _joined(questions: Iterable[str]) -> str:

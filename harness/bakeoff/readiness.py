@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,16 @@ from bakeoff.outcome import processes_of
 from bakeoff.plan import Plan, Run
 from bakeoff.process import Worker
 from bakeoff.record import Record
+from bakeoff.records.provenance import DATA, MACHINE, MADE_FROM, Difference, Facts, differences, facts_of, from_plain, unknown
 from bakeoff.rehearsal import rehearse
+from bakeoff.spelling import listed
 from bakeoff.supervision import Progress, Settings, request_of
 from bakeoff.tree import KeyPath
+
+BAKEOFF = "bakeoff"
+"""Our own distribution."""
+MISSING = "missing"
+"""What is said for the version of a distribution that is not there."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,8 @@ class Machine:
     device: str
     accelerator: str
     threads: int
-    fingerprints: dict[str, dict[str, str]]
-    """Of the tasks' data: label -> split -> what its rows hash to."""
+    sources: Mapping[tuple[str, str], Facts]
+    """Labels of a task and a model -> what a run of them would be made from."""
 
     def hardware(self, processes: int) -> str:
         """The hardware class of a run in so many processes."""
@@ -80,31 +87,62 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
         raise SpecError(document.problem(places[kind][name], message) for kind, name, message in verdict["problems"])
     for label, sentence in verdict["remarks"]:
         progress.note(f"{label}: {sentence}")
-    return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["fingerprints"])
+    sources = {(task, model): from_plain(facts) for task, model, facts in verdict["sources"]}
+    return Machine(verdict["device"], verdict["accelerator"], settings.threads, sources)
 
 
-def differences(record: Record, machine: Machine) -> list[str]:
-    """What differs between the record's environment and this one, in words; what its data were made from is part of it."""
-    there = {**record.environment.software, **(record.data.sources if record.data else {})}
-    here = hardware.software(there)
-    found = [
-        f"{name} {there.get(name, 'missing')} there, {here.get(name, 'missing')} here"
-        for name in sorted({*there, *here})
-        if there.get(name) != here.get(name)
-    ]
-    if record.environment.hardware != (ours := machine.hardware(processes_of(record.asked))):
-        found.append(f"{record.environment.hardware} there, {ours} here")
-    if not found and record.data is not None:  # other sources make other rows, and were named above
-        task, splits = record.asked.task_label, record.data.splits
-        here = machine.fingerprints.get(task, {})
-        found += [
-            f"{task}: split {name} has other rows than when {record.id} was made"
-            for name, fingerprint in here.items()
-            if name in splits and splits[name].fingerprint != fingerprint
-        ]
+def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
+    """In what a run made here would differ from its record: what it is made from, hardware, software.
+
+    Bakeoff's own version is none: the versions of components decide whether runs are alike.
+    """
+    used, sources = record.environment.software, record.data.sources if record.data else {}
+    installed = hardware.software({*used, *sources})
+    here: Facts = {
+        **machine.sources.get((run.task.label, run.model.label), {}),
+        ("hardware", ""): (machine.hardware(processes_of(record.asked)),),
+        **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
+        **{("sources", name): (installed.get(name, MISSING),) for name in sources},
+    }
+    found = differences(here, facts_of(record), MADE_FROM | MACHINE | {"sources"})
+    if any(one.subject == "sources" for one in found):  # they make other rows, and are named
+        return [one for one in found if one.subject != "rows"]
     return found
 
 
-def first_difference(records: Iterable[Record], machine: Machine) -> list[str]:
-    """The differences of the first record that was made elsewhere."""
-    return next((found for record in records if (found := differences(record, machine))), [])
+def told(changed: Mapping[str, Sequence[Difference]], runs: Mapping[str, Run]) -> list[str]:
+    """What changed, each once, with the task or model that it is of; of hardware and versions both values. By run's id."""
+    clauses = []
+    for run_id, found in changed.items():
+        for one in found:
+            owner = runs[run_id].task if one.subject in DATA else runs[run_id].model
+            if one.subject in MADE_FROM:
+                clauses.append(f"{owner.label}: {one.what} changed")
+            else:
+                clauses.append(f"{f'{one.name} ' if one.name else ''}{one.there} there, {one.here} here")
+    return list(dict.fromkeys(clauses))
+
+
+def unsure(runs: Mapping[str, Run], records: Mapping[str, Record], machine: Machine) -> list[str]:
+    """What records do not tell, though it is known of the sources here; and that they were made by another Bakeoff."""
+    lacking, others = dict[str, int](), dict[str, int]()
+    ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
+    for run_id, record in records.items():
+        here = machine.sources.get((runs[run_id].task.label, runs[run_id].model.label), {})
+        for key in unknown(here, facts_of(record)):
+            if any(here.get(key, ())):
+                lacking[key[0]] = lacking.get(key[0], 0) + 1
+        theirs = record.environment.software.get(BAKEOFF, MISSING)
+        if theirs != ours:
+            others[theirs] = others.get(theirs, 0) + 1
+    found = []
+    if lacking:
+        count = max(lacking.values())
+        found.append(f"{counted(count)} not tell {listed([*lacking])}: taken for the same as here")
+    return found + [
+        f"Bakeoff {version} made {count} of the recorded runs, and this is {ours}" for version, count in others.items()
+    ]
+
+
+def counted(count: int) -> str:
+    return "1 recorded run does" if count == 1 else f"{count} recorded runs do"

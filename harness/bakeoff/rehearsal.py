@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bakeoff import hardware
-from bakeoff.components import Encoding, Prepared, Row, TaskInfo
+from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, ModelError
 from bakeoff.evaluation import predict
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
+from bakeoff.record import Asked, MadeFrom
+from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
 from bakeoff.registry import load_registry
 from bakeoff.remarks import remarks
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
+from bakeoff.training import sources
 from bakeoff.worker import components, encode_split, load_task
 
 
@@ -23,7 +26,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
     """Says what would keep these runs from starting, and on what they would run.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
-    "fingerprints": {task's label: {split: sha256}}, "remarks": [(label of task or model, sentence), ...]}
+    "sources": [(task's label, model's label, facts as plain lists), ...], "remarks": [(label of task or model, sentence), ...]}
     """
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
@@ -37,7 +40,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
             "problems": rehearsal.problems,
             "device": device.type,
             "accelerator": hardware.accelerator_name(device),
-            "fingerprints": rehearsal.fingerprints,
+            "sources": [(*pair, as_plain(facts)) for pair, facts in rehearsal.sources.items()],
             "remarks": rehearsal.remarks,
         }
     )
@@ -53,6 +56,10 @@ class Rehearsal:
         """Label -> what it is, and its splits; None where it does not load."""
         self.fingerprints: dict[str, dict[str, str]] = {}
         """Label -> split -> what its rows hash to."""
+        self.made_from: dict[str, MadeFrom] = {}
+        """Label -> what is known of its names of labels and files."""
+        self.sources: dict[tuple[str, str], Facts] = {}
+        """Labels of task and model -> what runs of them would be made from."""
         self.remarks: list[tuple[str, str]] = []
         """Label of a task or model, and what is odd about its rows or its checkpoint."""
         self.tried: set[tuple[str, ...]] = set()
@@ -64,15 +71,18 @@ class Rehearsal:
         recipe = Recipe.model_validate(asked.recipe)
         self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
         if asked.task_label not in self.tasks:
+            files = sources.watched_task(parts["task"], request.places)
             loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], request.places)
             self.tasks[asked.task_label] = loaded
             if loaded:
                 info, splits = loaded
                 self.remarks += [(asked.task_label, sentence) for sentence in remarks(info, splits)]
-                sources = dict(task.sources())
+                versions = dict(task.sources())
                 self.fingerprints[asked.task_label] = {
-                    name: split_fingerprint(splits[name], info, sources) for name in info.splits
+                    name: split_fingerprint(splits[name], info, versions) for name in info.splits
                 }
+                told = self.attempt("task", asked.task_label, sources.and_task, MadeFrom(), info, files)
+                self.made_from[asked.task_label] = told or MadeFrom()
         if (known := self.tasks[asked.task_label]) is None:
             return
         info, splits = known
@@ -83,6 +93,7 @@ class Rehearsal:
             return
         self.tried.add(key)
         encoding = Encoding(recipe.max_length, recipe.padding)
+        files = sources.watched_model(parts["model"], request.cache)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
         if prepared is not None and recipe.train_examples is None:
             self.attempt("model", asked.model_label, self.encode_all, request, info, prepared)
@@ -91,6 +102,7 @@ class Rehearsal:
             return
         cautions = [(asked.model_label, caution) for caution in built.cautions]
         self.remarks += [caution for caution in cautions if caution not in self.remarks]
+        self.attempt("model", asked.model_label, self.note_sources, asked, prepared, built, files)
         room = getattr(getattr(built.model, "config", None), "max_position_embeddings", None)
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
@@ -102,6 +114,16 @@ class Rehearsal:
             if examples:
                 network, device = adaptation.model, hardware.pick_device(request.device)
                 self.attempt("strategy", asked.strategy, require_answer, prepared, network, examples, info.n_outputs, device)
+
+    def note_sources(self, asked: Asked, prepared: Prepared, built: Built, files: WatchedFiles) -> None:
+        """What runs of this task and model are made from, once for each pair; before the method makes another of the model."""
+        pair = (asked.task_label, asked.model_label)
+        if pair in self.sources:
+            return
+        pretrained = sources.pretrained_digest(built.model.state_dict(), built.newly_initialised)
+        made_from = sources.and_model(self.made_from[asked.task_label], prepared, pretrained, files)
+        rows = self.fingerprints[asked.task_label]
+        self.sources[pair] = {**facts_of_rows(rows, made_from), **facts_of_model(made_from)}
 
     def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> None:
         """Once for all runs, where the cache can keep it; each strategy may cut texts at another length."""

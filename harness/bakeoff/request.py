@@ -29,6 +29,8 @@ class Request(BaseModel):
     place: int = 0
     attempts: list[Attempt] = []
     """At this run, before this one."""
+    sources: list[list[str | None]] = []
+    """What the experiment's runs are made from, as `provenance.as_plain` has it; empty where nobody looked."""
     keep: Literal["none", "final"] = "none"
     checkpoint_every: int | None = None
     """Steps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from bakeoff.crew import Crew
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan
-from bakeoff.readiness import differences, first_difference, locate, rehearse_or_stop
+from bakeoff.readiness import differences_here, locate, rehearse_or_stop, told, unsure
 from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
+from bakeoff.records.provenance import MADE_FROM, Difference, Facts
+from bakeoff.runner.changes import Pair, changes, look_at_files, untold
 from bakeoff.search import declared_searches, settled, undecided
 from bakeoff.store import Store
 from bakeoff.supervision import Progress, Settings
@@ -49,7 +51,7 @@ def run_experiment(
         declared = declaration(document, plan)
         store.check_owner(declared, spec)
         hardware.prepare_environment(settings.threads)
-        aside = to_set_aside(document, plan, store, settings, progress)
+        aside, sources = to_set_aside(document, plan, store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in aside else store.find(run_id))
         store.declare(declaration(document, plan))
         store.adopt(spec)
@@ -62,7 +64,7 @@ def run_experiment(
         recorded = sum(store.has(run.id) for run in (*plan.trials, *plan.runs))
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
-            crew = Crew(plan.spec, store, settings, progress)
+            crew = Crew(plan.spec, store, settings, progress, sources)
             done = crew.make(plan.trials)
             if plan.waiting:
                 plan = settled(plan, store.find)
@@ -120,20 +122,26 @@ def kept_model(record: Record) -> bool:
     return any(name.startswith(f"{MODEL_FOLDER}/") for name in record.files)
 
 
-def to_set_aside(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> dict[str, str]:
-    """Ids of records that stand in the way of runs, with the reason; raises where the runs could not start."""
+def to_set_aside(
+    document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress
+) -> tuple[dict[str, str], Mapping[Pair, Facts]]:
+    """Ids of records that stand in the way of runs, with the reason; and what runs are made from now, where it was looked at.
+
+    Raises where the runs could not start.
+    """
     aside: dict[str, str] = {}
     recorded: dict[str, Record] = {}
-    for run in (*plan.trials, *plan.runs):
-        if not store.occupied(run.id):
+    runs = {run.id: run for run in (*plan.trials, *plan.runs)}
+    for run_id in runs:
+        if not store.occupied(run_id):
             continue
         try:
-            record = recorded[run.id] = store.check(run.id)
+            record = recorded[run_id] = store.check(run_id)
         except DamageError as error:
-            aside[run.id] = str(error)
+            aside[run_id] = str(error)
             continue
         if record.failure and (settings.retry == "failed" or record.failure.reason == "interrupted"):
-            aside[run.id] = f"failed before ({record.failure.reason})"
+            aside[run_id] = f"failed before ({record.failure.reason})"
     if plan.spec.keep == "final":
         unkept = [run_id for run_id, record in recorded.items() if record.status == "ok" and not kept_model(record)]
         if settings.retry == "unkept":
@@ -142,17 +150,43 @@ def to_set_aside(document: Document, plan: Plan, store: Store, settings: Setting
             count = f"{len(unkept)} recorded run{'s' * (len(unkept) > 1)} left no model"
             progress.note(f"{count}, as `keep: final` came later; --retry unkept makes them again")
     rest = {run_id: record for run_id, record in recorded.items() if run_id not in aside}
-    if len(rest) < len(plan.trials) + len(plan.runs) + plan.waiting or settings.environment == "rerun":
-        locate(document, plan, settings.places)
-        machine = rehearse_or_stop(document, plan, settings, progress)
-        if settings.environment == "rerun":
-            aside |= {
-                run_id: "recorded elsewhere or of other data" for run_id, record in rest.items() if differences(record, machine)
-            }
-        elif settings.environment == "stop" and (found := first_difference(rest.values(), machine)):
-            where = f"{shown_path(store.folder)} holds runs made elsewhere or of other data"
-            raise StoreError(
-                f"{where} ({'; '.join(found)}); "
-                "--environment rerun makes them again here, --environment mix adds to them (the rows will be flagged)"
-            )
-    return aside
+    due = len(rest) < len(runs) + plan.waiting
+    seen = look_at_files(plan, settings.places)
+    moved = changes(plan, rest, seen)
+    for clause in moved.code:
+        progress.note(f"caution: {clause}; if it gives other results now, raise its `version`")
+    if not (due or moved.files or settings.changed == "rerun"):
+        for clause in (*seen.unseen, *untold(moved.untold)):
+            progress.note(f"not compared with what is recorded: {clause}")
+        return aside, {}
+    locate(document, plan, settings.places)
+    machine = rehearse_or_stop(document, plan, settings, progress)
+    compared = {run_id: differences_here(runs[run_id], record, machine) for run_id, record in rest.items()}
+    if not due and settings.changed != "rerun":  # where nothing is added, it is no matter where the records were made
+        compared = {run_id: [one for one in found if one.subject in MADE_FROM] for run_id, found in compared.items()}
+    changed = {run_id: found for run_id, found in compared.items() if found}
+    for sentence in unsure(runs, rest, machine):
+        progress.note(sentence)
+    return aside | by_policy(plan, store, settings, progress, changed), machine.sources
+
+
+def by_policy(
+    plan: Plan, store: Store, settings: Settings, progress: Progress, changed: Mapping[str, Sequence[Difference]]
+) -> dict[str, str]:
+    """Those of the records that were made otherwise than runs would be now, by id, that are made again; raises StoreError where
+    the user has not said what to do."""
+    if not changed:
+        return {}
+    runs = {run.id: run for run in (*plan.trials, *plan.runs)}
+    sentence = f"{len(changed)} recorded run{'s' * (len(changed) > 1)} made otherwise ({'; '.join(told(changed, runs))})"
+    if settings.changed == "rerun":
+        return dict.fromkeys(changed, "made elsewhere, or from other data or another model")
+    if settings.changed == "stop":
+        raise StoreError(
+            f"{shown_path(store.folder)} holds {sentence}; --changed rerun makes them again, --changed mix keeps them beside "
+            "new ones: those of other data or another model then stand in tables of their own"
+        )
+    progress.note(f"{shown_path(store.folder)} holds {sentence}")
+    others = {run_id for run_id, found in changed.items() if any(one.subject in MADE_FROM for one in found)}
+    # a search compares its trials with each other
+    return dict.fromkeys((run.id for run in plan.trials if run.id in others), "a trial of other data or another model")

@@ -22,7 +22,8 @@ from bakeoff.recorded import dump
 from bakeoff.request import Request
 from bakeoff.worker import perform
 
-EnvironmentChoice = Literal["stop", "rerun", "mix"]
+Policy = Literal["stop", "rerun", "mix"]
+"""What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Settings:
     """Of one run."""
     jobs: int = 1
     """Runs under way at the same time."""
-    environment: EnvironmentChoice = "stop"
+    changed: Policy = "stop"
     retry: Literal["failed", "unkept"] | None = None
     """Recorded runs that are made again: those that failed, or those that left no model where `keep: final` wants one."""
     control: bool = True

@@ -99,6 +99,7 @@ def fine_tune(
     begin("build")
     built, adaptation, head, pretrained = build(parts, info, asked, recipe)
     found.made_from = sources.and_model(found.made_from, prepared, pretrained, files)
+    sources.require_same(request, found.data, found.made_from)
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
     trainer.examine(network, recipe)

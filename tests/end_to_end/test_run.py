@@ -188,9 +188,10 @@ def test_another_environment_stops_the_run(finished: Path, tmp_path: Path) -> No
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert answer.returncode == 2
     assert re.search(r"torch 1\..* there, 2\..* here", answer.stderr)
-    assert "--environment" in answer.stderr
+    assert "--changed" in answer.stderr
     mixed = call("run", tmp_path / "copy" / "spec.yaml", "--environment", "mix", folder=tmp_path)
     assert mixed.returncode == 0, mixed.stderr
+    assert "--environment is called --changed now" in mixed.stderr
     assert len(records(tmp_path / "copy")) == 6
 
 
@@ -227,9 +228,7 @@ def test_good_records_stay_where_a_rerun_could_not_start(finished: Path, tmp_pat
     for path in (tmp_path / "copy" / "records").glob("r1-*/record.json"):
         say_otherwise(path, '"torch": "2.', '"torch": "1.')
     before = files(tmp_path / "copy")
-    answer = call(
-        "run", tmp_path / "copy" / "spec.yaml", "--environment", "rerun", "--data", tmp_path / "nowhere", folder=tmp_path
-    )
+    answer = call("run", tmp_path / "copy" / "spec.yaml", "--changed", "rerun", "--data", tmp_path / "nowhere", folder=tmp_path)
     assert answer.returncode == 2
     assert files(tmp_path / "copy") == before
 

@@ -170,9 +170,12 @@ def test_data_that_was_edited_between_runs_stops_the_next_one(tmp_path: Path) ->
     before = sorted(path.name for path in (tmp_path / "e" / "records").iterdir())
     stopped = call("run", spec, "--data", tmp_path / "data", folder=tmp_path)
     assert stopped.returncode == 2
-    assert "toy-file: split train has other rows than when r1-" in stopped.stderr
-    assert "--environment rerun" in stopped.stderr
+    assert (
+        "1 recorded run made otherwise (toy-file: the rows of train changed; toy-file: the rows of test changed)"
+        in stopped.stderr
+    )
+    assert "--changed rerun" in stopped.stderr
     assert sorted(path.name for path in (tmp_path / "e" / "records").iterdir()) == before
-    rerun = call("run", spec, "--data", tmp_path / "data", "--environment", "rerun", folder=tmp_path)
+    rerun = call("run", spec, "--data", tmp_path / "data", "--changed", "rerun", folder=tmp_path)
     assert rerun.returncode == 0, rerun.stderr
     assert len({json.dumps(record["data"]["splits"]) for record in records(tmp_path / "e").values()}) == 1

@@ -12,6 +12,7 @@ from bakeoff.cli.saying import say
 if TYPE_CHECKING:
     from bakeoff.document import Document
     from bakeoff.plan import Plan
+    from bakeoff.store import Store
 
 
 @click.command()
@@ -20,35 +21,45 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="With --build: folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
+    help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
 )
-def check(spec: Path, build: bool, data: Path | None) -> None:
-    """Find everything wrong in the experiment file SPEC, without running it.
+@click.option("--into", type=click.Path(path_type=Path), help="Folder of the records (default: the spec's own).")
+def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None:
+    """Find everything wrong in the experiment file SPEC, without running it; and say whether the files that recorded runs were
+    made from are still the same.
 
     Each error is a line with its place in the file: FILE:LINE:COLUMN.
     """
-    from bakeoff.cli.opening import open_experiment
+    from bakeoff.cli.opening import look_for_changes, open_experiment
+    from bakeoff.search import settled
+    from bakeoff.store import Store
 
-    if data is not None and not build:
-        raise click.UsageError("--data goes with --build: without it no data is looked at")
     document, plan = open_experiment(spec)
-    if build:
-        rehearse(document, plan, data, spec)
+    store = Store(into or spec.parent)
+    known = settled(plan, store.find)
+    told = rehearse(document, plan, known, store, data, spec) if build else look_for_changes(known, store, spec, data)[1]
+    for line in told:
+        say(line)
     say(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
 
 
-def rehearse(document: Document, plan: Plan, data: Path | None, spec: Path) -> None:
-    """Raises SpecError with all that would keep these runs from starting."""
+def rehearse(document: Document, plan: Plan, settled: Plan, store: Store, data: Path | None, spec: Path) -> list[str]:
+    """In what recorded runs were made otherwise than they would be here. Raises SpecError with all that would keep the plan's
+    runs from starting."""
     from bakeoff.cli.opening import find_places
     from bakeoff.cli.progress import PlainProgress
     from bakeoff.hardware import prepare_environment
-    from bakeoff.readiness import locate, rehearse_or_stop
+    from bakeoff.readiness import differences_here, locate, rehearse_or_stop, told, unsure
     from bakeoff.supervision import Settings
 
     settings = Settings(places=find_places(data, spec))
     prepare_environment(settings.threads)
     locate(document, plan, settings.places)
-    rehearse_or_stop(document, plan, settings, PlainProgress())
+    machine = rehearse_or_stop(document, plan, settings, PlainProgress())
+    runs = {run.id: run for run in (*settled.trials, *settled.runs)}
+    records = {record.id: record for record in store.read_all(runs)[0]}
+    changed = {run_id: differences_here(runs[run_id], record, machine) for run_id, record in records.items()}
+    return [f"since runs were recorded: {clause}" for clause in told(changed, runs)] + unsure(runs, records, machine)
 
 
 def arithmetic(plan: Plan) -> str:

@@ -11,12 +11,36 @@ from bakeoff.errors import BakeoffError, shown_path
 from bakeoff.plan import Plan
 from bakeoff.registry import load_registry
 from bakeoff.resolution import resolve
+from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
+from bakeoff.store import Store
 
 
 def open_experiment(path: Path) -> tuple[Document, Plan]:
     """The file and its plan; raises SpecError with everything that is wrong."""
     document = read_document(path)
     return document, resolve(document, load_registry())
+
+
+def look_for_changes(plan: Plan, store: Store, spec: Path, data: Path | None) -> tuple[Changes, list[str]]:
+    """What changed since the plan's runs were recorded, as far as files tell within a second; and what is to be said of it."""
+    records, _ = store.read_all([run.id for run in (*plan.trials, *plan.runs)])
+    if not records:
+        return Changes({}, 0, ()), []
+    try:
+        places = find_places(data, spec)
+    except BakeoffError as error:
+        if data is not None:
+            raise
+        return Changes({}, 0, ()), [f"not compared with what is recorded: {error}"]
+    sources = look_at_files(plan, places, at_most=LARGE)
+    found = changes(plan, {record.id: record for record in records}, sources)
+    lines = found.sentences(plan)
+    if found.files:
+        lines.append(
+            "whether rows or weights are others, `bakeoff check --build` and `bakeoff run` find out; the latter stops then"
+        )
+    lines += [f"not compared with what is recorded: {clause}" for clause in (*sources.unseen, *untold(found.untold))]
+    return found, lines
 
 
 def find_places(data: Path | None, spec: Path | None = None) -> Places:

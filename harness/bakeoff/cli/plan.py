@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--into", type=click.Path(path_type=Path), help="Folder of the records (default: the spec's own).")
 @click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder of datasets, to see whether they changed (default: BAKEOFF_DATA)."
+)
+@click.option(
     "--resolve",
     "difference",
     metavar="DIFFERENCE",
@@ -25,14 +28,14 @@ if TYPE_CHECKING:
     help="Say instead how many seeds find such a difference to the baseline: in points, or in the primary metric's own unit.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool) -> None:
+def plan(spec: Path, into: Path | None, data: Path | None, difference: float | None, as_json: bool) -> None:
     """List the runs of the experiment file SPEC: id, what is recorded already, how long the rest may take.
 
     Times come from recorded runs that differ in the seed only, on such a machine: of this folder, else of those beside it.
     With --resolve, the spread over seeds and examples comes from there too, or from planning values where nothing like it is
     recorded.
     """
-    from bakeoff.cli.opening import open_experiment
+    from bakeoff.cli.opening import look_for_changes, open_experiment
     from bakeoff.cli.saying import say
     from bakeoff.estimate import left, survey
     from bakeoff.search import settled
@@ -41,7 +44,8 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
     _, resolved = open_experiment(spec)
     store = Store(into or spec.parent)
     resolved = settled(resolved, store.find)
-    outlooks = survey(resolved, store)
+    changes, told = look_for_changes(resolved, store, spec, data)
+    outlooks = survey(resolved, store, changes.files)
     if difference is not None:
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
@@ -49,13 +53,15 @@ def plan(spec: Path, into: Path | None, difference: float | None, as_json: bool)
 
         if resolved.waiting:
             raise click.ClickException("the search has not chosen yet; `bakeoff run SPEC` makes its trials first")
+        for line in told:
+            click.echo(line, err=True)
         resolution = resolve(resolved, store, outlooks, difference)
         say(resolution.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(resolution)))
         return
     if as_json:
-        say(json.dumps(as_data(resolved, outlooks, left(outlooks)), indent=1))
+        say(json.dumps(as_data(resolved, outlooks, left(outlooks)) | {"notes": told}, indent=1))
         return
-    say("\n".join([*table(outlooks), "", *summary(outlooks, left(outlooks)), *search_lines(resolved)]))
+    say("\n".join([*table(outlooks), "", *told, *summary(outlooks, left(outlooks)), *search_lines(resolved)]))
 
 
 def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:

@@ -9,6 +9,8 @@ import click
 
 from bakeoff.hardware import DEVICES
 
+POLICIES = ("stop", "rerun", "mix")
+
 
 @click.command()
 @click.argument("spec", type=click.Path(path_type=Path))
@@ -24,12 +26,14 @@ from bakeoff.hardware import DEVICES
     "--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores, divided by --jobs)."
 )
 @click.option(
-    "--environment",
-    type=click.Choice(["stop", "rerun", "mix"]),
+    "--changed",
+    type=click.Choice(POLICIES),
     default="stop",
     show_default=True,
-    help="When the folder's records were made with other software or hardware.",
+    help="Where data, model, software or hardware are not those of the folder's records: stop, make these runs again, or keep "
+    "them (runs of other data or another model then stand in tables of their own).",
 )
+@click.option("--environment", type=click.Choice(POLICIES), hidden=True, help="What --changed was called.")
 @click.option("--control/--no-control", default=True, help="Time a fixed piece of work before and after the runs (5 s).")
 @click.option("--retry", type=click.Choice(["failed", "unkept"]), help="Run these again; unkept: without a model.")
 def run(
@@ -39,7 +43,8 @@ def run(
     device: str,
     jobs: int,
     threads: int | None,
-    environment: str,
+    changed: Literal["stop", "rerun", "mix"],
+    environment: Literal["stop", "rerun", "mix"] | None,
     control: bool,
     retry: Literal["failed", "unkept"] | None,
 ) -> int:
@@ -53,13 +58,16 @@ def run(
     from bakeoff.hardware import usable_threads
     from bakeoff.supervision import Settings
 
+    if environment is not None:
+        click.echo("--environment is called --changed now, and is about data and models too", err=True)
+        changed = environment
     document, plan = open_experiment(spec)
     settings = Settings(
         places=find_places(data, spec),
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,
-        environment=environment,  # type: ignore[arg-type]  # click has checked it
+        changed=changed,
         retry=retry,
         control=control,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bakeoff.components import Floats, Ints, Metric, TaskKind
 from bakeoff.metrics import answers
 from bakeoff.record import Control, Declared, Record
+from bakeoff.records.apart import Apart
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Experiment:
     """Control runs, before and after each session of training."""
     trials: Mapping[str, Record] = field(default_factory=dict)
     """Run id -> record of each trial of a search: for choosing, never for comparing."""
+    apart: tuple[Apart, ...] = ()
+    """Runs that were made from other data or another model than the rest, under the labels that they stand under."""
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, where several were merged."""
 

@@ -1,7 +1,7 @@
 """What runs were made from and where; in what two of them differ. Whoever asks "is it the same data?" or "the same machine?"
 asks `differences`.
 
-A run's facts are told by its record (`facts_of`), or by the sources as they are now (`bakeoff.planning.changes`). Nothing here
+A run's facts are told by its record (`facts_of`), or by the sources as they are now (`bakeoff.runner.changes`). Nothing here
 decides what follows from a difference.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -117,29 +117,63 @@ def from_plain(plain: Any) -> Facts:
     return {(subject, name): tuple(words) for subject, name, *words in plain}
 
 
+def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[list[Record]]:
+    """Records in groups whose members differ in nothing of `of`: the largest group first, of equal ones that which began first.
+
+    What nobody knows sets nothing apart: a record that tells less is in the first group that it fits.
+    """
+    groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
+    seen: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.started):
+        facts = {key: words for key, words in facts_of_sources(record).items() if key[0] in of}
+        spelling = json.dumps(as_plain(facts))
+        if spelling in seen:  # nearly always: then nothing need be compared
+            seen[spelling].append(record)
+            continue
+        fits = next((group for group in groups if not differences(facts, group[0], of)), None)
+        if fits is None:
+            fits = ({}, [])
+            groups.append(fits)
+        known, members = fits
+        known |= {key: tuple(old or new for old, new in zip_longest(known.get(key, ()), words)) for key, words in facts.items()}
+        members.append(record)
+        seen[spelling] = members
+    return sorted((members for _, members in groups), key=len, reverse=True)
+
+
 # --- a record's facts ------------------------------------------------------------------------------------------------------
 
 
 def facts_of(record: Record) -> Facts:
     """All that a record tells; a failed run tells less."""
     return {
-        **facts_of_data(record.data, record.made_from),
-        **facts_of_model(record.made_from),
+        **facts_of_sources(record),
         **facts_of_environment(record.environment),
         **{("code", kind): (digest,) for kind, digest in record.made_from.code.items()},
     }
 
 
-def facts_of_data(data: Data | None, made_from: MadeFrom = MadeFrom()) -> Facts:  # noqa: B008 - it is frozen
-    """`rows` have two words: what the rows hash to as they were loaded, and the files that they were read from."""
-    files = made_from.task_files or {}
+def facts_of_sources(record: Record) -> Facts:
+    """What a record tells of its data and model."""
+    return {**facts_of_data(record.data, record.made_from), **facts_of_model(record.made_from)}
+
+
+def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
+    """Of a run; what it has not come to load is not known."""
     if data is None:
-        return {("rows", split): (None, digest) for split, digest in files.items()}
+        return {("rows", split): (None, digest) for split, digest in (made_from.task_files or {}).items()}
+    known = made_from if made_from.labels else made_from.model_copy(update={"labels": labels_digest(data.labels)})
+    rows = facts_of_rows({name: split.fingerprint for name, split in data.splits.items()}, known)
+    return {**rows, **{("sources", name): (version,) for name, version in data.sources.items()}}
+
+
+def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts:
+    """`rows` have two words: what the rows of a split hash to as they were loaded, and the files that they were read from."""
+    files = made_from.task_files or {}
     return {
-        ("splits", ""): (", ".join(data.splits),),
-        **{("rows", name): (split.fingerprint, files.get(name)) for name, split in data.splits.items()},
-        ("labels", ""): (made_from.labels or labels_digest(data.labels),),
-        **{("sources", name): (version,) for name, version in data.sources.items()},
+        ("splits", ""): (", ".join(sorted(fingerprints)),),
+        **{("rows", split): (fingerprint, files.get(split)) for split, fingerprint in fingerprints.items()},
+        ("labels", ""): (made_from.labels,),
     }
 
 

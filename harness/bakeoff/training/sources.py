@@ -9,10 +9,22 @@ from typing import Any
 
 from bakeoff.components import Places, Prepared, TaskInfo
 from bakeoff.data import weights_sha256
+from bakeoff.errors import DataError
 from bakeoff.files import FileHashes
 from bakeoff.plan import Component
-from bakeoff.record import MadeFrom
-from bakeoff.records.provenance import HASHES, WatchedFiles, code_digest, digest_of, shortened
+from bakeoff.record import Data, MadeFrom
+from bakeoff.records.provenance import (
+    HASHES,
+    WatchedFiles,
+    code_digest,
+    differences,
+    digest_of,
+    facts_of_data,
+    facts_of_model,
+    from_plain,
+    shortened,
+)
+from bakeoff.request import Request
 
 
 def watched_task(task: Component, places: Places) -> WatchedFiles:
@@ -51,3 +63,11 @@ def pretrained_digest(state: Mapping[str, Any], newly_initialised: tuple[str, ..
     """Of the tensors of a model, just built, that came from its checkpoint."""
     fresh = set(newly_initialised)
     return shortened(weights_sha256((name, tensor) for name, tensor in state.items() if name not in fresh))
+
+
+def require_same(request: Request, data: Data, made_from: MadeFrom) -> None:
+    """Raises DataError where the run would be made from something else than was there when its experiment began."""
+    here = {**facts_of_data(data, made_from), **facts_of_model(made_from)}
+    if changed := differences(here, from_plain(request.sources)):
+        what = ", ".join(found.what for found in changed)
+        raise DataError(f"changed since this call of `bakeoff run` began: {what}; put it back, or begin again")

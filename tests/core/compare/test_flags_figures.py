@@ -65,7 +65,7 @@ def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
 def test_a_row_on_other_examples_is_found() -> None:
     flag = only_flag(experiment(records={ROW: {"test_data": "the second edition"}}), "S3")
     assert flag.rows == [ROW]
-    assert f"{ROW} saw other examples as test" in flag.sentence
+    assert f"{ROW} differ from {BASELINE} in the rows of test" in flag.sentence
 
 
 def test_a_figure_published_for_another_split_is_found() -> None:

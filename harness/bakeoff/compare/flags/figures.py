@@ -15,7 +15,8 @@ from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, gr
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
-from bakeoff.record import Selection
+from bakeoff.record import Record, Selection
+from bakeoff.records.provenance import DATA, differences, facts_of_sources
 
 FEWEST_DECIMALS = 3
 """An imported figure with fewer may meet a floor by chance."""
@@ -73,25 +74,12 @@ def mixed_splits(ground: Ground) -> Iterator[Found]:
         row.strategy: " and ".join(sorted(row.scores)) for row in board.rows if row.scores and board.split not in row.scores
     }
     elsewhere |= {row.name: row.split for row in board.imported if row.split != board.split}
-    data: dict[str, dict[str, list[str]]] = {}
-    for row, records in well.items():
-        for record in records:
-            for name, split in (record.data.splits if record.data else {}).items():
-                of = data.setdefault(name, {}).setdefault(row, [])
-                if split.fingerprint not in of:
-                    of.append(split.fingerprint)
-    usual = {name: next(iter(of.values())) for name, of in data.items()}  # the baseline's, where it has any
-    other: dict[str, list[str]] = {}
-    for name, fingerprints in data.items():
-        for row, found in fingerprints.items():
-            if len(found) > 1 or found != usual[name]:
-                other.setdefault(row, []).append(name)
+    other = _of_other_data(well)
     told_of = [
         f"{split} is what {listed(rows)} were measured on, and {board.split} what the board reports"
         for split, rows in grouped_by(elsewhere).items()
     ]
-    by_split = grouped_by({row: listed(names) for row, names in other.items()})
-    told_of += [f"{listed(rows)} saw other examples as {names}" for names, rows in by_split.items()]
+    told_of += [f"{listed(rows)} differ from {next(iter(well))} in {what}" for what, rows in grouped_by(other).items()]
     if told_of:
         yield Found(
             (*elsewhere, *other),
@@ -100,6 +88,17 @@ def mixed_splits(ground: Ground) -> Iterator[Found]:
             "quote published "
             "figures only for that split.",
         )
+
+
+def _of_other_data(well: Mapping[str, list[Record]]) -> dict[str, str]:
+    """Row -> in what its data differ, of any run, from those of the first row: the baseline where it has runs."""
+    usual = next((facts_of_sources(records[0]) for records in well.values()), {})
+    found = {}
+    for row, records in well.items():
+        differing = [one.what for record in records for one in differences(facts_of_sources(record), usual, DATA)]
+        if differing:
+            found[row] = listed(dict.fromkeys(differing))
+    return found
 
 
 def mixed_metrics(ground: Ground) -> Iterator[Found]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from bakeoff.compare.findings import Flag
-from bakeoff.compare.flags import claims, copies, figures, recipes, runs, seeds
+from bakeoff.compare.flags import claims, copies, figures, recipes, runs, seeds, sources
 from bakeoff.compare.flags.telling import Found
 from bakeoff.compare.ground import Ground
 
@@ -20,17 +20,17 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     # the figures may be wrong
     "S17": (runs.misread_predictions, runs.random_evaluations, runs.contradicted_scores),
     "S15": (copies.ignored_seeds, copies.copied_rows, copies.leaked_examples),
-    "S3": (figures.mixed_splits,),
+    "S3": (figures.mixed_splits, sources.data_set_apart),
     "S9": (figures.mixed_metrics, figures.impossible_figures),
     # the comparison is not of what it is said to be
-    "S7": (recipes.other_checkpoints,),
+    "S7": (recipes.other_checkpoints, sources.model_set_apart),
     "S6": (recipes.hidden_drift, recipes.broken_recipes),
     "S2": (figures.picked_states,),
     "S11": (seeds.seeds_changed, seeds.undeclared_records, seeds.missing_runs, seeds.failed_runs),
     "S10": (seeds.collapsed, figures.imported_floors),
     "S4": (recipes.unequal_budgets,),
     "S5": (recipes.unpaired_streams,),
-    "S8": (runs.mixed_hardware, runs.mixed_software, runs.moved_machine),
+    "S8": (runs.mixed_hardware, runs.mixed_software, runs.moved_machine, sources.edited_plugins),
     # the evidence is thin
     "S1": (seeds.few_seeds,),
     "S13": (claims.among_many,),

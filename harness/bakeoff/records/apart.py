@@ -1,0 +1,100 @@
+"""Runs of one experiment that were made from other data, or from another model, than the rest: set apart under names of their
+own, so that no row averages over them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bakeoff.record import Declared, DeclaredRun, Record, Search
+from bakeoff.records.provenance import DATA, MODEL, Difference, Subject, alike, differences, facts_of_sources
+from bakeoff.spelling import listed
+
+MOST_NAMED: Final = 3
+"""Differences that stand in a name; of more, only that they are."""
+
+Pair = tuple[str, str]
+"""The labels of a task and a model."""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Runs that stand under a name of their own."""
+
+    was: str
+    """The label of the task, or of the model, that the others keep."""
+    what: str
+    """In what they differ from those: `the rows of train`."""
+    data: bool
+    """Whether their data differ; else it is the model."""
+    runs: tuple[str, ...]
+    """Ids."""
+
+
+def set_apart(declared: Declared, records: Iterable[Record]) -> tuple[Declared, tuple[Apart, ...]]:
+    """The declaration with a label of its own for each task and model of which runs were made from something else.
+
+    The largest group of like runs keeps the label, with the runs that are not recorded.
+    """
+    by_id = {record.id: record for record in records}
+    names, found = dict[str, Pair](), list[Apart]()
+    for task in dict.fromkeys(run.task for run in declared.runs):
+        own = [run for run in declared.runs if run.task == task]
+        for label, what, runs in _groups(task, own, by_id, DATA):
+            names |= {run.id: (label, run.model) for run in runs}
+            found += [Apart(task, what, True, tuple(run.id for run in runs))] if what else []
+    for task, model in dict.fromkeys((names[run.id][0], run.model) for run in declared.runs):
+        own = [run for run in declared.runs if (names[run.id][0], run.model) == (task, model)]
+        for label, what, runs in _groups(model, own, by_id, MODEL):
+            names |= {run.id: (task, label) for run in runs}
+            found += [Apart(model, what, False, tuple(run.id for run in runs))] if what else []
+    if not found:
+        return declared, ()
+    runs = [run.model_copy(update=dict(zip(("task", "model"), names[run.id], strict=True))) for run in declared.runs]
+    searches = {name: _also_for(search, declared.runs, names) for name, search in declared.searches.items()}
+    return declared.model_copy(update={"runs": runs, "searches": searches}), tuple(found)
+
+
+def _groups(
+    label: str, runs: Sequence[DeclaredRun], by_id: Mapping[str, Record], of: Collection[Subject]
+) -> list[tuple[str, str, list[DeclaredRun]]]:
+    """(label, in what they differ from the first group, runs); the first group has the label as it was."""
+    largest, *others = alike([by_id[run.id] for run in runs if run.id in by_id], of) or [[]]
+    there = {record.id: number for number, group in enumerate(others, start=1) for record in group}
+    members: list[list[DeclaredRun]] = [[] for _ in range(len(others) + 1)]
+    for run in runs:
+        members[there.get(run.id, 0)].append(run)
+    found, taken = [(label, "", members[0])], {label}
+    for number, group in enumerate(others, start=1):
+        differing = _differing(group, largest, of)
+        words = list(dict.fromkeys(one.what for one in differing))
+        short = _shortly(words, differing)
+        names = (f"{label} (other {short}{f', {count}' if count > 1 else ''})" for count in range(1, len(others) + 1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        found.append((name, listed(words), members[number]))
+    return found
+
+
+def _differing(group: Sequence[Record], largest: Sequence[Record], of: Collection[Subject]) -> list[Difference]:
+    """By the first two records that tell what sets the groups apart."""
+    pairs = (differences(facts_of_sources(record), facts_of_sources(other), of) for record in group for other in largest)
+    return next(filter(None, pairs), [])
+
+
+def _shortly(words: Sequence[str], differing: Sequence[Difference]) -> str:
+    if len(words) > MOST_NAMED:
+        return "data" if differing[0].subject in DATA else "model"
+    return listed([word.removeprefix("the ") for word in words])
+
+
+def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, Pair]) -> Search:
+    """The search with what it tried and chose said of the new labels too."""
+    places = sorted({((run.task, run.model), names[run.id]) for run in runs if names[run.id] != (run.task, run.model)})
+    trials, chosen = [*search.trials], [*search.chosen]
+    for old, (task, model) in places:
+        update = {"task": task, "model": model}
+        trials += [run.model_copy(update=update) for run in search.trials if (run.task, run.model) == old]
+        chosen += [choice.model_copy(update=update) for choice in search.chosen if (choice.task, choice.model) == old]
+    return search.model_copy(update={"trials": trials, "chosen": chosen})

@@ -1,0 +1,113 @@
+"""Runs of other data or another model stand under labels of their own; what is unknown sets nothing apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.table_records import declaration_of, failed, make_experiment, make_record
+
+from bakeoff.compare.boards import compare
+from bakeoff.load import load_experiment
+from bakeoff.record import Chosen, MadeFrom, Record, Search, TrialRun
+from bakeoff.records.apart import set_apart
+from bakeoff.records.provenance import alike, labels_digest
+
+LABELS = labels_digest(["not_equivalent", "equivalent"])
+HERE = MadeFrom(labels=LABELS, weights="w", tokenizer="t", model_files={"configuration": "c"})
+
+
+def run(strategy: str = "a", seed: int = 0, *, data: str = "test", minute: int = 0, **made_from: Any) -> Record:
+    record = make_record(strategy, seed, test_data=data)
+    known = made_from.pop("of", HERE).model_copy(update=made_from)
+    return record.model_copy(update={"made_from": known, "started": f"2026-11-23T08:{minute:02d}:00+00:00"})
+
+
+def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, int]]]:
+    """Task and model -> strategy and seed of their runs."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for declared_run in set_apart(declaration_of(records, **declared), records)[0].runs:
+        board = f"{declared_run.task} · {declared_run.model}"
+        found.setdefault(board, []).append((declared_run.strategy, declared_run.seed))
+    return found
+
+
+def test_like_runs_stay_as_they_are_declared() -> None:
+    records = [run(seed=seed) for seed in range(3)]
+    declared = declaration_of(records)
+    assert set_apart(declared, records) == (declared, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "board"),
+    [
+        ({"weights": "w2"}, "glue/mrpc · minilm (other weights)"),
+        ({"tokenizer": "t2"}, "glue/mrpc · minilm (other tokenizer)"),
+        ({"model_files": {"configuration": "c2"}}, "glue/mrpc · minilm (other configuration)"),
+        ({"weights": "w2", "tokenizer": "t2"}, "glue/mrpc · minilm (other weights and tokenizer)"),
+        ({"labels": "l2"}, "glue/mrpc (other names of labels) · minilm"),
+        ({"data": "others"}, "glue/mrpc (other rows of test) · minilm"),
+        ({"data": "others", "weights": "w2"}, "glue/mrpc (other rows of test) · minilm"),
+    ],
+)
+def test_what_differs_names_the_board_and_the_larger_group_keeps_its_own(changes: dict[str, Any], board: str) -> None:
+    records = [run(seed=0, **changes), *(run(seed=seed, minute=1) for seed in (1, 2))]
+    assert places(records) == {board: [("a", 0)], "glue/mrpc · minilm": [("a", 1), ("a", 2)]}
+
+
+def test_of_equal_groups_the_older_one_keeps_the_name_and_several_of_a_kind_are_numbered() -> None:
+    records = [run(seed=seed, minute=9 - seed, weights=f"w{seed}") for seed in range(3)]
+    assert places(records) == {
+        "glue/mrpc · minilm (other weights, 2)": [("a", 0)],
+        "glue/mrpc · minilm (other weights)": [("a", 1)],
+        "glue/mrpc · minilm": [("a", 2)],
+    }
+
+
+def test_what_nobody_knows_sets_nothing_apart() -> None:
+    old = run(seed=0, of=MadeFrom())
+    records = [old, run(seed=1, minute=1), run(seed=2, minute=2)]
+    assert len(places(records)) == 1
+    new = [run(seed=seed, minute=seed, weights="w2") for seed in (3, 4)]
+    assert places([*records, *new])["glue/mrpc · minilm"] == [("a", 0), ("a", 1), ("a", 2)]
+    assert [len(group) for group in alike([*new, *records])] == [3, 2]
+
+
+def test_failed_and_missing_runs_stay_with_the_larger_group() -> None:
+    records = [run(seed=0, weights="w2"), run(seed=1), run(seed=2), failed(run(seed=3))]
+    declared = declaration_of([*records, make_record("a", 4)])
+    found, apart = set_apart(declared, records)
+    assert [(one.seed, one.model) for one in found.runs if one.model != "minilm"] == [(0, "minilm (other weights)")]
+    assert [(one.was, one.what, one.data, len(one.runs)) for one in apart] == [("minilm", "the weights", False, 1)]
+
+
+def test_a_search_is_told_of_both_boards() -> None:
+    records = [run(seed=0, weights="w2"), run(seed=1), run(seed=2)]
+    trial = TrialRun(id="r1-0", task="glue/mrpc", model="minilm", seed=0, values={"learning_rate": 1e-3})
+    chosen = Chosen(task="glue/mrpc", model="minilm", values={"learning_rate": 1e-3})
+    search = Search(grid={"learning_rate": [1e-3]}, seeds=[0], choose="best", trials=[trial], chosen=[chosen])
+    found = set_apart(declaration_of(records, searches={"a": search}), records)[0].searches["a"]
+    assert [one.model for one in found.trials] == [one.model for one in found.chosen] == ["minilm", "minilm (other weights)"]
+
+
+def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path: Any) -> None:
+    records = [run("trainer-api", seed) for seed in range(4)] + [run("manual-loop", seed) for seed in range(3)]
+    records += [run("manual-loop", seed, data="others", weights="w2") for seed in (3, 4)]
+    made = load_experiment([make_experiment(tmp_path / "e", records)])
+    found = compare(made)
+    boards = {board.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in board.rows} for board in found.boards}
+    assert boards == {
+        "glue/mrpc · minilm": {"trainer-api": [0, 1, 2, 3], "manual-loop": [0, 1, 2]},
+        "glue/mrpc (other rows of test) · minilm": {"manual-loop": [3, 4]},
+    }
+    assert [(flag.code, flag.rows) for flag in found.flags if "stand here" in flag.sentence] == [("S3", ["manual-loop"])]
+
+
+def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_path: Any) -> None:
+    folders = []
+    for name, weights, minute in (("before", "w", 0), ("after", "w2", 1)):
+        records = [run("trainer-api", seed, weights=weights, minute=minute) for seed in range(3)]
+        folders.append(make_experiment(tmp_path / name, records, name=name))
+    boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).boards}
+    assert sorted(boards) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
+    assert all(len(rows) == 1 for rows in boards.values())

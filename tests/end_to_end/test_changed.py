@@ -1,0 +1,217 @@
+"""Data or model changed after runs were recorded: every command that can see them says so, and no row mixes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from end_to_end.experiments import call, records, write_spec
+
+ONE = {"manual-loop": {"trainer": "torch-loop"}}
+WORDS = ("invoice", "payment", "refund", "login", "password", "screen")
+
+
+def rows(count: int, shift: int = 0) -> str:
+    kinds = ("Billing", "Access")
+    lines = [f"{WORDS[row % 3 + 3 * (row % 2)]} number {row + shift},{kinds[row % 2]}" for row in range(count)]
+    return "\n".join(["text,label", *lines]) + "\n"
+
+
+def make_model(folder: Path, seed: int = 0, dropout: float = 0.1) -> None:
+    """A tiny BERT with weights from the seed, as transformers saves it; the tokenizer stays where one is there."""
+    import torch
+
+    from bakeoff.components import Encoding, TaskInfo
+    from bakeoff.metrics import Accuracy
+    from bakeoff_tiny_models import TinyBert, TinyOptions
+
+    info = TaskInfo(
+        kind="classification",
+        text_columns=("text",),
+        labels=("a", "b"),
+        n_outputs=2,
+        metrics=(Accuracy(),),
+        primary_metric="accuracy",
+        splits=("train",),
+        labelled_splits=("train",),
+    )
+    torch.manual_seed(seed)
+    model = TinyBert().build(info, TinyOptions(hidden_size=8, layers=1, dropout=dropout)).model
+    model.bert.save_pretrained(folder)
+    if not (folder / "tokenizer.json").exists():
+        TinyBert().prepare(info, TinyOptions(), Encoding(16, "longest")).tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment of two seeds on files of one's own with a model folder of one's own, run."""
+    folder = tmp_path_factory.mktemp("changed")
+    (folder / "e").mkdir()
+    (folder / "e" / "train.csv").write_text(rows(24))
+    (folder / "e" / "dev.csv").write_text(rows(12, 100))
+    make_model(folder / "model")
+    spec(folder, seeds=2)
+    answer = call("run", folder / "e" / "spec.yaml", folder=folder)
+    assert answer.returncode == 0, answer.stderr
+    shutil.copytree(folder, folder.with_name("kept"), symlinks=True)
+    return folder
+
+
+def spec(folder: Path, strategies: dict[str, Any] = ONE, **keys: Any) -> Path:
+    head = f"""
+name: own
+report_on: dev
+tasks: [{{name: table, train: train.csv, dev: dev.csv, text: text, label: label}}]
+models: [{{name: hub, path: {folder / "model"}}}]
+recipe: {{max_steps: 2, batch_size: 4, learning_rate: 1e-3, max_length: 16}}
+strategies:
+"""
+    return write_spec(folder / "e", strategies, head=head, **keys)
+
+
+@pytest.fixture
+def recorded(made: Path) -> Iterator[Path]:
+    """It, as it was before the test before; nothing else may lie in its place, for the model's path is part of the ids."""
+    yield made
+    shutil.rmtree(made)
+    shutil.copytree(made.with_name("kept"), made, symlinks=True)
+
+
+def edited(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def other_weights(folder: Path) -> None:
+    make_model(folder / "model", seed=1)
+
+
+def other_tokenizer(folder: Path) -> None:
+    path = folder / "model" / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+    path.write_text(json.dumps(tokenizer))
+
+
+def renamed_label(folder: Path) -> None:
+    for name in ("train.csv", "dev.csv"):
+        edited(folder / "e" / name, "Billing", "Biling")
+
+
+def put_back_in_time(folder: Path) -> None:
+    path = folder / "e" / "train.csv"
+    before = path.stat()
+    edited(path, "number 3,", "number 5,")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def reordered(folder: Path) -> None:
+    path = folder / "e" / "train.csv"
+    head, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([head, *reversed(lines)]) + "\n")
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "a row of train": (
+        lambda folder: edited(folder / "e" / "train.csv", "number 3,", "number 4,"),
+        "train",
+        "the rows of train",
+    ),
+    "a row of dev": (lambda folder: edited(folder / "e" / "dev.csv", "number 103,", "number 9,"), "dev", "the rows of dev"),
+    "a row less": (lambda folder: (folder / "e" / "train.csv").write_text(rows(23)) and None, "train", "the rows of train"),  # type: ignore[func-returns-value]
+    "rows in another order": (reordered, "train", "the rows of train"),
+    "size and time put back": (put_back_in_time, "train", "the rows of train"),
+    "a label renamed": (renamed_label, "train", "the names of labels"),
+    "weights": (other_weights, "weights", "the weights"),
+    "the vocabulary": (other_tokenizer, "tokenizer", "the tokenizer"),
+    "the configuration": (
+        lambda folder: edited(folder / "model" / "config.json", '"hidden_dropout_prob": 0.1', '"hidden_dropout_prob": 0.0'),
+        "configuration",
+        "the configuration",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_after_all_is_recorded_is_told_by_every_command(what: str, recorded: Path) -> None:
+    change, files, told = CHANGES[what]
+    path = recorded / "e" / "spec.yaml"
+    change(recorded)
+    before = sorted(file.name for file in (recorded / "e" / "records").iterdir())
+    check = call("check", path, folder=recorded)
+    assert check.returncode == 0, check.stderr
+    assert f"the files of {files} changed since 2 runs were recorded" in check.stdout
+    plan = call("plan", path, "--json", folder=recorded)
+    assert [run["state"] for run in json.loads(plan.stdout)["runs"]] == ["changed", "changed"]
+    run = call("run", path, folder=recorded)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "2 recorded runs made otherwise" in run.stderr
+    assert f"{told} changed" in run.stderr
+    assert "--changed rerun" in run.stderr
+    assert sorted(file.name for file in (recorded / "e" / "records").iterdir()) == before
+
+
+def touched(folder: Path) -> None:
+    for path in (folder / "e" / "train.csv", folder / "model" / "model.safetensors"):
+        os.utime(path)
+
+
+def other_line_ends(folder: Path) -> None:
+    path = folder / "e" / "train.csv"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def same_tensors_in_another_file(folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model" / "model.safetensors"
+    save_file(load_file(path), path, metadata={"format": "pt", "saved": "again"})
+
+
+@pytest.mark.parametrize("change", [touched, other_line_ends, same_tensors_in_another_file])
+def test_files_written_anew_with_the_same_contents_stop_nothing(change: Callable[[Path], None], recorded: Path) -> None:
+    change(recorded)
+    (recorded / "model" / "README.md").write_text("a card")
+    answer = call("run", recorded / "e" / "spec.yaml", folder=recorded)
+    assert answer.returncode == 0, answer.stderr
+    assert "all 2 runs are recorded" in answer.stdout
+
+
+@pytest.mark.parametrize("what", ["a label renamed", "a row of dev", "weights"])
+def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(what: str, recorded: Path) -> None:
+    change, _, told = CHANGES[what]
+    change(recorded)
+    path = spec(recorded, {**ONE, "trainer-api": {"trainer": "hf-trainer"}}, seeds=3)
+    answer = call("run", path, "--changed", "mix", folder=recorded)
+    assert answer.returncode == 0, answer.stderr
+    assert "2 recorded runs made otherwise" in answer.stderr
+    assert len(records(recorded / "e")) == 6
+    found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
+    counts = {
+        (table["task"], table["model"]): {row["strategy"]: sorted(row["scored"]) for row in table["rows"]}
+        for table in found["tables"]
+    }
+    few, many = sorted(counts.values(), key=len)
+    assert few == {"manual-loop": [0, 1]}
+    assert many == {"manual-loop": [2], "trainer-api": [0, 1, 2]}
+    (flag,) = [flag for flag in found["comparison"]["flags"] if flag["code"] == ("S7" if what == "weights" else "S3")]
+    assert flag["rows"] == ["manual-loop"]
+    assert told in flag["sentence"]
+    for words in (("report", recorded / "e"), ("rescore", recorded / "e"), ("verify", recorded / "e"), ("plan", path)):
+        again = call(*words, folder=recorded)
+        assert again.returncode == 0, again.stderr
+    gate = call("gate", recorded / "e", "--against", recorded.with_name("kept") / "e", "--json", folder=recorded)
+    assert gate.returncode in (2, 3), gate.stdout
+    rerun = call("run", path, "--changed", "rerun", folder=recorded)
+    assert rerun.returncode == 0, rerun.stderr
+    assert rerun.stderr.count("; set aside") == 2
+    (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["tables"]
+    assert {row["strategy"]: row["scored"] for row in table["rows"]}["manual-loop"] == [0, 1, 2]
