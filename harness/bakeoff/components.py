@@ -87,6 +87,8 @@ class Metric(ABC):
     metric that declares none has no range, and an experiment that judges by it must name its margin."""
     kinds: frozenset[TaskKind] | None = None
     """Kinds of task whose answers it can score; None for any."""
+    least_labels: int = 1
+    """So many labels must be among the right answers; of fewer it says nothing, though its score may vary."""
 
     def locate(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
         """A look, within 3 s, whether the metric can be had; raises DataError."""

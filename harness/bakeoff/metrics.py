@@ -161,6 +161,7 @@ class BalancedAccuracy(BuiltIn):
     """The mean recall of the labels that the references hold."""
 
     name = "balanced_accuracy"
+    least_labels = 2  # of one there is nothing to balance
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         return float(np.mean([Recall(label).compute(predictions, references) for label in np.unique(references)]))

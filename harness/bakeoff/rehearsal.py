@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from bakeoff import hardware
+from bakeoff.compare.silence import why_silent
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
-from bakeoff.errors import BakeoffError, ModelError
+from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.evaluation import predict
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
@@ -17,7 +20,7 @@ from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_m
 from bakeoff.registry import load_registry
 from bakeoff.remarks import remarks
 from bakeoff.request import Request
-from bakeoff.spec import Recipe
+from bakeoff.spec import Recipe, selection_split
 from bakeoff.training import sources
 from bakeoff.worker import components, encode_split, load_task
 
@@ -86,6 +89,8 @@ class Rehearsal:
         if (known := self.tasks[asked.task_label]) is None:
             return
         info, splits = known
+        if asked.select == "best-on-dev":
+            self.attempt("task", asked.task_label, require_choice, info, splits)
         self.attempt("strategy", asked.strategy, require_examples, recipe, len(splits["train"]["label"]))
         shaping = f"{recipe.max_length} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
@@ -161,3 +166,14 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
         raise ModelError(f"its model does not answer: {message_of(error)}") from error
     if logits.shape != (wanted := (len(examples), outputs)):
         raise ModelError(f"its model answers in another shape: {tuple(logits.shape)} where {wanted} is due")
+
+
+def require_choice(info: TaskInfo, splits: dict[str, Columns]) -> None:
+    """Raises DataError where the best state can't be chosen, because the primary metric gives all states one score."""
+    split = selection_split(info.predicted_splits)
+    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+    if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels):
+        raise DataError(
+            f"'select: best-on-dev' chooses by {primary.name} on {split}, which says nothing there: {silent}; "
+            "choose another primary metric, or 'select: last-epoch'"
+        )

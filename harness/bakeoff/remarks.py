@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
+from bakeoff.compare.silence import why_silent
 from bakeoff.components import TaskInfo
 from bakeoff.data import Columns
 
@@ -21,6 +24,11 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
         ):
             if count:
                 found.append(f"{name}: {count:,} of {len(split['id']):,} rows {what}")
+    for name in info.predicted_splits:
+        labels = np.asarray(splits[name]["label"])
+        for metric in info.metrics:
+            if silent := why_silent(metric, labels, info.labels):
+                found.append(f"{name}: {metric.name} says nothing there: {silent}")
     for name, count in overlaps(info, splits).items():
         if count:
             found.append(f"{name}: {count:,} of {len(splits[name]['id']):,} rows have the texts of a row of train")

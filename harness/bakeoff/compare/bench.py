@@ -17,6 +17,7 @@ from bakeoff.compare.measures import counted, resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, gather
 from bakeoff.compare.pairs import Contest, Side, measure
 from bakeoff.compare.rows import Bounds, bounds_of, score_of
+from bakeoff.compare.silence import why_silent
 from bakeoff.compare.verdicts import Terms
 from bakeoff.components import Metric
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
@@ -73,6 +74,24 @@ class Bench:
     @property
     def under_test(self) -> Sequence[str]:
         return self.experiment.declared.under_test
+
+    @cached_property
+    def silent(self) -> dict[str, dict[str, str]]:
+        """split -> metric that says nothing there -> why."""
+        found = {
+            name: {
+                metric: reason
+                for metric, known in self.metrics.items()
+                if (reason := why_silent(known, split.labels, self.data.labels))
+            }
+            for name, split in self.outputs.splits.items()
+        }
+        return {name: reasons for name, reasons in found.items() if reasons}
+
+    @property
+    def judges(self) -> bool:
+        """Whether the primary metric says anything on the reported split."""
+        return self.terms.metric not in self.silent.get(self.split, {})
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -163,7 +182,8 @@ class Bench:
             split: {
                 facts.name: score
                 for facts in self.data.metrics
-                if (score := score_of(own, split, facts.name, self.bounds(split, facts.name, row)))
+                if facts.name not in self.silent.get(split, {})
+                and (score := score_of(own, split, facts.name, self.bounds(split, facts.name, row)))
             }
             for split in dict.fromkeys(split for record in own for split in record.scores)
         }

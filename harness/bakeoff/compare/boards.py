@@ -63,11 +63,12 @@ def compare(experiment: Experiment) -> Comparison:
 def judged(bench: Bench) -> Ground:
     """The board, with what it was made from."""
     layout, terms, baseline = bench.layout, bench.terms, bench.layout.baseline
-    rivals = [name for name in bench.sides if baseline in bench.sides and bench.together(name, baseline)]
+    judged = bench.sides if bench.judges else {}
+    rivals = [name for name in judged if baseline in judged and bench.together(name, baseline)]
     to_baseline = judge(
         bench.contests((name, baseline) for name in rivals if name != baseline), terms, replicates=bench.replicates
     )
-    names = [] if bench.crowded else list(bench.sides)
+    names = [] if bench.crowded else list(judged)
     matches = bench.contests(
         (one, two) for number, one in enumerate(names) for two in names[number + 1 :] if bench.together(one, two)
     )
@@ -84,7 +85,7 @@ def judged(bench: Bench) -> Ground:
         figures=terms.figures,
         figures_by_metric={facts.name: bench.figures(facts) for facts in bench.data.metrics},
         examples=bench.data.splits[bench.split].examples,
-        floor=bench.data.floor.get(bench.split, {}).get(terms.metric),
+        floor=bench.data.floor.get(bench.split, {}).get(terms.metric) if bench.judges else None,
         margin=terms.margin,
         baseline=baseline,
         groups=bench.groups[1],
@@ -92,11 +93,12 @@ def judged(bench: Bench) -> Ground:
         to_baseline=to_baseline,
         all_pairs=all_pairs,
         costs=cost_ratios(bench.ended, baseline, bench.experiment.controls),
-        slices=_slices(split, metric, baseline, rivals, bench.data.labels) if split and metric else [],
+        slices=_slices(split, metric, baseline, rivals, bench.data.labels) if split and metric and bench.judges else [],
         calibration=calibration_of(bench.outputs),
         imported=_imported(bench),
         notes=_notes(bench),
         answer="",
+        silent=bench.silent,
     )
     board = board.model_copy(update={"answer": answer_on(board)})
     return Ground(experiment=bench.experiment, records=layout.rows, outputs=bench.outputs, board=board)
@@ -117,9 +119,9 @@ def _commands(experiment: Experiment) -> list[str]:
 
 def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Standing]:
     groups, _ = bench.groups
-    ranks = {} if bench.crowded else _ranks(bench, all_pairs)
+    ranks = {} if bench.crowded or not bench.judges else _ranks(bench, all_pairs)
     floor = bench.data.floor.get(bench.split, {}).get(bench.terms.metric)
-    fallen = degenerate_seeds(bench.sides, floor, bench.terms)
+    fallen = degenerate_seeds(bench.sides, floor if bench.judges else None, bench.terms)
     return [
         Standing(
             strategy=name,
@@ -210,7 +212,11 @@ def _imported(bench: Bench) -> list[ImportedRow]:
 
 
 def _notes(bench: Bench) -> list[str]:
-    found = []
+    found = [
+        f"{metric} says nothing on {split}: {reason}. It is shown without figures there."
+        for split, reasons in bench.silent.items()
+        for metric, reason in reasons.items()
+    ]
     if bare := [name for name, records in bench.ended.items() if records and name not in bench.sides]:
         found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
     if bench.crowded:
@@ -254,6 +260,11 @@ def answer_on(board: Board) -> str:
 
 def _nothing_held(board: Board) -> str:
     """Why no row stands against the baseline."""
+    if reason := board.silent.get(board.split, {}).get(board.metric):
+        return (
+            f"{board.metric} says nothing on {board.split} of {board.task}: {reason}. No row can be better or worse by it "
+            "there; report on another split, or look at another metric with 'bakeoff rescore'."
+        )
     others = [row.strategy for row in board.rows if row.scores and not row.baseline]
     if not others:
         return f"Only {board.baseline} can be shown: there is nothing to hold against it."

@@ -199,7 +199,8 @@ class SliceScore(Part):
     value: str
     strategy: str
     examples: int
-    score: float
+    score: float | None
+    """None where the metric says nothing on this part."""
     difference: float | None
     low: float | None
     high: float | None
@@ -255,6 +256,8 @@ class Board(Part):
     notes: list[str]
     answer: str
     """One sentence, made from the verdicts."""
+    silent: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """split -> metric that says nothing there -> why. It has no scores, and no pair is judged by it."""
 
     @property
     def unit(self) -> Unit:

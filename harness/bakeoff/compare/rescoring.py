@@ -14,6 +14,7 @@ from bakeoff.compare.measures import counted, resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, SplitOutputs, gather
 from bakeoff.compare.pairs import Side, measure
 from bakeoff.compare.rows import bounds_of
+from bakeoff.compare.silence import why_silent
 from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
 from bakeoff.contracts.unit import Figures, figures_of
@@ -78,7 +79,8 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
     keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
-    rows = _rows(own, metric, layout, level)
+    silent = why_silent(metric, own.labels, data.labels)
+    rows = [] if silent else _rows(own, metric, layout, level)
     return Rescored(
         task=layout.task,
         model=layout.model,
@@ -89,9 +91,10 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
         examples=len(own.ids),
         baseline=layout.baseline,
         rows=rows,
-        slices=slice_scores(own, metric, baseline=layout.baseline, strategies=level, label_names=data.labels),
+        slices=[] if silent else slice_scores(own, metric, baseline=layout.baseline, strategies=level, label_names=data.labels),
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
+            *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
             *_about(metric, data),
             *left_out(experiment),
             *_misread(outputs),

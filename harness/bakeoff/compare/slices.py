@@ -16,6 +16,7 @@ from bakeoff.compare.intervals import Estimate, pseudo_values
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.outputs import SplitOutputs
 from bakeoff.compare.pairs import two_way_of, within_range
+from bakeoff.compare.silence import why_silent
 from bakeoff.components import Floats, Metric
 from bakeoff.contracts.unit import Unit
 from bakeoff.metrics import Accuracy
@@ -54,6 +55,8 @@ class _Side:
     unit: Unit
     score: Callable[[NDArray[np.bool_]], float]
     """Mean over seeds on a slice."""
+    is_silent: Callable[[NDArray[np.bool_]], bool]
+    """Whether the metric says nothing on a slice."""
 
 
 def slice_scores(
@@ -68,7 +71,8 @@ def slice_scores(
 
     Within one label every metric but the share of right answers is constant or undefined, so that column is always scored by
     accuracy, the label's recall, and says so in its name. A metric that is no ratio of sums is shown without intervals, as are
-    slices of fewer than 20 examples and rows of fewer than two runs. A slice on which a score is not finite is left out.
+    slices of fewer than 20 examples and rows of fewer than two runs. A slice on which a score is not finite is left out; one
+    on which the metric says nothing has no score.
     """
     present = [strategy for strategy in strategies if strategy in outputs.answers]
     found: list[SliceScore] = []
@@ -154,13 +158,20 @@ def _side(outputs: SplitOutputs, metric: Metric, strategy: str) -> _Side:
     def of_answers(inside: NDArray[np.bool_]) -> float:
         return float(np.mean([metric.score(row[inside], labels[inside]) for row in answers]))
 
-    return _Side(outputs.seeds[strategy], answers, parts, metric.unit, of_answers if parts is None else of_parts)
+    def silent(inside: NDArray[np.bool_]) -> bool:
+        return bool(why_silent(metric, labels[inside]))
+
+    return _Side(outputs.seeds[strategy], answers, parts, metric.unit, of_answers if parts is None else of_parts, silent)
 
 
 def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Iterator[tuple[SliceScore, Estimate | None]]:
     inside = cut.members[value]
+    silent = any(side.is_silent(inside) for side in sides.values())
     scores = {strategy: side.score(inside) for strategy, side in sides.items()}
     for strategy, score in scores.items():
+        if silent:
+            yield _silent(cut, value, strategy), None
+            continue
         if not math.isfinite(score):
             continue
         there = strategy != baseline and math.isfinite(scores.get(baseline, math.nan))
@@ -176,6 +187,21 @@ def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Itera
             p_adjusted=None,
         )
         yield row, _estimate(sides[strategy], sides[baseline], inside) if there else None
+
+
+def _silent(cut: Cut, value: str, strategy: str) -> SliceScore:
+    """A slice on which the metric gives one score whatever is answered."""
+    return SliceScore(
+        column=cut.column,
+        value=value,
+        strategy=strategy,
+        examples=int(cut.members[value].sum()),
+        score=None,
+        difference=None,
+        low=None,
+        high=None,
+        p_adjusted=None,
+    )
 
 
 def _estimate(side: _Side, baseline: _Side, inside: NDArray[np.bool_]) -> Estimate | None:
