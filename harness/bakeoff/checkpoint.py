@@ -80,7 +80,7 @@ class Checkpoints:
             except (OSError, ValueError, KeyError, TypeError) as error:
                 self.note(f"checkpoint {shown_path(place)} is damaged ({error}); the one before it is taken")
                 continue
-            others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE)
+            others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
             if not others:
                 return saved
             self.unfit.add(place)

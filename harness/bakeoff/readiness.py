@@ -15,14 +15,23 @@ from bakeoff.outcome import processes_of
 from bakeoff.plan import Plan, Run
 from bakeoff.process import Worker
 from bakeoff.record import Record
-from bakeoff.records.provenance import DATA, MACHINE, MADE_FROM, Difference, Facts, differences, facts_of, from_plain, unknown
+from bakeoff.records.provenance import (
+    BAKEOFF,
+    DATA,
+    MACHINE,
+    MADE_FROM,
+    Difference,
+    Facts,
+    differences,
+    facts_of,
+    from_plain,
+    unknown,
+)
 from bakeoff.rehearsal import rehearse
 from bakeoff.spelling import listed
 from bakeoff.supervision import Progress, Settings, request_of
 from bakeoff.tree import KeyPath
 
-BAKEOFF = "bakeoff"
-"""Our own distribution."""
 MISSING = "missing"
 """What is said for the version of a distribution that is not there."""
 

@@ -162,7 +162,7 @@ class Bench:
         """In what two rows differ, the software by version."""
         found = recipes.differences(self.recipes[first], self.recipes[second], self.under_test)
         here, there = self.keys[first].software, self.keys[second].software
-        versions = [name for name in here if name in there and here[name] != there[name]]
+        versions = self.keys[first].other_software(self.keys[second])
         if versions:
             found.append(
                 Fact(

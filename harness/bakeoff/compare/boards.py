@@ -24,6 +24,7 @@ from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
 from bakeoff.metrics import unit_of
+from bakeoff.records.provenance import BAKEOFF
 from bakeoff.spelling import listed
 
 
@@ -217,6 +218,13 @@ def _notes(bench: Bench) -> list[str]:
         for split, reasons in bench.silent.items()
         for metric, reason in reasons.items()
     ]
+    versions: dict[str, list[str]] = {}
+    for name, records in bench.ended.items():
+        for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records):
+            versions.setdefault(version, []).append(name)
+    if len(versions) > 1:
+        told = listed([f"{version} ({listed(rows)})" for version, rows in versions.items()])
+        found.append(f"made by more than one version of Bakeoff: {told}; its components' versions are the same.")
     if bare := [name for name, records in bench.ended.items() if records and name not in bench.sides]:
         found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
     if bench.crowded:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bakeoff.record import Record
+from bakeoff.records.provenance import BAKEOFF
 from bakeoff.spelling import spelt
 
 UNDER_TEST = {
@@ -37,9 +38,17 @@ class Key:
             found += [
                 f"{name} {version} instead of {other.software[name]}"
                 for name, version in self.software.items()
-                if name in other.software and version != other.software[name]
+                if name in self.other_software(other)
             ]
         return found
+
+    def other_software(self, other: Key) -> list[str]:
+        """Distributions of another version; Bakeoff's own is none, for the versions of components decide."""
+        return [
+            name
+            for name, version in self.software.items()
+            if name != BAKEOFF and name in other.software and version != other.software[name]
+        ]
 
     def shown(self) -> dict[str, str]:
         return {**self.parts, "software": ", ".join(f"{name} {version}" for name, version in self.software.items())}

@@ -33,6 +33,7 @@ Subject = Literal[
     "hardware",
     "instruction set",
     "software",
+    "bakeoff",
     "code",
 ]
 DATA: Final = frozenset[Subject]({"splits", "rows", "labels"})
@@ -40,6 +41,8 @@ MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
 """Runs that differ in one of these are runs of different things: they are never averaged."""
 MACHINE: Final = frozenset[Subject]({"hardware", "instruction set", "software"})
+BAKEOFF: Final = "bakeoff"
+"""Our own distribution: its version is none of `software`, since the versions of components decide whether runs are alike."""
 
 Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
 """(subject, name of the split, distribution or component) -> its evidence: one or more words, None where unknown."""
@@ -191,8 +194,14 @@ def facts_of_environment(environment: Environment) -> Facts:
     return {
         ("hardware", ""): (environment.hardware,),
         ("instruction set", ""): (environment.instructions,),
-        **{("software", name): (version,) for name, version in environment.software.items()},
+        **{("software", name): (version,) for name, version in software_of(environment).items()},
+        ("bakeoff", ""): (environment.software.get(BAKEOFF),),
     }
+
+
+def software_of(environment: Environment) -> dict[str, str]:
+    """Distribution -> version, of all that can make runs differ."""
+    return {name: version for name, version in environment.software.items() if name != BAKEOFF}
 
 
 # --- files that are being read ---------------------------------------------------------------------------------------------

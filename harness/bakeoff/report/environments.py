@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.record import Environment, Record
+from bakeoff.records.provenance import BAKEOFF
 
 Distinct = tuple[str, tuple[tuple[str, str], ...]]
 """What of an environment can differ: hardware class, and the versions of software."""
@@ -30,11 +31,12 @@ class Surroundings:
             self.usual = model.model_copy(update={"software": self.software})
 
     def differences(self, records: Sequence[Record]) -> list[str]:
-        """How some of these runs' environment differs, in words; a distribution that only some components use is none."""
+        """How some of these runs' environment differs, in words; a distribution that only some components use is none, and
+        neither is Bakeoff's own version."""
         found: Counter[str] = Counter()
         for (machine, versions), count in Counter(map(_distinct, records)).items():
             for name, version in versions:
-                if version != self.software[name]:
+                if name != BAKEOFF and version != self.software[name]:
                     found[f"{name} {version} instead of {self.software[name]}"] += count
             if machine != self.hardware:
                 found[f"{machine} instead of {self.hardware}"] += count

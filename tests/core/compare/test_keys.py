@@ -64,6 +64,15 @@ def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
     assert board(environment(experiment(), software=software)).groups == [""]
 
 
+def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
+    made = experiment()
+    software = {**made.records[0].environment.software, "bakeoff": "9.9"}
+    found = board(environment(made, software=software))
+    assert found.groups == [""]
+    assert "S8" not in {code for row in found.rows for code in row.flags}
+    assert any("more than one version of Bakeoff" in note and f"9.9 ({ROW})" in note for note in found.notes)
+
+
 def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
     mixed = sinning(experiment(), "environment", seeds=[0, 1], hardware="H100")
     assert "varies" in board(mixed).groups[1]

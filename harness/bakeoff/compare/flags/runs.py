@@ -23,6 +23,7 @@ from bakeoff.compare.flags.telling import (
 from bakeoff.compare.ground import Ground
 from bakeoff.components import Metric, same_logits
 from bakeoff.record import Control
+from bakeoff.records.provenance import software_of
 
 SAME_SCORE = 1e-9
 
@@ -52,7 +53,7 @@ def mixed_software(ground: Ground) -> Iterator[Found]:
     versions: dict[str, dict[str, list[str]]] = {}
     for row, records in well.items():
         for record in records:
-            for name, version in record.environment.software.items():
+            for name, version in software_of(record.environment).items():
                 of = versions.setdefault(name, {}).setdefault(row, [])
                 if version not in of:
                     of.append(version)
