@@ -97,6 +97,14 @@ class Metric(ABC):
     def load(self) -> evaluate.EvaluationModule:
         """The metric as the evaluate library's own kind of object."""
 
+    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+        """The metric for a task of this kind with these labels, of which the task may declare one as the positive class.
+
+        Labels are empty where only the data can tell them. A metric of each class becomes several. Raises DataError where it
+        does not fit.
+        """
+        return (self,)
+
     def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats] | None:
         """Numerator and denominator per example, each (n,), score = sum / sum; None where the metric is no such ratio."""
         return None
@@ -132,10 +140,24 @@ class TaskInfo:
     """Columns by which results may be cut."""
     hidden_splits: tuple[str, ...] = ()
     """Splits that exist but whose labels are not public: never loaded, and refused as what to report on."""
+    positive: str | None = None
+    """The label that F1, precision and recall are about, where nobody names another; None where no label is special."""
 
     def __post_init__(self) -> None:
-        """A task that contradicts itself is its author's error, told before anything is loaded."""
+        """A task that contradicts itself is its author's error, told before anything is loaded.
+
+        Metrics are fitted to the labels here, so that a name tells which class a score is of: `f1 (spam)`.
+        """
+        if self.positive is not None and self.labels and self.positive not in self.labels:
+            raise PluginError(f"its positive label {quoted(self.positive)} is none of its labels")
+        fitted = [(metric.name, metric.fitted(self.kind, self.labels, self.positive)) for metric in self.metrics]
+        first = next((parts for name, parts in fitted if name == self.primary_metric), ())
+        if len(first) == 1:
+            object.__setattr__(self, "primary_metric", first[0].name)
+        object.__setattr__(self, "metrics", tuple(metric for _, parts in fitted for metric in parts))
         names = [metric.name for metric in self.metrics]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise DataError(f"metric {quoted(twice)} stands twice among its metrics")
         if self.primary_metric not in names:
             raise PluginError(f"its primary metric {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):

@@ -10,7 +10,7 @@ from typing import Any
 from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
-from bakeoff.metrics import BUILT_IN
+from bakeoff.metrics import OfOneLabel, recorded_metric
 from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
 from bakeoff.recorded import read_file
 from bakeoff.records.apart import set_apart
@@ -295,13 +295,18 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
             continue
         registry = registry or load_registry()
         own = _declared_metrics(record, registry)
-        names = [facts.name for facts in record.data.metrics]
-        found[run.task] = {name: metric for name in names if (metric := own.get(name) or _built_in(name)) is not None}
+        kind: Any = record.data.kind
+        found[run.task] = {
+            facts.name: metric
+            for facts in record.data.metrics
+            if (metric := _usable(own.get(facts.name)) or recorded_metric(facts, kind)) is not None
+        }
     return found
 
 
-def _built_in(name: str) -> Metric | None:
-    return BUILT_IN[name]() if name in BUILT_IN else None
+def _usable(metric: Metric | None) -> Metric | None:
+    """None too for a metric of one label where the task can't say its number without its data: the record can."""
+    return None if isinstance(metric, OfOneLabel) and metric.number is None else metric
 
 
 def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components import Answers, Floats, Ints, Metric, TaskKind
-from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, SHARE, Unit
-from bakeoff.errors import DataError, quoted
+from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
+from bakeoff.errors import DataError, quoted, unknown
 from bakeoff.hub import hub_is_reachable
 from bakeoff.record import MetricFacts
+from bakeoff.spec import MetricChoice
 
 if TYPE_CHECKING:
     import evaluate
@@ -80,15 +82,79 @@ class Accuracy(Ratio):
 
 
 class OfOneLabel(Ratio):
-    """A ratio that looks at one label."""
+    """A ratio that looks at one label: named, numbered, or declared by the task. Its name tells which: `f1 (spam)`."""
 
-    def __init__(self, positive: int = 1) -> None:
+    kinds = frozenset({"classification", "multilabel"})
+
+    def __init__(self, positive: str | int | None = None) -> None:
         self.positive = positive
+        self.number = None if positive is None or isinstance(positive, str) else int(positive)
+        """The label's; None where it is not known yet."""
+        self.kind: TaskKind = "classification"
+        if isinstance(positive, str):
+            self.name = of_class(type(self).name, positive)
+
+    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+        wanted = positive if self.positive is None else self.positive
+        if kind in self.kinds and wanted is None:
+            raise DataError(f"{_unnamed(self.name, kind)}{_among(labels)}")
+        if not labels or kind not in self.kinds or wanted is None:
+            return (type(self)(wanted),)
+        if isinstance(wanted, str) and wanted not in labels:
+            raise DataError(f"metric '{type(self).name}': {unknown('label', wanted, labels)}")
+        number = labels.index(wanted) if isinstance(wanted, str) else wanted
+        if number >= len(labels):
+            raise DataError(f"metric '{self.name}' is of label number {number}, and the task has {len(labels)}")
+        return (self.numbered(number, of_class(type(self).name, labels[number]), kind, positive=labels[number]),)
+
+    @classmethod
+    def numbered(cls, number: int, name: str, kind: TaskKind, *, positive: str | int | None = None) -> OfOneLabel:
+        """Of the label with this number, under a name that is known."""
+        metric = cls(number if positive is None else positive)
+        metric.number, metric.kind, metric.name = number, kind, name
+        return metric
 
     def found(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats, Floats]:
         """1.0 per example (n,) where the label is: predicted; actual; predicted and actual."""
-        predicted, actual = predictions == self.positive, references == self.positive
+        if self.number is None:
+            raise DataError(f"metric '{self.name}' is of a label that no task has been asked for yet")
+        if self.kind == "multilabel":
+            predicted, actual = (((_as_sets(answers) >> self.number) & 1).astype(bool) for answers in (predictions, references))
+        else:
+            predicted, actual = predictions == self.number, references == self.number
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
+
+
+def of_class(metric: str, label: str) -> str:
+    """`f1 (spam)`: how a metric of one class is called everywhere."""
+    return f"{metric} ({label})"
+
+
+def called(name: str) -> str:
+    """A metric's name without the class that it looks at: `f1`."""
+    return name.partition(" (")[0]
+
+
+def known_as(name: str, names: Sequence[str]) -> str:
+    """The one of these that somebody means who writes `f1`: itself, or the only one of a class; else the name as it is."""
+    same = [other for other in names if called(other) == name]
+    return same[0] if name not in names and len(same) == 1 else name
+
+
+def _unnamed(metric: str, kind: TaskKind) -> str:
+    over_all = "macro_f1, micro_f1" if kind == "classification" else "label_f1, micro_f1"
+    return (
+        f"metric '{metric}' looks at one class, and nobody says which: write {{name: {metric}, positive: CLASS}}, "
+        f"{{name: {metric}, of: each}}, {over_all}"
+    )
+
+
+def _among(labels: Sequence[str]) -> str:
+    return (
+        f" (the classes are {', '.join(quoted(label) for label in labels[:10])}{', ...' if len(labels) > 10 else ''})"
+        if labels
+        else ""
+    )
 
 
 class F1(OfOneLabel):
@@ -121,13 +187,45 @@ class Recall(OfOneLabel):
         return both, actual
 
 
+class OfEachLabel(BuiltIn):
+    """F1, precision or recall of every class by itself: as many scores as there are classes."""
+
+    kinds = frozenset({"classification", "multilabel"})
+
+    def __init__(self, metric: type[OfOneLabel]) -> None:
+        self.metric = metric
+        self.name = of_class(metric.name, EACH)
+
+    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+        if len(labels) > MOST_EACH:
+            raise DataError(
+                f"metric '{self.metric.name}' of each of {len(labels)} classes: up to {MOST_EACH} can be recorded; name those "
+                f"that matter ({{name: {self.metric.name}, positive: CLASS}}), or macro_f1; `bakeoff rescore` has any later"
+            )
+        return tuple(metric for label in labels for metric in self.metric(label).fitted(kind, labels, None)) or (self,)
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        raise DataError(f"metric '{self.name}' is several, one for each class")
+
+
 class MicroF1(Ratio):
-    """F1 over all labels of all sets together: 2 TP / (2 TP + FP + FN); 0 where no set holds a label."""
+    """F1 over all labels of all answers together: 2 TP / (2 TP + FP + FN); 0 where no set holds a label.
+
+    Where every example has one label and gets one answer, that is the accuracy.
+    """
 
     name = "micro_f1"
-    kinds = frozenset({"multilabel"})
+    kinds = frozenset({"classification", "multilabel"})
+
+    def __init__(self, kind: TaskKind = "multilabel") -> None:
+        self.kind = kind
+
+    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+        return (MicroF1(kind),)
 
     def parts(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        if self.kind == "classification":
+            return Accuracy().parts(predictions, references)
         predicted, actual = _as_sets(predictions), _as_sets(references)
         both = np.bitwise_count(predicted & actual).astype(np.float64)
         return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
@@ -146,7 +244,7 @@ class LabelF1(BuiltIn):
         predicted, actual = _as_sets(predictions), _as_sets(references)
         there = int(np.bitwise_or.reduce(predicted | actual))
         scores = [
-            F1().compute((predicted >> label) & 1, (actual >> label) & 1)
+            F1(1).compute((predicted >> label) & 1, (actual >> label) & 1)
             for label in range(there.bit_length())
             if there >> label & 1
         ]
@@ -245,10 +343,14 @@ def _ranks(values: Answers) -> Floats:
 
 
 class HubMetric(Metric):
-    """Any metric of the evaluate library by its name on the hub, where the hub is reachable."""
+    """Any metric of the evaluate library by its name on the hub, where the hub is reachable.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    The hub does not say which scores are better, nor in which unit they are: the experiment file does.
+    """
+
+    def __init__(self, name: str, *, better: Literal["higher", "lower"] | None = None, unit: Unit = OWN_UNIT) -> None:
+        self.name, self.better, self.unit = name, better, unit
+        self.higher_is_better = better != "lower"
 
     def locate(self) -> None:
         if not hub_is_reachable():
@@ -295,6 +397,10 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
 
 
+EACH = "each"
+MOST_EACH = 10
+"""A record stays small."""
+
 BUILT_IN: dict[str, type[BuiltIn]] = {
     metric.name: metric
     for metric in (
@@ -313,15 +419,47 @@ BUILT_IN: dict[str, type[BuiltIn]] = {
     )
 }
 
+OF_ONE_LABEL = tuple(name for name, metric in BUILT_IN.items() if issubclass(metric, OfOneLabel))
 
-def metric_named(name: str) -> Metric:
-    """A built-in metric, else the hub's metric of that name."""
-    return BUILT_IN[name]() if name in BUILT_IN else HubMetric(name)
+UNITS: dict[str, Unit] = {"share": SHARE, "percent": PERCENT, "correlation": CORRELATION}
+"""Of the hub's metrics, by the word in the experiment file."""
+
+
+def metric_named(choice: str | MetricChoice) -> Metric:
+    """A built-in metric, else the hub's metric of that name. Raises DataError for what goes ill together."""
+    choice = MetricChoice(name=choice) if isinstance(choice, str) else choice
+    kind, name = BUILT_IN.get(choice.name), choice.name
+    if kind is None:
+        if choice.positive is not None or choice.of is not None:
+            raise DataError(f"metric {quoted(name)} comes from the hub: it takes `better` and `unit`, no class")
+        return HubMetric(name, better=choice.better, unit=UNITS[choice.unit] if choice.unit else OWN_UNIT)
+    if choice.better is not None or choice.unit is not None:
+        raise DataError(f"metric '{name}' is built in: `better` and `unit` are for metrics of the hub")
+    if issubclass(kind, OfOneLabel):
+        return OfEachLabel(kind) if choice.of else kind(choice.positive)
+    if choice.positive is not None or choice.of is not None:
+        raise DataError(f"metric '{name}' is of all classes: `positive` and `of` are for {', '.join(OF_ONE_LABEL)}")
+    return kind()
+
+
+def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
+    """The built-in metric that a record names, fitted to its task; None where it is none."""
+    known = BUILT_IN.get(called(facts.name))
+    if known is None:
+        return None
+    if issubclass(known, OfOneLabel):  # without a number: a record of old, where it was the second label
+        return known.numbered(1 if facts.label is None else facts.label, facts.name, kind)
+    return known().fitted(kind, (), None)[0]
 
 
 def unit_of(facts: MetricFacts) -> Unit:
     """A recorded metric's unit: as its record says, else that of the built-in metric of its name and version, else none."""
     if facts.unit is not None:
         return facts.unit
-    known = BUILT_IN.get(facts.name)
+    known = BUILT_IN.get(called(facts.name))
     return known.unit if known is not None and known.version == facts.version else OWN_UNIT
+
+
+def label_of(metric: Metric) -> int | None:
+    """The number of the label that a metric looks at; None of a metric of all labels."""
+    return metric.number if isinstance(metric, OfOneLabel) else None

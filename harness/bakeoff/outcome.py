@@ -17,6 +17,7 @@ from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import sha256_of
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
+from bakeoff.metrics import label_of
 from bakeoff.record import (
     KIND_KEY,
     OUTPUT_FILE,
@@ -73,7 +74,13 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
             for name in info.splits
         },
         metrics=[
-            MetricFacts(name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, unit=metric.unit)
+            MetricFacts(
+                name=metric.name,
+                higher_is_better=metric.higher_is_better,
+                version=metric.version,
+                unit=metric.unit,
+                label=label_of(metric),
+            )
             for metric in info.metrics
         ],
         primary_metric=info.primary_metric,

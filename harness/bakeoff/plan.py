@@ -87,9 +87,17 @@ class Component:
 
 def _as_label(value: Any) -> str:
     """An option's value in few characters."""
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return "+".join(value)
+    words = [_as_word(item) for item in value] if isinstance(value, list) else []
+    if words and None not in words:
+        return "+".join(filter(None, words))
     return value if isinstance(value, str) else canonical(value)
+
+
+def _as_word(item: Any) -> str | None:
+    """A text, or a metric with what is said of it: `f1 (spam)`; None of anything else."""
+    if isinstance(item, dict) and isinstance(name := item.get("name"), str):
+        return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
+    return item if isinstance(item, str) else None
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ class MetricFacts(Part):
     version: str
     unit: Unit | None = None
     """As the metric declared it; None where nobody noted it (schema version 4): `metrics.unit_of` has the answer then."""
+    label: int | None = None
+    """The number of the label that it looks at; None of a metric of all labels."""
 
 
 class Data(Part):

@@ -84,6 +84,33 @@ def _record_of_3(old: Plain) -> Plain:
     return new
 
 
+def _record_of_4(old: Plain) -> Plain:
+    """F1, precision and recall were of the second label, whatever it was called: from now on they say so."""
+    data = old.get("data")
+    labels = data.get("labels") if isinstance(data, dict) else None
+    if not (isinstance(data, dict) and data.get("kind") == "classification" and isinstance(labels, list) and len(labels) > 1):
+        return old
+    names = {name: f"{name} ({labels[1]})" for name in ("f1", "precision", "recall")}
+
+    def renamed(scores: Any) -> Any:
+        return {names.get(name, name): score for name, score in scores.items()} if isinstance(scores, dict) else scores
+
+    def by_split(splits: Any) -> Any:
+        return {split: renamed(scores) for split, scores in splits.items()} if isinstance(splits, dict) else splits
+
+    metrics, primary = data.get("metrics"), data.get("primary_metric")
+    if isinstance(metrics, list):
+        metrics = [
+            {**facts, "name": names[facts["name"]], "label": 1}
+            if isinstance(facts, dict) and facts.get("name") in names
+            else facts
+            for facts in metrics
+        ]
+    primary = names.get(primary, primary) if isinstance(primary, str) else primary
+    data = {**data, "metrics": metrics, "primary_metric": primary, "floor": by_split(data.get("floor"))}
+    return {**old, "data": data, "scores": by_split(old.get("scores"))}
+
+
 def _declared_of_2(old: Plain) -> Plain:
     return {**old, "searches": {}}
 
@@ -100,7 +127,7 @@ UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 1): _record_of_1,
     (Record, 2): _record_of_2,
     (Record, 3): _record_of_3,
-    (Record, 4): _same,
+    (Record, 4): _record_of_4,
     (Declared, 1): _declared_of_1,
     (Declared, 2): _declared_of_2,
     (Declared, 3): _same,

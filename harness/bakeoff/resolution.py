@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bakeoff.components import TaskInfo, Trainer
 from bakeoff.document import Document, sentence
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
+from bakeoff.metrics import HubMetric
 from bakeoff.plan import Component, Configuration, Plan, ResolvedStrategy, Tuning, canonical
 from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
 from bakeoff.record import Imported
@@ -267,7 +268,8 @@ class _Resolver:
                     str(error) if isinstance(error, BakeoffError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
                 )
                 whose = "" if isinstance(error, DataError) else f"task '{task.name}' ({task.registered.origin}): "
-                self.say(("tasks", index), f"{whose}{escaped(what)}")
+                about = ("tasks", index, "metrics") if what.startswith("metric ") else ("tasks", index)
+                self.say(about, f"{whose}{escaped(what)}")
                 continue
             report_on = self.document.data.get("report_on", Spec.model_fields["report_on"].default)
             if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
@@ -284,6 +286,12 @@ class _Resolver:
                 self.say(("search",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to choose on")
             self.splits[task.label] = info.splits
             primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+            if isinstance(primary, HubMetric) and primary.better is None:
+                self.say(
+                    ("tasks", index, "metrics"),
+                    f"task '{task.name}' is judged by {primary.name}, which comes from the hub, and the hub does not say which "
+                    f"scores are better: write {{name: {primary.name}, better: higher}} or better: lower",
+                )
             self.primaries.append(Primary(task.name, index, primary))
             for strategy in strategies:
                 trainer: Trainer = strategy.trainer.registered.component

@@ -13,7 +13,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
@@ -79,10 +81,70 @@ def different(names: list[str]) -> list[str]:
 
 # No '/' and no '.': evaluate would run a local script of such a name.
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+UNSAID: JsonDict = {"neutral": None}
+
+
+def _label_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+LabelText = Annotated[str, BeforeValidator(_label_text, json_schema_input_type=str | int), Field(min_length=1)]
+
+
+class MetricChoice(Options):
+    """A metric with what its name alone leaves open."""
+
+    name: MetricName
+    positive: Annotated[str, BeforeValidator(_label_text, json_schema_input_type=str | int), Field(min_length=1)] | None = (
+        Field(None, description="Of f1, precision and recall: the class that they are about.", json_schema_extra=UNSAID)
+    )
+    of: Literal["each"] | None = Field(
+        None, description="Of f1, precision and recall: a score for each class.", json_schema_extra=UNSAID
+    )
+    better: Literal["higher", "lower"] | None = Field(
+        None, description="Of a metric of the hub: which scores are better.", json_schema_extra=UNSAID
+    )
+    unit: Literal["share", "percent", "correlation"] | None = Field(
+        None,
+        description="Of a metric of the hub: 0 to 1, 0 to 100, or -1 to 1. Without: its own, and a margin must be named.",
+        json_schema_extra=UNSAID,
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.positive is not None and self.of is not None:
+            raise ValueError("positive names one class, of: each is of all: write one of them")
+        return self
+
+    def __str__(self) -> str:
+        told = self.positive or self.of
+        return f"{self.name} ({told})" if told else self.name
+
+
+def _metric_or_name(value: Any) -> Any:
+    """A mapping that says no more than the name is the name: one spelling, one id."""
+    return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value
+
+
+def _different_metrics(choices: list[str | MetricChoice]) -> list[str | MetricChoice]:
+    different([str(choice) for choice in choices])
+    if choices and isinstance(choices[0], MetricChoice) and choices[0].of:
+        raise ValueError("the first metric decides, and `of: each` is several: put one before it, such as macro_f1")
+    return choices
+
+
 MetricNames = Annotated[
-    list[MetricName], AfterValidator(different), Field(min_length=1, json_schema_extra={"uniqueItems": True})
+    list[
+        Annotated[
+            Annotated[MetricName, Tag("name")] | Annotated[MetricChoice, Tag("choice")],
+            Discriminator(lambda value: "choice" if isinstance(value, dict | MetricChoice) else "name"),
+            BeforeValidator(_metric_or_name),
+        ]
+    ],
+    AfterValidator(_different_metrics),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
-"""Of a task that lets its metrics be chosen; the first is primary."""
+"""Of a task that lets its metrics be chosen, names or `{name: f1, positive: spam}`; the first is primary."""
 
 
 def _checked_warmup(value: Any) -> Any:

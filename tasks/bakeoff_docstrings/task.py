@@ -53,6 +53,7 @@ class Docstrings(Task):
             n_outputs=2,
             metrics=(Accuracy(), F1()),
             primary_metric="accuracy",
+            positive="belongs",
             splits=SPLITS,
             labelled_splits=SPLITS,
             slice_columns=("library", "length"),

@@ -50,6 +50,8 @@ class GlueFacts:
     splits: Mapping[str, Split]
     hidden_splits: tuple[str, ...] = ()
     """Their labels are kept by the benchmark's server."""
+    positive: str | None = None
+    """The label that the benchmark's F1 is about."""
     range: tuple[float, float] | None = None
     """Of a regression's numbers."""
     header: tuple[str, ...] | None = None
@@ -105,6 +107,7 @@ MRPC = GlueFacts(
     label_column="Quality",
     labels={"0": "not_equivalent", "1": "equivalent"},
     metrics=("accuracy", "f1"),
+    positive="equivalent",
     splits={
         "train": Split(
             rows=3668,
@@ -145,6 +148,7 @@ QQP = GlueFacts(
     label_column="is_duplicate",
     labels={"0": "not_duplicate", "1": "duplicate"},
     metrics=("accuracy", "f1"),
+    positive="duplicate",
     splits=two_splits("qqp", 363846, 40430),
     hidden_splits=HIDDEN,
     gaps=True,

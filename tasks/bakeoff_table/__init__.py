@@ -37,14 +37,14 @@ class RowsTask(Task):
     def info(self, options: TableOptions) -> TaskInfo:
         splits = tuple(self.entries(options))
         named = options.label if len(options.label) > 1 else options.labels or []
-        metrics = options.metrics or METRICS[options.task_kind]
+        metrics = tuple(metric_named(choice) for choice in options.metrics or METRICS[options.task_kind])
         return TaskInfo(
             kind=options.task_kind,
             text_columns=tuple(options.text_columns),
             labels=tuple(named),
             n_outputs=len(named) if options.kind != "regression" else 1,
-            metrics=tuple(metric_named(name) for name in metrics),
-            primary_metric=metrics[0],
+            metrics=metrics,
+            primary_metric=metrics[0].name,
             splits=splits,
             labelled_splits=splits,
             slice_columns=tuple(options.slices),

@@ -76,6 +76,38 @@ def read(kind: type[Any], content: Any) -> Any:
     return read_part(kind, json.dumps(content).encode(), HERE)
 
 
+def named_by_class(record: Record) -> Record:
+    """The record with the class in its F1's name, as a newer Bakeoff reads and writes it."""
+    assert record.data is not None
+    name = f"f1 ({record.data.labels[1]})"
+
+    def renamed(splits: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        return {
+            split: {name if key == "f1" else key: score for key, score in scores.items()} for split, scores in splits.items()
+        }
+
+    metrics = [
+        facts.model_copy(update={"name": name, "label": 1}) if facts.name == "f1" else facts for facts in record.data.metrics
+    ]
+    data = record.data.model_copy(update={"metrics": metrics, "floor": renamed(record.data.floor)})
+    return record.model_copy(update={"data": data, "scores": renamed(record.scores)})
+
+
+@pytest.mark.parametrize("version", [first_version, second_version, third_version, fourth_version])
+def test_f1_of_an_older_record_says_of_which_class_it_is(version: Any) -> None:
+    record = read(Record, version(make_record("a", 0)))
+    assert list(record.scores["test"]) == ["accuracy", "f1 (equivalent)"]
+    assert list(record.data.floor["test"]) == ["accuracy", "f1 (equivalent)"]
+    assert [(facts.name, facts.label) for facts in record.data.metrics] == [("accuracy", None), ("f1 (equivalent)", 1)]
+
+
+def test_f1_as_the_primary_metric_of_an_older_record_too_and_other_kinds_are_left_alone() -> None:
+    old = fourth_version(make_record("a", 0))
+    primary = read(Record, old | {"data": old["data"] | {"primary_metric": "f1"}})
+    assert primary.data.primary_metric == "f1 (equivalent)"
+    assert "f1" in read(Record, old | {"data": old["data"] | {"kind": "multilabel"}}).scores["test"]
+
+
 def test_published_records_of_version_1_are_read() -> None:
     assert PUBLISHED
     for path in PUBLISHED:
@@ -90,11 +122,13 @@ def test_published_records_of_version_1_are_read() -> None:
 
 def test_a_record_of_version_1_says_what_it_said() -> None:
     record = make_record("a", 0)
-    data = record.data.model_copy(update={"overlap": None}) if record.data else None
+    data = named_by_class(record).data
+    assert data is not None
+    data = data.model_copy(update={"overlap": None})
     cost = record.cost.model_copy(update={"flops_note": "not counted (schema version 2)"}) if record.cost else None
     environment = record.environment.model_copy(update={"jobs": None})
     unknown = {"evaluation_difference": None, "data": data, "cost": cost, "environment": environment, "seal": ""}
-    assert read(Record, first_version(record)) == record.model_copy(update=unknown)
+    assert read(Record, first_version(record)) == named_by_class(record).model_copy(update=unknown)
 
 
 def test_a_record_of_version_2_has_no_count_of_operations_and_no_sizes() -> None:

@@ -51,7 +51,7 @@ def row(board: dict[str, Any], strategy: str) -> dict[str, Any]:
 
 def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path) -> None:
     board = rescored(call, folder, "--metric", "precision")
-    given, metric = answers(), Precision()
+    given, metric = answers(), Precision(1)
     values = {
         name: pseudo_values(*map(np.stack, zip(*(metric.parts(run, LABELS) for run in runs), strict=True)))
         for name, runs in given.items()
@@ -66,7 +66,7 @@ def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path
     assert found["difference"] == pytest.approx(expected.difference)
     assert (found["low"], found["high"]) == pytest.approx(expected.interval())
     assert found["method"] == "two-way"
-    assert "precision is of the label 'label 1'" in board["notes"]
+    assert board["metric"] == "precision (label 1)"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,9 @@ def test_without_a_name_the_primary_metric_gives_the_recorded_scores(call: Call)
 def test_another_split_can_be_asked_for(call: Call) -> None:
     on_dev = rescored(call, QUICKSTART, "--split", "dev", "--metric", "f1")
     store = Store(QUICKSTART)
-    recorded = [store.read(run.id).scores["dev"]["f1"] for run in store.declared().runs if run.strategy == "manual-loop"]
+    recorded = [
+        store.read(run.id).scores["dev"]["f1 (belongs)"] for run in store.declared().runs if run.strategy == "manual-loop"
+    ]
     assert sorted(row(on_dev, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
 
 
@@ -170,7 +172,7 @@ def refused(call: Call, folder: Path, *options: str) -> str:
 def test_an_unknown_metric_is_answered_with_the_nearest_and_all_there_are(call: Call, folder: Path) -> None:
     sentence = refused(call, folder, "--metric", "balanced-accuracy")
     assert "no metric 'balanced-accuracy'; did you mean 'balanced_accuracy'?" in sentence
-    assert "accuracy, balanced_accuracy, f1, macro_f1, mcc, precision, recall" in sentence
+    assert "accuracy, balanced_accuracy, f1, macro_f1, mcc, micro_f1, precision, recall" in sentence
 
 
 def test_a_metric_of_numbers_is_refused_for_labels(call: Call, folder: Path) -> None:
@@ -249,3 +251,27 @@ def test_it_loads_nothing_that_trains() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code, str(QUICKSTART)], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+# --- of which class ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["precision", "precision (label 1)"])
+def test_a_class_that_the_recorded_metrics_are_about_counts_as_named(call: Call, folder: Path, metric: str) -> None:
+    assert rescored(call, folder, "--metric", metric)["metric"] == "precision (label 1)"
+
+
+def test_any_other_class_and_each_can_be_scored(call: Call, folder: Path) -> None:
+    runs = answers()["manual-loop"]
+    expected = [np.mean([oracle.f1_score(LABELS, run, pos_label=label) for run in runs]) for label in (0, 1)]
+    code, out, _ = call("rescore", folder, "--json", "--metric", "f1 (each)")
+    boards = json.loads(out)["rescored"]
+    assert (code, [board["metric"] for board in boards]) == (0, ["f1 (label 0)", "f1 (label 1)"])
+    assert [row(board, "manual-loop")["score"]["mean"] for board in boards] == pytest.approx(expected)
+    other = rescored(call, folder, "--metric", "f1 (label 0)")
+    assert row(other, "manual-loop")["score"]["mean"] == pytest.approx(expected[0])
+    assert "f1 (label 0)" in call("rescore", folder, "--metric", "f1 (label 0)")[1]
+
+
+def test_a_class_that_is_none_is_answered_with_the_nearest(call: Call, folder: Path) -> None:
+    assert "did you mean 'label 1'" in refused(call, folder, "--metric", "f1 (lable 1)")

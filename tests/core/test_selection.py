@@ -144,7 +144,7 @@ def test_two_wrong_labels_are_no_luck_though_they_differ() -> None:
     assert luck_of_the_best(Accuracy(), given, TRUTH) == 0.0
 
 
-@pytest.mark.parametrize("metric", [F1(), Recall(), MatthewsCorrelation(), MacroF1()], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [F1(1), Recall(1), MatthewsCorrelation(), MacroF1()], ids=lambda metric: metric.name)
 def test_the_luck_of_another_metric_is_what_fresh_examples_show(metric: Metric) -> None:
     """States that are equally good in a world of 200,000 examples: the best of five on 400 of them, over 300 test sets."""
     given, truth = np.tile(equally_good(5, wrong=0.3), 500), np.tile(TRUTH, 500)

@@ -9,7 +9,11 @@ import click
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--metric", metavar="NAME", help="A built-in metric or one of the task's (default: the primary one).")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="A built-in metric or one of the task's (default: the primary one): mcc, 'f1 (spam)', 'f1 (each)'.",
+)
 @click.option("--split", help="A predicted split (default: the one that is reported on).")
 @click.option("--slices", is_flag=True, help="Also by label, by length and by the columns that the task declares.")
 @click.option("--calibration", is_flag=True, help="Also calibration error, Brier score and agreement of seeds.")

@@ -23,7 +23,7 @@ from bakeoff.compare.selection import expected_bests
 from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
-from bakeoff.metrics import unit_of
+from bakeoff.metrics import known_as, unit_of
 from bakeoff.records.provenance import BAKEOFF
 from bakeoff.spelling import listed
 
@@ -192,20 +192,23 @@ def calibration_of(outputs: Outputs) -> list[Calibration]:
 
 
 def _imported(bench: Bench) -> list[ImportedRow]:
-    """What lies beyond a metric's range is set apart."""
+    """Under the names of the task's metrics (`f1` is `f1 (spam)`); what lies beyond a metric's range is set apart."""
     units = {facts.name: unit_of(facts) for facts in bench.data.metrics}
 
-    def can_be(metric: str, score: float) -> bool:
-        return metric not in units or units[metric].holds(score)
+    def named(scores: Mapping[str, float], *, possible: bool) -> dict[str, float]:
+        found = {known_as(metric, list(units)): score for metric, score in scores.items()}
+        return {
+            metric: score for metric, score in found.items() if (metric not in units or units[metric].holds(score)) == possible
+        }
 
     return [
         ImportedRow(
             name=row.name,
             source=row.source,
             split=row.split,
-            scores={metric: score for metric, score in row.scores.items() if can_be(metric, score)},
+            scores=named(row.scores, possible=True),
             seeds=row.seeds,
-            impossible={metric: score for metric, score in row.scores.items() if not can_be(metric, score)},
+            impossible=named(row.scores, possible=False),
         )
         for row in bench.experiment.declared.imported
         if row.task in (None, bench.layout.task)

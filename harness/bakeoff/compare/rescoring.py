@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bakeoff.compare.bench import Layout, layouts
 from bakeoff.compare.boards import calibration_of
@@ -19,8 +20,9 @@ from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
-from bakeoff.metrics import BUILT_IN, HubMetric, OfOneLabel
-from bakeoff.record import Data, Part
+from bakeoff.metrics import BUILT_IN, EACH, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
+from bakeoff.record import Data, Part, Record
+from bakeoff.spec import MetricChoice
 
 
 class RescoredRow(Part):
@@ -60,21 +62,35 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
     Without a name, by the primary metric; without a split, on the one that is reported on. Raises BakeoffError for a metric or
     split that is not there, StoreError where no run has predictions that can be used.
     """
-    return [_rescored(experiment, layout, metric, split or experiment.declared.report_on) for layout in layouts(experiment)]
+    wanted = split or experiment.declared.report_on
+    return [found for layout in layouts(experiment) for found in _rescored_by_all(experiment, layout, metric, wanted)]
 
 
-def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: str) -> Rescored:
+def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:
+    """By the metric; by several where it is of each class."""
     title = f"{layout.task} · {layout.model}"
     ended = {row: [record for record in records if record.status == "ok"] for row, records in layout.rows.items()}
     data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
     if data is None:
         raise StoreError(f"{title}: no run has ended well, so there are no predictions to score")
-    metric = chosen_metric(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}), layout.task)
+    metrics = chosen_metrics(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}), layout.task)
     outputs = gather(experiment, {row: records for row, records in ended.items() if records})
     if not outputs.splits:
         raise StoreError(f"{title}: no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
     if split not in outputs.splits:
         raise BakeoffError(f"{title}: {unknown('predicted split', split, outputs.splits)}")
+    return [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
+
+
+def _rescored(
+    experiment: Experiment,
+    layout: Layout,
+    metric: Metric,
+    split: str,
+    ended: Mapping[str, Sequence[Record]],
+    data: Data,
+    outputs: Outputs,
+) -> Rescored:
     own = outputs.splits[split]
     keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
@@ -95,7 +111,6 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
             *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
-            *_about(metric, data),
             *left_out(experiment),
             *_misread(outputs),
             *_without(ended, own),
@@ -104,21 +119,35 @@ def _rescored(experiment: Experiment, layout: Layout, name: str | None, split: s
     )
 
 
-def chosen_metric(name: str, data: Data, own: Mapping[str, Metric], task: str) -> Metric:
-    """The task's metric of that name, else the built-in one; raises BakeoffError where it does not go with the task."""
+def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric], task: str) -> tuple[Metric, ...]:
+    """The task's metric of that name, with its class or without, else the built-in one: `mcc`, `f1 (spam)`, `f1 (each)`.
+
+    Several where it is of each class. Raises BakeoffError where it does not go with the task.
+    """
+    name = known_as(name, list(own))
     if name in own and not isinstance(own[name], HubMetric):
-        return own[name]
+        return (own[name],)
     fitting = [built_in for built_in, kind in BUILT_IN.items() if data.kind in kind.kinds]
     names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
     if name in own:
         raise BakeoffError(f"metric {quoted(name)} of {task} lives on the hub; without it there is {', '.join(names)}")
-    if name in BUILT_IN and name not in fitting:
+    base, _, label = name.removesuffix(")").partition(" (")
+    if base in BUILT_IN and base not in fitting:
         about = {"regression": "numbers", "multilabel": "sets of labels"}.get(data.kind, "labels")
-        raise BakeoffError(f"metric '{name}' does not score {about}, which {task} has; there is {', '.join(names)}")
-    if name not in BUILT_IN:
+        raise BakeoffError(f"metric '{base}' does not score {about}, which {task} has; there is {', '.join(names)}")
+    if base not in BUILT_IN or (label and base not in OF_ONE_LABEL):
         told = unknown("metric", name, names)
         raise BakeoffError(told if told.endswith(", ".join(names)) else f"{told} There is {', '.join(names)}")
-    return BUILT_IN[name]()
+    looked_at = {number for metric in own.values() if (number := label_of(metric)) is not None}
+    if base in OF_ONE_LABEL and not label and len(looked_at) == 1 and max(looked_at) < len(data.labels):
+        label = data.labels[max(looked_at)]  # the class that the task's own metrics are about
+    if base in OF_ONE_LABEL and not label:
+        several = ", ".join(f"'{base} ({one})'" for one in [*data.labels[:10], EACH])
+        raise BakeoffError(f"metric '{base}' looks at one class, and nobody says which: there is {several}")
+    each = label == EACH and EACH not in data.labels
+    choice = MetricChoice(name=base, of="each") if each else MetricChoice(name=base, positive=label or None)
+    kind: Any = data.kind
+    return metric_named(choice).fitted(kind, data.labels, None)
 
 
 # --- rows ----------------------------------------------------------------------------------------------------------------
@@ -177,13 +206,6 @@ def _score(own: SplitOutputs, metric: Metric, side: Side, replicates: Replicates
 
 
 # --- what to mind --------------------------------------------------------------------------------------------------------
-
-
-def _about(metric: Metric, data: Data) -> list[str]:
-    if not isinstance(metric, OfOneLabel):
-        return []
-    known = 0 <= metric.positive < len(data.labels)
-    return [f"{metric.name} is of the label {quoted(data.labels[metric.positive] if known else metric.positive)}"]
 
 
 def _misread(outputs: Outputs) -> list[str]:

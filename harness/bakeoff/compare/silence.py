@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components import Metric
-from bakeoff.metrics import HubMetric
+from bakeoff.metrics import HubMetric, label_of
 
 ROUNDING = 1e-12
 
@@ -29,23 +29,24 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = ()) 
     parts = metric.parts(labels, labels) is not None
     if isinstance(metric, HubMetric) or not (parts or type(metric).score is not Metric.score):
         return ""
+    number, of_sets = label_of(metric), getattr(metric, "kind", "") == "multilabel"
+    case = None if number is None else 1 << number if of_sets else number
     scores = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for answers in _unlike(labels, found, getattr(metric, "positive", None)):
+        for answers in _unlike(labels, found, case):
             scores.append(_score(metric, answers, labels))
             if np.isfinite(scores[-1]) and abs(scores[-1] - scores[0]) > ROUNDING:
                 return ""
     if not np.isfinite(scores).all() and np.isfinite(scores).any():
         return ""
-    positive = getattr(metric, "positive", None)
-    if positive is not None and positive not in found:
-        return f"no example has the label {_named(positive, names)}"
+    if number is not None and not ((found & case).any() if of_sets else number in found):
+        return f"no example has the label {_named(number, names)}"
     return _constant(found, names) if len(found) == 1 else f"whatever is answered, it is {scores[0]:g}"
 
 
-def _unlike(labels: NDArray[Any], found: NDArray[Any], positive: int | None) -> Iterator[NDArray[Any]]:
-    """Answers as unlike each other as can be."""
+def _unlike(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iterator[NDArray[Any]]:
+    """Answers as unlike each other as can be; `case` is one that a metric of one label looks for."""
     yield labels
     if np.issubdtype(labels.dtype, np.floating):
         width = float(np.ptp(labels)) or 1.0
@@ -53,7 +54,7 @@ def _unlike(labels: NDArray[Any], found: NDArray[Any], positive: int | None) -> 
         yield np.linspace(found[0] - width, found[-1] + width, len(labels))
         yield np.linspace(found[-1] + width, found[0] - width, len(labels))
         return
-    others = [positive] if positive is not None else [label for label in (0, 1, int(found[-1]) + 1) if label != found[0]]
+    others = [case] if case is not None else [label for label in (0, 1, int(found[-1]) + 1) if label != found[0]]
     for other in [*found[:3].tolist(), *others]:
         yield np.full_like(labels, other)
     yield np.where(np.arange(len(labels)) % 2 == 0, labels, others[-1] if others[-1] != found[0] else found[-1] + 1)

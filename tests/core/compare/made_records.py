@@ -21,7 +21,7 @@ from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, MetricFacts,
 from bakeoff.recorded import dump
 from bakeoff.store import Store
 
-METRICS = (Accuracy(), F1())
+METRICS = (Accuracy(), F1(1))
 
 
 def right_by_pattern(labels: ArrayLike, right: ArrayLike) -> NDArray[np.int64]:

@@ -36,12 +36,12 @@ def correlation(statistic: Callable[..., tuple[float, float]]) -> Score:
 
 
 def ratio_of_f1(predictions: np.ndarray, references: np.ndarray) -> Scorer:
-    parts = [F1().parts(run, references) for run in predictions]
+    parts = [F1(1).parts(run, references) for run in predictions]
     return ratio_scorer(np.array([a for a, _ in parts]), np.array([b for _, b in parts]))
 
 
 KINDS: dict[str, tuple[Callable[[np.ndarray, np.ndarray], Scorer], Score, bool]] = {
-    "f1": (ratio_of_f1, F1().score, True),
+    "f1": (ratio_of_f1, F1(1).score, True),
     "mcc": (mcc_scorer, matthews_corrcoef, True),
     "pearson": (pearson_scorer, correlation(stats.pearsonr), False),
     "spearman": (spearman_scorer, correlation(stats.spearmanr), False),

@@ -90,17 +90,17 @@ def test_what_is_no_share_is_refused(successes: int, n: int) -> None:
 
 def test_the_courses_confusion_matrix_and_the_floor_of_mrpc() -> None:
     assert Accuracy().score(COURSE, REFERENCES) == pytest.approx(0.8578431373, abs=5e-11)
-    assert F1().score(COURSE, REFERENCES) == pytest.approx(0.8996539792, abs=5e-11)
-    always = [metric.score(np.ones_like(REFERENCES), REFERENCES) for metric in (Accuracy(), F1())]
+    assert F1(1).score(COURSE, REFERENCES) == pytest.approx(0.8996539792, abs=5e-11)
+    always = [metric.score(np.ones_like(REFERENCES), REFERENCES) for metric in (Accuracy(), F1(1))]
     assert [*always, sum(always) / 2] == pytest.approx([0.6838235294, 0.8122270742, 0.7480253018], abs=5e-11)
 
 
 def test_the_courses_f1_by_the_delta_method() -> None:
-    assert ratio_estimate(*F1().parts(COURSE, REFERENCES)).interval() == pytest.approx((0.8739, 0.9254), abs=1e-4)
+    assert ratio_estimate(*F1(1).parts(COURSE, REFERENCES)).interval() == pytest.approx((0.8739, 0.9254), abs=1e-4)
 
 
 def test_the_courses_f1_by_bca() -> None:
-    parts = F1().parts(COURSE, REFERENCES)
+    parts = F1(1).parts(COURSE, REFERENCES)
     assert bca(parts, f1) == pytest.approx((0.8719, 0.9231), abs=1e-3)
     assert bca(parts, f1) == bca(parts, f1)
     low, high = bca(parts, f1, level=0.99)
@@ -109,7 +109,7 @@ def test_the_courses_f1_by_bca() -> None:
 
 def test_a_perfect_run_has_a_point_by_resampling_and_no_nan() -> None:
     """Which `bounds_of` does not show: see below."""
-    parts = F1().parts(REFERENCES, REFERENCES)
+    parts = F1(1).parts(REFERENCES, REFERENCES)
     assert bca(parts, f1, resamples=200) == (1.0, 1.0)
     assert ratio_estimate(*parts).interval() == pytest.approx((1.0, 1.0))
 
@@ -222,12 +222,12 @@ FEW = np.where(np.arange(20) < 3, 1, 0)
     [
         (Accuracy(), HALVES, HALVES, 1, 20),
         (Accuracy(), FLIPPED, HALVES, 0, 20),
-        (F1(), HALVES, HALVES, 1, 10),
-        (F1(), np.zeros(20, dtype=int), HALVES, 0, 10),
-        (F1(), FEW, FEW, 1, 3),
-        (Recall(), np.zeros(20, dtype=int), HALVES, 0, 10),
-        (Recall(), np.ones(20, dtype=int), FEW, 1, 3),
-        (Precision(), FEW, FEW, 1, 3),
+        (F1(1), HALVES, HALVES, 1, 10),
+        (F1(1), np.zeros(20, dtype=int), HALVES, 0, 10),
+        (F1(1), FEW, FEW, 1, 3),
+        (Recall(1), np.zeros(20, dtype=int), HALVES, 0, 10),
+        (Recall(1), np.ones(20, dtype=int), FEW, 1, 3),
+        (Precision(1), FEW, FEW, 1, 3),
         (MacroF1(), HALVES, HALVES, 1, 20),
         (BalancedAccuracy(), FLIPPED, HALVES, 0, 20),
         (MatthewsCorrelation(), HALVES, HALVES, 1, 20),
@@ -300,5 +300,5 @@ def test_a_share_of_nothing_may_be_anything(n: int, examples: int) -> None:
     low, high = share_interval(1.0, n)
     assert (low == 0.0, high) == (n == 0, 1.0)
     nothing = np.zeros((3, examples), dtype=int)
-    found = bounds_of(split(nothing, np.ones(examples, dtype=int)), Precision(), "row")
+    found = bounds_of(split(nothing, np.ones(examples, dtype=int)), Precision(1), "row")
     assert (found.low, found.high) == (0.0, 1.0), "nothing was predicted, so nothing counts"

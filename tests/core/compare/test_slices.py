@@ -91,9 +91,9 @@ def test_holm_counts_all_slices_and_rows_of_a_column_and_no_other_columns() -> N
 
 def test_a_ratio_is_linearised_within_the_slice() -> None:
     made = outputs(three(), library=LIBRARY)
-    row = named(slice_scores(made, F1(), baseline="base", strategies=["base", "good"]), "library", "sympy", "good")
+    row = named(slice_scores(made, F1(1), baseline="base", strategies=["base", "good"]), "library", "sympy", "good")
     inside = np.asarray(LIBRARY) == "sympy"
-    parts = {name: made.parts(F1(), name) for name in ("base", "good")}
+    parts = {name: made.parts(F1(1), name) for name in ("base", "good")}
     values = {name: pseudo_values(*(part[:, inside] for part in found)) for name, found in parts.items() if found}
     assert row.difference == pytest.approx(values["good"].mean() - values["base"].mean())
     assert (row.low, row.high) == pytest.approx(two_way(values["good"] - values["base"]).interval())
@@ -101,7 +101,7 @@ def test_a_ratio_is_linearised_within_the_slice() -> None:
 
 def test_within_a_label_the_score_is_its_recall_whatever_the_metric() -> None:
     made = outputs(three())
-    found = slice_scores(made, F1(), baseline="base", strategies=["base", "good"], label_names=["differs", "equal"])
+    found = slice_scores(made, F1(1), baseline="base", strategies=["base", "good"], label_names=["differs", "equal"])
     row = named(found, BY_LABEL, "differs", "good")
     assert BY_LABEL == "label (accuracy)"
     assert row.score == pytest.approx((made.answers["good"][:, LABELS == 0] == 0).mean())
@@ -237,7 +237,7 @@ def test_twenty_strategies_of_twenty_seeds_get_all_their_slices() -> None:
     answers = {f"s{n}": right_by_pattern(labels, generator.random((20, 1725)) < 0.8) for n in range(20)}
     library = [f"library {number}" for number in generator.integers(0, 6, 1725)]
     made = outputs(answers, labels=labels, tokens=generator.integers(8, 60, 1725), library=library)
-    found = slice_scores(made, F1(), baseline="s0", strategies=list(answers))
+    found = slice_scores(made, F1(1), baseline="s0", strategies=list(answers))
     assert len(found) == 20 * (2 + 4 + 6)
 
 

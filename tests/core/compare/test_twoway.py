@@ -126,9 +126,9 @@ def test_pseudo_values_of_f1_average_to_f1_of_every_run() -> None:
     rng = np.random.default_rng(0)
     references = rng.integers(0, 2, 50)
     runs = rng.integers(0, 2, (4, 50))
-    parts = [F1().parts(run, references) for run in runs]
+    parts = [F1(1).parts(run, references) for run in runs]
     pseudo = pseudo_values(np.array([a for a, _ in parts]), np.array([b for _, b in parts]))
-    assert pseudo.mean(axis=1) == pytest.approx([F1().score(run, references) for run in runs])
+    assert pseudo.mean(axis=1) == pytest.approx([F1(1).score(run, references) for run in runs])
 
 
 def test_pseudo_values_of_a_mean_are_the_values_themselves() -> None:

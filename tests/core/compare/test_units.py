@@ -17,7 +17,7 @@ from bakeoff.compare.findings import Pair
 from bakeoff.compare.gate import Check, judge
 from bakeoff.components import Answers, Floats, Metric
 from bakeoff.contracts.unit import PERCENT, Unit
-from bakeoff.metrics import BUILT_IN, MatthewsCorrelation, MeanAbsoluteError, Pearson, Ratio
+from bakeoff.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson, Ratio
 from bakeoff.record import Declared
 from bakeoff.report.latex import write_tex
 from bakeoff.report.page import write_page
@@ -232,7 +232,7 @@ def test_a_rule_of_another_unit_or_direction_lets_nothing_pass(metric: Metric, r
 
 def test_every_built_in_can_be_gated_and_has_a_unit_that_holds_its_scores() -> None:
     draw = np.random.default_rng(1)
-    for kind in BUILT_IN.values():
-        metric = kind()
+    for name, kind in BUILT_IN.items():
+        metric = kind(1) if name in OF_ONE_LABEL else kind()  # type: ignore[call-arg]
         answers = draw.integers(2, size=(2, 50)) if "regression" not in metric.kinds else draw.normal(size=(2, 50))
         assert metric.unit.holds(metric.score(*answers))

@@ -47,6 +47,7 @@ class Questions(Task):
             n_outputs=len(LABELS),
             metrics=(Accuracy(), F1()),
             primary_metric="accuracy",
+            positive="question",
             splits=splits,
             labelled_splits=splits,
         )

@@ -15,6 +15,7 @@ from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, gr
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
+from bakeoff.metrics import known_as, label_of
 from bakeoff.record import Record, Selection
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
 
@@ -189,8 +190,9 @@ def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
             for split, floor in (record.data.floor if record.data else {}).items():
                 found.setdefault(split, dict(floor))
     for floor in found.values():
-        if {"accuracy", "f1"} <= floor.keys():
-            floor["the mean of accuracy and f1"] = (floor["accuracy"] + floor["f1"]) / 2
+        f1 = known_as("f1", list(floor))
+        if {"accuracy", f1} <= floor.keys():
+            floor["the mean of accuracy and f1"] = (floor["accuracy"] + floor[f1]) / 2
     return found
 
 
@@ -211,13 +213,18 @@ def impossible_figures(ground: Ground) -> Iterator[Found]:
     """S9: an accuracy and an F1 that no confusion matrix of the split gives (GRIM)."""
     found: dict[str, str] = {}
     for row in ground.board.imported:
-        accuracy, f1 = row.scores.get("accuracy"), row.scores.get("f1")
+        name = known_as("f1", list(row.scores))
+        accuracy, f1 = row.scores.get("accuracy"), row.scores.get(name)
         split = ground.outputs.splits.get(row.split)
         if accuracy is None or f1 is None or split is None or row.seeds > 1 or not (0 <= accuracy <= 1 and 0 <= f1 <= 1):
             continue
         if not set(np.unique(split.labels).tolist()) <= {0, 1}:
             continue
-        positives = int((split.labels == 1).sum())
+        metric = ground.experiment.metrics.get(ground.board.task, {}).get(name)
+        number = label_of(metric) if metric is not None else None
+        if number is None:
+            continue
+        positives = int((split.labels == number).sum())
         digits = min(decimals(accuracy), decimals(f1))
         near = grim(accuracy, f1, positives=positives, negatives=len(split.labels) - positives, digits=digits)
         if not near.attainable:
