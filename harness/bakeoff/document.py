@@ -69,12 +69,12 @@ class Document:
     def _in_file(self, path: KeyPath) -> KeyPath:
         """The path as far as it leads; of a union pydantic also names the member, which nobody wrote."""
         value: Any = self.data
-        for length, part in enumerate(path):
+        reached: KeyPath = ()
+        for part in path:
             there = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
-            if not there:
-                return path[:length]
-            value = value[part]
-        return path
+            if there:
+                value, reached = value[part], (*reached, part)
+        return reached
 
 
 def _annotation_at(annotation: Any, path: KeyPath) -> Any:
@@ -127,7 +127,8 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
         key = str(detail["loc"][-1])
         if not with_hint:
             return f"no key {quoted(key)}"
-        keys = _keys_in(_annotation_at(model, detail["loc"][:-1])) or model.model_fields
+        place = detail["loc"][:-1]  # of a union it ends with the member's name, which nobody wrote
+        keys = _keys_in(_annotation_at(model, place)) or _keys_in(_annotation_at(model, place[:-1])) or model.model_fields
         return unknown("key", key, keys) if keys else f"no key {quoted(key)}; there are no options to be set here"
     if kind == "missing":
         return "this key is needed"

@@ -118,7 +118,7 @@ def test_scores_follow_from_the_recorded_predictions(experiment: Path) -> None:
             truth = rows["label"].tolist()
             hits = sum(one == other == 1 for one, other in zip(predicted, truth, strict=True))
             assert scores["accuracy"] == pytest.approx(sum(map(int.__eq__, predicted, truth)) / len(truth))
-            assert scores["f1"] == pytest.approx(2 * hits / (sum(predicted) + sum(truth)))
+            assert scores[f"f1 ({record.data.labels[1]})"] == pytest.approx(2 * hits / (sum(predicted) + sum(truth)))
 
 
 def test_phases_add_up_and_the_harness_takes_its_share_and_no_more(experiment: Path) -> None:

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from bakeoff.plugin import DataError, Places
 from bakeoff_glue import GlueOptions, GlueTask
-from bakeoff_glue.facts import MRPC, REPOSITORY, REVISION
+from bakeoff_glue.facts import EVERY, MRPC, REPOSITORY, REVISION
 
 HEADER = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
 TASK = GlueTask(MRPC)
@@ -88,7 +88,7 @@ def test_the_test_labels_are_public() -> None:
 def test_always_answering_paraphrase_scores_the_known_floor_on_dev() -> None:
     splits = load(real_data())
     floor = TASK.floor(TASK.info(OPTIONS), np.array(splits["train"]["label"]), np.array(splits["dev"]["label"]))
-    assert floor == {"accuracy": pytest.approx(0.683824, abs=5e-7), "f1": pytest.approx(0.812227, abs=5e-7)}
+    assert floor == {"accuracy": pytest.approx(0.683824, abs=5e-7), "f1 (equivalent)": pytest.approx(0.812227, abs=5e-7)}
 
 
 # --- a folder, whole --------------------------------------------------------------------------------------------------
@@ -233,8 +233,18 @@ def test_a_data_folder_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
 
 def test_the_first_metric_is_primary() -> None:
     info = TASK.info(GlueOptions(metrics=["f1", "precision"]))
-    assert info.primary_metric == "f1"
-    assert [metric.name for metric in info.metrics] == ["f1", "precision"]
+    assert info.primary_metric == "f1 (equivalent)"
+    assert [metric.name for metric in info.metrics] == ["f1 (equivalent)", "precision (equivalent)"]
+
+
+@pytest.mark.parametrize(("name", "label"), [("glue/mrpc", "equivalent"), ("glue/qqp", "duplicate"), ("glue/sst2", None)])
+def test_only_benchmarks_with_an_f1_of_their_own_declare_its_class(name: str, label: str | None) -> None:
+    (task,) = [GlueTask(facts) for facts in EVERY if f"glue/{facts.name}" == name]
+    if label is None:
+        with pytest.raises(DataError, match=r"write {name: f1, positive: CLASS}.*'negative', 'positive'"):
+            task.info(task.Options(metrics=["f1"]))
+    else:
+        assert task.info(task.Options(metrics=["f1"])).primary_metric == f"f1 ({label})"
 
 
 @pytest.mark.parametrize("metrics", [[], ["f1", "f1"], ["./local"], ["a/b"], ["F1"], [""], [1], "f1", ["f1\n"]])

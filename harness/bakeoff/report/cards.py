@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from bakeoff.compare.findings import Comparison, Score, Standing
 from bakeoff.errors import escaped
+from bakeoff.metrics import called
 from bakeoff.report.joined import Joined, join
 from bakeoff.report.table import Report
 from bakeoff.spelling import portable, seeds_spelt
@@ -57,7 +58,7 @@ def model_index(comparison: Comparison, report: Report) -> str:
                 dataset_type=escaped(board.task),
                 dataset_name=escaped(board.task),
                 dataset_split=escaped(board.split),
-                metric_type=escaped(metric),
+                metric_type=escaped(called(metric)),
                 metric_name=escaped(metric),
                 metric_value=portable(score.mean),
                 metric_args={"notes": _notes(joined, standing, metric, score)},
