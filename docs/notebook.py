@@ -23,7 +23,7 @@ except ImportError:  # outside a notebook
 
 # %%
 quickstart = load("results/quickstart")
-show(quickstart.runs[["strategy", "seed", "status", "test_accuracy", "test_f1", "train_seconds"]])
+show(quickstart.runs[["strategy", "seed", "status", "test_accuracy", "test_f1 (belongs)", "train_seconds"]])
 
 # %% [markdown]
 # Scores over seeds, and what one more seed changes: the spread is what a single run does not tell.

@@ -460,6 +460,14 @@ def unit_of(facts: MetricFacts) -> Unit:
     return known.unit if known is not None and known.version == facts.version else OWN_UNIT
 
 
+def facts_of(metric: Metric) -> MetricFacts:
+    """What a record says of a metric; the unit only where it is not that of the built-in metric of its name and version."""
+    bare = MetricFacts(
+        name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, label=label_of(metric)
+    )
+    return bare if unit_of(bare) == metric.unit else bare.model_copy(update={"unit": metric.unit})
+
+
 def label_of(metric: Metric) -> int | None:
     """The number of the label that a metric looks at; None of a metric of all labels."""
     return metric.number if isinstance(metric, OfOneLabel) else None

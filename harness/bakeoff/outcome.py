@@ -17,7 +17,7 @@ from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import sha256_of
 from bakeoff.job import Job
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
-from bakeoff.metrics import label_of
+from bakeoff.metrics import facts_of
 from bakeoff.record import (
     KIND_KEY,
     OUTPUT_FILE,
@@ -27,7 +27,6 @@ from bakeoff.record import (
     Data,
     Failure,
     MadeFrom,
-    MetricFacts,
     Record,
     Selection,
     Split,
@@ -73,16 +72,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
             )
             for name in info.splits
         },
-        metrics=[
-            MetricFacts(
-                name=metric.name,
-                higher_is_better=metric.higher_is_better,
-                version=metric.version,
-                unit=metric.unit,
-                label=label_of(metric),
-            )
-            for metric in info.metrics
-        ],
+        metrics=[facts_of(metric) for metric in info.metrics],
         primary_metric=info.primary_metric,
         floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
         overlap=overlaps(info, splits),

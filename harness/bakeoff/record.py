@@ -112,7 +112,8 @@ class MetricFacts(Part):
     higher_is_better: bool
     version: str
     unit: Unit | None = None
-    """As the metric declared it; None where nobody noted it (schema version 4): `metrics.unit_of` has the answer then."""
+    """As the metric declared it; None where that is the built-in metric's of this name and version, and where nobody noted it
+    (schema version 4): `metrics.unit_of` has the answer."""
     label: int | None = None
     """The number of the label that it looks at; None of a metric of all labels."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def spelt(value: Any) -> str:
-    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999."""
+    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999, f1 (spam)."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -20,6 +20,8 @@ def spelt(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, list | tuple):
         return " / ".join(map(spelt, value)) or "nothing"
+    if isinstance(value, dict) and isinstance(name := value.get("name"), str):  # a metric with its class: f1 (spam)
+        return f"{name} ({', '.join(spelt(entry) for key, entry in value.items() if key != 'name')})"
     if isinstance(value, dict):
         return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
     return str(value)

@@ -109,7 +109,8 @@ def test_sets_of_labels_are_learnt_by_every_trainer_alike(own: Path) -> None:
     assert call("report", own, folder=own).returncode == 0
     refused = call("rescore", own, "--metric", "f1", folder=own)
     assert refused.returncode == 2
-    assert "metric 'f1' does not score sets of labels" in refused.stderr
+    assert "metric 'f1' looks at one class, and nobody says which: there is 'f1 (blue)'" in refused.stderr
+    assert call("rescore", own, "--metric", "f1 (blue)", folder=own).returncode == 0
 
 
 def test_numbers_and_words_are_learnt(own: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from bakeoff.components import Metric
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Figures, Unit, figures_of
-from bakeoff.metrics import BUILT_IN, unit_of
+from bakeoff.metrics import BUILT_IN, Accuracy, HubMetric, MeanAbsoluteError, facts_of, unit_of
 from bakeoff.record import MetricFacts
 
 STARS = Unit(name="stars", low=0.0)
@@ -72,3 +73,8 @@ def test_every_built_in_declares_its_range() -> None:
 )
 def test_a_records_unit_is_its_own_else_the_built_ins_of_that_version(facts: MetricFacts, unit: Unit) -> None:
     assert unit_of(facts) == unit
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError(), HubMetric("bleu"), HubMetric("bleu", unit=PERCENT)])
+def test_a_record_gives_back_the_unit_that_the_metric_declared(metric: Metric) -> None:
+    assert unit_of(facts_of(metric)) == metric.unit
