@@ -11,7 +11,7 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
 from bakeoff.metrics import OfOneLabel, recorded_metric
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Control, Declared, DeclaredRun, Look, Record
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Change, Control, Declared, DeclaredRun, Record
 from bakeoff.recorded import read_file
 from bakeoff.records.apart import set_apart
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
@@ -143,10 +143,11 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
                 "trials": _renamed(read, names, lambda declared: declared.trials),
                 "searches": _renamed(read, names, lambda declared: declared.searches),
                 "history": [
-                    Look(
-                        when=look.when,
-                        seeds={names.get((number, old), old): seeds for old, seeds in look.seeds.items()},
-                        recorded=look.recorded,
+                    look.model_copy(
+                        update={
+                            "seeds": {names.get((number, old), old): seeds for old, seeds in look.seeds.items()},
+                            "changes": [_of(folder.declared.name, change) for change in look.changes],
+                        }
                     )
                     for number, folder in enumerate(read)
                     for look in folder.declared.history
@@ -179,6 +180,10 @@ def _with_boards(experiment: Experiment) -> Experiment:
         metrics = metrics_of(declared.runs, experiment.records)
         experiment = replace(experiment, declared=declared, apart=apart, metrics=metrics)
     return _with_models_in_rows(experiment)
+
+
+def _of(experiment: str, change: Change) -> Change:
+    return change.model_copy(update={"what": f"{change.what} of {experiment}"})
 
 
 def _with_models_in_rows(experiment: Experiment) -> Experiment:

@@ -352,8 +352,17 @@ class Imported(Part):
     """The task's label."""
 
 
+class Change(Part):
+    """One thing that a conclusion depends on, before and after it was changed, in words."""
+
+    what: str
+    """`baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`, `trials of STRATEGY`."""
+    before: str
+    after: str
+
+
 class Look(Part):
-    """What had been declared when the experiment's seeds were changed although something was recorded already."""
+    """What had been declared when seeds, strategies or `changes` were changed although something was recorded already."""
 
     when: str
     """UTC, ISO 8601: when the change was declared."""
@@ -361,6 +370,8 @@ class Look(Part):
     """strategy -> its seeds before the change."""
     recorded: int
     """Runs of that declaration with a record at that time."""
+    changes: list[Change] = []
+    """Beside those of seeds and strategies."""
 
 
 class TrialRun(Part):
@@ -414,6 +425,8 @@ class Declared(Part):
     under_test: list[str]
     gate: dict[str, str]
     """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
+    metrics: dict[str, str] = {}
+    """Task -> its primary metric; empty where nobody noted it (schema version 4)."""
     imported: list[Imported]
     trials: dict[str, int]
     """strategy -> configurations that were tried before it was settled on; a missing one is 1."""

@@ -14,14 +14,14 @@ import socket
 import time
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
 from bakeoff.files import State, state_of, sync
-from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Look, Record
+from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Record
 from bakeoff.recorded import dump, read_file, read_part, read_record
+from bakeoff.records.history import continued
 
 REPLACED = ".replaced-"
 """How the folders of records begin that were set aside."""
@@ -191,27 +191,18 @@ class Store:
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes what the experiment asks for; its history goes on, and says so where seeds change after a record is there."""
+        """Writes what the experiment asks for; its history goes on."""
         try:
             before = self.declared()
         except StoreError:  # none yet, or a damaged one, which `check_owner` let pass: written anew
             pass
         else:
-            history = [*before.history, *self._look(before, declared)]
-            declared = declared.model_copy(update={"history": history})
+            recorded = sum(self.has(run.id) for run in before.runs)
+            declared = declared.model_copy(update={"history": continued(before, declared, recorded)})
             if declared == before:
                 return
         self.records.mkdir(parents=True, exist_ok=True)
         write_atomically(self.plan_file, dump(declared))
-
-    def _look(self, before: Declared, after: Declared) -> list[Look]:
-        """What was declared before, where other seeds are declared now and some of its runs are recorded."""
-        changed = {name: seeds for name, seeds in after.seeds.items() if before.seeds.get(name) not in (None, seeds)}
-        gone = before.seeds.keys() - after.seeds.keys() - after.searches.keys()
-        added = after.seeds.keys() - before.seeds.keys() - before.searches.keys()  # a search that has chosen adds its strategy
-        if not (changed or gone or added) or not (recorded := sum(self.has(run.id) for run in before.runs)):
-            return []
-        return [Look(when=datetime.now(UTC).isoformat(timespec="seconds"), seeds=before.seeds, recorded=recorded)]
 
     def add_control(self, control: Control) -> None:
         write_atomically(self.records / f"control-{control.session}-{control.moment}.json", dump(control))

@@ -21,6 +21,7 @@ from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.power import MOST_SEEDS
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Declared, Part
+from bakeoff.records.history import told
 
 Result = Literal["pass", "fail", "not enough evidence"]
 
@@ -86,6 +87,8 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
     split = baseline.declared.report_on
     if candidate.declared.report_on != split:
         notes.append(f"the candidate reports on {candidate.declared.report_on}; compared is {split}, as the baseline says")
+    owners = (baseline, candidate) if owner == "baseline" else (candidate,)
+    notes += [f"after looking, {clause}" for one in owners for look in one.declared.history for clause in told(look)]
     notes += [*left_out(candidate), *left_out(baseline)]
     if extra := only_in_candidate(candidate, baseline):
         notes.append(f"not in the baseline, so not judged: {', '.join(extra)}")

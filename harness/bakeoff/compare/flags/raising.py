@@ -26,7 +26,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "S7": (recipes.other_checkpoints, sources.model_set_apart),
     "S6": (recipes.hidden_drift, recipes.broken_recipes),
     "S2": (figures.picked_states,),
-    "S11": (seeds.seeds_changed, seeds.undeclared_records, seeds.missing_runs, seeds.failed_runs),
+    "S11": (seeds.seeds_changed, seeds.terms_changed, seeds.undeclared_records, seeds.missing_runs, seeds.failed_runs),
     "S10": (seeds.collapsed, figures.imported_floors),
     "S4": (recipes.unequal_budgets,),
     "S5": (recipes.unpaired_streams,),

@@ -20,6 +20,7 @@ from bakeoff.compare.flags.telling import (
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.intervals import wilson
 from bakeoff.record import Declared, DeclaredRun
+from bakeoff.records import history
 from bakeoff.spelling import seeds_spelt
 
 ANECDOTE = 3
@@ -104,6 +105,18 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
             "optimistic.",
             f"Settle the number first ('{resolve_margin(ground)}'), and run it in a "
             "new folder; or say the looks beside the result.",
+            everywhere=True,
+        )
+
+
+def terms_changed(ground: Ground) -> Iterator[Found]:
+    """S11: margin, gate, split, metric, baseline or what is under test, changed when something had been recorded already."""
+    if changes := [clause for look in ground.experiment.declared.history for clause in history.told(look)]:
+        yield Found(
+            (),
+            f"Changed after looking: {told(changes)}. What is chosen when the results are known can be chosen for what they "
+            "say.",
+            "Say it beside the result; or settle it first, and run new seeds in a new folder.",
             everywhere=True,
         )
 

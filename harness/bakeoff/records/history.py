@@ -1,0 +1,87 @@
+"""What of an experiment's declaration was changed once results were there, and so may have been chosen for what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from bakeoff.record import Change, Declared, Look
+from bakeoff.spelling import spelt
+
+
+def continued(before: Declared, after: Declared, recorded: int) -> list[Look]:
+    """The history of `after`, which replaces `before`; strategies have the names of `after` in all entries.
+
+    There is a new entry where seeds, strategies, or what a conclusion depends on changed while `recorded` runs of `before` had
+    a record.
+    """
+    names = renamed(before, after)
+    history = [look.model_copy(update={"seeds": _named(look.seeds, names)}) for look in before.history]
+    seeds = _named(before.seeds, names)
+    # what a search has chosen comes as a new strategy
+    others = {*seeds, *after.seeds} - {*before.searches, *after.searches}
+    other_seeds = any(seeds[name] != after.seeds[name] for name in seeds.keys() & after.seeds.keys())
+    came_or_went = any((name in seeds) != (name in after.seeds) for name in others)
+    changes = list(changes_of(before, after, names))
+    if recorded and (other_seeds or came_or_went or changes):
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        history.append(Look(when=when, seeds=seeds, recorded=recorded, changes=changes))
+    return history
+
+
+def renamed(before: Declared, after: Declared) -> dict[str, str]:
+    """Old name of a strategy -> its new one, of all that are still there: a strategy is the runs that it consists of."""
+    own = _runs(before)
+    found: dict[str, str] = {}
+    for name, runs in _runs(after).items():
+        shared = {old: len(runs & theirs) for old, theirs in own.items() if old not in found}
+        if shared and (most := max(shared.values())):
+            found[next(old for old, number in shared.items() if number == most)] = name
+    taken = set(found.values())
+    return {old: old for old in own if old not in found and old not in taken and old in _runs(after)} | found
+
+
+def _runs(declared: Declared) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for run in declared.runs:
+        found.setdefault(run.strategy, set()).add(run.id)
+    return found
+
+
+def _named(seeds: Mapping[str, list[int]], names: Mapping[str, str]) -> dict[str, list[int]]:
+    """Strategies under their new names; one that is gone keeps its own, unless another has that now."""
+    new = {names[old]: value for old, value in seeds.items() if old in names}
+    return {old: value for old, value in seeds.items() if old not in names and old not in new} | new
+
+
+def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> Iterator[Change]:
+    """What a conclusion depends on, where it is another one; `names` are `renamed`."""
+    then, now = _terms(before, names), _terms(after, {})
+    for what in dict.fromkeys([*then, *now]):
+        old, new = then.get(what), now.get(what)
+        if old != new and None not in (old, new):
+            yield Change(what=what, before=str(old), after=str(new))
+
+
+def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
+    """In words; a metric is missing where nobody noted it."""
+    margins = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in sorted(declared.margin.items()))
+    gate = ", ".join(f"{rule} {limit}" for rule, limit in sorted(declared.gate.items()))
+    return {
+        "baseline": names.get(declared.baseline, declared.baseline),
+        "reported split": declared.report_on,
+        "margin": margins or "none",
+        "under test": ", ".join(sorted(declared.under_test)) or "nothing",
+        "gate": gate or "none",
+        **{f"primary metric of {task}": metric for task, metric in declared.metrics.items()},
+        **{f"trials of {names.get(name, name)}": str(number) for name, number in declared.trials.items()},
+    }
+
+
+def told(look: Look) -> list[str]:
+    """Its changes as clauses: `margin went from 1 points to 3 points on 2026-11-20, when 6 runs had been recorded`."""
+    runs = f"{look.recorded:,} run{'' if look.recorded == 1 else 's'}"
+    return [
+        f"{change.what} went from {change.before} to {change.after} on {look.when[:10]}, when {runs} had been recorded"
+        for change in look.changes
+    ]
