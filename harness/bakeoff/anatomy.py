@@ -66,3 +66,29 @@ def top_layers(model: Any, k: int) -> frozenset[str]:
     if k > layers:
         raise ModelError(f"k: {k} is more than the {layers} layers of {type(model).__name__}")
     return frozenset(name for name, level in depth.items() if level > layers - k and name.startswith(f"{prefix}."))
+
+
+POSITION_TABLES = ("position_embeddings", "embed_positions", "positions_embed", "wpe", "char_position_embeddings")
+"""transformers' names for tables of absolute positions; relative and rotary ones have none, and no limit."""
+
+
+def positions_of(model: Any) -> int | None:
+    """How many tokens a text may have: the rows of its smallest table of positions, from the first that is used; None where it
+    has no table. RoBERTa's 514 are 512, for its positions begin after the padding token's number."""
+    found = []
+    for name, module in model.named_modules():
+        parent, _, own = name.rpartition(".")
+        weight = getattr(module, "weight", None)
+        if own in POSITION_TABLES and weight is not None and weight.dim() == 2:
+            found.append(len(weight) - _first_position(model.get_submodule(parent), module))
+    return min(found, default=None)
+
+
+def _first_position(parent: Any, table: Any) -> int:
+    """The row of a text's first token."""
+    if isinstance(offset := getattr(table, "offset", None), int):
+        return offset
+    if (padding := getattr(table, "padding_idx", None)) is not None:
+        return int(padding) + 1
+    numbers = getattr(parent, "position_ids", None)
+    return 0 if numbers is None or numbers.is_meta else int(numbers.min())

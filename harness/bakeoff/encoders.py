@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bakeoff.anatomy import positions_of
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
@@ -127,8 +128,28 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
         # transformers 5 makes an empty tokenizer where a model has none: every word would be unknown.
         raise ModelError(f"{_shown(path)} has no tokenizer: there is no word in its vocabulary")
     if tokenizer.pad_token is None:
-        raise ModelError(f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made")
+        raise ModelError(
+            f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made: "
+            "tokenizer.add_special_tokens({'pad_token': '[PAD]'}), model.resize_token_embeddings(len(tokenizer)), "
+            "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
+        )
+    if tokenizer.padding_side == "left" and _counts_positions(path, revision):
+        tokenizer.padding_side = "right"  # else a text's first token would have another position in each batch
     return tokenizer
+
+
+def _counts_positions(path: str | Path, revision: str | None) -> bool:
+    """Whether the model looks positions up in a table, from the first place of a row."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+        with torch.device("meta"):
+            return positions_of(AutoModelForSequenceClassification.from_config(config)) is not None
+    except Exception as error:  # a folder without a model, or one that can't be built, as its `build` will say
+        _keep_lack_of_memory(error)
+        return False
 
 
 def load_classifier(

@@ -7,7 +7,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bakeoff.arrows import kept_table
 from bakeoff.components import Prepared, Row
@@ -75,3 +77,23 @@ def parts_of(columns: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Sequenc
     rows = len(next(iter(columns.values())))
     for start in range(0, rows, AT_ONCE):
         yield {name: values[start : start + AT_ONCE] for name, values in columns.items()}
+
+
+def in_parts(rows: Sequence[Row]) -> Iterator[tuple[int, dict[str, tuple[Any, Any]]]]:
+    """Encoded rows column by column: the number of a part's first row, and name -> (where rows begin and end, their values).
+
+    Columns that hold anything but lists of whole numbers are left out.
+    """
+    if isinstance(rows, Encoded):
+        for part, start in enumerate(rows.starts[:-1]):
+            yield start, {name: parts[part] for name, parts in rows.columns.items()}
+        return
+    for start in range(0, len(rows), AT_ONCE):
+        chunk = [rows[number] for number in range(start, min(start + AT_ONCE, len(rows)))]
+        columns = {}
+        for name in chunk[0]:
+            lists = [row.get(name) for row in chunk]
+            if all(isinstance(values, list) and all(isinstance(value, int) for value in values) for values in lists):
+                edges = np.fromiter(accumulate((len(values or ()) for values in lists), initial=0), np.int64)
+                columns[name] = edges, np.fromiter((value for values in lists for value in values or ()), np.int64)
+        yield start, columns

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from bakeoff import hardware
+from bakeoff.anatomy import positions_of
 from bakeoff.compare.silence import why_silent
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.evaluation import predict
+from bakeoff.model_checks import ModelCheck
 from bakeoff.outcome import message_of
 from bakeoff.preparation import make_ready, require_examples
 from bakeoff.record import Asked, MadeFrom
@@ -66,6 +68,8 @@ class Rehearsal:
         self.remarks: list[tuple[str, str]] = []
         """Label of a task or model, and what is odd about its rows or its checkpoint."""
         self.tried: set[tuple[str, ...]] = set()
+        self.sound: dict[tuple[str, ...], bool] = {}
+        """Task, model, length and padding -> whether the model can read all rows so, and answers each for itself."""
 
     def attempt_run(self, request: Request) -> None:
         asked, parts = request.asked, components(request.asked, self.registry)
@@ -92,7 +96,7 @@ class Rehearsal:
         if asked.select == "best-on-dev":
             self.attempt("task", asked.task_label, require_choice, info, splits)
         self.attempt("strategy", asked.strategy, require_examples, recipe, len(splits["train"]["label"]))
-        shaping = f"{recipe.max_length} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
+        shaping = f"{recipe.max_length} {recipe.padding} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
         if key in self.tried:
             return
@@ -100,17 +104,19 @@ class Rehearsal:
         encoding = Encoding(recipe.max_length, recipe.padding)
         files = sources.watched_model(parts["model"], request.cache)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
-        if prepared is not None and recipe.train_examples is None:
-            self.attempt("model", asked.model_label, self.encode_all, request, info, prepared)
+        encoded = self.attempt("model", asked.model_label, self.encode_all, request, info, prepared) if prepared else None
         built = self.attempt("model", asked.model_label, model.build, info, options["model"]) if prepared else None
         if built is None:
             return
         cautions = [(asked.model_label, caution) for caution in built.cautions]
         self.remarks += [caution for caution in cautions if caution not in self.remarks]
         self.attempt("model", asked.model_label, self.note_sources, asked, prepared, built, files)
-        room = getattr(getattr(built.model, "config", None), "max_position_embeddings", None)
+        room = positions_of(built.model)
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
+            return
+        if encoded is None or not self.is_sound(request, recipe, info, options["model"], built, prepared, encoded):
+            return
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
         if adaptation is not None:
             self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
@@ -130,14 +136,47 @@ class Rehearsal:
         rows = self.fingerprints[asked.task_label]
         self.sources[pair] = {**facts_of_rows(rows, made_from), **facts_of_model(made_from)}
 
-    def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> None:
-        """Once for all runs, where the cache can keep it; each strategy may cut texts at another length."""
+    def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> dict[str, Sequence[Row]]:
+        """Every row that a run of any seed may be given; once for all runs, where the cache can keep it."""
         label = request.asked.task_label
         known = self.tasks[label]
-        if known is None or prepared.encoding_key() is None:
-            return
-        for name in ("train", *info.predicted_splits):
-            encode_split(prepared, info, known[1][name], self.fingerprints[label][name], request.cache)
+        return {
+            name: encode_split(prepared, info, known[1][name], self.fingerprints[label][name], request.cache)
+            for name in ("train", *info.predicted_splits)
+            if known is not None
+        }
+
+    def is_sound(
+        self,
+        request: Request,
+        recipe: Recipe,
+        info: TaskInfo,
+        options: Any,
+        built: Built,
+        prepared: Prepared,
+        encoded: dict[str, Sequence[Row]],
+    ) -> bool:
+        """Whether the model can read all rows, and answers each for itself; asked once for all methods and seeds."""
+        asked = request.asked
+        question = (asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding)
+        if question not in self.sound:
+            model = self.registry.get("model", asked.model.name).component
+            known = self.tasks[asked.task_label]
+
+            def check() -> bool:
+                check = ModelCheck(
+                    model=built.model,
+                    prepared=prepared,
+                    plain=model.prepare(info, options, Encoding(recipe.max_length, "longest")),
+                    rows=encoded,
+                    name_of=lambda split, number: str(known[1][split]["id"][number]) if known else "",
+                    device=hardware.pick_device(request.device),
+                )
+                check.run()
+                return True
+
+            self.sound[question] = self.attempt("model", asked.model_label, check) is True
+        return self.sound[question]
 
     @staticmethod
     def require_hardware(request: Request, recipe: Recipe) -> None:

@@ -38,7 +38,7 @@ LAYERS = [
     {"plan", "meter", "flops"},
     {"job", "request", "preparation", "encoding", "remarks", "resolution"},
     {"outcome", "selection", "search", "evaluation", "training", "runner"},
-    {"sharing"},
+    {"sharing", "model_checks"},
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
     {"supervision", "estimate", "load"},

@@ -1,0 +1,282 @@
+"""What a model is asked before any run: whether its weights are numbers, whether it can read all texts that it will be given,
+and whether its answer to a text depends on the other texts of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bakeoff.components import Ints, Prepared, Row, same_logits
+from bakeoff.encoding import in_parts
+from bakeoff.errors import ModelError, quoted
+from bakeoff.evaluation import predict
+from bakeoff.outcome import message_of
+
+TYPES = "token_type_embeddings"
+
+
+@dataclass(frozen=True)
+class Text:
+    """An encoded text, and where it stands."""
+
+    split: str
+    number: int
+    row: Row
+
+
+@dataclass
+class Extremes:
+    """The texts on which a model could fail first."""
+
+    shortest: Text | None = None
+    longest: Text | None = None
+    highest: dict[str, tuple[int, Text]] = field(default_factory=dict)
+    """Input (`input_ids`, ...) -> its highest number, and a text that has it."""
+    ends: dict[int, Text] = field(default_factory=dict)
+    """How often the token that ends a text stands in it -> a text; the fewest and the most."""
+
+
+def find_extremes(rows: Mapping[str, Sequence[Row]], end: int | None) -> Extremes:
+    """Over all splits, by whole columns; `end` is the number of the token that ends a text, where there is one."""
+    found = Extremes()
+    for split, encoded in rows.items():
+        for start, columns in in_parts(encoded):
+
+            def text(row: int, split: str = split, start: int = start, encoded: Sequence[Row] = encoded) -> Text:
+                return Text(split, start + row, encoded[start + row])
+
+            if "input_ids" in columns:
+                edges, values = columns["input_ids"]
+                lengths = np.diff(edges)
+                if found.shortest is None or lengths.min() < _length(found.shortest):
+                    found.shortest = text(int(lengths.argmin()))
+                if found.longest is None or lengths.max() > _length(found.longest):
+                    found.longest = text(int(lengths.argmax()))
+                if end is not None:
+                    _note_ends(found, _counts(values == end, edges), text)
+            for name, (edges, values) in columns.items():
+                if len(values) and (name not in found.highest or values.max() > found.highest[name][0]):
+                    row = int(np.searchsorted(edges, int(values.argmax()), side="right")) - 1
+                    found.highest[name] = int(values.max()), text(row)
+    return found
+
+
+def _counts(hits: Any, edges: Ints) -> Ints:
+    sums = np.concatenate([[0], np.cumsum(hits)])
+    return np.asarray(sums[edges[1:]] - sums[edges[:-1]])
+
+
+def _note_ends(found: Extremes, counts: Ints, text: Callable[[int], Text]) -> None:
+    for row in {int(counts.argmin()), int(counts.argmax())}:
+        if not found.ends or not min(found.ends) <= counts[row] <= max(found.ends):
+            found.ends[int(counts[row])] = text(row)
+    found.ends = {count: found.ends[count] for count in {min(found.ends), max(found.ends)}}
+
+
+def _length(text: Text) -> int:
+    return len(text.row["input_ids"])
+
+
+@dataclass(frozen=True)
+class ModelCheck:
+    """A model, and all rows that it will be given.
+
+    `prepared` collates as the recipe wants it, `plain` without more padding than a batch needs; `rows` are encoded, by split;
+    `name_of(split, number)` is what a person calls a row.
+    """
+
+    model: Any
+    prepared: Prepared
+    plain: Prepared
+    rows: Mapping[str, Sequence[Row]]
+    name_of: Callable[[str, int], str]
+    device: Any
+
+    def run(self) -> None:
+        """Raises ModelError for the first thing that would make a run fail, or its answers wrong."""
+        require_finite(self.model)
+        extremes = find_extremes(self.rows, self.end)
+        self.require_tokens(extremes)
+        self.require_known(extremes)
+        self.model.to(self.device)
+        try:
+            self.require_same_alone(extremes)
+            self.require_answers(extremes)
+        finally:
+            self.model.to("cpu")  # where the method finds it
+
+    @property
+    def config(self) -> Any:
+        """Of the part that reads text; None for a model that is not of transformers."""
+        config: Any = getattr(self.model, "config", None)
+        return config.get_text_config() if hasattr(config, "get_text_config") else config
+
+    @property
+    def end(self) -> int | None:
+        end = getattr(self.config, "eos_token_id", None)
+        return end if isinstance(end, int) else None
+
+    def named(self, text: Text) -> str:
+        return f"row {quoted(self.name_of(text.split, text.number))} of {text.split}"
+
+    def token(self, number: int) -> str:
+        """The token of that number, as its tokenizer writes it."""
+        tokenizer = getattr(self.prepared, "tokenizer", None)
+        return quoted(str(tokenizer.convert_ids_to_tokens(number))) if tokenizer is not None else str(number)
+
+    # --- what can be told without asking it ------------------------------------------------------------------------------
+
+    def require_tokens(self, extremes: Extremes) -> None:
+        if extremes.shortest is not None and _length(extremes.shortest) == 0:
+            raise ModelError(
+                f"its tokenizer makes no token of {self.named(extremes.shortest)}: leave such rows out, or fill in a text; "
+                "where the text is not empty, the tokenizer does not belong to it"
+            )
+
+    def require_known(self, extremes: Extremes) -> None:
+        """Every number that the tokenizer gives has its row in the model's embeddings; on a CUDA device, one without would end
+        the process."""
+        tables = {"input_ids": words_of(self.model), "token_type_ids": types_of(self.model)}
+        for name, size in tables.items():
+            if size is None or name not in extremes.highest:
+                continue
+            highest, text = extremes.highest[name]
+            where = self.named(text)
+            pad = getattr(getattr(self.prepared, "tokenizer", None), "pad_token_id", None)
+            if name == "input_ids" and pad is not None and pad > highest:
+                highest, where = pad, "its padding"
+            if highest < size:
+                continue
+            if name == "token_type_ids":
+                raise ModelError(
+                    f"its tokenizer gives token type {highest} ({where}), and the model knows {size}: take the tokenizer that "
+                    "belongs to the model, or leave token_type_ids out of its model_input_names (tokenizer_config.json)"
+                )
+            raise ModelError(
+                f"its tokenizer gives token {highest} ({self.token(highest)}, {where}), and the model's embeddings have {size} "
+                "rows: take the tokenizer that belongs to the model or, where words were added, save the model again after "
+                "model.resize_token_embeddings(len(tokenizer))"
+            )
+
+    # --- what it has to be asked -----------------------------------------------------------------------------------------
+
+    def require_same_alone(self, extremes: Extremes) -> None:
+        """Two texts of unlike length, alone and together: the same logits, in fp32 and without dropout."""
+        if extremes.shortest is None or extremes.longest is None:
+            return
+        texts = [extremes.shortest, extremes.longest]
+        if _length(texts[0]) == _length(texts[1]):
+            texts = [shortened(texts[0]), texts[1]]
+        unpadded = np.concatenate([self.answers([text], self.plain) for text in texts])
+        alone = np.concatenate([self.answers([text], self.prepared) for text in texts])
+        together = self.answers(texts, self.prepared)
+        largest = float(np.abs(alone).max())
+        if not np.isfinite([*unpadded, *alone, *together]).all():
+            raise ModelError("its logits are not finite before any training: its weights are too large, or damaged")
+        if not same_logits(away := float(np.abs(alone - together).max()), largest):
+            raise ModelError(
+                f"its answer depends on the other texts of a batch: logits of one text alone and beside another differ by "
+                f"{away:.2g}, where the largest is {largest:.2g}. {self.reason()}"
+            )
+        known = self.reason(known_only=True)  # some attentions are made for rows of one length: then padding may count
+        if known and not same_logits(away := float(np.abs(alone - unpadded).max()), largest):
+            raise ModelError(
+                f"its answer depends on the padding: logits of one text with and without it differ by {away:.2g}, where the "
+                f"largest is {largest:.2g}. {known}"
+            )
+
+    def require_answers(self, extremes: Extremes) -> None:
+        """To the texts with the highest numbers, and to those with the fewest and the most tokens that end a text."""
+        if len(extremes.ends) > 1:
+            fewest, most = min(extremes.ends), max(extremes.ends)
+            try:
+                predict(self.prepared, self.model, [text.row for text in extremes.ends.values()], self.device)
+            except Exception as error:
+                end = self.token(self.end or 0)
+                raise ModelError(
+                    f"it needs the token {end}, which ends a text, equally often in all texts: {fewest} times in "
+                    f"{self.named(extremes.ends[fewest])}, {most} times in {self.named(extremes.ends[most])}. Take {end} out "
+                    f"of the texts ({message_of(error)})"
+                ) from error
+        if extremes.highest:
+            self.answers([text for _, text in extremes.highest.values()], self.prepared)
+
+    def answers(self, texts: Sequence[Text], prepared: Prepared) -> Any:
+        """Logits (texts, n_outputs); raises ModelError where the model gives none."""
+        try:
+            return predict(prepared, self.model, [text.row for text in texts], self.device)
+        except Exception as error:  # a model of any author
+            longest = max(texts, key=_length) if texts and "input_ids" in texts[0].row else None
+            asked = f" to {self.named(longest)} ({_length(longest):,} tokens)" if longest is not None else ""
+            why = f" {reason}" if len(texts) > 1 and (reason := self.reason(known_only=True)) else ""
+            raise ModelError(f"its model does not answer{asked}: {message_of(error)}.{why}") from error
+
+    def reason(self, *, known_only: bool = False) -> str:
+        """What of its settings explains that padding changes answers, and the cure."""
+        tokenizer, config = getattr(self.prepared, "tokenizer", None), self.config
+        if tokenizer is not None and config is not None:
+            pad, theirs = tokenizer.pad_token_id, getattr(config, "pad_token_id", None)
+            shown = f"{pad} ({self.token(pad)})"
+            if theirs is None:
+                return (
+                    f"Its config.json names no pad_token_id, and its head looks for the last token that is no padding: write "
+                    f'"pad_token_id": {pad} into it, which is the tokenizer\'s ({self.token(pad)})'
+                )
+            if theirs != pad:
+                return (
+                    f"Its tokenizer pads with {shown}, its config.json says pad_token_id {theirs} ({self.token(theirs)}): let "
+                    f"config.json say {pad}"
+                )
+            if tokenizer.padding_side == "left":
+                return 'Its tokenizer pads on the left: let tokenizer_config.json say "padding_side": "right"'
+            if tokenizer.padding_side == "right" and not known_only:
+                return (
+                    'If its head reads the last place of a row, let tokenizer_config.json say "padding_side": "left"; if its '
+                    "attention goes over the padding too, `padding: max_length` in the recipe makes all rows alike"
+                )
+        return "" if known_only else "Mask the padding"
+
+
+def require_finite(model: Any) -> None:
+    """Raises ModelError where a parameter holds NaN or infinity."""
+    import torch
+
+    parameters = list(model.named_parameters())
+    if odd := [name for name, parameter in parameters if not bool(torch.isfinite(parameter).all())]:
+        raise ModelError(
+            f"its weights hold NaN or infinity in {len(odd)} of {len(parameters)} tensors, first {odd[0]}: take another copy "
+            "of the checkpoint, or export it anew (in fp16 numbers beyond 65,504 become infinity)"
+        )
+
+
+def words_of(model: Any) -> int | None:
+    """How many words its embeddings hold; None where it does not tell."""
+    try:
+        table = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    size = getattr(table, "num_embeddings", None)
+    return size if isinstance(size, int) else None
+
+
+def types_of(model: Any) -> int | None:
+    """How many types of tokens it knows; None where it has no table of them."""
+    sizes = [
+        module.num_embeddings
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] == TYPES and hasattr(module, "num_embeddings")
+    ]
+    return min(sizes, default=None)
+
+
+def shortened(text: Text) -> Text:
+    """The text without a token of its middle, where all texts are of one length."""
+    middle = _length(text) // 2
+    row = {
+        name: [*values[:middle], *values[middle + 1 :]] if isinstance(values, list) and len(values) == _length(text) else values
+        for name, values in text.row.items()
+    }
+    return Text(text.split, text.number, row)
