@@ -311,6 +311,12 @@ class Model(Component):
 
     kind = "model"
 
+    def resolved(self, options: Any, places: Places) -> Any:
+        """The options as this machine needs them: a path that is relative to the experiment file, made whole. What all other
+        methods get; ids and records keep the options as they were written. Raises ModelError where a path can't be meant.
+        """
+        return options
+
     def locate(self, options: Any) -> None:
         """A look, within 3 s, whether the weights can be had; raises ModelError that says what is missing."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ def look_at(task: Component, model: Component | None, places: Places, *, example
     component, info = task.registered.component, task.registered.component.info(task.options)
     component.locate(task.options, places)
     if model is not None:
+        model = replace(model, options=model.options_at(places))
         model.registered.component.locate(model.options)
     info, columns = load_task(component, task.options, places)
     data = describe_data(component, info, columns)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from bakeoff.components import Trainer
+from bakeoff.components import Model, Places, Trainer
 from bakeoff.planning.judging import Primary, margins
 from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered
@@ -73,6 +73,11 @@ class Component:
         given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
         shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
         return f"{self.name} ({shown})" if shown else self.name
+
+    def options_at(self, places: Places) -> Options:
+        """The options with paths as this machine has them; no part of ids and labels."""
+        component = self.registered.component
+        return component.resolved(self.options, places) if isinstance(component, Model) else self.options
 
     @cached_property
     def origin(self) -> ComponentOrigin:

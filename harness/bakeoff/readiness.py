@@ -61,7 +61,7 @@ def locate(document: Document, plan: Plan, places: Places) -> None:
             problems.append(document.problem(("tasks", index), str(error)))
     for index, model in enumerate(plan.models):
         try:
-            model.registered.component.locate(model.options)
+            model.registered.component.locate(model.options_at(places))
         except BakeoffError as error:
             problems.append(document.problem(("models", index), str(error)))
     if problems:

@@ -72,7 +72,7 @@ class Rehearsal:
         """Task, model, length and padding -> whether the model can read all rows so, and answers each for itself."""
 
     def attempt_run(self, request: Request) -> None:
-        asked, parts = request.asked, components(request.asked, self.registry)
+        asked, parts = request.asked, components(request.asked, self.registry, request.places)
         task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
         options = {kind: part.options for kind, part in parts.items()}
         recipe = Recipe.model_validate(asked.recipe)

@@ -9,6 +9,7 @@ import errno
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ def fine_tune(
     """
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
-    parts = components(asked, load_registry())
+    parts = components(asked, load_registry(), request.places)
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     found.made_from = sources.of_code(parts)
@@ -206,19 +207,20 @@ def import_all(request: Request) -> None:
 
 def locate(request: Request) -> None:
     """Whether data and weights can be had, asked before their libraries are imported: it may set HF_HUB_OFFLINE."""
-    parts = components(request.asked, load_registry())
+    parts = components(request.asked, load_registry(), request.places)
     task, model = parts["task"], parts["model"]
     task.registered.component.locate(task.options, request.places)
     model.registered.component.locate(model.options)
 
 
-def components(asked: Asked, registry: Registry) -> dict[str, Component]:
-    """The run's components by kind, their options validated again."""
+def components(asked: Asked, registry: Registry, places: Places) -> dict[str, Component]:
+    """The run's components by kind, their options validated again and their paths resolved."""
     found = {}
     for kind in ("task", "model", "method", "trainer"):
         wanted = getattr(asked, kind)
         registered = registry.get(kind, wanted.name)
-        found[kind] = Component(registered, registered.component.Options.model_validate(wanted.options))
+        component = Component(registered, registered.component.Options.model_validate(wanted.options))
+        found[kind] = replace(component, options=component.options_at(places))
     return found
 
 

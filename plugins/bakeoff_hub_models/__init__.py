@@ -13,6 +13,7 @@ from bakeoff.plugin import (
     Model,
     ModelError,
     Options,
+    Places,
     TaskInfo,
     TextEncoder,
     hookimpl,
@@ -24,6 +25,7 @@ from bakeoff.plugin import (
     model_files,
     quoted,
     refuse_adapter,
+    shown_path,
 )
 from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder
 
@@ -32,7 +34,7 @@ class HubOptions(Options):
     """Which model."""
 
     path: Annotated[str, Field(min_length=1, max_length=1000)]
-    """A hub id (google-bert/bert-base-uncased) or a folder (./my-model, /models/bert)."""
+    """A hub id (google-bert/bert-base-uncased) or a folder (/models/bert; ./my-model is beside the experiment file)."""
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$")] | None = None
     """A commit, tag or branch of the hub repository; a commit is the only one that stays."""
     adapter: Literal["ignore"] | None = Field(
@@ -54,6 +56,17 @@ class HubModel(Model):
     summary = "Any sequence classifier of transformers, by hub id with revision or by folder (safetensors only)."
     version = "2"
     Options = HubOptions
+
+    def resolved(self, options: HubOptions, places: Places) -> HubOptions:
+        path = Path(options.path).expanduser()
+        beside = places.beside / path  # the path itself where it is absolute
+        if not beside.exists() and path.is_dir():
+            raise ModelError(
+                f"there is no model folder {shown_path(beside)}: a path is read from the experiment file's folder; the one in "
+                f"the current folder is {shown_path(path.absolute())}"
+            )
+        is_folder = _folder(options) is not None or beside.is_dir()
+        return options.model_copy(update={"path": str(beside)}) if is_folder else options
 
     def locate(self, options: HubOptions) -> None:
         if (folder := _folder(options)) is not None:
@@ -90,10 +103,9 @@ class HubModel(Model):
 
 
 def _folder(options: HubOptions) -> Path | None:
-    """The path as a folder where it can only be one, or is one; a hub id is `name` or `owner/name`."""
-    path = Path(options.path).expanduser()
+    """The path as a folder where it can only be one; a hub id is `name` or `owner/name`."""
     looks_local = options.path.startswith(("/", ".", "~")) or options.path.count("/") > 1
-    return path if looks_local or path.is_dir() else None
+    return Path(options.path).expanduser() if looks_local else None
 
 
 def _is_cached(options: HubOptions) -> bool:

@@ -328,7 +328,7 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
     asked = requests_of(plan)["one"].asked
-    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry())
+    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry(), Places(None, Path("/nowhere")))
     task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     info, splits = load_task(task, parts["task"].options, Places(None, Path("/nowhere")))
     prepared = model.prepare(info, parts["model"].options, Encoding(wanted.max_length, wanted.padding))

@@ -258,7 +258,7 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
     """The job of a run of this request, as the worker makes it."""
     asked = request.asked
     recipe = Recipe.model_validate(asked.recipe)
-    parts = components(asked, registry)
+    parts = components(asked, registry, request.places)
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     hardware.set_threads(request.threads)

@@ -68,7 +68,7 @@ def look_at_files(plan: Plan, places: Places, *, at_most: int | None = None) -> 
         return None
 
     tasks = {task.label: found(task, partial(task.registered.component.files, task.options, places)) for task in plan.tasks}
-    models = {model.label: found(model, partial(model.registered.component.files, model.options)) for model in plan.models}
+    models = {model.label: found(model, partial(files_of_model, model, places)) for model in plan.models}
     facts = {
         (task, model): {
             **facts_of_data(None, MadeFrom(task_files=task_files)),
@@ -78,6 +78,12 @@ def look_at_files(plan: Plan, places: Places, *, at_most: int | None = None) -> 
         for model, model_files in models.items()
     }
     return Sources(facts, tuple(unseen))
+
+
+def files_of_model(model: Component, places: Places) -> Files | None:
+    """As `Model.files` has them; raises ModelError where they can't be had."""
+    files: Files | None = model.registered.component.files(model.options_at(places))
+    return files
 
 
 # --- held against records --------------------------------------------------------------------------------------------------
