@@ -80,7 +80,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     progress.note("checking that every task loads and every model builds ...")
     requests = [request_of(run, settings).model_dump_json() for run in one_seed_of(plan)]
     with tempfile.TemporaryDirectory() as folder:
-        worker = Worker(rehearse, requests, output=Path(folder))
+        worker = Worker(rehearse, requests, [run.id for run in plan.trials], output=Path(folder))
         try:
             verdict = next((message for message in worker.listen() if "problems" in message), None)
             if verdict is None:

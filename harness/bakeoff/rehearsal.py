@@ -27,8 +27,8 @@ from bakeoff.training import sources
 from bakeoff.worker import components, encode_split, load_task
 
 
-def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None:
-    """Says what would keep these runs from starting, and on what they would run.
+def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials: Sequence[str] = ()) -> None:
+    """Says what would keep these runs from starting, and on what they would run; `trials` are the ids of a search's runs.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
     "sources": [(task's label, model's label, facts as plain lists), ...], "remarks": [(label of task or model, sentence), ...]}
@@ -37,7 +37,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
 
     asked = [Request.model_validate_json(text) for text in requests]
     device = hardware.pick_device(asked[0].device)
-    rehearsal = Rehearsal()
+    rehearsal = Rehearsal(trials)
     for request in asked:
         rehearsal.attempt_run(request)
     say(
@@ -54,8 +54,9 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str]) -> None
 class Rehearsal:
     """Tries each task, model and method once, whatever the number of runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, trials: Sequence[str] = ()) -> None:
         self.registry = load_registry()
+        self.trials = frozenset(trials)
         self.problems: list[tuple[str, str, str]] = []
         self.tasks: dict[str, tuple[TaskInfo, dict[str, Columns]] | None] = {}
         """Label -> what it is, and its splits; None where it does not load."""
@@ -93,8 +94,12 @@ class Rehearsal:
         if (known := self.tasks[asked.task_label]) is None:
             return
         info, splits = known
-        if asked.select == "best-on-dev":
-            self.attempt("task", asked.task_label, require_choice, info, splits)
+        for chooses, way_out in (
+            (asked.select == "best-on-dev", "'select: last-epoch'"),
+            (request.id in self.trials, "no 'search:'"),
+        ):
+            if chooses:
+                self.attempt("task", asked.task_label, require_choice, info, splits, way_out)
         self.attempt("strategy", asked.strategy, require_examples, recipe, len(splits["train"]["label"]))
         shaping = f"{recipe.max_length} {recipe.padding} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
@@ -207,12 +212,12 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
         raise ModelError(f"its model answers in another shape: {tuple(logits.shape)} where {wanted} is due")
 
 
-def require_choice(info: TaskInfo, splits: dict[str, Columns]) -> None:
-    """Raises DataError where the best state can't be chosen, because the primary metric gives all states one score."""
+def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:
+    """Raises DataError where the best state, or configuration, can't be chosen: the primary metric gives all one score."""
     split = selection_split(info.predicted_splits)
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
     if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels):
         raise DataError(
-            f"'select: best-on-dev' chooses by {primary.name} on {split}, which says nothing there: {silent}; "
-            "choose another primary metric, or 'select: last-epoch'"
+            f"the best is chosen by {primary.name} on {split}, which says nothing there: {silent}; "
+            f"take another primary metric, or {way_out}"
         )
