@@ -136,6 +136,7 @@ class TaskInfo:
     splits: tuple[str, ...]
     """All splits, `train` first."""
     labelled_splits: tuple[str, ...]
+    """Those whose rows have labels. The others are predicted and kept, and never scored or reported on."""
     slice_columns: tuple[str, ...] = ()
     """Columns by which results may be cut."""
     hidden_splits: tuple[str, ...] = ()
@@ -184,8 +185,13 @@ class TaskInfo:
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
-        """Every labelled split but train: what each run predicts."""
-        return tuple(split for split in self.labelled_splits if split != "train")
+        """Every split but train: what each run predicts."""
+        return tuple(split for split in self.splits if split != "train")
+
+    @property
+    def scored_splits(self) -> tuple[str, ...]:
+        """Of the predicted splits, those with labels."""
+        return tuple(split for split in self.predicted_splits if split in self.labelled_splits)
 
 
 @dataclass(frozen=True)
@@ -212,7 +218,8 @@ class Task(Component):
 
     @abstractmethod
     def load(self, options: Any, places: Places) -> dict[str, Dataset]:
-        """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label`, slice columns.
+        """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label` (of labelled splits),
+        slice columns.
 
         The same rows come out whichever way the data was found. What a split's `info.description` says, line by line, the user
         is told before training.

@@ -76,12 +76,15 @@ class Columns(dict[str, Sequence[Any]]):
     """What its task has to say of it, in sentences."""
 
 
-def columns_of(split: Dataset, info: TaskInfo) -> Columns:
-    """A loaded split as the harness works with it: lists of labels are sets (`bakeoff.components.Answers`)."""
+def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
+    """A loaded split as the harness works with it: lists of labels are sets (`bakeoff.components.Answers`), and labels of a
+    split without any are None, whatever its column holds."""
     table = split.with_format("arrow")[:]
     columns = Columns({name: Column(table[name]) for name in table.column_names})
     columns.said = tuple((split.info.description or "").splitlines())
-    if info.kind == "multilabel" and "label" in columns:
+    if not labelled:
+        columns["label"] = [None] * len(table)
+    elif info.kind == "multilabel" and "label" in columns:
         columns["label"] = [as_set(labels, info, row) for row, labels in enumerate(columns["label"])]
     return columns
 

@@ -77,10 +77,15 @@ def require_same_logits(difference: float | None, largest: float | None, trainer
         raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
 
 
+def require_finite(logits: Mapping[str, Any]) -> None:
+    """Raises RunError where a split's logits, (examples, n_outputs), are not all finite."""
+    if not all(np.isfinite(values).all() for values in logits.values()):
+        raise RunError("diverged", "the trained model's logits are not finite")
+
+
 def score(info: TaskInfo, logits: Any, labels: Sequence[Any]) -> dict[str, float]:
     """Every metric of the task on one split."""
-    if not np.isfinite(logits).all():
-        raise RunError("diverged", "the trained model's logits are not finite")
+    require_finite({"": logits})
     predictions = answers(logits, info.kind)
     scores = {metric.name: metric.score(predictions, np.asarray(labels)) for metric in info.metrics}
     for name, value in scores.items():

@@ -74,7 +74,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
         },
         metrics=[facts_of(metric) for metric in info.metrics],
         primary_metric=info.primary_metric,
-        floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.predicted_splits},
+        floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.scored_splits},
         overlap=overlaps(info, splits),
     )
 
@@ -134,14 +134,17 @@ def write_predictions(
     slice_columns: tuple[str, ...],
     kind: TaskKind,
 ) -> None:
-    """split, id, label, logits (a list of float32), tokens and the task's slice columns for every predicted example."""
+    """split, id, label (null where the split has none), logits (a list of float32), tokens and the task's slice columns for
+    every predicted example."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = {
         "split": pa.array([name for name in logits for _ in logits[name]]).dictionary_encode(),
         "id": pa.array([row for name in logits for row in splits[name]["id"]]),
-        "label": pa.array([label for name in logits for label in splits[name]["label"]]),
+        "label": pa.array(
+            [label for name in logits for label in splits[name]["label"]], pa.float64() if kind == "regression" else pa.int64()
+        ),
         "logits": pa.array([values for name in logits for values in logits[name]], pa.list_(pa.float32())),
         "tokens": pa.array([len(row.get("input_ids", ())) for name in logits for row in encoded[name]], pa.int32()),
     }

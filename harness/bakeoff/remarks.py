@@ -14,9 +14,11 @@ from bakeoff.data import Columns
 def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
     """Sentences, none where nothing is odd. Case and white space do not tell texts apart."""
     found = []
-    for name in info.labelled_splits:
+    for name in info.splits:
         split = splits[name]
         found += [f"{name}: {sentence}" for sentence in split.said]
+        if name not in info.labelled_splits:
+            continue
         repeated, contradictory = repeats(info, split)
         for count, what in (
             (repeated, "have the texts and the label of one before"),

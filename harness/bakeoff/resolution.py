@@ -272,12 +272,15 @@ class _Resolver:
                 self.say(about, f"{whose}{escaped(what)}")
                 continue
             report_on = self.document.data.get("report_on", Spec.model_fields["report_on"].default)
-            if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.predicted_splits:
-                wrong = unknown("split to report on", report_on, info.predicted_splits)
+            if isinstance(report_on, str) and NAME.fullmatch(report_on) and report_on not in info.scored_splits:
+                wrong = unknown("split to report on", report_on, info.scored_splits)
                 if report_on in info.hidden_splits:
-                    wrong = f"the labels of split '{report_on}' are not public; report on {' or '.join(info.predicted_splits)}"
+                    wrong = f"the labels of split '{report_on}' are not public; report on {' or '.join(info.scored_splits)}"
+                elif report_on in info.splits and report_on != "train":
+                    others = f"report on {' or '.join(info.scored_splits)}" if info.scored_splits else "no split can be"
+                    wrong = f"split '{report_on}' has no labels: it is predicted and kept, not scored; {others}"
                 self.say(("report_on",), f"task '{task.name}': {wrong}")
-            lacks = selection_split(info.predicted_splits) not in info.predicted_splits
+            lacks = selection_split(info.scored_splits) not in info.scored_splits
             if self.document.data.get("select") == "best-on-dev" and lacks:
                 self.say(
                     ("select",), f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}' to select on; use last-epoch"

@@ -23,7 +23,7 @@ from bakeoff.components import Adaptation, Built, Encoding, Places, Prepared, Ro
 from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
 from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
-from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_same_logits, score
+from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
 from bakeoff.job import Job
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
@@ -152,7 +152,8 @@ def fine_tune(
     if found.evaluation_difference is not None and type(trainer).evaluating is not Trainer.evaluating:
         plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
         require_same_logits(plain, found.largest_logit, job.trainer)
-    found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in logits}
+    require_finite(logits)
+    found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in info.scored_splits}
 
     begin("save")
     found.memory = total_memory(world, device)
@@ -231,7 +232,7 @@ def load_task(task: Task, options: Any, places: Places) -> tuple[TaskInfo, dict[
     loaded = task.load(options, places)
     if "train" in loaded:
         info = named_by_data(info, loaded["train"])
-    splits = {name: columns_of(split, info) for name, split in loaded.items()}
+    splits = {name: columns_of(split, info, labelled=name in info.labelled_splits) for name, split in loaded.items()}
     check_rows(splits, info, task.name)
     return info, splits
 
@@ -327,7 +328,7 @@ def best_state(
     """The keeper of the best state, where the experiment selects one."""
     if asked.select != "best-on-dev":
         return None
-    split = selection_split(info.predicted_splits)
+    split = selection_split(info.scored_splits)
     labels = splits[split]["label"]
 
     def evaluate() -> tuple[Any, float]:

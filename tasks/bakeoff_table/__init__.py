@@ -46,7 +46,7 @@ class RowsTask(Task):
             metrics=metrics,
             primary_metric=metrics[0].name,
             splits=splits,
-            labelled_splits=splits,
+            labelled_splits=tuple(split for split in splits if split not in options.unlabelled),
             slice_columns=tuple(options.slices),
         )
 

@@ -126,13 +126,21 @@ def of_quotes(error: csv.Error, file: File) -> str:
     return f"{what}; write it twice inside of a cell, or say `quoting: none` where the file knows no quoting"
 
 
+class ColumnError(DataError):
+    """A file lacks a column."""
+
+    def __init__(self, message: str, column: str) -> None:
+        super().__init__(message)
+        self.column = column
+
+
 def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> None:
-    """Raises DataError for a header without a wanted column, or with one twice."""
+    """Raises ColumnError for a header without a wanted column, DataError for one with a column twice."""
     for name in wanted:
         if names.count(name) > 1:
             raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
         if name not in names:
-            raise DataError(f"{file.shown}: {unknown('column', name, names)}{how_else(names, file)}")
+            raise ColumnError(f"{file.shown}: {unknown('column', name, names)}{how_else(names, file)}", name)
 
 
 def how_else(names: Sequence[str], file: File) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, quoted, unknown
-from bakeoff_table.cells import cell_rows
+from bakeoff_table.cells import ColumnError, cell_rows
 from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
 from bakeoff_table.json_rows import json_rows
@@ -29,9 +29,9 @@ READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missin
 """Options that decide what a file's Arrow rows hold, beside how the file is written."""
 
 
-def settings_of(file: File, options: TableOptions) -> list[object]:
-    """All that a file's Arrow rows hang on beside its contents."""
-    return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none"]
+def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
+    """All that a file's Arrow rows hang on beside its contents and its place in its split."""
+    return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none", split in options.unlabelled]
 
 
 class Conversion:
@@ -41,6 +41,7 @@ class Conversion:
         """`position` is the file's among those of its split; `sha256` is what its contents must still be."""
         self.file, self.split, self.position, self.options = file, split, position, options
         self.sha256, self.cache = sha256, cache
+        self.labelled = split not in options.unlabelled
         self.templates = [pieces(template) for template in options.join or ()]
         self.names: list[str] | None = None
         self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
@@ -54,10 +55,10 @@ class Conversion:
         with Contents(self.file, self.cache) as contents:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
-            if self.options.kind != "regression":
+            if self.options.kind != "regression" and self.labelled:
                 self.names = names_told(contents, self.options.label[0])
             schema, waiting, count = self.schema(contents), self.nothing(), 0
-            for row in self.rows(contents):
+            for row in self.labelled_or_not(self.rows(contents)):
                 count += self.add(waiting, count, row)
                 if len(waiting["line"]) == AT_ONCE:
                     yield self.batch(waiting, schema)
@@ -65,9 +66,19 @@ class Conversion:
             if waiting["line"]:
                 yield self.batch(waiting, schema)
 
+    def labelled_or_not(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows; where their label's column is not there, ColumnError says how rows without labels are told."""
+        try:
+            yield from rows
+        except ColumnError as error:
+            if error.column not in self.options.label or self.split == "train":
+                raise
+            raise DataError(f"{error}; if these rows have no labels, say `unlabelled: [{self.split}]`") from None
+
     def rows(self, contents: Contents) -> Iterator[Row]:
         options = self.options
-        wanted = [*options.text, *options.label, *options.slices, *([options.id] if options.id else [])]
+        labels = options.label if self.labelled else []
+        wanted = [*options.text, *labels, *options.slices, *([options.id] if options.id else [])]
         match self.file.format:
             case "jsonl":
                 yield from json_rows(contents, wanted)
@@ -143,12 +154,12 @@ class Conversion:
             else:
                 texts[column], oddity = self.text(line, column, value)
                 odd |= oddity
-        label = self.label(line, cells)
+        label = self.label(line, cells) if self.labelled else None
         read = self.joined(texts) if self.templates else texts
         waiting["id"].append(f"{self.split}-{self.row_name(count, line, cells)}")
         waiting["label"].append(label)
         waiting["odd"].append(odd)
-        waiting["gap"].append(self.gap(cells, texts) if label is None or None in read.values() else None)
+        waiting["gap"].append(self.gap(cells, texts) if None in read.values() or (label is None and self.labelled) else None)
         for column, text in read.items():
             waiting[column].append(text)
         for column in self.options.slices:

@@ -164,6 +164,9 @@ class TableOptions(Options):
     )
     dev: Files | None = Field(None, description="To look at while working.")
     test: Files | None = Field(None, description="To report on.")
+    unlabelled: Annotated[list[Literal["dev", "test"]], AfterValidator(different)] = Field(
+        [], description="Splits whose rows have no labels: they are predicted and kept, and never scored."
+    )
     text: Names = Field(description="The columns that the model reads: one or two, or more with `join`.")
     join: Templates | None = Field(
         None,
@@ -232,6 +235,8 @@ class TableOptions(Options):
             raise ValueError(f"slices: {both[0]!r} is what the model reads; results are cut by other columns")
         if taken := sorted({*self.text_columns, *self.slices} & {"id", "label"} or {*self.slices} & {*self.text_columns}):
             raise ValueError(f"the name {taken[0]!r} is taken for what it says here: give the column another one in the file")
+        if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
+            raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}")
         stated = self.label if len(self.label) > 1 else self.labels
         if stated is not None and len(stated) < (least := FEWEST_LABELS.get(self.task_kind, 0)):
             raise ValueError(f"labels: a {self.task_kind} has {least} or more of them; here are {len(stated)}")

@@ -35,8 +35,15 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
         labels = Labels(tables["train"], files["train"], options)
         names = labels.names()
         remarks["train"] += labels.remarks()
-        tables = {split: numbered(table, names, files[split], options) for split, table in tables.items()}
-    return {split: dataset(table.drop_columns([PLACE]), names, remarks[split]) for split, table in tables.items()}
+        tables |= {
+            split: numbered(table, names, files[split], options)
+            for split, table in tables.items()
+            if split not in options.unlabelled
+        }
+    return {
+        split: dataset(table.drop_columns([PLACE, *(["label"] if split in options.unlabelled else [])]), names, remarks[split])
+        for split, table in tables.items()
+    }
 
 
 def read_split(
@@ -58,7 +65,7 @@ def read_split(
     whole = pc.is_null(pc.struct_field(table[PLACE], "gap"))
     dropped = len(table) - (pc.sum(whole).as_py() or 0)
     if dropped:
-        refuse_gaps(table, whole, dropped, files, options)
+        refuse_gaps(table, whole, dropped, files, options, split)
         table = table.filter(whole)
         remarks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
     if not len(table):
@@ -75,7 +82,7 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
         contents = sha256_of(file.path)
     except OSError as error:
         raise DataError(f"{file.shown}: {error.strerror or error}") from None
-    key = json.dumps([contents, split, position, settings_of(file, options), version], sort_keys=True)
+    key = json.dumps([contents, split, position, settings_of(file, split, options), version], sort_keys=True)
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
     conversion = Conversion(file, split, position, options, sha256=contents, cache=cache)
     table = kept_table(path, conversion.batches)
@@ -84,7 +91,7 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
     return table
 
 
-def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions) -> None:
+def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions, split: str) -> None:
     """Raises DataError with the first of them, unless they are to be dropped."""
     if options.gaps == "drop":
         return
@@ -97,6 +104,8 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
         (options.kind == "multilabel" and column in options.label) or (options.join is not None and column in options.text)
     )
     none = ", or `gaps: none` where that means that there is none" if may_be_none else ""
+    if gaps == len(table) and column in options.label and split != "train":
+        none += f", or `unlabelled: [{split}]` where no row of {split} has a label"
     raise DataError(
         f"{place_of(place, files)}: column {quoted(column)} is empty{more}; fill it in, or say `gaps: drop` to leave such "
         f"rows out{none}"
@@ -176,7 +185,9 @@ def dataset(table: pa.Table, names: Sequence[str] | None, remarks: Sequence[str]
     from datasets.table import InMemoryTable
 
     features = Features({name: Value("string") for name in table.column_names})
-    if names is None:
+    if "label" not in features:
+        pass
+    elif names is None:
         features["label"] = Value("float64")
     else:
         one = ClassLabel(names=list(names))

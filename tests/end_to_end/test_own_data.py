@@ -143,6 +143,40 @@ def test_texts_are_encoded_once_for_all_runs(own: Path) -> None:
     assert again["weights"]["final_sha256"] == first["weights"]["final_sha256"]
 
 
+@pytest.mark.parametrize(("label", "kind"), [("red", "classification"), ("set", "multilabel"), ("count", "regression")])
+def test_a_split_without_labels_is_predicted_and_kept_and_never_scored(own: Path, label: str, kind: str) -> None:
+    (own / "dev.jsonl").write_bytes((own / "test.jsonl").read_bytes())
+    lines = [json.dumps({"text": row["text"], "other": row["other"]}) for row in rows(25, 7)]
+    (own / "test.jsonl").write_text("\n".join(lines) + "\n")
+    task = {"name": "table", "train": "train.jsonl", "dev": "dev.jsonl", "test": "test.jsonl", "text": ["text", "other"]}
+    task |= {"label": label, "kind": kind, "unlabelled": ["test"]}
+    strategies = {name: THREE[name] for name in ("manual-loop", "fast")}
+    refused = call("check", write_spec(own, strategies, head=HEAD, tasks=[task], report_on="test"), folder=own)
+    assert refused.returncode == 2
+    assert "split 'test' has no labels: it is predicted and kept, not scored; report on dev" in refused.stderr
+    path = write_spec(own, strategies, head=HEAD, tasks=[task], report_on="dev", keep="final", select="best-on-dev")
+    answer = call("run", path, folder=own)
+    assert answer.returncode == 0, answer.stderr
+    for record in records(own).values():
+        assert set(record["scores"]) == set(record["data"]["floor"]) == {"dev"}
+        assert record["data"]["splits"]["test"]["labelled"] is False
+        table = pq.read_table(own / "records" / record["id"] / "predictions.parquet").to_pandas()
+        predicted = table[table["split"] == "test"]
+        assert len(predicted) == 25
+        assert predicted["label"].isna().all()
+        assert np.isfinite(np.stack(predicted["logits"])).all()
+        assert not table[table["split"] == "dev"]["label"].isna().any()
+    shown = call("table", own, folder=own)
+    assert shown.returncode == 0, shown.stderr
+    assert "25 examples without labels, predicted and kept, not scored" in shown.stdout
+    assert call("report", own, folder=own).returncode == 0
+    assert call("verify", own, folder=own).returncode == 0
+    assert call("rescore", own, folder=own).returncode == 0
+    told = call("rescore", own, "--split", "test", folder=own)
+    assert told.returncode == 2
+    assert "split 'test' has no labels: its examples are predicted and kept, and can't be scored" in told.stderr
+
+
 def test_an_edited_file_stops_the_experiment(own: Path) -> None:
     path = spec(own, "red", "classification", {"manual-loop": THREE["manual-loop"]})
     assert call("run", path, folder=own).returncode == 0

@@ -251,6 +251,27 @@ def test_a_set_that_is_left_out_may_be_empty(tmp_path: Path, load: Load, refusal
     assert list(load(gaps="none", **several)[1]["train"]["label"]) == [1, 0]
 
 
+# --- splits without labels ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["q1\nx\ny\n", "q1,same\nx,\ny,\n", "q1,same\nx,-1\ny,no\n"])
+@pytest.mark.parametrize("kind", ["classification", "regression", "multilabel"])
+def test_rows_without_labels_are_read_where_that_is_said(
+    content: str, kind: str, tmp_path: Path, load: Load, refusal: Refusal
+) -> None:
+    write(tmp_path / "a.csv", ["0", "1"] * 2)
+    (tmp_path / "t.csv").write_text(content)
+    info, splits = load(test="t.csv", unlabelled=["test"], kind=kind, **ONE)
+    assert (info.predicted_splits, info.scored_splits) == (("test",), ())
+    assert (list(splits["test"]["q1"]), list(splits["test"]["label"])) == (["x", "y"], [None, None])
+    if "same" not in content:
+        assert refusal(test="t.csv", kind=kind, **ONE).endswith("; if these rows have no labels, say `unlabelled: [test]`")
+    elif "x,\n" in content and kind != "multilabel":
+        assert refusal(test="t.csv", kind=kind, **ONE).endswith("or `unlabelled: [test]` where no row of test has a label")
+    (tmp_path / "t.csv").write_text('q1\nx\n"\n')
+    assert "a quoted cell begins" in refusal(test="t.csv", unlabelled=["test"], **ONE)
+
+
 # --- characters -----------------------------------------------------------------------------------------------------------
 
 

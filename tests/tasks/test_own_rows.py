@@ -313,6 +313,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"join": "{q1} {q2!r}"}, "a template names columns only"),
         ({"join": "{q1} {q2"}, "expected '}' before end of string"),
         ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is taken"),
+        ({"unlabelled": ["test"]}, "unlabelled: no file is named for split 'test'"),
         ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
         ({"text": ["a", "a"]}, "each may stand once; twice: 'a'"),
         ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),

@@ -232,6 +232,9 @@ def _notes(bench: Bench) -> list[str]:
         found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
     if bench.crowded:
         found.append(f"{len(bench.sides)} rows: only the differences to the baseline are tested, and no ranks are given.")
+    for name, split in bench.data.splits.items():
+        if not split.labelled:
+            found.append(f"{name}: {split.examples:,} examples without labels, predicted and kept, not scored.")
     return found
 
 

@@ -21,7 +21,8 @@ class Predictions:
 
     ids: tuple[str, ...]
     labels: NDArray[Any]
-    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label."""
+    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label; NaN where the split has
+    no labels."""
     logits: NDArray[np.float32]
     """(n, n_outputs)."""
     tokens: Ints
@@ -29,6 +30,11 @@ class Predictions:
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column that the task declares for slicing -> its values as text, each of n."""
     kind: TaskKind = "classification"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the split has labels, so that answers can be right or wrong."""
+        return not np.isnan(self.labels).any()
 
     @property
     def answers(self) -> NDArray[Any]:

@@ -22,7 +22,7 @@ class SplitOutputs:
 
     ids: tuple[str, ...]
     labels: NDArray[Any]
-    """(N,)"""
+    """(N,); NaN where the split has no labels."""
     tokens: Ints
     """(N,)"""
     slices: Mapping[str, tuple[str, ...]]
@@ -33,6 +33,11 @@ class SplitOutputs:
     calibration: Mapping[str, Floats]
     """strategy -> (K, 2): expected calibration error and Brier score of each run; of classifications only."""
     kind: TaskKind = "classification"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether answers can be right or wrong."""
+        return not np.isnan(self.labels).any()
 
     def parts(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
         """Numerator and denominator (K, N) of the metric; None where it is no ratio of sums."""
@@ -130,7 +135,7 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
     classes = predictions.kind == "classification"
     place.rows.setdefault(strategy, []).append(answers.astype(label_type(predictions.logits.shape[1])) if classes else answers)
     place.seeds.setdefault(strategy, []).append(seed)
-    if classes:
+    if classes and predictions.labelled:
         probabilities = predictions.probabilities
         place.calibration.setdefault(strategy, []).append(
             (

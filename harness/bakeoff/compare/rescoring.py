@@ -92,6 +92,10 @@ def _rescored(
     outputs: Outputs,
 ) -> Rescored:
     own = outputs.splits[split]
+    if not own.labelled:
+        raise BakeoffError(
+            f"{title}: split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored"
+        )
     keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]

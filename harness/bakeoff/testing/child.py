@@ -75,7 +75,13 @@ def rows(task: Any, options: Mapping[str, Any], data: str | None, cache: str) ->
     chosen = task.Options.model_validate(dict(options))
     info = task.info(chosen)
     splits = task.load(chosen, Places(Path(data) if data else None, Path(cache)))
-    return {name: split_fingerprint(splits[name].to_dict(), info, {}) for name in info.splits}
+    return {name: split_fingerprint(plain(splits[name], name in info.labelled_splits), info, {}) for name in info.splits}
+
+
+def plain(split: Any, labelled: bool) -> dict[str, list[Any]]:
+    """A split's columns; of one without labels, each is None, as the harness has it."""
+    columns: dict[str, list[Any]] = split.to_dict()
+    return columns if labelled else {**columns, "label": [None] * len(split)}
 
 
 QUESTIONS: dict[str, Any] = {"loaded": loaded, "missing": missing, "rows": rows}

@@ -17,6 +17,7 @@ import numpy as np
 from bakeoff.components import MOST_LABELS_AT_ONCE, Answers, Metric, Places, TaskInfo
 from bakeoff.data import as_set, named_by_data, split_fingerprint
 from bakeoff.errors import BakeoffError, quoted
+from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
 
 EXAMPLES = 60
@@ -67,7 +68,8 @@ class TaskContract(Contract):
         for name in info.splits:
             if not splits.get(name, {}).get("id"):
                 self.broken(f"split {name!r} of `info` is not loaded, or is empty, or has no column 'id'")
-            for column in ("label", *info.text_columns, *info.slice_columns):
+            labels = ("label",) if name in info.labelled_splits else ()
+            for column in (*labels, *info.text_columns, *info.slice_columns):
                 if column not in splits[name]:
                     self.broken(f"split {name!r} has no column {column!r}; it has {', '.join(splits[name])}")
             for column in info.text_columns:
@@ -158,7 +160,7 @@ class TaskContract(Contract):
         if len(metrics) < len(info.metrics):
             raise SkipTest("one of its metrics can't be had here")
         train = answers_in(splits["train"]["label"], info)
-        for name in info.predicted_splits:
+        for name in info.scored_splits:
             floor = self.component.floor(info, train, answers_in(splits[name]["label"], info))
             if set(floor) != metrics or not all(math.isfinite(score) for score in floor.values()):
                 self.broken(f"`floor` gives {floor} on {name!r}; it must give a finite score of {', '.join(sorted(metrics))}")
@@ -186,7 +188,7 @@ class TaskContract(Contract):
         info = self.component.info(options)
         if "train" in splits:
             info = named_by_data(info, splits["train"])
-        return info, {name: split.to_dict() for name, split in splits.items()}
+        return info, {name: plain(split, name in info.labelled_splits) for name, split in splits.items()}
 
     @staticmethod
     def whole(info: TaskInfo, splits: dict[str, Columns], name: str) -> bool:

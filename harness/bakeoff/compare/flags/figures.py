@@ -216,7 +216,14 @@ def impossible_figures(ground: Ground) -> Iterator[Found]:
         name = known_as("f1", list(row.scores))
         accuracy, f1 = row.scores.get("accuracy"), row.scores.get(name)
         split = ground.outputs.splits.get(row.split)
-        if accuracy is None or f1 is None or split is None or row.seeds > 1 or not (0 <= accuracy <= 1 and 0 <= f1 <= 1):
+        if (
+            accuracy is None
+            or f1 is None
+            or split is None
+            or not split.labelled
+            or row.seeds > 1
+            or not (0 <= accuracy <= 1 and 0 <= f1 <= 1)
+        ):
             continue
         if not set(np.unique(split.labels).tolist()) <= {0, 1}:
             continue
