@@ -214,7 +214,7 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
 
 def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:
     """Raises DataError where the best state, or configuration, can't be chosen: the primary metric gives all one score."""
-    split = selection_split(info.predicted_splits)
+    split = selection_split(info.scored_splits)
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
     if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels):
         raise DataError(

@@ -85,6 +85,7 @@ class Bench:
                 if (reason := why_silent(known, split.labels, self.data.labels))
             }
             for name, split in self.outputs.splits.items()
+            if split.labelled
         }
         return {name: reasons for name, reasons in found.items() if reasons}
 
