@@ -79,6 +79,10 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
         raise StoreError(f"{title}: no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
     if split not in outputs.splits:
         raise BakeoffError(f"{title}: {unknown('predicted split', split, outputs.splits)}")
+    if not outputs.splits[split].labelled:
+        raise BakeoffError(
+            f"{title}: split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored"
+        )
     return [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
 
 
@@ -92,10 +96,6 @@ def _rescored(
     outputs: Outputs,
 ) -> Rescored:
     own = outputs.splits[split]
-    if not own.labelled:
-        raise BakeoffError(
-            f"{title}: split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored"
-        )
     keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
