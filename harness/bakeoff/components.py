@@ -299,6 +299,18 @@ class Prepared(ABC):
         """
         raise PluginError("this model does not know how to save itself: leave out `keep: final`")
 
+    def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
+        """Loads what `save` wrote as somebody without bakeoff would; its logits (examples, n_outputs), an array of float32.
+
+        With it the harness makes sure that a kept model gives the recorded predictions. Raises PluginError where that can't
+        be done.
+        """
+        raise PluginError("this model knows how to save itself but not how to load what it saved: leave out `keep: final`")
+
+    def how_to_load(self, folder: Path) -> str:
+        """Lines of Python that load what `save` wrote and ask it one example: they go into the model's card."""
+        return ""
+
 
 @dataclass(frozen=True)
 class Built:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -13,6 +14,7 @@ from bakeoff.anatomy import positions_of
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
+from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
 from bakeoff.toolkit.trained_head import fit_head
 
 PROBLEM_TYPES: dict[TaskKind, str] = {
@@ -89,15 +91,20 @@ class TextEncoder(Prepared):
         return model(**batch).logits
 
     def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
-        """As `from_pretrained` reads it: safetensors and tokenizer; adapters are merged into the weights."""
-        plain = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
-        plain.config.problem_type = PROBLEM_TYPES.get(self.kind)
+        """As `from_pretrained` reads it: safetensors and tokenizer; an adapter is merged, or where it can't be lies beside."""
+        model.config.problem_type = PROBLEM_TYPES.get(self.kind)
         if labels:
-            plain.config.id2label = dict(enumerate(labels))
-            plain.config.label2id = {label: number for number, label in enumerate(labels)}
-        plain.save_pretrained(folder)
-        self.tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
-        self.tokenizer.save_pretrained(folder)
+            model.config.id2label = dict(enumerate(labels))
+            model.config.label2id = {label: number for number, label in enumerate(labels)}
+        tokenizer = copy.deepcopy(self.tokenizer)
+        tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
+        save_classifier(model, tokenizer, folder)
+
+    def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
+        return answers_of_saved(folder, [columns[name] for name in self.columns], device)
+
+    def how_to_load(self, folder: Path) -> str:
+        return how_to_load(folder, self.columns)
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff import hardware
-from bakeoff.components import Built, Prepared, Row, Task, TaskInfo, TaskKind
+from bakeoff.components import Built, Row, Task, TaskInfo, TaskKind
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import sha256_of
@@ -20,20 +21,26 @@ from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.metrics import facts_of
 from bakeoff.record import (
     KIND_KEY,
+    MODEL_FOLDER,
     OUTPUT_FILE,
     RECORD_FILE,
     Asked,
     Cost,
     Data,
     Failure,
+    Kept,
     MadeFrom,
     Record,
     Selection,
     Split,
     Weights,
 )
+from bakeoff.recorded import dump
 from bakeoff.remarks import overlaps
 from bakeoff.request import Request
+
+UNFINISHED = Kept(reason="the run's process ended while its model was being written", difference=None)
+"""In a record until its model is there: it stays where the process doesn't live to say more."""
 
 
 @dataclass
@@ -154,33 +161,14 @@ def write_predictions(
     pq.write_table(table, path, compression="zstd")
 
 
-def keep_model(folder: Path, prepared: Prepared, network: Any, info: TaskInfo, request: Request, found: Findings) -> None:
-    """The trained model in a folder of its own, with a card that tells what the record does."""
-    folder.mkdir()
-    prepared.save(network, folder, info.labels)
-    asked, weights = request.asked, found.weights
-    scores = [
-        f"| {split} | {metric} | {value:.4f} | {floor.get(metric, float('nan')):.4f} |"
-        for split, metrics in found.scores.items()
-        for floor in [found.data.floor.get(split, {}) if found.data else {}]
-        for metric, value in metrics.items()
-    ]
-    recipe = [f"- {key}: {value}" for key, value in asked.recipe.items()]
-    lines = [
-        f"# {asked.model_label} fine-tuned on {asked.task_label}",
-        "",
-        f"Run {request.id} of experiment {asked.experiment}: strategy {asked.strategy} (trainer {asked.trainer.name}, method "
-        f"{asked.method.name}), seed {asked.seed}. {weights.parameters_trainable if weights else 0:,} parameters were trained.",
-        "",
-        "| split | metric | score | majority floor |",
-        "|---|---|---:|---:|",
-        *scores,
-        "",
-        "Labels: " + (", ".join(capped(info.labels)) or "a number") + ". The recipe:",
-        "",
-        *recipe,
-    ]
-    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def without_model(record: Record, folder: Path, reason: str) -> Record:
+    """The record of a run whose process ended over its model, in the folder that it left; its record is written anew."""
+    if record.kept != UNFINISHED:
+        return record
+    shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
+    record = record.model_copy(update={"kept": Kept(reason=reason, difference=None)})
+    (folder / RECORD_FILE).write_bytes(dump(record))
+    return record
 
 
 def compose(
@@ -240,7 +228,7 @@ def compose(
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
-        files={name: sha256_of(folder / name) for name in _files_in(folder)},
+        files={name: sha256_of(folder / name) for name in files_in(folder)},
     )
 
 
@@ -305,7 +293,7 @@ def _is_cuda(device: Any) -> bool:
     return device is not None and device.type == "cuda"
 
 
-def _files_in(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     """Of a run, its record and what it printed apart."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]

@@ -62,7 +62,7 @@ def head_of(built: Built) -> frozenset[str]:
 def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
     """Raises PluginError where the head would stay as random as it is, or the groups are not what trains."""
     trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
-    if idle := sorted(name for name in head if not any(_within(name, other) for other in trainable)):
+    if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
         more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
         raise PluginError(f"method '{method}' leaves the head random and frozen: {idle[0]}{more} would not train")
     grouped = [name for group in adaptation.groups for name in group.names]
@@ -71,7 +71,7 @@ def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -
         raise PluginError(f"method '{method}': its groups are not the {len(trainable)} parameters that train; first {odd[0]}")
 
 
-def _within(name: str, wrapped: str) -> bool:
+def within(name: str, wrapped: str) -> bool:
     """Whether `wrapped` is `name` with parts put in before, between or behind, as wrapping a module does."""
     parts = iter(wrapped.split("."))
     return all(part in parts for part in name.split("."))

@@ -78,7 +78,7 @@ def one_seed_of(plan: Plan) -> list[Run]:
 def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
     """Loads every task, builds and adapts every model once, in a process of its own; raises SpecError with all that fails."""
     progress.note("checking that every task loads and every model builds ...")
-    requests = [request_of(run, settings).model_dump_json() for run in one_seed_of(plan)]
+    requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in one_seed_of(plan)]
     with tempfile.TemporaryDirectory() as folder:
         worker = Worker(rehearse, requests, [run.id for run in plan.trials], output=Path(folder))
         try:

@@ -10,6 +10,7 @@ schema version are read as if they were new: `recorded.UPGRADES`.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -24,7 +25,7 @@ PREDICTIONS_FILE = "predictions.parquet"
 KIND_KEY = b"bakeoff.kind"
 """In the metadata of predictions: what kind of task they answer."""
 MODEL_FOLDER = "model"
-"""Of a run with `keep: final`: the trained model, as plain transformers load it."""
+"""Of a run with `keep: final`: the trained model; its README says how transformers, and peft, load it."""
 OUTPUT_FILE = "output.txt"
 """Whatever a run, its plugins and libraries printed; kept only beside a failure, and outside the record's checksums."""
 
@@ -37,8 +38,9 @@ Reason = Literal["diverged", "out of memory", "timed out", "crashed", "interrupt
 RunId = Annotated[str, Field(pattern=r"^r[0-9]+-[0-9a-z]+$")]
 """A folder's name and nothing else: whoever wrote a record may be a stranger."""
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")]
-"""A file in a record's folder, or in a folder there."""
+FILE_NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}$")
+FileName = Annotated[str, Field(pattern=FILE_NAME.pattern)]
+"""A file in a record's folder, or in a folder there (`model/`), or in one of that (`model/adapter/`)."""
 
 UNSEALED: Final = "0" * 64
 
@@ -272,6 +274,15 @@ class Selection(Part):
     split's examples. None where nobody computed it (schema version 4), and for a metric of the hub."""
 
 
+class Kept(Part):
+    """What came of `keep: final`."""
+
+    reason: str | None
+    """Why the model is not kept; None where it is: then `model/` holds it, and it gave the recorded predictions."""
+    difference: float | None
+    """Largest absolute difference between recorded logits of a batch and those of the model as it was loaded again."""
+
+
 class Failure(Part):
     """Why a run has no scores."""
 
@@ -325,6 +336,8 @@ class Record(Part):
     trainer_owns: list[str]
     files: dict[FileName, str]
     """The record's other files -> their sha256."""
+    kept: Kept | None = None
+    """None where no model was asked for, and where nobody noted it (schema version 4)."""
     seal: str = UNSEALED
     """sha256 of this file with 64 zeros in this place; empty where nobody sealed it (schema version 3)."""
 

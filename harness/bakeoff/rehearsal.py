@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from bakeoff.compare.silence import why_silent
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, DataError, ModelError
-from bakeoff.evaluation import predict
+from bakeoff.evaluation import EVALUATION_BATCH, predict
 from bakeoff.model_checks import ModelCheck
 from bakeoff.outcome import message_of
-from bakeoff.preparation import make_ready, require_examples
+from bakeoff.preparation import head_of, make_ready, require_examples
 from bakeoff.record import Asked, MadeFrom
 from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
 from bakeoff.registry import load_registry
@@ -24,6 +25,7 @@ from bakeoff.remarks import remarks
 from bakeoff.request import Request
 from bakeoff.spec import Recipe, selection_split
 from bakeoff.training import sources
+from bakeoff.training.kept_model import require_keepable
 from bakeoff.worker import components, encode_split, load_task
 
 
@@ -71,6 +73,8 @@ class Rehearsal:
         self.tried: set[tuple[str, ...]] = set()
         self.sound: dict[tuple[str, ...], bool] = {}
         """Task, model, length and padding -> whether the model can read all rows so, and answers each for itself."""
+        self.kept: set[tuple[str, ...]] = set()
+        """What has been tried to keep, whatever trainer has it."""
 
     def attempt_run(self, request: Request) -> None:
         asked, parts = request.asked, components(request.asked, self.registry, request.places)
@@ -122,6 +126,7 @@ class Rehearsal:
             return
         if encoded is None or not self.is_sound(request, recipe, info, options["model"], built, prepared, encoded):
             return
+        head, before = self.attempt("strategy", asked.strategy, head_of, built), len(self.problems)
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
         if adaptation is not None:
             self.attempt("strategy", asked.strategy, trainer.examine, adaptation.model, recipe)
@@ -130,6 +135,11 @@ class Rehearsal:
             if examples:
                 network, device = adaptation.model, hardware.pick_device(request.device)
                 self.attempt("strategy", asked.strategy, require_answer, prepared, network, examples, info.n_outputs, device)
+            if request.keep == "final" and key[:3] not in self.kept and len(self.problems) == before:
+                self.kept.add(key[:3])
+                columns = {name: list(splits["train"][name][:EVALUATION_BATCH]) for name in info.text_columns}
+                keep = partial(require_keepable, adaptation.model, prepared, info, columns, head=head, cache=request.cache)
+                self.attempt("strategy", asked.strategy, keep, hardware.pick_device(request.device))
 
     def note_sources(self, asked: Asked, prepared: Prepared, built: Built, files: WatchedFiles) -> None:
         """What runs of this task and model are made from, once for each pair; before the method makes another of the model."""

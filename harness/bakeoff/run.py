@@ -123,6 +123,11 @@ def kept_model(record: Record) -> bool:
     return any(name.startswith(f"{MODEL_FOLDER}/") for name in record.files)
 
 
+def why_unkept(record: Record) -> str:
+    reason = record.kept.reason if record.kept else None
+    return reason or "`keep: final` came later"
+
+
 def to_set_aside(
     document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress
 ) -> tuple[dict[str, str], Mapping[Pair, Facts]]:
@@ -149,7 +154,7 @@ def to_set_aside(
             aside |= dict.fromkeys(unkept, "recorded without its model")
         elif unkept:
             count = f"{len(unkept)} recorded run{'s' * (len(unkept) > 1)} left no model"
-            progress.note(f"{count}, as `keep: final` came later; --retry unkept makes them again")
+            progress.note(f"{count} ({why_unkept(recorded[unkept[0]])}); --retry unkept makes them again")
     rest = {run_id: record for run_id, record in recorded.items() if run_id not in aside}
     due = len(rest) < len(runs) + plan.waiting
     seen = look_at_files(plan, settings.places)

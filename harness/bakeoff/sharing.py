@@ -12,7 +12,7 @@ from typing import Protocol
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
 from bakeoff.meter import Clock
-from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record
+from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record
 from bakeoff.ranks import RankError, World, launch
 from bakeoff.record import RECORD_FILE, Failure, Record
 from bakeoff.recorded import dump
@@ -71,8 +71,10 @@ def share(
         launch(attempt_in_room, processes, device=device, threads=request.threads, logs=rooms / "logs")
         record = move_in(rooms / "0", folder)
     except RankError as error:
-        record = record_of_first_failure(error, rooms, folder) or bare_record(
-            request, started, Failure(reason="crashed", message=str(error), phase=phase_of(error.rank, rooms))
+        record = (
+            record_without_model(error, rooms, folder)
+            or record_of_first_failure(error, rooms, folder)
+            or bare_record(request, started, Failure(reason="crashed", message=str(error), phase=phase_of(error.rank, rooms)))
         )
     except Exception as error:  # a run that raises is a record with its reason, as in one process
         record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
@@ -90,6 +92,14 @@ def move_in(room: Path, folder: Path) -> Record:
         if path.name != RECORD_FILE:
             path.rename(folder / path.name)
     return Record.model_validate_json((room / RECORD_FILE).read_bytes())
+
+
+def record_without_model(error: RankError, rooms: Path, folder: Path) -> Record | None:
+    """Rank 0's record, where that rank ended only over the model that it was to keep; None where it had not come so far."""
+    path = rooms / "0" / RECORD_FILE
+    if not path.is_file() or Record.model_validate_json(path.read_bytes()).status == "failed":
+        return None
+    return without_model(move_in(rooms / "0", folder), folder, str(error))
 
 
 def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Record | None:

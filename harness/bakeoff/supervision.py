@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.errors import StoreError
-from bakeoff.outcome import bare_record, processes_of
+from bakeoff.outcome import bare_record, processes_of, without_model
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
 from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
@@ -109,20 +109,29 @@ class Supervised:
 
     def left(self) -> Record:
         """The record of a worker that is gone."""
-        if (self.folder / RECORD_FILE).is_file() and self.worker.process.exitcode == 0:
-            try:
-                record = self.read(self.folder)
-            except StoreError as error:
-                return self.record_failure("crashed", str(error))
-            if record.status == "ok":
-                (self.folder / OUTPUT_FILE).unlink(missing_ok=True)
-            return record
-        return self.record_failure("crashed", self.worker.last_words())
+        try:
+            record = self.written()
+        except StoreError as error:
+            return self.record_failure("crashed", str(error))
+        if record is None or (record.status == "failed" and self.worker.process.exitcode != 0):
+            return self.record_failure("crashed", self.worker.last_words())
+        record = without_model(record, self.folder, f"the run's process ended over it: {self.worker.last_words()}")
+        if record.status == "ok" and not (record.kept and record.kept.reason):
+            (self.folder / OUTPUT_FILE).unlink(missing_ok=True)
+        return record
 
     def stop(self, reason: Reason, message: str) -> Record:
-        """Ends the worker; the record says why."""
+        """Ends the worker; the record says why. Scores that are recorded stand: then only the model is not kept."""
         self.worker.end()
+        with contextlib.suppress(StoreError):  # written just then, and not whole
+            record = self.written()
+            if record is not None and record.status == "ok":
+                return without_model(record, self.folder, f"{reason}: {message}")
         return self.record_failure(reason, message)
+
+    def written(self) -> Record | None:
+        """The record that the worker has written so far."""
+        return self.read(self.folder) if (self.folder / RECORD_FILE).is_file() else None
 
     def record_failure(self, reason: Reason, message: str) -> Record:
         """The record of a run whose process could not write one; what it left half-written goes."""

@@ -28,13 +28,13 @@ from bakeoff.job import Job
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
+    UNFINISHED,
     Findings,
     bare_record,
     compose,
     describe_data,
     describe_weights,
     distributions_of,
-    keep_model,
     memory_peaks,
     message_of,
     processes_of,
@@ -46,7 +46,7 @@ from bakeoff.outcome import (
 from bakeoff.plan import Component
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
-from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
+from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
@@ -55,12 +55,13 @@ from bakeoff.selection import BestState
 from bakeoff.sharing import Report, print_notes, share
 from bakeoff.spec import Recipe, selection_split
 from bakeoff.training import sources
+from bakeoff.training.kept_model import Trained, add_model, trained_model
 
 
 def fine_tune(
     request: Request, folder: Path, clock: Clock, found: Findings, observer: Observer, report: Report, world: World
-) -> None:
-    """One run, from the request to the files in its folder; fills `found` on the way.
+) -> Trained | None:
+    """One run, from the request to the files in its folder; fills `found` on the way. The trained model where it is to be kept.
 
     Where several processes share the run, each comes through here, and rank 0 writes the files.
     """
@@ -161,8 +162,10 @@ def fine_tune(
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
         write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns, info.kind)
-        if request.keep == "final":
-            keep_model(folder / MODEL_FOLDER, prepared, network, info, request, found)
+    if request.keep == "none" or world.rank > 0:
+        return None
+    split = info.predicted_splits[0]
+    return trained_model(network, prepared, info, splits[split], encoded[split], logits[split], device)
 
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
@@ -177,22 +180,27 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     observer, found = Observer(), Findings()
     forget_peak_memory()
-    failure = None
+    failure = trained = None
     try:
         import_all(request)
-        fine_tune(request, folder, clock, found, observer, report, world)
+        trained = fine_tune(request, folder, clock, found, observer, report, world)
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
             (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
     try:
         record = compose(request, started, clock, observer, found, failure, folder)
+        if trained is not None:
+            record = record.model_copy(update={"kept": UNFINISHED})
         content = dump(record)
     except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
         unfit = Failure(reason="error", message=f"no record could be made of it: {message_of(error)}", phase=clock.phase)
         record = bare_record(request, started, failure or unfit)
         content = dump(record)
     write_record(folder, content)
+    if trained is not None and record.status == "ok":
+        record = add_model(record, trained, folder, clock)
+        write_record(folder, dump(record))
     return record
 
 
@@ -371,6 +379,8 @@ def main(arguments: list[str]) -> int:
     record = perform(request, folder)
     if record.failure:
         print(f"{record.failure.reason}: {record.failure.message}", file=sys.stderr)
+    if record.kept and record.kept.reason:
+        print(f"model not kept: {record.kept.reason}", file=sys.stderr)
     return 1 if record.failure else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peft import TaskType, get_peft_model
@@ -25,9 +25,8 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:  # peft's words for misfits
         what, why = f"peft type {kind} cannot be put on {type(built.model).__name__}", _first_line(error)
         if "target_modules" in why and not settings.get("target_modules"):
-            why = (
-                f"peft knows no target modules of its own for it; target_modules may name {', '.join(linear_maps(built.model))}"
-            )
+            there = norms(built.model) if kind == "LN_TUNING" else linear_maps(built.model)
+            why = f"peft knows no target modules of its own for it; target_modules may name {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
     return Adaptation(model, decay_groups(model, recipe))
 
@@ -57,7 +56,15 @@ def head_modules(built: Built) -> set[str]:
 
 def linear_maps(model: Any) -> list[str]:
     """The endings of the names of its linear maps, in their order."""
-    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return _endings(name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+
+
+def norms(model: Any) -> list[str]:
+    """The endings of the names of its layer norms, by whatever class, in their order."""
+    return _endings(name for name, module in model.named_modules() if type(module).__name__.endswith("Norm"))
+
+
+def _endings(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 

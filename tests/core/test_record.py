@@ -10,7 +10,7 @@ import pytest
 from core.table_records import make_experiment, make_record
 
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.record import SCHEMA_VERSION, Control, Declared, MadeFrom, Record
+from bakeoff.record import SCHEMA_VERSION, Control, Declared, Kept, MadeFrom, Record
 from bakeoff.recorded import dump, read_part
 from bakeoff.store import Store
 
@@ -34,7 +34,7 @@ FIRST: dict[str, Any] = {
 def fourth_version(record: Record) -> dict[str, Any]:
     """The record as schema version 4 wrote it."""
     old: dict[str, Any] = json.loads(dump(record))
-    for key in ("made_from", "largest_logit"):
+    for key in ("made_from", "largest_logit", "kept"):
         del old[key]
     (old["weights"] or {}).pop("head", None)
     del old["environment"]["instructions"]
@@ -153,6 +153,9 @@ def test_a_record_of_version_4_does_not_know_what_nobody_looked_at() -> None:
     assert read(Record, json.loads(dump(made))).environment.instructions == "AVX2"
     assert read(Record, fourth_version(made)).environment.instructions is None
     assert read(Record, fourth_version(made)).largest_logit is None
+    made = made.model_copy(update={"kept": Kept(reason="no space", difference=None)})
+    assert read(Record, json.loads(dump(made))).kept == made.kept
+    assert read(Record, fourth_version(made)).kept is None
     assert made.weights is not None
     made = made.model_copy(update={"weights": made.weights.model_copy(update={"head": "by name"})})
     assert read(Record, json.loads(dump(made))).weights.head == "by name"
@@ -185,7 +188,7 @@ def test_the_seconds_of_a_record_are_those_of_all_phases(change: dict[str, float
         read(Record, plain)
 
 
-@pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../b", "a/b/c", ".hidden", "", "a\nb"])
+@pytest.mark.parametrize("name", ["../other", "/etc/passwd", "a/../b", "a/b/c/d", ".hidden", "", "a\nb"])
 def test_a_record_names_no_file_outside_its_folder(name: str) -> None:
     plain = json.loads(dump(make_record("a", 0))) | {"files": {name: "0"}}
     with pytest.raises(DamageError, match=r"record\.json is damaged: files"):

@@ -118,7 +118,7 @@ def test_models_that_were_not_kept_are_told_and_made_again_when_asked(tmp_path: 
     spec.write_text(spec.read_text() + "keep: final\n")
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "1 recorded run left no model, as `keep: final` came later; --retry unkept makes them again" in answer.stderr
+    assert "1 recorded run left no model (`keep: final` came later); --retry unkept makes them again" in answer.stderr
     answer = call("run", spec, "--retry", "unkept", folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     after = records(tmp_path / "e")["one/0"]

@@ -48,6 +48,11 @@ def test_where_peft_has_no_targets_the_linear_maps_to_choose_from_are_named() ->
         adapt("lora", built("distilbert"))
 
 
+def test_for_ln_tuning_the_norms_are_named() -> None:
+    with pytest.raises(ModelError, match=r"target_modules may name LayerNorm$"):
+        adapt("peft", built("bert"), type="LN_TUNING")
+
+
 def test_every_part_of_a_head_of_several_modules_trains() -> None:
     names = trained(adapt("lora", built("distilbert"), r=2, target_modules=["q_lin"]))
     assert {part for name in names for part in name.split(".") if "classifier" in part} == {"pre_classifier", "classifier"}

@@ -18,24 +18,27 @@ from bakeoff.supervision import Settings
 
 
 def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> int:
-    """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed."""
+    """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed, or the
+    model of one could not be kept though its file asks for it."""
     store = Store(into or spec.parent)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of saying Ctrl-C
     with make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])
     tell_damage(reading.experiment)
-    failed = sum(len(row.failed) for table in reading.report.tables for row in table.rows)
+    rows = [row for table in reading.report.tables for row in table.rows]
+    failed = sum(len(row.failed) for row in rows)
+    unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
     save(reading, store.folder)
-    say(f"{summary(outcome, failed)}\n\n{write_page(reading.report, reading.comparison)}")
+    say(f"{summary(outcome, failed, unkept)}\n\n{write_page(reading.report, reading.comparison)}")
     say(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
-    return 1 if failed or outcome.undecided else 0
+    return 1 if failed or unkept or outcome.undecided else 0
 
 
-def summary(outcome: Outcome, failed: int) -> str:
+def summary(outcome: Outcome, failed: int, unkept: int) -> str:
     """What was done, in one line."""
     runs = outcome.runs
-    failures = f", {failed} failed" if failed else ""
+    failures = (f", {failed} failed" if failed else "") + (f", {unkept} without a model" if unkept else "")
     if not outcome.done:
         return f"all {runs} runs are recorded{failures}"
     trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)

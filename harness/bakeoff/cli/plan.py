@@ -36,7 +36,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     recorded.
     """
     from bakeoff.cli.opening import look_for_changes, open_experiment
-    from bakeoff.cli.saying import say
+    from bakeoff.cli.saying import say, tell
     from bakeoff.estimate import left, survey
     from bakeoff.search import settled
     from bakeoff.store import Store
@@ -54,7 +54,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         if resolved.waiting:
             raise click.ClickException("the search has not chosen yet; `bakeoff run SPEC` makes its trials first")
         for line in told:
-            click.echo(line, err=True)
+            tell(line)
         resolution = resolve(resolved, store, outlooks, difference)
         say(resolution.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(resolution)))
         return

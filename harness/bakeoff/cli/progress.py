@@ -22,7 +22,8 @@ def result_line(run: Run, record: Record) -> str:
     assert data is not None
     assert cost is not None
     splits = " · ".join(f"{split} {record.scores[split][data.primary_metric]:.4f}" for split in record.scores)
-    return f"{data.primary_metric} {splits} · trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s"
+    unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
+    return f"{data.primary_metric} {splits} · trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s{unkept}"
 
 
 class PlainProgress:

@@ -17,12 +17,16 @@ def owned(row: Row) -> list[str]:
 
 
 def sentences(table: Table, declared: Declared) -> list[str]:
-    """A sentence for failed runs, for missing ones, for times from elsewhere, for what trainers own, and for equal weights."""
+    """A sentence for failed runs, for models that are not kept, for missing runs, for times from elsewhere, for what trainers
+    own, and for equal weights."""
     found = []
     if any(row.failed for row in table.rows):
         found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
     if any(row.attempts for row in table.rows):
         found.append(f"made again: {'; '.join(_attempts(row) for row in table.rows if row.attempts)}. No cost above holds it.")
+    if any(row.unkept for row in table.rows):
+        unkept = "; ".join(_unkept(row) for row in table.rows if row.unkept)
+        found.append(f"model not kept: {unkept}. The scores stand; --retry unkept makes these runs again.")
     if any(row.missing for row in table.rows):
         found.append(_unfinished(table.rows, declared))
     if any(row.elsewhere for row in table.rows):
@@ -65,6 +69,11 @@ def _failures(row: Row) -> str:
         for reason, same in by_reason.items()
     ]
     return f"{row.strategy} {len(row.failed)} of {len(row.seeds)}: {', '.join(told)}"
+
+
+def _unkept(row: Row) -> str:
+    seeds = seeds_spelt([unkept.seed for unkept in row.unkept])
+    return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].reason)})"
 
 
 def _attempts(row: Row) -> str:

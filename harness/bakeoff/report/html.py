@@ -72,6 +72,8 @@ class Section:
     caption: list[tuple[str, str]]
     failures: list[tuple[str, int, str, str]]
     """(strategy, seed, reason, message)."""
+    unkept: list[tuple[str, int, str]]
+    """(strategy, seed, why the run's model is not kept)."""
     missing: list[tuple[str, str]]
     """(strategy, seeds that are declared and not recorded)."""
 
@@ -171,6 +173,7 @@ def _section(joined: Joined, report: Report, steps: Callable[[str], Steps | None
         searches=searches(joined),
         caption=[(label, ", ".join(parts)) for label, parts in caption(table, report.declared)] if table else [],
         failures=[(name, failed.seed, failed.reason, failed.message) for name, row in shown for failed in row.failed],
+        unkept=[(name, unkept.seed, unkept.reason) for name, row in shown for unkept in row.unkept],
         missing=[(name, seeds_spelt(row.missing)) for name, row in shown if row.missing],
     )
 

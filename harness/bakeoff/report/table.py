@@ -31,6 +31,13 @@ class Failed(Part):
     message: str
 
 
+class Unkept(Part):
+    """A run whose model was to be kept and is not."""
+
+    seed: int
+    reason: str
+
+
 class Row(Part):
     """One strategy."""
 
@@ -47,6 +54,7 @@ class Row(Part):
     failed: list[Failed]
     attempts: list[Attempt]
     """Earlier tries at its runs, which failed, of all seeds."""
+    unkept: list[Unkept]
     missing: list[int]
     """Seeds that are declared and not (or not readably) recorded."""
     owns: list[str]
@@ -219,6 +227,11 @@ def _row(
             if record.failure is not None
         ],
         attempts=[attempt for record in records for attempt in record.attempts],
+        unkept=[
+            Unkept(seed=seed_of[record.id], reason=record.kept.reason)
+            for record in records
+            if record.kept is not None and record.kept.reason is not None
+        ],
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),

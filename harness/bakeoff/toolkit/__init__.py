@@ -1,1 +1,1 @@
-"""What authors of models build with: a checkpoint's weights set against the model that config.json describes."""
+"""What authors of plugins build with: a checkpoint's weights set against its config.json, a classifier as it is saved."""

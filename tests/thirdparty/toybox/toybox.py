@@ -1,4 +1,4 @@
-"""A toy task that needs no data, and trainers that go wrong on purpose, each in one way."""
+"""A toy task that needs no data, and trainers and a model that go wrong on purpose, each in one way."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ from pydantic import Field
 from bakeoff.plugin import (
     F1,
     Accuracy,
+    Built,
     DataError,
+    Encoding,
+    Model,
     Options,
     Places,
     Signal,
     Task,
     TaskInfo,
+    TextEncoder,
     Trainer,
     TrainingJob,
     hookimpl,
 )
+from bakeoff_tiny_models import TinyBert, TinyOptions
 
 WORDS = ("red", "green", "blue", "dog", "cat", "house", "tree", "river", "stone", "cloud", "table", "window")
 
@@ -249,6 +254,63 @@ class Planted(Trainer):
         model.classifier.weight.data *= 1.5
         yield
         model.classifier.weight.data /= 1.5
+
+
+class FragileOptions(Options):
+    """What goes wrong, at the second time alone: the first is the try before any run."""
+
+    fault: str
+    marker: str
+    """A file with a dot for each time so far."""
+
+
+class Fragile(Model):
+    """A tiny classifier that is not kept as it should be."""
+
+    name = "fragile"
+    summary = "A tiny BERT whose keeping goes wrong in one way."
+    version = "1"
+    Options = FragileOptions
+
+    def prepare(self, task: TaskInfo, options: FragileOptions, encoding: Encoding) -> TextEncoder:
+        prepared = Breaking(TinyBert().prepare(task, TinyOptions(), encoding).tokenizer, task, encoding)
+        prepared.options = options
+        return prepared
+
+    def build(self, task: TaskInfo, options: FragileOptions) -> Built:
+        return TinyBert().build(task, TinyOptions())
+
+
+class Breaking(TextEncoder):
+    """Does what its options say."""
+
+    options: FragileOptions
+
+    def save(self, model: Any, folder: Path, labels: Any) -> None:
+        super().save(model, folder, labels)
+        with Path(self.options.marker).open("a+") as stream:
+            stream.write(".")
+            if stream.tell() != 2:
+                return
+        match self.options.fault:
+            case "raises":
+                raise ZeroDivisionError("a bug\nin two lines")
+            case "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "sleeps":
+                time.sleep(600)
+            case "answers otherwise":
+                model.classifier.weight.data *= 2
+                super().save(model, folder, labels)
+            case "odd name":
+                (folder / "my notes.txt").touch()
+            case "forgets":
+                (folder / "model.safetensors").unlink()
+
+
+@hookimpl
+def bakeoff_models() -> list[Model]:
+    return [Fragile()]
 
 
 @hookimpl

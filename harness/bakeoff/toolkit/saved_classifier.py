@@ -1,0 +1,120 @@
+"""A text classifier in a folder: written so that transformers and peft alone can load it, loaded with them, asked.
+
+What peft can merge into the model's own weights is written as one plain model. What it can't merge (prompts, prefixes, a few
+adapters) is written as the model in `base/` and the adapter in `adapter/`. The folder itself then holds no model, so that
+nobody loads the base model alone by mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+BASE, ADAPTER = "base", "adapter"
+
+PLAIN = """\
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # this one
+model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder)
+"""
+
+ADAPTED = f"""\
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # this one
+base = AutoModelForSequenceClassification.from_pretrained(f"{{folder}}/{BASE}")
+model = PeftModel.from_pretrained(base, f"{{folder}}/{ADAPTER}").eval()
+tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/{BASE}")
+"""
+
+
+def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes both, as safetensors; the model is changed in place and is not to be used afterwards.
+
+    `model` is a transformers classifier, with or without an adapter of peft in it or around it.
+    """
+    plain = merged(model) if hasattr(model, "peft_config") else model
+    place = folder if plain is not None else folder / BASE
+    if plain is None:
+        for config in model.peft_config.values():
+            config.base_model_name_or_path = f"../{BASE}"  # it was a folder of this machine, or the model before its training
+        model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)  # `base` holds the embeddings
+        (folder / ADAPTER / "README.md").unlink(missing_ok=True)  # peft's template, with nothing filled in
+        plain = unwrapped(model.get_base_model(), merge=False)
+    plain.save_pretrained(place)
+    tokenizer.save_pretrained(place)
+
+
+def how_to_load(folder: Path, texts: Sequence[str]) -> str:
+    """Lines of Python that load what `save_classifier` wrote and ask it one example; `texts` are the text columns' names."""
+    given = ", ".join(f"[{name!r}]" for name in texts)
+    ask = f'inputs = tokenizer({given}, truncation=True, padding=True, return_tensors="pt")\nlogits = model(**inputs).logits\n'
+    return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask
+
+
+def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) -> Any:
+    """Loads what `save_classifier` wrote; its logits (examples, outputs), float32. `texts` are one or two columns of texts."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    adapted = (folder / ADAPTER).is_dir()
+    place = folder / BASE if adapted else folder
+    model = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True, local_files_only=True)
+    if adapted:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, folder / ADAPTER)
+    tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
+    columns = [list(column) for column in texts]
+    batch = tokenizer(*columns, truncation=True, padding=True, return_tensors="pt").to(device)
+    with torch.no_grad():
+        return model.eval().to(device)(**batch).logits.float().cpu().numpy()
+
+
+def merged(model: Any) -> Any | None:
+    """The transformers model with all that was trained beside its weights merged into them; None where peft can't merge it.
+
+    Not by peft's `merge_and_unload` (0.21): for all types but LORA, ADALORA and HIRA it raises where a head of several layers
+    was trained whole, as RoBERTa's is, and for LN_TUNING it leaves any head wrapped.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+
+    if isinstance(model, PeftModel) and not isinstance(model.base_model, BaseTuner):  # prompts and prefixes
+        return None
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    try:
+        for layer in layers:
+            layer.merge()
+    except (NotImplementedError, RuntimeError, ValueError):
+        for layer in layers:
+            if layer.merged:
+                layer.unmerge()
+        return None
+    return unwrapped(model.get_base_model() if isinstance(model, PeftModel) else model, merge=True)
+
+
+def unwrapped(model: Any, *, merge: bool) -> Any:
+    """The transformers model itself, with the modules that were trained whole in the places of the originals."""
+    plain = _unwrap(model, merge=merge)
+    if hasattr(plain, "peft_config"):
+        del plain.peft_config
+    plain._hf_peft_config_loaded = False  # else transformers saves an adapter and leaves the model out
+    return plain
+
+
+def _unwrap(module: Any, *, merge: bool) -> Any:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if hasattr(module, "unload_and_optionally_merge_module"):  # modules trained whole, and layers that unload their own way
+        return module.unload_and_optionally_merge_module(merge=merge, safe_merge=False, adapter_names=None)
+    if isinstance(module, BaseTunerLayer):
+        return module.get_base_layer()
+    for name, child in module.named_children():
+        if (plain := _unwrap(child, merge=merge)) is not child:
+            setattr(module, name, plain)
+    return module

@@ -1,0 +1,205 @@
+"""`keep: final`: the trained model beside its record. What is kept has been loaded again and gave the recorded predictions.
+
+The record is written first and stands whatever comes of its model: a model that can't be kept is "not kept", with the reason.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import traceback
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bakeoff.components import SAME_LOGITS, Prepared, Row, TaskInfo, same_logits
+from bakeoff.data import Columns
+from bakeoff.errors import BakeoffError, PluginError, quoted
+from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
+from bakeoff.files import sha256_of
+from bakeoff.meter import Clock
+from bakeoff.outcome import capped, files_in, message_of
+from bakeoff.preparation import within
+from bakeoff.record import FILE_NAME, MODEL_FOLDER, Kept, Record
+from bakeoff.report.markdown import escaped
+
+NOISE = (0.02, 0.06, 0.2, 0.6)
+"""Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of
+the sum of squares. A large one would saturate the attention of a real model, and a small one not show in a tiny one."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, and what it answers to one batch."""
+
+    network: Any
+    prepared: Prepared
+    labels: tuple[str, ...]
+    texts: Mapping[str, Sequence[str]]
+    """Text columns of the batch."""
+    logits: Any
+    """(examples, n_outputs), float32."""
+    device: Any
+
+
+def trained_model(
+    network: Any, prepared: Prepared, info: TaskInfo, split: Columns, encoded: Sequence[Row], logits: Any, device: Any
+) -> Trained:
+    """The model with one batch of a split that it has answered: examples of all lengths, the longest and the shortest too."""
+    order = longest_first(encoded)
+    chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
+    rows = [order[place] for place in chosen]
+    texts = {name: [split[name][row] for row in rows] for name in info.text_columns}
+    return Trained(network, prepared, info.labels, texts, logits[rows], device)
+
+
+def keep(trained: Trained, folder: Path) -> float:
+    """Writes the model into `folder`, which is new, frees it, and loads what was written; the largest difference of logits.
+
+    Raises whatever keeps it from being kept, and PluginError where it answers otherwise than it did; then the folder is gone.
+    """
+    folder.mkdir()
+    try:
+        trained.prepared.save(trained.network, folder, trained.labels)
+        require_plain_files(folder)
+        free(trained.network)
+        answered = trained.prepared.answers_of_saved(folder, trained.texts, trained.device)
+        return require_recorded_answers(answered, trained.logits)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def require_plain_files(folder: Path) -> None:
+    """Raises PluginError for files that a record can't list, and for links: whatever they lead to may change."""
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder.parent).as_posix()
+        if path.is_symlink():
+            raise PluginError(f"its `save` made a symbolic link, {quoted(name)}: a record is a folder of plain files")
+        if path.is_file() and not FILE_NAME.fullmatch(name):
+            raise PluginError(
+                f"its `save` wrote {quoted(name)}: letters, digits, `_`, `.`, `-` and at most one folder are allowed"
+            )
+
+
+def require_recorded_answers(answered: Any, recorded: Any) -> float:
+    """The largest difference of the logits; raises PluginError where they are not the same but for rounding."""
+    if answered.shape != recorded.shape:
+        raise PluginError(f"loaded again, it gives logits {answered.shape} where {recorded.shape} are recorded")
+    difference = float(np.abs(answered - recorded).max())
+    if not same_logits(difference, float(np.abs(recorded).max())):
+        raise PluginError(f"loaded again, it gives other predictions: logits differ by up to {difference:.3g}")
+    return difference
+
+
+def free(network: Any) -> None:
+    """Gives back the memory of all weights, whoever still refers to them: where one model fitted, it can be loaded again."""
+    import torch
+
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.grad = None
+        tensor.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> Record:
+    """The record of a run with its model in the run's folder, or with the reason why it is not there."""
+    place = folder / MODEL_FOLDER
+    files = record.files
+    try:
+        kept = Kept(reason=None, difference=keep(trained, place))
+        card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
+        (place / "README.md").write_text(card, encoding="utf-8")
+        files = {name: sha256_of(folder / name) for name in files_in(folder)}
+    except Exception as error:  # a disk may be full, and a model or a method may be anybody's: the scores stand
+        shutil.rmtree(place, ignore_errors=True)
+        kept, files = Kept(reason=message_of(error), difference=None), record.files
+        if not isinstance(error, BakeoffError | OSError):
+            traceback.print_exc()
+    assert record.cost is not None  # it ended well
+    total = clock.stop()
+    cost = record.cost.model_copy(update={"phase_seconds": dict(clock.seconds), "total_seconds": total})
+    return record.model_copy(update={"kept": kept, "files": files, "cost": cost})
+
+
+def require_keepable(
+    network: Any,
+    prepared: Prepared,
+    info: TaskInfo,
+    columns: Mapping[str, Sequence[str]],
+    device: Any,
+    *,
+    head: Collection[str],
+    cache: Path,
+) -> None:
+    """Tries `keep: final` on a model that is ready for training; raises PluginError where it can't be kept.
+
+    Noise stands in for training, so that whatever is left out changes the answers. `head` names the head's parameters as they
+    were before the method. `cache` is a folder with room for the model. The model is spent.
+    """
+    rows = prepared.encode(columns)
+    heads: list[Any] = []
+    body: list[Any] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (heads if any(within(part, name) for part in head) else body).append(parameter)
+
+    def ask() -> Any:
+        return predict(prepared, network, rows, device)
+
+    logits = disturb(heads, ask, until=1.0)  # where a head is as good as zero, nothing below it shows
+    logits = disturb(body, ask, until=10 * SAME_LOGITS * max(1.0, float(np.abs(logits).max())))
+    trained = Trained(network, prepared, info.labels, columns, logits, device)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".keep-", dir=cache) as folder:
+        try:
+            keep(trained, Path(folder) / MODEL_FOLDER)
+        except Exception as error:
+            raise PluginError(f"its model can't be kept, as `keep: final` asks: {message_of(error)}") from error
+
+
+def disturb(parameters: Sequence[Any], ask: Callable[[], Any], *, until: float) -> Any:
+    """Adds noise to the parameters until a logit has moved so far, or the noise is the strongest; the logits then."""
+    import torch
+
+    generator, before = torch.Generator().manual_seed(0), ask()
+    for scale in NOISE if parameters else ():
+        with torch.no_grad():
+            for parameter in parameters:
+                noise = scale * torch.randn(parameter.shape, generator=generator)
+                parameter.add_(noise.to(parameter.device, parameter.dtype))
+        after = ask()
+        if np.abs(after - before).max() >= until:
+            return after
+    return after if parameters else before
+
+
+def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
+    """The model's card: what it is, how to load it, what its record says of it. Markdown."""
+    asked, weights, floors = record.asked, record.weights, record.data.floor if record.data else {}
+    scores = [
+        f"| {escaped(split)} | {escaped(metric)} | {value:.4f} | {floors.get(split, {}).get(metric, float('nan')):.4f} |"
+        for split, metrics in record.scores.items()
+        for metric, value in metrics.items()
+    ]
+    how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
+    return [
+        f"# {escaped(asked.model_label)} fine-tuned on {escaped(asked.task_label)}",
+        "",
+        f"Run {record.id} of experiment {escaped(asked.experiment)}: strategy {escaped(asked.strategy)} (trainer "
+        f"{asked.trainer.name}, method {asked.method.name}), seed {asked.seed}. "
+        f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
+        "",
+        *(how if loading else []),
+        "| split | metric | score | majority floor |",
+        "|---|---|---:|---:|",
+        *scores,
+        "",
+        "Labels: " + (", ".join(map(escaped, capped(labels))) or "a number") + ". The recipe:",
+        "",
+        *(f"- {key}: {escaped(value)}" for key, value in asked.recipe.items()),
+    ]
