@@ -487,13 +487,30 @@ class TrainingJob(Protocol):
         """Call after the last batch of an epoch."""
 
 
+Owned = frozenset[Literal["steps", "order", "randomness", "evaluation", "loss"]]
+
+
 class Trainer(Component):
     """A training loop."""
 
     kind = "trainer"
     supports: ClassVar[Supports] = Supports()
-    owns: ClassVar[frozenset[Literal["steps", "order", "randomness", "evaluation", "loss"]]] = frozenset()
+    owns: ClassVar[Owned] = frozenset()
     """What it does its own way; normally nothing. It is shown in its row."""
+
+    def owned(self, recipe: Recipe, options: Any) -> Owned:
+        """The same under this recipe with these options, where that makes a difference; all of `owns` must be in it."""
+        return self.owns
+
+    def unsupported(self, recipe: Recipe, options: Any) -> Mapping[str, str]:
+        """Recipe keys whose values it can't follow with these options, beyond what `supports` says: key -> why, as the end of a
+        sentence that begins with the trainer. `check` tells them."""
+        return {}
+
+    def notes(self, recipe: Recipe, options: Any) -> Sequence[str]:
+        """What a person should know of this trainer under this recipe, a sentence each: told before the runs, and beside the
+        row."""
+        return ()
 
     def examine(self, model: Any, recipe: Recipe) -> None:
         """Raises ModelError where it can't train this adapted model; asked before any run, and of each run's own model."""

@@ -12,13 +12,15 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from bakeoff.checkpoint import Checkpoints, Facts, Saved, Tensors, optimizer_state, restore_optimizer
-from bakeoff.components import Batch, MicroBatch, ParameterGroup, Prepared, Row, Signal
+from bakeoff.components import Batch, MicroBatch, Owned, ParameterGroup, Prepared, Row, Signal
 from bakeoff.data import Lazy, epoch_batches
 from bakeoff.errors import PluginError, RunError
 from bakeoff.flops import Counter, counted_steps, extrapolate
 from bakeoff.hardware import restart_random, stream_seed
+from bakeoff.loss_scale import LossWatch, Share, StepFacts, mean_loss, scale_of
 from bakeoff.meter import Observer
 from bakeoff.ranks import ALONE, World
+from bakeoff.record import LossScale
 from bakeoff.spec import Recipe
 
 LOOK_SECONDS = 0.5
@@ -80,7 +82,7 @@ class Job:
         seed: tuple[int, int],
         observer: Observer,
         world: World = ALONE,
-        owns_steps: bool = False,
+        owns: Owned = frozenset(),
         trainer: str = "the trainer",
         on_first_step: Callable[[], None] = lambda: None,
         on_look: Callable[[int, float], None] = lambda step, loss: None,
@@ -89,13 +91,14 @@ class Job:
     ) -> None:
         """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second.
 
-        `trainer` is what errors call it. `on_epoch` is called once at the end of every epoch, the training's end apart:
-        there a trainer need not say `end_epoch`. Of `checkpoints`, the newest is taken up, and further ones are made.
+        `trainer` is what errors call it, `owns` what it does its own way. `on_epoch` is called once at the end of every epoch,
+        the training's end apart: there a trainer need not say `end_epoch`. Of `checkpoints`, the newest is taken up, and
+        further ones are made.
         """
         self.model, self.recipe, self.device = model, recipe, device
         self.prepared, self.groups, self.seed, self.observer = prepared, groups, seed, observer
         self.world, self.rank, self.world_size = world, world.rank, world.size
-        self.trainer, self.owns_steps = trainer, owns_steps
+        self.trainer, self.owns = trainer, owns
         self.on_first_step, self.on_look, self.on_epoch = on_first_step, on_look, on_epoch
         self.examples = Examples(encoded, labels)
         self.steps_per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
@@ -108,11 +111,14 @@ class Job:
         self.fed: list[Fed] = []
         """Each micro-batch that this process collated, in order."""
         self.pooled: tuple[list[float], list[list[Fed]]] | None = None
+        self.pooled_scales: list[list[StepFacts]] | None = None
         """Loss and micro-batches of each step, of all processes together."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.epochs_ended = 0
         self.counter, self.counted_steps = Counter(), counted_steps(self.total_steps)
+        self.loss_watch = LossWatch(model, self.mean_loss, world_size=self.world_size)
+        self.watched_losses = self.counted_steps | self._first_short_step()
         self.operations: dict[int, int] = {}
         """Step -> floating-point operations of this process in it, of the steps that were watched."""
         self.seconds = 0.0
@@ -130,6 +136,11 @@ class Job:
     def batches(self, epoch: int) -> list[Batch]:
         left = self.first_step - self.first_epoch * self.steps_per_epoch if epoch == self.first_epoch else 0
         return self._whole_epoch(epoch)[left:]
+
+    def _first_short_step(self) -> frozenset[int]:
+        """The last step of the first epoch where its batch is short: there a loss may be scaled otherwise."""
+        last = self.steps_per_epoch - 1
+        return frozenset({last} if len(self.examples) % self.recipe.batch_size and last < self.total_steps else ())
 
     def _whole_epoch(self, epoch: int) -> list[Batch]:
         seed, replicate = self.seed
@@ -157,13 +168,11 @@ class Job:
 
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
-        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+        self.loss_watch.asked(logits, labels)
+        return self.mean_loss(logits, labels)
 
-        if labels.dim() == 2:  # multi-label
-            return binary_cross_entropy_with_logits(logits.float(), labels)
-        if labels.is_floating_point():  # regression
-            return mse_loss(logits.float().squeeze(-1), labels)
-        return cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+    def mean_loss(self, logits: Any, labels: Any) -> Any:
+        return mean_loss(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         parameters = dict(self.model.named_parameters())
@@ -188,6 +197,8 @@ class Job:
             self._first = time.perf_counter() - (self.clock[-1] if self.clock else 0.0)
         self.begun += 1
         restart_random(stream_seed(*self.seed, "dropout", step, self.rank))
+        if step in self.watched_losses:
+            self.loss_watch.begin(*self._due(step))
         if step in self.counted_steps:
             self.counter.start()
         self.seconds += time.perf_counter() - began
@@ -200,6 +211,7 @@ class Job:
         if step in self.counted_steps:
             self.counter.stop()
             self.operations[step] = self.counter.flops - sum(self.operations.values())
+        self.loss_watch.end(loss)
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
         due = time.monotonic() - self._last_look > LOOK_SECONDS if self.world_size == 1 else (step + 1) % LOOK_STEPS == 0
@@ -239,6 +251,7 @@ class Job:
             "operations": {str(step): flops for step, flops in self.operations.items()},
             "epochs_ended": self.epochs_ended,
             "observer": self.observer.state(),
+            "loss_scale": self.loss_watch.facts(),
             "resumed_at": self.resumed_at,
             "others": others,
         }
@@ -258,6 +271,7 @@ class Job:
         self.counter.flops = sum(self.operations.values())
         self.epochs_ended = facts["epochs_ended"]
         self.observer.take_up(facts["observer"])
+        self.loss_watch.before = facts["loss_scale"]
         self.resumed_at = [*facts["resumed_at"], saved.steps]
 
     @_remembered
@@ -282,13 +296,14 @@ class Job:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Around `fit`: ends all counting; of a trainer that owns its steps everything is counted."""
-        if self.owns_steps:
+        if "steps" in self.owns:
             self.on_first_step()  # its training is all that it does
             self.counter.start()
         try:
             yield
         finally:
             self.counter.stop()
+            self.loss_watch.close()
 
     def check(self, *, steps: int | None = None) -> None:
         """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told.
@@ -300,7 +315,7 @@ class Job:
             raise PluginError(
                 f"{self.trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}"
             ) from self.raised
-        if self.owns_steps:
+        if "steps" in self.owns:
             return
         self._pool()
         if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
@@ -339,20 +354,35 @@ class Job:
         """Puts together what the processes have trained on, and their parts of each step's loss."""
         if self.world_size == 1:
             return
-        losses, trained = zip(*self.world.gather((self.step_losses(), list(self.trained()))), strict=True)
+        mine = self.step_losses(), list(self.trained()), self.loss_watch.facts()
+        losses, trained, scales = zip(*self.world.gather(mine), strict=True)
         if len(set(counts := [len(steps) for steps in losses])) > 1:
             raise PluginError(f"{self.trainer} ended other numbers of steps on its processes: {', '.join(map(str, counts))}")
         self.pooled = (
             [math.fsum(parts) for parts in zip(*losses, strict=True)],
             [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*trained, strict=True)],
         )
+        self.pooled_scales = list(scales)
+
+    def loss_scale(self) -> LossScale | None:
+        """How the trainer's loss and gradients stand to the mean over each batch; of all processes, once `check` has run."""
+        return scale_of(self.pooled_scales or [self.loss_watch.facts()], self.recipe.batch_size)
+
+    def _due(self, step: int) -> tuple[int, list[Share]]:
+        """Rows of a step's batch, and what the forward passes of this process are due to have of it."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        batch = self._whole_epoch(epoch)[place]
+        if "order" in self.owns:
+            return len(batch), []
+        parts = self.micro_batches(batch)
+        return len(batch), [Share([self.examples.labels[row] for row in part.rows], part.weight) for part in parts]
 
     def trained(self) -> Iterable[list[Fed]]:
         """What was collated for each step that was taken, by micro-batch; no row where none carried weight.
 
         Of all processes, once `check` has put their shares together.
         """
-        if self.owns_steps:
+        if "steps" in self.owns:
             return [[share] for share in self.fed]
         return self.pooled[1] if self.pooled else self._trained_here()
 
@@ -360,7 +390,7 @@ class Job:
         collated = iter(self.fed)
         for parts in self._given():
             fed = zip(parts, itertools.islice(collated, len(parts)), strict=False)
-            yield [share if part.weight else ((), 0, 0) for part, share in fed]
+            yield [share if part.weight or "order" in self.owns else ((), 0, 0) for part, share in fed]
 
     def step_losses(self) -> list[float]:
         """The losses of all steps; waits for the device once."""
@@ -381,7 +411,7 @@ class Job:
         """Floating-point operations of the whole training, over all processes, and how they were counted."""
         if self.counter.compiled:
             return None, "not counted: torch.compile's kernels do not tell what they compute"
-        if self.owns_steps:
+        if "steps" in self.owns:
             return float(self.counter.flops), "all of torch's operators in the training by torch.utils.flop_counter's formulas"
         steps = list(self._trained_here())
         counted = [

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.optimization import PAST_CORRECTION, gradient_norm
-from bakeoff.record import PHASES, Observed, ObservedGroup
+from bakeoff.record import PHASES, LossScale, Observed, ObservedGroup
 
 NORM_EVERY = 16
 """Gradient norms are measured at the first 16 steps and then at every 16th: each one reads all gradients once, which at
@@ -216,7 +216,9 @@ class Observer:
         """Step -> global 2-norm of the gradient as the optimizer received it."""
         return {step: float(norm) for step, norm in self._norms}
 
-    def observed(self, *, seen: tuple[int, int, int], order_sha256: str) -> Observed | None:
+    def observed(
+        self, *, seen: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
+    ) -> Observed | None:
         """What was seen; None before the first step. `seen` counts examples, tokens, and tokens with padding."""
         if not self.groups:
             return None
@@ -238,6 +240,7 @@ class Observer:
             tokens_seen=seen[1],
             padded_tokens_seen=seen[2],
             data_order_sha256=order_sha256,
+            loss_scale=loss_scale,
         )
 
 

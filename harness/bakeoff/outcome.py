@@ -30,6 +30,7 @@ from bakeoff.record import (
     Failure,
     Kept,
     MadeFrom,
+    Observed,
     Record,
     Selection,
     Split,
@@ -41,6 +42,8 @@ from bakeoff.request import Request
 
 UNFINISHED = Kept(reason="the run's process ended while its model was being written", difference=None)
 """In a record until its model is there: it stays where the process doesn't live to say more."""
+MOST_NOTES = 4
+"""Of a trainer, in a record."""
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Findings:
     evaluation_difference: float | None = None
     largest_logit: float | None = None
     owns: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     memory: tuple[int, int] | None = None
     """Peaks of the run's processes, summed, when nothing was left but to save: bytes of memory, and of the device's."""
@@ -206,7 +210,7 @@ def compose(
         ),
         data=found.data,
         weights=found.weights,
-        observed=observer.observed(seen=job.seen(), order_sha256=job.order_sha256()) if job else None,
+        observed=seen_of(job) if job else None,
         scores={} if failure else found.scores,
         selection=found.selection,
         evaluation_difference=found.evaluation_difference,
@@ -228,8 +232,14 @@ def compose(
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
+        trainer_notes=capped(found.notes, MOST_NOTES),
         files={name: sha256_of(folder / name) for name in files_in(folder)},
     )
+
+
+def seen_of(job: Job) -> Observed | None:
+    """What was seen of the training."""
+    return job.observer.observed(seen=job.seen(), order_sha256=job.order_sha256(), loss_scale=job.loss_scale())
 
 
 def write_record(folder: Path, content: bytes) -> None:

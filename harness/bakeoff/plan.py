@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from bakeoff.components import Model, Places, Trainer
+from bakeoff.errors import escaped
 from bakeoff.planning.judging import Primary, margins
 from bakeoff.record import Asked, ComponentOrigin, Imported
 from bakeoff.registry import Registered
@@ -20,6 +21,10 @@ from bakeoff.spec import Options, Recipe, SearchSpace, Spec
 
 ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
+
+
+LONGEST_NOTE = 500
+"""Characters: a record holds them."""
 
 
 def identity(options: BaseModel) -> dict[str, Any]:
@@ -103,6 +108,11 @@ def _as_word(item: Any) -> str | None:
     if isinstance(item, dict) and isinstance(name := item.get("name"), str):
         return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
     return item if isinstance(item, str) else None
+
+
+def notes_of(trainer: Trainer, recipe: Recipe, options: Options) -> list[str]:
+    """What a trainer has to say of a recipe, each a line."""
+    return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in trainer.notes(recipe, options)]
 
 
 @dataclass(frozen=True)
@@ -241,6 +251,20 @@ class Plan:
             for seed in strategy.tuning.space.seeds[position : position + 1]
             for trial in strategy.tuning.configurations
         )
+
+    @cached_property
+    def notes(self) -> dict[str, list[str]]:
+        """What trainers have to say of the recipes that they are given -> the strategies that it is said of."""
+        found: dict[str, list[str]] = {}
+        for strategy in self.strategies:
+            variants = strategy.tuning.configurations if strategy.tuning else (Configuration((), strategy),)
+            for variant in variants:
+                part, recipe = variant.strategy.trainer, variant.strategy.recipe
+                for note in notes_of(part.registered.component, recipe, part.options):
+                    names = found.setdefault(note, [])
+                    if strategy.name not in names:
+                        names.append(strategy.name)
+        return found
 
     @property
     def waiting(self) -> int:

@@ -173,6 +173,21 @@ class ObservedGroup(Part):
     """Of torch's Adams; None of others, and where nobody looked."""
 
 
+class LossScale(Part):
+    """A trainer's loss and gradients over those of the mean loss of each batch, which is what a recipe asks for: 1 is exact.
+
+    Seen at the logits in a few steps; each is [lowest, highest], empty where it could not be told.
+    """
+
+    steps: int
+    loss: list[float]
+    """Of the loss that the trainer reported for a step with a full batch."""
+    gradient: list[float]
+    """Of the gradient at the logits of each forward pass of such a step, before clipping."""
+    short: list[float] = []
+    """Of the gradient in a step whose batch is not full: an epoch's last one."""
+
+
 class Observed(Part):
     """What the optimizer really did, seen at its own steps, not copied from the experiment file."""
 
@@ -195,6 +210,8 @@ class Observed(Part):
     padded_tokens_seen: int
     data_order_sha256: str
     """Of the row numbers of every batch, in the order in which they were trained on."""
+    loss_scale: LossScale | None = None
+    """None where nobody looked, or nothing could be seen."""
 
 
 def _all_phases(seconds: dict[str, float]) -> dict[str, float]:
@@ -334,6 +351,8 @@ class Record(Part):
     resumed_at: list[int]
     """Steps already done when the training was taken up again from a checkpoint; its cost counts from the beginning."""
     trainer_owns: list[str]
+    trainer_notes: list[str] = []
+    """What the trainer has to say of this recipe, a sentence each; empty also where nobody asked (schema version 4)."""
     files: dict[FileName, str]
     """The record's other files -> their sha256."""
     kept: Kept | None = None

@@ -13,7 +13,7 @@ from bakeoff.components import TaskInfo, Trainer
 from bakeoff.document import Document, sentence
 from bakeoff.errors import BakeoffError, DataError, PluginError, Problem, SpecError, escaped, unknown
 from bakeoff.metrics import HubMetric
-from bakeoff.plan import Component, Configuration, Plan, ResolvedStrategy, Tuning, canonical
+from bakeoff.plan import Component, Configuration, Plan, ResolvedStrategy, Tuning, canonical, notes_of
 from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
 from bakeoff.record import Imported
 from bakeoff.registry import Registry
@@ -317,6 +317,8 @@ class _Resolver:
                 if followed or getattr(strategy.recipe, key) == getattr(default, key):
                     continue
                 self.refuse(strategy, key, "does not follow this key")
+            for key, why in self.unsupported(strategy).items():
+                self.refuse(strategy, key, why)
             if strategy.recipe.precision not in trainer.supports.precisions:
                 known = " or ".join(sorted(trainer.supports.precisions, reverse=True))
                 self.refuse(strategy, "precision", f"trains in {known}, not in {strategy.recipe.precision}")
@@ -332,6 +334,20 @@ class _Resolver:
                     wrong = "runs of several processes cannot go on from one"
                 if wrong:
                     self.say(("checkpoint_every",), f"{wrong} (strategy '{strategy.name}')")
+
+    def unsupported(self, strategy: ResolvedStrategy) -> Mapping[str, str]:
+        """Recipe keys whose values the trainer can't follow with its options -> why; what it has to say of the others is tried
+        too."""
+        part = strategy.trainer
+        trainer: Trainer = part.registered.component
+        try:
+            notes_of(trainer, strategy.recipe, part.options)
+            trainer.owned(strategy.recipe, part.options)
+            return trainer.unsupported(strategy.recipe, part.options)
+        except Exception as error:  # the author's code, as above
+            told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.say(("strategies", strategy.name), f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(told)}")
+            return {}
 
     def refuse(self, strategy: ResolvedStrategy, key: str, why: str) -> None:
         """Says that the strategy's trainer cannot do this key's value, where it stands in the file."""

@@ -62,6 +62,9 @@ def run_experiment(
                 progress.note(f"{run.title}: {aside[run.id]}; set aside")
         total = len(plan.trials) + len(plan.runs) + plan.waiting
         recorded = sum(store.has(run.id) for run in (*plan.trials, *plan.runs))
+        if recorded < total:
+            for note, names in plan.notes.items():
+                progress.note(f"note: {', '.join(names)}: {note}")
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
             crew = Crew(plan.spec, store, settings, progress, sources)

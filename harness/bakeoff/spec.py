@@ -422,7 +422,9 @@ class Strategy(Options):
         return self
 
 
-UNDER_TEST = ("trainer", "method", "model", "recipe", "software", "hardware", *(f"recipe.{key}" for key in Recipe.model_fields))
+PARTS = ("trainer", "method", "model", "recipe", "loss", "software", "hardware")
+UNDER_TEST = (*PARTS, *(f"recipe.{key}" for key in Recipe.model_fields))
+"""`loss` is how a trainer scales loss and gradients."""
 
 
 def _checked_part(part: str) -> str:
@@ -530,7 +532,7 @@ class Spec(Options):
     baseline: Name | None = Field(None, description="The strategy that the others are held against; default: the first.")
     under_test: list[Part] = Field(
         default_factory=list,
-        description="What is studied, e.g. trainer, method, recipe.learning_rate, software, hardware.",
+        description="What is studied, e.g. trainer, method, recipe.learning_rate, loss, software, hardware.",
     )
     search: SearchSpace | None = Field(
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."

@@ -43,7 +43,7 @@ from bakeoff.outcome import (
     write_record,
     write_steps,
 )
-from bakeoff.plan import Component
+from bakeoff.plan import Component, notes_of
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
 from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
@@ -71,7 +71,9 @@ def fine_tune(
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     found.made_from = sources.of_code(parts)
-    found.owns = sorted(trainer.owns)
+    owns = trainer.owned(recipe, options["trainer"])
+    found.owns = sorted(owns)
+    found.notes = notes_of(trainer, recipe, options["trainer"])
     hardware.set_threads(max(1, request.threads // world.size))
     found.device = device = hardware.pick_device(request.device)
     hardware.require_precision(recipe.precision, device.type)
@@ -124,7 +126,7 @@ def fine_tune(
         seed=(asked.seed, asked.replicate),
         observer=observer,
         world=world,
-        owns_steps="steps" in trainer.owns,
+        owns=owns,
         trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
         on_first_step=lambda: begin("train"),
         on_look=lambda step, loss: report("train", step, job.total_steps, loss),
@@ -136,7 +138,7 @@ def fine_tune(
     with observer, job.watched():
         trainer.fit(job, options["trainer"])
     job.check()
-    if "order" not in trainer.owns:
+    if "order" not in owns:
         job.check_order()
     if world.size > 1:
         begin("save")  # neither training nor evaluation

@@ -4,8 +4,34 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from bakeoff.plugin import Options, Supports, Trainer, TrainingJob, hookimpl
+from pydantic import Field
+
+from bakeoff.plugin import Options, Owned, Recipe, Supports, Trainer, TrainingJob, hookimpl
+
+TRIED = "5.23"
+"""The version of transformers of which the notes below speak."""
+
+
+class HfTrainerOptions(Options):
+    """How much of the Trainer is left as it is."""
+
+    as_shipped: bool = Field(
+        False,
+        description="The Trainer by itself: its own optimizer, the model's own loss or the Trainer's label smoother, and "
+        "gradient accumulation and several processes weighed as transformers does it, right or wrong.",
+        json_schema_extra={"neutral": False},
+    )
+
+
+NOT_AS_SHIPPED: Mapping[str, str] = {
+    "weight_decay_exempt": "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
+    "bias_correction": "as shipped has no Adam without bias correction",
+    "fused": "as shipped has no fused sgd; say `fused: false`",
+}
+"""Recipe keys for which the Trainer has no argument: why another value than its own is refused. All others it follows."""
 
 
 class HfTrainer(Trainer):
@@ -14,6 +40,7 @@ class HfTrainer(Trainer):
     name = "hf-trainer"
     summary = "The Trainer API of transformers, as a user would call it."
     version = "1"
+    Options = HfTrainerOptions
     supports = Supports(
         kinds=frozenset({"classification", "multilabel", "regression"}),
         precisions=frozenset({"fp32", "bf16"}),
@@ -21,13 +48,59 @@ class HfTrainer(Trainer):
         resume=True,
     )
 
-    def fit(self, job: TrainingJob, options: Options) -> None:
-        from bakeoff_hf_trainer.trainer import JobTrainer, training_arguments
+    def owned(self, recipe: Recipe, options: HfTrainerOptions) -> Owned:
+        if not options.as_shipped or parts_of(recipe) == 1:
+            return frozenset()
+        return frozenset({"loss", "order"} if recipe.processes > 1 else {"loss"})
+
+    def unsupported(self, recipe: Recipe, options: HfTrainerOptions) -> Mapping[str, str]:
+        if not options.as_shipped:
+            return {}
+        default = Recipe()
+        refused = {
+            "weight_decay_exempt": recipe.weight_decay_exempt != default.weight_decay_exempt,
+            "bias_correction": not recipe.bias_correction,
+            "fused": recipe.fused and recipe.optimizer == "sgd",
+        }
+        found = {key: NOT_AS_SHIPPED[key] for key, value in refused.items() if value}
+        key = "batch_size" if recipe.micro_batch_size is None else "micro_batch_size"
+        if (size := getattr(recipe, key)) % recipe.processes:
+            found[key] = f"as shipped gives each process as many examples, and {recipe.processes} do not divide {size}"
+        return found
+
+    def notes(self, recipe: Recipe, options: HfTrainerOptions) -> Sequence[str]:
+        parts = parts_of(recipe)
+        if options.as_shipped or parts == 1:
+            return ()
+        split = [f"micro_batch_size {recipe.micro_batch_size} of {recipe.batch_size}"] if passes_of(recipe) > 1 else []
+        split += [f"{recipe.processes} processes"] if recipe.processes > 1 else []
+        if recipe.label_smoothing:
+            shipped = "may not: with label smoothing it depends on the model"
+        else:
+            shipped = f"does not: for most models its loss and gradients are {parts} times as large"
+        return (
+            f"{' and '.join(split)}: hf-trainer takes the exact mean over each batch. The Trainer as transformers ships it "
+            f"{shipped} (tried: {TRIED}). `trainer: {{name: hf-trainer, as_shipped: true}}` trains as that does.",
+        )
+
+    def fit(self, job: TrainingJob, options: HfTrainerOptions) -> None:
+        from bakeoff_hf_trainer.trainer import ExactTrainer, ShippedTrainer
 
         for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
             del os.environ[name]  # accelerate would take them for settings of this run
+        made_as: Any = ShippedTrainer if options.as_shipped else ExactTrainer
         with tempfile.TemporaryDirectory() as folder:
-            JobTrainer(job, training_arguments(job, folder)).train()
+            made_as(job, folder).train()
+
+
+def passes_of(recipe: Recipe) -> int:
+    """Forward passes over which a whole batch's gradients are accumulated."""
+    return recipe.batch_size // (recipe.micro_batch_size or recipe.batch_size)
+
+
+def parts_of(recipe: Recipe) -> int:
+    """Forward passes of all processes that a whole batch is split into."""
+    return passes_of(recipe) * recipe.processes
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The subclass of `transformers.Trainer` that takes data, loss and step boundaries from a job. Imports torch."""
+"""The subclasses of `transformers.Trainer`: one with the exact loss of a job, one as it is shipped. Imports torch."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from bakeoff.plugin import Batch, Signal, TrainingJob, scheduler_name, scheduler_settings, skip_bias_correction
 
 
-def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
+def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingArguments:
     """The recipe in the Trainer's words. It neither logs, saves nor evaluates: the harness does."""
     recipe = job.recipe
     micro_batch_size = recipe.micro_batch_size or recipe.batch_size
     return TrainingArguments(
         output_dir=folder,
         max_steps=job.total_steps - job.first_step,
-        per_device_train_batch_size=micro_batch_size,
         gradient_accumulation_steps=recipe.batch_size // micro_batch_size,
         learning_rate=recipe.learning_rate,
         optim="sgd" if recipe.optimizer == "sgd" else "adamw_torch_fused" if recipe.fused else "adamw_torch",
@@ -41,27 +40,76 @@ def training_arguments(job: TrainingJob, folder: str) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=job.device.type == "cuda",
-        average_tokens_across_devices=False,  # it would multiply the loss by the number of processes
-        ddp_find_unused_parameters=True,
+        **more,
     )
 
 
 class JobTrainer(Trainer):
-    """Where batches come from, what the loss is, what the optimizer's groups are, and where a run goes on."""
+    """Where examples come from, when a step begins and ends, and where a run goes on."""
 
-    def __init__(self, job: TrainingJob, arguments: TrainingArguments) -> None:
+    def __init__(self, job: TrainingJob, arguments: TrainingArguments, **more: Any) -> None:
         self.job = job
-        self.batches = EpochBatches(job)
+        self.epoch = job.first_epoch
+        """The next one that the data loader gives."""
         self.step_loss: Any = 0
         super().__init__(
             model=job.model,
             args=arguments,
             train_dataset=job.examples,
             data_collator=job.collate,
-            compute_loss_func=self.weighted_loss,
             callbacks=[Steps(self)],
+            **more,
         )
         self.remove_callback(PrinterCallback)
+
+    def next_epoch(self) -> int:
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return epoch
+
+    def passes(self, epoch: int) -> int:
+        """How many forward passes of this process are due in an epoch."""
+        return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
+
+    def optimizer_of_the_job(self) -> torch.optim.Optimizer:
+        """The Trainer's class and settings on the groups of the method."""
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        if self.job.recipe.optimizer == "sgd":
+            settings["fused"] = self.job.recipe.fused or None  # it has a name for the fused AdamW only
+        return kind(self.job.parameter_groups(), **settings)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        scheduler = super().create_scheduler(self.job.total_steps, optimizer)  # of all steps, those done before included
+        self.job.resume(self.optimizer, scheduler)
+        return scheduler
+
+    def _run_epoch(self, **given: Any) -> Any:
+        """The epoch that a run goes on in is shorter than the others; the Trainer counts on equal ones."""
+        if self.job.first_step and self.epoch == self.job.first_epoch:
+            left = len(self.job.batches(self.epoch))
+            given |= {"steps_in_epoch": self.passes(self.epoch), "num_update_steps_per_epoch": left}
+        return super()._run_epoch(**given)
+
+    def compute_loss_context_manager(self) -> Any:
+        # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it.
+        return self.job.autocast()
+
+
+class ExactTrainer(JobTrainer):
+    """Batches as the job deals them out, and the mean loss over each whole batch."""
+
+    def __init__(self, job: TrainingJob, folder: str) -> None:
+        self.batches = EpochBatches(job, self)
+        super().__init__(
+            job,
+            training_arguments(
+                job,
+                folder,
+                per_device_train_batch_size=job.recipe.micro_batch_size or job.recipe.batch_size,
+                average_tokens_across_devices=False,  # it would multiply the loss by the number of processes
+                ddp_find_unused_parameters=True,
+            ),
+            compute_loss_func=self.weighted_loss,
+        )
 
     def get_train_dataloader(self) -> Any:
         # accelerate replaces a RandomSampler by its own; a batch_sampler it leaves alone.
@@ -76,29 +124,10 @@ class JobTrainer(Trainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
-            recipe = self.job.recipe
-            kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            if recipe.optimizer == "sgd":
-                settings["fused"] = recipe.fused or None  # it has a name for the fused AdamW only
-            self.optimizer = kind(self.job.parameter_groups(), **settings)
-            if not recipe.bias_correction:
+            self.optimizer = self.optimizer_of_the_job()
+            if not self.job.recipe.bias_correction:
                 skip_bias_correction(self.optimizer)
         return self.optimizer
-
-    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        scheduler = super().create_scheduler(self.job.total_steps, optimizer)  # of all steps, those done before included
-        self.job.resume(self.optimizer, scheduler)
-        return scheduler
-
-    def _run_epoch(self, **given: Any) -> Any:
-        """The epoch that a run goes on in is shorter than the others; the Trainer counts on equal ones."""
-        epoch = self.batches.epoch
-        left = len(self.job.batches(epoch))
-        return super()._run_epoch(**given | {"steps_in_epoch": self.batches.count(epoch), "num_update_steps_per_epoch": left})
-
-    def compute_loss_context_manager(self) -> Any:
-        # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it.
-        return self.job.autocast()
 
     def weighted_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any) -> torch.Tensor:
         """A micro-batch's part of the mean over the whole batch: the Trainer neither scales nor divides what comes from here.
@@ -110,31 +139,69 @@ class JobTrainer(Trainer):
         return loss * self.job.world_size  # several processes average their gradients; they are to be added
 
 
+class ShippedTrainer(JobTrainer):
+    """What a user's Trainer does. Of its own methods those are left out that nobody would call part of a recipe.
+
+    The job gives the order of the rows, and when to stop; batches, loss and optimizer are the Trainer's.
+    """
+
+    def __init__(self, job: TrainingJob, folder: str) -> None:
+        recipe = job.recipe
+        size = (recipe.micro_batch_size or recipe.batch_size) // job.world_size
+        smoothing = recipe.label_smoothing
+        own = {"label_smoothing_factor": smoothing, "remove_unused_columns": False}  # the job's collate has removed them
+        super().__init__(job, training_arguments(job, folder, per_device_train_batch_size=size, **own))
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
+        return EpochRows(self.job, self)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Its own, unless the method asks for learning rates by group: then, as users do, one that is handed over."""
+        if self.optimizer is None and len({group["lr"] for group in self.job.parameter_groups()}) > 1:
+            self.optimizer = self.optimizer_of_the_job()
+        return super().create_optimizer(model)
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self.step_loss = self.step_loss + loss / self.job.world_size  # it would log the mean over the processes
+        return loss
+
+
 class EpochBatches:
     """A batch sampler that gives the job's micro-batches, one epoch after the other.
 
     All batches but an epoch's last have `gradient_accumulation_steps` of them, and after the last the Trainer ends its group.
     """
 
-    def __init__(self, job: TrainingJob) -> None:
-        self.job = job
-        self.epoch = job.first_epoch
-        self.length = self.count(job.first_epoch + 1)  # a whole one's
+    def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
+        self.job, self.trainer = job, trainer
         self.weights: deque[float] = deque()
         """Of the micro-batches that were given out and not trained on yet: accelerate fetches ahead."""
 
-    def count(self, epoch: int) -> int:
-        return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
-
     def __len__(self) -> int:
-        return self.length
+        return self.trainer.passes(self.job.first_epoch + 1)  # a whole one's
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, self.epoch = self.epoch, self.epoch + 1  # at once: the Trainer need not exhaust a plain loader
+        epoch = self.trainer.next_epoch()  # at once: the Trainer need not exhaust a plain loader
         for batch in self.job.batches(epoch):
             for part in self.job.micro_batches(batch):
                 self.weights.append(part.weight)
                 yield part.rows
+
+
+class EpochRows(Sampler[int]):
+    """A sampler that gives the rows of the job's batches in their order, one epoch after the other."""
+
+    def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
+        self.job, self.trainer = job, trainer
+
+    def __len__(self) -> int:
+        return len(self.job.examples)
+
+    def __iter__(self) -> Iterator[int]:
+        epoch = self.trainer.next_epoch()
+        for batch in self.job.batches(epoch):
+            yield from batch
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here

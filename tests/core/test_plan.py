@@ -266,7 +266,7 @@ strategies:
   a: {trainer: torch-loop, recipe: {epoch: 1}}
   b: {trainer: torch-loop, recipe: {learning_rate: -1}}
 baseline: c
-under_test: [loss]
+under_test: [losses]
 report_on: tst
 margin: .nan
 """

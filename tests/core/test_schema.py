@@ -150,7 +150,7 @@ def test_what_check_accepts_is_valid(line: str) -> None:
         "seeds: [-1]",
         "seeds: two",
         "margin: 0",
-        "under_test: [loss]",
+        "under_test: [losses]",
         "select: best",
         "report_on: a b",
         "run_timeout: 0",

@@ -35,7 +35,7 @@ LAYERS = [
     },
     {"compare", "encoders"},
     {"plugin", "registry", "report", "data", "checkpoint", "planning"},
-    {"plan", "meter", "flops"},
+    {"plan", "meter", "flops", "loss_scale"},
     {"job", "request", "preparation", "encoding", "remarks", "resolution"},
     {"outcome", "selection", "search", "evaluation", "runner"},
     {"sharing", "model_checks", "training"},

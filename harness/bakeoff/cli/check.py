@@ -31,6 +31,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     Each error is a line with its place in the file: FILE:LINE:COLUMN.
     """
     from bakeoff.cli.opening import look_for_changes, open_experiment
+    from bakeoff.cli.plan import note_lines
     from bakeoff.search import settled
     from bakeoff.store import Store
 
@@ -38,7 +39,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     store = Store(into or spec.parent)
     known = settled(plan, store.find)
     told = rehearse(document, plan, known, store, data, spec) if build else look_for_changes(known, store, spec, data)[1]
-    for line in told:
+    for line in [*told, *note_lines(plan)]:
         say(line)
     say(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
 

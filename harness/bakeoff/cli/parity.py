@@ -123,10 +123,10 @@ def in_words(verdict: Verdict) -> list[str]:
     else:
         lines = [f"{first} and {second}: identical for {steps}; step {verdict.differs_at} differs in the {verdict.differs_in}"]
     lines.append(f"{verdict.title}; {verdict.compared_steps} of {verdict.total_steps} steps compared")
-    if verdict.likely_causes or verdict.also_different:
+    if verdict.likely_causes or verdict.also_different or verdict.notes:
         lines.append("")
     other = "note" if verdict.identical else "also different"
-    for title, texts in (("likely cause", verdict.likely_causes), (other, verdict.also_different)):
+    for title, texts in (("likely cause", verdict.likely_causes), (other, verdict.also_different), ("note", verdict.notes)):
         for text in texts:
             lines += textwrap.wrap(f"{title}: {text}", WIDTH, subsequent_indent="  ", break_long_words=False)
     if verdict.around:

@@ -61,7 +61,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     if as_json:
         say(json.dumps(as_data(resolved, outlooks, left(outlooks)) | {"notes": told}, indent=1))
         return
-    say("\n".join([*table(outlooks), "", *told, *summary(outlooks, left(outlooks)), *search_lines(resolved)]))
+    lines = [*summary(outlooks, left(outlooks)), *search_lines(resolved), *note_lines(resolved)]
+    say("\n".join([*table(outlooks), "", *told, *lines]))
 
 
 def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:
@@ -84,7 +85,13 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
         "runs": runs,
         "left": {"runs": left.runs, "seconds": left.seconds, "unknown": left.unknown},
         "waiting": plan.waiting,
+        "notes": [{"strategies": names, "note": note} for note, names in plan.notes.items()],
     }
+
+
+def note_lines(plan: Plan) -> list[str]:
+    """What trainers have to say of their recipes."""
+    return [f"note: {', '.join(names)}: {note}" for note, names in plan.notes.items()]
 
 
 def search_lines(plan: Plan) -> list[str]:

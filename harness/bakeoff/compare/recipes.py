@@ -15,6 +15,8 @@ VARIES = "varies over seeds"
 CLIPPED_TO = 1.01
 """So many times the limit may be left by clipping that takes the norm of one large tensor in float32 (0.06 % too small at 110
 million elements by a dot product, 1.2 % by torch's norm)."""
+SAME_SCALE = 0.01
+"""A loss may stand so far from the mean over its batch: half precision rounds by 0.4 %."""
 
 
 @dataclass(frozen=True)
@@ -126,11 +128,29 @@ def _length(record: Record) -> str | None:
     return f"{spelt(recipe['epochs'])} epochs" if recipe.get("epochs") is not None else None
 
 
+EXACT_LOSS = "the mean over each batch"
+
+
+def loss_in_words(record: Record) -> str | None:
+    """How loss and gradients were seen to stand to the mean over each batch; None where they are that, or nobody looked."""
+    scale = record.observed.loss_scale if record.observed else None
+    if scale is None:
+        return None
+    told: dict[str, list[str]] = {}
+    for what, ends in (("loss", scale.loss), ("gradients", scale.gradient), ("gradients of short batches", scale.short)):
+        if any(abs(end - 1) > SAME_SCALE for end in ends):
+            low, high = (f"{end:.3g}" for end in ends)
+            told.setdefault(f"{low} times" if low == high else f"{low} to {high} times", []).append(what)
+    parts = [f"{', '.join([*names[:-2], ' and '.join(names[-2:])])} {times}" for times, names in told.items()]
+    return f"{', '.join(parts)} those of {EXACT_LOSS}" if parts else None
+
+
 SUBJECTS = (
     Subject("trainer", ("trainer",), _component("trainer")),
     Subject("method", ("method",), _component("method")),
     Subject("model", ("model",), _component("model")),
     Subject("what the trainer owns", ("trainer",), lambda record: ", ".join(record.trainer_owns) or "nothing"),
+    Subject("loss", ("loss",), loss_in_words),
     Subject("training length", ("recipe.epochs", "recipe.max_steps"), _length),
     Subject("batch size", ("recipe.batch_size",), _asked("batch_size")),
     Subject("optimizer", ("recipe.optimizer",), _seen("optimizer", lambda observed: observed.optimizer)),
@@ -150,6 +170,9 @@ SUBJECTS = (
 )
 """Software is compared version by version in `keys`: a distribution that only one row uses is no difference."""
 
+UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXACT_LOSS}
+"""What is true of a row that says nothing of a subject, where another row does."""
+
 _TOLD = {part.removeprefix("recipe.") for subject in SUBJECTS for part in subject.parts}
 
 
@@ -166,8 +189,7 @@ def effective_recipe(records: Sequence[Record]) -> dict[str, str]:
 
 def side_by_side(rows: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """Effective recipes by row, each with the neutral value of a key that only others state."""
-    stated = dict.fromkeys(name for recipe in rows.values() for name in recipe if name in NEUTRAL)
-    neutral = {name: spelt(NEUTRAL[name]) for name in stated}
+    neutral = {name: UNSAID[name] for recipe in rows.values() for name in recipe if name in UNSAID}
     return {
         row: {**recipe, **{name: value for name, value in neutral.items() if name not in recipe}}
         for row, recipe in rows.items()
@@ -211,6 +233,8 @@ def contradictions(record: Record) -> list[str]:
             if seen is not None and asked is not None and seen != asked:
                 compare(name, asked, seen, equal=False)
                 break
+    if "loss" not in record.trainer_owns and (scaled := loss_in_words(record)):
+        found.append(f"{scaled} were seen")
     peak = recipe.get("learning_rate")
     compare(
         "learning rate", peak, observed.learning_rate_peak, equal=peak is None or observed.learning_rate_peak <= peak * 1.0001

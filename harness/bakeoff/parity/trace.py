@@ -24,6 +24,7 @@ from bakeoff.job import Job
 from bakeoff.meter import Observer
 from bakeoff.optimization import gradient_norm
 from bakeoff.outcome import message_of
+from bakeoff.plan import notes_of
 from bakeoff.preparation import training_rows
 from bakeoff.record import Asked, ObservedGroup, Part
 from bakeoff.registry import Registry, load_registry
@@ -56,7 +57,7 @@ class StepTrace(Part):
     """The same, as the job set it at the beginning of the step."""
     loss: float
     pass_losses: list[float]
-    """The mean loss of each forward pass, as the job gave it; empty where the trainer computes its own."""
+    """The mean loss of each forward pass by the harness's formula, whatever the trainer's; empty where it was not seen."""
     learning_rates: list[float]
     """The different ones among the groups, ascending."""
     unclipped_norm: float | None
@@ -84,6 +85,8 @@ class Trace(Part):
     planned: list[list[int]]
     """Rows of the job's batches: of the first epoch at least, and of one batch more than was traced."""
     steps: list[StepTrace]
+    notes: list[str]
+    """What the trainer has to say of the recipe."""
     trouble: str
     """Why it ended otherwise than the job allowed; empty where it did not."""
     diverged: bool
@@ -116,7 +119,6 @@ class OpenStep:
     given_labels: list[Any] = field(default_factory=list)
     """What the model received; `labels` is what the job's loss did."""
     labels: list[Any] = field(default_factory=list)
-    losses: list[Any] = field(default_factory=list)
 
 
 class TracedJob(Job):
@@ -128,6 +130,7 @@ class TracedJob(Job):
         self.observer: TracingObserver = observer
         self.limit = min(limit or self.total_steps, self.total_steps)
         self.steps: list[StepTrace] = []
+        self.watched_losses = frozenset(range(self.limit))
         self.row_of: dict[tuple[int, ...], int] = {}
         for number, row in enumerate(self.examples):
             self.row_of.setdefault(tuple(row.get("input_ids", ())), number)
@@ -154,10 +157,8 @@ class TracedJob(Job):
         return batch
 
     def loss(self, logits: Any, labels: Any) -> Any:
-        loss = super().loss(logits, labels)
         self.open.labels.append(labels.detach().cpu())
-        self.open.losses.append(loss.detach())
-        return loss
+        return super().loss(logits, labels)
 
     def begin_step(self, step: int) -> None:
         if self._is_cut():
@@ -185,7 +186,7 @@ class TracedJob(Job):
                 random_later=" ".join(seen.random[1:]),
                 random_given=seen.random_given,
                 loss=value,
-                pass_losses=[float(loss) for loss in seen.losses],
+                pass_losses=self.loss_watch.mean_losses,
                 learning_rates=self.observer.rates[-1] if taken else [],
                 unclipped_norm=_norm(norms),
                 norm=self.observer.received[-1] if taken else None,
@@ -283,6 +284,7 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=TracingObserver(),
+        owns=trainer.owned(recipe, options["trainer"]),
         trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
     )
     return Bench(asked, job, trainer, options["trainer"], head_weights[:16], all_weights[:16])
@@ -303,6 +305,7 @@ def trace(bench: Bench) -> Trace:
         groups=job.observer.groups,
         planned=job.planned(),
         steps=job.steps,
+        notes=notes_of(bench.trainer, job.recipe, bench.options),
         trouble=str(trouble) if isinstance(trouble, PluginError | RunError) else message_of(trouble) if trouble else "",
         diverged=isinstance(trouble, RunError),
     )

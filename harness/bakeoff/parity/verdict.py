@@ -48,6 +48,8 @@ class Verdict(Part):
     differs_in: str
     likely_causes: list[str]
     also_different: list[str]
+    notes: list[str]
+    """What the trainers have to say of their recipes, with the strategies' names."""
     around: list[Row]
     """The step before the first difference, that step and the next, for both strategies."""
     observed: dict[str, dict[str, str]]
@@ -71,6 +73,7 @@ def compare(first: Trace, second: Trace) -> Verdict:
         differs_in=what,
         likely_causes=likely or ([_unexplained(first, second, step, what)] if step is not None else []),
         also_different=also,
+        notes=[f"{trace.strategy}: {note}" for trace in (first, second) for note in trace.notes],
         around=_around(first, second, step) if step is not None else [],
         observed={trace.strategy: _observed(trace) for trace in (first, second)},
     )

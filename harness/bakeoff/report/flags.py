@@ -1,4 +1,5 @@
-"""What is to be said of a table's rows beside the flags of a comparison: failures, gaps, what a trainer owns, equal weights."""
+"""What is to be said of a table's rows beside the flags of a comparison: failures, gaps, what a trainer owns and notes,
+equal weights."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def sentences(table: Table, declared: Declared) -> list[str]:
                 f"owns {', '.join(row.owns)}: {row.strategy}'s trainer does this its own way; "
                 "it does not share it with the other rows."
             )
-    return found + heads(table) + twins(table.rows)
+    return found + heads(table) + _noted(table.rows) + twins(table.rows)
 
 
 HEADS = {
@@ -58,6 +59,15 @@ def heads(table: Table) -> list[str]:
     if len(origins) == 1:
         return [f"head: {HEADS[origins[0]]}."]
     return [f"head: {'; '.join(f'{HEADS[origin]} ({listed(found[origin])})' for origin in origins)}."]
+
+
+def _noted(rows: Sequence[Row]) -> list[str]:
+    """What trainers have to say of their recipes, each sentence once."""
+    of: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            of.setdefault(note, []).append(row.strategy)
+    return [f"{', '.join(names)}: {note}" for note, names in of.items()]
 
 
 def _failures(row: Row) -> str:

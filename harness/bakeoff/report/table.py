@@ -61,6 +61,8 @@ class Row(Part):
     """What the trainer decides by itself instead of following the harness."""
     heads: list[HeadOrigin]
     """Where the layers that give the logits came from; empty where nobody noted it."""
+    notes: list[str]
+    """What its trainer has to say of its recipe."""
     elsewhere: list[str]
     """How the environment of some of its runs differs from the table's, in words."""
     scores: dict[str, dict[str, Spread]]
@@ -235,6 +237,7 @@ def _row(
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),
+        notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
         elsewhere=surroundings.differences(ended),
         scores=_scores(ended),
         train_seconds=over_seeds(lambda cost: cost.train_seconds),

@@ -151,7 +151,7 @@ def bench_job(
 def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
     """Trains; what went wrong, if anything."""
     job.trainer = f"trainer '{trainer.name}'"
-    job.owns_steps = "steps" in trainer.owns
+    job.owns = trainer.owned(job.recipe, options)
     with one_thread():  # so small a model waits more for threads than it gains from them
         return train_under(job, trainer, options)
 
