@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow test-long bench reports speed speed-cuda stress lint clean
+.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -37,6 +37,10 @@ reports: $(READY)
 # 200 kills, twins, damage and fuzz, and what came of them: half an hour.
 stress: $(READY)
 	@cd tests && ../$(BIN)/python -m stress.kills ../results/stress
+
+# Hugging Face's example scripts, unchanged, beside hf-trainer and torch-loop: needs BAKEOFF_PEERS, a folder of the scripts, and BAKEOFF_DATA.
+official-scripts: $(READY)
+	@cd tests && ../$(BIN)/python -m peers.scripts ../results/official-scripts
 
 # The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 16 minutes.
 speed: $(READY)
