@@ -3,8 +3,8 @@ streams, and what came of it.
 
     cd tests && ../.venv/bin/python -m peers.scripts ../results/official-scripts
 
-runs all cases, the whole of MRPC among them (three quarters of an hour), and writes `measurements.json` and what `render` makes of
-it, `table.md`; with `--quick` after the folder, all but MRPC whole (five minutes). It needs the scripts (BAKEOFF_PEERS names
+runs all cases, the whole of MRPC among them (three quarters of an hour), and writes `measurements.json` and what `render` makes
+of it, `table.md`; with `--quick` after the folder, all but MRPC whole (five minutes). It needs the scripts (BAKEOFF_PEERS names
 their folder) and the official MRPC files (BAKEOFF_DATA). `imposer` gives the scripts Bakeoff's random streams; a file
 `accuracy/accuracy.py` stands for the hub's metric, which they load by that name.
 """
