@@ -55,11 +55,12 @@ def run(
     """
     from bakeoff.cli.experiment import perform_experiment
     from bakeoff.cli.opening import find_places, open_experiment
+    from bakeoff.cli.saying import tell
     from bakeoff.hardware import usable_threads
     from bakeoff.supervision import Settings
 
     if environment is not None:
-        click.echo("--environment is called --changed now, and is about data and models too", err=True)
+        tell("--environment is called --changed now, and is about data and models too")
         changed = environment
     document, plan = open_experiment(spec)
     settings = Settings(
