@@ -100,7 +100,8 @@ class LossWatch:
         trainer knows them."""
         self.close()
         self.passes, self._rows, self._shares, self._unclaimed = [], rows, shares, False
-        self._handle = self.model.register_forward_hook(self._after_forward, with_kwargs=True)
+        if hasattr(self.model, "register_forward_hook"):  # else it is no torch module, and nothing of it can be watched
+            self._handle = self.model.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def end(self, loss: Any) -> None:
         """The step has been taken, with this loss as the trainer reports it."""

@@ -26,7 +26,7 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
         ):
             if count:
                 found.append(f"{name}: {count:,} of {len(split['id']):,} rows {what}")
-    for name in info.predicted_splits:
+    for name in info.scored_splits:
         labels = np.asarray(splits[name]["label"])
         for metric in info.metrics:
             if silent := why_silent(metric, labels, info.labels):

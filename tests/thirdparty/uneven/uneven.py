@@ -40,7 +40,8 @@ class Uneven(Trainer):
         import torch
 
         watched = Watched(job, options.fault if job.rank == FAULTY_RANK else "none", draw=bool(options.watch))
-        BUILT_IN[options.of].fit(watched, Options())
+        trainer = BUILT_IN[options.of]
+        trainer.fit(watched, trainer.Options())
         if watched.fault == "drifts":
             with torch.no_grad():
                 next(job.model.parameters()).add_(1.0)
