@@ -46,7 +46,7 @@ class Left:
 def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
     """Every run of the plan, trials of a search first, in its order; of those in `changed`, by id, the files are others now."""
     runs = (*plan.trials, *plan.runs)
-    todo = {run.id for run in runs if not store.has(run.id)}
+    todo = {run.id for run in runs if store.is_due(run.id)}
     times = like_times(plan, store) if todo else {}
     return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store, changed) for run in runs]
 

@@ -26,6 +26,8 @@ KIND_KEY = b"bakeoff.kind"
 """In the metadata of predictions: what kind of task they answer."""
 MODEL_FOLDER = "model"
 """Of a run with `keep: final`: the trained model; its README says how transformers, and peft, load it."""
+TRACEBACK_FILE = "traceback.txt"
+"""Of a run that failed by an error that nobody expected."""
 OUTPUT_FILE = "output.txt"
 """Whatever a run, its plugins and libraries printed; kept only beside a failure, and outside the record's checksums."""
 
@@ -359,6 +361,11 @@ class Record(Part):
     """None where no model was asked for, and where nobody noted it (schema version 4)."""
     seal: str = UNSEALED
     """sha256 of this file with 64 zeros in this place; empty where nobody sealed it (schema version 3)."""
+
+    @property
+    def was_interrupted(self) -> bool:
+        """By Ctrl-C or a signal: that is no failure of the run, and the next `bakeoff run` makes it."""
+        return self.failure is not None and self.failure.reason == "interrupted"
 
 
 class DeclaredRun(Part):

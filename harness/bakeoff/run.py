@@ -149,7 +149,7 @@ def to_set_aside(
         except DamageError as error:
             aside[run_id] = str(error)
             continue
-        if record.failure and (settings.retry == "failed" or record.failure.reason == "interrupted"):
+        if record.failure and (settings.retry == "failed" or record.was_interrupted):
             aside[run_id] = f"failed before ({record.failure.reason})"
     if plan.spec.keep == "final":
         unkept = [run_id for run_id, record in recorded.items() if record.status == "ok" and not kept_model(record)]

@@ -14,7 +14,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.meter import Clock
 from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record
 from bakeoff.ranks import RankError, World, launch
-from bakeoff.record import RECORD_FILE, Failure, Record
+from bakeoff.record import RECORD_FILE, TRACEBACK_FILE, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.request import Request
 
@@ -79,7 +79,7 @@ def share(
     except Exception as error:  # a run that raises is a record with its reason, as in one process
         record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
         if not isinstance(error, BakeoffError):
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
     finally:
         shutil.rmtree(rooms, ignore_errors=True)
     write_record(folder, dump(record))

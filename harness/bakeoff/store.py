@@ -118,7 +118,14 @@ class Store:
             record = self.read(run_id) if self.has(run_id) else None
         except DamageError:
             return None
-        return None if record and record.failure and record.failure.reason == "interrupted" else record
+        return None if record and record.was_interrupted else record
+
+    def is_due(self, run_id: str) -> bool:
+        """Whether `bakeoff run` makes the run by itself: it has no record, or was interrupted; False of a damaged record."""
+        try:
+            return not self.has(run_id) or self.read(run_id).was_interrupted
+        except DamageError:
+            return False
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """The failed attempts at a run that were set aside, oldest first."""

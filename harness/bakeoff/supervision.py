@@ -17,7 +17,7 @@ from bakeoff.errors import StoreError
 from bakeoff.outcome import bare_record, processes_of, without_model
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
-from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
+from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, TRACEBACK_FILE, Cost, Failure, Reason, Record
 from bakeoff.recorded import dump
 from bakeoff.request import Request
 from bakeoff.worker import perform
@@ -116,8 +116,11 @@ class Supervised:
         if record is None or (record.status == "failed" and self.worker.process.exitcode != 0):
             return self.record_failure("crashed", self.worker.last_words())
         record = without_model(record, self.folder, f"the run's process ended over it: {self.worker.last_words()}")
+        output = self.folder / OUTPUT_FILE
         if record.status == "ok" and not (record.kept and record.kept.reason):
-            (self.folder / OUTPUT_FILE).unlink(missing_ok=True)
+            output.unlink(missing_ok=True)
+        elif output.is_file() and not output.stat().st_size:  # there is nothing in it to read
+            output.unlink()
         return record
 
     def stop(self, reason: Reason, message: str) -> Record:
@@ -140,7 +143,7 @@ class Supervised:
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name not in {OUTPUT_FILE, "traceback.txt"}:
+            elif path.name not in {OUTPUT_FILE, TRACEBACK_FILE}:
                 path.unlink()
         (self.folder / RECORD_FILE).write_bytes(dump(record))
         return record

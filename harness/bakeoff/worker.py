@@ -46,7 +46,7 @@ from bakeoff.outcome import (
 from bakeoff.plan import Component, notes_of
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
-from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
+from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, TRACEBACK_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
@@ -189,7 +189,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
     try:
         record = compose(request, started, clock, observer, found, failure, folder)
         if trained is not None:

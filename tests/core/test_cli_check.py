@@ -119,9 +119,9 @@ def test_check_build_loads_and_builds_and_writes_nothing(spec: Path) -> None:
 # --- plan ----------------------------------------------------------------------------------------------------------------
 
 
-def record(run: Run, store: Store, seconds: float, *, hardware_class: str = "", fails: bool = False) -> None:
-    """A record of the run that nobody trained."""
-    made = failed(make_record(), "crashed", "it is gone") if fails else make_record()
+def record(run: Run, store: Store, seconds: float, *, hardware_class: str = "", fails: str = "") -> None:
+    """A record of the run that nobody trained; `fails`: for this reason."""
+    made = failed(make_record(), fails, "it is gone") if fails else make_record()
     here = hardware.environment((), threads=hardware.usable_threads()).hardware
     environment = made.environment.model_copy(update={"hardware": hardware_class or here})
     cost = made.cost.model_copy(update={"total_seconds": seconds}) if made.cost else None
@@ -185,7 +185,7 @@ def test_where_the_folder_has_no_like_run_those_beside_it_tell(call: Call, spec:
 def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     runs = open_experiment(spec)[1].runs
     store = Store(spec.parent)
-    record(runs[0], store, 5.0, fails=True)
+    record(runs[0], store, 5.0, fails="crashed")
     record(runs[1], store, 5.0)
     (store.records / runs[1].id / RECORD_FILE).write_text("{")
     code, out, _ = call("plan", spec)
@@ -193,6 +193,17 @@ def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     assert f"{runs[0].id}: failed: crashed: it is gone\n" in out
     assert f"{runs[1].id}: damaged: " in out
     assert "1 failed run kept as recorded; `bakeoff run SPEC --retry failed` tries again" in out
+
+
+def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:
+    store = Store(spec.parent)
+    for run, reason in zip(open_experiment(spec)[1].runs, ("interrupted", "crashed"), strict=False):
+        record(run, store, 5.0, fails=reason)
+    found = planned(call, spec)
+    assert [run["state"] for run in found["runs"]] == ["to do", "failed", "to do", "to do"]
+    assert found["left"]["runs"] == 3
+    _, out, _ = call("plan", spec)
+    assert "1 failed run kept as recorded" in out
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 EQUAL_WEIGHTS = {"label smoothing"}
 """The harness smooths labels by torch's formula, the Trainer by its own: losses differ in rounding, and not the weights."""
 ROUNDED = {"label smoothing", "accumulation, label smoothing"}
-TIMES = {"accumulation, 2 of 4": 2, "accumulation, short last group": 3, "two processes": 2}
+TIMES = {"accumulation, 2 of 2": 2, "accumulation, short last group": 3, "two processes": 2}
 """How many times as large loss and gradients of the shipped Trainer are."""
 
 

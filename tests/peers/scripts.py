@@ -185,11 +185,11 @@ def spelt(options: Mapping[str, str]) -> list[str]:
 def run_scripts(cases: Sequence[Case], folder: Path) -> dict[str, dict[str, Any]]:
     """Each script in a folder of its own; case -> what it left: losses of the steps, accuracy, hash of the weights."""
     for case in cases:
-        own = folder / slug(case)
-        (own / "accuracy").mkdir(parents=True)
-        (own / "accuracy" / "accuracy.py").write_text(METRIC, encoding="utf-8")
+        place = folder / slug(case)
+        (place / "accuracy").mkdir(parents=True)
+        (place / "accuracy" / "accuracy.py").write_text(METRIC, encoding="utf-8")
         for name in ("train.csv", "dev.csv"):
-            (own / name).write_bytes((folder / case.rows / name).read_bytes())
+            (place / name).write_bytes((folder / case.rows / name).read_bytes())
     alone = [case for case in cases if case.processes == 1]
     jobs = [json.dumps({"folder": str(folder / slug(case)), "arguments": arguments_of(case)}) for case in alone]
     (folder / "jobs").write_text("\n".join(jobs), encoding="utf-8")
@@ -305,11 +305,11 @@ def beside(cases: Sequence[Case], folder: Path) -> list[dict[str, Any]]:
     scripts = run_scripts(cases, folder)
     runs: dict[str, dict[str, Any]] = {}
     for key in dict.fromkeys((case.rows, case.processes) for case in cases):
-        own = folder / f"experiment-{key[0]}-{key[1]}"
-        own.mkdir()
+        place = folder / f"experiment-{key[0]}-{key[1]}"
+        place.mkdir()
         for name in ("train.csv", "dev.csv"):
-            (own / name).write_bytes((folder / key[0] / name).read_bytes())
-        runs |= run_experiment([case for case in cases if (case.rows, case.processes) == key], own)
+            (place / name).write_bytes((folder / key[0] / name).read_bytes())
+        runs |= run_experiment([case for case in cases if (case.rows, case.processes) == key], place)
     return [
         {
             "case": case.name,

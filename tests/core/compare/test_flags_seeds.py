@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from core.compare.sins import (
     BASELINE,
     LABELS,
@@ -21,6 +22,7 @@ from core.compare.sins import (
 from core.table_records import declaration_of, failed, make_record
 
 from bakeoff.compare.boards import compare
+from bakeoff.compare.flags.seeds import next_after_failures
 from bakeoff.compare.intervals import wilson
 from bakeoff.record import Look
 
@@ -122,6 +124,23 @@ def test_failed_runs_are_counted_by_reason() -> None:
     assert flag.rows == [ROW]
     assert f"{ROW} 1 of 8, crashed (seed 3)" in flag.sentence
     assert "--retry failed" in flag.next_step
+
+
+@pytest.mark.parametrize(
+    ("reason", "files", "named", "again"),
+    [
+        ("error", {"traceback.txt": "0" * 64}, "'traceback.txt'", "--retry failed"),
+        ("crashed", {}, "'output.txt'", "--retry failed"),
+        ("interrupted", {}, "", "'bakeoff run spec.yaml' makes"),
+    ],
+)
+def test_the_advice_after_failures_names_what_there_is_to_read(
+    reason: str, files: dict[str, str], named: str, again: str
+) -> None:
+    records = [failed(make_record(ROW, seed), reason).model_copy(update={"files": files}) for seed in range(2)]
+    told = next_after_failures(records, "spec.yaml")
+    assert again in told
+    assert [name for name in ("'traceback.txt'", "'output.txt'") if name in told] == ([named] if named else [])
 
 
 def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bakeoff.compare.bench import Layout
 from bakeoff.compare.exact import seeds_for_sign_flip, sign_flip_floor
@@ -19,7 +19,7 @@ from bakeoff.compare.flags.telling import (
 )
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.intervals import wilson
-from bakeoff.record import Declared, DeclaredRun
+from bakeoff.record import OUTPUT_FILE, TRACEBACK_FILE, Declared, DeclaredRun, Record
 from bakeoff.records import history
 from bakeoff.spelling import seeds_spelt
 
@@ -173,8 +173,7 @@ def failed_runs(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(reasons),
             f"Failed runs count in no mean: {which}. A row that fails where it does badly looks better than it is.",
-            f"'output.txt' beside each record holds what it said last; 'bakeoff run {spec(ground)} --retry failed' "
-            "makes them again.",
+            next_after_failures([record for records in ground.records.values() for record in records], spec(ground)),
         )
 
 
@@ -191,11 +190,21 @@ def without_board(layout: Layout, declared: Declared) -> Flag | None:
         board="",
         rows=[],
         sentence=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
-        next_step="'report_on' names a split that is predicted."
-        if ended
-        else f"'output.txt' beside each record holds what it said last; 'bakeoff run {declared.spec_file} --retry failed' "
-        "makes them again.",
+        next_step="'report_on' names a split that is predicted." if ended else next_after_failures(records, declared.spec_file),
     )
+
+
+def next_after_failures(records: Sequence[Record], spec: str) -> str:
+    """Where failed runs say why, as far as there is something to read, and what makes them again."""
+    failed = [record for record in records if record.failure]
+    again = (
+        f"'bakeoff run {spec}{'' if all(record.was_interrupted for record in failed) else ' --retry failed'}' makes them again."
+    )
+    if any(TRACEBACK_FILE in record.files for record in failed):
+        return f"'{TRACEBACK_FILE}' beside such a record says where the error was raised; {again}"
+    if interrupted:
+        return again
+    return f"'{OUTPUT_FILE}' beside such a record, where there is one, holds what the run printed last; {again}"
 
 
 def undeclared_records(ground: Ground) -> Iterator[Found]:
