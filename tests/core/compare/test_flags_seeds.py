@@ -134,9 +134,7 @@ def test_failed_runs_are_counted_by_reason() -> None:
         ("interrupted", {}, "", "'bakeoff run spec.yaml' makes"),
     ],
 )
-def test_the_advice_after_failures_names_what_there_is_to_read(
-    reason: str, files: dict[str, str], named: str, again: str
-) -> None:
+def test_advice_after_failures_names_what_there_is_to_read(reason: str, files: dict[str, str], named: str, again: str) -> None:
     records = [failed(make_record(ROW, seed), reason).model_copy(update={"files": files}) for seed in range(2)]
     told = next_after_failures(records, "spec.yaml")
     assert again in told

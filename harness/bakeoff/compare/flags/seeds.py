@@ -197,9 +197,8 @@ def without_board(layout: Layout, declared: Declared) -> Flag | None:
 def next_after_failures(records: Sequence[Record], spec: str) -> str:
     """Where failed runs say why, as far as there is something to read, and what makes them again."""
     failed = [record for record in records if record.failure]
-    again = (
-        f"'bakeoff run {spec}{'' if all(record.was_interrupted for record in failed) else ' --retry failed'}' makes them again."
-    )
+    interrupted = all(record.was_interrupted for record in failed)
+    again = f"'bakeoff run {spec}{'' if interrupted else ' --retry failed'}' makes them again."
     if any(TRACEBACK_FILE in record.files for record in failed):
         return f"'{TRACEBACK_FILE}' beside such a record says where the error was raised; {again}"
     if interrupted:
