@@ -12,11 +12,17 @@ from bakeoff.spelling import spelt
 
 UNDER_TEST = {
     "model": ("model",),
+    "weights": ("model",),
+    "tokenizer": ("model",),
     "software": ("software",),
     "hardware": ("hardware",),
     "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
 }
 """Part of the key -> what `under_test` says to let rows differ in it; the other parts must always be equal."""
+
+
+SHORT = 12
+"""Digits of a fingerprint that are shown."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,13 @@ def key_of(records: Sequence[Record], split: str, metric: str) -> Key:
     put("task", [_named(record.asked.task.name, record.asked.task.version) for record in records])
     data = [record.data for record in records if record.data is not None]
     put("data", [_fingerprint(found.splits[name].fingerprint for name in sorted(found.splits)) for found in data])
+    put("labels", [" / ".join(found.labels) for found in data if found.labels])
     put("split", [f"{split} of {spelt(found.splits[split].examples)} examples" for found in data if split in found.splits])
     put("metric", [_named(facts.name, facts.version) for found in data for facts in found.metrics if facts.name == metric])
     put("model", [_named(record.asked.model_label, record.asked.model.version) for record in records])
+    made_from = [record.made_from for record in records]
+    put("weights", [found.weights[:SHORT] for found in made_from if found.weights])
+    put("tokenizer", [found.tokenizer[:SHORT] for found in made_from if found.tokenizer])
     put("start", [" and ".join(record.weights.lineage) or "the model's own" for record in records if record.weights])
     put("hardware", [record.environment.hardware for record in records])
     put("budget", [f"{spelt(budget)} examples" for record in records if (budget := _budget(record)) is not None])
@@ -103,7 +113,7 @@ def _named(name: str, version: str) -> str:
 
 
 def _fingerprint(words: Iterable[str]) -> str:
-    return hashlib.sha256("|".join(words).encode()).hexdigest()[:12]
+    return hashlib.sha256("|".join(words).encode()).hexdigest()[:SHORT]
 
 
 def _budget(record: Record) -> int | None:

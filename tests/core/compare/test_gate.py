@@ -335,3 +335,25 @@ def test_the_page_begins_with_the_verdict_and_holds_the_table() -> None:
     ]
     assert "−3.0 % [−3.0, −3.0]" in rows[3]
     assert "after Holm over the 2 checks" in " ".join(page.split())
+
+
+def changed(made: Experiment, part: str, **changes: Any) -> Experiment:
+    """With a part of all records changed."""
+    records = [record.model_copy(update={part: getattr(record, part).model_copy(update=changes)}) for record in made.records]
+    return replace(made, records=tuple(records))
+
+
+def test_a_label_that_has_another_name_leaves_no_evidence_of_quality() -> None:
+    renamed = changed(experiment(seconds=faster()), "data", labels=["not_equivalent", "equivalnt"])
+    gate = judge(renamed, BASELINE)
+    assert check(gate, "quality").result == "not enough evidence"
+    assert "equivalnt" in check(gate, "quality").reason
+
+
+@pytest.mark.parametrize("part", ["weights", "tokenizer"])
+def test_another_model_under_one_name_is_told(part: str) -> None:
+    candidate, baseline = (
+        changed(made, "made_from", **{part: word * 32}) for made, word in ((experiment(), "b"), (BASELINE, "a"))
+    )
+    assert any(f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in note for note in judge(candidate, baseline).notes)
+    assert not any(part in note for note in judge(candidate, BASELINE).notes), "unknown is no difference"

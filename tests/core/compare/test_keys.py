@@ -45,6 +45,24 @@ def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: 
     assert studied.to_baseline[0].verdict == "better"
 
 
+@pytest.mark.parametrize("part", ["weights", "tokenizer"])
+def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: str) -> None:
+    known = sinning(experiment(), "made_from", row=None, **{part: "a" * 32})
+    assert board(known).groups == [""]
+    other = sinning(known, "made_from", **{part: "b" * 32})
+    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).groups[1]
+    assert board(other).to_baseline == []
+    assert board(declaring(other, under_test=["trainer", "model"])).groups == [""]
+    assert board(sinning(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
+
+
+def test_rows_whose_labels_have_other_names_are_not_compared() -> None:
+    renamed = sinning(experiment(), "data", labels=["not_equivalent", "equivalnt"])
+    found = board(renamed)
+    assert "equivalnt" in found.groups[1]
+    assert found.to_baseline == []
+
+
 def test_a_budget_is_part_of_the_key() -> None:
     made = experiment()
     recipe = {**made.records[0].asked.recipe, "epochs": 6}
