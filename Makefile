@@ -40,7 +40,7 @@ stress: $(READY)
 
 # Hugging Face's example scripts, unchanged, beside hf-trainer and torch-loop: needs BAKEOFF_PEERS, a folder of the scripts, and BAKEOFF_DATA.
 official-scripts: $(READY)
-	@cd tests && ../$(BIN)/python -m peers.scripts ../results/official-scripts
+	@cd tests && ../$(BIN)/python -m peers.scripts ../results/official-scripts $(FLAGS)
 
 # The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 16 minutes.
 speed: $(READY)

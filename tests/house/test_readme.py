@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from benchmarks.speed import render
+from peers import scripts
 from stress import kills as stress
 
 from bakeoff.cli import VERBS, Verbs
@@ -47,6 +48,13 @@ def test_the_readmes_speeds_are_the_published_ones_and_those_what_was_measured()
     assert len(shown) >= 5
     assert shown == [line for line in published if line in shown]
     assert all(line in shown for line in published if line.startswith("| minilm, batch 8 "))
+
+
+def test_what_is_published_of_the_official_scripts_is_what_was_measured() -> None:
+    folder = ROOT / "results" / "official-scripts"
+    measured = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
+    assert (folder / "table.md").read_text(encoding="utf-8") == scripts.render(measured)
+    assert len(measured["cases"]) >= 12
 
 
 def test_what_is_published_of_kills_twins_damage_and_fuzz_is_what_was_measured() -> None:

@@ -383,10 +383,12 @@ def render(measured: Mapping[str, Any]) -> str:
         f"- `{name}`, sha256 {digest}: `{' '.join(spelt(common(name)))}`, where MINILM is the folder of all-MiniLM-L6-v2"
         for name, digest in measured["scripts"].items()
     ]
+    whole = {case.name for case in WHOLE} & {case["case"] for case in cases}
+    command = f"make official-scripts{'' if whole else ' FLAGS=--quick'}"
     lines += [
         "",
-        "Made by `BAKEOFF_DATA=GLUE_FOLDER BAKEOFF_PEERS=SCRIPTS_FOLDER make official-scripts`; the slow tests hold all of it "
-        "but the whole of MRPC.",
+        f"Made by `BAKEOFF_DATA=GLUE_FOLDER BAKEOFF_PEERS=SCRIPTS_FOLDER {command}`; "
+        f"the slow tests hold all of it{' but the whole of MRPC' if whole else ''}.",
     ]
     return "\n".join(lines) + "\n"
 
