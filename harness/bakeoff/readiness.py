@@ -43,6 +43,8 @@ class Machine:
     device: str
     accelerator: str
     threads: int
+    instructions: str | None
+    """As `Environment.instructions`."""
     sources: Mapping[tuple[str, str], Facts]
     """Labels of a task and a model -> what a run of them would be made from."""
 
@@ -97,7 +99,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     for label, sentence in verdict["remarks"]:
         progress.note(f"{label}: {sentence}")
     sources = {(task, model): from_plain(facts) for task, model, facts in verdict["sources"]}
-    return Machine(verdict["device"], verdict["accelerator"], settings.threads, sources)
+    return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["instructions"], sources)
 
 
 def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
@@ -110,6 +112,7 @@ def differences_here(run: Run, record: Record, machine: Machine) -> list[Differe
     here: Facts = {
         **machine.sources.get((run.task.label, run.model.label), {}),
         ("hardware", ""): (machine.hardware(processes_of(record.asked)),),
+        ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
         **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
         **{("sources", name): (installed.get(name, MISSING),) for name in sources},
     }
@@ -128,7 +131,8 @@ def told(changed: Mapping[str, Sequence[Difference]], runs: Mapping[str, Run]) -
             if one.subject in MADE_FROM:
                 clauses.append(f"{owner.label}: {one.what} changed")
             else:
-                clauses.append(f"{f'{one.name} ' if one.name else ''}{one.there} there, {one.here} here")
+                name = one.name or ("" if one.subject == "hardware" else one.subject)
+                clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())
     return list(dict.fromkeys(clauses))
 
 

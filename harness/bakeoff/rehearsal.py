@@ -33,6 +33,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials:
     """Says what would keep these runs from starting, and on what they would run; `trials` are the ids of a search's runs.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
+    "instructions": "AVX512",
     "sources": [(task's label, model's label, facts as plain lists), ...], "remarks": [(label of task or model, sentence), ...]}
     """
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
@@ -47,6 +48,7 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials:
             "problems": rehearsal.problems,
             "device": device.type,
             "accelerator": hardware.accelerator_name(device),
+            "instructions": hardware.instructions(),
             "sources": [(*pair, as_plain(facts)) for pair, facts in rehearsal.sources.items()],
             "remarks": rehearsal.remarks,
         }

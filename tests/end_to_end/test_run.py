@@ -180,6 +180,19 @@ def test_another_experiment_does_not_mix_into_the_folder(finished: Path, tmp_pat
     assert files(finished) == before
 
 
+def test_other_instructions_of_the_processor_stop_the_run(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    for path in (tmp_path / "copy" / "records").glob("r1-*/record.json"):
+        own = json.loads(path.read_text())["environment"]["instructions"]
+        say_otherwise(path, f'"instructions": "{own}"', '"instructions": "VSX"')
+    write_spec(tmp_path / "copy", BOTH, seeds=3)
+    answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
+    assert answer.returncode == 2
+    assert re.search(r"instruction set VSX there, \w+ here", answer.stderr)
+    assert "--changed" in answer.stderr
+    assert len(records(tmp_path / "copy")) == 4
+
+
 def test_another_environment_stops_the_run(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     for path in (tmp_path / "copy" / "records").glob("r1-*/record.json"):

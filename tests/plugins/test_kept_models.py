@@ -116,6 +116,10 @@ NORMS = {
     "modernbert": "mlp_norm",
     "t5": "layer_norm",
 }
+WORDS = {"gpt2": "wte", "llama": "embed_tokens", "modernbert": "tok_embeddings", "t5": "shared"}
+"""The module of the token embeddings, where it is not word_embeddings."""
+WITHOUT_BIASES = ("llama", "modernbert", "t5")
+"""Families whose target modules have no bias: what BEFT trains can't become a part of the model's weights there."""
 SILENT = pytest.mark.filterwarnings("ignore")
 """peft warns of much, and none of it is the test's."""
 QUICK = ("LORA", "IA3", "LN_TUNING", "OFT", "LILY", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
@@ -130,7 +134,7 @@ def settings(family: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
     if kind == "LN_TUNING":
         return {"target_modules": [NORMS.get(family, "LayerNorm")]}
     if kind == "TRAINABLE_TOKENS":
-        return {"target_modules": ["word_embeddings"], **given}
+        return {"target_modules": [WORDS.get(family, "word_embeddings")], **given}
     named = "target_modules" in known and kind != "ADAPTION_PROMPT"
     return {"target_modules": TARGETS[family], **given} if named else given
 
@@ -221,7 +225,7 @@ def test_every_type_on_every_family_is_kept_or_refused_before_training(
     print(family, {form: len(kinds) for form, kinds in found.items()})
     assert [sentence for sentence in said if not any(words in sentence for words in REFUSALS)] == []
     assert set(found["merged"]) <= set(MERGED)
-    assert set(found["adapter"]) <= set(BESIDE)
+    assert set(found["adapter"]) - set(BESIDE) == ({"BEFT"} if family in WITHOUT_BIASES else set())
     if family in {"bert", "roberta", "llama"}:
         assert set(found["refused"]) == set(REFUSED)
 

@@ -193,7 +193,7 @@ def facts_of_model(made_from: MadeFrom) -> Facts:
 def facts_of_environment(environment: Environment) -> Facts:
     return {
         ("hardware", ""): (environment.hardware,),
-        ("instruction set", ""): (environment.instructions,),
+        ("instruction set", ""): (environment.instructions if environment.device == "cpu" else None,),
         **{("software", name): (version,) for name, version in software_of(environment).items()},
         ("bakeoff", ""): (environment.software.get(BAKEOFF),),
     }
