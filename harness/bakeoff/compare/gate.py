@@ -21,6 +21,7 @@ from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.power import MOST_SEEDS
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Declared, Part
+from bakeoff.records.apart import taken_for_same
 from bakeoff.records.history import told
 
 Result = Literal["pass", "fail", "not enough evidence"]
@@ -97,6 +98,8 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
         notes.append("no control run on both sides: that the machine was equally fast is not checked")
     drafts = [draft for arm in arms for draft in drafts_of(arm, rules, split, candidate, baseline, controls)]
     notes += dict.fromkeys(note for arm in arms for note in _notes_on(arm, split))
+    if unknown := taken_for_same([*arm.candidate.records, *arm.baseline.records] for arm in arms):
+        notes.append(f"taken for the same: {unknown}")
     checks = _decided(drafts)
     result = _overall(checks)
     return Gate(

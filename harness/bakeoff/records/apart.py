@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from bakeoff.record import Declared, DeclaredRun, Record, Search
-from bakeoff.records.provenance import DATA, MODEL, Difference, Subject, alike, differences, facts_of_sources
+from bakeoff.records.provenance import (
+    DATA,
+    MODEL,
+    Difference,
+    Subject,
+    alike,
+    differing,
+    facts_of_sources,
+    in_words,
+    unknown,
+)
 from bakeoff.spelling import listed
 
 MOST_NAMED: Final = 3
@@ -32,21 +42,22 @@ class Apart:
     """Ids."""
 
 
-def set_apart(declared: Declared, records: Iterable[Record]) -> tuple[Declared, tuple[Apart, ...]]:
+def set_apart(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Apart, ...]]:
     """The declaration with a label of its own for each task and model of which runs were made from something else.
 
-    The largest group of like runs keeps the label, with the runs that are not recorded.
+    The largest group of like runs keeps the label, with the runs that are not recorded. `where` ends the labels of the others
+    where another folder has runs of the same ids.
     """
     by_id = {record.id: record for record in records}
     names, found = dict[str, Pair](), list[Apart]()
     for task in dict.fromkeys(run.task for run in declared.runs):
         own = [run for run in declared.runs if run.task == task]
-        for label, what, runs in _groups(task, own, by_id, DATA):
+        for label, what, runs in _groups(task, own, by_id, DATA, where):
             names |= {run.id: (label, run.model) for run in runs}
             found += [Apart(task, what, True, tuple(run.id for run in runs))] if what else []
     for task, model in dict.fromkeys((names[run.id][0], run.model) for run in declared.runs):
         own = [run for run in declared.runs if (names[run.id][0], run.model) == (task, model)]
-        for label, what, runs in _groups(model, own, by_id, MODEL):
+        for label, what, runs in _groups(model, own, by_id, MODEL, where):
             names |= {run.id: (task, label) for run in runs}
             found += [Apart(model, what, False, tuple(run.id for run in runs))] if what else []
     if not found:
@@ -57,7 +68,7 @@ def set_apart(declared: Declared, records: Iterable[Record]) -> tuple[Declared, 
 
 
 def _groups(
-    label: str, runs: Sequence[DeclaredRun], by_id: Mapping[str, Record], of: Collection[Subject]
+    label: str, runs: Sequence[DeclaredRun], by_id: Mapping[str, Record], of: Collection[Subject], where: str
 ) -> list[tuple[str, str, list[DeclaredRun]]]:
     """(label, in what they differ from the first group, runs); the first group has the label as it was."""
     largest, *others = alike([by_id[run.id] for run in runs if run.id in by_id], of) or [[]]
@@ -67,9 +78,9 @@ def _groups(
         members[there.get(run.id, 0)].append(run)
     found, taken = [(label, "", members[0])], {label}
     for number, group in enumerate(others, start=1):
-        differing = _differing(group, largest, of)
-        words = list(dict.fromkeys(one.what for one in differing))
-        short = _shortly(words, differing)
+        unlike = differing(group, largest, of)
+        words = [one.what for one in unlike]
+        short = _shortly(words, unlike) + (f" {where}" if where else "")
         names = (f"{label} (other {short}{f', {count}' if count > 1 else ''})" for count in range(1, len(others) + 1))
         name = next(name for name in names if name not in taken)
         taken.add(name)
@@ -77,15 +88,9 @@ def _groups(
     return found
 
 
-def _differing(group: Sequence[Record], largest: Sequence[Record], of: Collection[Subject]) -> list[Difference]:
-    """By the first two records that tell what sets the groups apart."""
-    pairs = (differences(facts_of_sources(record), facts_of_sources(other), of) for record in group for other in largest)
-    return next(filter(None, pairs), [])
-
-
-def _shortly(words: Sequence[str], differing: Sequence[Difference]) -> str:
+def _shortly(words: Sequence[str], unlike: Sequence[Difference]) -> str:
     if len(words) > MOST_NAMED:
-        return "data" if differing[0].subject in DATA else "model"
+        return "data" if unlike[0].subject in DATA else "model"
     return listed([word.removeprefix("the ") for word in words])
 
 
@@ -98,3 +103,21 @@ def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, P
         trials += [run.model_copy(update=update) for run in search.trials if (run.task, run.model) == old]
         chosen += [choice.model_copy(update=update) for choice in search.chosen if (choice.task, choice.model) == old]
     return search.model_copy(update={"trials": trials, "chosen": chosen})
+
+
+def taken_for_same(groups: Iterable[Iterable[Record]]) -> str:
+    """What nothing tells of runs that stand in one table, in words; empty where all is told. Each group is one table's runs.
+
+    `weights and tokenizer of all 24 runs, recorded without fingerprints`.
+    """
+    runs, silent = 0, 0
+    lacking = dict[str, None]()
+    for group in groups:
+        ended = [record for record in group if record.status == "ok"]
+        for record in ended if len(ended) > 1 else ():
+            facts = facts_of_sources(record)
+            missing = unknown(facts, facts)
+            runs, silent = runs + 1, silent + bool(missing)
+            lacking |= dict.fromkeys(in_words(*key).removeprefix("the ") for key in missing)
+    count = f"all {runs}" if silent == runs else f"{silent} of {runs}"
+    return f"{listed(list(lacking))} of {count} runs, recorded without fingerprints" if silent else ""

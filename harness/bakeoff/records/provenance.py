@@ -68,12 +68,17 @@ class Difference:
 
     @property
     def what(self) -> str:
-        """In words: `the rows of train`, `the weights`, `torch`."""
-        if self.subject == "rows":
-            return f"the rows of {self.name}"
-        if self.subject == "code":
-            return f"the source code of the {self.name}"
-        return self.name or {"labels": "the names of labels", "splits": "the splits"}.get(self.subject, f"the {self.subject}")
+        """As `in_words` has it."""
+        return in_words(self.subject, self.name)
+
+
+def in_words(subject: Subject, name: str) -> str:
+    """`the rows of train`, `the weights`, `torch`."""
+    if subject == "rows":
+        return f"the rows of {name}"
+    if subject == "code":
+        return f"the source code of the {name}"
+    return name or {"labels": "the names of labels", "splits": "the splits"}.get(subject, f"the {subject}")
 
 
 def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[Difference]:
@@ -85,6 +90,21 @@ def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) 
         if subject in of and pair is not None:
             found.append(Difference(subject, name, *pair))
     return found
+
+
+def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[Difference]:
+    """In what any of the records here differs from any there, each subject and name once."""
+    others = _distinct(there)
+    pairs = (differences(one, other, of) for one in _distinct(here) for other in others)
+    found: dict[tuple[Subject, str], Difference] = {}
+    for one in chain.from_iterable(pairs):
+        found.setdefault((one.subject, one.name), one)
+    return list(found.values())
+
+
+def _distinct(records: Iterable[Record]) -> list[Facts]:
+    """What records tell, each set of facts once: nearly always all tell the same."""
+    return list({json.dumps(as_plain(facts)): facts for facts in map(facts_of, records)}.values())
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bakeoff.compare.drift import why_moved
 from bakeoff.errors import StoreError, quoted
-from bakeoff.record import Control, Declared, Environment, Part, Record
+from bakeoff.record import Control, Declared, Part, Record
+from bakeoff.records.apart import Apart, set_apart, taken_for_same
+from bakeoff.records.provenance import Difference, differing
 from bakeoff.report.markdown import Column, escaped, grid, item, level
 from bakeoff.report.page import BASELINE, figures_in, score_cell, time_cell
-from bakeoff.report.table import Report, Row, Table, build_report
+from bakeoff.report.table import Row, Table, build_report
+from bakeoff.spelling import listed
 
 
 class Weights(Part):
@@ -34,7 +37,8 @@ class Unequal(Part):
     largest_difference: float | None
     """Of their scores by the primary metric on the split reported on, at one run; None where a side has no scores."""
     reasons: list[str]
-    """What differs between the two environments and can change how sums are rounded, the likeliest first."""
+    """What the runs were made from, as far as it differs; then what differs between the two environments and can change how
+    sums are rounded, the likeliest first."""
 
 
 class Pairs(Part):
@@ -45,6 +49,10 @@ class Pairs(Part):
     rows: list[Pair]
     unequal: Unequal | None
     """None where all weights are the same."""
+    unlike: list[Difference]
+    """In what the runs here were made from something else than those there."""
+    taken_for_same: str
+    """What nothing tells of them, as `Table.taken_for_same`."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
 
@@ -57,6 +65,9 @@ class Beside(Part):
     shared: int
     declared_here: int
     declared_there: int
+    apart: list[str]
+    """A sentence for the runs of each side that were made from something else than the side's other runs: they stand in tables
+    of their own."""
     tables: list[Pairs]
 
 
@@ -74,34 +85,58 @@ def set_beside(
             f"{quoted(declared.name)} and {quoted(other.name)} have no run in common ({len(declared.runs)} and "
             f"{len(other.runs)} declared): task, model, strategies or seeds differ, so there is nothing to set side by side"
         )
+    recorded = [[record for record in records if record.id in shared] for records in (here[1], there[1])]
     narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
-    reports = [_report(narrowed, records, shared) for records in (here[1], there[1])]
-    ids = {(run.task, run.model, run.strategy, run.seed): run.id for run in narrowed.runs}
-    ended = [{record.id: record for record in records if record.status == "ok"} for records in (here[1], there[1])]
-    hashes = [{record.id: record.weights.final_sha256 for record in side.values() if record.weights} for side in ended]
-    tables = []
-    for mine, theirs in zip(reports[0].tables, reports[1].tables, strict=True):
-        pairs, differing = [], []
-        for row, opposite in zip(mine.rows, theirs.rows, strict=True):
-            run_ids = [ids[mine.task, mine.model, row.strategy, seed] for seed in row.seeds]
-            pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
-            both = [run_id for run_id in run_ids if run_id in hashes[0] and run_id in hashes[1]]
-            differing += [(ended[0][run], ended[1][run]) for run in both if hashes[0][run] != hashes[1][run]]
-        unequal = _unequal(differing, declared.report_on) if differing else None
-        no_time = _why_no_time(mine, theirs, controls)
-        tables.append(Pairs(here=mine, there=theirs, rows=pairs, unequal=unequal, no_time=no_time))
+    narrowed, apart_here = set_apart(narrowed, recorded[0], where="here")
+    narrowed, apart_there = set_apart(narrowed, recorded[1], where="there")
+    reports = [build_report(narrowed, records) for records in recorded]
     return Beside(
         name_here=declared.name,
         name_there=other.name,
         shared=len(shared),
         declared_here=len(declared.runs),
         declared_there=len(other.runs),
-        tables=tables,
+        apart=[*_told_apart("Here", apart_here), *_told_apart("There", apart_there)],
+        tables=[
+            _pairs(mine, theirs, narrowed, recorded, controls)
+            for mine, theirs in zip(reports[0].tables, reports[1].tables, strict=True)
+        ],
     )
 
 
-def _report(declared: Declared, records: Sequence[Record], shared: set[str]) -> Report:
-    return build_report(declared, [record for record in records if record.id in shared])
+def _pairs(
+    mine: Table, theirs: Table, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
+) -> Pairs:
+    """One table of both reports; `recorded` are the records here and there."""
+    runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
+    here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
+    hashes = [
+        {run: record.weights.final_sha256 for run, record in side.items() if record.status == "ok" and record.weights}
+        for side in (here, there)
+    ]
+    pairs, unequal = [], []
+    for row, opposite in zip(mine.rows, theirs.rows, strict=True):
+        run_ids = [runs[row.strategy, seed] for seed in row.seeds]
+        pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
+        both = [run for run in run_ids if run in hashes[0] and run in hashes[1]]
+        unequal += [(here[run], there[run]) for run in both if hashes[0][run] != hashes[1][run]]
+    return Pairs(
+        here=mine,
+        there=theirs,
+        rows=pairs,
+        unequal=_unequal(unequal, declared.report_on) if unequal else None,
+        unlike=differing(here.values(), there.values()),
+        taken_for_same=taken_for_same([[*here.values(), *there.values()]]),
+        no_time=_why_no_time(mine, theirs, controls),
+    )
+
+
+def _told_apart(side: str, apart: Iterable[Apart]) -> list[str]:
+    return [
+        f"{side}, {len(one.runs)} of the runs of {one.was} differ from its others in {one.what}: they stand in a table of "
+        "their own."
+        for one in apart
+    ]
 
 
 def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]) -> Weights:
@@ -121,12 +156,14 @@ def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
         for metric in [one.data.primary_metric if one.data else ""]
         if metric in one.scores.get(split, {}) and metric in other.scores.get(split, {})
     ]
-    reasons = dict.fromkeys(reason for one, other in runs for reason in _reasons(one.environment, other.environment))
+    reasons = dict.fromkeys(reason for one, other in runs for reason in _reasons(one, other))
     return Unequal(runs=len(runs), largest_difference=max(differences, default=None), reasons=list(reasons))
 
 
-def _reasons(here: Environment, there: Environment) -> list[str]:
-    """What differs between two environments and can change how sums are rounded, the likeliest first."""
+def _reasons(one: Record, other: Record) -> list[str]:
+    """As `Unequal.reasons`, of one run."""
+    found = [f"other {what.removeprefix('the ')}" for what in (unlike.what for unlike in differing([one], [other]))]
+    here, there = one.environment, other.environment
     facts = [
         ("device", here.device, there.device),
         ("instruction set", here.instructions, there.instructions),
@@ -134,7 +171,9 @@ def _reasons(here: Environment, there: Environment) -> list[str]:
         *((name, here.software.get(name), there.software.get(name)) for name in ROUNDING),
         ("processor", here.processor, there.processor),
     ]
-    found = [f"{name} {one} here, {other} there" for name, one, other in facts if None not in (one, other) and one != other]
+    found += [
+        f"{name} {mine} here, {yours} there" for name, mine, yours in facts if None not in (mine, yours) and mine != yours
+    ]
     if (here.instructions is None) != (there.instructions is None):
         found.append("perhaps the instruction set, which only one side recorded")
     return found
@@ -163,10 +202,13 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
             _verdict(pairs),
             *_why_unequal(pairs),
             *_unlike(pairs),
+            *([f"Taken for the same: {pairs.taken_for_same}."] if pairs.taken_for_same else []),
             f"Here: {here}, {_machine(mine)}",
             f"There: {there}, {_machine(theirs)}",
         ]
         lines += [line for sentence in told for line in item(escaped(sentence))]
+    for sentence in beside.apart:
+        lines += item(escaped(sentence))
     if beside.shared < max(beside.declared_here, beside.declared_there):
         lines += item(
             f"Only the {beside.shared} that both declare count, "
@@ -207,7 +249,7 @@ def _why_unequal(pairs: Pairs) -> list[str]:
     if (unequal := pairs.unequal) is None:
         return []
     why = "; ".join(unequal.reasons) or "nothing that is recorded differs between the two machines"
-    told = [f"Where the weights differ, the likely reason: {why}."]
+    told = [f"Where the trained weights differ, the likely reason: {why}."]
     if unequal.largest_difference is not None and pairs.here.metrics and pairs.here.splits:
         split, metric = pairs.here.splits[0], pairs.here.metrics[0].name
         most = figures_in(pairs.here, metric).amount(unequal.largest_difference, metric)
@@ -219,14 +261,14 @@ def _unlike(pairs: Pairs) -> list[str]:
     """Why scores or times of the two sides are not of the same thing."""
     found = []
     mine, theirs = pairs.here.data, pairs.there.data
-    if mine and theirs:
-        splits = [name for name in {**mine.splits, **theirs.splits} if mine.splits.get(name) != theirs.splits.get(name)]
-        if splits:
-            versions = _differences(mine.sources, theirs.sources)
-            found.append(
-                f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
-                + (f" ({versions})." if versions else ".")
-            )
+    if splits := [one.name for one in pairs.unlike if one.subject == "rows"]:
+        versions = _differences(mine.sources, theirs.sources) if mine and theirs else ""
+        found.append(
+            f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
+            + (f" ({versions})." if versions else ".")
+        )
+    if others := [one.what for one in pairs.unlike if one.subject != "rows"]:
+        found.append(f"The two sides {'also ' * bool(splits)}differ in {listed(others)}.")
     if pairs.no_time:
         found.append(f"{pairs.no_time[0].upper()}{pairs.no_time[1:]}: seconds are not comparable.")
     here, there = pairs.here.surroundings, pairs.there.surroundings

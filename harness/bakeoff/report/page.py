@@ -246,6 +246,7 @@ def caption(table: Table, declared: Declared) -> list[tuple[str, Sequence[str]]]
     if "select" in equal:
         trained.append(f"scored at the {str(equal['select']).replace('-', ' ')}")
     found.append(("training", trained))
+    found.append(("taken for the same", [table.taken_for_same] if table.taken_for_same else []))
     found.append(("seeds", [seeds_spelt([seed for row in table.rows for seed in row.seeds])]))
     if declared.under_test:
         found.append(("under test", declared.under_test))

@@ -8,6 +8,7 @@ from typing import Any
 
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.record import Attempt, Control, Cost, Data, Declared, DeclaredRun, Environment, MetricFacts, Part, Record
+from bakeoff.records.apart import taken_for_same
 from bakeoff.report.environments import Surroundings
 from bakeoff.report.facts import component_labels, facts_of, split_facts
 from bakeoff.report.likeness import refuse_unlike
@@ -100,6 +101,8 @@ class Table(Part):
     """Task, model, trainers and methods, with version, origin and the options that need not be told apart."""
     surroundings: Environment | None
     """Where most of the runs were made."""
+    taken_for_same: str
+    """What its runs were made from, as far as nothing tells whether it is the same for all; empty where all is told."""
     searches: dict[str, Searched]
     """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
 
@@ -193,6 +196,7 @@ def _table(
         differing=differing,
         components=components,
         surroundings=surroundings.usual,
+        taken_for_same=taken_for_same([everything]),
         searches=searched(declared, trials, runs[0].task, runs[0].model),
     )
 

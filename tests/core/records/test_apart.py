@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from core.table_records import declaration_of, failed, make_experiment, make_record
 
+from bakeoff.cli.table import read
 from bakeoff.compare.boards import compare
+from bakeoff.compare.gate import judge
 from bakeoff.load import load_experiment
 from bakeoff.record import Chosen, MadeFrom, Record, Search, TrialRun
-from bakeoff.records.apart import set_apart
+from bakeoff.records.apart import set_apart, taken_for_same
 from bakeoff.records.provenance import alike, labels_digest
+from bakeoff.report.beside import set_beside, write_beside
+from bakeoff.report.html import write_html
+from bakeoff.report.page import write_page
+from bakeoff.report.tidy import write_json
 
 LABELS = labels_digest(["not_equivalent", "equivalent"])
 HERE = MadeFrom(labels=LABELS, weights="w", tokenizer="t", model_files={"configuration": "c"})
@@ -111,3 +117,69 @@ def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_pat
     boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).boards}
     assert sorted(boards) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
     assert all(len(rows) == 1 for rows in boards.values())
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ([[run(seed=seed) for seed in range(3)]], ""),
+        ([[run(seed=seed, of=MadeFrom()) for seed in range(2)]], "weights, tokenizer and configuration of all 2 runs"),
+        ([[run(seed=0), run(seed=1, tokenizer=None)]], "tokenizer of 1 of 2 runs"),
+        ([[run(seed=0), run(seed=1)], [run(seed=2, weights=None), run(seed=3)]], "weights of 1 of 4 runs"),
+        ([[run(seed=0, of=MadeFrom())]], ""),  # a run alone is compared with none
+        ([[run(seed=0), failed(run(seed=1, of=MadeFrom()))]], ""),  # nor is one without scores
+        ([[run(seed=0, weights=None, model_files={"weights": "f", "configuration": "c"}), run(seed=1)]], ""),
+    ],
+)
+def test_what_nobody_knows_is_taken_for_the_same_and_told(groups: list[list[Record]], told: str) -> None:
+    assert taken_for_same(groups) == (f"{told}, recorded without fingerprints" if told else "")
+
+
+def test_every_output_tells_it_once(tmp_path: Any) -> None:
+    old = [run(strategy, seed, of=MadeFrom()) for strategy in ("trainer-api", "manual-loop") for seed in range(2)]
+    folders = [make_experiment(tmp_path / "old", old, gate={"train_seconds": "+10%"})]
+    new = [run(strategy, seed, minute=1) for strategy in ("trainer-api", "manual-loop") for seed in range(2)]
+    folders.append(make_experiment(tmp_path / "new", new))
+    pages = [read([folder]) for folder in folders]
+    told = "taken for the same"
+    for page, times in zip(pages, (1, 0), strict=True):
+        assert write_page(page.report, page.comparison).lower().count(told) == times
+        assert write_html(page.comparison, page.report, page.experiment.records, lambda run: None).count(told) == times
+        assert write_json(page.report, page.comparison).count("recorded without fingerprints") == times
+    assert [note for note in judge(pages[1].experiment, pages[0].experiment).notes if told in note] == [
+        f"{told}: weights, tokenizer and configuration of 4 of 8 runs, recorded without fingerprints"
+    ]
+    sides = [(page.experiment.declared, page.experiment.records) for page in pages]
+    assert write_beside(set_beside(*sides), here="new", there="old").lower().count(told) == 1
+
+
+def test_runs_of_other_data_or_weights_stand_apart_beside_another_folder_too() -> None:
+    usual = [run("trainer-api", seed) for seed in range(6)]
+    here = [*usual[:4], run("trainer-api", 4, weights="w2"), run("trainer-api", 5, data="others")]
+    there = [run("trainer-api", 0, weights="w3"), *usual[1:]]
+    found = set_beside((declaration_of(here), here), (declaration_of(there), there))
+    boards = {f"{pairs.here.task} · {pairs.here.model}": pairs for pairs in found.tables}
+    assert {name: pairs.rows[0].here.seeds for name, pairs in boards.items()} == {
+        "glue/mrpc · minilm": [1, 2, 3],
+        "glue/mrpc · minilm (other weights there)": [0],
+        "glue/mrpc · minilm (other weights here)": [4],
+        "glue/mrpc (other rows of test here) · minilm": [5],
+    }
+    assert {name: [one.what for one in pairs.unlike] for name, pairs in boards.items()} == {
+        "glue/mrpc · minilm": [],
+        "glue/mrpc · minilm (other weights there)": ["the weights"],
+        "glue/mrpc · minilm (other weights here)": ["the weights"],
+        "glue/mrpc (other rows of test here) · minilm": ["the rows of test"],
+    }
+    assert [sentence.split(",")[0] for sentence in found.apart] == ["Here", "Here", "There"]
+
+
+def test_beside_names_other_weights_and_tokenizers_before_the_machine() -> None:
+    here = make_record("trainer-api")
+    there = run("trainer-api", weights="w2", tokenizer="t2").model_copy(
+        update={"weights": make_record(final="other").weights, "environment": make_record(torch="2.12.0").environment}
+    )
+    here = here.model_copy(update={"made_from": HERE})
+    (pairs,) = set_beside((declaration_of([here]), [here]), (declaration_of([there]), [there])).tables
+    assert pairs.unequal is not None
+    assert pairs.unequal.reasons == ["other weights", "other tokenizer", "torch 2.13.0 here, 2.12.0 there"]
