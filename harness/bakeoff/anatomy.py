@@ -68,7 +68,14 @@ def top_layers(model: Any, k: int) -> frozenset[str]:
     return frozenset(name for name, level in depth.items() if level > layers - k and name.startswith(f"{prefix}."))
 
 
-POSITION_TABLES = ("position_embeddings", "embed_positions", "positions_embed", "wpe", "char_position_embeddings")
+POSITION_TABLES = (
+    "position_embeddings",
+    "embed_positions",
+    "positions_embed",
+    "wpe",
+    "char_position_embeddings",
+    "pos_encoding",
+)
 """transformers' names for tables of absolute positions; relative and rotary ones have none, and no limit."""
 
 
@@ -80,7 +87,11 @@ def positions_of(model: Any) -> int | None:
         parent, _, own = name.rpartition(".")
         weight = getattr(module, "weight", None)
         if own in POSITION_TABLES and weight is not None and weight.dim() == 2:
-            found.append(len(weight) - _first_position(model.get_submodule(parent), module))
+            holder = model.get_submodule(parent)
+            found.append(min(len(weight) - _first_position(holder, module), _numbered(holder)))
+    for name, table in model.named_buffers():  # sines that are computed, not learned: CTRL's, GPT-J's
+        if name.rpartition(".")[2] in POSITION_TABLES and table.dim() == 2:
+            found.append(len(table))
     return min(found, default=None)
 
 
@@ -92,3 +103,9 @@ def _first_position(parent: Any, table: Any) -> int:
         return int(padding) + 1
     numbers = getattr(parent, "position_ids", None)
     return 0 if numbers is None or numbers.is_meta else int(numbers.min())
+
+
+def _numbered(parent: Any) -> float:
+    """How many places are numbered beforehand; CANINE's table has more rows than that, for it is one of hashes."""
+    numbers = getattr(parent, "position_ids", None)
+    return float("inf") if numbers is None else numbers.shape[-1]

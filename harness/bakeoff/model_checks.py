@@ -105,6 +105,7 @@ class ModelCheck:
         try:
             self.require_same_alone(extremes)
             self.require_answers(extremes)
+            self.require_answers_in_training(extremes)
         finally:
             self.model.to("cpu")  # where the method finds it
 
@@ -204,6 +205,27 @@ class ModelCheck:
         if extremes.highest:
             self.answers([text for _, text in extremes.highest.values()], self.prepared)
 
+    def require_answers_in_training(self, extremes: Extremes) -> None:
+        """Some take lengths in training that they don't take else: Reformer only multiples of its chunks."""
+        import torch
+
+        if extremes.shortest is None or extremes.longest is None:
+            return
+        for text in (extremes.shortest, extremes.longest):
+            batch = self.prepared.collate([text.row, text.row])
+            self.model.train()
+            try:
+                with torch.no_grad():
+                    self.prepared.predict(self.model, {name: tensor.to(self.device) for name, tensor in batch.items()})
+            except Exception as error:  # a model of any author
+                raise ModelError(
+                    f"its model does not answer to {self.named(text)} ({_length(text):,} tokens) while it trains, though it "
+                    f"does else: {message_of(error)}. If it asks for rows of one length, say `padding: max_length` and that length "
+                    "as max_length"
+                ) from error
+            finally:
+                self.model.eval()
+
     def answers(self, texts: Sequence[Text], prepared: Prepared) -> Any:
         """Logits (texts, n_outputs); raises ModelError where the model gives none."""
         try:
@@ -212,7 +234,27 @@ class ModelCheck:
             longest = max(texts, key=_length) if texts and "input_ids" in texts[0].row else None
             asked = f" to {self.named(longest)} ({_length(longest):,} tokens)" if longest is not None else ""
             why = f" {reason}" if len(texts) > 1 and (reason := self.reason(known_only=True)) else ""
+            if longest is not None and (most := self.most_tokens(longest, prepared)):
+                why = f" It answers to texts of {most:,} tokens and not of {most + 1:,}: say `max_length: {most}` at most"
             raise ModelError(f"its model does not answer{asked}: {message_of(error)}.{why}") from error
+
+    def most_tokens(self, text: Text, prepared: Prepared) -> int:
+        """The longest form of a text that it failed on to which it answers, by bisection; 0 where length is not the reason."""
+
+        def does(length: int) -> bool:
+            try:
+                predict(self.plain, self.model, [of_length(text, length).row], self.device)
+            except Exception:
+                return False
+            return True
+
+        few, many = 1, int(prepared.collate([text.row])["input_ids"].shape[1])  # with all of its padding
+        if many <= few or not does(few) or does(many):
+            return 0
+        while many - few > 1:
+            half = (few + many) // 2
+            few, many = (half, many) if does(half) else (few, half)
+        return few
 
     def reason(self, *, known_only: bool = False) -> str:
         """What of its settings explains that padding changes answers, and the cure."""
@@ -274,9 +316,18 @@ def types_of(model: Any) -> int | None:
 
 def shortened(text: Text) -> Text:
     """The text without a token of its middle, where all texts are of one length."""
-    middle = _length(text) // 2
+    return of_length(text, _length(text) - 1)
+
+
+def of_length(text: Text, length: int) -> Text:
+    """The text with so many tokens: without those of its middle, or with its middle one over again."""
+    tokens = _length(text)
+    kept = min(length, tokens)
+    before, after = (kept + 1) // 2, tokens - kept // 2
     row = {
-        name: [*values[:middle], *values[middle + 1 :]] if isinstance(values, list) and len(values) == _length(text) else values
+        name: [*values[:before], *values[before - 1 : before] * (length - kept), *values[after:]]
+        if isinstance(values, list) and len(values) == tokens
+        else values
         for name, values in text.row.items()
     }
     return Text(text.split, text.number, row)

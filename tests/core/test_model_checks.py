@@ -46,25 +46,15 @@ def refusal(folder: Path, texts: Sequence[str] = TEXTS, **how: Any) -> str:
 # --- positions -----------------------------------------------------------------------------------------------------------
 
 LIMITS = {
-    "albert": POSITIONS,
-    "bart": POSITIONS,
-    "bert": POSITIONS,
-    "biogpt": POSITIONS,
-    "deberta-v2": None,
-    "distilbert": POSITIONS,
-    "electra": POSITIONS,
-    "gpt2": POSITIONS,
-    "llama": None,
-    "modernbert": None,
-    "mpnet": POSITIONS - 2,
-    "nystromformer": POSITIONS,
-    "opt": POSITIONS,
-    "qwen2": None,
-    "roberta": POSITIONS - 2,
-    "t5": None,
-    "xlnet": None,
+    **dict.fromkeys(("albert", "bart", "bert", "big_bird", "biogpt", "canine", "ctrl", "distilbert", "electra"), POSITIONS),
+    **dict.fromkeys(("flaubert", "fnet", "gpt2", "gptj", "mobilebert", "nystromformer", "openai-gpt", "opt"), POSITIONS),
+    **dict.fromkeys(("roformer", "xlm"), POSITIONS),
+    **dict.fromkeys(("ibert", "longformer", "mpnet", "roberta"), POSITIONS - 2),
+    **dict.fromkeys(("bloom", "deberta-v2", "funnel", "llama", "modernbert", "qwen2", "t5", "xlnet"), None),
 }
-"""MPNet's and RoBERTa's padding token has number 1."""
+"""I-BERT's, Longformer's, MPNet's and RoBERTa's padding token has number 1."""
+PADDING_COUNTS = {"canine", "fnet", "mobilebert", "nystromformer"}
+"""Their attention, convolutions or Fourier transforms go over the padding too."""
 
 
 @pytest.mark.parametrize("family", LIMITS)
@@ -93,18 +83,37 @@ def test_a_model_with_relative_positions_only_has_no_table_to_run_out_of() -> No
     assert positions_of(model_of("deberta-v2", position_biased_input=True)) == POSITIONS
 
 
+@pytest.mark.parametrize("family", ["ctrl", "mpt", "reformer"])
+def test_a_text_too_long_is_refused_with_the_length_that_is_measured(family: str, tmp_path: Path) -> None:
+    """Whether the limit lies in a table, in its configuration alone, or in how it cuts rows."""
+    folder = save(tmp_path, model_of(family), family)
+    long = " ".join(["w9"] * (POSITIONS + 5))
+    cure = f"It answers to texts of {POSITIONS} tokens and not of {POSITIONS + 1}: say `max_length: {POSITIONS}` at most"
+    assert refusal(folder, [*TEXTS, long], max_length=64).endswith(cure)
+    assert refusal(folder, max_length=64, padding="max_length").endswith(cure)
+
+
+def test_a_model_that_takes_other_lengths_in_training_is_refused_before_it(tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of("reformer"), "reformer")
+    message = refusal(folder)
+    assert "while it trains, though it does else: ValueError: If training, " in message
+    assert message.endswith("say `padding: max_length` and that length as max_length")
+    check(folder, max_length=POSITIONS, padding="max_length")
+
+
 # --- alone and together --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", sorted(LIMITS.keys() - {"nystromformer", "qwen2"}))
+@pytest.mark.parametrize("family", sorted(LIMITS.keys() - PADDING_COUNTS - {"flaubert", "gptj", "ibert", "qwen2"}))
 def test_a_sound_model_of_any_family_passes(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     check(folder)
     check(folder, padding="max_length")
 
 
-def test_attention_over_the_padding_is_refused_unless_all_rows_are_padded_alike(tmp_path: Path) -> None:
-    folder = save(tmp_path, model_of("nystromformer"), "nystromformer")
+@pytest.mark.parametrize("family", sorted(PADDING_COUNTS - {"canine"}))
+def test_attention_over_the_padding_is_refused_unless_all_rows_are_padded_alike(family: str, tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of(family), family)
     message = refusal(folder)
     assert message.startswith("its answer depends on the other texts of a batch: ")
     assert "`padding: max_length` in the recipe" in message
@@ -137,7 +146,7 @@ def test_a_tokenizer_without_a_pad_token_is_told_with_the_cure(tmp_path: Path) -
         load_tokenizer(folder)
 
 
-@pytest.mark.parametrize("family", ["bert", "biogpt", "distilbert", "gpt2", "opt", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "biogpt", "ctrl", "distilbert", "gpt2", "opt", "roberta"])
 def test_texts_are_padded_on_the_right_where_positions_are_counted_from_the_left(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family, padding_side="left")
     assert load_tokenizer(folder).padding_side == "right"

@@ -23,15 +23,28 @@ SHAPES: dict[str, dict[str, Any]] = {
     "albert": COMMON | {"embedding_size": 8},
     "bart": BART,
     "bert": COMMON,
+    "big_bird": COMMON | {"block_size": 4, "num_random_blocks": 1},
     "biogpt": COMMON,
+    "bloom": {"hidden_size": WIDTH, "n_layer": 2, "n_head": 2},
+    "canine": COMMON | {"local_transformer_stride": 4, "downsampling_rate": 2, "num_hash_buckets": 64},
+    "ctrl": {"n_embd": WIDTH, "n_layer": 2, "n_head": 2, "dff": 32, "n_positions": POSITIONS},
     "deberta-v2": COMMON | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False},
     "distilbert": {"dim": WIDTH, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
     "electra": COMMON | {"embedding_size": 8},
+    "flaubert": {"emb_dim": WIDTH, "n_layers": 2, "n_heads": 2},
+    "fnet": COMMON,
+    "funnel": {"d_model": WIDTH, "block_sizes": [1, 1], "n_head": 2, "d_head": 8, "d_inner": 32},
     "gpt2": GPT2,
+    "gptj": GPT2 | {"rotary_dim": 4},
+    "ibert": COMMON,
     "llama": COMMON | {"num_key_value_heads": 2},
+    "longformer": COMMON | {"attention_window": [4, 4]},
+    "mobilebert": COMMON | {"embedding_size": WIDTH, "intra_bottleneck_size": 8, "true_hidden_size": 8},
     "modernbert": COMMON,
     "mpnet": COMMON,
+    "mpt": {"d_model": WIDTH, "n_layers": 2, "n_heads": 2, "max_seq_len": POSITIONS},
     "nystromformer": COMMON,
+    "openai-gpt": GPT2,
     "opt": {
         "hidden_size": WIDTH,
         "num_hidden_layers": 2,
@@ -40,8 +53,23 @@ SHAPES: dict[str, dict[str, Any]] = {
         "word_embed_proj_dim": WIDTH,
     },
     "qwen2": COMMON | {"num_key_value_heads": 2},
+    "reformer": {
+        "attn_layers": ["local", "lsh"],
+        "axial_pos_shape": [5, POSITIONS // 5],
+        "axial_pos_embds_dim": [WIDTH // 2, WIDTH // 2],
+        "local_attn_chunk_length": 4,
+        "lsh_attn_chunk_length": 4,
+        "attention_head_size": 8,
+        "feed_forward_size": 32,
+        "hidden_size": WIDTH,
+        "num_attention_heads": 2,
+        "num_buckets": 2,
+        "hash_seed": 0,
+    },
     "roberta": COMMON | {"type_vocab_size": 1},
+    "roformer": COMMON | {"embedding_size": 8},
     "t5": T5,
+    "xlm": {"emb_dim": WIDTH, "n_layers": 2, "n_heads": 2},
     "xlnet": {"d_model": WIDTH, "n_layer": 2, "n_head": 2, "d_inner": 32},
 }
 """Family -> what makes its configuration tiny."""
@@ -60,8 +88,8 @@ TEMPLATES = {
     "xlnet": ("$A <sep> <cls>", "$A <sep> $B <sep> <cls>"),
 }
 STYLE_OF = {
-    **dict.fromkeys(("roberta", "mpnet", "bart"), "roberta"),
-    **dict.fromkeys(("gpt2", "llama", "qwen2", "opt", "biogpt"), "gpt"),
+    **dict.fromkeys(("roberta", "mpnet", "bart", "ibert", "longformer"), "roberta"),
+    **dict.fromkeys(("gpt2", "llama", "qwen2", "opt", "biogpt", "bloom", "ctrl", "gptj", "mpt", "openai-gpt"), "gpt"),
     "t5": "t5",
     "xlnet": "xlnet",
 }
@@ -97,8 +125,10 @@ def config_of(family: str, **changes: Any) -> Any:
     if "</s>" in special:
         tokens["eos_token_id"] = special["</s>"]
     shape = {"vocab_size": WORDS, "max_position_embeddings": POSITIONS, **SHAPES[family], **tokens, **changes}
-    if family in {"gpt2", "xlnet", "t5"}:
+    if family in {"bloom", "ctrl", "funnel", "gpt2", "gptj", "mpt", "openai-gpt", "xlnet", "t5"}:
         del shape["max_position_embeddings"]
+    if family == "canine":  # it reads code points
+        del shape["vocab_size"]
     return AutoConfig.for_model(family, **shape)
 
 
