@@ -28,6 +28,7 @@ from bakeoff.records.provenance import (
     unknown,
 )
 from bakeoff.rehearsal import rehearse
+from bakeoff.runner.changes import Changes
 from bakeoff.spelling import listed
 from bakeoff.supervision import Progress, Settings, request_of
 from bakeoff.tree import KeyPath
@@ -134,6 +135,23 @@ def told(changed: Mapping[str, Sequence[Difference]], runs: Mapping[str, Run]) -
                 name = one.name or ("" if one.subject == "hardware" else one.subject)
                 clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())
     return list(dict.fromkeys(clauses))
+
+
+def harmless(plan: Plan, moved: Changes, compared: Mapping[str, Sequence[Difference]]) -> list[str]:
+    """Files that changed though what recorded runs were made from is the same; what only cuts results into slices is no part
+    of that. `compared`: run id -> in what the run would differ now."""
+    files = {
+        run_id: found
+        for run_id, found in moved.files.items()
+        if not any(one.subject in MADE_FROM or one.subject == "sources" for one in compared[run_id])
+    }
+    same = "rows, label names, weights and tokenizer are the same"
+    told = [f"{sentence}; {same}" for sentence in Changes(files, 0, ()).sentences(plan)]
+    rows = {run_id for run_id, found in files.items() if any(one.subject == "rows" for one in found)}
+    tasks = [run.task for run in (*plan.trials, *plan.runs) if run.id in rows]
+    if any(task.registered.component.info(task.options).slice_columns for task in tasks):
+        told.append("columns by which results are cut stay as recorded")
+    return told
 
 
 def unsure(runs: Mapping[str, Run], records: Mapping[str, Record], machine: Machine) -> list[str]:

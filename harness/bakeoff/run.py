@@ -15,7 +15,7 @@ from bakeoff.crew import Crew
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.plan import Plan
-from bakeoff.readiness import differences_here, locate, rehearse_or_stop, told, unsure
+from bakeoff.readiness import differences_here, harmless, locate, rehearse_or_stop, told, unsure
 from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
 from bakeoff.records.provenance import MADE_FROM, Difference, Facts
 from bakeoff.runner.changes import Pair, changes, look_at_files, untold
@@ -174,6 +174,8 @@ def to_set_aside(
     if not due and settings.changed != "rerun":  # where nothing is added, it is no matter where the records were made
         compared = {run_id: [one for one in found if one.subject in MADE_FROM] for run_id, found in compared.items()}
     changed = {run_id: found for run_id, found in compared.items() if found}
+    for sentence in harmless(plan, moved, compared):
+        progress.note(sentence)
     for sentence in unsure(runs, rest, machine):
         progress.note(sentence)
     return aside | by_policy(plan, store, settings, progress, changed), machine.sources

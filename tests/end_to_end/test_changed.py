@@ -18,8 +18,8 @@ WORDS = ("invoice", "payment", "refund", "login", "password", "screen")
 
 def rows(count: int, shift: int = 0) -> str:
     kinds = ("Billing", "Access")
-    lines = [f"{WORDS[row % 3 + 3 * (row % 2)]} number {row + shift},{kinds[row % 2]}" for row in range(count)]
-    return "\n".join(["text,label", *lines]) + "\n"
+    lines = [f"{WORDS[row % 3 + 3 * (row % 2)]} number {row + shift},{kinds[row % 2]},web" for row in range(count)]
+    return "\n".join(["text,label,channel", *lines]) + "\n"
 
 
 def make_model(folder: Path, seed: int = 0, dropout: float = 0.1) -> None:
@@ -66,7 +66,7 @@ def spec(folder: Path, strategies: dict[str, Any] = ONE, **keys: Any) -> Path:
     head = f"""
 name: own
 report_on: dev
-tasks: [{{name: table, train: train.csv, dev: dev.csv, text: text, label: label}}]
+tasks: [{{name: table, train: train.csv, dev: dev.csv, text: text, label: label, slices: [channel]}}]
 models: [{{name: hub, path: {folder / "model"}}}]
 recipe: {{max_steps: 2, batch_size: 4, learning_rate: 1e-3, max_length: 16}}
 strategies:
@@ -176,13 +176,22 @@ def same_tensors_in_another_file(folder: Path) -> None:
     save_file(load_file(path), path, metadata={"format": "pt", "saved": "again"})
 
 
-@pytest.mark.parametrize("change", [touched, other_line_ends, same_tensors_in_another_file])
+def another_channel(folder: Path) -> None:
+    edited(folder / "e" / "dev.csv", "number 100,Billing,web", "number 100,Billing,app")
+
+
+@pytest.mark.parametrize("change", [touched, other_line_ends, same_tensors_in_another_file, another_channel])
 def test_files_written_anew_with_the_same_contents_stop_nothing(change: Callable[[Path], None], recorded: Path) -> None:
     change(recorded)
     (recorded / "model" / "README.md").write_text("a card")
     answer = call("run", recorded / "e" / "spec.yaml", folder=recorded)
     assert answer.returncode == 0, answer.stderr
     assert "all 2 runs are recorded" in answer.stdout
+    told = "changed since 2 runs were recorded; rows, label names, weights and tokenizer are the same"
+    assert (told in answer.stderr) == (change is not touched)
+    assert ("columns by which results are cut stay as recorded" in answer.stderr) == (
+        change in (other_line_ends, another_channel)
+    )
 
 
 @pytest.mark.parametrize("what", ["a label renamed", "a row of dev", "weights"])

@@ -16,7 +16,7 @@ from bakeoff.compare.flags.raising import codes_of, in_order, raise_flags
 from bakeoff.compare.flags.seeds import without_board
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.multiplicity import rank_intervals, tie_groups
-from bakeoff.compare.outputs import Outputs, SplitOutputs
+from bakeoff.compare.outputs import Outputs, SplitOutputs, why_uncut
 from bakeoff.compare.pareto import Place, cost_ratios, front_of
 from bakeoff.compare.rows import Degenerate, degenerate_seeds
 from bakeoff.compare.selection import expected_bests
@@ -221,6 +221,8 @@ def _notes(bench: Bench) -> list[str]:
         for split, reasons in bench.silent.items()
         for metric, reason in reasons.items()
     ]
+    if bench.split in bench.outputs.splits:
+        found += why_uncut(bench.outputs.splits[bench.split], bench.split)
     versions: dict[str, list[str]] = {}
     for name, records in bench.ended.items():
         for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records):

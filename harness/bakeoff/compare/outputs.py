@@ -14,6 +14,7 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.components import Floats, Ints, Metric, TaskKind
 from bakeoff.errors import StoreError
 from bakeoff.record import PREDICTIONS_FILE, Record
+from bakeoff.spelling import listed
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class SplitOutputs:
     calibration: Mapping[str, Floats]
     """strategy -> (K, 2): expected calibration error and Brier score of each run; of classifications only."""
     kind: TaskKind = "classification"
+    disputed: tuple[str, ...] = ()
+    """Columns for slicing that are none of `slices`, since runs recorded other values of them for the same examples."""
 
     @property
     def labelled(self) -> bool:
@@ -77,6 +80,7 @@ class _Gathering:
     rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     seeds: dict[str, list[int]] = field(default_factory=dict)
     calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    disputed: dict[str, None] = field(default_factory=dict)
 
 
 def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outputs:
@@ -128,10 +132,11 @@ def _wrong(predictions: Predictions, place: _Gathering, record: Record, split: s
 
 
 def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) -> None:
-    answers = predictions.answers
+    answers, order = predictions.answers, None
     if predictions.ids != place.first.ids:
         order = np.argsort([place.position[name] for name in predictions.ids])
         answers = answers[order]
+    place.disputed |= dict.fromkeys(_unlike_columns(predictions, place.first, order))
     classes = predictions.kind == "classification"
     place.rows.setdefault(strategy, []).append(answers.astype(label_type(predictions.logits.shape[1])) if classes else answers)
     place.seeds.setdefault(strategy, []).append(seed)
@@ -143,6 +148,27 @@ def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) 
                 squared_error(probabilities, predictions.labels),
             )
         )
+
+
+def _unlike_columns(predictions: Predictions, first: Predictions, order: Ints | None) -> list[str]:
+    """Columns for slicing that both have, with other values; `order` puts the predictions into the first one's."""
+    if predictions.slices is first.slices:  # nearly always: runs share what is equal
+        return []
+    found = []
+    for column, values in first.slices.items():
+        own = predictions.slices.get(column, values)
+        if order is not None and own is not values:
+            own = tuple(own[number] for number in order)
+        if own != values:
+            found.append(column)
+    return found
+
+
+def why_uncut(own: SplitOutputs, split: str) -> list[str]:
+    """A sentence where a column does not cut the split, since it was edited between runs."""
+    if not own.disputed:
+        return []
+    return [f"not cut by {listed(own.disputed)}: the runs recorded other values of it for the same examples of {split}."]
 
 
 def label_type(classes: int) -> type[np.signedinteger[Any]]:
@@ -157,8 +183,9 @@ def _finished(place: _Gathering) -> SplitOutputs:
         ids=first.ids,
         labels=first.labels,
         tokens=first.tokens,
-        slices=first.slices,
+        slices={column: values for column, values in first.slices.items() if column not in place.disputed},
         answers={strategy: np.stack(rows) for strategy, rows in place.rows.items()},
         seeds={strategy: tuple(seeds) for strategy, seeds in place.seeds.items()},
         calibration={strategy: np.asarray(values) for strategy, values in place.calibration.items()},
+        disputed=tuple(place.disputed),
     )

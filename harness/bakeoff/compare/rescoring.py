@@ -12,7 +12,7 @@ from bakeoff.compare.experiment import Experiment, left_out
 from bakeoff.compare.findings import Calibration, Score, SliceScore
 from bakeoff.compare.keys import grouped, key_of
 from bakeoff.compare.measures import counted, resample, scores_of, values_of
-from bakeoff.compare.outputs import Outputs, SplitOutputs, gather
+from bakeoff.compare.outputs import Outputs, SplitOutputs, gather, why_uncut
 from bakeoff.compare.pairs import Side, measure
 from bakeoff.compare.rows import bounds_of
 from bakeoff.compare.silence import why_silent
@@ -119,6 +119,7 @@ def _rescored(
             *_misread(outputs),
             *_without(ended, own),
             *_apart(groups, reasons),
+            *why_uncut(own, split),
         ],
     )
 
