@@ -82,13 +82,13 @@ POSITION_TABLES = (
 def positions_of(model: Any) -> int | None:
     """How many tokens a text may have: the rows of its smallest table of positions, from the first that is used; None where it
     has no table. RoBERTa's 514 are 512, for its positions begin after the padding token's number."""
-    found = []
+    found: list[int] = []
     for name, module in model.named_modules():
         parent, _, own = name.rpartition(".")
         weight = getattr(module, "weight", None)
         if own in POSITION_TABLES and weight is not None and weight.dim() == 2:
             holder = model.get_submodule(parent)
-            found.append(min(len(weight) - _first_position(holder, module), _numbered(holder)))
+            found += [len(weight) - _first_position(holder, module), *_numbered(holder)]
     for name, table in model.named_buffers():  # sines that are computed, not learned: CTRL's, GPT-J's
         if name.rpartition(".")[2] in POSITION_TABLES and table.dim() == 2:
             found.append(len(table))
@@ -105,7 +105,7 @@ def _first_position(parent: Any, table: Any) -> int:
     return 0 if numbers is None or numbers.is_meta else int(numbers.min())
 
 
-def _numbered(parent: Any) -> float:
-    """How many places are numbered beforehand; CANINE's table has more rows than that, for it is one of hashes."""
+def _numbered(parent: Any) -> list[int]:
+    """How many places are numbered beforehand, if any are; CANINE's table has more rows than that, for it is one of hashes."""
     numbers = getattr(parent, "position_ids", None)
-    return float("inf") if numbers is None else numbers.shape[-1]
+    return [] if numbers is None else [int(numbers.shape[-1])]

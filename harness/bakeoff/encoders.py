@@ -211,7 +211,8 @@ def refuse_adapter(path: str | Path, *, revision: str | None = None, ignore: boo
     found = _file_at(path, ADAPTER, revision)
     if found is None:
         return
-    beside = _file_at(path, "config.json", revision) is not None
+    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+    beside = _file_at(path, "config.json", revision) is not None and any(_file_at(path, name, revision) for name in weights)
     if beside and ignore:
         return
     try:

@@ -17,6 +17,10 @@ SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
 hash is not kept."""
 
+GIT_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a file begins that Git LFS has not fetched."""
+NOT_FETCHED = "is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
+
 
 def sync(path: Path) -> None:
     """Waits until a file, or a folder's list of files, is on the disk."""
@@ -31,6 +35,12 @@ def sha256_of(path: Path) -> str:
     """Of a file's contents, however large."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_git_pointer(path: Path) -> bool:
+    """Whether the file only says where Git LFS has its contents. Raises OSError."""
+    with path.open("rb") as stream:
+        return stream.read(len(GIT_POINTER)) == GIT_POINTER
 
 
 def copy_of(path: Path, folder: Path) -> tuple[BinaryIO, str]:

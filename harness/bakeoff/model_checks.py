@@ -220,8 +220,8 @@ class ModelCheck:
             except Exception as error:  # a model of any author
                 raise ModelError(
                     f"its model does not answer to {self.named(text)} ({_length(text):,} tokens) while it trains, though it "
-                    f"does else: {message_of(error)}. If it asks for rows of one length, say `padding: max_length` and that length "
-                    "as max_length"
+                    f"does else: {message_of(error)}. If it asks for rows of one length, say `padding: max_length` and that "
+                    "length as max_length"
                 ) from error
             finally:
                 self.model.eval()

@@ -35,7 +35,7 @@ from bakeoff.components import (
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
-from bakeoff.files import copy_of, sha256_of
+from bakeoff.files import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.metrics import F1, Accuracy, metric_named
@@ -48,6 +48,7 @@ __all__ = [
     "CORRELATION",
     "F1",
     "MOST_LABELS_AT_ONCE",
+    "NOT_FETCHED",
     "PERCENT",
     "SHARE",
     "Accuracy",
@@ -90,6 +91,7 @@ __all__ = [
     "hub_is_reachable",
     "hub_snapshot",
     "in_hub_cache",
+    "is_git_pointer",
     "kept_table",
     "layer_depths",
     "layers_of",

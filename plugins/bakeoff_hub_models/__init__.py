@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,7 +28,7 @@ from bakeoff.plugin import (
     refuse_adapter,
     shown_path,
 )
-from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder
+from bakeoff_hub_models.folder import INDEX, WEIGHTS, check_folder, of_unread_weights
 
 
 class HubOptions(Options):
@@ -93,13 +94,15 @@ class HubModel(Model):
 
     def build(self, task: TaskInfo, options: HubOptions) -> Built:
         self.locate(options)
-        return load_classifier(
-            _folder(options) or options.path,
+        folder = _folder(options)
+        built = load_classifier(
+            folder or options.path,
             task,
             revision=options.revision,
             allow_new=options.allow_new,
             ignore_adapter=options.adapter == "ignore",
         )
+        return replace(built, cautions=(*built.cautions, *of_unread_weights(folder))) if folder else built
 
 
 def _folder(options: HubOptions) -> Path | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import struct
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from bakeoff.plugin import ModelError, quoted, shown_path
+from bakeoff.plugin import NOT_FETCHED, ModelError, is_git_pointer, quoted, shown_path
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
 
 
@@ -22,9 +24,8 @@ def check_folder(folder: Path) -> None:
         what = "is a file, not a model's folder" if folder.exists() else "does not exist"
         raise ModelError(f"the model folder {shown_path(folder)} {what}")
     if not (folder / "config.json").is_file() and (within := models_within(folder)):
-        raise ModelError(
-            f"the model folder {shown_path(folder)} lacks config.json; {shown_path(within[-1])} is a model's folder"
-        )
+        held = "holds an adapter of peft" if (within[-1] / ADAPTER).is_file() else "is a model's folder"
+        raise ModelError(f"the model folder {shown_path(folder)} lacks config.json; {shown_path(within[-1])} {held}")
     check_config(folder / "config.json")
     found = [name for name in TOKENIZERS if (folder / name).is_file()]
     if not found:
@@ -35,8 +36,9 @@ def check_folder(folder: Path) -> None:
 
 
 def models_within(folder: Path) -> list[Path]:
-    """Folders of models in this one: checkpoints of a training, snapshots of a repository; the last changed last."""
-    found = [path.parent for pattern in ("*/config.json", "snapshots/*/config.json") for path in folder.glob(pattern)]
+    """Folders of models and adapters in this one (checkpoints of a training, snapshots of a repository), the newest last."""
+    patterns = [f"{place}/{name}" for place in ("*", "snapshots/*") for name in ("config.json", ADAPTER)]
+    found = {path.parent for pattern in patterns for path in folder.glob(pattern)}
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
@@ -67,9 +69,7 @@ def check_weights(folder: Path) -> None:
         check_safetensors(folder / WEIGHTS)
         return
     if not (folder / INDEX).is_file():
-        pickles = [name for name in PICKLES if (folder / name).is_file()]
-        other = f" ({pickles[0]} is not read: only safetensors are)" if pickles else ""
-        raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{other}")
+        raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{instead_of_weights(folder)}")
     parts = read_json(folder / INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts or not all(isinstance(name, str) for name in parts.values()):
         raise ModelError(f"{shown_path(folder / INDEX)} names no files (weight_map)")
@@ -79,8 +79,51 @@ def check_weights(folder: Path) -> None:
         check_safetensors(folder / name)
 
 
+def instead_of_weights(folder: Path) -> str:
+    """What lies in a folder without weights that could be them, and how to make weights of it."""
+    if (folder / WEIGHTS).is_symlink():
+        return f": it is a link to {quoted((folder / WEIGHTS).readlink())}, where nothing is"
+    if parts := sorted(folder.glob("model-*-of-*.safetensors")):
+        return f": of {quoted(parts[0].name)} and the other parts it lacks the list, {INDEX}"
+    if others := unread_weights(folder):
+        name = others[0]
+        if name.endswith(".safetensors"):
+            return f": if {quoted(name)} holds the weights, rename it"
+        return f" ({name} is not read: only safetensors are){converted(folder) if name in PICKLES[:2] else ''}"
+    return ""
+
+
+def converted(folder: Path) -> str:
+    """How transformers writes the weights anew, by the class that the configuration names."""
+    architectures = read_json(folder / "config.json").get("architectures")
+    known = isinstance(architectures, list) and architectures and isinstance(architectures[0], str)
+    made_by = architectures[0] if known and architectures[0].isidentifier() else "AutoModel"
+    return f": transformers.{made_by}.from_pretrained(FOLDER).save_pretrained(FOLDER) writes them so"
+
+
+def unread_weights(folder: Path) -> list[str]:
+    """Names of the files that may hold weights too, beside those that are read."""
+    read = {WEIGHTS, ADAPTERS_WEIGHTS}
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
+        read |= {INDEX, *read_json(folder / INDEX).get("weight_map", {}).values()}
+    kinds = [path.name for path in folder.glob("*.safetensors") if path.is_file()]
+    if (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # its parts are told by it
+        kinds = [*(name for name in kinds if not fnmatch(name, "model-*-of-*.safetensors")), INDEX]
+    return [name for name in (*sorted(kinds), *(name for name in PICKLES if (folder / name).is_file())) if name not in read]
+
+
+def of_unread_weights(folder: Path) -> tuple[str, ...]:
+    """That other weights lie beside those that are read, if so: nobody can tell which were meant."""
+    if not (unread := unread_weights(folder)):
+        return ()
+    read = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
+    shown = ", ".join(unread[:3]) + (", ..." if unread[3:] else "")
+    return (f"{shown_path(folder)} holds weights more than once: {read} is read, {shown} not",)
+
+
 def check_safetensors(path: Path) -> None:
     """The file's length against its header: 8 bytes of header length, a JSON header, the tensors' bytes."""
+    require_fetched(path)
     size = path.stat().st_size
     try:
         with path.open("rb") as stream:
@@ -95,8 +138,19 @@ def check_safetensors(path: Path) -> None:
         raise ModelError(f"{shown_path(path)} is damaged: {size:,} bytes, its header tells of {expected:,}")
 
 
+def require_fetched(path: Path) -> None:
+    """Raises ModelError for what Git LFS has not fetched."""
+    try:
+        pointer = is_git_pointer(path)
+    except OSError:  # what reads it says why
+        return
+    if pointer:
+        raise ModelError(f"{shown_path(path)} {NOT_FETCHED}")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A file that holds a JSON object."""
+    require_fetched(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

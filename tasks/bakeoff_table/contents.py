@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from bakeoff.plugin import DataError, copy_of
+from bakeoff.plugin import NOT_FETCHED, DataError, copy_of, is_git_pointer
 from bakeoff_table.files import File
 
 GZIP, ZIP = b"\x1f\x8b", b"PK"
@@ -31,6 +31,8 @@ class Contents:
         """`folder` takes the copy. Raises DataError where the file cannot be read."""
         self.file = file
         try:
+            if is_git_pointer(file.path):
+                raise DataError(f"{file.shown} {NOT_FETCHED}")
             self.copy, self.sha256 = copy_of(file.path, folder)
         except OSError as error:
             raise DataError(f"{file.shown}: {error.strerror or error}") from None

@@ -297,6 +297,48 @@ def test_an_adapter_alone_is_told_as_that(with_adapter: Path, tmp_path: Path) ->
         assert "merge_and_unload" in str(caught.value)
 
 
+@pytest.mark.parametrize("beside", ["tokenizer.json", "config.json"])
+def test_what_an_adapters_folder_holds_beside_it_makes_no_model_of_it(beside: str, with_adapter: Path, tmp_path: Path) -> None:
+    """Trainer and AutoTrain leave tokenizer and configuration there."""
+    for name in ("adapter_config.json", "adapter_model.safetensors", beside):
+        shutil.copy(with_adapter / name, tmp_path)
+    with pytest.raises(ModelError, match="holds an adapter of peft, made for 'acme/tiny', and no model: merge it"):
+        HubModel().locate(HubOptions(path=str(tmp_path), adapter="ignore"))
+
+
+LAYOUTS = {
+    "a pickle": ("model.safetensors", "pytorch_model.bin"),
+    "half precision": ("model.safetensors", "model.fp16.safetensors"),
+    "parts": ("model.safetensors", "model.safetensors.index.json"),
+    "a pickle beside parts": ("model.safetensors.index.json", "pytorch_model.bin"),
+}
+"""Other weights beside those that are read."""
+
+
+@pytest.mark.parametrize("case", LAYOUTS)
+def test_which_weights_are_read_is_said_where_a_folder_holds_two(case: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    read, unread = LAYOUTS[case]
+    ours, other = model_of("bert", seed=1), model_of("bert", seed=2)
+    folder = save(tmp_path, ours, "bert", labels=["no", "yes"])
+    if read.endswith(".json"):
+        (folder / "model.safetensors").unlink()
+        ours.save_pretrained(folder, max_shard_size="5KB")
+    if unread.endswith(".json"):
+        other.save_pretrained(folder / "other", max_shard_size="5KB")
+        for path in (folder / "other").glob("model*"):
+            path.rename(folder / path.name)
+    elif unread.endswith(".bin"):
+        torch.save(other.state_dict(), folder / unread)
+    else:
+        save_file({name: tensor.half() for name, tensor in other.state_dict().items()}, folder / unread, {"format": "pt"})
+    built = HubModel().build(task(), HubOptions(path=str(folder)))
+    assert logits(built.model).equal(logits(ours))
+    assert built.cautions == (f"{folder} holds weights more than once: {read} is read, {unread} not",)
+
+
 def test_the_folder_within_that_is_a_model_is_named(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint-30", model_of("bert"), "bert")
     with pytest.raises(ModelError) as caught:

@@ -233,6 +233,8 @@ def test_weights_in_several_files_are_read(folder: Path) -> None:
     assert same(built, build(TinyBert(), TinyOptions(), seed=3))
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:a1\nsize 44\n"
+ADAPTER = "adapter_config.json"
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (lambda at: shutil.rmtree(at), "the model folder {at} does not exist"),
     "a file": (
@@ -256,7 +258,33 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda at: (at / "model.safetensors").unlink(), "the model folder {at} lacks model.safetensors"),
     "pickled weights": (
         lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"),
-        "the model folder {at} lacks model.safetensors (pytorch_model.bin is not read: only safetensors are)",
+        "the model folder {at} lacks model.safetensors (pytorch_model.bin is not read: only safetensors are): "
+        "transformers.BertForSequenceClassification.from_pretrained(FOLDER).save_pretrained(FOLDER) writes them so",
+    ),
+    "weights of another name": (
+        lambda at: (at / "model.safetensors").rename(at / "model.fp16.safetensors"),
+        "the model folder {at} lacks model.safetensors: if 'model.fp16.safetensors' holds the weights, rename it",
+    ),
+    "parts without their list": (
+        lambda at: (at / "model.safetensors").rename(at / "model-00001-of-00002.safetensors"),
+        "the model folder {at} lacks model.safetensors: of 'model-00001-of-00002.safetensors' and the other parts it lacks "
+        "the list, model.safetensors.index.json",
+    ),
+    "weights that are a link to nowhere": (
+        lambda at: ((at / "model.safetensors").unlink(), (at / "model.safetensors").symlink_to("../blobs/a1")),
+        "the model folder {at} lacks model.safetensors: it is a link to '../blobs/a1', where nothing is",
+    ),
+    "weights that Git LFS has not fetched": (
+        lambda at: (at / "model.safetensors").write_bytes(POINTER),
+        "{at}/model.safetensors is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull`",
+    ),
+    "a tokenizer that Git LFS has not fetched": (
+        lambda at: (at / "tokenizer.json").write_bytes(POINTER),
+        "{at}/tokenizer.json is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull`",
+    ),
+    "an adapter in a folder of checkpoints": (
+        lambda at: ((at / "config.json").unlink(), (at / "checkpoint-5").mkdir(), (at / "checkpoint-5" / ADAPTER).touch()),
+        "the model folder {at} lacks config.json; {at}/checkpoint-5 holds an adapter of peft",
     ),
     "weights cut off": (
         lambda at: shorten(at / "model.safetensors", 300_000),

@@ -288,3 +288,11 @@ def test_more_than_two_columns_are_joined_as_a_template_says(tmp_path: Path, loa
     assert refusal(**three, join="{#1 t} {body} {by}", gaps="none").startswith("a.csv:4: column '#1 t' is empty; fill it in")
     (tmp_path / "a.csv").write_text("#1 t,body,by,same\nT,B,me,no\n,C,,yes\n")
     assert list(load(**three, join="{#1 t} {body} {by}", gaps="none")[1]["train"]["joined"]) == ["T B me", " C "]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.csv.gz"])
+def test_a_file_that_git_lfs_has_not_fetched_is_told_as_that(name: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:a1\nsize 44\n")
+    assert refusal(train=name) == (
+        f"{name} is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
+    )
