@@ -6,13 +6,13 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from bakeoff.anatomy import positions_of
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
+from bakeoff.machine.distributions import installed_version
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
 from bakeoff.toolkit.trained_head import fit_head
@@ -58,7 +58,7 @@ class TextEncoder(Prepared):
 
     @cached_property
     def _encoding_key(self) -> str:
-        versions = {name: version(name) for name in ("tokenizers", "transformers")}
+        versions = {name: installed_version(name) for name in ("tokenizers", "transformers")}
         settings, names, sides = (self._settings[name] for name in ("settings", "names", "truncation_side"))
         cut = self.encoding.max_length
         return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)

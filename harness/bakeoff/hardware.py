@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, unknown
+from bakeoff.machine.distributions import installed_version
 from bakeoff.record import Environment
 
 SOFTWARE = ("accelerate", "datasets", "evaluate", "numpy", "safetensors", "tokenizers", "torch", "transformers")
@@ -174,11 +175,11 @@ def synchronize(device: Any) -> None:
 
 
 def software(distributions: Iterable[str]) -> dict[str, str]:
-    """Installed versions, read without importing anything; python's own among them."""
+    """Installed versions, of several builds the imported one's, read without importing anything; python's own among them."""
     found = {"python": platform.python_version()}
     for name in sorted({*SOFTWARE, *distributions}):
         try:
-            found[name] = importlib.metadata.version(name)
+            found[name] = installed_version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found

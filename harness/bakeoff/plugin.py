@@ -38,6 +38,7 @@ from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quo
 from bakeoff.files import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
+from bakeoff.machine.distributions import installed_version
 from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
@@ -91,6 +92,7 @@ __all__ = [
     "hub_is_reachable",
     "hub_snapshot",
     "in_hub_cache",
+    "installed_version",
     "is_git_pointer",
     "kept_table",
     "layer_depths",

@@ -22,6 +22,7 @@ from bakeoff.carving import Carvable
 from bakeoff.components import COMPONENT_KINDS, Component, Supports, Task, Trainer
 from bakeoff.errors import PluginError, escaped, quoted, shown_path, unknown
 from bakeoff.hookspecs import GROUP
+from bakeoff.machine.distributions import builds, installed_version
 from bakeoff.spec import COMPONENT_NAME, Options
 
 
@@ -260,9 +261,11 @@ def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlu
 
 
 def _origin(plugin: str, dist: importlib.metadata.Distribution | None) -> Origin:
-    """Metadata may lack anything; "?" stands for what it lacks."""
+    """Metadata may lack anything; "?" stands for what it lacks. Of several builds the version is that of the imported one."""
     try:
         name, version = (dist.metadata["Name"], dist.metadata["Version"]) if dist else (None, None)
+        if name and len(builds(name)) > 1:
+            version = installed_version(name)
     except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
         name = version = None
     return Origin(escaped(plugin), escaped(name or "?"), escaped(version or "?"))

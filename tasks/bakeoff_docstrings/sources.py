@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.plugin import DataError
+from bakeoff.plugin import DataError, installed_version
 
 DISTRIBUTIONS: Mapping[str, str] = {
     "networkx": "networkx",
@@ -40,7 +40,7 @@ def installed_libraries(distributions: Mapping[str, str] = DISTRIBUTIONS) -> lis
     for module, distribution in sorted(distributions.items()):
         spec = importlib.util.find_spec(module)  # a top-level name: finding it runs none of its code
         try:
-            version = importlib.metadata.version(distribution)
+            version = installed_version(distribution)
         except importlib.metadata.PackageNotFoundError:
             version = None
         if spec is None or not spec.submodule_search_locations or version is None:

@@ -16,7 +16,7 @@ CORE = ROOT / "harness" / "bakeoff"
 LAYERS = [
     {"errors", "tied"},
     {"tree", "hub", "spelling", "allowance", "files", "contracts"},
-    {"spec"},
+    {"spec", "machine"},
     {"record", "components", "document"},
     {
         "anatomy",

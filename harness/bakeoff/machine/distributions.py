@@ -1,0 +1,122 @@
+"""Installed distributions. Of one name several builds may lie on the path: then the one that is imported counts, which need not
+be the one whose metadata are found first.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterable
+from importlib.metadata import Distribution
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from bakeoff.errors import escaped, shown_path
+from bakeoff.spelling import listed
+
+
+def installed_version(name: str) -> str:
+    """Of the build that is imported; raises `importlib.metadata.PackageNotFoundError` where none of that name is installed.
+
+    Nothing is imported.
+    """
+    found = builds(name)
+    return importlib.metadata.version(name) if len(found) < 2 else _imported(found).version
+
+
+def several_builds(names: Iterable[str]) -> list[str]:
+    """A clause for each of these distributions that is installed in more than one version."""
+    told = []
+    for name in names:
+        if len(found := builds(name)) > 1:
+            places = listed([f"{escaped(build.version)} in {shown_path(_folder(build))}" for build in found])
+            told.append(
+                f"{name} is installed in {len(found)} versions: {places}. Imported is {escaped(_imported(found).version)}; "
+                f"uninstall {name} until none is left, then install it once"
+            )
+    return told
+
+
+def builds(name: str) -> list[Distribution]:
+    """In the order of the path, one for each version; those whose metadata can't be read are left out.
+
+    Metadata are read only where there are several: this is asked of every distribution that a run uses.
+    """
+    found = list(importlib.metadata.distributions(name=name))
+    if len(found) < 2:
+        return found
+    by_version: dict[str, Distribution] = {}
+    for build in found:
+        by_version.setdefault(_version(build), build)
+    return [build for version, build in by_version.items() if version]
+
+
+def _version(build: Distribution) -> str:
+    """Empty where it can't be read."""
+    try:
+        return build.version or ""
+    except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
+        return ""
+
+
+def _imported(found: list[Distribution]) -> Distribution:
+    """Of several builds that whose module Python finds; of several in one folder, that whose files are there."""
+    places = [place for module in _modules(found) if (place := _place_of(module)) is not None]
+    owners = [build for build in found if any(_owns(build, place) for place in places)]
+    return max(owners or found, key=_fit)
+
+
+def _modules(found: Iterable[Distribution]) -> list[str]:
+    """Names of top-level modules, as any of the builds tells them."""
+    names: list[str] = []
+    for build in found:
+        names += (build.read_text("top_level.txt") or "").split()
+        names += [entry.value.partition(":")[0].partition(".")[0] for entry in build.entry_points]
+        files = [file.parts for file in build.files or ()]
+        names += [parts[0] for parts in files if len(parts) == 2 and parts[1] == "__init__.py"]
+        names += [parts[0].removesuffix(".py") for parts in files if len(parts) == 1 and parts[0].endswith(".py")]
+        names.append(build.name.replace("-", "_"))
+    return [name for name in dict.fromkeys(names) if name.isidentifier()]
+
+
+def _place_of(module: str) -> Path | None:
+    """The module's own file, as it is or would be imported."""
+    origin = getattr(sys.modules.get(module), "__file__", None)
+    if origin is None and module not in sys.modules:
+        try:
+            spec = find_spec(module)
+        except (ImportError, ValueError):
+            return None
+        origin = spec.origin if spec is not None and spec.has_location else None
+    return Path(origin).resolve() if origin else None
+
+
+def _folder(build: Distribution) -> Path:
+    """Where the build's metadata lie; of an editable install, its sources."""
+    return _sources(build) or Path(str(build.locate_file(""))).resolve()
+
+
+def _sources(build: Distribution) -> Path | None:
+    """The folder of an editable install (PEP 610)."""
+    try:
+        told = json.loads(build.read_text("direct_url.json") or "{}")
+        url = urlparse(told["url"]) if told.get("dir_info", {}).get("editable") else None
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return Path(unquote(url.path)).resolve() if url is not None and url.scheme == "file" else None
+
+
+def _owns(build: Distribution, place: Path) -> bool:
+    if (sources := _sources(build)) is not None:
+        return place.is_relative_to(sources)
+    return _folder(build) == (place.parent.parent if place.name == "__init__.py" else place.parent)
+
+
+def _fit(build: Distribution) -> float:
+    """The share of its Python files that are as large as the build's record says."""
+    sizes = {Path(str(build.locate_file(file))): file.size for file in build.files or () if file.suffix == ".py"}
+    known = {path: size for path, size in sizes.items() if size is not None}
+    there = sum(path.is_file() and path.stat().st_size == size for path, size in known.items())
+    return there / len(known) if known else 0.0
