@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components import Answers, Floats, Ints, Metric, TaskKind
+from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
 from bakeoff.errors import DataError, quoted, unknown
 from bakeoff.hub import hub_is_reachable
@@ -123,11 +124,6 @@ class OfOneLabel(Ratio):
         else:
             predicted, actual = predictions == self.number, references == self.number
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
-
-
-def of_class(metric: str, label: str) -> str:
-    """`f1 (spam)`: how a metric of one class is called everywhere."""
-    return f"{metric} ({label})"
 
 
 def called(name: str) -> str:
@@ -397,7 +393,6 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
 
 
-EACH = "each"
 MOST_EACH = 10
 """A record stays small."""
 

@@ -22,6 +22,7 @@ from bakeoff.metrics import facts_of
 from bakeoff.record import (
     KIND_KEY,
     MODEL_FOLDER,
+    MOST_NEW,
     OUTPUT_FILE,
     RECORD_FILE,
     Asked,
@@ -44,6 +45,8 @@ UNFINISHED = Kept(reason="the run's process ended while its model was being writ
 """In a record until its model is there: it stays where the process doesn't live to say more."""
 MOST_NOTES = 4
 """Of a trainer, in a record."""
+DECIMALS = 6
+"""Of seconds in a record: nothing is timed better."""
 
 
 @dataclass
@@ -95,7 +98,7 @@ def describe_weights(network: Any, built: Built, initial: tuple[str, str], linea
     return Weights(
         parameters_total=sum(parameter.numel() for parameter in network.parameters()),
         parameters_trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        newly_initialised=capped(built.newly_initialised),
+        newly_initialised=capped(built.newly_initialised, MOST_NEW),
         head=built.head,
         head_init_sha256=initial[0],
         initial_sha256=initial[1],
@@ -216,18 +219,18 @@ def compose(
         evaluation_difference=found.evaluation_difference,
         largest_logit=found.largest_logit,
         cost=Cost(
-            phase_seconds=seconds,
-            total_seconds=total,
+            phase_seconds={phase: round(taken, DECIMALS) for phase, taken in seconds.items()},
+            total_seconds=round(total, DECIMALS),
             steps=steps,
-            train_samples_per_second=job.seen()[0] / training if job and training else None,
-            evaluate_samples_per_second=found.evaluated / evaluating if found.evaluated and evaluating else None,
+            train_samples_per_second=rate(job.seen()[0], training) if job else None,
+            evaluate_samples_per_second=rate(found.evaluated, evaluating),
             peak_memory_bytes=memory,
             peak_device_memory_bytes=on_device if _is_cuda(device) else None,
             energy_joules=joules,
             energy_note=note,
             flops=operations[0],
             flops_note=operations[1],
-            harness_seconds=observer.seconds + (job.seconds if job else 0.0),
+            harness_seconds=round(observer.seconds + (job.seconds if job else 0.0), DECIMALS),
         ),
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],
@@ -235,6 +238,11 @@ def compose(
         trainer_notes=capped(found.notes, MOST_NOTES),
         files={name: sha256_of(folder / name) for name in files_in(folder)},
     )
+
+
+def rate(examples: int, seconds: float) -> float | None:
+    """Examples a second, to the six digits that a clock is good for; None where there were none."""
+    return float(f"{examples / seconds:.6g}") if examples and seconds else None
 
 
 def seen_of(job: Job) -> Observed | None:

@@ -1,6 +1,6 @@
 """What a run leaves behind. Reading it needs neither torch nor the plugins; every key is always there.
 
-A record's folder holds `record.json` (this model, 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
+A record's folder holds `record.json` (this model, about 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
 seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
 `status: failed` and its reason.
 
@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bakeoff.contracts.each_class import spread
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.contracts.unit import POINTS, Unit
 
@@ -45,6 +46,8 @@ FileName = Annotated[str, Field(pattern=FILE_NAME.pattern)]
 """A file in a record's folder, or in a folder there (`model/`), or in one of that (`model/adapter/`)."""
 
 UNSEALED: Final = "0" * 64
+MOST_NEW: Final = 5
+"""Newly initialised parameters that a record names."""
 
 
 class Part(BaseModel):
@@ -145,7 +148,7 @@ class Weights(Part):
     parameters_total: int
     parameters_trainable: int
     newly_initialised: list[str]
-    """By name; beyond 20 of them, the first 20 and a count."""
+    """By name; beyond 5 of them, the first 5 and a count (`MOST_NEW`)."""
     head: HeadOrigin | None = None
     """None where nobody looked (schema version 4), or the model does not tell."""
     head_init_sha256: str
@@ -361,6 +364,11 @@ class Record(Part):
     """None where no model was asked for, and where nobody noted it (schema version 4)."""
     seal: str = UNSEALED
     """sha256 of this file with 64 zeros in this place; empty where nobody sealed it (schema version 3)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_each_class(cls, plain: Any) -> Any:
+        return spread(plain) if isinstance(plain, dict) else plain
 
     @property
     def was_interrupted(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bakeoff.contracts.each_class import gathered
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
-from bakeoff.record import RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
+from bakeoff.record import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
 
 
 def read_record(folder: Path) -> Record:
@@ -49,6 +51,8 @@ def read_file(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
     return content
 
 
+LINE: Final = 120
+"""Characters of a line of a record that several figures share."""
 Plain = dict[str, Any]
 
 
@@ -85,7 +89,14 @@ def _record_of_3(old: Plain) -> Plain:
 
 
 def _record_of_4(old: Plain) -> Plain:
-    """F1, precision and recall were of the second label, whatever it was called: from now on they say so."""
+    """F1, precision and recall were of the second label, whatever it was called: from now on they say so. Of newly initialised
+    parameters 20 had names, where fewer have now."""
+    weights = old.get("weights")
+    names = weights.get("newly_initialised") if isinstance(weights, dict) else None
+    if isinstance(weights, dict) and isinstance(names, list) and len(names) > MOST_NEW:
+        unnamed = re.fullmatch(r"and ([0-9]+) more", str(names[-1]))
+        more = len(names) - MOST_NEW + (int(unnamed[1]) - 1 if unnamed else 0)
+        old = {**old, "weights": {**weights, "newly_initialised": [*names[:MOST_NEW], f"and {more} more"]}}
     data = old.get("data")
     labels = data.get("labels") if isinstance(data, dict) else None
     if not (isinstance(data, dict) and data.get("kind") == "classification" and isinstance(labels, list) and len(labels) > 1):
@@ -177,8 +188,34 @@ def _upgraded(kind: type[Part], content: bytes) -> Plain | None:
 
 
 def dump(record: BaseModel) -> bytes:
-    """A record's bytes: indented JSON, non-finite numbers refused; that of a run is sealed."""
-    if isinstance(record, Record):
-        record = record.model_copy(update={"seal": UNSEALED})
-    content = (json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n").encode()
-    return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode()) if isinstance(record, Record) else content
+    """A record's bytes: JSON for people, non-finite numbers refused; that of a run is short, and sealed."""
+    if not isinstance(record, Record):
+        return f"{json.dumps(record.model_dump(mode='json'), indent=1, allow_nan=False)}\n".encode()
+    plain = gathered(record.model_copy(update={"seal": UNSEALED}).model_dump(mode="json"))
+    content = f"{laid_out(plain)}\n".encode()
+    return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode())
+
+
+def laid_out(value: Any, depth: int = 0) -> str:
+    """JSON with as many members on a line as fit; an object or list that is longer than a line has lines of its own.
+
+    Raises ValueError for a number that is not finite.
+    """
+    flat = json.dumps(value, allow_nan=False)
+    if not isinstance(value, dict | list) or depth + len(flat) <= LINE:
+        return flat
+    depth += 1
+    members = (
+        [f"{json.dumps(key)}: {laid_out(member, depth)}" for key, member in value.items()]
+        if isinstance(value, dict)
+        else [laid_out(member, depth) for member in value]
+    )
+    lines = [members[0]]
+    for member in members[1:]:
+        joined = f"{lines[-1]}, {member}"
+        if "\n" in joined or depth + len(joined) > LINE:
+            lines.append(member)
+        else:
+            lines[-1] = joined
+    inside = (",\n" + " " * depth).join(lines)
+    return f"{flat[0]}\n{' ' * depth}{inside}\n{' ' * (depth - 1)}{flat[-1]}"

@@ -18,9 +18,10 @@ from bakeoff.compare.rows import bounds_of
 from bakeoff.compare.silence import why_silent
 from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
+from bakeoff.contracts.each_class import EACH
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
-from bakeoff.metrics import BUILT_IN, EACH, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
+from bakeoff.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
 from bakeoff.record import Data, Part, Record
 from bakeoff.spec import MetricChoice
 

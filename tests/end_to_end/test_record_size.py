@@ -1,0 +1,61 @@
+"""A record at the large end of what Bakeoff makes is no larger than it may be, and is read as it was made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakeoff.components import Places
+from bakeoff.record import RECORD_FILE
+from bakeoff.recorded import read_record
+from bakeoff.worker import perform
+
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
+TOPICS = ("billing", "refund", "login", "hardware", "shipping", "contract", "feature", "praise", "spam", "other")
+NORMS = '{name: peft, type: LN_TUNING, config: {target_modules: ["LayerNorm"]}}'
+TASK = """{name: table, train: train.jsonl, dev: dev.jsonl, test: test.jsonl, text: text, label: topic,
+  slices: [channel, country, product], metrics: [accuracy, macro_f1, {name: f1, of: each}]}"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scores_of_ten_classes_a_method_of_peft_and_a_kept_model_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(PLANTED)
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    for split, size in (("train", 60), ("dev", 40), ("test", 40)):
+        rows = [
+            {
+                "text": f"{TOPICS[n % 10]} {n}",
+                "topic": TOPICS[n % 10],
+                "channel": "mail",
+                "country": "ab"[n % 2],
+                "product": "x",
+            }
+            for n in range(size)
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    plan = plan_of(
+        tmp_path,
+        f"{{norms: {{trainer: {{name: hf-trainer, as_shipped: true}}, method: {NORMS}}}}}",
+        task=TASK,
+        recipe="{epochs: 3, batch_size: 8, micro_batch_size: 4, learning_rate: 0.3, weight_decay: 0.01, max_length: 16}",
+        select="best-on-dev",
+        report_on="test",
+        keep="final",
+    )
+    asked: Any = requests_of(plan)["norms"].model_copy(update={"keep": "final", "cache": tmp_path, "beside": tmp_path})
+    assert asked.places == Places(None, tmp_path, tmp_path)
+    (tmp_path / "run").mkdir()
+    record = perform(asked, tmp_path / "run")
+    assert record.status == "ok", record.failure
+    assert record.kept is not None
+    assert record.kept.reason is None
+    assert len(record.scores["test"]) == 12
+    assert len(set(record.scores["test"].values())) > 3, "scores that take no room"
+    size = (tmp_path / "run" / RECORD_FILE).stat().st_size
+    print(size)
+    assert size <= 8192
+    assert read_record(tmp_path / "run").model_copy(update={"seal": record.seal}) == record
