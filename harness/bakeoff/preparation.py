@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,17 @@ def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> C
     require_examples(recipe, there)
     if recipe.train_examples is None:
         return split
+    return taken(split, drawn_rows(there, recipe.train_examples, seed))
+
+
+def drawn_rows(there: int, examples: int, seed: tuple[int, int]) -> list[int]:
+    """The numbers, ascending, of so many rows (or all) of `there`."""
     generator = np.random.Generator(np.random.PCG64(stream_seed(*seed, "subset")))
-    rows = sorted(generator.permutation(there)[: recipe.train_examples].tolist())
+    return sorted(generator.permutation(there)[:examples].tolist())
+
+
+def taken(split: Columns, rows: Sequence[int]) -> Columns:
+    """The columns of those rows."""
     return Columns({name: [values[row] for row in rows] for name, values in split.items()})
 
 

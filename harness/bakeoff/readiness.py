@@ -83,7 +83,8 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     progress.note("checking that every task loads and every model builds ...")
     requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in one_seed_of(plan)]
     with tempfile.TemporaryDirectory() as folder:
-        worker = Worker(rehearse, requests, [run.id for run in plan.trials], output=Path(folder))
+        seeds = sorted({(run.seed, run.strategy.replicate) for run in (*plan.trials, *plan.runs)})
+        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=Path(folder))
         try:
             verdict = next((message for message in worker.listen() if "problems" in message), None)
             if verdict is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.evaluation import EVALUATION_BATCH, predict
 from bakeoff.model_checks import ModelCheck
 from bakeoff.outcome import message_of
-from bakeoff.preparation import head_of, make_ready, require_examples
+from bakeoff.preparation import drawn_rows, head_of, make_ready, require_examples, taken
 from bakeoff.record import Asked, MadeFrom
 from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
 from bakeoff.registry import load_registry
@@ -29,8 +29,15 @@ from bakeoff.training.kept_model import require_keepable
 from bakeoff.worker import components, encode_split, load_task
 
 
-def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials: Sequence[str] = ()) -> None:
+def rehearse(
+    say: Callable[[dict[str, Any]], None],
+    requests: list[str],
+    trials: Sequence[str] = (),
+    seeds: Sequence[tuple[int, int]] = (),
+) -> None:
     """Says what would keep these runs from starting, and on what they would run; `trials` are the ids of a search's runs.
+
+    `requests` are the runs of one seed; `seeds` holds seed and replicate of all runs.
 
     {"problems": [(task, model or strategy; its label; message), ...], "device": "cuda", "accelerator": its name,
     "instructions": "AVX512",
@@ -40,7 +47,9 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials:
 
     asked = [Request.model_validate_json(text) for text in requests]
     device = hardware.pick_device(asked[0].device)
-    rehearsal = Rehearsal(trials)
+    rehearsal = Rehearsal(trials, seeds)
+    for request in asked:
+        rehearsal.note_examples(request)
     for request in asked:
         rehearsal.attempt_run(request)
     say(
@@ -58,9 +67,13 @@ def rehearse(say: Callable[[dict[str, Any]], None], requests: list[str], trials:
 class Rehearsal:
     """Tries each task, model and method once, whatever the number of runs."""
 
-    def __init__(self, trials: Sequence[str] = ()) -> None:
+    def __init__(self, trials: Sequence[str] = (), seeds: Sequence[tuple[int, int]] = ()) -> None:
         self.registry = load_registry()
         self.trials = frozenset(trials)
+        self.seeds = seeds
+        """Seed and replicate of all runs."""
+        self.examples: dict[tuple[str, ...], int | None] = {}
+        """What is asked of a model -> the most training rows that a run takes; None for all."""
         self.problems: list[tuple[str, str, str]] = []
         self.tasks: dict[str, tuple[TaskInfo, dict[str, Columns]] | None] = {}
         """Label -> what it is, and its splits; None where it does not load."""
@@ -115,7 +128,12 @@ class Rehearsal:
         encoding = Encoding(recipe.max_length, recipe.padding)
         files = sources.watched_model(parts["model"], request.cache)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
-        encoded = self.attempt("model", asked.model_label, self.encode_all, request, info, prepared) if prepared else None
+        used, prints = self.used_rows(request, recipe, info, splits)
+
+        def encode_used() -> dict[str, Sequence[Row]]:
+            return {name: encode_split(prepared, info, rows, prints[name], request.cache) for name, rows in used.items()}
+
+        encoded = self.attempt("model", asked.model_label, encode_used) if prepared else None
         built = self.attempt("model", asked.model_label, model.build, info, options["model"]) if prepared else None
         if built is None:
             return
@@ -126,7 +144,7 @@ class Rehearsal:
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
             return
-        if encoded is None or not self.is_sound(request, recipe, info, options["model"], built, prepared, encoded):
+        if encoded is None or not self.is_sound(request, recipe, info, options["model"], built, prepared, used, encoded):
             return
         head, before = self.attempt("strategy", asked.strategy, head_of, built), len(self.problems)
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
@@ -153,15 +171,28 @@ class Rehearsal:
         rows = self.fingerprints[asked.task_label]
         self.sources[pair] = {**facts_of_rows(rows, made_from), **facts_of_model(made_from)}
 
-    def encode_all(self, request: Request, info: TaskInfo, prepared: Prepared) -> dict[str, Sequence[Row]]:
-        """Every row that a run of any seed may be given; once for all runs, where the cache can keep it."""
-        label = request.asked.task_label
-        known = self.tasks[label]
-        return {
-            name: encode_split(prepared, info, known[1][name], self.fingerprints[label][name], request.cache)
-            for name in ("train", *info.predicted_splits)
-            if known is not None
-        }
+    def note_examples(self, request: Request) -> None:
+        """Before any is tried: all runs of which the model is asked once."""
+        question, wanted = question_of(request), Recipe.model_validate(request.asked.recipe).train_examples
+        most = self.examples.get(question, 0)
+        self.examples[question] = None if wanted is None or most is None else max(wanted, most)
+
+    def used_rows(
+        self, request: Request, recipe: Recipe, info: TaskInfo, splits: Mapping[str, Columns]
+    ) -> tuple[dict[str, Columns], dict[str, str]]:
+        """By split, the rows that a run of any seed is given, and their fingerprint."""
+        prints = dict(self.fingerprints[request.asked.task_label])
+        rows = {name: splits[name] for name in ("train", *info.predicted_splits)}
+        examples = self.examples.get(question_of(request), recipe.train_examples)
+        if examples is not None:
+            there = len(rows["train"]["label"])
+            seeds = self.seeds or [(request.asked.seed, request.asked.replicate)]
+            drawn = {row for seed in seeds for row in drawn_rows(there, examples, seed)}
+            if len(drawn) < there:
+                rows["train"] = taken(rows["train"], sorted(drawn))
+                versions = dict(self.registry.get("task", request.asked.task.name).component.sources())
+                prints["train"] = split_fingerprint(rows["train"], info, versions)
+        return rows, prints
 
     def is_sound(
         self,
@@ -171,14 +202,14 @@ class Rehearsal:
         options: Any,
         built: Built,
         prepared: Prepared,
-        encoded: dict[str, Sequence[Row]],
+        used: Mapping[str, Columns],
+        encoded: Mapping[str, Sequence[Row]],
     ) -> bool:
         """Whether the model can read all rows, and answers each for itself; asked once for all methods and seeds."""
         asked = request.asked
-        question = (asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding)
+        question = question_of(request)
         if question not in self.sound:
             model = self.registry.get("model", asked.model.name).component
-            known = self.tasks[asked.task_label]
 
             def check() -> bool:
                 check = ModelCheck(
@@ -186,7 +217,7 @@ class Rehearsal:
                     prepared=prepared,
                     plain=model.prepare(info, options, Encoding(recipe.max_length, "longest")),
                     rows=encoded,
-                    name_of=lambda split, number: str(known[1][split]["id"][number]) if known else "",
+                    name_of=lambda split, number: str(used[split]["id"][number]),
                     device=hardware.pick_device(request.device),
                 )
                 check.run()
@@ -212,6 +243,12 @@ class Rehearsal:
     def say(self, kind: str, name: str, message: str) -> None:
         if (kind, name, message) not in self.problems:
             self.problems.append((kind, name, message))
+
+
+def question_of(request: Request) -> tuple[str, ...]:
+    """On what the answers of a model to single rows hang: task, model, length and padding."""
+    asked, recipe = request.asked, Recipe.model_validate(request.asked.recipe)
+    return asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding
 
 
 def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], outputs: int, device: Any) -> None:

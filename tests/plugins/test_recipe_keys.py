@@ -201,6 +201,44 @@ def test_more_examples_than_there_are_is_an_error_before_and_in_a_run(tmp_path: 
     assert not rehearsed(tmp_path, f"{SHORT}, train_examples: 22")
 
 
+def test_the_rehearsal_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all seeds, and of the strategy that takes the most."""
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff import rehearsal as module
+    from bakeoff.preparation import drawn_rows
+
+    encoded: list[int] = []
+
+    def counted(prepared: Any, info: Any, rows: Any, *rest: Any) -> Any:
+        encoded.append(len(rows["id"]))
+        return encode_split(prepared, info, rows, *rest)
+
+    encode_split = module.encode_split
+    monkeypatch.setattr(module, "encode_split", counted)
+
+    def rows_encoded(seeds: list[tuple[int, int]], *recipes: str) -> int:
+        strategies = ", ".join(
+            f"s{number}: {{trainer: torch-loop, recipe: {{{recipe}}}}}" for number, recipe in enumerate(recipes)
+        )
+        plan = plan_of(tmp_path, f"{{{strategies}}}", recipe=f"{{{SHORT}}}")
+        rehearsal = Rehearsal(seeds=seeds)
+        for request in (asked := list(requests_of(plan).values())):
+            rehearsal.note_examples(request)
+        encoded.clear()
+        for request in asked:
+            rehearsal.attempt_run(request)
+        assert not rehearsal.problems
+        return encoded[0]
+
+    both = len({*drawn_rows(22, 6, (0, 0)), *drawn_rows(22, 6, (1, 0))})
+    assert 6 < both < 22
+    assert rows_encoded([(0, 0)], "train_examples: 6") == 6
+    assert rows_encoded([(0, 0), (1, 0)], "train_examples: 6") == both
+    assert rows_encoded([(0, 0), (1, 0)], "train_examples: 2", "train_examples: 6") == both
+    assert rows_encoded([(0, 0)], "train_examples: 2", "epochs: 1") == 22
+
+
 @pytest.mark.parametrize(
     ("content", "known"),
     [

@@ -86,6 +86,27 @@ class ModelContract(Contract):
         if unknown := sorted(set(built.newly_initialised) - set(built.model.state_dict())):
             self.broken(f"`newly_initialised` names {quoted(unknown[0])}, which the model does not have")
 
+    def test_new_parameters_are_named(self) -> None:
+        """What changes with the seed came from no checkpoint; what is as random and stays the same came from one."""
+        one, other = self.built(0), self.built(1)
+        if sha256_of(one.model) == sha256_of(other.model):
+            raise SkipTest("nothing changes with the seed")
+        new, others = set(one.newly_initialised), dict(other.model.named_parameters())
+        tied = {tensor.data_ptr() for name, tensor in one.model.state_dict().items() if name in new}
+        for name, parameter in one.model.named_parameters():
+            same, named = parameter.equal(others[name]), name in new or parameter.data_ptr() in tied
+            if not same and not named:
+                self.broken(
+                    f"`newly_initialised` lacks {quoted(name)}, which changes with the seed: methods that train the head alone "
+                    "would leave it random, and the weights' fingerprint would be another with each seed"
+                )
+            varied = bool((parameter != parameter.flatten()[0]).any())  # a bias that starts at 0 is new and the same
+            if same and named and varied and parameter.requires_grad:
+                self.broken(
+                    f"`newly_initialised` names {quoted(name)}, which has the same numbers with every seed: what comes from "
+                    "the checkpoint is not new"
+                )
+
     def test_the_head_can_learn(self) -> None:
         built = self.built()
         batch = self.prepared().collate(examples_of(self.prepared()))

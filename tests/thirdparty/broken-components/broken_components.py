@@ -295,7 +295,34 @@ class OwnSeed(Wrapped):
 
 class InventsNames(Wrapped):
     def build(self, task: TaskInfo, options: Any) -> Built:
-        return Built(super().build(task, options).model, ("head.weight",))
+        right = super().build(task, options)
+        return Built(right.model, (*right.newly_initialised, "head.weight"))
+
+
+class ForgetsTheHead(Wrapped):
+    """Says that all of it is pretrained."""
+
+    def build(self, task: TaskInfo, options: Any) -> Built:
+        return Built(super().build(task, options).model, ())
+
+
+class ForgetsOne(Wrapped):
+    def build(self, task: TaskInfo, options: Any) -> Built:
+        right = super().build(task, options)
+        return Built(right.model, tuple(name for name in right.newly_initialised if name != "bert.pooler.dense.weight"))
+
+
+class NamesTheBody(Wrapped):
+    """Its body is the same with every seed, as from a checkpoint; it says that all of it is new."""
+
+    def build(self, task: TaskInfo, options: Any) -> Built:
+        import torch
+
+        new = super().build(task, options)
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            new.model.bert = super().build(task, options).model.bert
+        return new
 
 
 class Detached(TextEncoder):
@@ -583,6 +610,9 @@ WRONG = (
     (SeesPadding(), "test_an_answer_does_not_hang_on_the_batch"),
     (OwnSeed(), "test_a_seed_reproduces_and_another_changes"),
     (InventsNames(), "test_new_parameters_exist"),
+    (ForgetsTheHead(), "test_new_parameters_are_named"),
+    (ForgetsOne(), "test_new_parameters_are_named"),
+    (NamesTheBody(), "test_new_parameters_are_named"),
     (NoGradient(), "test_the_head_can_learn"),
     (SavesPickle(), "test_a_saved_model_holds_no_pickle"),
     (FrozenHead(), "test_the_head_always_trains"),
