@@ -12,6 +12,11 @@ from bakeoff_table.values import Odd, Row
 
 LONGEST_CELL = 2**24
 """Characters: a quotation mark that is never closed would take in the rest of the file."""
+MARK = "\ufeff"
+"""What marks the byte order at a file's start, and says nothing where a line begins with it."""
+DOS_END = "\x1a"
+SPACE_AROUND = 8
+"""So many blanks may stand around a name of a header."""
 DELIMITERS = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','"}
 """As an experiment file says them."""
 
@@ -22,7 +27,7 @@ def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
     csv.field_size_limit(LONGEST_CELL)
     with contents.text() as stream:
         reader = csv.reader(
-            stream,
+            (text.removeprefix(MARK) for text in stream),  # before each file that was joined to another
             delimiter=file.delimiter,
             quoting=csv.QUOTE_NONE if file.quoting == "none" else csv.QUOTE_MINIMAL,
             strict=True,
@@ -45,7 +50,7 @@ def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
             if header is None:
                 header = Header(named_by(cells, file, line), wanted, file)
                 places = header.places
-            elif cells[0].strip() in header.set and header.is_repeated(cells, line):
+            elif len(cells[0]) <= header.longest and header.is_repeated(cells, line):
                 yield line, 1, Odd.HEADER, {}
             elif len(cells) != header.width:
                 raise DataError(f"{file.at(line)}: {header.of_width(cells)}")
@@ -60,15 +65,21 @@ class Header:
     def __init__(self, names: list[str], wanted: Sequence[str], file: File) -> None:
         """Raises DataError for a header without a wanted column, or with one twice."""
         require_columns(names, wanted, file)
-        self.names, self.width, self.set, self.file = names, len(names), set(names), file
+        self.names, self.width, self.file = names, len(names), file
+        self.folded = [name.casefold() for name in names]
+        self.longest = max(map(len, names)) + SPACE_AROUND
+        """Characters that the first cell of a header can have."""
         self.places = [(name, names.index(name)) for name in wanted]
 
     def is_repeated(self, cells: Sequence[str], line: int) -> bool:
-        """Whether a row is the header once more, as where files are joined; raises DataError where its order is another."""
-        found = [cell.strip() for cell in cells]
-        if found == self.names:
-            return True
-        if sorted(found) == sorted(self.names):
+        """Whether a row is the header once more, in any case, as where files are joined; raises DataError where its order is
+        another."""
+        if cells[0].strip().casefold() not in self.folded:
+            return False
+        found = [cell.strip().casefold() for cell in cells]
+        if found == self.folded:
+            return self.width > 1 or cells[0].strip() == self.names[0]
+        if sorted(found) == sorted(self.folded):
             raise DataError(
                 f"{self.file.at(line)}: a header whose columns are in another order than in the first, as where two files are "
                 "joined: name the two apart, `train: [a.csv, b.csv]`"
@@ -79,7 +90,11 @@ class Header:
         """What is to be said of a row that has more or fewer cells."""
         of = "columns are named" if self.file.columns is not None else "the header has"
         hint = ""
-        if len(cells) > self.width and not any(cell.strip() for cell in cells[self.width :]):
+        if any("\0" in cell for cell in cells):
+            hint = "; it holds NUL bytes, as a file that was not written to its end: take another copy"
+        elif cells[-1].strip() == DOS_END:
+            hint = "; it is the character that ends files in DOS: take it out"
+        elif len(cells) > self.width and not any(cell.strip() for cell in cells[self.width :]):
             hint = "; those beyond are empty: is there a delimiter too many at the end of the line?"
         elif self.file.quoting == "none" and any(cell.lstrip().startswith('"') for cell in cells):
             hint = "; if cells stand in quotation marks, say `quoting: minimal`"
@@ -90,7 +105,7 @@ class Header:
 
 def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
     """The header's names; raises DataError for a first line that shows that the file is read otherwise than it was written."""
-    names = [name.strip().removeprefix("\ufeff") for name in cells]
+    names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
         raise DataError(f"{file.at(line)}: it begins like UTF-8: leave out `encoding: {file.encoding}`")
     if any("\0" in name for name in names):

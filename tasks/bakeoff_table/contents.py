@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from bakeoff.plugin import NOT_FETCHED, DataError, copy_of, is_git_pointer
 from bakeoff_table.files import File
 
-GZIP, ZIP = b"\x1f\x8b", b"PK"
+GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK", b"PAR1"
 """How files begin."""
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 ALWAYS_UNPACKED = 2**30
@@ -59,7 +59,13 @@ class Contents:
             raise DataError(
                 f"{self.file.shown}: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows as CSV)"
             )
-        return io.BufferedReader(Unpacked(source, self.file.shown, limit), BUFFER)
+        stream = io.BufferedReader(Unpacked(source, self.file.shown, limit), BUFFER)
+        begins = stream.peek(4)[:4]
+        if limit is not None and begins.startswith((GZIP, ZIP)):
+            raise DataError(f"{self.file.shown}: what it unpacks to is compressed once more: unpack it first")
+        if begins == PARQUET:
+            raise DataError(f"{self.file.shown}: it is a Parquet file: say `format: parquet`, or end its name in .parquet")
+        return stream
 
     def member(self) -> Any:
         return guarded(self.file.shown, lambda: zipfile.ZipFile(self.copy).open(self.file.member))

@@ -14,7 +14,7 @@ from bakeoff_table.files import File
 from bakeoff_table.json_rows import json_rows
 from bakeoff_table.options import TableOptions, pieces
 from bakeoff_table.parquet_rows import names_told, parquet_rows
-from bakeoff_table.values import MISSING_WORDS, Odd, Row, is_gap, label_name, membership, number
+from bakeoff_table.values import MISSING_WORDS, REPLACEMENT, Odd, Row, is_gap, label_name, membership, number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -149,7 +149,11 @@ class Conversion:
         texts = {}
         for column in self.options.text:
             value = cells.get(column)
-            if type(value) is str and len(value) > self.short and "\0" not in value and not value.isspace():
+            if (
+                type(value) is str
+                and len(value) > self.short
+                and not ("\0" in value or REPLACEMENT in value or value.isspace())
+            ):
                 texts[column] = value
             else:
                 texts[column], oddity = self.text(line, column, value)
@@ -177,6 +181,8 @@ class Conversion:
             return str(value), Odd.NUMBER
         if "\0" in value:
             raise self.error(line, f"column {quoted(column)} holds a NUL byte: is the file damaged, or its `encoding` another?")
+        if REPLACEMENT in value:
+            return value, Odd.LOST
         return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
 
     def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -102,6 +102,11 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
     for folder, follows in [*folders, (beside, False)]:
         for path, member in candidates(folder, name):
             if not path.is_file():
+                if path.is_symlink() and not path.is_dir():
+                    raise DataError(
+                        f"{quoted(name)} is a symbolic link to {quoted(path.readlink())}, where there is no file: fetch what "
+                        "it leads to (`dvc pull`, `git annex get`, or the download once more)"
+                    )
                 continue
             if not follows and not path.resolve().is_relative_to(folder.resolve()):
                 raise DataError(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from bakeoff.plugin import DataError, quoted
-from bakeoff_table.cells import require_columns
+from bakeoff_table.cells import ColumnError, require_columns
 from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
 from bakeoff_table.values import Row
@@ -28,13 +28,24 @@ class TwiceNamed(dict[str, Any]):
 def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
     """Raises DataError with file and line."""
     names: dict[str, None] = {}
+    within: list[str] = []
     for line, row in objects(contents):
         if isinstance(row, TwiceNamed) and (twice := [name for name in wanted if name in row.twice]):
             raise DataError(f"{contents.file.at(line)}: the key {quoted(twice[0])} stands twice in one object")
+        if not names:
+            within = [name for name, value in row.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
         names |= dict.fromkeys(row)
         yield line, 1, 0, row
     if names:
-        require_columns(list(names), wanted, contents.file)
+        try:
+            require_columns(list(names), wanted, contents.file)
+        except ColumnError as error:
+            raise ColumnError(f"{error}{of_rows_within(within)}", error.column) from None
+
+
+def of_rows_within(keys: Sequence[str]) -> str:
+    """What is to be said where the first object holds arrays of objects."""
+    return f"; under {quoted(keys[0])} lies an array of objects: if those are the rows, write that array alone" if keys else ""
 
 
 def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:

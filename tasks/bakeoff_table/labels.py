@@ -20,6 +20,7 @@ PLENTY = 1000
 """More classes than this are believed where they have rows to learn from, or where the experiment file says `kind`."""
 FEW_ROWS = 20
 """Of so few nothing can be told by counting."""
+SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
 TOLD = 3
 """So many examples of a thing are shown."""
 
@@ -113,7 +114,7 @@ class Labels:
         """What is odd about them; what the experiment file names by `labels` is meant as it is."""
         if self.options.labels is not None or len(self.options.label) > 1 or self.told is not None:
             return []
-        column, found = quoted(self.column), []
+        column, found = quoted(self.column), self.other_separator()
         if self.nearly_all_different():
             found.append(
                 f"column {column} holds {len(self.counts):,} different labels in {len(self.words):,} rows: is it the right one?"
@@ -138,6 +139,21 @@ class Labels:
             more = ", ..." if single[TOLD:] else ""
             found.append(f"{len(single):,} of {len(self.counts):,} labels stand in one row alone: {which}{more}")
         return found
+
+    def other_separator(self) -> list[str]:
+        """Where a set of labels seems to be written otherwise: labels that are others with something between them."""
+        if self.options.kind != "multilabel":
+            return []
+        for mark in SEPARATORS:
+            made = [
+                word for word in self.counts if mark in word and all(part.strip() in self.counts for part in word.split(mark))
+            ]
+            if made:
+                return [
+                    f"label {self.counted(made[0])} is made of other labels, with {quoted(mark)} between them: if so, say "
+                    f"`separator: {quoted(mark)}`"
+                ]
+        return []
 
     def kept_header(self) -> list[str]:
         """Where `columns` names the columns, the first line is a row; a header there has a label that no other row has."""

@@ -169,6 +169,12 @@ def oddities(part: pa.Table, file: File) -> list[str]:
     count, _, first = those(with_flag(Odd.NUMBER))
     if count:
         found.append(f"{first}: a text is a number{and_more(count)}, and read as it is written")
+    count, _, first = those(with_flag(Odd.LOST))
+    if count:
+        found.append(
+            f"{first}: a text holds U+FFFD{and_more(count)}, which stands where characters were lost: take the file from which "
+            "it was made, and say its `encoding`"
+        )
     count, _, first = those(with_flag(Odd.MISSING_WORD))
     if count:
         found.append(f"{first}: a text reads as if it were missing, NA or null{and_more(count)}: if so, name it by `missing`")

@@ -24,6 +24,8 @@ class Odd(IntFlag):
     """A text is a word that many programs write for nothing."""
     HEADER = 16
     """The row is the header once more: it is no row, and left out."""
+    LOST = 32
+    """A text holds the character that stands where others could not be read."""
 
 
 Row = tuple[int, int, int, Mapping[str, Any]]
@@ -60,9 +62,14 @@ def label_name(value: Any) -> str | None:
     return str(value) if isinstance(value, int | float | Decimal) else None
 
 
+TRUTH = {"true": "1", "false": "0"}
+REPLACEMENT = "\ufffd"
+
+
 def alike(name: str) -> str:
-    """What is left of a label's name without case, blanks, invisible characters and Unicode's forms; of a number, its value."""
-    if (value := number(name)) is not None:
+    """What is left of a label's name without case, blanks, invisible characters and Unicode's forms; of a number its value, and
+    of truth 1 or 0."""
+    if (value := number(TRUTH.get(name, name))) is not None:
         return repr(value)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(character for character in folded if unicodedata.category(character)[0] not in "ZC")

@@ -296,3 +296,77 @@ def test_a_file_that_git_lfs_has_not_fetched_is_told_as_that(name: str, tmp_path
     assert refusal(train=name) == (
         f"{name} is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
     )
+
+
+# --- joined files ----------------------------------------------------------------------------------------------------------
+
+MARK = "\ufeff"
+JOINED = {
+    "each with its mark": ("a.csv", f"{MARK}q,y\na b,no\n{MARK}q,y\nc d,yes\n"),
+    "quoted": ("a.csv", f'{MARK}"q","y"\n"a b","no"\n{MARK}"q","y"\n"c d","yes"\n'),
+    "tab-separated": ("a.tsv", f"{MARK}q\ty\na b\tno\n{MARK}q\ty\nc d\tyes\n"),
+    "a header in another case": ("a.csv", "q,y\na b,no\nQ,Y\nc d,yes\n"),
+    "only the second with a mark": ("a.csv", f"y,q\nno,a b\n{MARK}y,q\nyes,c d\n"),
+}
+"""As `cat` joins what Excel saves."""
+
+
+@pytest.mark.parametrize("case", JOINED)
+def test_the_header_of_a_file_that_was_joined_is_no_row(
+    case: str, tmp_path: Path, load: Load, said: Callable[..., Any]
+) -> None:
+    name, text = JOINED[case]
+    (tmp_path / name).write_text(text)
+    options = {"train": name, "text": "q", "label": "y"}
+    info, splits = load(**options)
+    assert info.labels == ("no", "yes")
+    assert list(splits["train"]["q"]) == ["a b", "c d"]
+    (told,) = [line for line in said(**options) if "header" in line]
+    assert told.startswith(f"train: {name}:3: the header stands there again")
+
+
+def test_a_mark_before_a_row_is_no_part_of_it(tmp_path: Path, load: Load) -> None:
+    (tmp_path / "a.csv").write_text(f"y,q\nno,a\n{MARK}yes,b\nyes,c\n")
+    info, splits = load(text="q", label="y")
+    assert (info.labels, list(splits["train"]["label"])) == (("no", "yes"), [0, 1, 1])
+
+
+def test_a_header_in_another_case_and_order_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").write_text("q,y\na b,no\nY,Q\nyes,c d\n")
+    assert refusal(text="q", label="y").startswith("a.csv:3: a header whose columns are in another order")
+
+
+# --- what lies there is something else -------------------------------------------------------------------------------------
+
+ROWS_OF_TWO = b"q,y\na b,no\nc d,yes\n"
+ELSE = {
+    "packed twice": ("a.csv.gz", gzip.compress(gzip.compress(ROWS_OF_TWO)), ": what it unpacks to is compressed once more"),
+    "Parquet by another name": ("a.csv", b"PAR1\x15\x04", ": it is a Parquet file: say `format: parquet`"),
+    "written in part": ("a.csv", ROWS_OF_TWO + bytes(40), ":4: 1 cell where the header has 2; it holds NUL bytes"),
+    "from DOS": ("a.csv", ROWS_OF_TWO + b"\x1a", ":4: 1 cell where the header has 2; it is the character that ends files"),
+    "rows within an object": (
+        "a.json",
+        b'{"version": 1, "data": [{"q": "a", "y": "no"}]}',
+        ": no column 'q'; there is data, version; under 'data' lies an array of objects",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSE)
+def test_a_file_that_is_something_else_is_told_as_that(case: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    name, content, sentence = ELSE[case]
+    (tmp_path / name).write_bytes(content)
+    assert refusal(train=name, text="q", label="y").startswith(f"{name}{sentence}")
+
+
+@pytest.mark.parametrize("target", ["../.dvc/cache/ab/12", "b.csv"], ids=["nowhere", "a circle"])
+def test_a_link_that_leads_nowhere_is_told_with_its_target(target: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.csv").symlink_to(target)
+    (tmp_path / "b.csv").symlink_to("a.csv")
+    assert refusal().startswith(f"'a.csv' is a symbolic link to '{target}', where there is no file: fetch what it leads to")
+
+
+def test_characters_that_were_lost_are_told(tmp_path: Path, said: Callable[..., list[str]]) -> None:
+    (tmp_path / "a.csv").write_text("q,y\na long line of words with K\ufffdse,no\nb,yes\nK\ufffdln,no\n")
+    (told,) = [line for line in said(text="q", label="y") if "U+FFFD" in line]
+    assert told.startswith("train: a.csv:2: a text holds U+FFFD (and in 1 other row), which stands where characters were lost")

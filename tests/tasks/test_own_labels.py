@@ -290,3 +290,23 @@ def test_utf16_without_a_mark_and_nul_bytes_are_told(code: str, tmp_path: Path, 
     assert "NUL bytes, as UTF-16 without a mark does" in refusal(**ONE)
     (tmp_path / "a.csv").write_text("q1,same\na\0b,no\nb,yes\n")
     assert refusal(**ONE).startswith("a.csv:2: column 'q1' holds a NUL byte")
+
+
+def test_truth_and_numbers_for_one_label_are_told(tmp_path: Path, said: Callable[..., list[str]]) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": true}\n{"q1": "b", "same": false}\n')
+    (tmp_path / "b.jsonl").write_text('{"q1": "c", "same": 1}\n{"q1": "d", "same": 0}\n')
+    told = [line for line in said(train=["a.jsonl", "b.jsonl"], text="q1") if "are they one?" in line]
+    assert [line.split(" differ ")[0] for line in told] == [
+        "train: labels 'true' (1 row, first a.jsonl:1) and '1' (1 row, first b.jsonl:1)",
+        "train: labels 'false' (1 row, first a.jsonl:2) and '0' (1 row, first b.jsonl:2)",
+    ]
+
+
+@pytest.mark.parametrize(("cell", "mark"), [("x;z", ";"), ("x, z", ","), ("z/x", "/"), ("x z", " ")])
+def test_labels_that_are_made_of_others_are_told_with_their_separator(
+    cell: str, mark: str, tmp_path: Path, said: Callable[..., list[str]]
+) -> None:
+    (tmp_path / "a.csv").write_text(f'q1,same\na,"{cell}"\nb,x\nc,z\n')
+    (told,) = [line for line in said(text="q1", kind="multilabel") if "made of other labels" in line]
+    assert told.startswith(f"train: label '{cell}' (1 row, first a.csv:2) is made of other labels, with '{mark}' between them")
+    assert not [line for line in said(text="q1", kind="multilabel", separator=mark) if "made of other labels" in line]
