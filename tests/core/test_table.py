@@ -261,6 +261,17 @@ def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path
     assert "a Mac instead of AMD EPYC, 2 threads in 1 of 2 runs" in flowing(text)
 
 
+@pytest.mark.parametrize(("other", "time"), [("AVX2", "(690.0)"), (None, "690.0")])
+def test_another_instruction_set_is_another_machine(other: str | None, time: str, tmp_path: Path) -> None:
+    records = [
+        record.model_copy(update={"environment": record.environment.model_copy(update={"instructions": instructions})})
+        for record, instructions in ((make_record(), "AVX512"), (make_record(seed=1), "AVX512"), (make_record("else"), other))
+    ]
+    text = show(make_experiment(tmp_path / "x", records))
+    assert cells(text, "else", nth=1)["train s"] == time
+    assert ("instruction set AVX2 instead of AVX512 in 1 of 1 runs" in flowing(text)) == (other is not None)
+
+
 def test_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     records = both()
     text = show(make_experiment(tmp_path / "x", records[:-1], undone=records[-1:]))

@@ -9,6 +9,7 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.compare.keys import key_of
 from bakeoff.compare.outputs import Outputs, gather
 from bakeoff.record import Declared, Record
+from bakeoff.records.provenance import DATA, differing
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
@@ -133,18 +134,20 @@ def why_nothing_compares(arm: Arm, declared: Declared) -> str:
 
 def why_no_quality(arm: Arm, split: str, metric: str) -> str:
     """Empty where both sides were scored on the same examples by the same metric."""
-    prints, labels, versions = [], [], []
-    for side in (arm.candidate, arm.baseline):
+    labels, versions = [], []
+    for name, side in ((CANDIDATE, arm.candidate), (BASELINE, arm.baseline)):
         data = [record.data for record in side.records if record.data is not None]
-        prints.append(_one(found.splits[split].fingerprint for found in data if split in found.splits))
+        if not any(split in found.splits for found in data):
+            return f"the {name} has no split '{split}'"
         labels.append(_one(", ".join(found.labels) for found in data))
         versions.append(_one(facts.version for found in data for facts in found.metrics if facts.name == metric))
-    if not all(prints):
-        return f"{'the candidate' if not prints[0] else 'the baseline'} has no split '{split}'"
-    if prints[0] != prints[1]:
+    records = [*arm.candidate.records, *arm.baseline.records]
+    unlike = [(one.subject, one.name) for one in differing(records, records, DATA)]
+    if ("rows", split) in unlike:
         return f"the examples of {split} are not the same on both sides (their fingerprints differ)"
-    if labels[0] != labels[1]:
-        return f"the labels are {labels[0]}, the baseline's {labels[1]}"
+    if ("labels", "") in unlike:
+        several = f"the labels are {labels[0]}, the baseline's {labels[1]}"
+        return several if labels[0] != labels[1] else "the names of labels are not the same on both sides"
     if versions[0] != versions[1]:
         return f"the metric {metric} is of version {versions[0] or 'unknown'}, the baseline's of {versions[1]}"
     return ""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bakeoff.record import Control, Record
+from bakeoff.records.provenance import HARDWARE, differing
 
 DRIFT = 0.10
 """Control runs that differ by more say that the machine was not equally fast."""
@@ -29,11 +30,16 @@ def drift(controls: Sequence[Control], *, hardware: str) -> float | None:
 
 
 def why_no_hardware(first: Sequence[Record], second: Sequence[Record]) -> str:
-    """Empty where all runs of both sides were made on one class of hardware."""
-    here, there = ([*dict.fromkeys(record.environment.hardware for record in side)] for side in (first, second))
-    if here != there or len(here) > 1:
-        return f"the hardware differs: {' and '.join(here)} against {' and '.join(there)}"
-    return ""
+    """Empty where all runs of both sides were made on one class of hardware, with the same instructions."""
+    everything = [*first, *second]
+    subjects = {one.subject for one in differing(everything, everything, HARDWARE)}
+    if not subjects:
+        return ""
+    subject = "hardware" if "hardware" in subjects else "instructions"
+    here, there = (
+        " and ".join(dict.fromkeys(str(getattr(record.environment, subject)) for record in side)) for side in (first, second)
+    )
+    return f"the {'hardware differs' if subject == 'hardware' else 'instruction sets differ'}: {here} against {there}"
 
 
 def why_no_time(first: Sequence[Record], second: Sequence[Record], controls: Sequence[Control]) -> str:

@@ -16,6 +16,7 @@ UNDER_TEST = {
     "tokenizer": ("model",),
     "software": ("software",),
     "hardware": ("hardware",),
+    "instruction set": ("hardware",),
     "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
 }
 """Part of the key -> what `under_test` says to let rows differ in it; the other parts must always be equal."""
@@ -85,6 +86,8 @@ def key_of(records: Sequence[Record], split: str, metric: str) -> Key:
     put("tokenizer", [found.tokenizer[:SHORT] for found in made_from if found.tokenizer])
     put("start", [" and ".join(record.weights.lineage) or "the model's own" for record in records if record.weights])
     put("hardware", [record.environment.hardware for record in records])
+    on_cpu = [record.environment for record in records if record.environment.device == "cpu"]
+    put("instruction set", [found.instructions for found in on_cpu if found.instructions])
     put("budget", [f"{spelt(budget)} examples" for record in records if (budget := _budget(record)) is not None])
     software: dict[str, str] = {}
     for name in dict.fromkeys(name for record in records for name in record.environment.software):

@@ -40,7 +40,9 @@ DATA: Final = frozenset[Subject]({"splits", "rows", "labels"})
 MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
 """Runs that differ in one of these are runs of different things: they are never averaged."""
-MACHINE: Final = frozenset[Subject]({"hardware", "instruction set", "software"})
+HARDWARE: Final = frozenset[Subject]({"hardware", "instruction set"})
+"""Times are compared, and sums rounded alike, only where these are equal."""
+MACHINE: Final = HARDWARE | frozenset[Subject]({"software"})
 BAKEOFF: Final = "bakeoff"
 """Our own distribution: its version is none of `software`, since the versions of components decide whether runs are alike."""
 
@@ -94,17 +96,27 @@ def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) 
 
 def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[Difference]:
     """In what any of the records here differs from any there, each subject and name once."""
-    others = _distinct(there)
-    pairs = (differences(one, other, of) for one in _distinct(here) for other in others)
+    others = _distinct(there, of)
+    pairs = (differences(one, other, of) for one in _distinct(here, of) for other in others)
     found: dict[tuple[Subject, str], Difference] = {}
     for one in chain.from_iterable(pairs):
         found.setdefault((one.subject, one.name), one)
     return list(found.values())
 
 
-def _distinct(records: Iterable[Record]) -> list[Facts]:
+def _distinct(records: Iterable[Record], of: Collection[Subject]) -> list[Facts]:
     """What records tell, each set of facts once: nearly always all tell the same."""
-    return list({json.dumps(as_plain(facts)): facts for facts in map(facts_of, records)}.values())
+    told = (_facts(record, of) for record in records)
+    return list({json.dumps(as_plain(facts)): facts for facts in told}.values())
+
+
+def _facts(record: Record, of: Collection[Subject]) -> Facts:
+    """What a record tells of these subjects; what is not asked for is not looked up, for thousands of records may be asked."""
+    if MADE_FROM.isdisjoint(of):
+        facts = facts_of_environment(record.environment)
+    else:
+        facts = facts_of_sources(record) if MADE_FROM.issuperset(of) else facts_of(record)
+    return {key: words for key, words in facts.items() if key[0] in of}
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
@@ -148,7 +160,7 @@ def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> lis
     groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
     seen: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.started):
-        facts = {key: words for key, words in facts_of_sources(record).items() if key[0] in of}
+        facts = _facts(record, of)
         spelling = json.dumps(as_plain(facts))
         if spelling in seen:  # nearly always: then nothing need be compared
             seen[spelling].append(record)

@@ -8,7 +8,7 @@ from bakeoff.compare.drift import why_moved
 from bakeoff.errors import StoreError, quoted
 from bakeoff.record import Control, Declared, Part, Record
 from bakeoff.records.apart import Apart, set_apart, taken_for_same
-from bakeoff.records.provenance import Difference, differing
+from bakeoff.records.provenance import HARDWARE, Difference, differences, differing, facts_of_environment
 from bakeoff.report.markdown import Column, escaped, grid, item, level
 from bakeoff.report.page import BASELINE, figures_in, score_cell, time_cell
 from bakeoff.report.table import Row, Table, build_report
@@ -150,14 +150,14 @@ ROUNDING = ("torch", "transformers", "numpy", "accelerate", "peft", "safetensors
 
 def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
     """`runs`: both sides of each run that ended with other weights, at least one."""
-    differences = [
+    gaps = [
         abs(one.scores[split][metric] - other.scores[split][metric])
         for one, other in runs
         for metric in [one.data.primary_metric if one.data else ""]
         if metric in one.scores.get(split, {}) and metric in other.scores.get(split, {})
     ]
     reasons = dict.fromkeys(reason for one, other in runs for reason in _reasons(one, other))
-    return Unequal(runs=len(runs), largest_difference=max(differences, default=None), reasons=list(reasons))
+    return Unequal(runs=len(runs), largest_difference=max(gaps, default=None), reasons=list(reasons))
 
 
 def _reasons(one: Record, other: Record) -> list[str]:
@@ -183,7 +183,8 @@ def _why_no_time(mine: Table, theirs: Table, controls: Sequence[Control]) -> str
     here, there = mine.surroundings, theirs.surroundings
     if here is None or there is None:
         return ""
-    return "the hardware differs" if here.hardware != there.hardware else why_moved(controls, hardware=here.hardware)
+    unlike = differences(facts_of_environment(here), facts_of_environment(there), HARDWARE)
+    return f"{unlike[0].what} differs" if unlike else why_moved(controls, hardware=here.hardware)
 
 
 def write_beside(beside: Beside, *, here: str, there: str) -> str:

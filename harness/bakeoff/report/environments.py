@@ -6,46 +6,45 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.record import Environment, Record
-from bakeoff.records.provenance import BAKEOFF
-
-Distinct = tuple[str, tuple[tuple[str, str], ...]]
-"""What of an environment can differ: hardware class, and the versions of software."""
+from bakeoff.records.provenance import BAKEOFF, MACHINE, Facts, Subject, differences, facts_of_environment
 
 
 class Surroundings:
     """The environment of most runs of a table; where two are equally frequent, the one that comes first."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        counts = Counter(map(_distinct, records))
-        hardware: Counter[str] = Counter()
-        software: dict[str, Counter[str]] = {}
-        for (machine, versions), count in counts.items():
-            hardware[machine] += count
-            for name, version in versions:
-                software.setdefault(name, Counter())[version] += count
-        self.hardware = _most_common(hardware)
-        self.software = {name: _most_common(versions) for name, versions in software.items()}
+        values: dict[tuple[Subject, str], Counter[str]] = {}
+        for facts, count in _counted(records):
+            for key, words in facts.items():
+                for value in filter(None, words):
+                    values.setdefault(key, Counter())[value] += count
+        most = {key: counts.most_common(1)[0][0] for key, counts in values.items()}
+        self.facts: Facts = {key: (value,) for key, value in most.items()}
         self.usual: Environment | None = None
+        """What the caption tells; None of no records."""
         if records:
-            model = next(record.environment for record in records if record.environment.hardware == self.hardware)
-            self.usual = model.model_copy(update={"software": self.software})
+            found = [record.environment for record in records]
+            model = next(one for one in found if one.hardware == most["hardware", ""])
+            names = dict.fromkeys(name for one in found for name in one.software)
+            software = {name: most[("bakeoff", "") if name == BAKEOFF else ("software", name)] for name in names}
+            self.usual = model.model_copy(
+                update={"software": software, "instructions": most.get(("instruction set", ""), model.instructions)}
+            )
 
     def differences(self, records: Sequence[Record]) -> list[str]:
         """How some of these runs' environment differs, in words; a distribution that only some components use is none, and
         neither is Bakeoff's own version."""
         found: Counter[str] = Counter()
-        for (machine, versions), count in Counter(map(_distinct, records)).items():
-            for name, version in versions:
-                if name != BAKEOFF and version != self.software[name]:
-                    found[f"{name} {version} instead of {self.software[name]}"] += count
-            if machine != self.hardware:
-                found[f"{machine} instead of {self.hardware}"] += count
+        for facts, count in _counted(records):
+            for one in differences(facts, self.facts, MACHINE):
+                name = "" if one.subject == "hardware" else f"{one.name or one.subject} "
+                found[f"{name}{one.here} instead of {one.there}"] += count
         return [f"{words} in {count} of {len(records)} runs" for words, count in found.items()]
 
 
-def _distinct(record: Record) -> Distinct:
-    return record.environment.hardware, tuple(record.environment.software.items())
-
-
-def _most_common(values: Counter[str]) -> str:
-    return values.most_common(1)[0][0] if values else ""
+def _counted(records: Sequence[Record]) -> list[tuple[Facts, int]]:
+    """The facts of each environment, and how many of the records have it."""
+    counts: Counter[tuple[tuple[tuple[Subject, str], tuple[str | None, ...]], ...]] = Counter(
+        tuple(facts_of_environment(record.environment).items()) for record in records
+    )
+    return [(dict(facts), count) for facts, count in counts.items()]

@@ -6,23 +6,25 @@ from collections.abc import Sequence
 
 from bakeoff.errors import StoreError, quoted
 from bakeoff.record import Data, DeclaredRun, Record
+from bakeoff.records.provenance import DATA, differing
 
 
 def refuse_unlike(task: str, runs: Sequence[tuple[DeclaredRun, Record]], report_on: str) -> None:
     """Raises StoreError, naming both values and both runs, where records of a task were not made of the same thing."""
     refusal = f"these records of {quoted(task)} cannot stand in one table"
     first: tuple[DeclaredRun, Record] | None = None
-    first_data: tuple[DeclaredRun, Data] | None = None
+    told: tuple[DeclaredRun, Record] | None = None
+    """The first that got as far as its data."""
     for run, record in runs:
         first = first or (run, record)
         if record.asked.task.version != first[1].asked.task.version:
             here, there = quoted(first[1].asked.task.version), quoted(record.asked.task.version)
             raise StoreError(f"{refusal}: task version {here} in {_title(first[0])}, {there} in {_title(run)}")
         if record.data is not None:
-            first_data = first_data or (run, record.data)
-            if difference := _difference(first_data[1], record.data, report_on):
+            told = told or (run, record)
+            if difference := _difference(told[1], record):
                 what, here, there = difference
-                raise StoreError(f"{refusal}: {what} {here} in {_title(first_data[0])}, {there} in {_title(run)}")
+                raise StoreError(f"{refusal}: {what} {here} in {_title(told[0])}, {there} in {_title(run)}")
         if record.status == "ok" and report_on not in record.scores:
             scored = ", ".join(map(quoted, record.scores)) or "nothing"
             raise StoreError(f"{refusal}: it reports on {quoted(report_on)}, {_title(run)} is scored on {scored}")
@@ -32,19 +34,17 @@ def _title(run: DeclaredRun) -> str:
     return f"run {run.id} ({run.strategy} seed {run.seed})"
 
 
-def _difference(here: Data, there: Data, report_on: str) -> tuple[str, str, str] | None:
-    """The first thing in which the data differ, and its two values."""
+def _difference(first: Record, second: Record) -> tuple[str, str, str] | None:
+    """The first thing in which the data of two records, which both have some, differ; and its two values."""
+    here, there = first.data, second.data
+    assert here is not None
+    assert there is not None
     if here.primary_metric != there.primary_metric:
         return "primary metric", quoted(here.primary_metric), quoted(there.primary_metric)
     if here.metrics != there.metrics:
         return "metrics", _metrics(here), _metrics(there)
-    if here.splits.keys() != there.splits.keys():
-        return "splits", quoted(", ".join(here.splits)), quoted(", ".join(there.splits))
-    for split in sorted(here.splits, key=lambda split: (split != report_on, split)):
-        one, other = here.splits[split].fingerprint, there.splits[split].fingerprint
-        if one != other:
-            return f"the data of split {quoted(split)} with fingerprint", quoted(one), quoted(other)
-    return None
+    found = differing([first], [second], DATA)
+    return (found[0].what, quoted(found[0].here), quoted(found[0].there)) if found else None
 
 
 def _metrics(data: Data) -> str:

@@ -8,6 +8,7 @@ from core.table_records import make_record
 
 from bakeoff.compare.drift import drift, why_no_time
 from bakeoff.hardware import hardware_class, processor
+from bakeoff.record import Record
 
 HERE = "AMD EPYC, 2 threads"
 
@@ -29,6 +30,19 @@ def test_hardware_is_asked_before_control_runs() -> None:
 def test_a_side_made_on_two_machines_is_comparable_with_nothing_not_even_its_like() -> None:
     mixed = [make_record(seed=0), make_record(seed=1, hardware="a Mac")]
     assert why_no_time(mixed, mixed, []).startswith("the hardware differs: ")
+
+
+def with_instructions(name: str | None, device: str = "cpu") -> Record:
+    made = make_record()
+    environment = made.environment.model_copy(update={"instructions": name, "device": device})
+    return made.model_copy(update={"environment": environment})
+
+
+def test_another_instruction_set_is_another_machine_where_both_are_known() -> None:
+    sides = [[with_instructions("AVX512")], [with_instructions("AVX2")]]
+    assert why_no_time(*sides, []) == "the instruction sets differ: AVX512 against AVX2"
+    assert why_no_time(sides[0], [with_instructions(None)], []) == ""
+    assert why_no_time(sides[0], [with_instructions("AVX2", "cuda")], []) == ""
 
 
 def test_one_control_run_says_nothing_of_drift() -> None:

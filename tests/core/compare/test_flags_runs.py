@@ -39,6 +39,14 @@ def test_a_row_that_is_mixed_itself_is_named_with_its_seeds() -> None:
     assert f"{OTHER} ({ROW} (seeds 6, 7))" in flag.sentence
 
 
+def test_the_instruction_set_tells_two_machines_of_one_class_apart_where_both_are_known() -> None:
+    known = sinning(experiment(), "environment", row=None, instructions="AVX512")
+    assert codes(sinning(known, "environment", instructions=None)) == []
+    flag = the_flag(sinning(known, "environment", seeds=[6], instructions="AVX2"), "S8")
+    assert flag.rows == [ROW]
+    assert f"AMD EPYC, 2 threads with AVX2 ({ROW} (seed 6))" in flag.sentence
+
+
 def test_hardware_under_test_may_differ_between_rows_but_not_within_one() -> None:
     studied = declaring(experiment(), under_test=["trainer", "hardware"])
     assert codes(sinning(studied, "environment", hardware=OTHER)) == []

@@ -350,6 +350,16 @@ def test_a_label_that_has_another_name_leaves_no_evidence_of_quality() -> None:
     assert "equivalnt" in check(gate, "quality").reason
 
 
+def test_of_more_labels_than_a_record_lists_the_names_are_compared_too() -> None:
+    listed = [*(str(number) for number in range(20)), "and 5 more"]
+    sides = [
+        changed(changed(made, "data", labels=listed), "made_from", labels=word)
+        for made, word in ((experiment(seconds=faster()), "b"), (BASELINE, "a"))
+    ]
+    found = check(judge(*sides), "quality")
+    assert (found.result, found.reason) == ("not enough evidence", "the names of labels are not the same on both sides")
+
+
 @pytest.mark.parametrize("part", ["weights", "tokenizer"])
 def test_another_model_under_one_name_is_told(part: str) -> None:
     candidate, baseline = (

@@ -30,6 +30,11 @@ def test_rows_of_one_key_share_a_ranking() -> None:
 @pytest.mark.parametrize(
     ("part", "made", "declared"),
     [
+        (
+            "instruction set",
+            environment(environment(experiment(), row=None, instructions="AVX512"), instructions="AVX2"),
+            "hardware",
+        ),
         ("hardware", environment(experiment(), hardware="H100"), "hardware"),
         ("torch", environment(experiment(), software={"python": "3.11.7", "torch": "2.99"}), "software"),
     ],

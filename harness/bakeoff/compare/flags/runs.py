@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,8 +24,8 @@ from bakeoff.compare.flags.telling import (
 )
 from bakeoff.compare.ground import Ground
 from bakeoff.components import Metric, same_logits
-from bakeoff.record import Control
-from bakeoff.records.provenance import software_of
+from bakeoff.record import Control, Record
+from bakeoff.records.provenance import HARDWARE, alike, software_of
 
 SAME_SCORE = 1e-9
 
@@ -32,16 +34,15 @@ SAME_SCORE = 1e-9
 
 
 def mixed_hardware(ground: Ground) -> Iterator[Found]:
-    """S8: more than one hardware class on a board, unless rows differ in it by design."""
-    classes = {
-        row: list(dict.fromkeys(record.environment.hardware for record in records))
-        for row, records in ended_well(ground).items()
-    }
+    """S8: more than one hardware class, or instruction set, on a board, unless rows differ in it by design."""
+    well = ended_well(ground)
+    machines = _machines(chain.from_iterable(well.values()))
+    classes = {row: list(dict.fromkeys(machines[record.id] for record in records)) for row, records in well.items()}
     distinct = dict.fromkeys(name for names in classes.values() for name in names)
     if len(distinct) > 1 and not (studied(ground, "hardware") and all(len(names) == 1 for names in classes.values())):
         yield Found(
             _apart(classes, ground.board.baseline),
-            f"Mixed hardware: {_where(ground, {name: name for name in distinct})}. Times cannot be compared across it, and "
+            f"Mixed hardware: {_where(ground, machines, list(distinct))}. Times cannot be compared across it, and "
             "scores may differ in rounding.",
             f"Run all rows on one machine: 'bakeoff run {spec(ground)} --into FOLDER' there, or put 'hardware' under test.",
         )
@@ -86,12 +87,25 @@ def _apart(values: Mapping[str, Sequence[str]], baseline: str) -> tuple[str, ...
     return tuple(row for row, found in values.items() if len(found) > 1 or list(found) != list(usual))
 
 
-def _where(ground: Ground, classes: Mapping[str, str]) -> str:
+def _machines(records: Iterable[Record]) -> dict[str, str]:
+    """Run id -> the hardware class that it had, with the instruction set where that tells two apart."""
+    groups = alike(records, HARDWARE)
+    several = Counter(group[0].environment.hardware for group in groups)
+    names = dict[str, str]()
+    for group in groups:
+        environment = group[0].environment
+        told = next((record.environment.instructions for record in group if record.environment.instructions), None)
+        name = f"{environment.hardware} with {told}" if several[environment.hardware] > 1 else environment.hardware
+        names |= {record.id: name for record in group}
+    return names
+
+
+def _where(ground: Ground, machines: Mapping[str, str], distinct: Sequence[str]) -> str:
     parts = []
-    for name in classes:
+    for name in distinct:
         rows = []
         for row, records in ended_well(ground).items():
-            seeds = [record.asked.seed for record in records if record.environment.hardware == name]
+            seeds = [record.asked.seed for record in records if machines[record.id] == name]
             if seeds:
                 rows.append(row if len(seeds) == len(records) else and_seeds(row, seeds))
         parts.append(f"{name} ({listed(rows)})")
