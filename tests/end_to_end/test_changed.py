@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from end_to_end.experiments import call, records, write_spec
+from end_to_end.experiments import call, records, start, write_spec
 
 ONE = {"manual-loop": {"trainer": "torch-loop"}}
 WORDS = ("invoice", "payment", "refund", "login", "password", "screen")
@@ -62,13 +63,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def spec(folder: Path, strategies: dict[str, Any] = ONE, **keys: Any) -> Path:
+def spec(folder: Path, strategies: dict[str, Any] = ONE, *, steps: int = 2, **keys: Any) -> Path:
     head = f"""
 name: own
 report_on: dev
 tasks: [{{name: table, train: train.csv, dev: dev.csv, text: text, label: label, slices: [channel]}}]
 models: [{{name: hub, path: {folder / "model"}}}]
-recipe: {{max_steps: 2, batch_size: 4, learning_rate: 1e-3, max_length: 16}}
+recipe: {{max_steps: {steps}, batch_size: 4, learning_rate: 1e-3, max_length: 16}}
 strategies:
 """
     return write_spec(folder / "e", strategies, head=head, **keys)
@@ -224,3 +225,66 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     assert rerun.stderr.count("; set aside") == 2
     (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["tables"]
     assert {row["strategy"]: row["scored"] for row in table["rows"]}["manual-loop"] == [0, 1, 2]
+
+
+STEPS = 100
+
+
+def killed_in_training(folder: Path, seeds: int) -> Path:
+    """The experiment's file, after SIGKILL hit the command in the training of its last seed, with a checkpoint there."""
+    path = spec(folder, seeds=seeds, steps=STEPS, checkpoint_every=5)
+    process = start("run", path, folder=folder)
+    place = folder / "e" / "records"
+    while process.poll() is None:
+        recorded = {file.parent.name for file in place.glob("r1-*/record.json")}
+        begun = {file.parents[1].name.partition("-")[2] for file in place.glob(".checkpoints-*/step-*/manifest.json")}
+        if len(recorded) == seeds - 1 and begun - recorded:
+            break
+        time.sleep(0.01)
+    process.kill()
+    assert process.communicate()[1].count("started") == seeds
+    assert process.returncode == -9
+    assert len(records(folder / "e")) == seeds - 1
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "seeds", "words", "told"),
+    [
+        (
+            lambda folder: edited(folder / "e" / "train.csv", "number 3,", "number 4,"),
+            2,
+            ("--changed", "rerun"),
+            "the rows of train",
+        ),
+        (other_weights, 1, (), "the weights"),
+        (other_tokenizer, 1, (), "the tokenizer"),
+    ],
+    ids=["rows, beside a recorded run", "weights", "tokenizer"],
+)
+def test_a_run_killed_in_training_does_not_go_on_with_other_data_or_weights(
+    change: Callable[[Path], None], seeds: int, words: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "train.csv").write_text(rows(24))
+    (tmp_path / "e" / "dev.csv").write_text(rows(12, 100))
+    make_model(tmp_path / "model")
+    path = killed_in_training(tmp_path, seeds)
+    change(tmp_path)
+    again = call("run", path, *words, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    lines = [line for line in again.stderr.splitlines() if "checkpoint " in line]
+    assert {line.rpartition(".checkpoints-")[2].partition(" ")[2] for line in lines} == {
+        f"is not used, for these are others now: {told}"
+    }
+    found = records(tmp_path / "e")
+    shutil.rmtree(tmp_path / "e" / "records")
+    clean = call("run", path, folder=tmp_path)
+    assert clean.returncode == 0, clean.stderr
+    expected = records(tmp_path / "e")
+    assert {*found} == {*expected}
+    for name, record in found.items():
+        assert (record["resumed_at"], record["cost"]["steps"]) == ([], STEPS)
+        for part in ("id", "made_from", "data", "weights", "observed", "scores"):
+            assert record[part] == expected[name][part], (name, part)
