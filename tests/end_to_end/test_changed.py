@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import call, records, say_otherwise, start, write_spec
 
 ONE = {"manual-loop": {"trainer": "torch-loop"}}
 WORDS = ("invoice", "payment", "refund", "login", "password", "screen")
@@ -288,3 +288,29 @@ def test_a_run_killed_in_training_does_not_go_on_with_other_data_or_weights(
         assert (record["resumed_at"], record["cost"]["steps"]) == ([], STEPS)
         for part in ("id", "made_from", "data", "weights", "observed", "scores"):
             assert record[part] == expected[name][part], (name, part)
+
+
+@pytest.mark.parametrize("kind", ["task", "model", "method", "trainer"])
+def test_an_edited_plugin_of_the_same_version_is_named_and_decides_nothing(kind: str, recorded: Path) -> None:
+    """As its first run is recorded from another source of it."""
+    path = recorded / "e" / "spec.yaml"
+    one = records(recorded / "e")["manual-loop/0"]
+    plugin = f"{kind} {one['asked'][kind]['name']} (version {one['asked'][kind]['version']}; "
+    say_otherwise(
+        recorded / "e" / "records" / one["id"] / "record.json",
+        f'"{kind}": "{one["made_from"]["code"][kind]}"',
+        f'"{kind}": "{"0" * 32}"',
+    )
+    for verb in ("check", "plan", "run"):
+        answer = call(verb, path, folder=recorded)
+        assert answer.returncode == 0, answer.stderr
+        output = answer.stderr if verb == "run" else answer.stdout
+        (line,) = [line for line in output.splitlines() if "changed since 1 run was recorded" in line]
+        assert f"the source of {plugin}" in line
+        assert line.endswith("if it gives other results now, raise its `version`")
+    assert len(records(recorded / "e")) == 2
+    found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
+    (table,) = found["tables"]
+    assert [row["scored"] for row in table["rows"]] == [[0, 1]]
+    (flag,) = [flag for flag in found["comparison"]["flags"] if flag["code"] == "S8"]
+    assert plugin.partition(";")[0] in flag["sentence"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bakeoff.records.provenance import (
     MADE_FROM,
     MODEL,
     Facts,
+    code_digest,
     differences,
     facts_of,
     labels_digest,
@@ -102,3 +104,28 @@ def test_a_failed_run_tells_of_its_files_alone() -> None:
     here = facts(made=failed(make_record()))
     assert subjects(here, facts()) == []
     assert subjects(here, facts(task_files={"train": "f9"})) == [("rows", "train")]
+
+
+def test_the_source_of_a_plugin_is_all_its_python_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "edited_package" / "inner").mkdir(parents=True)
+    files = [tmp_path / name for name in ("edited_module.py", "edited_package/__init__.py", "edited_package/inner/steps.py")]
+    for file in files:
+        file.write_text("STEPS = 1\n")
+
+    def digests() -> tuple[str | None, ...]:
+        code_digest.cache_clear()
+        return tuple(code_digest(name) for name in ("edited_module", "edited_package", "no_such_package"))
+
+    found = [digests()]
+    assert found[0][0] not in (None, found[0][1])
+    assert found[0][2] is None
+    for file, place in zip(files, (0, 1, 1), strict=True):
+        file.write_text("STEPS = 2\n")
+        found.append(digests())
+        assert [one != other for one, other in zip(*found[-2:], strict=True)] == [place == number for number in range(3)]
+    (tmp_path / "edited_package" / "README.md").write_text("no source")
+    assert digests() == found[-1]
+    files[0].write_text("STEPS = 3\n")
+    code_digest("edited_module")
+    assert (*map(code_digest, ("edited_module", "edited_package")), None) == found[-1], "asked once in a process"
