@@ -22,7 +22,7 @@ test: $(READY) lint
 test-slow: $(READY)
 	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
-# 200 kills, and 1,200 trainings of a strategy against itself: half an hour, too long for CI.
+# 200 kills, 1,200 trainings of a strategy against itself, whole contracts and more: an hour and a half, too long for CI.
 test-long: $(READY)
 	$(BIN)/pytest -q -m long
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +14,8 @@ TOYBOX = str(Path(__file__).parent / "thirdparty" / "toybox")
 
 sys.path.insert(0, TOYBOX)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # here: models are small, and two tests may be under way
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: tests interrupt what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
 
 LONGEST = ("test_kills", "test_own_data", "test_quickstart", "test_aa", "test_bitwise", "test_run", "test_processes")
@@ -21,3 +25,10 @@ LONGEST = ("test_kills", "test_own_data", "test_quickstart", "test_aa", "test_bi
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _imports_are_not_collected() -> None:
+    """What earlier tests have imported stays: collecting garbage, as the Trainer does after each training, passes over it."""
+    gc.collect()
+    gc.freeze()

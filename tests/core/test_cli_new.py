@@ -73,6 +73,7 @@ def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
     assert all(line.endswith(tuple(skipped)) for line in done.stdout.splitlines() if line.startswith("SKIPPED"))
 
 
+@pytest.mark.slow
 def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -> None:
     env = four_installed(tmp_path, call)
     (tmp_path / "spec.yaml").write_text(

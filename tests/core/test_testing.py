@@ -78,7 +78,7 @@ def test_a_wrong_component_breaks_the_promise_that_it_was_made_to_break(wrong_co
     assert "broken_components.py:" in sentence
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("wrong_component", "promise"), _wrong(), indirect=["wrong_component"])
 def test_a_wrong_component_breaks_no_other_promise(wrong_component: Any, promise: str) -> None:
     assert list(contract_of(wrong_component).broken_promises()) == [promise]

@@ -58,8 +58,8 @@ def spec(folder: Path, label: str, kind: str, strategies: dict[str, Any] = THREE
     ("label", "kind", "problem"),
     [
         ("red", "classification", "single_label_classification"),
-        ("set", "multilabel", "multi_label_classification"),
-        ("count", "regression", "regression"),
+        pytest.param("set", "multilabel", "multi_label_classification", marks=pytest.mark.slow),
+        pytest.param("count", "regression", "regression", marks=pytest.mark.slow),
     ],
 )
 def test_a_kept_model_of_any_kind_gives_the_recorded_predictions_in_plain_transformers(
@@ -143,7 +143,14 @@ def test_texts_are_encoded_once_for_all_runs(own: Path) -> None:
     assert again["weights"]["final_sha256"] == first["weights"]["final_sha256"]
 
 
-@pytest.mark.parametrize(("label", "kind"), [("red", "classification"), ("set", "multilabel"), ("count", "regression")])
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("red", "classification"),
+        pytest.param("set", "multilabel", marks=pytest.mark.slow),
+        pytest.param("count", "regression", marks=pytest.mark.slow),
+    ],
+)
 def test_a_split_without_labels_is_predicted_and_kept_and_never_scored(own: Path, label: str, kind: str) -> None:
     (own / "dev.jsonl").write_bytes((own / "test.jsonl").read_bytes())
     lines = [json.dumps({"text": row["text"], "other": row["other"]}) for row in rows(25, 7)]

@@ -432,6 +432,7 @@ def test_two_at_once_record_every_run_once(tmp_path: Path) -> None:
     assert len(ended) == 4, "a run was made twice"
 
 
+@pytest.mark.slow
 def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) -> None:
     import subprocess
     import sys

@@ -52,7 +52,7 @@ def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
     assert starts[1] < ends[0], "the second began before the first had ended"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_run_is_a_record_and_is_made_again(tmp_path: Path, sent: signal.Signals) -> None:
     spec = write_spec(tmp_path / "e", SLOWLY)
     process = start("run", spec, folder=tmp_path)

@@ -88,6 +88,7 @@ def test_the_sentences_that_the_page_promises_stand_in_the_registry() -> None:
         assert sentence in tests
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     """Word by word; only `run` writes elsewhere, on one thread, for the machine may be busy."""
     for words in commands():

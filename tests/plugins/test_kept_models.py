@@ -123,6 +123,8 @@ WITHOUT_BIASES = ("llama", "modernbert", "t5")
 SILENT = pytest.mark.filterwarnings("ignore")
 """peft warns of much, and none of it is the test's."""
 QUICK = ("LORA", "IA3", "LN_TUNING", "OFT", "LILY", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
+OFTEN = ("bert", "llama")
+"""Families that CI tries with every type, half a minute each; `make test-long` tries the others."""
 REFUSALS = ("cannot be put on", "its model does not answer", "refuses its settings", "leaves the head random and frozen")
 
 
@@ -200,9 +202,10 @@ def test_types_that_can_t_be_trained_are_refused_before(tmp_path: Path, monkeypa
         keep_after_noise(tmp_path, "bert", "peft", monkeypatch, type=kind, config=settings("bert", kind, given))
 
 
-@pytest.mark.slow
 @SILENT
-@pytest.mark.parametrize("family", TARGETS)
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=pytest.mark.slow if name in OFTEN else pytest.mark.long) for name in TARGETS]
+)
 def test_every_type_on_every_family_is_kept_or_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:

@@ -10,14 +10,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from core.compare.calibration import Answer, Toy, coverage, false_positive_rate, unpaired
+from core.compare.calibration import FAMILIES, REPLICATIONS, Answer, Toy, coverage, false_positive_rate, unpaired
 
 from bakeoff.compare.intervals import score_interval
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.twoway import two_way
 from bakeoff.contracts.unit import SHARE
-
-REPLICATIONS = 4000
 
 WORLDS = {
     "11 %": Toy(4.5, 5.0, 0.0, 0.2),
@@ -49,29 +47,33 @@ def test_the_toy_worlds_are_what_they_are_said_to_be(name: str) -> None:
     assert world.accuracy(GAINS[name]) - world.accuracy() == pytest.approx(0.02, abs=0.002)
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
 @pytest.mark.parametrize("name", WORLDS)
-def test_without_a_difference_one_in_twenty_is_found(name: str, k: int) -> None:
-    assert 0.02 <= false_positive_rate(WORLDS[name].pair(k), REPLICATIONS) <= 0.08
+def test_without_a_difference_one_in_twenty_is_found(name: str, k: int, replications: int) -> None:
+    assert 0.02 <= false_positive_rate(WORLDS[name].pair(k), replications) <= 0.08
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
 @pytest.mark.parametrize("name", WORLDS)
-def test_seeds_that_are_not_paired_err_no_more_often(name: str, k: int) -> None:
-    assert 0.01 <= false_positive_rate(WORLDS[name].pair(k), REPLICATIONS, test=unpaired) <= 0.08
+def test_seeds_that_are_not_paired_err_no_more_often(name: str, k: int, replications: int) -> None:
+    assert 0.01 <= false_positive_rate(WORLDS[name].pair(k), replications, test=unpaired) <= 0.08
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
 @pytest.mark.parametrize("name", WORLDS)
-def test_the_interval_holds_a_true_difference_of_two_points(name: str, k: int) -> None:
+def test_the_interval_holds_a_true_difference_of_two_points(name: str, k: int, replications: int) -> None:
     world, gain = WORLDS[name], GAINS[name]
     truth = world.accuracy(gain) - world.accuracy()
-    assert 0.93 <= coverage(world.pair(k, gain=gain), truth, REPLICATIONS, seed=1) <= 0.98
+    assert 0.93 <= coverage(world.pair(k, gain=gain), truth, replications, seed=1) <= 0.98
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
-def test_the_interval_of_a_rows_own_score_holds_the_true_score(k: int) -> None:
-    assert 0.93 <= coverage_of_a_row(WORLDS["11 %"], k, REPLICATIONS, plain=False) <= 0.98
+def test_the_interval_of_a_rows_own_score_holds_the_true_score(k: int, replications: int) -> None:
+    assert 0.93 <= coverage_of_a_row(WORLDS["11 %"], k, replications, plain=False) <= 0.98
 
 
 def coverage_of_a_row(world: Toy, k: int, replications: int, *, plain: bool) -> float:
@@ -97,26 +99,27 @@ def test_near_the_ceiling_an_interval_that_knows_of_no_range_errs_far_too_often(
     assert coverage_of_a_row(Toy(11.0, 5.0, 0.0, 0.2, examples=71), 10, 1000, plain=True) < 0.85
 
 
-def family_wise_error(world: Toy, k: int) -> float:
+def family_wise_error(world: Toy, k: int, replications: int) -> float:
     """How often Holm finds any difference among ten strategies of the same worth, all pairs tested."""
     rng, found = np.random.default_rng(0), 0
-    for _ in range(REPLICATIONS):
+    for _ in range(replications):
         scores = world.draw(rng, k, strategies=10)
         found += holm([two_way(one - other).in_family().p for one, other in combinations(scores, 2)]).min() < 0.05
-    return found / REPLICATIONS
+    return found / replications
 
 
 def test_ten_strategies_alike_seldom_have_a_winner() -> None:
-    assert family_wise_error(WORLDS["11 %"], 5) <= 0.06
+    assert family_wise_error(WORLDS["11 %"], 5, 1000) <= 0.06
 
 
-@pytest.mark.slow
+@FAMILIES
 @pytest.mark.parametrize("k", SEEDS)
 @pytest.mark.parametrize("name", WORLDS)
-def test_ten_strategies_alike_seldom_have_a_winner_in_any_world(name: str, k: int) -> None:
-    assert family_wise_error(WORLDS[name], k) <= 0.06
+def test_ten_strategies_alike_seldom_have_a_winner_in_any_world(name: str, k: int, replications: int) -> None:
+    assert family_wise_error(WORLDS[name], k, replications) <= 0.06
 
 
-def test_bootstrapping_five_seeds_errs_far_too_often() -> None:
+@REPLICATIONS
+def test_bootstrapping_five_seeds_errs_far_too_often(replications: int) -> None:
     """Whoever finds the two-way formulas long: this is what the short way costs."""
-    assert false_positive_rate(WORLDS["11 %"].pair(5), REPLICATIONS, test=seed_bootstrap) > 0.12
+    assert false_positive_rate(WORLDS["11 %"].pair(5), replications, test=seed_bootstrap) > 0.12

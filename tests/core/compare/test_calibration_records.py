@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.compare.calibration import Draw, Pair, coverage, false_positive_rate
+from core.compare.calibration import FAMILIES, REPLICATIONS, Draw, Pair, coverage, false_positive_rate
 
 from bakeoff.compare.multiplicity import holm
 from bakeoff.compare.twoway import two_way
@@ -20,7 +20,6 @@ from bakeoff.load import load_experiment
 
 RESULTS = Path(__file__).parents[3] / "results"
 EXPERIMENTS = ("mrpc-trainers", "course-2021", "course-today")
-REPLICATIONS = 4000
 SEEDS = [3, 5, 10]
 
 
@@ -65,33 +64,36 @@ def suiting(first: Floats, second: Floats, k: int) -> Draw:
     return draw
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
-def test_two_arms_of_one_strategy_are_told_apart_one_time_in_twenty(pool: Floats, k: int) -> None:
-    assert 0.02 <= false_positive_rate(drawing(pool, pool, k), REPLICATIONS) <= 0.08
+def test_two_arms_of_one_strategy_are_told_apart_one_time_in_twenty(pool: Floats, k: int, replications: int) -> None:
+    assert 0.02 <= false_positive_rate(drawing(pool, pool, k), replications) <= 0.08
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
-def test_strategies_that_suit_other_examples_are_no_better_for_it(pool: Floats, k: int) -> None:
+def test_strategies_that_suit_other_examples_are_no_better_for_it(pool: Floats, k: int, replications: int) -> None:
     ranked = pool[np.argsort(pool.mean(axis=1))]
-    assert 0.02 <= false_positive_rate(suiting(ranked[:4], ranked[5:], k), REPLICATIONS) <= 0.08
+    assert 0.02 <= false_positive_rate(suiting(ranked[:4], ranked[5:], k), replications) <= 0.08
 
 
+@REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
-def test_the_interval_holds_the_difference_of_the_better_runs_to_the_worse(pool: Floats, k: int) -> None:
+def test_the_interval_holds_the_difference_of_the_better_runs_to_the_worse(pool: Floats, k: int, replications: int) -> None:
     ranked = pool[np.argsort(pool.mean(axis=1))]
     worse, better = ranked[:5], ranked[4:]
     truth = float(better.mean() - worse.mean())
     assert truth > 0.005
-    assert 0.93 <= coverage(drawing(better, worse, k), truth, REPLICATIONS, seed=1) <= 0.98
+    assert 0.93 <= coverage(drawing(better, worse, k), truth, replications, seed=1) <= 0.98
 
 
-@pytest.mark.slow
+@FAMILIES
 @pytest.mark.parametrize("k", SEEDS)
-def test_ten_arms_of_one_strategy_seldom_have_a_winner(pool: Floats, k: int) -> None:
+def test_ten_arms_of_one_strategy_seldom_have_a_winner(pool: Floats, k: int, replications: int) -> None:
     rng, found = np.random.default_rng(0), 0
-    for _ in range(REPLICATIONS):
+    for _ in range(replications):
         examples = rng.integers(0, pool.shape[1], pool.shape[1])
         arms = pool[rng.integers(0, len(pool), (10, k))][:, :, examples]
         p = [two_way(one - other).in_family().p for one, other in combinations(arms, 2)]
         found += bool(holm(p).min() < 0.05)
-    assert found / REPLICATIONS <= 0.06
+    assert found / replications <= 0.06
