@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -25,10 +24,3 @@ LONGEST = ("test_kills", "test_own_data", "test_quickstart", "test_aa", "test_bi
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _imports_are_not_collected() -> None:
-    """What earlier tests have imported stays: collecting garbage, as the Trainer does after each training, passes over it."""
-    gc.collect()
-    gc.freeze()

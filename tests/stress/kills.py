@@ -54,7 +54,7 @@ def kill(folder: Path, kills: int, *, seeds: int, seed: int) -> dict[str, Any]:
                 found = family(place, process)
                 if not found:
                     break
-                kind = draw.choice(sorted(found))
+                kind = min(draw.sample(sorted(found), len(found)), key=killed.__getitem__)  # each kind about as often
                 os.kill(draw.choice(found[kind]), signal.SIGKILL)
                 killed[kind] += 1
                 if kind == "parent":
