@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from bakeoff.evaluation import predict
 from bakeoff.outcome import message_of
 
 TYPES = "token_type_embeddings"
+MASK = "attention_mask"
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class ModelCheck:
     def run(self) -> None:
         """Raises ModelError for the first thing that would make a run fail, or its answers wrong."""
         require_finite(self.model)
-        extremes = find_extremes(self.rows, self.end)
+        extremes = self.extremes
         self.require_tokens(extremes)
         self.require_known(extremes)
         self.model.to(self.device)
@@ -108,6 +111,10 @@ class ModelCheck:
             self.require_answers_in_training(extremes)
         finally:
             self.model.to("cpu")  # where the method finds it
+
+    @cached_property
+    def extremes(self) -> Extremes:
+        return find_extremes(self.rows, self.end)
 
     @property
     def config(self) -> Any:
@@ -238,17 +245,21 @@ class ModelCheck:
                 why = f" It answers to texts of {most:,} tokens and not of {most + 1:,}: say `max_length: {most}` at most"
             raise ModelError(f"its model does not answer{asked}: {message_of(error)}.{why}") from error
 
-    def most_tokens(self, text: Text, prepared: Prepared) -> int:
-        """The longest form of a text that it failed on to which it answers, by bisection; 0 where length is not the reason."""
+    def most_tokens(self, failed: Text, prepared: Prepared) -> int:
+        """The longest text to which it answers, by bisection; 0 where it is not the length that it failed on.
+
+        Asked by forms of the shortest text, for what it failed on may be a token.
+        """
+        shortest = self.extremes.shortest or failed
 
         def does(length: int) -> bool:
             try:
-                predict(self.plain, self.model, [of_length(text, length).row], self.device)
+                predict(self.plain, self.model, [of_length(shortest, length).row], self.device)
             except Exception:
                 return False
             return True
 
-        few, many = 1, int(prepared.collate([text.row])["input_ids"].shape[1])  # with all of its padding
+        few, many = _length(shortest), int(prepared.collate([failed.row])["input_ids"].shape[1])  # with all of its padding
         if many <= few or not does(few) or does(many):
             return 0
         while many - few > 1:
@@ -259,6 +270,15 @@ class ModelCheck:
     def reason(self, *, known_only: bool = False) -> str:
         """What of its settings explains that padding changes answers, and the cure."""
         tokenizer, config = getattr(self.prepared, "tokenizer", None), self.config
+        if (
+            tokenizer is not None
+            and MASK not in tokenizer.model_input_names
+            and MASK in signature(self.model.forward).parameters
+        ):
+            return (
+                f"Its tokenizer tells it no padding: let tokenizer_config.json name {MASK} among its model_input_names, beside "
+                f"{', '.join(tokenizer.model_input_names)}"
+            )
         if tokenizer is not None and config is not None:
             pad, theirs = tokenizer.pad_token_id, getattr(config, "pad_token_id", None)
             shown = f"{pad} ({self.token(pad)})"
@@ -301,6 +321,8 @@ def words_of(model: Any) -> int | None:
     except (AttributeError, NotImplementedError):
         return None
     size = getattr(table, "num_embeddings", None)
+    if size is None and getattr(getattr(table, "weight", None), "ndim", 0) == 2:  # I-BERT's is a class of its own
+        size = len(table.weight)
     return size if isinstance(size, int) else None
 
 

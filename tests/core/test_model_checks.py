@@ -174,7 +174,7 @@ def test_texts_of_one_length_are_compared_with_a_shorter_one(tmp_path: Path) -> 
 # --- words, types, weights -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "t5", "bart"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "gpt2", "ibert", "t5", "bart"])
 def test_tokens_beyond_the_embeddings_are_refused_with_the_row(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family, vocab_size=WORDS - 10), family)
     message = refusal(folder, [*TEXTS, "w8 w55 w9"])
@@ -235,6 +235,24 @@ def test_an_end_of_text_within_a_text_is_refused_with_its_row(family: str, tmp_p
 @pytest.mark.parametrize("family", ["roberta", "gpt2", "opt"])
 def test_an_end_of_text_within_a_text_is_a_token_like_others_elsewhere(family: str, tmp_path: Path) -> None:
     check(save(tmp_path, model_of(family), family), [*TEXTS, "w5 </s> w6"])
+
+
+def test_a_token_that_fails_is_not_taken_for_a_text_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakeoff.model_checks.words_of", lambda model: None)  # as of a model that does not tell
+    folder = save(tmp_path, model_of("gpt2", vocab_size=WORDS - 10), "gpt2")
+    message = refusal(folder, [*TEXTS, "w8 w55 w9 w9"])
+    assert message.startswith("its model does not answer to row 'dev-4' of dev (4 tokens): IndexError: ")
+    assert "max_length" not in message
+
+
+@pytest.mark.parametrize("padding", ["longest", "max_length"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "modernbert"])
+def test_a_tokenizer_that_makes_no_mask_is_told_with_the_cure(family: str, padding: str, tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of(family), family, model_input_names=["input_ids"])
+    assert refusal(folder, padding=padding).endswith(
+        "Its tokenizer tells it no padding: let tokenizer_config.json name attention_mask among its model_input_names, beside "
+        "input_ids"
+    )
 
 
 def test_a_text_without_any_token_is_refused(tmp_path: Path) -> None:
