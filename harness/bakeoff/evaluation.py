@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,12 +83,24 @@ def require_finite(logits: Mapping[str, Any]) -> None:
         raise RunError("diverged", "the trained model's logits are not finite")
 
 
-def score(info: TaskInfo, logits: Any, labels: Sequence[Any]) -> dict[str, float]:
-    """Every metric of the task on one split."""
+def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection[str] = ()) -> dict[str, float]:
+    """Every metric of the task on one split, but for those that say nothing there (`silent`) and those that give these answers
+    no finite score. Raises RunError where that is the primary metric."""
     require_finite({"": logits})
-    predictions = answers(logits, info.kind)
-    scores = {metric.name: metric.score(predictions, np.asarray(labels)) for metric in info.metrics}
-    for name, value in scores.items():
-        if not math.isfinite(value):
-            raise RunError("error", f"metric '{name}' gave {value}")
+    predictions, right = answers(logits, info.kind), np.asarray(labels)
+    scores = {}
+    for metric in info.metrics:
+        if metric.name in silent:
+            continue
+        try:
+            value = metric.score(predictions, right)
+        except Exception as error:  # a metric of any author
+            if metric.name == info.primary_metric:
+                raise
+            print(f"metric '{metric.name}' gave no score: {type(error).__name__}: {error}")
+            continue
+        if math.isfinite(value):
+            scores[metric.name] = value
+        elif metric.name == info.primary_metric:
+            raise RunError("error", f"metric '{metric.name}' gave {value}, and the run is judged by it")
     return scores

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
 from bakeoff.metrics import OfOneLabel, recorded_metric
@@ -83,7 +84,7 @@ def read_folder(store: Store) -> Folder:
         store.folder,
         store,
         declared,
-        tuple(records),
+        tuple(_with_silence(store, declared, records)),
         (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged)),
         foreign,
         tuple(store.controls()),
@@ -105,6 +106,17 @@ def _with_own_predictions(store: Store, records: Sequence[Record], damaged: list
         else:
             kept.append(record)
     return kept, damaged
+
+
+def _with_silence(store: Store, declared: Declared, records: Sequence[Record]) -> Sequence[Record]:
+    """The records without figures of metrics that say nothing, where they don't tell themselves."""
+    if all(record.data is None or record.data.silent is not None for record in records):
+        return records
+    files = _Files()
+    for record in records:
+        files.add(record.id, store.records / record.id, record)
+    metrics, task_of = metrics_of(declared.runs, records), {run.id: run.task for run in declared.runs}
+    return with_silence(records, files.predictions, {record.id: metrics.get(task_of[record.id], {}) for record in records})
 
 
 # --- several experiments as one ------------------------------------------------------------------------------------------

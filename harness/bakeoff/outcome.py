@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bakeoff import hardware
+from bakeoff.compare.silence import shortened, silent_metrics
 from bakeoff.components import Built, Row, Task, TaskInfo, TaskKind
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
@@ -72,8 +74,9 @@ class Findings:
 
 
 def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> Data:
-    """Sizes, fingerprints, the floor, and what is in the training split too."""
-    train, sources = np.asarray(splits["train"]["label"]), dict(task.sources())
+    """Sizes, fingerprints, the floor, what is in the training split too, and which metrics say nothing."""
+    sources = dict(task.sources())
+    untrained = without_learning(task, info, splits)
     return Data(
         sources=sources,
         kind=info.kind,
@@ -88,9 +91,44 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
         },
         metrics=[facts_of(metric) for metric in info.metrics],
         primary_metric=info.primary_metric,
-        floor={name: task.floor(info, train, np.asarray(splits[name]["label"])) for name in info.scored_splits},
+        floor=untrained.floor,
         overlap=overlaps(info, splits),
+        silent=untrained.silent,
     )
+
+
+@dataclass(frozen=True)
+class NoLearning:
+    """What the metrics say of a run that learns nothing; all by split and metric."""
+
+    silent: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Why a metric says nothing there: it has neither score nor floor."""
+    floor: dict[str, dict[str, float]] = field(default_factory=dict)
+    undefined: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a metric gives in place of a floor: it says something, but not of answers that are all one."""
+
+
+def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> NoLearning:
+    """Of all scored splits. Raises DataError where a metric can't be had."""
+    train = np.asarray(splits["train"]["label"])
+    right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
+    found = NoLearning(silent_metrics(info.metrics, right, info.labels, load=True))
+    for name, labels in right.items():
+        floor = found.floor.setdefault(name, {})
+        for metric in info.metrics:
+            if metric.name in found.silent.get(name, {}):
+                continue
+            alone = replace(info, metrics=(metric,), primary_metric=metric.name)
+            try:
+                score = task.floor(alone, train, labels)[metric.name]
+                told = "" if math.isfinite(score) else f"{score}"
+            except Exception as error:  # a metric of any author
+                told = shortened(f"{type(error).__name__}: {error}")
+            if told:
+                found.undefined.setdefault(name, {})[metric.name] = told
+            else:
+                floor[metric.name] = score
+    return found
 
 
 def describe_weights(network: Any, built: Built, initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:

@@ -136,10 +136,14 @@ class Data(Part):
     sources: dict[str, str]
     """Distributions that the rows were made from, with versions; part of the fingerprints."""
     floor: dict[str, dict[str, float]]
-    """split -> metric -> the score of always answering with the training split's majority label."""
+    """split -> metric -> the score of always answering with the training split's majority label; without metrics that give
+    such answers no score."""
     overlap: dict[str, int] | None
     """Predicted split -> how many of its examples read like one to train on: all text columns equal in lower case and with
     white space collapsed. None where nobody counted (schema version 1)."""
+    silent: dict[str, dict[str, str]] | None = None
+    """split -> metric that says nothing there -> why: whatever is answered, it gives one score, or none. It has neither score
+    nor floor there. None where nobody asked (schema version 4)."""
 
 
 class Weights(Part):
@@ -341,7 +345,7 @@ class Record(Part):
     weights: Weights | None
     observed: Observed | None
     scores: dict[str, dict[str, float]]
-    """split -> metric -> score."""
+    """split -> metric -> score, of metrics that say something there."""
     selection: Selection | None
     """None where the last epoch is evaluated."""
     evaluation_difference: float | None

@@ -16,7 +16,7 @@ from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.evaluation import EVALUATION_BATCH, predict
 from bakeoff.model_checks import ModelCheck
-from bakeoff.outcome import message_of
+from bakeoff.outcome import NoLearning, message_of, without_learning
 from bakeoff.preparation import drawn_rows, head_of, make_ready, require_examples, taken
 from bakeoff.record import Asked, MadeFrom
 from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
@@ -104,6 +104,8 @@ class Rehearsal:
             if loaded:
                 info, splits = loaded
                 self.remarks += [(asked.task_label, sentence) for sentence in remarks(info, splits)]
+                untrained = self.attempt("task", asked.task_label, without_learning, task, info, splits)
+                self.note_undefined(asked.task_label, info.primary_metric, untrained)
                 versions = dict(task.sources())
                 self.fingerprints[asked.task_label] = {
                     name: split_fingerprint(splits[name], info, versions) for name in info.splits
@@ -160,6 +162,14 @@ class Rehearsal:
                 columns = {name: list(splits["train"][name][:EVALUATION_BATCH]) for name in info.text_columns}
                 keep = partial(require_keepable, adaptation.model, prepared, info, columns, head=head, cache=request.cache)
                 self.attempt("strategy", asked.strategy, keep, hardware.pick_device(request.device))
+
+    def note_undefined(self, task: str, primary: str, untrained: NoLearning | None) -> None:
+        """Which metrics give no score where all answers are one: a run may come to that."""
+        for split, metrics in untrained.undefined.items() if untrained else ():
+            for metric, told in metrics.items():
+                comes = "would fail" if metric == primary else "would have none"
+                found = f"{split}: {metric} gives no score ({told}) where all answers are one"
+                self.remarks.append((task, f"{found}; a run that learns nothing {comes}"))
 
     def note_sources(self, asked: Asked, prepared: Prepared, built: Built, files: WatchedFiles) -> None:
         """What runs of this task and model are made from, once for each pair; before the method makes another of the model."""
@@ -265,7 +275,7 @@ def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> 
     """Raises DataError where the best state, or configuration, can't be chosen: the primary metric gives all one score."""
     split = selection_split(info.scored_splits)
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels):
+    if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels, load=True):
         raise DataError(
             f"the best is chosen by {primary.name} on {split}, which says nothing there: {silent}; "
             f"take another primary metric, or {way_out}"

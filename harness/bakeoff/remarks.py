@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bakeoff.compare.silence import why_silent
+from bakeoff.compare.silence import silent_metrics
 from bakeoff.components import TaskInfo
 from bakeoff.data import Columns
 
@@ -26,11 +26,9 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
         ):
             if count:
                 found.append(f"{name}: {count:,} of {len(split['id']):,} rows {what}")
-    for name in info.scored_splits:
-        labels = np.asarray(splits[name]["label"])
-        for metric in info.metrics:
-            if silent := why_silent(metric, labels, info.labels):
-                found.append(f"{name}: {metric.name} says nothing there: {silent}")
+    right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
+    for name, silent in silent_metrics(info.metrics, right, info.labels, load=True).items():
+        found += [f"{name}: {metric} says nothing there: {reason}" for metric, reason in silent.items()]
     for name, count in overlaps(info, splits).items():
         if count:
             found.append(f"{name}: {count:,} of {len(splits[name]['id']):,} rows have the texts of a row of train")

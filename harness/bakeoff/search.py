@@ -58,7 +58,9 @@ def dev_score(record: Record) -> float:
     if record.status == "failed" or record.data is None:
         return -math.inf
     primary = next(metric for metric in record.data.metrics if metric.name == record.data.primary_metric)
-    score = record.scores[selection_split(record.scores)][primary.name]
+    score = record.scores[selection_split(record.scores)].get(primary.name)
+    if score is None:  # it says nothing there
+        return -math.inf
     return score if primary.higher_is_better else -score
 
 

@@ -156,7 +156,8 @@ def fine_tune(
         plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
         require_same_logits(plain, found.largest_logit, job.trainer)
     require_finite(logits)
-    found.scores = {name: score(info, logits[name], splits[name]["label"]) for name in info.scored_splits}
+    silent = found.data.silent or {}
+    found.scores = {name: score(info, logits[name], splits[name]["label"], silent.get(name, ())) for name in info.scored_splits}
 
     begin("save")
     found.memory = total_memory(world, device)
@@ -343,7 +344,8 @@ def best_state(
 
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
-        return answers(logits, info.kind), score(info, logits, labels)[info.primary_metric]
+        others = [metric.name for metric in info.metrics if metric is not primary]
+        return answers(logits, info.kind), score(info, logits, labels, others)[info.primary_metric]
 
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
     return BestState(network, evaluate, split=split, metric=primary, labels=np.asarray(labels))

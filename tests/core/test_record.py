@@ -37,6 +37,7 @@ def fourth_version(record: Record) -> dict[str, Any]:
     for key in ("made_from", "largest_logit", "kept"):
         del old[key]
     (old["weights"] or {}).pop("head", None)
+    (old["data"] or {}).pop("silent", None)
     del old["environment"]["instructions"]
     return old | {"schema_version": 4, "seal": ""}
 

@@ -93,7 +93,7 @@ def test_a_kept_model_loads_with_plain_transformers_and_predicts_what_is_recorde
     folder = tmp_path / "e" / "records" / record["id"]
     assert {"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model/README.md"} <= set(record["files"])
     card = (folder / "model" / "README.md").read_text()
-    assert f"| test | accuracy | {record['scores']['test']['accuracy']:.4f} |" in card
+    assert f"| test | accuracy | {100 * record['scores']['test']['accuracy']:.2f} points |" in card
 
     model = AutoModelForSequenceClassification.from_pretrained(folder / "model").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "model")

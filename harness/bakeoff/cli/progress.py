@@ -21,7 +21,8 @@ def result_line(run: Run, record: Record) -> str:
     data, cost = record.data, record.cost
     assert data is not None
     assert cost is not None
-    splits = " · ".join(f"{split} {record.scores[split][data.primary_metric]:.4f}" for split in record.scores)
+    scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
+    splits = " · ".join(f"{split} {'says nothing' if score is None else f'{score:.4f}'}" for split, score in scores.items())
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     return f"{data.primary_metric} {splits} · trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s{unkept}"
 

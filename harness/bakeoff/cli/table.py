@@ -15,7 +15,7 @@ from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
 from bakeoff.errors import StoreError, shown_path
-from bakeoff.load import load_experiment
+from bakeoff.load import load_experiment, read_folder
 from bakeoff.record import Declared, Record
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.page import write_page
@@ -78,13 +78,12 @@ def read(folders: Sequence[Path | Store]) -> Reading:
         return Reading(experiment, report, compare(experiment))
 
 
-def read_side(store: Store) -> tuple[Declared, list[Record]]:
+def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
     """What `--beside` compares; a record that cannot be read is named and counts as missing."""
-    declared = store.declared()
-    records, damaged = store.read_all([run.id for run in declared.runs])
-    for sentence in damaged:
+    folder = read_folder(store)
+    for sentence in folder.damaged:
         tell(f"damaged and left out: {sentence}")
-    return declared, records
+    return folder.declared, folder.records
 
 
 def save(reading: Reading, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,6 @@ from bakeoff.compare.measures import counted, resample, scores_of, values_of
 from bakeoff.compare.outputs import Outputs, gather
 from bakeoff.compare.pairs import Contest, Side, measure
 from bakeoff.compare.rows import Bounds, bounds_of, score_of
-from bakeoff.compare.silence import why_silent
 from bakeoff.compare.verdicts import Terms
 from bakeoff.components import Metric
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
@@ -75,19 +75,10 @@ class Bench:
     def under_test(self) -> Sequence[str]:
         return self.experiment.declared.under_test
 
-    @cached_property
+    @property
     def silent(self) -> dict[str, dict[str, str]]:
         """split -> metric that says nothing there -> why."""
-        found = {
-            name: {
-                metric: reason
-                for metric, known in self.metrics.items()
-                if (reason := why_silent(known, split.labels, self.data.labels))
-            }
-            for name, split in self.outputs.splits.items()
-            if split.labelled
-        }
-        return {name: reasons for name, reasons in found.items() if reasons}
+        return self.data.silent or {}
 
     @property
     def judges(self) -> bool:
@@ -140,11 +131,12 @@ class Bench:
     @cached_property
     def sides(self) -> dict[str, Side]:
         """What can be compared: rows with predictions on the reported split."""
-        return _sides(self.outputs, self.metrics.get(self.terms.metric), self.split, self.terms, self.ended)
+        metric = self.metrics.get(self.terms.metric) if self.judges else None
+        return _sides(self.outputs, metric, self.split, self.terms, self.ended)
 
     @cached_property
     def replicates(self) -> Replicates | None:
-        metric = self.metrics.get(self.terms.metric)
+        metric = self.metrics.get(self.terms.metric) if self.judges else None
         return resample(self.outputs.splits[self.split], metric, list(self.sides)) if metric and self.sides else None
 
     @property
@@ -217,7 +209,8 @@ def _sides(
 ) -> dict[str, Side]:
     """What can be compared: rows with predictions on the reported split.
 
-    Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do.
+    Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do; by
+    one that says nothing there are none, which is NaN.
     """
     own = outputs.splits.get(split)
     if own is None:
@@ -227,7 +220,7 @@ def _sides(
         values = values_of(own, metric, strategy) if metric else None
         scores = scores_of(own, metric, strategy, values) if metric else None
         if scores is None:
-            recorded = {record.asked.seed: record.scores[split][terms.metric] for record in ended[strategy]}
+            recorded = {record.asked.seed: record.scores[split].get(terms.metric, math.nan) for record in ended[strategy]}
             scores = np.array([recorded[seed] for seed in own.seeds[strategy]])
         found[strategy] = Side(
             name=strategy,

@@ -11,11 +11,14 @@ and examples more than once (Owen 2007): where examples make most of the varianc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from bakeoff.compare.intervals import LEAST_DEFINED
 from bakeoff.compare.twoway import TwoWay, two_way_resampled, two_way_unpaired_resampled
 from bakeoff.components import Floats
 
@@ -49,6 +52,17 @@ class Replicates:
     spans: Sequence[slice]
     """Strategy -> its runs among all."""
     examples: int
+
+    def defined(self) -> Replicates | None:
+        """Without the replicates in which a run has no score; None where those are the most, so that the rest tells little."""
+        if self.resampled is None or not np.isfinite(self.runs).all():
+            return None
+        whole = np.isfinite(self.resampled).all(axis=1)
+        if whole.all():
+            return self
+        if whole.mean() < LEAST_DEFINED:
+            return None
+        return replace(self, scores=self.scores[whole], resampled=self.resampled[whole])
 
     def compare(self, one: int, other: int, *, level: float = 0.95) -> Interval:
         """Strategy `one` minus strategy `other`, by their numbers."""
@@ -207,8 +221,23 @@ def spearman_scorer(predictions: Floats, references: Floats) -> Scorer:
     return score
 
 
+def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
+    """The same score(predictions, references), NaN where it raises: a plugin's metric may have no value on a resample of one
+    class."""
+
+    def guarded(predictions: Any, references: Any) -> float:
+        try:
+            return float(score(predictions, references))
+        except Exception:
+            return math.nan
+
+    return guarded
+
+
 def any_scorer(score: Callable[[Floats, Floats], float], predictions: Floats, references: Floats) -> Scorer:
-    """Any score(predictions (n,), references (n,)), called once a run and replicate: slow, and always right."""
+    """Any score(predictions (n,), references (n,)), called once a run and replicate: slow, and always right; NaN where there is
+    none."""
+    score = or_nan(score)
     places = np.arange(len(references))
 
     def score_all(weights: Floats) -> Floats:

@@ -23,7 +23,6 @@ from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.limits import Evidence
 from bakeoff.compare.pairs import estimate_of
 from bakeoff.compare.pareto import amounts
-from bakeoff.compare.silence import why_silent
 from bakeoff.contracts.unit import Figures, Unit, figures_of
 from bakeoff.metrics import unit_of
 from bakeoff.record import Control, MetricFacts
@@ -85,7 +84,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     if found is None or not {CANDIDATE, BASELINE} <= found.answers.keys():
         return replace(draft, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
-    if metric is not None and (silent := why_silent(metric, found.labels, data.labels)):
+    if silent := (data.silent or {}).get(split, {}).get(facts.name):
         return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
     paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
     if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):

@@ -16,6 +16,9 @@ from scipy import special
 from bakeoff.components import Floats
 from bakeoff.contracts.unit import Unit
 
+LEAST_DEFINED = 0.5
+"""Share of the resamples on which a metric must have a value, for them to say how far its score may be off."""
+
 ROUNDING = 1e-12
 """So near to an end of a range, relative to its width, is at the end."""
 
@@ -211,7 +214,8 @@ def bca(
     """One run's score by the bias-corrected and accelerated bootstrap over examples (Efron 1987).
 
     columns: (n,) each, resampled together. statistic(*columns, axis) works along an axis of stacked resamples. Where BCa has no
-    value, because leaving out any one example changes nothing, the percentile interval stands in.
+    value, because leaving out any one example changes nothing, the percentile interval stands in; over the resamples on which
+    the statistic is finite, NaN where those are fewer than half.
     """
     from scipy import stats  # takes most of a second
 
@@ -232,5 +236,9 @@ def bca(
     low, high = float(answer.confidence_interval.low), float(answer.confidence_interval.high)
     if math.isfinite(low) and math.isfinite(high):
         return low, high
-    low, high = np.quantile(answer.bootstrap_distribution, [(1 - level) / 2, (1 + level) / 2])
+    drawn = answer.bootstrap_distribution
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < LEAST_DEFINED * resamples:
+        return math.nan, math.nan
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

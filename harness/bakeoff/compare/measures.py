@@ -14,6 +14,7 @@ from bakeoff.compare.bootstrap import (
     bootstrap_ratio,
     mcc_scorer,
     multi_bootstrap,
+    or_nan,
     pearson_scorer,
     ratio_scorer,
     spearman_scorer,
@@ -51,16 +52,19 @@ def counted(outputs: SplitOutputs, metric: Metric, strategy: str) -> int:
 
 
 def scores_of(outputs: SplitOutputs, metric: Metric, strategy: str, values: Floats | None) -> Floats | None:
-    """(K,) computed from the answers; None for a metric that can't be had without the hub."""
+    """(K,) computed from the answers, NaN where the metric gives them no score; None for a metric that can't be had without the
+    hub."""
     if values is not None:
         return np.asarray(values.mean(axis=1))
     if isinstance(metric, HubMetric):
         return None
-    return np.array([metric.score(run, outputs.labels) for run in outputs.answers[strategy]])
+    score = or_nan(metric.score)
+    return np.array([score(run, outputs.labels) for run in outputs.answers[strategy]])
 
 
 def resample(outputs: SplitOutputs, metric: Metric, strategies: list[str], *, seed: int = 0) -> Replicates | None:
-    """Scores of these strategies in every replicate of the multi-bootstrap; None for a metric that needs the hub."""
+    """Scores of these strategies in every replicate of the multi-bootstrap; None for a metric that needs the hub, and for one
+    that has no value on most resamples."""
     counts = [len(outputs.seeds[strategy]) for strategy in strategies]
     paired = len({tuple(sorted(outputs.seeds[strategy])) for strategy in strategies}) == 1
     order = {strategy: np.argsort(outputs.seeds[strategy]) for strategy in strategies}
@@ -82,7 +86,7 @@ def resample(outputs: SplitOutputs, metric: Metric, strategies: list[str], *, se
         replicates=2000 if metric.name in SCORERS else SLOW_REPLICATES,
         seed=seed,
         keep_runs=True,
-    )
+    ).defined()
 
 
 def scorer_of(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> Scorer:

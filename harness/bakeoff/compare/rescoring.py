@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from bakeoff.compare.bench import Layout, layouts
 from bakeoff.compare.boards import calibration_of
 from bakeoff.compare.bootstrap import Replicates
@@ -100,8 +102,10 @@ def _rescored(
     keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
-    silent = why_silent(metric, own.labels, data.labels)
+    silent = why_silent(metric, own.labels, data.labels, load=True)
     rows = [] if silent else _rows(own, metric, layout, level)
+    without = [row.strategy for row in rows if not np.isfinite(row.score.mean)]
+    rows = [row for row in rows if row.strategy not in without]
     return Rescored(
         task=layout.task,
         model=layout.model,
@@ -116,6 +120,7 @@ def _rescored(
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
             *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
+            *(f"{row} is left out: {metric.name} gives its answers no score" for row in without),
             *left_out(experiment),
             *_misread(outputs),
             *_without(ended, own),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.compare.bootstrap import Replicates
+from bakeoff.compare.bootstrap import Replicates, or_nan
 from bakeoff.compare.findings import Score
 from bakeoff.compare.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, wilson
 from bakeoff.compare.measures import counted, resample, values_of
@@ -39,9 +39,10 @@ class Bounds:
 
 
 def score_of(records: Sequence[Record], split: str, metric: str, bounds: Bounds) -> Score | None:
-    """The row's score by its records, with the interval that its predictions give; None without a record of it."""
+    """The row's score by its records, with the interval that its predictions give; None where a record has none: a mean of the
+    others would not be the row's."""
     found = {record.asked.seed: record.scores[split][metric] for record in records if metric in record.scores.get(split, {})}
-    if not found:
+    if not found or len(found) < len(records):
         return None
     values = np.array(list(found.values()))
     return Score(
@@ -92,7 +93,7 @@ def _bounds(
 ) -> Bounds:
     """An estimate's interval within the metric's range; percentiles of one run as they are, unless they are a point or its
     score is at an end of that range."""
-    if found is None:
+    if found is None or (isinstance(found, tuple) and not np.isfinite(found).all()):
         return Bounds()
     if isinstance(found, tuple):
         score, unit = metric.score(outputs.answers[row][0], outputs.labels), metric.unit
@@ -112,10 +113,12 @@ def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> Estimate | tupl
 
 
 def _of_any(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> tuple[float, float]:
+    score = or_nan(metric.score)
+
     def statistic(given: Floats, right: Floats, axis: int) -> Floats:
         given, right = np.moveaxis(given, axis, -1), np.moveaxis(right, axis, -1)
         flat = zip(given.reshape(-1, given.shape[-1]), right.reshape(-1, right.shape[-1]), strict=True)
-        return np.array([metric.score(one, other) for one, other in flat]).reshape(given.shape[:-1])
+        return np.array([score(one, other) for one, other in flat]).reshape(given.shape[:-1])
 
     return bca([answers, labels], statistic, resamples=2000)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.compare.bootstrap import or_nan
 from bakeoff.compare.findings import SliceScore
 from bakeoff.compare.intervals import Estimate, pseudo_values
 from bakeoff.compare.multiplicity import holm
@@ -156,7 +157,8 @@ def _side(outputs: SplitOutputs, metric: Metric, strategy: str) -> _Side:
         return float(np.divide(above, below, out=np.zeros_like(above), where=below > 0).mean())
 
     def of_answers(inside: NDArray[np.bool_]) -> float:
-        return float(np.mean([metric.score(row[inside], labels[inside]) for row in answers]))
+        score = or_nan(metric.score)
+        return float(np.mean([score(row[inside], labels[inside]) for row in answers]))
 
     def silent(inside: NDArray[np.bool_]) -> bool:
         return bool(why_silent(metric, labels[inside]))

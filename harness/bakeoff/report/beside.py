@@ -200,6 +200,7 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
             "",
         ]
         told = [
+            *_silent(pairs),
             _verdict(pairs),
             *_why_unequal(pairs),
             *_unlike(pairs),
@@ -235,6 +236,19 @@ def _columns(pairs: Pairs) -> list[Column]:
     columns.append(Column("n here / there", counts))
     columns.append(Column("same weights", [f"{pair.weights.same} of {pair.weights.both}" for pair in rows]))
     return columns
+
+
+def _silent(pairs: Pairs) -> list[str]:
+    """Why a side has no score in the table: its metric says nothing of these examples."""
+    table = pairs.here if pairs.here.metrics else pairs.there
+    if not (table.metrics and table.splits):
+        return []
+    split, metric = table.splits[0], table.metrics[0].name
+    sides = ((name, side.data.silent or {}) for name, side in (("here", pairs.here), ("there", pairs.there)) if side.data)
+    found = {name: reason for name, silent in sides if (reason := silent.get(split, {}).get(metric))}
+    if len(found) == 2 and len(set(found.values())) == 1:
+        return [f"{metric} says nothing on {split}: {found['here']}."]
+    return [f"{metric} says nothing on {split} {name}: {reason}." for name, reason in found.items()]
 
 
 def _verdict(pairs: Pairs) -> str:

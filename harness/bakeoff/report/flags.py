@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bakeoff.errors import quoted
 from bakeoff.record import Declared
-from bakeoff.report.table import Failed, Row, Table
+from bakeoff.report.table import Failed, Row, Table, Unscored
 from bakeoff.spelling import listed, seeds_spelt
 
 
@@ -25,6 +25,8 @@ def sentences(table: Table, declared: Declared) -> list[str]:
         found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
     if any(row.attempts for row in table.rows):
         found.append(f"made again: {'; '.join(_attempts(row) for row in table.rows if row.attempts)}. No cost above holds it.")
+    for row in table.rows:
+        found += [_unscored(row, unscored) for unscored in row.unscored]
     if any(row.unkept for row in table.rows):
         unkept = "; ".join(_unkept(row) for row in table.rows if row.unkept)
         found.append(f"model not kept: {unkept}. The scores stand; --retry unkept makes these runs again.")
@@ -79,6 +81,13 @@ def _failures(row: Row) -> str:
         for reason, same in by_reason.items()
     ]
     return f"{row.strategy} {len(row.failed)} of {len(row.seeds)}: {', '.join(told)}"
+
+
+def _unscored(row: Row, unscored: Unscored) -> str:
+    return (
+        f"{unscored.metric} gave {row.strategy} no score on {unscored.split} (seed {seeds_spelt(unscored.seeds)}), so that no "
+        "mean is shown; the answers there are all one, or otherwise such that the metric has no value."
+    )
 
 
 def _unkept(row: Row) -> str:

@@ -25,7 +25,6 @@ from bakeoff.report.joined import Joined, join
 from bakeoff.report.leaderboard import Leaderboard, leaderboard
 from bakeoff.report.markdown import visible
 from bakeoff.report.page import caption
-from bakeoff.report.silence import without_silent
 from bakeoff.report.table import Report
 from bakeoff.report.views import (
     ALL_POINTS,
@@ -83,7 +82,6 @@ def write_html(comparison: Comparison, report: Report, records: Sequence[Record]
 
     Raises BakeoffError where the extra `report` is not installed.
     """
-    report = without_silent(report, comparison)
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
     boards = join(comparison, report, {record.id: record for record in records})

@@ -13,7 +13,6 @@ from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
 from bakeoff.report.searches import cost_sentence, search_cells, search_titles, tuning
-from bakeoff.report.silence import without_silent
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
 from bakeoff.report.work import legend, work_cells
@@ -26,7 +25,6 @@ MEBIBYTE = 2**20
 
 def write_page(report: Report, comparison: Comparison) -> str:
     """The whole `table.md`."""
-    report = without_silent(report, comparison)
     declared = report.declared
     lines = [f"# {escaped(declared.name)}"]
     if declared.question:

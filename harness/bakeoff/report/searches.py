@@ -60,9 +60,11 @@ def _searched(search: Search, trials: Mapping[str, Record], task: str, model: st
     for each in values:
         records = [trials[run.id] for run in mine if run.values == each and run.id in trials]
         scores = [
-            record.scores[selection_split(record.scores)][record.data.primary_metric]
+            score
             for record in records
             if record.status == "ok" and record.data is not None
+            for score in [record.scores[selection_split(record.scores)].get(record.data.primary_metric)]
+            if score is not None
         ]
         configurations.append(
             Tried(

@@ -39,6 +39,14 @@ class Unkept(Part):
     reason: str
 
 
+class Unscored(Part):
+    """Runs to whose answers on a split a metric gave no score."""
+
+    split: str
+    metric: str
+    seeds: list[int]
+
+
 class Row(Part):
     """One strategy."""
 
@@ -67,7 +75,8 @@ class Row(Part):
     elsewhere: list[str]
     """How the environment of some of its runs differs from the table's, in words."""
     scores: dict[str, dict[str, Spread]]
-    """split -> metric -> score over seeds."""
+    """split -> metric -> score over seeds; a metric that lacks one run's score has none."""
+    unscored: list[Unscored]
     train_seconds: Spread | None
     evaluate_seconds: Spread | None
     train_samples_per_second: Spread | None
@@ -244,6 +253,7 @@ def _row(
         notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
         elsewhere=surroundings.differences(ended),
         scores=_scores(ended),
+        unscored=_unscored(ended, seed_of),
         train_seconds=over_seeds(lambda cost: cost.train_seconds),
         evaluate_seconds=over_seeds(lambda cost: cost.evaluate_seconds),
         train_samples_per_second=over_seeds(lambda cost: cost.train_samples_per_second),
@@ -263,6 +273,19 @@ def _scores(records: Sequence[Record]) -> dict[str, dict[str, Spread]]:
             for metric, score in scores.items():
                 values.setdefault(split, {}).setdefault(metric, []).append(score)
     return {
-        split: {metric: found for metric, scores in by_metric.items() if (found := spread(scores))}
+        split: {
+            metric: found for metric, scores in by_metric.items() if len(scores) == len(records) and (found := spread(scores))
+        }
         for split, by_metric in values.items()
     }
+
+
+def _unscored(records: Sequence[Record], seed_of: Mapping[str, int]) -> list[Unscored]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for record in records:
+        for split, scores in record.scores.items():
+            for metric in record.data.metrics if record.data else ():
+                silent = (record.data and record.data.silent) or {}
+                if metric.name not in scores and metric.name not in silent.get(split, {}):
+                    found.setdefault((split, metric.name), []).append(seed_of[record.id])
+    return [Unscored(split=split, metric=metric, seeds=seeds) for (split, metric), seeds in found.items()]

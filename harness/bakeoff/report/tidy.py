@@ -31,7 +31,6 @@ from bakeoff.compare.findings import Comparison
 from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
 from bakeoff.report.page import FLOOR
-from bakeoff.report.silence import without_silent
 from bakeoff.report.standings import Standings, standings_of
 from bakeoff.report.table import Report, Row, Table
 from bakeoff.spelling import portable
@@ -52,7 +51,6 @@ FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
 def write_csv(report: Report, comparison: Comparison) -> str:
     """The whole `table.csv`."""
-    report = without_silent(report, comparison)
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
         for table in report.tables
@@ -91,7 +89,6 @@ def write_csv(report: Report, comparison: Comparison) -> str:
 
 def write_json(report: Report, comparison: Comparison) -> str:
     """The tables' own keys and, under `comparison`, all that was found; ASCII only."""
-    report = without_silent(report, comparison)
     plain = report.model_dump(mode="json", exclude={"declared": {"runs"}})
     for table, entry in zip(report.tables, plain["tables"], strict=True):
         standings = standings_of(comparison, table.task, table.model)

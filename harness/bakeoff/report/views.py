@@ -372,18 +372,12 @@ def every_record(report: Report, records: Sequence[Record], boards: Sequence[Joi
     known: Mapping[str, Record] = {record.id: record for record in records}
     columns = list(dict.fromkeys((joined.board.split, joined.board.metric) for joined in boards))
     units = {(joined.board.split, joined.board.metric): joined.figures for joined in boards}
-    silent = {
-        (joined.board.task, joined.board.model, joined.board.split, metric)
-        for joined in boards
-        for metric in joined.board.silent.get(joined.board.split, {})
-    }
     lines = []
     for run in report.declared.runs:
         record = known.get(run.id)
         if record is None:
             continue
-        own = {place: record.scores.get(place[0], {}).get(place[1]) for place in columns}
-        scores = [(place, None if (run.task, run.model, *place) in silent else own[place]) for place in columns]
+        scores = [(place, record.scores.get(place[0], {}).get(place[1])) for place in columns]
         seconds = record.cost.train_seconds if record.cost else None
         failure = record.failure
         lines.append(

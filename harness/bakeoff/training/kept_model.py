@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ from typing import Any
 import numpy as np
 
 from bakeoff.components import SAME_LOGITS, Prepared, Row, TaskInfo, same_logits
+from bakeoff.contracts.unit import UNKNOWN_VALUE, figures_of
 from bakeoff.data import Columns
 from bakeoff.errors import BakeoffError, PluginError, quoted
 from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.files import sha256_of
 from bakeoff.meter import Clock
+from bakeoff.metrics import unit_of
 from bakeoff.outcome import capped, files_in, message_of
 from bakeoff.preparation import within
-from bakeoff.record import FILE_NAME, MODEL_FOLDER, Kept, Record
+from bakeoff.record import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
 from bakeoff.report.markdown import escaped
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
@@ -180,12 +182,7 @@ def disturb(parameters: Sequence[Any], ask: Callable[[], Any], *, until: float) 
 
 def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
     """The model's card: what it is, how to load it, what its record says of it. Markdown."""
-    asked, weights, floors = record.asked, record.weights, record.data.floor if record.data else {}
-    scores = [
-        f"| {escaped(split)} | {escaped(metric)} | {value:.4f} | {floors.get(split, {}).get(metric, float('nan')):.4f} |"
-        for split, metrics in record.scores.items()
-        for metric, value in metrics.items()
-    ]
+    asked, weights = record.asked, record.weights
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
         f"# {escaped(asked.model_label)} fine-tuned on {escaped(asked.task_label)}",
@@ -197,9 +194,24 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         *(how if loading else []),
         "| split | metric | score | majority floor |",
         "|---|---|---:|---:|",
-        *scores,
+        *(score_lines(record, record.data) if record.data else []),
         "",
         "Labels: " + (", ".join(map(escaped, capped(labels))) or "a number") + ". The recipe:",
         "",
         *(f"- {key}: {escaped(value)}" for key, value in asked.recipe.items()),
     ]
+
+
+def score_lines(record: Record, data: Data) -> Iterator[str]:
+    """A line of the card's table for each split and metric, in the metric's unit."""
+    for split, scores in record.scores.items():
+        floors, silent = data.floor.get(split, {}), (data.silent or {}).get(split, {})
+        for facts in data.metrics:
+            if reason := silent.get(facts.name):
+                told, floor = f"says nothing here: {reason}", UNKNOWN_VALUE
+            elif facts.name in scores:
+                figures = figures_of(unit_of(facts), [scores[facts.name]], [])
+                told, floor = figures.with_unit(scores[facts.name]), figures.number(floors.get(facts.name))
+            else:
+                told, floor = "no score of these answers", UNKNOWN_VALUE
+            yield f"| {escaped(split)} | {escaped(facts.name)} | {escaped(told)} | {floor} |"

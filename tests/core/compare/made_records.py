@@ -13,6 +13,7 @@ from core.table_records import declaration_of, declare, failed, make_record, sha
 from numpy.typing import ArrayLike, NDArray
 
 from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import StoreError
 from bakeoff.metrics import F1, Accuracy
@@ -201,13 +202,21 @@ def make_experiment_in_memory(
         raise StoreError(f"{run_id} has no steps")
 
     everything = [*(record for record, _ in runs), *undone]
-    return Experiment(
-        declared=declaration_of(everything, **declared),
-        records=tuple(record for record, _ in runs),
-        predictions=read,
-        steps=steps,
-        metrics={run[0].asked.task_label: {metric.name: metric for metric in METRICS} for run in runs},
+    return without_silent(
+        Experiment(
+            declared=declaration_of(everything, **declared),
+            records=tuple(record for record, _ in runs),
+            predictions=read,
+            steps=steps,
+            metrics={run[0].asked.task_label: {metric.name: metric for metric in METRICS} for run in runs},
+        )
     )
+
+
+def without_silent(made: Experiment) -> Experiment:
+    """As it is loaded: records know which metrics say nothing."""
+    metrics = {record.id: made.metrics.get(record.asked.task_label, {}) for record in made.records}
+    return replace(made, records=tuple(with_silence(made.records, made.predictions, metrics)))
 
 
 def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, given: Mapping[str, ArrayLike]) -> Experiment:
@@ -230,9 +239,10 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
             name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, unit=metric.unit
         )
         data = record.data.model_copy(
-            update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}}
+            update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}, "silent": None}
         )
         scores = {split: {metric.name: metric.score(found.answers, labels)}}
         records.append(record.model_copy(update={"data": data, "scores": scores}))
     task = made.records[0].asked.task_label
-    return replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics={task: {metric.name: metric}})
+    metrics = {task: {metric.name: metric}}
+    return without_silent(replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics=metrics))

@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from core.compare.made_records import make_experiment_in_memory
+from core.compare.made_records import make_experiment_folder, make_experiment_in_memory, scored_by
 from numpy.typing import NDArray
 
 from bakeoff.compare.boards import compare
@@ -18,9 +19,12 @@ from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.gate import judge
 from bakeoff.compare.rescoring import rescore
 from bakeoff.compare.silence import why_silent
-from bakeoff.components import Metric, TaskInfo
+from bakeoff.components import Metric, Task, TaskInfo
+from bakeoff.contracts.unit import SHARE
 from bakeoff.data import Columns
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, RunError
+from bakeoff.evaluation import score
+from bakeoff.load import load_experiment
 from bakeoff.metrics import (
     F1,
     Accuracy,
@@ -36,13 +40,17 @@ from bakeoff.metrics import (
     Recall,
     Spearman,
 )
+from bakeoff.outcome import describe_data, without_learning
+from bakeoff.record import MetricFacts
 from bakeoff.rehearsal import require_choice
 from bakeoff.remarks import remarks
+from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.html import write_html
 from bakeoff.report.latex import write_tex
 from bakeoff.report.page import write_page
 from bakeoff.report.table import build_report
 from bakeoff.report.tidy import write_csv, write_json
+from bakeoff.training.kept_model import score_lines
 
 ZEROS, ONES, BOTH = np.zeros(30, dtype=np.int64), np.ones(30, dtype=np.int64), np.arange(30) % 2
 
@@ -68,6 +76,46 @@ class Undefined(Luck):
         return float("nan") if len(np.unique(references)) < 2 else float(np.mean(predictions == references))
 
 
+class Refusing(Undefined):
+    """As `Undefined`, by an error."""
+
+    name = "refusing"
+
+    def score(self, predictions: Any, references: Any) -> float:
+        if len(np.unique(references)) < 2:
+            raise ValueError("Only one class\npresent in y_true")
+        return super().score(predictions, references)
+
+
+class Broken(Luck):
+    name = "broken"
+
+    def score(self, predictions: Any, references: Any) -> float:
+        raise KeyError("average")
+
+
+class OfAnswers(Luck):
+    """Has no value where all answers are one, as scipy's correlations."""
+
+    name = "of_answers"
+
+    def score(self, predictions: Any, references: Any) -> float:
+        return float("nan") if len(np.unique(predictions)) < 2 else float(np.mean(predictions == references))
+
+
+class Elsewhere(Luck):
+    """Scored by the evaluate library: what `load` gives."""
+
+    name = "elsewhere"
+    score = Metric.score
+
+    def load(self) -> Any:
+        return self
+
+    def compute(self, *, predictions: Any, references: Any) -> dict[str, float]:
+        return {self.name: MatthewsCorrelation().score(predictions, references)}
+
+
 @pytest.mark.parametrize(
     ("metric", "labels", "reason"),
     [
@@ -84,6 +132,8 @@ class Undefined(Luck):
         (Recall.numbered(1, "recall (spam)", "multilabel"), np.array([0, 1, 1, 4]), "no example has the label 'spam'"),
         (Luck(), BOTH, "whatever is answered, it is 0.25"),
         (Undefined(), ZEROS, "every example has the label 'ham'"),
+        (Refusing(), ONES, "every example has the label 'spam'"),
+        (Broken(), BOTH, "it gives no score (KeyError: 'average')"),
     ],
     ids=lambda value: value.name if isinstance(value, Metric) else "",
 )
@@ -110,12 +160,21 @@ def test_what_can_give_one_score_only_says_nothing(metric: Metric, labels: NDArr
         (Recall.numbered(1, "recall (spam)", "multilabel"), np.array([3, 1, 1, 4])),
         (MicroF1(), np.array([0, 0, 4])),
         (Undefined(), BOTH),
+        (Refusing(), BOTH),
+        (OfAnswers(), BOTH),
+        (OfAnswers(), ZEROS),
+        (Elsewhere(), ZEROS),
         (HubMetric("bleurt"), ZEROS),
     ],
     ids=lambda value: value.name if isinstance(value, Metric) else "",
 )
 def test_what_can_vary_may_say_something(metric: Metric, labels: NDArray[Any]) -> None:
     assert why_silent(metric, labels) == ""
+
+
+def test_where_a_run_loads_its_metrics_those_of_the_evaluate_library_are_asked_too() -> None:
+    assert why_silent(Elsewhere(), ZEROS, ["ham", "spam"], load=True) == "every example has the label 'ham'"
+    assert why_silent(Elsewhere(), BOTH, load=True) == ""
 
 
 # --- in every output -----------------------------------------------------------------------------------------------------
@@ -202,6 +261,73 @@ def test_a_gate_has_no_evidence_by_it_even_where_nothing_changed() -> None:
     assert "f1 says nothing on test" in found.checks[0].reason
 
 
+def test_a_folder_of_older_records_is_read_so(tmp_path: Path) -> None:
+    rows = {"base": np.zeros((2, 30), dtype=int), "row": np.tile(BOTH, (2, 1))}
+    folder = make_experiment_folder(tmp_path / "e", rows, ZEROS)
+    for record in load_experiment([folder]).records:
+        assert record.data is not None
+        assert record.data.silent == {"test": {"f1": "no example has the label 'label 1'"}}
+        assert (list(record.scores["test"]), list(record.data.floor["test"])) == (["accuracy"], ["accuracy"])
+
+
+def test_beside_another_experiment_it_has_no_figure_either() -> None:
+    made = silent_experiment()
+    page = write_beside(set_beside((made.declared, made.records), (made.declared, made.records)), here="A", there="B")
+    (line,) = [line for line in page.splitlines() if line.startswith("| base")]
+    assert [cell.strip() for cell in line.strip("|").split("|")][1:3] == ["–", "–"]
+    assert "- f1 says nothing on test: no example has the label 'label 1'." in page
+
+
+def test_a_model_card_says_it_and_writes_figures_in_their_unit() -> None:
+    record = silent_experiment().records[0]
+    assert record.data is not None
+    mae = MetricFacts(name="mae", higher_is_better=False, version="1")
+    gone = MetricFacts(name="auc", higher_is_better=True, version="1", unit=SHARE)
+    data = record.data.model_copy(update={"metrics": [*record.data.metrics, mae, gone]})
+    scores = {"test": {**record.scores["test"], "mae": 1.25e-7}}
+    accuracy = scores["test"]["accuracy"]
+    assert list(score_lines(record.model_copy(update={"scores": scores}), data)) == [
+        f"| test | accuracy | {100 * accuracy:.2f} points | 100.00 |",
+        "| test | f1 | says nothing here: no example has the label 'label 1' | – |",
+        "| test | mae | 1.250e-7 | – |",
+        "| test | auc | no score of these answers | – |",
+    ]
+
+
+@pytest.mark.parametrize("metric", [Undefined(), Refusing()], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_resamples_of_one_class_leave_finite_intervals(metric: Metric, seeds: int) -> None:
+    """Of 40 examples one has the second class: a third of the resamples lacks it."""
+    labels = np.zeros(40, dtype=np.int64)
+    labels[0], metric.unit = 1, SHARE
+    rng, names = np.random.default_rng(0), ("base", "row")
+    given = {name: np.where(rng.random((seeds, 40)) < 0.8, labels, 1 - labels) for name in names}
+    logits = {name: np.stack([0.5 - answers, answers - 0.5], axis=2) for name, answers in given.items()}
+    rows = {name: np.zeros((seeds, 40), dtype=np.int64) for name in names}
+    made = make_experiment_in_memory(rows, labels, under_test=["trainer"])
+    made = scored_by(made, metric, kind="classification", truth=labels, given=logits)
+    comparison = compare(made)
+    write_json(build_report(made.declared, made.records), comparison)  # which refuses what is not finite
+    for row in comparison.boards[0].rows:
+        score = row.scores["test"][metric.name]
+        assert score.low is not None
+        assert score.high is not None
+        assert 0 <= score.low < score.mean < score.high <= 1
+
+
+def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
+    made = make_experiment_in_memory({"base": [BOTH] * 3, "row": [BOTH] * 3}, BOTH, under_test=["trainer"])
+    first, *rest = made.records
+    missing = first.model_copy(update={"scores": {"test": {"accuracy": 1.0}}})
+    made = replace(made, records=(missing, *rest))
+    report, comparison = build_report(made.declared, made.records), compare(made)
+    shown = {row.strategy: sorted(row.scores["test"]) for row in report.tables[0].rows}
+    assert shown == {"base": ["accuracy"], "row": ["accuracy", "f1"]}
+    assert {row.strategy: sorted(row.scores["test"]) for row in comparison.boards[0].rows} == shown
+    page = " ".join(write_page(report, comparison).split())
+    assert "f1 gave base no score on test (seed 0), so that no mean is shown" in page
+
+
 # --- before anything is trained ------------------------------------------------------------------------------------------
 
 
@@ -230,3 +356,29 @@ def test_it_is_told_before_training_and_no_state_is_chosen_by_it() -> None:
     fine, both = task(MatthewsCorrelation(), [0, 1, 0])
     require_choice(fine, both, "no 'search:'")
     assert not [remark for remark in remarks(fine, both) if "says nothing" in remark]
+
+
+class Own(Task):
+    """A task whose floor is the majority's."""
+
+    name, version, summary = "own", "1", "A task."
+
+    def info(self, options: Any) -> TaskInfo:
+        raise NotImplementedError
+
+    def load(self, options: Any, places: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_a_record_holds_no_score_and_no_floor_that_mean_nothing() -> None:
+    info, splits = task(Accuracy(), [0] * 6)
+    info = replace(info, metrics=(Accuracy(), MatthewsCorrelation(), Refusing(), OfAnswers()))
+    data = describe_data(Own(), info, splits)
+    one = "every example has the label 'ham'"
+    assert data.silent == {"dev": {"mcc": one, "refusing": one}}
+    assert data.floor == {"dev": {"accuracy": 1.0}}
+    assert without_learning(Own(), info, splits).undefined == {"dev": {"of_answers": "nan"}}
+    logits = np.tile([1.0, -1.0], (6, 1))
+    assert score(info, logits, [0] * 6, data.silent["dev"]) == {"accuracy": 1.0}
+    with pytest.raises(RunError, match="metric 'of_answers' gave nan, and the run is judged by it"):
+        score(replace(info, primary_metric="of_answers"), logits, [0] * 6, data.silent["dev"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from bakeoff.compare.bootstrap import or_nan
 from bakeoff.compare.drift import DRIFT, drift
 from bakeoff.compare.flags.telling import (
     Found,
@@ -204,4 +205,4 @@ def rescored(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> flo
     if parts is not None:
         total = parts[1].sum()
         return float(parts[0].sum() / total) if total else 0.0
-    return metric.score(answers, labels) if type(metric).score is not Metric.score else None
+    return or_nan(metric.score)(answers, labels) if type(metric).score is not Metric.score else None
