@@ -15,7 +15,7 @@ from bakeoff.errors import ModelError, escaped, quoted, shown_path
 from bakeoff.machine.distributions import installed_version
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
-from bakeoff.toolkit.trained_head import fit_head
+from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 PROBLEM_TYPES: dict[TaskKind, str] = {
     "classification": "single_label_classification",
@@ -199,10 +199,29 @@ def load_classifier(
     unused = sorted(report["unexpected_keys"])
     require_pretrained(model, missing, unused, allow_new, where=shown)
     head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
-    cautions = [head.caution] if head.caution else []
+    cautions = (head.caution, *_left_out(model, unused, path, revision, lacks_head=head.origin == "new"))
+    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)))
+
+
+def _left_out(model: Any, unused: Sequence[str], path: str | Path, revision: str | None, *, lacks_head: bool) -> list[str]:
+    """Sentences on tensors of a checkpoint that the model has no place for and that somebody may miss."""
+    shown, found = _shown(path), []
     if layers := unused_layers(model, unused):
-        cautions.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
-    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(cautions))
+        found.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
+    outside = [name for name in unused if not name.startswith(f"{model.base_model_prefix}.")]
+    if lacks_head and outside and (names := _labels_named_at(path, revision)):
+        found.append(
+            f"{shown} names labels ({first_labels(names)}), yet no trained head was found: {len(outside)} tensors are left out "
+            f"that this model has no place for, first {outside[0]}"
+        )
+    return found
+
+
+def _labels_named_at(path: str | Path, revision: str | None) -> list[str]:
+    """The names that a checkpoint's config.json gives its labels; none where it has only those of transformers."""
+    found = _file_at(path, "config.json", revision)
+    names = json.loads(found.read_text(encoding="utf-8")).get("id2label") if found else None
+    return [str(name) for name in (names or {}).values() if not UNNAMED.fullmatch(str(name))]
 
 
 def refuse_adapter(path: str | Path, *, revision: str | None = None, ignore: bool = False) -> None:

@@ -257,6 +257,40 @@ def test_a_head_half_of_which_is_missing_is_replaced_whole(tmp_path: Path) -> No
     assert (built.head, built.newly_initialised) == ("replaced", ("classifier.bias", "classifier.weight"))
 
 
+@pytest.mark.parametrize("labels", [("ham", "spam"), ("spam", "ham")])
+@pytest.mark.parametrize("numbers", [{"ham": 0, "spam": 1}, {"ham": 0, "spam": 0}])
+def test_a_head_whose_names_contradict_each_other_is_replaced_with_a_caution(
+    numbers: dict[str, int], labels: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = save(tmp_path, model_of("bert"), "bert", labels=["spam", "ham"])
+    edit(folder / "config.json", label2id=numbers)
+    built = load(folder, labels)
+    assert (built.head, built.newly_initialised) == ("replaced", ("classifier.bias", "classifier.weight"))
+    assert "id2label" in built.cautions[0]
+    assert "label2id" in built.cautions[0]
+
+
+def test_names_that_say_nothing_do_not_contradict_real_ones(tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of("bert"), "bert", labels=["spam", "ham"])
+    edit(folder / "config.json", label2id={"LABEL_0": 0, "LABEL_1": 1})
+    assert load(folder, ("ham", "spam")).head == "by name"
+
+
+@pytest.mark.parametrize("named", [["ham", "spam"], ["ham", "spam", "other"]])
+def test_a_trained_head_under_another_name_is_left_out_with_a_caution(named: list[str], tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of("bert", num_labels=len(named)), "bert", labels=named)
+    rename(folder, lambda name: name.replace("classifier.", "score."))
+    built = load(folder, ("ham", "spam"))
+    assert built.head == "new"
+    assert "score.bias" in built.cautions[0]
+    assert "ham, spam" in built.cautions[0]
+
+
+@pytest.mark.parametrize("head", ["MaskedLM", "PreTraining", ""])
+def test_the_head_of_pretraining_is_left_out_without_a_word(head: str, tmp_path: Path) -> None:
+    assert load(save(tmp_path, model_of("bert", head=head), "bert")).cautions == ()
+
+
 # --- adapters ------------------------------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bakeoff.components import TaskInfo
 from bakeoff.contracts.model import HeadOrigin
+from bakeoff.errors import quoted
 
 UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
 """What transformers calls labels that nobody named (LABEL_0), or their bare numbers."""
@@ -28,7 +29,7 @@ class FittedHead:
     new: frozenset[str] = frozenset()
     """Tensors that were made anew although the checkpoint had them."""
     caution: str = ""
-    """A sentence, where nothing says whether the head's labels are the task's."""
+    """A sentence, where nothing says whether the head's labels are the task's, or it says two things."""
 
 
 def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[str], where: str) -> FittedHead:
@@ -44,11 +45,15 @@ def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[s
     if outputs.keys() <= missing | mismatched:
         return FittedHead("replaced" if outputs.keys() & mismatched else "new")
     config = model.config
+    doubt = contradiction(config.id2label, config.label2id)
     names = [str(config.id2label.get(number, "")) for number in range(task.n_outputs)]
     config.id2label = dict(enumerate(task.labels)) if task.labels else config.id2label
     config.label2id = {label: number for number, label in config.id2label.items()}
     if outputs.keys() & (missing | mismatched):
         return replaced(model, outputs)
+    if doubt and task.labels:
+        caution = f"the trained head of {where} is made anew: its config.json {doubt}; correct that, and it is kept"
+        return replaced(model, outputs, caution=caution)
     if not task.labels:  # a number: one output, which can mean nothing else
         return FittedHead("by position")
     if (order := order_of(names, task.labels)) is not None:
@@ -58,7 +63,7 @@ def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[s
         return FittedHead(
             "by position",
             caution=f"the trained head of {where} names no labels ({names[0]}, ...): they are taken for the task's in their "
-            f"order, {_listed(task.labels)}; name them in its config.json (id2label), and they are matched by name",
+            f"order, {first_labels(task.labels)}; name them in its config.json (id2label), and they are matched by name",
         )
     return replaced(model, outputs)
 
@@ -101,12 +106,20 @@ def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
             state[name].copy_(state[name].index_select(axis, torch.tensor(order)))
 
 
-def replaced(model: Any, outputs: dict[str, int]) -> FittedHead:
+def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
+    """A clause, where `id2label` and `label2id` of one configuration give a label different numbers; else empty."""
+    for number, name in names.items():
+        if numbers.get(name, number) != number and list(names.values()).count(name) == 1:
+            return f"contradicts itself (id2label calls output {number} {quoted(name)}, label2id output {numbers[name]})"
+    return ""
+
+
+def replaced(model: Any, outputs: dict[str, int], *, caution: str = "") -> FittedHead:
     """Its layer of logits starts anew, by the library's own initialisation."""
     owners = dict.fromkeys(name.rpartition(".")[0] for name in outputs)
     for owner in owners:
         start_anew(model, model.get_submodule(owner))
-    return FittedHead("replaced", new=frozenset(outputs))
+    return FittedHead("replaced", new=frozenset(outputs), caution=caution)
 
 
 def start_anew(model: Any, module: Any) -> None:
@@ -121,5 +134,5 @@ def _plain(name: str) -> str:
     return " ".join(re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())).strip()
 
 
-def _listed(labels: Sequence[str], limit: int = 5) -> str:
+def first_labels(labels: Sequence[str], limit: int = 5) -> str:
     return ", ".join(labels[:limit]) + (", ..." if len(labels) > limit else "")
