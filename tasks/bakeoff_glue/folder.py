@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from bakeoff.plugin import DataError, quoted, shown_path
+from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, shown_path
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
 
@@ -105,6 +105,8 @@ def _lines(path: Path) -> tuple[list[str], bool]:
     And whether the last one has an end.
     """
     try:
+        if is_git_pointer(path):
+            raise DataError(f"{shown_path(path)} {NOT_FETCHED}")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{shown_path(path)}: cannot be read: {error.strerror}") from None

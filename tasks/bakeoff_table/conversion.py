@@ -25,6 +25,8 @@ PLACE = "(place)"
 """A column for what is known of a row beside its cells; no option names one so."""
 NAMES, SAID = b"bakeoff.names", b"bakeoff.said"
 """In the metadata: label names that the file itself tells, or null; what is to be told of the file as a whole."""
+NO_LABEL = -1
+"""What the hub's datasets hold in place of a label that was kept back."""
 READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
 """Options that decide what a file's Arrow rows hold, beside how the file is written."""
 
@@ -269,12 +271,15 @@ class Conversion:
             found = self.words[value] = label_name(value)
         elif self.names is not None and (place := number(value)) is not None:
             if place not in range(len(self.names)):
-                raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}")
+                none = f"; where it means that no row of {self.split} has a label, say `unlabelled: [{self.split}]`"
+                hint = none if place == NO_LABEL and self.split != "train" else ""
+                raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}{hint}")
             found = self.names[int(place)]
         else:
             found = label_name(value)
         if not found or is_gap(value):
-            raise self.wrong(line, column, value, "is no label")
+            hint = "; for sets of labels say `kind: multilabel`" if isinstance(value, list) else ""
+            raise self.wrong(line, column, value, f"is no label{hint}")
         return found
 
     def wrong(self, line: int, column: str, value: Any, why: str) -> DataError:

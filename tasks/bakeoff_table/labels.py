@@ -172,8 +172,8 @@ def by_size_or_alphabet(names: Sequence[str]) -> Any:
     return (lambda name: (float(name), name)) if numbers else (lambda name: name)
 
 
-def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions) -> pa.Table:
-    """Labels as their numbers. Raises DataError for a label that is none of the names."""
+def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions, split: str) -> pa.Table:
+    """Labels of a split as their numbers. Raises DataError for a label that is none of the names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -191,6 +191,8 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         word = words[place].as_py()
         seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
         hint = "; for numbers that were measured say `kind: regression`" if of_numbers(word, names, options) else ""
+        if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
+            hint = f"; each row of {split} has it: where that means no label, say `unlabelled: [{split}]`"
         raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {unknown('label', word, names)}{seen}{hint}")
     return table.set_column(table.column_names.index("label"), "label", labels)
 

@@ -36,7 +36,7 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
         names = labels.names()
         remarks["train"] += labels.remarks()
         tables |= {
-            split: numbered(table, names, files[split], options)
+            split: numbered(table, names, files[split], options, split)
             for split, table in tables.items()
             if split not in options.unlabelled
         }

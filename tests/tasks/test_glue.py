@@ -196,6 +196,12 @@ def test_damage_is_named_with_file_and_line(made_up: Path, damage: Callable[[byt
     assert f"{path}:{sentence.removeprefix(':')}" in refusal(made_up)
 
 
+def test_a_file_that_git_lfs_has_not_fetched_is_named(made_up: Path) -> None:
+    path = made_up / "glue/MRPC/dev.tsv"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:a1\nsize 44\n")
+    assert f"{path} is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull`" in refusal(made_up)
+
+
 def test_a_missing_file_is_named(made_up: Path) -> None:
     (made_up / "glue/MRPC/dev.tsv").unlink()
     assert refusal(made_up) == f"{made_up / 'glue/MRPC'} lacks dev.tsv"

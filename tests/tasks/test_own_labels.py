@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tasks.conftest import Load
 
@@ -310,3 +312,32 @@ def test_labels_that_are_made_of_others_are_told_with_their_separator(
     (told,) = [line for line in said(text="q1", kind="multilabel") if "made of other labels" in line]
     assert told.startswith(f"train: label '{cell}' (1 row, first a.csv:2) is made of other labels, with '{mark}' between them")
     assert not [line for line in said(text="q1", kind="multilabel", separator=mark) if "made of other labels" in line]
+
+
+@pytest.mark.parametrize("word", ["-1", "unknown"])
+def test_one_label_that_train_lacks_in_all_of_a_split_may_be_none(
+    word: str, tmp_path: Path, load: Load, refusal: Callable[..., str]
+) -> None:
+    (tmp_path / "a.csv").write_text("q1,same\na,0\nb,1\n")
+    (tmp_path / "t.csv").write_text(f"q1,same\nc,{word}\nd,{word}\n")
+    assert refusal(text="q1", test="t.csv").endswith(
+        "; each row of test has it: where that means no label, say `unlabelled: [test]`"
+    )
+    info, splits = load(text="q1", test="t.csv", unlabelled=["test"])
+    assert (info.labelled_splits, len(splits["test"]["q1"])) == (("train",), 2)
+
+
+def test_the_hubs_word_for_no_label_is_told_with_the_way_out(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    feature = {"info": {"features": {"same": {"names": ["no", "yes"], "_type": "ClassLabel"}}}}
+    for name, labels in (("a", [0, 1]), ("t", [-1, -1])):
+        table = pa.table({"q1": ["a", "b"], "same": labels}).replace_schema_metadata({"huggingface": json.dumps(feature)})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    assert refusal(train="a.parquet", text="q1", test="t.parquet") == (
+        "t.parquet:1: column 'same' holds '-1', which is none of its labels, 0 to 1; where it means that no row of test has a "
+        "label, say `unlabelled: [test]`"
+    )
+
+
+def test_a_list_for_a_label_is_told_with_the_kind_that_has_lists(tmp_path: Path, refusal: Callable[..., str]) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["x"]}\n{"q1": "b", "same": ["z"]}\n')
+    assert refusal(train="a.jsonl", text="q1").endswith("which is no label; for sets of labels say `kind: multilabel`")
