@@ -22,7 +22,7 @@ from bakeoff.carving import Carvable
 from bakeoff.components import COMPONENT_KINDS, Component, Supports, Task, Trainer
 from bakeoff.errors import PluginError, escaped, quoted, shown_path, unknown
 from bakeoff.hookspecs import GROUP
-from bakeoff.machine.distributions import builds, installed_version
+from bakeoff.machine.distributions import builds, imported_build
 from bakeoff.spec import COMPONENT_NAME, Options
 
 
@@ -83,8 +83,12 @@ class Registry:
         components: Mapping[tuple[str, str], Registered],
         broken: Iterable[BrokenPlugin] = (),
         clashes: Iterable[Clash] = (),
+        *,
+        distributions: Iterable[str] = (),
     ) -> None:
+        """`distributions`: those in which plugins were looked for, by name."""
         self._components = dict(components)
+        self.distributions = tuple(distributions)
         self.broken = tuple(broken)
         self.clashes = tuple(clashes)
 
@@ -117,7 +121,7 @@ class Registry:
 def load_registry() -> Registry:
     """Every plugin of the entry-point group `bakeoff`, built-ins included."""
     plugins: list[tuple[str, Any, Origin]] = []
-    entry_points, broken = _entry_points()
+    entry_points, broken, distributions = _entry_points()
     for entry_point in entry_points:
         origin = _origin(entry_point.name, entry_point.dist)
         try:
@@ -127,10 +131,12 @@ def load_registry() -> Registry:
             raise
         except BaseException as error:  # third-party code: whatever it raises, the command line must live
             broken.append(BrokenPlugin(origin, _one_line(error)))
-    return register(plugins, broken)
+    return register(plugins, broken, distributions)
 
 
-def register(plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[BrokenPlugin] = ()) -> Registry:
+def register(
+    plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[BrokenPlugin] = (), distributions: Iterable[str] = ()
+) -> Registry:
     """Modules or objects with our hooks -> a registry. Clashes name all owners."""
     failed = list(broken)
     offers: dict[tuple[str, str], list[Registered]] = {}
@@ -154,6 +160,7 @@ def register(plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[Broken
         {key: owners[0] for key, owners in offers.items() if len(owners) == 1},
         failed,
         [Clash(*key, tuple(o.origin for o in owners)) for key, owners in sorted(offers.items()) if len(owners) > 1],
+        distributions=distributions,
     )
 
 
@@ -241,31 +248,41 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
 # --- distributions -------------------------------------------------------------------------------------------------------
 
 
-def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlugin]]:
-    """Ours first, so that a neighbour cannot take a name that worked; then by distribution and name."""
+def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlugin], list[str]]:
+    """Ours first, so that a neighbour cannot take a name that worked; then by distribution and name. And the names of all
+    distributions that offer any.
+
+    Each distribution is asked by itself, so that one with a damaged entry_points.txt has a name; of several builds of one the
+    imported one is asked, which need not be the first that is found.
+    """
     broken: list[BrokenPlugin] = []
-    try:
-        found = list(importlib.metadata.entry_points(group=GROUP))
-    except Exception:  # one damaged entry_points.txt fails them all: each distribution by itself, to name it
-        found = []
-        for dist in importlib.metadata.distributions():
-            try:
-                found += [entry_point for entry_point in dist.entry_points if entry_point.group == GROUP]
-            except Exception as error:
-                broken.append(BrokenPlugin(_origin("?", dist), f"its entry_points.txt is damaged: {_one_line(error)}"))
     unique: dict[tuple[bool, str, str, str], importlib.metadata.EntryPoint] = {}
-    for entry_point in found:  # an editable install that is seen twice on the path counts once
-        owner = _origin(entry_point.name, entry_point.dist).distribution
-        unique.setdefault((owner != GROUP, owner, entry_point.name, entry_point.value), entry_point)
-    return [unique[key] for key in sorted(unique)], broken
+    names = dict[str, None]()
+    for dist in importlib.metadata.distributions():
+        try:
+            found = _own_entry_points(dist)
+            name = _origin("?", dist).distribution if found else "?"
+            if name in names:
+                continue
+            if name != "?":  # else `_load` tells where it lies
+                names[name] = None
+                found = _own_entry_points(imported_build(name)) if len(builds(name)) > 1 else found
+        except Exception as error:
+            broken.append(BrokenPlugin(_origin("?", dist), f"its entry_points.txt is damaged: {_one_line(error)}"))
+            continue
+        for entry_point in found:
+            unique.setdefault((name != GROUP, name, entry_point.name, entry_point.value), entry_point)
+    return [unique[key] for key in sorted(unique)], broken, list(names)
+
+
+def _own_entry_points(dist: importlib.metadata.Distribution) -> list[importlib.metadata.EntryPoint]:
+    return [entry_point for entry_point in dist.entry_points if entry_point.group == GROUP]
 
 
 def _origin(plugin: str, dist: importlib.metadata.Distribution | None) -> Origin:
-    """Metadata may lack anything; "?" stands for what it lacks. Of several builds the version is that of the imported one."""
+    """Metadata may lack anything; "?" stands for what it lacks."""
     try:
         name, version = (dist.metadata["Name"], dist.metadata["Version"]) if dist else (None, None)
-        if name and len(builds(name)) > 1:
-            version = installed_version(name)
     except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
         name = version = None
     return Origin(escaped(plugin), escaped(name or "?"), escaped(version or "?"))

@@ -43,7 +43,7 @@ def test_a_folder_of_data_that_is_not_there_has_a_remedy(tmp_path: Path) -> None
 
 def test_a_broken_plugin_and_a_missing_extra_are_told(install: Install) -> None:
     install("acme-ml", "import nothing_of_that_name")
-    install(
+    needy = install(
         "needy",
         """
         from bakeoff.plugin import Options, Trainer, hookimpl
@@ -59,7 +59,13 @@ def test_a_broken_plugin_and_a_missing_extra_are_told(install: Install) -> None:
             return [Needy()]
         """,
     )
+    size = (needy / "needy.py").stat().st_size
+    (needy / "needy-1.0.dist-info" / "RECORD").write_text(f"needy.py,,{size}\n")
+    older = needy / "needy-0.9.dist-info"
+    older.mkdir()
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: needy\nVersion: 0.9\n")
     lines = told()
+    assert lines["installed"][0].startswith("needy is installed in 2 versions: ")
     assert any("acme-ml" in line and "is broken" in line for line in lines["plugin"])
     assert lines["extra"] == ["golden is not installed (trainer needy)", "-> pip install 'bakeoff[golden]'"]
 

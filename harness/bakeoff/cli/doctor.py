@@ -106,9 +106,13 @@ def machine() -> Iterator[Finding]:
 
 def plugins() -> Iterator[Finding]:
     """What is installed, what lacks an extra, and what is broken."""
+    from bakeoff.hardware import SOFTWARE
+    from bakeoff.machine.distributions import REMEDY, several_builds
     from bakeoff.registry import load_registry
 
     registry = load_registry()
+    for clause in several_builds(sorted({*SOFTWARE, *registry.distributions})):
+        yield Finding("installed", clause, REMEDY)
     kinds: dict[str, list[str]] = {}
     for found in registry.all():
         kinds.setdefault(found.component.kind, []).append(found.component.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 from pathlib import Path
 
 from bakeoff.cli.saying import tell
@@ -11,9 +10,8 @@ from bakeoff.components import Places
 from bakeoff.document import Document, read_document
 from bakeoff.errors import BakeoffError, shown_path
 from bakeoff.hardware import SOFTWARE
-from bakeoff.machine.distributions import several_builds
+from bakeoff.machine.distributions import REMEDY, several_builds
 from bakeoff.plan import Plan
-from bakeoff.records.provenance import BAKEOFF
 from bakeoff.registry import load_registry
 from bakeoff.resolution import resolve
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
@@ -23,12 +21,10 @@ from bakeoff.store import Store
 def open_experiment(path: Path) -> tuple[Document, Plan]:
     """The file and its plan; raises SpecError with everything that is wrong. A distribution that is installed twice is told."""
     document = read_document(path)
-    plan = resolve(document, load_registry())
-    parts = [*plan.tasks, *plan.models, *chain.from_iterable((one.trainer, one.method) for one in plan.strategies)]
-    used = {part.origin.distribution for part in parts}
-    for clause in several_builds(sorted({BAKEOFF, *SOFTWARE, *used})):
-        tell(f"caution: {clause}")
-    return document, plan
+    registry = load_registry()
+    for clause in several_builds(sorted({*SOFTWARE, *registry.distributions})):
+        tell(f"caution: {clause}; {REMEDY}")
+    return document, resolve(document, registry)
 
 
 def look_for_changes(plan: Plan, store: Store, spec: Path, data: Path | None) -> tuple[Changes, list[str]]:

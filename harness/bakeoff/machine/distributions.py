@@ -16,14 +16,22 @@ from urllib.parse import unquote, urlparse
 from bakeoff.errors import escaped, shown_path
 from bakeoff.spelling import listed
 
+REMEDY = "uninstall it until none is left, then install it once"
+"""What to do about several builds."""
+
 
 def installed_version(name: str) -> str:
     """Of the build that is imported; raises `importlib.metadata.PackageNotFoundError` where none of that name is installed.
 
     Nothing is imported.
     """
+    return imported_build(name).version
+
+
+def imported_build(name: str) -> Distribution:
+    """As `installed_version`."""
     found = builds(name)
-    return importlib.metadata.version(name) if len(found) < 2 else _imported(found).version
+    return importlib.metadata.distribution(name) if len(found) < 2 else _imported(found)
 
 
 def several_builds(names: Iterable[str]) -> list[str]:
@@ -33,8 +41,7 @@ def several_builds(names: Iterable[str]) -> list[str]:
         if len(found := builds(name)) > 1:
             places = listed([f"{escaped(build.version)} in {shown_path(_folder(build))}" for build in found])
             told.append(
-                f"{name} is installed in {len(found)} versions: {places}. Imported is {escaped(_imported(found).version)}; "
-                f"uninstall {name} until none is left, then install it once"
+                f"{name} is installed in {len(found)} versions: {places}; imported is {escaped(_imported(found).version)}"
             )
     return told
 
