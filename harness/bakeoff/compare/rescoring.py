@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
 from bakeoff.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
 from bakeoff.record import Data, Part, Record
+from bakeoff.records.apart import taken_for_same
 from bakeoff.spec import MetricChoice
 
 
@@ -86,7 +88,11 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
         raise BakeoffError(
             f"{title}: split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored"
         )
-    return [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
+    found = [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
+    if unknown_facts := taken_for_same([chain.from_iterable(ended.values())]):  # told once, whatever the number of classes
+        notes = [*found[0].notes, f"taken for the same: {unknown_facts}"]
+        found[0] = found[0].model_copy(update={"notes": notes})
+    return found
 
 
 def _rescored(

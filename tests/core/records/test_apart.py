@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from core.compare.made_records import drawn_answers, make_experiment_in_memory
 from core.table_records import declaration_of, failed, make_experiment, make_record
 
 from bakeoff.cli.table import read
 from bakeoff.compare.boards import compare
 from bakeoff.compare.gate import judge
+from bakeoff.compare.rescoring import rescore
 from bakeoff.load import load_experiment
 from bakeoff.record import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.records.apart import set_apart, taken_for_same
@@ -133,6 +136,13 @@ def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_pat
 )
 def test_what_nobody_knows_is_taken_for_the_same_and_told(groups: list[list[Record]], told: str) -> None:
     assert taken_for_same(groups) == (f"{told}, recorded without fingerprints" if told else "")
+
+
+def test_rescored_classes_tell_it_once() -> None:
+    labels = np.arange(40) % 2
+    made = make_experiment_in_memory({"base": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
+    notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)")]
+    assert notes == [1, 0]
 
 
 def test_every_output_tells_it_once(tmp_path: Any) -> None:

@@ -26,7 +26,7 @@ from bakeoff.compare.flags.telling import (
 from bakeoff.compare.ground import Ground
 from bakeoff.components import Metric, same_logits
 from bakeoff.record import Control, Record
-from bakeoff.records.provenance import HARDWARE, alike, software_of
+from bakeoff.records.provenance import HARDWARE, alike, differing, software_of
 
 SAME_SCORE = 1e-9
 
@@ -52,19 +52,14 @@ def mixed_hardware(ground: Ground) -> Iterator[Found]:
 def mixed_software(ground: Ground) -> Iterator[Found]:
     """S8: a distribution in more than one version; one that only some rows use is no difference."""
     well = ended_well(ground)
-    versions: dict[str, dict[str, list[str]]] = {}
+    together = list(well.values()) if studied(ground, "software") else [list(chain.from_iterable(well.values()))]
+    names = {one.name for records in together for one in differing(records, records, {"software"})}
+    mixed: dict[str, dict[str, list[str]]] = {}
     for row, records in well.items():
         for record in records:
             for name, version in software_of(record.environment).items():
-                of = versions.setdefault(name, {}).setdefault(row, [])
-                if version not in of:
+                if name in names and version not in (of := mixed.setdefault(name, {}).setdefault(row, [])):
                     of.append(version)
-    by_design = studied(ground, "software")
-    mixed = {
-        name: of
-        for name, of in versions.items()
-        if any(len(found) > 1 for found in of.values()) or (not by_design and len({tuple(found) for found in of.values()}) > 1)
-    }
     if mixed:
         rows = dict.fromkeys(row for of in mixed.values() for row in _apart(of, ground.board.baseline))
         yield Found(
