@@ -182,6 +182,7 @@ def load_classifier(
             revision=revision,
             num_labels=task.n_outputs,
             dtype="float32",
+            return_dict=True,  # some old checkpoints say no, and then no output has a name
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded

@@ -111,6 +111,13 @@ def test_a_sound_model_of_any_family_passes(family: str, tmp_path: Path) -> None
     check(folder, padding="max_length")
 
 
+@pytest.mark.parametrize("family", ["gpt2", "roberta", "t5"])
+def test_a_checkpoint_whose_outputs_have_no_names_passes(family: str, tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of(family), family)
+    edit(folder / "config.json", return_dict=False)
+    check(folder)
+
+
 @pytest.mark.parametrize("family", sorted(PADDING_COUNTS - {"canine"}))
 def test_attention_over_the_padding_is_refused_unless_all_rows_are_padded_alike(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
