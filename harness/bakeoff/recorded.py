@@ -53,6 +53,7 @@ def read_file(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
 
 LINE: Final = 120
 """Characters of a line of a record that several figures share."""
+AS_JSON: Final = json.JSONEncoder(allow_nan=False).encode
 Plain = dict[str, Any]
 
 
@@ -201,15 +202,18 @@ def laid_out(value: Any, depth: int = 0) -> str:
 
     Raises ValueError for a number that is not finite.
     """
-    flat = json.dumps(value, allow_nan=False)
-    if not isinstance(value, dict | list) or depth + len(flat) <= LINE:
-        return flat
+    if not isinstance(value, dict | list) or not value:
+        return AS_JSON(value)
     depth += 1
     members = (
-        [f"{json.dumps(key)}: {laid_out(member, depth)}" for key, member in value.items()]
+        [f"{AS_JSON(key)}: {laid_out(member, depth)}" for key, member in value.items()]
         if isinstance(value, dict)
         else [laid_out(member, depth) for member in value]
     )
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    flat = f"{first}{', '.join(members)}{last}"
+    if depth - 1 + len(flat) <= LINE and "\n" not in flat:
+        return flat
     lines = [members[0]]
     for member in members[1:]:
         joined = f"{lines[-1]}, {member}"
@@ -218,4 +222,4 @@ def laid_out(value: Any, depth: int = 0) -> str:
         else:
             lines[-1] = joined
     inside = (",\n" + " " * depth).join(lines)
-    return f"{flat[0]}\n{' ' * depth}{inside}\n{' ' * (depth - 1)}{flat[-1]}"
+    return f"{first}\n{' ' * depth}{inside}\n{' ' * (depth - 1)}{last}"

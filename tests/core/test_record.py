@@ -10,7 +10,8 @@ import pytest
 from core.table_records import make_experiment, make_record
 
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.record import SCHEMA_VERSION, Control, Declared, Kept, MadeFrom, Record
+from bakeoff.outcome import capped
+from bakeoff.record import MOST_NEW, SCHEMA_VERSION, Control, Declared, Kept, MadeFrom, Record
 from bakeoff.recorded import dump, read_part
 from bakeoff.store import Store
 
@@ -161,6 +162,25 @@ def test_a_record_of_version_4_does_not_know_what_nobody_looked_at() -> None:
     made = made.model_copy(update={"weights": made.weights.model_copy(update={"head": "by name"})})
     assert read(Record, json.loads(dump(made))).weights.head == "by name"
     assert read(Record, fourth_version(made)).weights.head is None
+
+
+NAMES = [f"layer.{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (NAMES[:5], NAMES[:5]),
+        (NAMES[:6], [*NAMES[:5], "and 1 more"]),
+        (NAMES, [*NAMES[:5], "and 15 more"]),
+        ([*NAMES, "and 21 more"], [*NAMES[:5], "and 36 more"]),
+    ],
+)
+def test_a_record_of_version_4_names_no_more_new_parameters_than_one_of_today(names: list[str], found: list[str]) -> None:
+    old = fourth_version(make_record("a", 0))
+    old["weights"]["newly_initialised"] = names
+    assert read(Record, old).weights.newly_initialised == found
+    assert capped([f"layer.{number}" for number in range(41)], MOST_NEW) == [*NAMES[:5], "and 36 more"]
 
 
 def test_a_failed_record_of_version_1_has_no_data_and_is_read() -> None:

@@ -59,6 +59,7 @@ def test_every_strategy_s_chosen_state_is_kept_and_its_card_loads_it(tmp_path: P
     assert any(record["selection"]["chosen_epoch"] < 4 for record in found.values()), "none has an earlier state to keep"
     assert all(record["kept"]["reason"] is None and record["kept"]["difference"] < 1e-4 for record in found.values())
     assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("4 of 4 records are whole\n")
+    assert all(path.stat().st_size <= 8192 for path in (tmp_path / "e").glob("records/r1-*/record.json"))
     assert "model/model.safetensors" in found["norms/0"]["files"]
     assert "model/adapter/adapter_model.safetensors" in found["prefix/0"]["files"]
     folder = tmp_path / "e" / "records" / found["prefix/0"]["id"]
