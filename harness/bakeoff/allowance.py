@@ -49,6 +49,12 @@ def loss_of(text: str, metric: str, *, in_points: bool) -> Loss | None:
     return by_name.get(metric) or by_name.get(metric.partition(" (")[0]) or shared
 
 
+def with_loss(rule: str, loss: Loss, metric: str) -> str:
+    """The rule with what may be lost of a metric in the place of what it says of it so far."""
+    same = {metric, metric.partition(" (")[0], loss.of}
+    return ", ".join(map(str, [*(known for known in losses(rule) if known.of not in same), loss]))
+
+
 def percent(text: str) -> float:
     """Per cent that may be added to a cost: `+10%` is 10.0. Raises ValueError."""
     found = PERCENT.fullmatch(text)

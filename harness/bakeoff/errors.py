@@ -75,6 +75,15 @@ def quoted(text: object) -> str:
     return shown if len(shown) <= 80 else shown[:76] + "...'"
 
 
+def quoted_whole(text: object) -> str:
+    """Foreign text in full, safe to print, in quotation marks as YAML has them: an experiment file reads it back."""
+    whole = str(text)
+    if whole.isprintable() and "'" not in whole:
+        return f"'{whole}'"
+    escapes = {'"': '\\"', "\\": "\\\\"}
+    return '"' + "".join(escapes.get(one) or (one if one.isprintable() else repr(one)[1:-1]) for one in whole) + '"'
+
+
 def escaped(text: object) -> str:
     """Foreign text in full, safe to print: control characters, line ends and lone surrogates written as escapes."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
@@ -86,6 +95,7 @@ def shown_path(path: object) -> str:
 
 
 NUMBER: Final = re.compile(r"[-+]?[0-9][0-9.,_]*([eE][-+]?[0-9]+)?\s*%?")
+SIGN: Final = re.compile(r"[-+<>=!]")
 NEGATIONS: Final = frozenset({"un", "non", "not", "no", "in", "im", "ir", "dis", "anti"})
 SHORT: Final = 2
 """Letters of a name of which one more or less makes another word."""
@@ -99,7 +109,7 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> str:
     """The sentence for a name that does not exist: the nearest one, else those that do."""
     names = sorted(valid)
     if (near := nearest(name, names)) is not None:
-        return f"no {what} {quoted(name)}; did you mean {quoted(near)}?"
+        return f"no {what} {quoted(name)}; did you mean {quoted_whole(near)}?"
     if not names:
         return f"no {what} {quoted(name)}; there is none"
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
@@ -109,7 +119,8 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> str:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The one of these names that was probably meant: in other case, with other separators, or with a slip of the hand.
 
-    None for a number, for a name with another number in it, and for the opposite (`not_entailment` of `entailment`).
+    None for a number, for a name with another number or sign in it (`>50K` of `<=50K`, `A-` of `A`), and for the opposite
+    (`not_entailment` of `entailment`).
     """
     given = _letters(name)
     if NUMBER.fullmatch(name.strip()) or not 0 < len(given) <= LONGEST:
@@ -122,13 +133,15 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _letters(name: str) -> str:
-    """A name without case and separators."""
-    return re.sub(r"[\s_-]", "", name.casefold())
+    """A name without case and separators; a hyphen before or behind all words is a sign."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)|[\s_]", "", name.casefold())
 
 
 def _may_be_meant(given: str, known: str) -> bool:
     numbers, theirs = re.findall(r"\d+", given), re.findall(r"\d+", known)
     if numbers and theirs and numbers != theirs:
+        return False
+    if SIGN.findall(given) != SIGN.findall(known):
         return False
     shorter, longer = sorted((given, known), key=len)
     if longer.endswith(shorter) and longer.removesuffix(shorter) in NEGATIONS:

@@ -17,6 +17,7 @@ from bakeoff.errors import DataError, quoted, unknown
 from bakeoff.hub import hub_is_reachable
 from bakeoff.record import MetricFacts
 from bakeoff.spec import MetricChoice
+from bakeoff.spelling import yaml_value
 
 if TYPE_CHECKING:
     import evaluate
@@ -98,7 +99,7 @@ class OfOneLabel(Ratio):
     def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         wanted = positive if self.positive is None else self.positive
         if kind in self.kinds and wanted is None:
-            raise DataError(f"{_unnamed(self.name, kind)}{_among(labels)}")
+            raise DataError(f"{_unnamed(self.name, kind, labels)}{_among(labels)}")
         if not labels or kind not in self.kinds or wanted is None:
             return (type(self)(wanted),)
         if isinstance(wanted, str) and wanted not in labels:
@@ -137,12 +138,17 @@ def known_as(name: str, names: Sequence[str]) -> str:
     return same[0] if name not in names and len(same) == 1 else name
 
 
-def _unnamed(metric: str, kind: TaskKind) -> str:
+def _unnamed(metric: str, kind: TaskKind, labels: Sequence[str]) -> str:
     over_all = "macro_f1, micro_f1" if kind == "classification" else "label_f1, micro_f1"
     return (
-        f"metric '{metric}' looks at one class, and nobody says which: write {{name: {metric}, positive: CLASS}}, "
+        f"metric '{metric}' looks at one class, and nobody says which: write {_of_class(metric, labels)}, "
         f"{{name: {metric}, of: each}}, {over_all}"
     )
+
+
+def _of_class(metric: str, labels: Sequence[str]) -> str:
+    """As an experiment file asks for the metric of a class: of one of these, where they are known."""
+    return yaml_value({"name": metric, "positive": labels[0] if labels else "CLASS"})
 
 
 def _among(labels: Sequence[str]) -> str:
@@ -196,7 +202,7 @@ class OfEachLabel(BuiltIn):
         if len(labels) > MOST_EACH:
             raise DataError(
                 f"metric '{self.metric.name}' of each of {len(labels)} classes: up to {MOST_EACH} can be recorded; name those "
-                f"that matter ({{name: {self.metric.name}, positive: CLASS}}), or macro_f1; `bakeoff rescore` has any later"
+                f"that matter ({_of_class(self.metric.name, labels)}), or macro_f1; `bakeoff rescore` has any later"
             )
         return tuple(metric for label in labels for metric in self.metric(label).fitted(kind, labels, None)) or (self,)
 

@@ -34,7 +34,7 @@ from bakeoff.components import (
 )
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
-from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, shown_path, unknown
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
 from bakeoff.files import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
@@ -43,6 +43,7 @@ from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups
 from bakeoff.spec import MetricNames, Options, Recipe, different
+from bakeoff.spelling import yaml_value
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
@@ -104,6 +105,7 @@ __all__ = [
     "metric_named",
     "model_files",
     "quoted",
+    "quoted_whole",
     "refuse_adapter",
     "scheduler_name",
     "scheduler_settings",
@@ -113,4 +115,5 @@ __all__ = [
     "start_anew",
     "top_layers",
     "unknown",
+    "yaml_value",
 ]

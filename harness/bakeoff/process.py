@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, escaped
+from bakeoff.machine.streams import prepare_streams
 from bakeoff.ranks import ending
 from bakeoff.record import OUTPUT_FILE
 from bakeoff.tied import COMMAND, end_with_server
@@ -147,6 +148,7 @@ def _child(connection: Connection, output: str, target: Callable[..., None], arg
         os._exit(1)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    prepare_streams()  # a trainer may print what the encoding lacks, or more than the disk holds
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
     lock = threading.Lock()
 

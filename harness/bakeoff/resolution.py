@@ -18,6 +18,7 @@ from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
 from bakeoff.record import Imported
 from bakeoff.registry import Registry
 from bakeoff.spec import NAME, SELECTION_SPLIT, Recipe, Ref, SearchSpace, Spec, selection_split
+from bakeoff.spelling import yaml_value
 from bakeoff.tree import KeyPath
 
 
@@ -162,7 +163,8 @@ class _Resolver:
             fixed = (*origin, "recipe", key) if key in source.get("recipe", {}) else None
         else:
             if option not in type(part.options).model_fields:
-                wrong = unknown(f"option of {kind} '{part.name}'", option, type(part.options).model_fields)
+                known = [f"{kind}.{field}" for field in type(part.options).model_fields]
+                wrong = unknown(f"option of {kind} '{part.name}'", key, known)
                 self.say((*path, key), f"{wrong} (strategy '{strategy.name}')")
                 return
             ref = source.get(kind)
@@ -293,7 +295,7 @@ class _Resolver:
                 self.say(
                     ("tasks", index, "metrics"),
                     f"task '{task.name}' is judged by {primary.name}, which comes from the hub, and the hub does not say which "
-                    f"scores are better: write {{name: {primary.name}, better: higher}} or better: lower",
+                    f"scores are better: write {yaml_value({'name': primary.name, 'better': 'higher'})} or better: lower",
                 )
             self.primaries.append(Primary(task.name, index, primary))
             for strategy in strategies:
@@ -362,10 +364,9 @@ class _Resolver:
         for run in (*plan.runs, *plan.trials):
             name = run.strategy.name
             if (other := first.setdefault(run.id, name)) != name:
-                self.say(
-                    ("strategies", name),
-                    f"the same runs as strategy '{other}'; say `replicate: 1` for an A/A arm with other seed streams",
-                )
+                free = next(number for number in itertools.count(1) if number not in {one.replicate for one in plan.strategies})
+                told = f"the same runs as strategy '{other}'; say `replicate: {free}` for an A/A arm with other seed streams"
+                self.say(("strategies", name), told)
 
 
 def configurations_of(strategy: ResolvedStrategy) -> list[ResolvedStrategy]:

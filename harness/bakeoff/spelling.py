@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Final
+
+from bakeoff.errors import escaped, quoted_whole
 
 
 def spelt(value: Any) -> str:
@@ -25,6 +29,44 @@ def spelt(value: Any) -> str:
     if isinstance(value, dict):
         return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
     return str(value)
+
+
+PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w*(?:[./-]\w+)*", re.ASCII)
+WORDS_OF_YAML: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Words that YAML, some programs' or ours, reads as a truth or as nothing."""
+
+
+def yaml_value(value: Any) -> str:
+    """A value in one line as an experiment file has it: `[a, "it's"]`, `{name: f1, positive: 'yes'}`, `1e-05`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{yaml_value(key)}: {yaml_value(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(yaml_value, value))}]"
+    word = str(value)
+    return word if PLAIN_WORD.fullmatch(word) and word.lower() not in WORDS_OF_YAML else quoted_whole(word)
+
+
+def command(verb: str, *words: object) -> str:
+    """A command line as it is typed into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
+
+    A path that begins like an option is named from the current folder, and control characters are escaped, which bash and zsh
+    read.
+    """
+    return " ".join(map(shell_word, ["bakeoff", verb, *words]))
+
+
+def shell_word(word: object) -> str:
+    text = f"./{word}" if isinstance(word, PurePath) and str(word).startswith("-") else str(word)
+    if text.isprintable():
+        return shlex.quote(text)
+    backslashed = {"'": "\\'", "\\": "\\\\"}
+    return "$'" + "".join(backslashed.get(one) or escaped(one) for one in text) + "'"
 
 
 PORTABLE_DIGITS = 10

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.errors import Problem, SpecError, escaped, quoted
+from bakeoff.errors import Problem, SpecError, escaped, quoted, quoted_whole
 
 MAX_DEPTH = 32
 MAX_NODES = 50_000
@@ -133,7 +133,7 @@ class Tree:
         key, place = event.value, (event.start_mark.line + 1, event.start_mark.column + 1)
         path = (*parent.path, key)
         if not isinstance(self.scalar(path, event), str):
-            self.flaw(path, event, f"a key is a word; write {quoted(key)} with its quotes")
+            self.flaw(path, event, f"a key is a word; write {quoted_whole(key)} with its quotes")
         if path in self.places and key in parent.value:
             self.flaw(path, event, f"this key stands twice, first in line {self.places[path][0]}", at_key=False)
         self.places.setdefault(path, place)
@@ -197,7 +197,7 @@ class Tree:
         tag = self.yaml.resolver.resolve(ScalarNode, text, event.implicit)
         kind = str(tag).rpartition(":")[2]
         if kind == "timestamp":
-            self.flaw(path, event, f"a date is no value here; for text, write it with quotes: {quoted(text)}")
+            self.flaw(path, event, f"a date is no value here; for text, write it with quotes: {quoted_whole(text)}")
         if kind not in ("int", "float", "bool", "null"):
             return text
         try:

@@ -25,6 +25,7 @@ from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
 from bakeoff.job import Job
+from bakeoff.machine.streams import prepare_streams
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
@@ -363,7 +364,8 @@ def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], 
 
 
 def main(arguments: list[str]) -> int:
-    """The command line of `python -m bakeoff.worker`: 0 for a run that ended well, 1 for a recorded failure."""
+    """The command line of `python -m bakeoff.worker`: 0 for a run that ended well, 1 for a recorded failure, 2 for an error."""
+    prepare_streams()
     if len(arguments) != 2:
         print("usage: python -m bakeoff.worker REQUEST.json FOLDER", file=sys.stderr)
         return 2

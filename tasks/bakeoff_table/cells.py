@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 
-from bakeoff.plugin import DataError, quoted, unknown
+from bakeoff.plugin import DataError, quoted, unknown, yaml_value
 from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
 from bakeoff_table.values import Odd, Row
@@ -17,8 +17,7 @@ MARK = "\ufeff"
 DOS_END = "\x1a"
 SPACE_AROUND = 8
 """So many blanks may stand around a name of a header."""
-DELIMITERS = {";": "';'", "\t": '"\\t"', "|": "'|'", ",": "','"}
-"""As an experiment file says them."""
+DELIMITERS = (";", "\t", "|", ",")
 
 
 def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
@@ -113,7 +112,9 @@ def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
             f"{file.at(line)}: it holds NUL bytes, as UTF-16 without a mark does: say `encoding: utf-16-le` or utf-16-be"
         )
     if names[0].startswith("sep=") and not any(names[1:]):
-        raise DataError(f"{file.at(line)}: this line tells Excel the delimiter: take it out, and say `delimiter:` here")
+        told = names[0].removeprefix("sep=") or file.delimiter
+        say = f"take it out, and say `delimiter: {yaml_value(told)}`"
+        raise DataError(f"{file.at(line)}: this line tells Excel the delimiter: {say}")
     return names
 
 
@@ -163,8 +164,8 @@ def how_else(names: Sequence[str], file: File) -> str:
     if file.format not in {"csv", "tsv"} or file.columns is not None:
         return ""
     if len(names) == 1:
-        held = [shown for other, shown in DELIMITERS.items() if other != file.delimiter and other in names[0]]
-        return f"; it is one column: is the delimiter another? Then say `delimiter: {held[0]}`" if held else ""
+        held = [other for other in DELIMITERS if other != file.delimiter and other in names[0]]
+        return f"; it is one column: is the delimiter another? Then say `delimiter: {yaml_value(held[0])}`" if held else ""
     if file.quoting == "none" and all(name.startswith('"') and name.endswith('"') for name in names):
         return "; if cells stand in quotation marks, say `quoting: minimal`"
     return ""

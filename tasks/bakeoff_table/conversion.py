@@ -75,7 +75,9 @@ class Conversion:
         except ColumnError as error:
             if error.column not in self.options.label or self.split == "train":
                 raise
-            raise DataError(f"{error}; if these rows have no labels, say `unlabelled: [{self.split}]`") from None
+            raise DataError(
+                f"{error}; if these rows have no labels, say `unlabelled: {self.options.unlabelled_too(self.split)}`"
+            ) from None
 
     def rows(self, contents: Contents) -> Iterator[Row]:
         options = self.options
@@ -271,7 +273,8 @@ class Conversion:
             found = self.words[value] = label_name(value)
         elif self.names is not None and (place := number(value)) is not None:
             if place not in range(len(self.names)):
-                none = f"; where it means that no row of {self.split} has a label, say `unlabelled: [{self.split}]`"
+                say = f"say `unlabelled: {self.options.unlabelled_too(self.split)}`"
+                none = f"; where it means that no row of {self.split} has a label, {say}"
                 hint = none if place == NO_LABEL and self.split != "train" else ""
                 raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}{hint}")
             found = self.names[int(place)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakeoff.plugin import DataError, quoted, shown_path, unknown
+from bakeoff.plugin import DataError, quoted, quoted_whole, shown_path, unknown
 from bakeoff_table.options import FORMATS, FileOptions, TableOptions, name_of
 
 ARCHIVE, COMPRESSED = ".zip", ".gz"
@@ -54,7 +54,7 @@ def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOpti
     """The file at the path, as its entry and else the task's options say; raises DataError where its format can't be told."""
     own = FileOptions(file=entry) if isinstance(entry, str) else entry
     if path.suffix.lower() == ARCHIVE:
-        member = member or only_member(path, shown)
+        member = member or only_member(path, shown, name_of(entry))
         shown = shown if shown.endswith(member) else f"{shown}/{member}"
     form = own.format or options.format or format_of(shown)
     if form == "parquet" and (member or path.suffix.lower() == COMPRESSED):
@@ -83,7 +83,7 @@ def format_of(name: str) -> str:
     if ending in PACKED:
         raise DataError(f"{name}: {PACKED[ending]}: save its rows as CSV, JSON lines or Parquet (.gz and .zip are unpacked)")
     if ending not in FORMATS:
-        raise DataError(f"{name}: its name tells no format: say `format:` csv, tsv, jsonl or parquet")
+        raise DataError(f"{name}: its name tells no format: say `format: csv`, or tsv, jsonl or parquet")
     return FORMATS[ending]
 
 
@@ -142,14 +142,14 @@ def split_archive(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def only_member(path: Path, shown: str) -> str:
-    """The one file of an archive; raises DataError where it has several, or is none."""
+def only_member(path: Path, shown: str, entry: str) -> str:
+    """The one file of an archive, which the experiment file calls `entry`; DataError where it has several, or is none."""
     names = members_of(path, shown)
     if len(names) != 1:
         held = (
             f"{len(names)} files ({', '.join(map(quoted, names[:5]))}{', ...' if len(names) > 5 else ''})" if names else "none"
         )
-        raise DataError(f"{shown}: an archive of {held}; name one as {quoted(f'{shown}/FILE')}")
+        raise DataError(f"{shown}: an archive of {held}; name one as {quoted_whole('/'.join([entry, *names[:1]]))}")
     return names[0]
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import MOST_LABELS_AT_ONCE, DataError, quoted, unknown
+from bakeoff.plugin import MOST_LABELS_AT_ONCE, DataError, quoted, unknown, yaml_value
 from bakeoff_table.conversion import NAMES, PLACE
 from bakeoff_table.files import File
 from bakeoff_table.options import FEWEST_LABELS, TableOptions
@@ -129,9 +129,8 @@ class Labels:
         if double[TOLD:]:
             found.append(f"so do {len(double) - TOLD:,} other pairs of labels")
         for word in [word for word in self.counts if word.lower() in MISSING_WORDS][:TOLD]:
-            found.append(
-                f"label {self.counted(word)} reads as if it were missing: then say `missing: [{word}]`, else name the `labels`"
-            )
+            say = f"say `missing: {yaml_value([*self.options.missing, word])}`"
+            found.append(f"label {self.counted(word)} reads as if it were missing: then {say}, else name the `labels`")
         found += self.kept_header()
         single = [word for word, rows in self.counts.items() if rows == 1]
         if single and not self.nearly_all_different() and len(self.words) >= FEW_ROWS:
@@ -151,7 +150,7 @@ class Labels:
             if made:
                 return [
                     f"label {self.counted(made[0])} is made of other labels, with {quoted(mark)} between them: if so, say "
-                    f"`separator: {quoted(mark)}`"
+                    f"`separator: {yaml_value(mark)}`"
                 ]
         return []
 
@@ -192,7 +191,7 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
         hint = "; for numbers that were measured say `kind: regression`" if of_numbers(word, names, options) else ""
         if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
-            hint = f"; each row of {split} has it: where that means no label, say `unlabelled: [{split}]`"
+            hint = f"; each row of {split} has it: where that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
         raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {unknown('label', word, names)}{seen}{hint}")
     return table.set_column(table.column_names.index("label"), "label", labels)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, TaskKind, different
+from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, TaskKind, different, yaml_value
 from bakeoff_table.values import label_name
 
 METRICS: dict[TaskKind, list[str]] = {
@@ -214,6 +214,10 @@ class TableOptions(Options):
     def task_kind(self) -> TaskKind:
         return self.kind or "classification"
 
+    def unlabelled_too(self, split: str) -> str:
+        """What `unlabelled` has to say where a split's rows have no labels either."""
+        return yaml_value([*self.unlabelled, split])
+
     @property
     def text_columns(self) -> list[str]:
         """Those that the model reads, once they are joined."""
@@ -252,10 +256,13 @@ class TableOptions(Options):
     def _joined(self) -> Self:
         if self.join is None:
             if len(self.text) > 2:
-                columns = " ".join(f"{{{name}}}" for name in self.text)
-                raise ValueError(
-                    f"text: a model reads one text or a pair; join {len(self.text)} columns by `join: {columns!r}`"
-                )
+                if braced := [name for name in self.text if "{" in name or "}" in name]:
+                    raise ValueError(
+                        f"text: a model reads one text or a pair; to join {len(self.text)} columns by `join`, give "
+                        f"{braced[0]!r} a name without braces in the file"
+                    )
+                columns = yaml_value(" ".join(f"{{{name}}}" for name in self.text))
+                raise ValueError(f"text: a model reads one text or a pair; join {len(self.text)} columns by `join: {columns}`")
             return self
         used = [name for template in self.join for _, name in pieces(template) if name]
         if wrong := [name for name in used if name not in self.text]:

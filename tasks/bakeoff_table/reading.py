@@ -105,7 +105,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
     )
     none = ", or `gaps: none` where that means that there is none" if may_be_none else ""
     if gaps == len(table) and column in options.label and split != "train":
-        none += f", or `unlabelled: [{split}]` where no row of {split} has a label"
+        none += f", or `unlabelled: {options.unlabelled_too(split)}` where no row of {split} has a label"
     raise DataError(
         f"{place_of(place, files)}: column {quoted(column)} is empty{more}; fill it in, or say `gaps: drop` to leave such "
         f"rows out{none}"

@@ -192,7 +192,7 @@ def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     assert code == 0
     assert f"{runs[0].id}: failed: crashed: it is gone\n" in out
     assert f"{runs[1].id}: damaged: " in out
-    assert "1 failed run kept as recorded; `bakeoff run SPEC --retry failed` tries again" in out
+    assert f"1 failed run kept as recorded; `bakeoff run {spec} --retry failed` tries again" in out
 
 
 def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:

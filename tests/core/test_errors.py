@@ -39,6 +39,11 @@ def test_a_slip_of_the_hand_finds_the_name(name: str, valid: list[str], nearest:
         ("not_entailment", ["entailment", "neutral"]),
         ("unacceptable", ["acceptable"]),
         ("toxic", ["clean", "non-toxic"]),
+        (">50K", ["<=50K"]),
+        ("grade A-", ["grade A", "grade B"]),
+        ("change > 0", ["change < 0"]),
+        ("-rising", ["rising"]),
+        ("C++ code", ["C code"]),
         ("", ["a"]),
     ],
 )

@@ -442,15 +442,15 @@ def about_units(text: str) -> list[str]:
     [
         (REGRESSION, "tasks[0]", "`margin: {mae: 0.05}`"),
         (BOTH, "tasks[1]", "`margin: {mae: 0.05}`"),
-        (BOTH + "margin: 1.0", "margin", "`margin: {points: 1, mae: 1}`"),
-        (BOTH + "margin: {points: 1.0}", "tasks[1]", "`margin: {mae: 0.05}`"),
+        (BOTH + "margin: 1.0", "margin", "`margin: {points: 1.0, mae: 1.0}`"),
+        (BOTH + "margin: {points: 1.0}", "tasks[1]", "`margin: {points: 1.0, mae: 0.05}`"),
         (REGRESSION + "margin: {maee: 1.0}", "margin.maee", "did you mean 'mae'?"),
         (BOTH + "margin: {mae: 0.1, points: 200}", "margin", "200 points is all that pearson can range over"),
-        (REGRESSION + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: +0.05 mae`"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: -10 points, +0.05 mae`"),
         (REGRESSION + "margin: 0.1\ngate: {quality: -0.1 mae}", "gate.quality", "`quality: +0.1 mae`"),
         (REGRESSION + "margin: 0.1\ngate: {quality: +0.1 maee}", "gate.quality", "did you mean 'mae'?"),
         (BOTH + "margin: {mae: 0.1}\ngate: {quality: +0.1 mae}", "gate.quality", "says nothing of pearson"),
-        (BOTH + "margin: {mae: 0.1}\ngate: {quality: [+0.1 mae, +1 points]}", "gate.quality", "`quality: -1 points`"),
+        (BOTH + "margin: {mae: 0.1}\ngate: {quality: [+0.1 mae, +1 points]}", "gate.quality", "`quality: +0.1 mae, -1 points`"),
     ],
 )
 def test_a_margin_or_a_gate_of_no_unit_or_another_is_refused_with_the_way_out(text: str, place: str, words: str) -> None:

@@ -162,7 +162,7 @@ def test_the_declaration_says_what_was_searched_and_chosen() -> None:
         ("{learning_rat: [1e-4]}", "no recipe key or option 'learning_rat'; did you mean 'learning_rate'?"),
         ("{learning_rate: [1e-4], seeds: [0, 9]}", "search.seeds: seed 0 is reported too; a search needs seeds of its own"),
         ("{learning_rate: [1e-4], choose: worst}", "search.choose: must be 'best mean on dev'; got 'worst'"),
-        ("{method.r: [2]}", "search.method.r: no option of method 'full' 'r'"),
+        ("{method.r: [2]}", "search.method.r: no option of method 'full' 'method.r'"),
         ("{batch_size: [8, 16], micro_batch_size: [8, 16]}", "micro_batch_size 16 does not divide batch_size 8"),
     ],
 )

@@ -6,37 +6,63 @@ import ast
 import codecs
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from core.compare.made_records import drawn_answers, make_experiment_folder
 
 import bakeoff.cli
-from bakeoff.cli.streams import PLAIN_ERRORS, plain
+from bakeoff.machine.streams import PLAIN_ERRORS, plain
 
 ROOT = Path(__file__).parents[2]
 LABELS = np.arange(120) % 3 // 2
 STRANGE = "Is 日本 é better?"
 
-EVERY_VERB = """
-import json, sys
+ROUNDS = """
+import functools, json, os, sys
+import bakeoff.registry
 from bakeoff.cli import main
 
-first, codes = (sys.stdout, sys.stderr), []
-for words in json.loads(sys.argv[1]):
-    sys.stdout, sys.stderr, sys.argv = *first, ["bakeoff", *words]
-    try:
-        main()
-    except SystemExit as end:
-        codes.append(end.code)
-open(CODES, "w").write(json.dumps(codes))
+bakeoff.registry.load_registry = functools.cache(bakeoff.registry.load_registry)  # half of the time of most lines
+
+def is_now(number, name, place):
+    # the stream goes where Python finds it at its start; one that is closed is None
+    if place == "closed":
+        os.close(number)
+        stream = None
+    else:
+        descriptor = LEFT if place == "left" else os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, number)
+        stream = open(number, "w", encoding="ascii", errors="strict" if number == 1 else "backslashreplace", closefd=False)
+    setattr(sys, name, stream)
+    setattr(sys, f"__{name}__", stream)
+    return stream
+
+reading, LEFT = os.pipe()
+os.close(reading)
+codes = []
+for out, err, lines in json.loads(sys.argv[1]):
+    first, ended = (is_now(1, "stdout", out), is_now(2, "stderr", err)), []
+    for words in lines:
+        sys.stdout, sys.stderr, sys.argv = *first, ["bakeoff", *words]
+        try:
+            main()
+        except SystemExit as end:
+            ended.append(end.code)
+    codes.append(ended)
+with open(CODES, "w") as file:
+    json.dump(codes, file)
 """
-"""Performs the command lines of its argument in one process; their exit codes go to a file."""
+"""Performs rounds of command lines, each round on streams of its own, in one process; the exit codes go to a file."""
+
+PLAIN_C = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "HF_HUB_OFFLINE": "1"}
+"""The environment of a machine that knows ASCII alone."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +97,7 @@ VERBS: dict[tuple[str, ...], int] = {
     ("new", "task", "another", "--folder", "FRESH"): 0,
     ("show", "task", "docstrings", "--option", "size=1"): 2,
     ("parity", "quickstart/spec.yaml", "--strategies", "a,b"): 2,
+    ("doctor", "--no-control"): 0,
     ("check", "worse.yaml"): 2,
     ("check", "wrong.yaml"): 2,
     ("table", "nowhere"): 2,
@@ -85,22 +112,56 @@ SILENT |= {verb for verb in VERBS if verb[0] in ("show", "parity")}
 
 QUICK = {verb: code for verb, code in VERBS.items() if verb[0] in ("table", "gate", "check", "tabel")}
 
-
-def perform(folder: Path, tmp_path: Path, verbs: list[tuple[str, ...]], **streams: Any) -> dict[tuple[str, ...], int]:
-    """Every verb's exit code; the streams are `subprocess.run`'s, `close` are numbers of streams that are closed before."""
-    codes, close = tmp_path / "codes.json", streams.pop("close", ())
-    fresh = [[str(tmp_path / "fresh") if word == "FRESH" else word for word in verb] for verb in verbs]
-    words = [sys.executable, "-c", EVERY_VERB.replace("CODES", repr(str(codes))), json.dumps(fresh)]
-    shell = " ".join(["exec", '"$@"', *(f"{number}>&-" for number in close)])
-    subprocess.run(["/bin/sh", "-c", shell, "sh", *words], cwd=folder, timeout=120, check=False, **streams)
-    return dict(zip(verbs, json.loads(codes.read_text()), strict=True))
+Codes = dict[tuple[str, ...], int]
 
 
-def test_what_the_encoding_lacks_is_plain(folder: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
-        assert perform(folder, tmp_path, list(VERBS), stdout=out, stderr=err, env=environment) == VERBS
-    printed, told = ((tmp_path / name).read_bytes().decode("ascii") for name in ("out", "err"))
+@dataclass(frozen=True)
+class Performed:
+    """What the rounds gave: command line -> exit code on each pair of streams, and what was printed."""
+
+    ascii: Codes
+    full: Codes
+    closed: Codes
+    left: Codes
+    neither: Codes
+    printed: bytes
+    told: bytes
+    told_when_full: str
+    unchanged: bool
+    """Whether no record was written into."""
+
+
+@pytest.fixture(scope="module")
+def performed(folder: Path) -> Performed:
+    full = "/dev/full" if Path("/dev/full").exists() else "closed"
+    wanted = {
+        "ascii": ("out", "err", VERBS),
+        "full": (full, "err-of-full", VERBS),
+        "closed": ("closed", "closed", QUICK),
+        "left": ("left", full, QUICK),
+        "neither": (full, "left", dict(list(QUICK.items())[-2:])),
+    }
+    before = {path: path.read_bytes() for path in folder.rglob("*.parquet")}
+    rounds = [
+        (out, err, [[f"fresh-{name}" if word == "FRESH" else word for word in verb] for verb in verbs])
+        for name, (out, err, verbs) in wanted.items()
+    ]
+    words = [sys.executable, "-c", ROUNDS.replace("CODES", repr("codes.json")), json.dumps(rounds)]
+    subprocess.run(words, cwd=folder, timeout=300, check=False, env={**os.environ, **PLAIN_C})
+    ended = json.loads((folder / "codes.json").read_text())
+    codes = {name: dict(zip(verbs, own, strict=True)) for (name, (_, _, verbs)), own in zip(wanted.items(), ended, strict=True)}
+    return Performed(
+        **codes,
+        printed=(folder / "out").read_bytes(),
+        told=(folder / "err").read_bytes(),
+        told_when_full=(folder / "err-of-full").read_text(),
+        unchanged={path: path.read_bytes() for path in folder.rglob("*.parquet")} == before,
+    )
+
+
+def test_what_the_encoding_lacks_is_plain(performed: Performed) -> None:
+    assert performed.ascii == VERBS
+    printed, told = performed.printed.decode("ascii"), performed.told.decode("ascii")
     assert "Traceback" not in told
     assert printed.count("Is \\u65e5\\u672c \\xe9 better?") == 1
     assert "Is \\u65e5\\u672c \\u00e9 better?" in printed, "JSON stays JSON"
@@ -124,34 +185,35 @@ def test_only_what_the_encoding_lacks_is_replaced(encoding: str, shown: str) -> 
     assert "\udce9".encode(encoding, PLAIN_ERRORS) == b"\\udce9", "of a file's name that is no text"
 
 
-def test_a_closed_stream_is_no_error_and_nothing_else_takes_its_number(folder: Path, tmp_path: Path) -> None:
-    before = {path: path.read_bytes() for path in folder.rglob("*.parquet")}
-    assert perform(folder, tmp_path, list(QUICK), close=(0, 1, 2), capture_output=True) == QUICK
-    assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
+def test_a_closed_stream_is_no_error_and_nothing_else_takes_its_number(performed: Performed, folder: Path) -> None:
+    assert performed.closed == QUICK
+    assert performed.unchanged
+    whole = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "bakeoff"]
+    codes = {
+        words: subprocess.run([*whole, *words], cwd=folder, check=False, timeout=60).returncode
+        for words in (("--version",), ("tabel",))
+    }
+    assert codes == {("--version",): 0, ("tabel",): 2}
 
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 
 
 @needs_full
-def test_a_full_output_is_one_line_and_exit_code_2(folder: Path, tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full, (tmp_path / "err").open("w") as err:
-        codes = perform(folder, tmp_path, list(VERBS), stdout=full, stderr=err)
+def test_a_full_output_is_one_line_and_exit_code_2(performed: Performed) -> None:
+    codes = performed.full
     assert {verb: code for verb, code in codes.items() if verb not in SILENT} == dict.fromkeys(set(VERBS) - SILENT, 2)
     assert {verb: codes[verb] for verb in SILENT} == {verb: VERBS[verb] for verb in SILENT}
-    lines = (tmp_path / "err").read_text().splitlines()
+    lines = performed.told_when_full.splitlines()
     assert lines.count("standard output cannot be written: No space left on device") == len(VERBS) - len(SILENT)
     assert "Traceback" not in "".join(lines)
 
 
 @needs_full
-def test_neither_a_reader_that_has_left_nor_a_full_standard_error_changes_an_exit_code(folder: Path, tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with Path("/dev/full").open("w") as full:
-        assert perform(folder, tmp_path, list(QUICK), stdout=writing, stderr=full) == QUICK
-        assert perform(folder, tmp_path, list(QUICK)[-2:], stdout=full, stderr=writing) == dict(list(QUICK.items())[-2:])
-    os.close(writing)
+def test_neither_a_reader_that_has_left_nor_a_full_standard_error_changes_an_exit_code(performed: Performed) -> None:
+    assert performed.left == QUICK
+    assert performed.neither.items() <= QUICK.items()
+    assert performed.neither
 
 
 def test_a_full_pipe_that_does_not_block_is_waited_for(folder: Path, tmp_path: Path) -> None:
@@ -162,6 +224,47 @@ def test_a_full_pipe_that_does_not_block_is_waited_for(folder: Path, tmp_path: P
     with os.fdopen(reading) as stream:
         assert json.loads(stream.read())["title"]
     assert child.wait(timeout=60) == 0
+
+
+PRINTING = """
+import sys
+from multiprocessing import Pipe
+from bakeoff.process import _child
+
+def train(say):
+    print("\\xe9 \\xb7 \\u65e5", flush=True)
+    print("\\xe9 \\xb7 \\u65e5", file=sys.stderr, flush=True)
+    say({"ended": "well"})
+
+ours, theirs = Pipe()
+_child(theirs, sys.argv[1], train, ())
+sys.exit(0 if ours.recv_bytes() == b'{"ended": "well"}' else 1)
+"""
+
+
+@pytest.mark.parametrize("output", ["out.txt", pytest.param("/dev/full", marks=needs_full)])
+def test_what_a_trainer_prints_never_ends_its_run(tmp_path: Path, output: str) -> None:
+    place = tmp_path / output
+    subprocess.run([sys.executable, "-c", PRINTING, place], env={**os.environ, **PLAIN_C}, check=True, timeout=60)
+    if place.is_file():
+        assert place.read_bytes() == b"\\xe9 - \\u65e5\n" * 2
+
+
+@pytest.mark.parametrize("stream", [pytest.param("2>/dev/full", marks=needs_full), "<&- >&- 2>err"])
+def test_a_worker_without_a_request_says_so_wherever_its_streams_go(tmp_path: Path, stream: str) -> None:
+    """The command of one run: `python -m bakeoff.worker`."""
+    (tmp_path / "é.json").write_text("{}")
+    words = [sys.executable, "-m", "bakeoff.worker", "é.json", "out"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {stream}', "sh", *words],
+        cwd=tmp_path,
+        env={**os.environ, **PLAIN_C},
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    if "err" in stream:
+        assert re.fullmatch(rb".*\.json is no request: \d+ errors\n", (tmp_path / "err").read_bytes())
 
 
 def test_the_package_is_a_command_too() -> None:

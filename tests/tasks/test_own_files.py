@@ -137,7 +137,7 @@ def test_an_archive_is_its_only_file_without_what_macos_adds(tmp_path: Path, loa
     assert list(load(train="one.zip", **ONE)[1]["train"]["label"]) == [0, 1]
     zipped(tmp_path / "two.zip", a__csv=CSV, b__csv=CSV)
     told = refusal(train="two.zip", **ONE)
-    assert told == "two.zip: an archive of 2 files ('a.csv', 'b.csv'); name one as 'two.zip/FILE'"
+    assert told == "two.zip: an archive of 2 files ('a.csv', 'b.csv'); name one as 'two.zip/a.csv'"
     assert refusal(train="two.zip/c.csv", **ONE) == "two.zip/c.csv: there is no such file in the archive"
 
 
@@ -190,7 +190,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(
         ("a.xlsx", "a.xlsx: it is a workbook: save its rows as CSV, JSON lines or Parquet"),
         ("a.csv.bz2", "a.csv.bz2: it is compressed by bzip2"),
         ("a.parquet.gz", "a.parquet.gz: a Parquet file is compressed within: unpack it first"),
-        ("a.txt", "a.txt: its name tells no format: say `format:`"),
+        ("a.txt", "a.txt: its name tells no format: say `format: csv`"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_its_name(name: str, sentence: str, tmp_path: Path, refusal: Callable[..., str]) -> None:

@@ -219,12 +219,14 @@ def test_more_than_a_thousand_classes(tmp_path: Path, load: Load, said: Said) ->
 # --- what is missing ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["NA", "null", "None", "nan", "#N/A"])
+@pytest.mark.parametrize(
+    ("word", "written"), [("NA", "NA"), ("null", "'null'"), ("None", "None"), ("nan", "nan"), ("#N/A", "'#N/A'")]
+)
 def test_words_for_nothing_are_told_and_may_be_named(
-    word: str, tmp_path: Path, load: Load, said: Said, refusal: Refusal
+    word: str, written: str, tmp_path: Path, load: Load, said: Said, refusal: Refusal
 ) -> None:
     write(tmp_path / "a.csv", ["no", "yes", word, word])
-    told = f"train: label '{word}' (2 rows, first a.csv:4) reads as if it were missing: then say `missing: [{word}]`"
+    told = f"train: label '{word}' (2 rows, first a.csv:4) reads as if it were missing: then say `missing: [{written}]`"
     assert said(**ONE)[0].startswith(told)
     assert refusal(missing=[word], **ONE).startswith("a.csv:4: column 'same' is empty, as in 1 other row")
     assert load(missing=[word], gaps="drop", **ONE)[0].labels == ("no", "yes")

@@ -10,8 +10,8 @@ import click
 
 from bakeoff import __version__
 from bakeoff.cli.saying import tell
-from bakeoff.cli.streams import prepare_streams
 from bakeoff.errors import BakeoffError
+from bakeoff.machine.streams import prepare_streams
 
 BUG = 70
 """EX_SOFTWARE of sysexits.h."""

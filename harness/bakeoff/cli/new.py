@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import shlex
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ from bakeoff.components import COMPONENT_KINDS
 from bakeoff.errors import BakeoffError, quoted, shown_path
 from bakeoff.registry import load_registry
 from bakeoff.spec import COMPONENT_NAME
+from bakeoff.spelling import shell_word
 
 USAGES = {
     "task": "tasks: [{name}]",
@@ -38,7 +38,7 @@ def new(kind: str, name: str, folder: Path | None) -> None:
     place = folder or Path(words["distribution"])
     write(package(words), place)
     say(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
-    say(f"next: cd {shlex.quote(str(place))} && pip install -e . && pytest")
+    say(f"next: cd {shell_word(place)} && pip install -e . && pytest")
 
 
 def described(kind: str, name: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from bakeoff.plan import Plan
 from bakeoff.registry import load_registry
 from bakeoff.resolution import resolve
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
+from bakeoff.spelling import command
 from bakeoff.store import Store
 
 
@@ -27,7 +28,15 @@ def open_experiment(path: Path) -> tuple[Document, Plan]:
     return document, resolve(document, registry)
 
 
-def look_for_changes(plan: Plan, store: Store, spec: Path, data: Path | None) -> tuple[Changes, list[str]]:
+def again(verb: str, spec: Path, into: Path | None, data: Path | None, *options: str) -> str:
+    """The command line of a verb for the same experiment: what was given to this one is given to that one too."""
+    given = {"--into": into, "--data": data}
+    return command(verb, spec, *(word for key, path in given.items() if path is not None for word in (key, path)), *options)
+
+
+def look_for_changes(
+    plan: Plan, store: Store, spec: Path, data: Path | None, into: Path | None = None
+) -> tuple[Changes, list[str]]:
     """What changed since the plan's runs were recorded, as far as files tell within a second; and what is to be said of it."""
     records, _ = store.read_all([run.id for run in (*plan.trials, *plan.runs)])
     if not records:
@@ -43,7 +52,8 @@ def look_for_changes(plan: Plan, store: Store, spec: Path, data: Path | None) ->
     lines = found.sentences(plan)
     if found.files:
         lines.append(
-            "whether rows or weights are others, `bakeoff check --build` and `bakeoff run` find out; the latter stops then"
+            f"whether rows or weights are others, `{again('check', spec, into, data, '--build')}` and "
+            f"`{again('run', spec, into, data)}` find out; the latter stops then"
         )
     lines += [f"not compared with what is recorded: {clause}" for clause in (*sources.unseen, *untold(found.untold))]
     return found, lines

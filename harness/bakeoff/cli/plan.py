@@ -35,7 +35,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     With --resolve, the spread over seeds and examples comes from there too, or from planning values where nothing like it is
     recorded.
     """
-    from bakeoff.cli.opening import look_for_changes, open_experiment
+    from bakeoff.cli.opening import again, look_for_changes, open_experiment
     from bakeoff.cli.saying import say, tell
     from bakeoff.estimate import left, survey
     from bakeoff.search import settled
@@ -44,7 +44,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     _, resolved = open_experiment(spec)
     store = Store(into or spec.parent)
     resolved = settled(resolved, store.find)
-    changes, told = look_for_changes(resolved, store, spec, data)
+    changes, told = look_for_changes(resolved, store, spec, data, into)
     outlooks = survey(resolved, store, changes.files)
     if difference is not None:
         if not math.isfinite(difference):  # NaN lies in every range
@@ -52,7 +52,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         from bakeoff.cli.resolution import in_words, resolve
 
         if resolved.waiting:
-            raise click.ClickException("the search has not chosen yet; `bakeoff run SPEC` makes its trials first")
+            makes = again("run", spec, into, data)
+            raise click.ClickException(f"the search has not chosen yet; `{makes}` makes its trials first")
         for line in told:
             tell(line)
         resolution = resolve(resolved, store, outlooks, difference)
@@ -61,7 +62,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     if as_json:
         say(json.dumps(as_data(resolved, outlooks, left(outlooks)) | {"notes": told}, indent=1))
         return
-    lines = [*summary(outlooks, left(outlooks)), *search_lines(resolved), *note_lines(resolved)]
+    retry = again("run", spec, into, data, "--retry", "failed")
+    lines = [*summary(outlooks, left(outlooks), retry), *search_lines(resolved), *note_lines(resolved)]
     say("\n".join([*table(outlooks), "", *told, *lines]))
 
 
@@ -140,11 +142,11 @@ def aligned(rows: list[list[str]], *, right: int | None = 1) -> list[str]:
     return ["  ".join(placed(number, cell) for number, cell in enumerate(row)).rstrip() for row in rows]
 
 
-def summary(outlooks: list[Outlook], left: Left) -> list[str]:
-    """What is left, and what went wrong."""
+def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
+    """What is left, and what went wrong; `retry` is the command that tries failed runs again."""
     lines = [f"{outlook.run.id}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
     if failed := sum(outlook.state == "failed" for outlook in outlooks):
-        lines.append(f"{count(failed, 'failed run')} kept as recorded; `bakeoff run SPEC --retry failed` tries again")
+        lines.append(f"{count(failed, 'failed run')} kept as recorded; `{retry}` tries again")
     if not left.runs:
         return [*lines, f"{count(len(outlooks), 'run')}; nothing left to do"]
     known = [f"about {duration(left.seconds)}"] if left.runs > left.unknown else []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from bakeoff.spelling import command
 
 if TYPE_CHECKING:
     from bakeoff.compare.experiment import Experiment
@@ -42,7 +43,7 @@ def tell_damage(*experiments: Experiment) -> None:
         if len(found) > NAMED:
             tell(f"... and {len(found) - NAMED} more")
         for folder, spec in zip(experiment.folders, experiment.specs, strict=True):
-            verify, again = shlex.join(["bakeoff", "verify", folder]), shlex.join(["bakeoff", "run", str(Path(folder) / spec)])
+            verify, again = command("verify", Path(folder)), command("run", Path(folder) / spec)
             tell(f"`{verify}` names all that is damaged; `{again}` sets it aside and makes these runs again")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
 from bakeoff.metrics import known_as, unit_of
 from bakeoff.records.provenance import BAKEOFF
-from bakeoff.spelling import listed
+from bakeoff.spelling import command, listed
 
 
 def compare(experiment: Experiment) -> Comparison:
@@ -35,7 +35,7 @@ def compare(experiment: Experiment) -> Comparison:
     for layout in layouts(experiment):
         bench = prepared(experiment, layout)
         if bench is None:
-            flags += filter(None, [without_board(layout, experiment.declared)])
+            flags += filter(None, [without_board(layout, experiment)])
             continue
         ground = judged(bench)
         raised = raise_flags(ground)
@@ -107,12 +107,11 @@ def judged(bench: Bench) -> Ground:
 
 def _commands(experiment: Experiment) -> list[str]:
     """What makes it all again."""
-    places = zip(experiment.folders, experiment.specs, strict=True)
-    specs = [shlex.quote(f"{folder.rstrip('/')}/{spec}") for folder, spec in places]
-    if not specs:
+    folders = [PurePath(folder) for folder in experiment.folders]
+    if not folders:
         return []
-    into = " --into FOLDER" if len(specs) > 1 else ""
-    return [*(f"bakeoff run {spec}" for spec in specs), f"bakeoff report {shlex.join(experiment.folders)}{into}"]
+    into = ["--into", "FOLDER"] if len(folders) > 1 else []
+    return [*(command("run", path) for path in experiment.spec_paths), command("report", *folders, *into)]
 
 
 # --- the parts of a board ------------------------------------------------------------------------------------------------
@@ -279,7 +278,7 @@ def _nothing_held(board: Board) -> str:
     if reason := board.silent.get(board.split, {}).get(board.metric):
         return (
             f"{board.metric} says nothing on {board.split} of {board.task}: {reason}. No row can be better or worse by it "
-            "there; report on another split, or look at another metric with 'bakeoff rescore'."
+            "there; report on another split, or look at another metric with `bakeoff rescore`."
         )
     others = [row.strategy for row in board.rows if row.scores and not row.baseline]
     if not others:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bakeoff.allowance import loss_of, percent
+from bakeoff.allowance import Loss, loss_of, percent, with_loss
 from bakeoff.compare import limits
 from bakeoff.compare.arms import (
     BASELINE,
@@ -73,7 +73,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     unit = unit_of(facts)
     allowed = loss_of(limit, facts.name, in_points=unit.in_points)
     if allowed is None or (allowed.sign == "-") != facts.higher_is_better:
-        return Draft(arm, QUALITY, limit, obstacle=_no_rule(facts, unit))
+        return Draft(arm, QUALITY, limit, obstacle=_no_rule(facts, unit, limit))
     draft = Draft(arm, QUALITY, str(allowed), figures=_figures(arm, split, facts))
     if obstacle := why_no_quality(arm, split, facts.name):
         return replace(draft, obstacle=obstacle)
@@ -98,11 +98,12 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     return replace(draft, evidence=evidence, paired=paired, obstacle=obstacle)
 
 
-def _no_rule(facts: MetricFacts, unit: Unit) -> str:
+def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:
     """Why the rule does not hold for the metric, and one that would."""
     sign, way = ("-", "falls") if facts.higher_is_better else ("+", "grows")
     of = unit.name if unit.in_points and facts.higher_is_better else facts.name.partition(" (")[0]
-    return f"the rule says nothing of {facts.name}, which gets worse where it {way}: write one like 'quality: {sign}0.05 {of}'"
+    whole = with_loss(rule, Loss(sign, 0.05, of), facts.name)
+    return f"the rule says nothing of {facts.name}, which gets worse where it {way}: write one like `quality: {whole}`"
 
 
 def _figures(arm: Arm, split: str, facts: MetricFacts) -> Figures:

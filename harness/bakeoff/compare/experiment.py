@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.components import Floats, Ints, Metric, TaskKind
+from bakeoff.errors import escaped
 from bakeoff.metrics import answers
 from bakeoff.record import Control, Declared, Record
 from bakeoff.records.apart import Apart
+from bakeoff.spelling import command, listed
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,26 @@ class Experiment:
     """Runs that were made from other data or another model than the rest, under the labels that they stand under."""
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, where several were merged."""
+
+    @property
+    def spec_paths(self) -> list[PurePath]:
+        """Each folder's experiment file, named as the user named the folder."""
+        places = zip(self.folders, self.specs, strict=True)
+        return [PurePath(folder) / spec for folder, spec in places] or [PurePath(self.declared.spec_file)]
+
+    @property
+    def spec(self) -> str:
+        """The experiment files, for a sentence."""
+        return listed([escaped(path) for path in self.spec_paths])
+
+    def record_folder(self, run_id: str) -> PurePath:
+        """Where the record of a run lies; of merged experiments its id begins with the folder's number."""
+        number, _, own = run_id.rpartition(":")
+        return PurePath(self.folders[int(number or 0)] if self.folders else "", "records", own)
+
+    def commands(self, verb: str, *options: str) -> str:
+        """The command line of this verb with each experiment file, for a sentence."""
+        return listed([f"`{command(verb, path, *options)}`" for path in self.spec_paths])
 
 
 def left_out(experiment: Experiment) -> list[str]:

@@ -61,6 +61,10 @@ class Misread:
     strategy: str
     seed: int
     sentence: str
+    run: str
+    """The record's id."""
+    damaged: bool = False
+    """Whether the file can't be read, or isn't what its record says."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
             try:
                 found = experiment.predictions(record.id)
             except StoreError as error:
-                misread.append(Misread(strategy, record.asked.seed, str(error)))
+                misread.append(Misread(strategy, record.asked.seed, str(error), record.id, damaged=True))
                 continue
             for split, predictions in found.items():
                 place = splits.get(split)
@@ -107,7 +111,7 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
                     )
                 wrong = _wrong(predictions, place, record, split)
                 if wrong:
-                    misread.append(Misread(strategy, record.asked.seed, wrong))
+                    misread.append(Misread(strategy, record.asked.seed, wrong, record.id))
                 else:
                     _add(place, strategy, record.asked.seed, predictions)
     return Outputs({name: _finished(place) for name, place in splits.items()}, tuple(misread))

@@ -28,6 +28,7 @@ from bakeoff.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_o
 from bakeoff.record import Data, Part, Record
 from bakeoff.records.apart import taken_for_same
 from bakeoff.spec import MetricChoice
+from bakeoff.spelling import shell_word
 
 
 class RescoredRow(Part):
@@ -159,7 +160,7 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric], task: str) 
     if base in OF_ONE_LABEL and not label and len(looked_at) == 1 and max(looked_at) < len(data.labels):
         label = data.labels[max(looked_at)]  # the class that the task's own metrics are about
     if base in OF_ONE_LABEL and not label:
-        several = ", ".join(f"'{base} ({one})'" for one in [*data.labels[:10], EACH])
+        several = ", ".join(shell_word(f"{base} ({one})") for one in [*data.labels[:10], EACH])
         raise BakeoffError(f"metric '{base}' looks at one class, and nobody says which: there is {several}")
     each = label == EACH and EACH not in data.labels
     choice = MetricChoice(name=base, of="each") if each else MetricChoice(name=base, positive=label or None)

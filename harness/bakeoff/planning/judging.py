@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bakeoff.allowance import POINTS, loss_of, losses
+from bakeoff.allowance import POINTS, Loss, loss_of, losses, with_loss
 from bakeoff.components import Metric
 from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.errors import unknown
 from bakeoff.spec import PLAIN_MARGIN
+from bakeoff.spelling import yaml_value
 from bakeoff.tree import KeyPath
 
 Problem = tuple[KeyPath, str]
@@ -55,11 +56,12 @@ def wrong_margins(given: Mapping[str, float], primaries: Sequence[Primary]) -> I
     """What `margin` says wrongly, or does not say: there is no default for a metric that is not shown in points."""
     own = list(dict.fromkeys(primary.unit for primary in primaries if primary.unit != POINTS))
     if PLAIN_MARGIN in given and own and len({primary.unit for primary in primaries}) > 1:
-        parts = ", ".join(f"{unit}: {given[PLAIN_MARGIN]:g}" for unit in dict.fromkeys(primary.unit for primary in primaries))
+        called = {primary.unit: POINTS if primary.unit == POINTS else primary.called for primary in primaries}
+        parts = yaml_value(dict.fromkeys(called.values(), given[PLAIN_MARGIN]))
         told = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in primaries)
         yield (
             ("margin",),
-            f"one number can't hold for {told}, which have different units: write one each, `margin: {{{parts}}}`",
+            f"one number can't hold for {told}, which have different units: write one each, `margin: {parts}`",
         )
         return
     known = {POINTS, *(name for primary in primaries for name in (primary.called, primary.metric.name))}
@@ -67,11 +69,13 @@ def wrong_margins(given: Mapping[str, float], primaries: Sequence[Primary]) -> I
         if name not in known | {PLAIN_MARGIN}:
             yield ("margin", name), unknown("primary metric", name, sorted(known))
     found = margins(given, primaries)
+    own_unit = [primary for primary in primaries if primary.unit != POINTS]
+    lacking = {one.called: 0.05 for one in own_unit if found.get(one.metric.name, found.get(one.unit)) is None}
     for primary in primaries:
         unit, name = primary.metric.unit, primary.metric.name
         margin = found.get(name, found.get(primary.unit))
         if margin is None and primary.unit != POINTS:
-            example = f"`margin: {{{primary.called}: 0.05}}`"
+            example = f"`margin: {yaml_value({**given, **lacking})}`"
             yield (
                 ("tasks", primary.index),
                 f"task '{primary.task}' is judged by {name}, which is not shown in points, so that no difference is small by "
@@ -90,13 +94,19 @@ def wrong_gate(rule: str, primaries: Sequence[Primary]) -> Iterator[Problem]:
     for loss in losses(rule):
         if loss.of not in known | {POINTS}:
             yield where, unknown("primary metric", loss.of, sorted(known | {POINTS}))
+    wrong, whole = [], rule
     for primary in primaries:
         metric = primary.metric
         sign, way = ("-", "falls") if metric.higher_is_better else ("+", "grows")
         own = loss_of(rule, metric.name, in_points=metric.unit.in_points)
+        if own is not None and own.sign == sign:
+            continue
         word = primary.called if primary.unit != POINTS or not metric.higher_is_better else POINTS
-        example = f"`quality: {sign}{own.amount if own else 0.05:g} {word}`"
-        if own is None:
-            yield where, f"says nothing of {metric.name}, by which task '{primary.task}' is judged: add {example}"
-        elif own.sign != sign:
-            yield where, f"{metric.name} (task '{primary.task}') gets worse where it {way}: write {example}"
+        whole = with_loss(whole, Loss(sign, own.amount if own else 0.05, word), metric.name)
+        wrong.append(
+            f"says nothing of {metric.name}, by which task '{primary.task}' is judged"
+            if own is None
+            else f"{metric.name} (task '{primary.task}') gets worse where it {way}"
+        )
+    for sentence in wrong:
+        yield where, f"{sentence}: write `quality: {whole}`"

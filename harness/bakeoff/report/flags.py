@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bakeoff.errors import quoted
-from bakeoff.record import Declared
 from bakeoff.report.table import Failed, Row, Table, Unscored
 from bakeoff.spelling import listed, seeds_spelt
 
@@ -17,9 +16,9 @@ def owned(row: Row) -> list[str]:
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
-def sentences(table: Table, declared: Declared) -> list[str]:
+def sentences(table: Table, commands: Sequence[str]) -> list[str]:
     """A sentence for failed runs, for models that are not kept, for missing runs, for times from elsewhere, for what trainers
-    own, and for equal weights."""
+    own, and for equal weights. `commands` are those that make it all again."""
     found = []
     if any(row.failed for row in table.rows):
         found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
@@ -29,9 +28,9 @@ def sentences(table: Table, declared: Declared) -> list[str]:
         found += [_unscored(row, unscored) for unscored in row.unscored]
     if any(row.unkept for row in table.rows):
         unkept = "; ".join(_unkept(row) for row in table.rows if row.unkept)
-        found.append(f"model not kept: {unkept}. The scores stand; --retry unkept makes these runs again.")
+        found.append(f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} makes these runs again.")
     if any(row.missing for row in table.rows):
-        found.append(_unfinished(table.rows, declared))
+        found.append(_unfinished(table.rows, commands))
     if any(row.elsewhere for row in table.rows):
         elsewhere = "; ".join(f"{row.strategy}: {', '.join(row.elsewhere)}" for row in table.rows if row.elsewhere)
         found.append(f"environment: {elsewhere}. Times in parentheses are not comparable with the others.")
@@ -95,6 +94,11 @@ def _unkept(row: Row) -> str:
     return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].reason)})"
 
 
+def _run(commands: Sequence[str], option: str = "") -> str:
+    """Those of the commands that run an experiment, with an option more."""
+    return listed([f"`{line}{option}`" for line in commands if line.startswith("bakeoff run ")]) or f"`bakeoff run`{option}"
+
+
 def _attempts(row: Row) -> str:
     reasons = Counter(attempt.reason for attempt in row.attempts)
     told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
@@ -103,13 +107,11 @@ def _attempts(row: Row) -> str:
     return f"{row.strategy} after {len(row.attempts)} failed {many} ({told}) that took {seconds:,.0f} s"
 
 
-def _unfinished(rows: Sequence[Row], declared: Declared) -> str:
+def _unfinished(rows: Sequence[Row], commands: Sequence[str]) -> str:
     missing, seeds = sum(len(row.missing) for row in rows), sum(len(row.seeds) for row in rows)
     which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
-    return (
-        f"unfinished: {missing} of {seeds} runs {'is' if missing == 1 else 'are'} not recorded ({which}); "
-        f"bakeoff run {declared.spec_file} goes on."
-    )
+    again = _run(commands)
+    return f"unfinished: {missing} of {seeds} runs {'is' if missing == 1 else 'are'} not recorded ({which}); {again} goes on."
 
 
 def twins(rows: Sequence[Row]) -> list[str]:

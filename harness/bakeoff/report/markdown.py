@@ -13,9 +13,12 @@ WIDTH = 120
 """Characters in a line of running text. Tables are as wide as they are."""
 
 DASH = "–"
+_BLANK = "\0"
+"""Stands for a blank at which no line is broken."""
 
 _SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 _OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$))")
+_COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
 _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
@@ -31,8 +34,18 @@ def visible(text: object) -> str:
 
 def escaped(text: object) -> str:
     """Foreign text as one line of Markdown that shows it."""
-    marked = _SPECIAL.sub(lambda found: "\\" + found[0], visible(text))
+    return _marked(visible(text))
+
+
+def _marked(line: str) -> str:
+    marked = _SPECIAL.sub(lambda found: "\\" + found[0], line)
     return _TAG.sub("&lt;", _ENTITY.sub("&amp;", marked))
+
+
+def prose(text: object) -> str:
+    """A sentence of ours as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
+    parts = _COMMAND.split(visible(text))  # odd ones are commands
+    return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
@@ -75,8 +88,15 @@ def paragraph(text: str) -> list[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Lines of which none opens a heading, a quotation or a list, whatever word it begins with."""
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = wrap(text, width)
     return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
+
+
+def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
+    """Lines of text, broken between words; a command to be copied stays in one. Lines after the first begin with `indent`."""
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), text)
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_BLANK, " ") for line in lines] or [""]
 
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:

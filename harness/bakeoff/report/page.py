@@ -11,7 +11,7 @@ from bakeoff.record import Declared
 from bakeoff.report.across import across_markdown
 from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
-from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph, prose
 from bakeoff.report.searches import cost_sentence, search_cells, search_titles, tuning
 from bakeoff.report.standings import DAGGER, Standings, standings_of
 from bakeoff.report.table import Report, Row, Spread, Table
@@ -39,8 +39,8 @@ def write_page(report: Report, comparison: Comparison) -> str:
         lines += ["", f"## {escaped(table.task)} · {escaped(table.model)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         lines += standings.sentences()
-        for sentence in sentences(table, declared):
-            lines += item(escaped(sentence))
+        for sentence in sentences(table, comparison.facts.get("commands", [])):
+            lines += item(prose(sentence))
         lines += standings.published()
         lines += ["", *paragraph(_legend(table, standings)), ""]
         for label, parts in caption(table, declared):
@@ -49,7 +49,7 @@ def write_page(report: Report, comparison: Comparison) -> str:
         lines += ["", *section]
     aside = [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in comparison.flags if not flag.board]
     if aside:
-        lines += ["", *(line for sentence in aside for line in item(escaped(sentence)))]
+        lines += ["", *(line for sentence in aside for line in item(prose(sentence)))]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bakeoff.compare.findings import Board, Comparison, Flag, Pair, Standing
 from bakeoff.contracts.unit import OWN_UNIT, Figures
-from bakeoff.report.markdown import DASH, Column, escaped, grid, item
+from bakeoff.report.markdown import DASH, Column, escaped, grid, item, prose
 from bakeoff.report.units import probability
 
 DAGGER = "†"
@@ -77,7 +77,7 @@ class Standings:
         ]
         found += self.board.notes
         found += [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in self.flags]
-        return [line for sentence in found for line in item(escaped(sentence))]
+        return [line for sentence in found for line in item(prose(sentence))]
 
     def published(self) -> list[str]:
         """Figures from elsewhere, told as a list: they are no rows, for nothing here may be held against them."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from bakeoff.report.markdown import width_of
+from bakeoff.report.markdown import width_of, wrap
 
 ROW_NAME = "strategy"
 """The column up to which every part of a table that is cut repeats the columns."""
@@ -25,7 +24,7 @@ def wrapped(text: str, width: int, *, indent: str | None = None) -> list[str]:
     """Lines of a paragraph; those after the first stand under the text of an item, or behind `indent`."""
     if indent is None:
         indent = "  " if text.startswith("- ") else ""
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
+    return wrap(text, width, indent=indent)
 
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[str]:

@@ -92,7 +92,7 @@ def write_json(report: Report, comparison: Comparison) -> str:
     plain = report.model_dump(mode="json", exclude={"declared": {"runs"}})
     for table, entry in zip(report.tables, plain["tables"], strict=True):
         standings = standings_of(comparison, table.task, table.model)
-        entry["notes"] = sentences(table, report.declared)
+        entry["notes"] = sentences(table, comparison.facts.get("commands", []))
         for row, cells in zip(table.rows, entry["rows"], strict=True):
             cells["flags"] = [*standings.codes(row.strategy), *owned(row)]
     whole = portable(plain | {"comparison": comparison.model_dump(mode="json")})

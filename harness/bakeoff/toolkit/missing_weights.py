@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bakeoff.errors import ModelError, quoted, unknown
+from bakeoff.spelling import yaml_value
 
 POOLER = "pooler"
 """The name of that part in every family of transformers that has one."""
@@ -50,7 +51,7 @@ def require_pretrained(
     raise ModelError(
         f"the weights of {where} lack {len(left)} of the {len(names)} tensors that its config.json describes: {shown}. Only "
         "the task's head may start from random numbers: use the config.json that belongs to these weights, or say what may be "
-        f"new: allow_new: [{', '.join(parts[:4])}{', ...' if len(parts) > 4 else ''}]"
+        f"new: `allow_new: {yaml_value([*(allow_new or ()), *parts])}`"
     )
 
 

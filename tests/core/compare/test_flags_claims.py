@@ -53,7 +53,7 @@ def test_a_difference_that_is_not_significant_is_no_equality() -> None:
     flag = only_flag(made, "S12")
     assert "not shown to be equal" in flag.sentence
     assert f"only {100 * pair.detectable:.2f} points or more" in flag.sentence
-    assert "'bakeoff plan spec.yaml --resolve 0.5'" in flag.next_step
+    assert "`bakeoff plan spec.yaml --resolve 0.5`" in flag.next_step
 
 
 def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:

@@ -116,7 +116,7 @@ def test_declared_runs_without_a_record_are_named() -> None:
     assert flag.rows == [ROW]
     assert "2 of 18 declared runs have no record" in flag.sentence
     assert f"{ROW} (seeds 11, 12)" in flag.sentence
-    assert flag.next_step.startswith("'bakeoff run spec.yaml'")
+    assert flag.next_step.startswith("`bakeoff run spec.yaml`")
 
 
 def test_failed_runs_are_counted_by_reason() -> None:
@@ -131,12 +131,12 @@ def test_failed_runs_are_counted_by_reason() -> None:
     [
         ("error", {"traceback.txt": "0" * 64}, "'traceback.txt'", "--retry failed"),
         ("crashed", {}, "'output.txt'", "--retry failed"),
-        ("interrupted", {}, "", "'bakeoff run spec.yaml' makes"),
+        ("interrupted", {}, "", "`bakeoff run spec.yaml` makes"),
     ],
 )
 def test_advice_after_failures_names_what_there_is_to_read(reason: str, files: dict[str, str], named: str, again: str) -> None:
     records = [failed(make_record(ROW, seed), reason).model_copy(update={"files": files}) for seed in range(2)]
-    told = next_after_failures(records, "spec.yaml")
+    told = next_after_failures(records, experiment())
     assert again in told
     assert [name for name in ("'traceback.txt'", "'output.txt'") if name in told] == ([named] if named else [])
 

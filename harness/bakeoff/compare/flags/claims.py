@@ -65,7 +65,7 @@ def _reach(ground: Ground, pair: Pair) -> str:
 
 def _next_step(ground: Ground, pairs: list[Pair]) -> str:
     advice = dict.fromkeys(pair.advice for pair in pairs if pair.advice)
-    plan = f"'{resolve_margin(ground)}' says what it takes."
+    plan = f"{resolve_margin(ground)} says what it takes."
     first = told(advice)
     return f"{first[0].upper()}{first[1:]}. {plan}" if first else plan
 
@@ -85,7 +85,7 @@ def among_many(ground: Ground) -> Iterator[Found]:
             tuple(pair.first for pair in lost),
             f"Significant only when taken alone: {which}. Among {family} one such p is likely by chance; with Holm "
             "none of these holds.",
-            f"Name fewer strategies beforehand, or add seeds: '{resolve_margin(ground)}'.",
+            f"Name fewer strategies beforehand, or add seeds: {resolve_margin(ground)}.",
         )
 
 
@@ -190,5 +190,5 @@ def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
         yield Found(
             tuple(dict.fromkeys(name for pair in small for name in pair)),
             f"{source}: {which}, {limit}; {counted(runs, 'run')} a figure. No ranking follows from that.",
-            f"Run both here with seeds enough: '{resolve_margin(ground)}'.",
+            f"Run both here with seeds enough: {resolve_margin(ground)}.",
         )

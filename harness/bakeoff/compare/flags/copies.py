@@ -12,7 +12,8 @@ import numpy as np
 from bakeoff.compare.flags.telling import Found, counted, ended_well, listed, per_cent
 from bakeoff.compare.ground import Ground
 from bakeoff.record import Record
-from bakeoff.spelling import seeds_spelt, spelt
+from bakeoff.spec import NAME
+from bakeoff.spelling import command, seeds_spelt, spelt
 
 SAME_AIM = {"padding", "fused", "max_length", "precision"}
 """Recipe keys that aim at the same numbers: rows that differ in nothing else may well answer alike."""
@@ -44,6 +45,14 @@ def ignored_seeds(ground: Ground) -> Iterator[Found]:
             )
 
 
+def _parity(ground: Ground, first: str, second: str) -> str:
+    """The command that compares these two rows, where both are strategies of one experiment file."""
+    paths = ground.experiment.spec_paths
+    if len(paths) > 1 or not all(NAME.fullmatch(row) for row in (first, second)):
+        return "`bakeoff parity`"
+    return f"`{command('parity', *paths, '--strategies', f'{first},{second}')}`"
+
+
 def copied_rows(ground: Ground) -> Iterator[Found]:
     """S15: two rows that were to differ in more than the trainer give the same answers throughout.
 
@@ -65,7 +74,7 @@ def copied_rows(ground: Ground) -> Iterator[Found]:
                 f"{first} and {second} give the same answer to every example at {'seed' if len(common) == 1 else 'seeds'} "
                 f"{seeds_spelt(sorted(common))}, though they differ in {listed(asked)}: that was ignored, or has no "
                 "effect here.",
-                "Look whether the trainer follows these keys: 'bakeoff parity' compares two step by step.",
+                f"Look whether the trainer follows these keys: {_parity(ground, first, second)} compares two step by step.",
             )
 
 

@@ -11,7 +11,7 @@ from statistics import mean
 import numpy as np
 
 from bakeoff.compare.findings import ImportedRow
-from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, grouped_by, listed, spec, told
+from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, grouped_by, listed, rescore_all, spec, told
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
@@ -122,9 +122,8 @@ def mixed_metrics(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(row for row, metric in named.items() if metric != usual),
             f"Mixed metrics: {told(f'{metric} for {listed(rows)}' for metric, rows in grouped_by(named).items())}.",
-            "'bakeoff rescore' computes one version for all from the stored predictions; or make the older runs of "
-            f"{spec(ground)} "
-            "again.",
+            f"{rescore_all(ground)} computes one version for all from the stored predictions; or make the older runs of "
+            f"{spec(ground)} again.",
         )
     wrong = dict(_mistaken_rows(ground))
     if wrong:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -19,11 +20,13 @@ from bakeoff.compare.flags.telling import (
     ended_well,
     grouped_by,
     listed,
-    spec,
+    rescore_all,
+    run_again,
     studied,
     told,
 )
 from bakeoff.compare.ground import Ground
+from bakeoff.compare.outputs import Misread
 from bakeoff.components import Metric, same_logits
 from bakeoff.record import Control, Record
 from bakeoff.records.provenance import HARDWARE, alike, differing, software_of
@@ -45,7 +48,7 @@ def mixed_hardware(ground: Ground) -> Iterator[Found]:
             _apart(classes, ground.board.baseline),
             f"Mixed hardware: {_where(ground, machines, list(distinct))}. Times cannot be compared across it, and "
             "scores may differ in rounding.",
-            f"Run all rows on one machine: 'bakeoff run {spec(ground)} --into FOLDER' there, or put 'hardware' under test.",
+            f"Run all rows on one machine: {run_again(ground, '--into', 'FOLDER')} there, or put 'hardware' under test.",
         )
 
 
@@ -67,7 +70,7 @@ def mixed_software(ground: Ground) -> Iterator[Found]:
             f"Mixed software: {told(_versions_told(name, of) for name, of in mixed.items())}. An upgrade may change "
             "scores and times, "
             "and would pass for the strategy's doing.",
-            f"Make the older runs again in one environment ('bakeoff run {spec(ground)} --into FOLDER'), or put "
+            f"Make the older runs again in one environment ({run_again(ground, '--into', 'FOLDER')}), or put "
             "'software' under test.",
         )
 
@@ -123,7 +126,7 @@ def moved_machine(ground: Ground) -> Iterator[Found]:
                 f"The machine moved: a fixed piece of work took {fast.milliseconds:.1f} ms {_moment(fast)} and "
                 f"{slow.milliseconds:.1f} ms {_moment(slow)} on {hardware}, "
                 f"{moved * 100:.0f} % longer. Times of these runs cannot be compared.",
-                f"Make the runs again on a quiet machine, in one call: 'bakeoff run {spec(ground)} --into FOLDER'.",
+                f"Make the runs again on a quiet machine, in one call: {run_again(ground, '--into', 'FOLDER')}.",
                 everywhere=True,
             )
 
@@ -144,8 +147,29 @@ def misread_predictions(ground: Ground) -> Iterator[Found]:
             tuple(dict.fromkeys(one.strategy for one in wrong)),
             f"Predictions of {counted(len({(one.strategy, one.seed) for one in wrong}), 'run')} cannot be used: "
             f"{told(f'{listed(runs)}: {sentence}' for sentence, runs in by.items())}. They are in no comparison.",
-            f"Remove these records and make the runs again: 'bakeoff run {spec(ground)}'.",
+            _without_predictions(ground, wrong),
         )
+
+
+MOST_REMOVED = 12
+"""Records that one command line removes; of more, the plugin's version is raised."""
+
+
+def _without_predictions(ground: Ground, wrong: Sequence[Misread]) -> str:
+    """What to do about runs whose predictions cannot be used: `bakeoff run` sets aside damaged files by itself, and not files
+    that are as they were written."""
+    whole = [str(ground.experiment.record_folder(one.run)) for one in wrong if not one.damaged]
+    steps = []
+    if len(whole) < len(wrong):
+        steps.append(f"{run_again(ground)} sets damaged records aside and makes these runs again.")
+    if whole:
+        cause = "These files are as they were written: correct the trainer or the model that predicted so"
+        remove = f", then `{shlex.join(['rm', '-r', '--', *whole])}` and {run_again(ground)} make the runs again"
+        steps.append(
+            f"{cause}{remove if len(whole) <= MOST_REMOVED else ''}; or raise its 'version': its runs then get other ids, and "
+            f"{run_again(ground)} makes them."
+        )
+    return " ".join(steps)
 
 
 def random_evaluations(ground: Ground) -> Iterator[Found]:
@@ -189,8 +213,8 @@ def contradicted_scores(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(wrong),
             f"Recorded scores that the predictions contradict: {told(wrong.values())}. The comparison goes by the predictions.",
-            "Find out whether the record was edited or the metric changed (raise its 'version' then); 'bakeoff "
-            "rescore' shows all.",
+            "Find out whether the record was edited or the metric changed (raise its 'version' then); "
+            f"{rescore_all(ground)} shows all.",
         )
 
 

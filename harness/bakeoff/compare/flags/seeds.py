@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bakeoff.compare.bench import Layout
 from bakeoff.compare.exact import seeds_for_sign_flip, sign_flip_floor
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Flag
 from bakeoff.compare.flags.telling import (
     Found,
@@ -14,12 +15,13 @@ from bakeoff.compare.flags.telling import (
     grouped_by,
     listed,
     resolve_margin,
+    run_again,
     spec,
     told,
 )
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.intervals import wilson
-from bakeoff.record import OUTPUT_FILE, TRACEBACK_FILE, Declared, DeclaredRun, Record
+from bakeoff.record import OUTPUT_FILE, TRACEBACK_FILE, DeclaredRun, Record
 from bakeoff.records import history
 from bakeoff.spelling import seeds_spelt
 
@@ -38,8 +40,8 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     enough, comparisons = seeds_for_sign_flip(), max((pair.comparisons for pair in board.to_baseline), default=1)
     in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
     more = (
-        f"'seeds: {in_family}' in {spec(ground)}, then 'bakeoff run {spec(ground)}': what is recorded stays. "
-        f"'{resolve_margin(ground)}' says how many the margin takes."
+        f"'seeds: {in_family}' in {spec(ground)}, then {run_again(ground)}: what is recorded stays. "
+        f"{resolve_margin(ground)} says how many {'the margin' if board.margin is not None else 'such a difference'} takes."
     )
     anecdotes = {row: counted(n, "seed") for row, n in counts.items() if n < ANECDOTE}
     if anecdotes:
@@ -103,7 +105,7 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
             tuple(sorted(changed)),
             f"Changed after looking: {told(changes)}. Who may stop when it pleases finds too much: the p-values are "
             "optimistic.",
-            f"Settle the number first ('{resolve_margin(ground)}'), and run it in a "
+            f"Settle the number first ({resolve_margin(ground)}), and run it in a "
             "new folder; or say the looks beside the result.",
             everywhere=True,
         )
@@ -150,7 +152,7 @@ def missing_runs(ground: Ground) -> Iterator[Found]:
             f"{n:,} of {counted(sum(map(len, asked.values())), 'declared run')} {'has' if n == 1 else 'have'} no record "
             "that can be used: "
             f"{listed(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
-            f"'bakeoff run {declared.spec_file}' goes on with them.",
+            f"{run_again(ground)} goes on with them.",
         )
 
 
@@ -173,32 +175,32 @@ def failed_runs(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(reasons),
             f"Failed runs count in no mean: {which}. A row that fails where it does badly looks better than it is.",
-            next_after_failures([record for records in ground.records.values() for record in records], spec(ground)),
+            next_after_failures([record for records in ground.records.values() for record in records], ground.experiment),
         )
 
 
-def without_board(layout: Layout, declared: Declared) -> Flag | None:
+def without_board(layout: Layout, experiment: Experiment) -> Flag | None:
     """S11: a task with a model of which runs are recorded, and none has a score on the reported split: it makes no board."""
     records = [record for own in layout.rows.values() for record in own]
     if not records:
         return None
     reasons = dict.fromkeys(record.failure.reason for record in records if record.failure)
     ended = [record for record in records if record.status == "ok"]
-    why = f"have no split '{declared.report_on}'" if ended else f"failed ({listed(reasons)})"
+    why = f"have no split '{experiment.declared.report_on}'" if ended else f"failed ({listed(reasons)})"
     return Flag(
         code="S11",
         board="",
         rows=[],
         sentence=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
-        next_step="'report_on' names a split that is predicted." if ended else next_after_failures(records, declared.spec_file),
+        next_step="'report_on' names a split that is predicted." if ended else next_after_failures(records, experiment),
     )
 
 
-def next_after_failures(records: Sequence[Record], spec: str) -> str:
+def next_after_failures(records: Sequence[Record], experiment: Experiment) -> str:
     """Where failed runs say why, as far as there is something to read, and what makes them again."""
     failed = [record for record in records if record.failure]
     interrupted = all(record.was_interrupted for record in failed)
-    again = f"'bakeoff run {spec}{'' if interrupted else ' --retry failed'}' makes them again."
+    again = f"{experiment.commands('run', *([] if interrupted else ['--retry', 'failed']))} makes them again."
     if any(TRACEBACK_FILE in record.files for record in failed):
         return f"'{TRACEBACK_FILE}' beside such a record says where the error was raised; {again}"
     if interrupted:
@@ -222,6 +224,6 @@ def undeclared_records(ground: Ground) -> Iterator[Found]:
         yield Found(
             (),
             f"{counted(len(damaged), 'record')} cannot be used: {told(damaged)}.",
-            f"'bakeoff run {declared.spec_file}' sets damaged records aside and makes these runs again.",
+            f"{run_again(ground)} sets damaged records aside and makes these runs again.",
             everywhere=True,
         )

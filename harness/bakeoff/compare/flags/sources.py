@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bakeoff.compare.flags.telling import Found, counted, ended_well, listed, spec, told
+from bakeoff.compare.flags.telling import Found, counted, ended_well, listed, run_again, told
 from bakeoff.compare.ground import Ground
 
 
@@ -26,7 +26,7 @@ def _set_apart(ground: Ground, *, data: bool) -> Iterator[Found]:
                 tuple(row for row, count in rows.items() if count),
                 f"{'Other data' if data else 'Another model'}: {counted(sum(rows.values()), 'run')} differ from the other runs "
                 f"of {apart.was} in {apart.what}. They stand here, and in no row with those.",
-                f"To make all of one: 'bakeoff run {spec(ground)} --changed rerun'.",
+                f"To make all of one: {run_again(ground, '--changed', 'rerun')}.",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from bakeoff import spelling
 from bakeoff.compare.findings import Board
@@ -81,15 +82,30 @@ def ranked_together(ground: Ground) -> list[list[str]]:
 
 
 def spec(ground: Ground) -> str:
-    """The experiment's file, for commands."""
-    return ground.experiment.declared.spec_file
+    """The experiment's file, for a sentence."""
+    return ground.experiment.spec
+
+
+def run_again(ground: Ground, *options: str) -> str:
+    """The command that makes what is missing of the experiment, in backticks."""
+    return ground.experiment.commands("run", *options)
+
+
+def rescore_all(ground: Ground) -> str:
+    """The command that scores all recorded predictions anew, in backticks."""
+    folders = ground.experiment.folders
+    return spelling.listed(
+        [f"`{spelling.command('rescore', PurePath(folder))}`" for folder in folders] or ["`bakeoff rescore`"]
+    )
 
 
 def resolve_margin(ground: Ground) -> str:
-    """The command that says how many seeds find a difference as large as the board's margin."""
+    """The command that says how many seeds find a difference as large as the board's margin, in backticks; where none is named,
+    as large as the largest that was seen."""
     board = ground.board
-    wanted = "DIFFERENCE" if board.margin is None else spelling.spelt(board.margin * board.unit.scale)
-    return f"bakeoff plan {spec(ground)} --resolve {wanted}"
+    seen = max((abs(pair.difference) for pair in board.to_baseline), default=0.0)
+    wanted = board.margin if board.margin is not None else seen or 1 / board.unit.scale
+    return ground.experiment.commands("plan", "--resolve", spelling.spelt(float(wanted * board.unit.scale)))
 
 
 def studied(ground: Ground, *parts: str) -> bool:

@@ -1,7 +1,7 @@
 """Standard output and standard error as they may be: closed, full, left by their reader, or not UTF-8.
 
-A verb writes as if nothing could go wrong. What cannot be written is dropped, so that the verb does its work to the end; what
-was lost is told afterwards: `Streams.complaint`.
+A command and a run's process write as if nothing could go wrong. What cannot be written is dropped, so that they do their
+work to the end; what was lost is told afterwards: `Streams.complaint`.
 """
 
 from __future__ import annotations
