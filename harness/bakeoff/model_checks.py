@@ -4,83 +4,21 @@ and whether its answer to a text depends on the other texts of a batch."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from bakeoff.components import Ints, Prepared, Row, same_logits
-from bakeoff.encoding import in_parts
+from bakeoff.components import Prepared, Row, same_logits
 from bakeoff.errors import ModelError, quoted
 from bakeoff.evaluation import predict
+from bakeoff.extremes import Extremes, Text, find_extremes, length_of, of_length, shortened
 from bakeoff.outcome import message_of
 
 TYPES = "token_type_embeddings"
 MASK = "attention_mask"
-
-
-@dataclass(frozen=True)
-class Text:
-    """An encoded text, and where it stands."""
-
-    split: str
-    number: int
-    row: Row
-
-
-@dataclass
-class Extremes:
-    """The texts on which a model could fail first."""
-
-    shortest: Text | None = None
-    longest: Text | None = None
-    highest: dict[str, tuple[int, Text]] = field(default_factory=dict)
-    """Input (`input_ids`, ...) -> its highest number, and a text that has it."""
-    ends: dict[int, Text] = field(default_factory=dict)
-    """How often the token that ends a text stands in it -> a text; the fewest and the most."""
-
-
-def find_extremes(rows: Mapping[str, Sequence[Row]], end: int | None) -> Extremes:
-    """Over all splits, by whole columns; `end` is the number of the token that ends a text, where there is one."""
-    found = Extremes()
-    for split, encoded in rows.items():
-        for start, columns in in_parts(encoded):
-
-            def text(row: int, split: str = split, start: int = start, encoded: Sequence[Row] = encoded) -> Text:
-                return Text(split, start + row, encoded[start + row])
-
-            if "input_ids" in columns:
-                edges, values = columns["input_ids"]
-                lengths = np.diff(edges)
-                if found.shortest is None or lengths.min() < _length(found.shortest):
-                    found.shortest = text(int(lengths.argmin()))
-                if found.longest is None or lengths.max() > _length(found.longest):
-                    found.longest = text(int(lengths.argmax()))
-                if end is not None:
-                    _note_ends(found, _counts(values == end, edges), text)
-            for name, (edges, values) in columns.items():
-                if len(values) and (name not in found.highest or values.max() > found.highest[name][0]):
-                    row = int(np.searchsorted(edges, int(values.argmax()), side="right")) - 1
-                    found.highest[name] = int(values.max()), text(row)
-    return found
-
-
-def _counts(hits: Any, edges: Ints) -> Ints:
-    sums = np.concatenate([[0], np.cumsum(hits)])
-    return np.asarray(sums[edges[1:]] - sums[edges[:-1]])
-
-
-def _note_ends(found: Extremes, counts: Ints, text: Callable[[int], Text]) -> None:
-    for row in {int(counts.argmin()), int(counts.argmax())}:
-        if not found.ends or not min(found.ends) <= counts[row] <= max(found.ends):
-            found.ends[int(counts[row])] = text(row)
-    found.ends = {count: found.ends[count] for count in {min(found.ends), max(found.ends)}}
-
-
-def _length(text: Text) -> int:
-    return len(text.row["input_ids"])
 
 
 @dataclass(frozen=True)
@@ -138,7 +76,7 @@ class ModelCheck:
     # --- what can be told without asking it ------------------------------------------------------------------------------
 
     def require_tokens(self, extremes: Extremes) -> None:
-        if extremes.shortest is not None and _length(extremes.shortest) == 0:
+        if extremes.shortest is not None and length_of(extremes.shortest) == 0:
             raise ModelError(
                 f"its tokenizer makes no token of {self.named(extremes.shortest)}: leave such rows out, or fill in a text; "
                 "where the text is not empty, the tokenizer does not belong to it"
@@ -176,7 +114,7 @@ class ModelCheck:
         if extremes.shortest is None or extremes.longest is None:
             return
         texts = [extremes.shortest, extremes.longest]
-        if _length(texts[0]) == _length(texts[1]):
+        if length_of(texts[0]) == length_of(texts[1]):
             texts = [shortened(texts[0]), texts[1]]
         unpadded = np.concatenate([self.answers([text], self.plain) for text in texts])
         alone = np.concatenate([self.answers([text], self.prepared) for text in texts])
@@ -226,7 +164,7 @@ class ModelCheck:
                     self.prepared.predict(self.model, {name: tensor.to(self.device) for name, tensor in batch.items()})
             except Exception as error:  # a model of any author
                 raise ModelError(
-                    f"its model does not answer to {self.named(text)} ({_length(text):,} tokens) while it trains, though it "
+                    f"its model does not answer to {self.named(text)} ({length_of(text):,} tokens) while it trains, though it "
                     f"does else: {message_of(error)}. If it asks for rows of one length, say `padding: max_length` and that "
                     "length as max_length"
                 ) from error
@@ -238,8 +176,8 @@ class ModelCheck:
         try:
             return predict(prepared, self.model, [text.row for text in texts], self.device)
         except Exception as error:  # a model of any author
-            longest = max(texts, key=_length) if texts and "input_ids" in texts[0].row else None
-            asked = f" to {self.named(longest)} ({_length(longest):,} tokens)" if longest is not None else ""
+            longest = max(texts, key=length_of) if texts and "input_ids" in texts[0].row else None
+            asked = f" to {self.named(longest)} ({length_of(longest):,} tokens)" if longest is not None else ""
             why = f" {reason}" if len(texts) > 1 and (reason := self.reason(known_only=True)) else ""
             if longest is not None and (most := self.most_tokens(longest, prepared)):
                 why = f" It answers to texts of {most:,} tokens and not of {most + 1:,}: say `max_length: {most}` at most"
@@ -259,7 +197,7 @@ class ModelCheck:
                 return False
             return True
 
-        few, many = _length(shortest), int(prepared.collate([failed.row])["input_ids"].shape[1])  # with all of its padding
+        few, many = length_of(shortest), int(prepared.collate([failed.row])["input_ids"].shape[1])  # with all of its padding
         if many <= few or not does(few) or does(many):
             return 0
         while many - few > 1:
@@ -334,22 +272,3 @@ def types_of(model: Any) -> int | None:
         if name.rpartition(".")[2] == TYPES and hasattr(module, "num_embeddings")
     ]
     return min(sizes, default=None)
-
-
-def shortened(text: Text) -> Text:
-    """The text without a token of its middle, where all texts are of one length."""
-    return of_length(text, _length(text) - 1)
-
-
-def of_length(text: Text, length: int) -> Text:
-    """The text with so many tokens: without those of its middle, or with its middle one over again."""
-    tokens = _length(text)
-    kept = min(length, tokens)
-    before, after = (kept + 1) // 2, tokens - kept // 2
-    row = {
-        name: [*values[:before], *values[before - 1 : before] * (length - kept), *values[after:]]
-        if isinstance(values, list) and len(values) == tokens
-        else values
-        for name, values in text.row.items()
-    }
-    return Text(text.split, text.number, row)

@@ -13,7 +13,8 @@ from bakeoff.anatomy import positions_of
 from bakeoff.components import Encoding
 from bakeoff.encoding import encode
 from bakeoff.errors import ModelError
-from bakeoff.model_checks import ModelCheck, find_extremes
+from bakeoff.extremes import find_extremes
+from bakeoff.model_checks import ModelCheck
 from bakeoff.plugin import load_classifier, load_tokenizer
 from bakeoff_hub_models import HubModel, HubOptions
 

@@ -37,7 +37,7 @@ LAYERS = [
     {"plugin", "registry", "report", "data", "checkpoint", "planning"},
     {"plan", "meter", "flops", "loss_scale"},
     {"job", "request", "preparation", "encoding", "remarks", "resolution"},
-    {"outcome", "selection", "search", "evaluation", "runner"},
+    {"outcome", "selection", "search", "evaluation", "extremes", "runner"},
     {"sharing", "model_checks", "training"},
     {"worker"},
     {"rehearsal", "parity", "process", "store", "look"},
