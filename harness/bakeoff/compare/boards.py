@@ -23,9 +23,9 @@ from bakeoff.compare.selection import expected_bests
 from bakeoff.compare.slices import slice_scores
 from bakeoff.compare.verdicts import LEAST_SEEDS, judge
 from bakeoff.components import Metric
-from bakeoff.metrics import known_as, unit_of
+from bakeoff.metrics import called, known_as, unit_of
 from bakeoff.records.provenance import BAKEOFF
-from bakeoff.spelling import command, listed
+from bakeoff.spelling import command, listed, spelt
 
 
 def compare(experiment: Experiment) -> Comparison:
@@ -222,6 +222,7 @@ def _notes(bench: Bench) -> list[str]:
     ]
     if bench.split in bench.outputs.splits:
         found += why_uncut(bench.outputs.splits[bench.split], bench.split)
+    found += _no_margin(bench)
     versions: dict[str, list[str]] = {}
     for name, records in bench.ended.items():
         for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records):
@@ -237,6 +238,20 @@ def _notes(bench: Bench) -> list[str]:
         if not split.labelled:
             found.append(f"{name}: {split.examples:,} examples without labels, predicted and kept, not scored.")
     return found
+
+
+def _no_margin(bench: Bench) -> list[str]:
+    """Why nothing can be equivalent, where rows are judged without a margin."""
+    terms, declared = bench.terms, bench.experiment.declared.margin
+    if terms.margin is not None or not bench.judges or len(bench.sides) < 2:
+        return []
+    told = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in declared.items())
+    why = f"the declared margin ({told}) is not in its unit" if declared else "none is declared"
+    example = f"margin: {{{called(terms.metric)}: DIFFERENCE}}"
+    return [
+        f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. Write '{example}' into the "
+        "experiment file and give 'bakeoff run' again: what is recorded is not trained anew."
+    ]
 
 
 def _with_flags(board: Board, flags: Sequence[Flag]) -> Board:

@@ -131,6 +131,16 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
     assert (board.unit.low, board.unit.high, board.unit.scale) == (-1.0, 1.0, 100)
 
 
+def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
+    """As a plan of schema version 4 has it until the next `bakeoff run`."""
+    old = made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"points": 0.5})
+    (note,) = compare(old).boards[0].notes
+    assert "no margin holds for mae: the declared margin (0.5 points) is not in its unit" in note
+    assert "'margin: {mae: DIFFERENCE}'" in note
+    assert compare(made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"mae": 0.5})).boards[0].notes == []
+    assert compare(made(MeanAbsoluteError(), {"base": 0.5}, margin={"points": 0.5})).boards[0].notes == []
+
+
 def test_a_declaration_of_schema_version_4_speaks_of_points_alone() -> None:
     old = declaration_of([], margin=0.5).model_dump() | {"margin": 0.5}
     assert Declared.model_validate(old).margin == {"points": 0.5}
