@@ -279,7 +279,7 @@ def answer_on(board: Board) -> str:
         return pairs[0].sentence
     if not pairs:
         return _nothing_held(board)
-    within = f" within {board.figures.with_unit(board.margin)}" if board.margin is not None else ""
+    within = f" within {board.figures.as_declared(board.margin)}" if board.margin is not None else ""
     told = [
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
         for verdict in VERDICTS

@@ -98,11 +98,17 @@ class Contest:
 
     @property
     def detectable(self) -> float | None:
-        """The difference that this design finds with 80 % power at a two-sided 5 %; at least one example's worth."""
+        """The difference that this design finds with 80 % power at a two-sided 5 %; at least one example's worth. None where
+        two scores can't differ by so much."""
         if self.estimate is None or self.identical:
             return None
         found = minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df))
-        return float(max(found, (self.estimate.span or 0.0) / self.first.answers.shape[1]))
+        return possible(max(found, (self.estimate.span or 0.0) / self.first.answers.shape[1]), self.estimate.span)
+
+
+def possible(difference: float, span: float | None) -> float | None:
+    """The difference; None where it is more than the width of the metric's range."""
+    return None if span is not None and difference > span else float(difference)
 
 
 def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> Contest:

@@ -16,7 +16,7 @@ from bakeoff.compare.bootstrap import Replicates
 from bakeoff.compare.findings import Budget, Checks, Finding, Pair, Verdict
 from bakeoff.compare.intervals import Estimate
 from bakeoff.compare.multiplicity import holm
-from bakeoff.compare.pairs import Contest, check
+from bakeoff.compare.pairs import Contest, check, possible
 from bakeoff.compare.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.compare.twoway import TwoWay
 from bakeoff.contracts.unit import Figures
@@ -141,10 +141,11 @@ def _finding(contest: Contest, p_adjusted: float | None, equivalence_p: float | 
 
 
 def _limit(estimate: Estimate | None) -> float | None:
-    """None where a few seeds cannot tell the examples' part from none."""
+    """None where a few seeds cannot tell the examples' part from none, and where it is more than two scores can differ by."""
     if not isinstance(estimate, TwoWay) or (estimate.budget.example_range or (0.0,))[0] == 0:
         return None
-    return minimum_detectable_effect(math.sqrt(estimate.budget.example / estimate.examples), estimate.examples - 1)
+    found = minimum_detectable_effect(math.sqrt(estimate.budget.example / estimate.examples), estimate.examples - 1)
+    return possible(found, estimate.span)
 
 
 def _budget(estimate: Estimate | None) -> Budget | None:
@@ -165,11 +166,11 @@ def _advice(contest: Contest, terms: Terms) -> str:
         return "more seeds bring the interval down"
     if terms.margin is None:
         return f"name a margin of {terms.metric} in the experiment file: without one no difference is small, and none too small"
-    wanted = f"a difference of {terms.figures.amount(terms.margin, terms.metric)}"
+    wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
     here = f"{estimate.examples:,} examples"
     if seeds.number is not None and seeds.number > contest.least_seeds:
-        alone = f", which alone leave {terms.figures.alone(seeds.limit)} open" if seeds.limit else ""
+        alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
         return f"about {seeds.number:,} seeds of each would find {wanted} on these {here}{alone}"
     if seeds.number is not None:
         return f"these seeds find {wanted} in four of five experiments; this one left it open, so add some"
@@ -178,9 +179,14 @@ def _advice(contest: Contest, terms: Terms) -> str:
     examples = examples_needed(estimate.budget, terms.margin, seeds=contest.least_seeds, paired=estimate.paired)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     if seeds.why == "unknown" and seeds.limits:
-        low, high = map(terms.figures.number, seeds.limits)
+        low, high = (_open(limit, terms) for limit in seeds.limits)
         return f"whether more seeds would find {wanted} is not known: {here} alone leave {low} to {high} open{more}"
-    return f"no number of seeds finds {wanted} on {here}, which alone leave {terms.figures.alone(seeds.limit)} open{more}"
+    return f"no number of seeds finds {wanted} on {here}, which alone leave {_open(seeds.limit, terms)} open{more}"
+
+
+def _open(limit: float, terms: Terms) -> str:
+    """Differences up to this one are left open; no two scores differ by more than their metric's range."""
+    return "all" if possible(limit, terms.figures.unit.span) is None else terms.figures.alone(limit)
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:
@@ -204,7 +210,9 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."
     if pair.verdict == "equivalent":
         assert pair.margin is not None
-        return f"{pair.first} and {pair.second} are equivalent within {figures.amount(pair.margin, metric)}: {told}."
+        return (
+            f"{pair.first} and {pair.second} are equivalent within {figures.amount_as_declared(pair.margin, metric)}: {told}."
+        )
     if min(pair.seeds) < LEAST_SEEDS:
         few = sorted(set(pair.seeds))
         seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -111,6 +112,21 @@ class Figures(BaseModel):
         """`1.47 points`, `0.31 stars`, or the number where the unit has no name."""
         return f"{self.alone(value)} {self.unit.name}".rstrip()
 
+    def as_declared(self, value: float) -> str:
+        """A value that somebody wrote, such as a margin, with its unit and its own decimals: `0.05`, `1.00 points`."""
+        return self.exactly(value).with_unit(value)
+
+    def amount_as_declared(self, value: float, metric: str) -> str:
+        """The same with the metric: `0.05 of mae`."""
+        return self.exactly(value).amount(value, metric)
+
+    def exactly(self, value: float) -> Figures:
+        """With the decimals of this value; points keep theirs."""
+        if self.unit.in_points:
+            return self
+        exponent = Decimal(f"{value * self.unit.scale:.6g}").normalize().as_tuple().exponent
+        return self.model_copy(update={"decimals": -int(exponent)})
+
     def alone(self, value: float) -> str:
         """The number without its unit; `under 0.01` for what is not zero and would read as zero."""
         shown = self.number(value)
@@ -135,16 +151,15 @@ def figures_of(unit: Unit, scores: Iterable[float], spreads: Iterable[float | No
     keeps two significant digits.
 
     scores: all that are shown; spreads: standard deviations over seeds (None and 0 say nothing). Where no spread is known, the
-    range of the scores stands in, and of one score four of its digits are written.
+    range of the scores keeps four digits, and of one score its own four are written.
     """
     if unit.in_points:
         return Figures(unit=unit)
     shown = [score * unit.scale for score in scores if math.isfinite(score)]
     known = [spread * unit.scale for spread in spreads if spread]
     largest = max(map(abs, shown), default=0.0)
-    spread = min(known) if known else max(shown, default=0.0) - min(shown, default=0.0)
-    if not spread:
-        spread = largest / 10.0 ** (4 - SPREAD_DIGITS)
+    width = max(shown, default=0.0) - min(shown, default=0.0)
+    spread = min(known) if known else (width or largest) / 10.0 ** (4 - SPREAD_DIGITS)
     if not spread:
         return Figures(unit=unit)
     decimals = SPREAD_DIGITS - 1 - math.floor(math.log10(spread))

@@ -85,7 +85,7 @@ def forest(joined: Joined) -> Forest | None:
         axis=scale_line(axis, board.unit.scale, signed=True),
         rows=rows,
         comparisons=pairs[0].comparisons,
-        margin="" if board.margin is None else figures.alone(board.margin),
+        margin="" if board.margin is None else figures.exactly(board.margin).alone(board.margin),
         confounded=any(row.confounders for row in rows),
     )
 

@@ -188,7 +188,7 @@ def _strip(boards: Sequence[Joined], report: Report, records: Sequence[Record]) 
     if len(boards) == 1:
         board = boards[0].board
         found.append((f"examples in {board.split}", f"{board.examples:,}"))
-        found.append(("margin", "none" if board.margin is None else f"± {board.figures.with_unit(board.margin)}"))
+        found.append(("margin", "none" if board.margin is None else f"± {board.figures.as_declared(board.margin)}"))
     hardware = dict.fromkeys(table.surroundings.hardware for table in report.tables if table.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))

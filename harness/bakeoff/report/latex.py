@@ -152,7 +152,7 @@ def _caption(joined: Joined) -> str:
         parts.append(
             f"Verdicts on the difference to {board.baseline} are by Holm over {tested[0].comparisons} "
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
-            + ("." if board.margin is None else f"; equivalent is within {board.figures.with_unit(board.margin)}.")
+            + ("." if board.margin is None else f"; equivalent is within {board.figures.as_declared(board.margin)}.")
         )
     text = escaped(" ".join(parts))
     confounded = [

@@ -98,6 +98,9 @@ def impossible(board: Board) -> Iterator[str]:
             yield f"{pair.first}: {pair.difference} {ends}"
         if any(p is not None and not 0 < p <= 1 for p in (pair.p, pair.p_adjusted, pair.equivalence_p)):
             yield f"{pair.first}: p {pair.p}, {pair.p_adjusted}, {pair.equivalence_p}"
+        for found in (pair.detectable, pair.detectable_with_all_seeds):
+            if found is not None and found > 1:
+                yield f"{pair.first}: finds {found}, more than two scores can differ by"
         if pair.detectable is not None and pair.detectable < 1 / pair.examples:
             yield f"{pair.first}: finds {pair.detectable}, less than one of {pair.examples} examples"
         if (pair.verdict == "identical") != (pair.low is None) and min(pair.seeds) > 1:

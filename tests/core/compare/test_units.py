@@ -141,6 +141,12 @@ def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
     assert compare(made(MeanAbsoluteError(), {"base": 0.5}, margin={"points": 0.5})).boards[0].notes == []
 
 
+def test_a_margin_smaller_than_the_digits_of_the_scores_never_reads_as_another() -> None:
+    board = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).boards[0]
+    assert board.figures.decimals < 0
+    assert "a difference of 1.5 of mae" in board.to_baseline[0].advice
+
+
 def test_a_declaration_of_schema_version_4_speaks_of_points_alone() -> None:
     old = declaration_of([], margin=0.5).model_dump() | {"margin": 0.5}
     assert Declared.model_validate(old).margin == {"points": 0.5}

@@ -24,6 +24,7 @@ STARS = Unit(name="stars", low=0.0)
         (OWN_UNIT, [1.234e-7, 2e-7], [4e-9], "1.234e-7", "−7.66e-8"),
         (OWN_UNIT, [1234567.0, 1300000.0], [12000.0], "1,235,000", "−65,000"),
         (OWN_UNIT, [5.0, 5.0], [0.0], "5.000", "0.000"),
+        (OWN_UNIT, [0.9885, -9.187], [], "0.99", "+10.18"),
         (OWN_UNIT, [-2.5, -1.5], [0.5], "−2.50", "−1.00"),
     ],
 )
@@ -31,6 +32,22 @@ def test_digits_follow_the_spread(unit: Unit, scores: list[float], spreads: list
     figures = figures_of(unit, scores, spreads)
     assert figures.number(scores[0]) == number
     assert figures.signed(scores[0] - scores[1]) == signed
+
+
+@pytest.mark.parametrize(
+    ("unit", "decimals", "margin", "written"),
+    [
+        (OWN_UNIT, 0, 0.1, "0.1 of it"),
+        (OWN_UNIT, 12, 0.1, "0.1 of it"),
+        (OWN_UNIT, -7, 50.0, "50 of it"),
+        (OWN_UNIT, 2, 1e9, "1,000,000,000 of it"),
+        (OWN_UNIT, 4, 5e-8, "5e-8 of it"),
+        (STARS, 1, 0.255, "0.255 stars of it"),
+        (SHARE, 2, 0.01, "1.00 points of it"),
+    ],
+)
+def test_a_margin_is_written_as_it_was_declared(unit: Unit, decimals: int, margin: float, written: str) -> None:
+    assert Figures(unit=unit, decimals=decimals).amount_as_declared(margin, "it") == written
 
 
 def test_a_difference_that_is_not_zero_never_reads_as_zero() -> None:

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from bakeoff.compare.findings import ImportedRow, Pair
-from bakeoff.compare.flags.telling import Found, amount, counted, listed, per_cent, resolve_margin, told
+from bakeoff.compare.flags.telling import Found, amount, counted, listed, margin_amount, per_cent, resolve_margin, told
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import mde_examples
 
@@ -35,7 +35,7 @@ def weightless(ground: Ground) -> Iterator[Found]:
     if sure:
         yield Found(
             tuple(sure),
-            f"Significant, and inside the margin of {amount(board.margin, board)}: {listed(sure.values())} against "
+            f"Significant, and inside the margin of {margin_amount(board.margin, board)}: {listed(sure.values())} against "
             f"{board.baseline}. "
             "A difference that is there need not matter.",
             "Judge by the interval and the margin, not by p; choose by cost.",
@@ -183,7 +183,7 @@ def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
             f"{' and '.join(pair)} are {amount(gap, board)} apart ({_in_examples(gap, n)})" for pair, gap in small.items()
         )
         limit = (
-            f"less than the margin of {amount(margin, board)}"
+            f"less than the margin of {margin_amount(margin, board)}"
             if inside
             else f"less than {counted(n, 'example')} can show of two runs: {amount(least, board)}{_where(PLANNED_DISCORDANCE)}"
         )

@@ -52,6 +52,11 @@ def amount(value: float, board: Board) -> str:
     return board.figures.with_unit(value)
 
 
+def margin_amount(margin: float, board: Board) -> str:
+    """A margin with its unit, with the digits that it was declared with."""
+    return board.figures.as_declared(margin)
+
+
 def per_cent(share: float) -> str:
     """`0.7 %`; what is not nothing never reads as nothing."""
     return "under 0.1 %" if 0 < share < 0.0005 else f"{share * 100:.3g} %"
