@@ -247,10 +247,10 @@ def _no_margin(bench: Bench) -> list[str]:
         return []
     told = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in declared.items())
     why = f"the declared margin ({told}) is not in its unit" if declared else "none is declared"
-    example = f"margin: {{{called(terms.metric)}: DIFFERENCE}}"
+    example = f"`margin: {{{called(terms.metric)}: 0.05}}`"
     return [
-        f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. Write '{example}' into the "
-        "experiment file and give 'bakeoff run' again: what is recorded is not trained anew."
+        f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. Write one like {example} into the "
+        "experiment file and give `bakeoff run` again: what is recorded is not trained anew."
     ]
 
 
