@@ -20,6 +20,7 @@ from core.made_up import Call
 from core.table_records import make_record
 
 from bakeoff.cli import bakeoff
+from bakeoff.cli.table import read
 from bakeoff.compare.boards import compare
 from bakeoff.components import Places
 from bakeoff.document import parse_document
@@ -28,6 +29,8 @@ from bakeoff.load import load_experiment
 from bakeoff.record import PREDICTIONS_FILE
 from bakeoff.registry import Registry, load_registry
 from bakeoff.remarks import remarks
+from bakeoff.report.page import write_page
+from bakeoff.report.terminal import fitted
 from bakeoff.resolution import resolve
 from bakeoff.spelling import command, yaml_value
 from bakeoff.tree import read_tree
@@ -315,6 +318,18 @@ def test_commands_of_a_comparison_run_from_where_its_folders_were_named(
             named |= {params[key] for key in ("spec", "folder") if params.get(key) is not None}
         assert named >= {folder / "spec.yaml" for folder in chosen}
         assert all(path.exists() for path in named)
+
+
+def test_commands_of_a_page_stand_whole_in_one_line_as_they_are_pasted(tmp_path: Path) -> None:
+    labels = np.arange(60) % 3 // 2
+    answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
+    folder = make_experiment_folder(tmp_path / "my *[x]* ~ _results_ | of <b>", answers, labels, undone=[make_record("b", 7)])
+    reading = read([folder])
+    page = write_page(reading.report, reading.comparison)
+    for text in (page, fitted(page, 60)):
+        lines = [line for row in text.splitlines() for line in commands_in(row)]
+        assert {line.split()[1] for line in lines} == {"run", "plan"}
+        assert {parsed(line)["spec"] for line in lines} == {folder / "spec.yaml"}
 
 
 def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -30,6 +29,7 @@ from bakeoff.compare.outputs import Misread
 from bakeoff.components import Metric, same_logits
 from bakeoff.record import Control, Record
 from bakeoff.records.provenance import HARDWARE, alike, differing, software_of
+from bakeoff.spelling import shell_word
 
 SAME_SCORE = 1e-9
 
@@ -164,7 +164,7 @@ def _without_predictions(ground: Ground, wrong: Sequence[Misread]) -> str:
         steps.append(f"{run_again(ground)} sets damaged records aside and makes these runs again.")
     if whole:
         cause = "These files are as they were written: correct the trainer or the model that predicted so"
-        remove = f", then `{shlex.join(['rm', '-r', '--', *whole])}` and {run_again(ground)} make the runs again"
+        remove = f", then `{' '.join(map(shell_word, ['rm', '-r', '--', *whole]))}` and {run_again(ground)} make the runs again"
         steps.append(
             f"{cause}{remove if len(whole) <= MOST_REMOVED else ''}; or raise its 'version': its runs then get other ids, and "
             f"{run_again(ground)} makes them."
