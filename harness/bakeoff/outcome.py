@@ -257,7 +257,7 @@ def compose(
         evaluation_difference=found.evaluation_difference,
         largest_logit=found.largest_logit,
         cost=Cost(
-            phase_seconds={phase: round(taken, DECIMALS) for phase, taken in seconds.items()},
+            phase_seconds=rounded(seconds),
             total_seconds=round(total, DECIMALS),
             steps=steps,
             train_samples_per_second=rate(job.seen()[0], training) if job else None,
@@ -276,6 +276,11 @@ def compose(
         trainer_notes=capped(found.notes, MOST_NOTES),
         files={name: sha256_of(folder / name) for name in files_in(folder)},
     )
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Of each phase, to the microsecond."""
+    return {phase: round(taken, DECIMALS) for phase, taken in seconds.items()}
 
 
 def rate(examples: int, seconds: float) -> float | None:

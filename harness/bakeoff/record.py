@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bakeoff.contracts.columns import in_rows
 from bakeoff.contracts.each_class import spread
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.contracts.unit import POINTS, Unit
@@ -202,7 +203,7 @@ class Observed(Part):
 
     optimizer: str
     optimizer_steps: int
-    groups: list[ObservedGroup]
+    groups: Annotated[list[ObservedGroup], BeforeValidator(in_rows)]
     learning_rate_first: float
     learning_rate_peak: float
     learning_rate_last: float

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 from bakeoff.record import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
@@ -193,6 +194,8 @@ def dump(record: BaseModel) -> bytes:
     if not isinstance(record, Record):
         return f"{json.dumps(record.model_dump(mode='json'), indent=1, allow_nan=False)}\n".encode()
     plain = gathered(record.model_copy(update={"seal": UNSEALED}).model_dump(mode="json"))
+    if plain["observed"]:
+        plain["observed"]["groups"] = in_columns(plain["observed"]["groups"])
     content = f"{laid_out(plain)}\n".encode()
     return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode())
 

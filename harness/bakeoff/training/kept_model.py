@@ -23,7 +23,7 @@ from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.files import sha256_of
 from bakeoff.meter import Clock
 from bakeoff.metrics import unit_of
-from bakeoff.outcome import capped, files_in, message_of
+from bakeoff.outcome import DECIMALS, capped, files_in, message_of, rounded
 from bakeoff.preparation import within
 from bakeoff.record import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
 from bakeoff.report.markdown import escaped
@@ -124,7 +124,7 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
             traceback.print_exc()
     assert record.cost is not None  # it ended well
     total = clock.stop()
-    cost = record.cost.model_copy(update={"phase_seconds": dict(clock.seconds), "total_seconds": total})
+    cost = record.cost.model_copy(update={"phase_seconds": rounded(clock.seconds), "total_seconds": round(total, DECIMALS)})
     return record.model_copy(update={"kept": kept, "files": files, "cost": cost})
 
 

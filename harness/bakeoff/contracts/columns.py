@@ -1,0 +1,37 @@
+"""Many parts of one shape, as a record's file holds them: what all have in common once, the rest key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+FEW: Final = 4
+"""So many parts stand one after the other."""
+SAME, EACH = "same", "each"
+
+
+def in_columns(parts: Sequence[dict[str, Any]]) -> Any:
+    """`{"same": {key: value}, "each": {key: [a value of each part]}}`; the parts as they are where they are few, or not of one
+    shape. `in_rows` gives them back."""
+    if len(parts) <= FEW or any(part.keys() != parts[0].keys() for part in parts):
+        return parts
+    columns = {key: [part[key] for part in parts] for key in parts[0]}
+    same = {key: values[0] for key, values in columns.items() if all(value == values[0] for value in values)}
+    found = {SAME: same, EACH: {key: values for key, values in columns.items() if key not in same}}
+    return found if in_rows(found) == list(parts) else parts
+
+
+def in_rows(plain: Any) -> Any:
+    """The parts of what `in_columns` made; anything else as it is."""
+    if not isinstance(plain, dict) or plain.keys() != {SAME, EACH}:
+        return plain
+    same, columns = plain[SAME], plain[EACH]
+    if (
+        not isinstance(same, dict)
+        or not isinstance(columns, dict)
+        or not all(isinstance(values, list) for values in columns.values())
+    ):
+        return plain
+    if len({len(values) for values in columns.values()}) != 1:
+        return plain
+    return [{**same, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
