@@ -91,6 +91,8 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         return replace(draft, evidence=_unchanged(), paired=True, identical=True, obstacle=obstacle)
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
         return replace(draft, obstacle=joined(obstacle, few))
+    if len(found.ids) < 2:
+        return replace(draft, obstacle=joined(obstacle, f"one example of {split} says nothing of others"))
     estimate = estimate_of(found, metric, CANDIDATE, BASELINE) if metric else None
     if estimate is None:
         return replace(draft, obstacle=f"the metric {facts.name} cannot be computed here from predictions")

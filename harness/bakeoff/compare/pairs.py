@@ -141,7 +141,9 @@ def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replic
 
 def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> TwoWay | None:
     """First minus second over seeds and examples, of two runs a side or more: from values per example where the metric has
-    them, else from resamples; None for a metric that needs the hub."""
+    them, else from resamples; None for a metric that needs the hub, and of a single example."""
+    if len(outputs.ids) < 2:
+        return None
     paired = outputs.seeds[first] == outputs.seeds[second]
     own, other = (values_of(outputs, metric, name) for name in (first, second))
     if own is not None and other is not None:

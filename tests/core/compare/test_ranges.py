@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Board
+from bakeoff.compare.gate import judge
 from bakeoff.compare.rescoring import rescore
 from bakeoff.metrics import BUILT_IN
 from bakeoff.report.html import write_html
@@ -164,6 +165,14 @@ def test_whatever_metric_it_is_scored_by(made: Experiment, name: str) -> None:
         assert unit.low <= score.mean <= unit.high
         assert inside(score.low, score.high, (unit.low, unit.high)), (row.strategy, score)
         assert inside(row.low, row.high, (-unit.span, unit.span)), (row.strategy, row.low, row.high)
+
+
+def test_a_gate_on_a_single_example_has_no_evidence() -> None:
+    rows = {name: make_experiment_in_memory({"row": [[answer]] * 3}, [1]) for name, answer in (("before", 1), ("after", 0))}
+    later = [record.model_copy(update={"started": "2027-01-01T00:00:00+00:00"}) for record in rows["after"].records]
+    declared = rows["after"].declared.model_copy(update={"gate": {"quality": "-1 points"}})
+    found = judge(replace(rows["after"], records=tuple(later), declared=declared), replace(rows["before"], declared=declared))
+    assert (found.result, found.checks[0].reason) == ("not enough evidence", "one example of test says nothing of others")
 
 
 def test_errors_on_the_same_examples_are_not_shown_to_be_equal_by_twenty_examples() -> None:
