@@ -4,6 +4,7 @@ shell."""
 from __future__ import annotations
 
 import copy
+import os
 import re
 import shlex
 import subprocess
@@ -346,6 +347,19 @@ def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Pat
     assert commands_in(step)
     (removed,) = re.findall(r"`(rm [^`]*)`", step)
     assert shlex.split(removed) == ["rm", "-r", "--", str(folder / "records" / other.id)]
+
+
+def test_a_path_that_is_no_text_is_refused_in_a_line(call: Call, tmp_path: Path) -> None:
+    """Where the system's encoding lacks its bytes, which a worker could not be told."""
+    place = tmp_path / os.fsdecode(b"h\xe9")
+    place.mkdir()
+    for folder in (place, tmp_path):
+        (folder / "spec.yaml").write_text(yaml_value(changed({})))
+    for words in (("run", place / "spec.yaml"), ("run", tmp_path / "spec.yaml", "--into", place)):
+        code, out, told = call(*words)
+        assert (code, out) == (2, "")
+        assert told.endswith(": set LC_ALL=C.UTF-8, or rename it\n")
+        assert told.count("\n") == 1
 
 
 def test_commands_of_plan_say_the_paths_and_options_that_were_given(call: Call, tmp_path: Path) -> None:

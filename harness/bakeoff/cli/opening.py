@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from bakeoff.cli.saying import tell
@@ -59,6 +60,17 @@ def look_for_changes(
     return found, lines
 
 
+def require_text(path: Path) -> None:
+    """Raises BakeoffError for a path whose bytes are no text in this system's encoding: a worker is told paths in JSON."""
+    try:
+        str(path.absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BakeoffError(
+            f"{shown_path(path.absolute())}: its name is no text in this system's encoding ({sys.getfilesystemencoding()}): "
+            "set LC_ALL=C.UTF-8, or rename it"
+        ) from None
+
+
 def find_places(data: Path | None, spec: Path | None = None) -> Places:
     """`--data`, else BAKEOFF_DATA; the cache is BAKEOFF_CACHE, else bakeoff's folder in the user's cache; and the experiment
     file's folder, else the one that one is in."""
@@ -69,4 +81,6 @@ def find_places(data: Path | None, spec: Path | None = None) -> Places:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
     beside = spec.parent if spec else Path()
+    for path in filter(None, (named, cache, spec)):
+        require_text(path)
     return Places(named.resolve() if named else None, cache.absolute(), beside.absolute())

@@ -54,7 +54,7 @@ def run(
     the exit code is 1.
     """
     from bakeoff.cli.experiment import perform_experiment
-    from bakeoff.cli.opening import find_places, open_experiment
+    from bakeoff.cli.opening import find_places, open_experiment, require_text
     from bakeoff.cli.saying import tell
     from bakeoff.hardware import usable_threads
     from bakeoff.supervision import Settings
@@ -62,6 +62,8 @@ def run(
     if environment is not None:
         tell("--environment is called --changed now, and is about data and models too")
         changed = environment
+    if into is not None:
+        require_text(into)
     document, plan = open_experiment(spec)
     settings = Settings(
         places=find_places(data, spec),
