@@ -153,7 +153,12 @@ class TaskInfo:
             raise PluginError(f"its positive label {quoted(self.positive)} is none of its labels")
         fitted = [(metric.name, metric.fitted(self.kind, self.labels, self.positive)) for metric in self.metrics]
         first = next((parts for name, parts in fitted if name == self.primary_metric), ())
-        if len(first) == 1:
+        if len(first) > 1:
+            raise DataError(
+                f"metric {quoted(self.primary_metric)} is several, one for each class, so that it can't be the primary one: name "
+                "another first"
+            )
+        if first:
             object.__setattr__(self, "primary_metric", first[0].name)
         object.__setattr__(self, "metrics", tuple(metric for _, parts in fitted for metric in parts))
         names = [metric.name for metric in self.metrics]

@@ -11,8 +11,8 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
-from bakeoff.metrics import OfOneLabel, recorded_metric
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Change, Control, Declared, DeclaredRun, Record
+from bakeoff.metrics import label_of, recorded_metric
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Change, Control, Declared, DeclaredRun, MetricFacts, Record
 from bakeoff.recorded import read_file
 from bakeoff.records.apart import set_apart
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
@@ -316,14 +316,15 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
         found[run.task] = {
             facts.name: metric
             for facts in record.data.metrics
-            if (metric := _usable(own.get(facts.name)) or recorded_metric(facts, kind)) is not None
+            if (metric := _of_its_label(own.get(facts.name), facts) or recorded_metric(facts, kind)) is not None
         }
     return found
 
 
-def _usable(metric: Metric | None) -> Metric | None:
-    """None too for a metric of one label where the task can't say its number without its data: the record can."""
-    return None if isinstance(metric, OfOneLabel) and metric.number is None else metric
+def _of_its_label(metric: Metric | None, facts: MetricFacts) -> Metric | None:
+    """The task's metric where it looks at the label that the record says: before its data are read, a task may know no label,
+    and what it asks of each class is called like the metric of a class named `each`."""
+    return metric if metric is not None and label_of(metric) == facts.label else None
 
 
 def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:

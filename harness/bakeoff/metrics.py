@@ -445,7 +445,7 @@ def metric_named(choice: str | MetricChoice) -> Metric:
 
 def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
     """The built-in metric that a record names, fitted to its task; None where it is none."""
-    known = BUILT_IN.get(called(facts.name))
+    known = _built_in(facts)
     if known is None:
         return None
     if issubclass(known, OfOneLabel):  # without a number: a record of old, where it was the second label
@@ -453,11 +453,16 @@ def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
     return known().fitted(kind, (), None)[0]
 
 
+def _built_in(facts: MetricFacts) -> type[BuiltIn] | None:
+    """By its name; without its class where it is of one. `accuracy (top 5)` of no class is a plugin's."""
+    return BUILT_IN.get(facts.name if facts.label is None else called(facts.name))
+
+
 def unit_of(facts: MetricFacts) -> Unit:
     """A recorded metric's unit: as its record says, else that of the built-in metric of its name and version, else none."""
     if facts.unit is not None:
         return facts.unit
-    known = BUILT_IN.get(called(facts.name))
+    known = _built_in(facts)
     return known.unit if known is not None and known.version == facts.version else OWN_UNIT
 
 

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from core.compare.made_records import make_experiment_folder
 from core.compare.sins import LABELS, answers
-from core.table_records import declare
+from core.table_records import declaration_of, declare, make_record
 
 from bakeoff.compare.boards import compare
+from bakeoff.compare.silence import why_silent
+from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.load import load_experiment
-from bakeoff.record import PREDICTIONS_FILE, Look
+from bakeoff.load import load_experiment, metrics_of
+from bakeoff.metrics import unit_of
+from bakeoff.record import PREDICTIONS_FILE, Look, MetricFacts, Record
 from bakeoff.store import Store
+from bakeoff_table import Table
 
 
 def folder(path: Path, name: str, rows: dict[str, float], *, seed: int = 0, **keywords: object) -> Path:
@@ -142,3 +146,59 @@ def test_a_folder_without_an_experiment_is_named(tmp_path: Path) -> None:
     one = folder(tmp_path, "one", {"base": 0.8})
     with pytest.raises(StoreError, match="nothing-here holds no experiment"):
         load_experiment([one, tmp_path / "nothing-here"])
+
+
+# --- metrics, found again ------------------------------------------------------------------------------------------------
+
+
+def of_table(labels: list[str], metrics: list[MetricFacts], asked: list[object], *, kind: str = "classification") -> Record:
+    """A run of the task `table`, whose labels only its data know."""
+    record = make_record("base")
+    assert record.data is not None
+    options = {"train": "train.tsv", "text": "text", "label": "label", "metrics": asked, "kind": kind}
+    task = record.asked.task.model_copy(update={"name": "table", "version": Table.version, "options": options})
+    data = record.data.model_copy(update={"kind": kind, "labels": labels, "metrics": metrics})
+    return record.model_copy(update={"asked": record.asked.model_copy(update={"task": task}), "data": data})
+
+
+def of_class(name: str, label: int | None) -> MetricFacts:
+    return MetricFacts(name=name, higher_is_better=True, version="1", label=label)
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (["each", "spam"], {"name": "precision", "of": "each"}),
+        (["spam", "each"], {"name": "precision", "of": "each"}),
+        (["each", "spam"], {"name": "precision", "positive": "each"}),
+        (["spam (bulk)", "a|b"], {"name": "precision", "of": "each"}),
+        ([*(f"class {number}" for number in range(20)), "and 4 more"], {"name": "precision", "positive": "class 3"}),
+    ],
+)
+def test_a_recorded_metric_is_found_again_whatever_its_class_is_called(labels: list[str], asked: object, kind: str) -> None:
+    of = [labels.index("class 3")] if "class 3" in labels else range(2)
+    names = [f"precision ({labels[number]})" for number in of]
+    facts = [of_class("accuracy", None), *(of_class(name, number) for name, number in zip(names, of, strict=True))]
+    record = of_table(labels, facts, ["accuracy", asked], kind=kind)
+    found = metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]
+    assert list(found) == ["accuracy", *names]
+    truth, given = np.random.default_rng(0).integers(0, len(labels), (2, 400))
+    if kind == "multilabel":
+        truth, given = 1 << truth, 1 << given
+    for number, name in zip(of, names, strict=True):
+        member = (given >> number & 1, truth >> number & 1) if kind == "multilabel" else (given == number, truth == number)
+        right, given_so = (member[0] & member[1]).sum(), member[0].sum()
+        assert found[name].score(given, truth) == pytest.approx(right / given_so)
+        assert why_silent(found[name], truth, labels) == ""
+
+
+def test_a_plugins_metric_is_not_taken_for_the_built_in_of_its_first_word() -> None:
+    """`accuracy (top 5)` is no accuracy of a class: without its plugin nobody can compute it."""
+    record = make_record("base")
+    assert record.data is not None
+    facts = [of_class("accuracy (top 5)", None), of_class("macro_f1 (seen)", None), of_class("f1 (a)", 0)]
+    data = record.data.model_copy(update={"metrics": facts})
+    record = record.model_copy(update={"data": data})
+    assert list(metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]) == ["f1 (a)"]
+    assert [unit_of(one) for one in facts] == [OWN_UNIT, OWN_UNIT, SHARE]

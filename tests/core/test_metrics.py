@@ -267,7 +267,7 @@ def test_where_only_the_data_know_the_labels_the_class_has_its_name_before_and_i
     ("choices", "words"),
     [
         ([{"name": "f1", "positive": "spamm"}], "did you mean 'spam'"),
-        ([{"name": "f1", "of": "each"}], "primary"),
+        ([{"name": "f1", "of": "each"}], "can't be the primary one"),
         ([{"name": "macro_f1", "positive": "spam"}], "is of all classes"),
         ([{"name": "accuracy", "better": "lower"}], "is built in"),
         ([{"name": "bleu", "positive": "spam"}], "comes from the hub"),
@@ -277,6 +277,13 @@ def test_where_only_the_data_know_the_labels_the_class_has_its_name_before_and_i
 def test_what_goes_ill_together_is_refused(choices: list[dict[str, str]], words: str) -> None:
     with pytest.raises((DataError, PluginError), match=words):
         task(*choices)
+
+
+def test_a_metric_of_each_class_is_never_the_primary_one_whatever_a_class_is_called() -> None:
+    for labels in (("each", "ham"), ("ham", "each"), ("ham", "spam")):
+        with pytest.raises(DataError, match="several, one for each class"):
+            task({"name": "f1", "of": "each"}, labels=labels)
+    assert task({"name": "f1", "positive": "each"}, labels=("each", "ham")).primary_metric == "f1 (each)"
 
 
 def test_of_each_has_a_limit_since_a_record_is_small() -> None:
