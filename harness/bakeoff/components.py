@@ -155,8 +155,8 @@ class TaskInfo:
         first = next((parts for name, parts in fitted if name == self.primary_metric), ())
         if len(first) > 1:
             raise DataError(
-                f"metric {quoted(self.primary_metric)} is several, one for each class, so that it can't be the primary one: name "
-                "another first"
+                f"metric {quoted(self.primary_metric)} is several, one for each class, so that it can't be the primary one: "
+                "name another first"
             )
         if first:
             object.__setattr__(self, "primary_metric", first[0].name)

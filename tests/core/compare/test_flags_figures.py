@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-from core.compare.made_records import make_experiment_in_memory
+from core.compare.made_records import make_experiment_in_memory, scored_by
 from core.compare.sins import (
     BASELINE,
     LABELS,
@@ -20,9 +23,14 @@ from core.compare.sins import (
     the_flag,
 )
 
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.flags.figures import decimals
 from bakeoff.compare.power import best_epoch_optimism
+from bakeoff.components import Metric
+from bakeoff.contracts.unit import SHARE
+from bakeoff.metrics import Accuracy, facts_of, metric_named
 from bakeoff.record import MetricFacts, Selection
+from bakeoff.spec import MetricChoice
 
 
 def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> Selection:
@@ -152,6 +160,64 @@ def test_a_row_whose_accuracy_is_an_f1_is_found() -> None:
     flag = the_flag(made, "S9")
     assert flag.rows == [ROW]
     assert "the f1 of always answering" in flag.sentence
+
+
+def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ()) -> Experiment:
+    """Runs of four labels or sets of them that always give one answer, with a floor at label 1, or the set of it alone."""
+    truth = np.array([1, 1, 1, 2, 3, 8, 4, 2, 1, 5] * 6)
+    made = make_experiment_in_memory({BASELINE: np.zeros((3, 60), int), ROW: np.zeros((3, 60), int)}, truth % 2)
+    labels = truth if kind == "multilabel" else truth % 4
+    members = np.arange(4) == answer if kind == "classification" else answer >> np.arange(4) & 1
+    logits = np.where(members, 1.5, -1.5)
+    given = dict.fromkeys((BASELINE, ROW), np.broadcast_to(logits, (3, 60, 4)))
+    made = scored_by(made, Accuracy(), kind=kind, truth=labels, given=given)
+    whole = ("accuracy", "micro_f1", "label_f1") if kind == "multilabel" else ("accuracy", "macro_f1", "mcc")
+    asked = [*whole, *(MetricChoice(name=name, of="each") for name in ("f1", "recall"))]
+    fitted = [*own, *(one for choice in asked for one in metric_named(choice).fitted(kind, list("pqrs"), None))]
+    everything = {metric.name: metric for metric in fitted}
+    answers = next(iter(made.predictions(made.records[0].id).values())).answers
+    floor = {name: metric.score(np.ones_like(labels), labels) for name, metric in everything.items()}
+    made = sinning(made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], floor={"test": floor})
+    found = {name: metric.score(answers, labels) for name, metric in everything.items()}
+    made = sinning(made, "", row=None, scores={"test": found})
+    known = {name: metric for name, metric in everything.items() if metric not in own}
+    return replace(made, metrics=dict.fromkeys(made.metrics, known))
+
+
+@pytest.mark.parametrize("answer", range(16))
+def test_a_constant_answer_is_no_mistake_where_each_metric_gives_what_was_recorded(answer: int) -> None:
+    assert "S9" not in codes(sets(answer=answer))
+    assert answer > 3 or "S9" not in codes(sets(answer=answer, kind="classification"))
+
+
+class Theirs(Metric):
+    """A plugin's that is not installed: nothing here can compute it anew."""
+
+    name, version, unit = "theirs", "1", SHARE
+
+    def __init__(self, given: float) -> None:
+        self.given = given
+
+    def load(self) -> Any:
+        raise NotImplementedError
+
+    def score(self, predictions: Any, references: Any) -> float:
+        return self.given
+
+
+@pytest.mark.parametrize(("given", "told"), [(0.0, False), (1.0, False), (0.4, True), (0.35, False)])
+def test_what_is_no_figure_of_ours_is_held_against_floors_that_tell_something(given: float, told: bool) -> None:
+    """A share of 0 or 1 is met by any metric; 0.4 is what always answering label 1 has in accuracy here."""
+    made = sets(answer=0, own=(Theirs(given),))
+    made = sinning(made, "data", row=None, floor={"test": {**made.records[0].data.floor["test"], "theirs": 0.7}})
+    assert made.records[0].data.floor["test"]["accuracy"] == pytest.approx(0.4)
+    assert ("S9" in codes(made)) == told
+
+
+def test_a_published_f1_of_one_class_is_not_called_the_f1_of_another() -> None:
+    floor = sets(answer=0).records[0].data.floor["test"]
+    made = importing(sets(answer=4), published(**{"f1 (q)": round(floor["f1 (p)"], 4)}))
+    assert [flag for flag in flags_of(made) if flag.code == "S9" and "theirs" in flag.rows] == []
 
 
 def test_a_run_that_learned_may_meet_a_floor_by_chance() -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bakeoff.compare.findings import ImportedRow
 from bakeoff.compare.flags.telling import Found, amount, counted, ended_well, grouped_by, listed, rescore_all, spec, told
 from bakeoff.compare.ground import Ground
 from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
-from bakeoff.metrics import known_as, label_of
+from bakeoff.components import Metric, TaskKind
+from bakeoff.metrics import called, known_as, label_of, recorded_metric
 from bakeoff.record import Record, Selection
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
 
@@ -135,17 +138,21 @@ def mixed_metrics(ground: Ground) -> Iterator[Found]:
 
 
 def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
-    """Rows with a figure that gives another metric away: imported ones, and here those of runs that always answer the same.
+    """Rows with a figure that gives another metric away: imported ones, and here those of runs that always answer the same,
+    where it is not what the built-in metric of that name gives their answers.
 
     A run that learned may meet the floor of another metric by chance: 2/3 is one on every balanced split.
     """
     floors = _floors(ground)
     for standing in ground.board.rows:
         for split, metrics in standing.scores.items():
-            constant = _constant_seeds(ground, split, standing.strategy)
+            constant = _constant_answers(ground, split, standing.strategy)
             for metric, score in metrics.items():
+                ours = _built_in(ground, standing.strategy, metric) if constant else None
                 for seed, value in zip(score.seeds, score.values, strict=True):
-                    if seed in constant and (meant := _gives_away(value, metric, floors.get(split, {}), OWN_DECIMALS)):
+                    if seed not in constant or (ours and _gives(ours, *constant[seed], value)):
+                        continue
+                    if meant := _gives_away(ground, value, metric, floors.get(split, {}), OWN_DECIMALS):
                         yield standing.strategy, f"{standing.strategy} has {metric} {value:.4f} at seed {seed}, {meant}"
                         break
     known = {f.name for records in ground.records.values() for r in records if r.data for f in r.data.metrics}
@@ -160,7 +167,7 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
             yield row.name, f"{row.name} has {metric} {value:g}, which {_range_told(ground, metric)}, so it is not shown"
         for metric, value in row.scores.items():
             if decimals(value) >= FEWEST_DECIMALS and (
-                meant := _gives_away(value, metric, floors.get(row.split, {}), decimals(value))
+                meant := _gives_away(ground, value, metric, floors.get(row.split, {}), decimals(value))
             ):
                 yield row.name, f"{row.name} has {metric} {value:g}, {meant}"
 
@@ -174,11 +181,24 @@ def _range_told(ground: Ground, metric: str) -> str:
     return f"lies between {unit.low:g} and {unit.high:g}{points}"
 
 
-def _constant_seeds(ground: Ground, split: str, row: str) -> set[int]:
+def _constant_answers(ground: Ground, split: str, row: str) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
+    """Seed -> answers and right ones, (n,) each, of the row's runs that always answer the same."""
     there = ground.outputs.splits.get(split)
-    if there is None or row not in there.answers:
-        return set()
-    return {seed for seed, run in zip(there.seeds[row], there.answers[row], strict=True) if (run == run[:1]).all()}
+    if there is None or not there.labelled or row not in there.answers:
+        return {}
+    runs = zip(there.seeds[row], there.answers[row], strict=True)
+    return {seed: (run, there.labels) for seed, run in runs if (run == run[:1]).all()}
+
+
+def _built_in(ground: Ground, row: str, name: str) -> Metric | None:
+    """The built-in metric that the row's records mean by the name; None where it is a plugin's or the hub's."""
+    told = ((record.data.kind, facts) for record in ground.records[row] if record.data for facts in record.data.metrics)
+    kind, facts = next(((kind, facts) for kind, facts in told if facts.name == name), ("", None))
+    return recorded_metric(facts, cast("TaskKind", kind)) if facts else None
+
+
+def _gives(metric: Metric, answers: NDArray[Any], labels: NDArray[Any], value: float) -> bool:
+    return abs(metric.score(answers, labels) - value) <= 10.0**-OWN_DECIMALS
 
 
 def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
@@ -195,8 +215,15 @@ def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
     return found
 
 
-def _gives_away(value: float, metric: str, floors: Mapping[str, float], digits: int) -> str | None:
-    """What the figure is instead: to its last printed digit, what another metric gives a model that learned nothing."""
+def _gives_away(ground: Ground, value: float, metric: str, floors: Mapping[str, float], digits: int) -> str | None:
+    """What the figure is instead: to its last printed digit, what another metric gives a model that learned nothing.
+
+    Nothing is told by 0 and the ends of a range, which all metrics have; and F1 of one class is F1 of whatever class.
+    """
+    known = ground.board.figures_by_metric.get(metric)
+    if value == 0 or (known and value in (known.unit.low, known.unit.high)):
+        return None
+    floors = {name: floor for name, floor in floors.items() if name == metric or called(name) != called(metric)}
     near = {name for name, floor in floors.items() if abs(value - floor) <= 0.5 * 10.0**-digits + 1e-12}
     other = sorted(near - {metric})
     return None if metric in near or not other else f"the {other[0]} of always answering with the majority's label"
