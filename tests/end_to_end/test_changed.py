@@ -69,6 +69,7 @@ name: own
 report_on: dev
 tasks: [{{name: table, train: train.csv, dev: dev.csv, text: text, label: label, slices: [channel]}}]
 models: [{{name: hub, path: {folder / "model"}}}]
+gate: {{quality: -50 points}}
 recipe: {{max_steps: {steps}, batch_size: 4, learning_rate: 1e-3, max_length: 16}}
 strategies:
 """
@@ -152,12 +153,27 @@ def test_a_change_after_all_is_recorded_is_told_by_every_command(what: str, reco
     assert f"the files of {files} changed since 2 runs were recorded" in check.stdout
     plan = call("plan", path, "--json", folder=recorded)
     assert [run["state"] for run in json.loads(plan.stdout)["runs"]] == ["changed", "changed"]
+    table = call("table", recorded / "e", folder=recorded)
+    assert (table.returncode, table.stderr.count(f"the files of {files} changed since 2 runs were recorded")) == (0, 1)
     run = call("run", path, folder=recorded)
     assert (run.returncode, run.stdout) == (2, "")
     assert "2 recorded runs made otherwise" in run.stderr
     assert f"{told} changed" in run.stderr
     assert "--changed rerun" in run.stderr
     assert sorted(file.name for file in (recorded / "e" / "records").iterdir()) == before
+
+
+def test_what_changed_is_told_by_whatever_reads_records(recorded: Path) -> None:
+    shutil.copytree(recorded / "e", recorded / "copy", ignore=shutil.ignore_patterns("*.csv"))
+    against = ["--against", recorded / "copy"]
+    commands: list[list[str | Path]] = [["report"], ["rescore", "--metric", "accuracy"], ["gate", *against]]
+    for words in commands:
+        assert call(words[0], recorded / "e", *words[1:], folder=recorded).stderr == "", words
+    CHANGES["a row of dev"][0](recorded)
+    for words in commands:
+        answer = call(words[0], recorded / "e", *words[1:], folder=recorded)
+        assert answer.stderr.count("the files of dev changed since 2 runs were recorded") == 1, words
+        assert answer.returncode == (3 if words[0] == "gate" else 0), answer.stdout
 
 
 def touched(folder: Path) -> None:

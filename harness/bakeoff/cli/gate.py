@@ -21,6 +21,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     "$GITHUB_STEP_SUMMARY" the table stands on the page of the workflow.
     Exit code 0: pass, 1: fail, 3: not enough evidence, 2: an error.
     """
+    from bakeoff.cli.opening import tell_changed_sources
     from bakeoff.cli.saying import say, say_page, tell_damage
     from bakeoff.compare.gate import judge
     from bakeoff.errors import BakeoffError, StoreError, shown_path
@@ -32,6 +33,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     experiments = [load_experiment([folder]) for folder in (candidate, baseline)]
     judged = judge(*experiments)
     tell_damage(*experiments)
+    tell_changed_sources(*experiments)
     page = write_gate(judged)
     if summary is not None:
         try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from bakeoff.cli.saying import tell
+from bakeoff.compare.experiment import Experiment
 from bakeoff.components import Places
 from bakeoff.document import Document, read_document
 from bakeoff.errors import BakeoffError, shown_path
@@ -69,6 +71,19 @@ def require_text(path: Path) -> None:
             f"{shown_path(path.absolute())}: its name is no text in this system's encoding ({sys.getfilesystemencoding()}): "
             "set LC_ALL=C.UTF-8, or rename it"
         ) from None
+
+
+def tell_changed_sources(*experiments: Experiment) -> None:
+    """Names on standard error what changed of the sources that records were made from, where the experiment file lies beside
+    them and names sources that are here."""
+    for experiment in experiments:
+        records = {record.id: record for record in experiment.records}
+        for path in map(Path, experiment.spec_paths):
+            with suppress(BakeoffError, OSError):  # what can't be seen from here is not compared, as on a machine without it
+                plan = resolve(read_document(path), load_registry())
+                sources = look_at_files(plan, find_places(None, path), at_most=LARGE)
+                for sentence in changes(plan, records, sources).sentences(plan):
+                    tell(f"{shown_path(path)}: {sentence}")
 
 
 def find_places(data: Path | None, spec: Path | None = None) -> Places:

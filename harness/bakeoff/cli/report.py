@@ -31,6 +31,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     Writes report.html, table.md, table.csv, table.tex, .eval_results/ and model-index.yaml. Several experiments make one
     leaderboard; the first says baseline, margin and split.
     """
+    from bakeoff.cli.opening import tell_changed_sources
     from bakeoff.cli.saying import say, tell, tell_damage
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
@@ -47,6 +48,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     reading = read(folders)
     written = files_of(reading)
     tell_damage(reading.experiment)
+    tell_changed_sources(reading.experiment)
     save(reading, target)
     write_files(target, written)
     clear_away(target, written)

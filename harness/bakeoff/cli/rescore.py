@@ -25,6 +25,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     """
     import json
 
+    from bakeoff.cli.opening import tell_changed_sources
     from bakeoff.cli.saying import say, say_page, tell_damage
     from bakeoff.compare.rescoring import rescore as score_anew
     from bakeoff.load import load_experiment
@@ -33,6 +34,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     experiment = load_experiment([folder])
     found = score_anew(experiment, metric, split=split)
     tell_damage(experiment)
+    tell_changed_sources(experiment)
     if as_json:
         plain = {"rescored": [board.model_dump(mode="json") for board in found]}
         say(json.dumps(plain, indent=1, allow_nan=False))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.opening import tell_changed_sources
 from bakeoff.cli.saying import say, say_page, tell, tell_damage
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
@@ -38,6 +39,7 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     if other is None:
         reading = read([folder])
         tell_damage(reading.experiment)
+        tell_changed_sources(reading.experiment)
         try:
             save(reading, folder)
         finally:  # a folder that cannot be written can be read all the same
