@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,20 @@ from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import DamageError, PluginError, StoreError, escaped, shown_path
 from bakeoff.metrics import label_of, recorded_metric
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Change, Control, Declared, DeclaredRun, MetricFacts, Record
+from bakeoff.record import (
+    KIND_KEY,
+    PREDICTIONS_FILE,
+    STEPS_FILE,
+    Change,
+    Control,
+    Declared,
+    DeclaredRun,
+    MetricFacts,
+    Record,
+    Search,
+)
 from bakeoff.recorded import read_file
-from bakeoff.records.apart import set_apart
+from bakeoff.records.apart import Pair, set_apart
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
 from bakeoff.registry import Registry, load_registry
 from bakeoff.store import Store
@@ -147,13 +158,18 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
             update={
                 "name": " + ".join(dict.fromkeys(folder.declared.name for folder in read)),
                 "question": _joined(folder.declared.question for folder in read),
-                "baseline": names[0, first.baseline],
+                "baseline": names.get((0, first.baseline), first.baseline),
                 "margin": {unit: margin for folder in reversed(read) for unit, margin in folder.declared.margin.items()},
                 "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
                 "runs": runs,
                 "imported": [row for folder in read for row in folder.declared.imported],
-                "trials": _renamed(read, names, lambda declared: declared.trials),
-                "searches": _renamed(read, names, lambda declared: declared.searches),
+                "trials": {
+                    names[number, old]: count
+                    for number, folder in enumerate(read)
+                    for old, count in folder.declared.trials.items()
+                    if (number, old) in names
+                },
+                "searches": _searches(read, names, tasks),
                 "history": [
                     look.model_copy(
                         update={
@@ -176,7 +192,12 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
         damaged=tuple(sentence for folder in read for sentence in folder.damaged),
         foreign=sum(folder.foreign for folder in read),
         controls=tuple(control for folder in read for control in folder.controls),
-        trials={record.id: record for folder in read for record in folder.trials},
+        trials={
+            run_id: record.model_copy(update={"id": run_id})
+            for number, folder in enumerate(read)
+            for record in folder.trials
+            for run_id in [f"{number}:{record.id}"]
+        },
         source={
             names[number, run.strategy]: folder.declared.name
             for number, folder in enumerate(read)
@@ -223,11 +244,10 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
         look.model_copy(update={"seeds": {row: seeds for old, seeds in look.seeds.items() for row in rows.get(old, [old])}})
         for look in declared.history
     ]
-    searches = {
-        new.strategy: declared.searches[old.strategy]
-        for old, new in zip(declared.runs, runs, strict=True)
-        if old.strategy in declared.searches
-    }
+    places: dict[tuple[str, str], dict[Pair, Pair]] = {}
+    for old, new in zip(declared.runs, runs, strict=True):
+        places.setdefault((old.strategy, new.strategy), {})[old.task, old.model] = (new.task, new.model)
+    searches = {new: _placed(declared.searches[old], found) for (old, new), found in places.items() if old in declared.searches}
     changed = declared.model_copy(
         update={"runs": runs, "baseline": baseline, "trials": trials, "searches": searches, "history": history}
     )
@@ -264,10 +284,42 @@ def _joined(questions: Iterable[str]) -> str:
     return " / ".join(dict.fromkeys(filter(None, questions)))
 
 
-def _renamed(
-    read: Sequence[Folder], names: Mapping[tuple[int, str], str], of: Callable[[Declared], Mapping[str, Any]]
-) -> dict[str, Any]:
-    return {names[number, old]: value for number, folder in enumerate(read) for old, value in of(folder.declared).items()}
+def _searches(
+    read: Sequence[Folder], names: Mapping[tuple[int, str], str], tasks: Mapping[tuple[int, str], str]
+) -> dict[str, Search]:
+    """Row -> its search; a strategy whose search has chosen nothing yet has no row."""
+    found: dict[str, Search] = {}
+    for number, folder in enumerate(read):
+        places = {(run.task, run.model): (tasks[number, run.task], run.model) for run in folder.declared.runs}
+        for old, search in folder.declared.searches.items():
+            if (number, old) not in names:
+                continue
+            name, own = names[number, old], _placed(search, places, ids=f"{number}:")
+            found[name] = _both(found[name], own) if name in found else own
+    return found
+
+
+def _both(first: Search, second: Search) -> Search:
+    """A row's search in two folders: where both searched for one task and model, they are the same runs."""
+    there = {(trial.task, trial.model) for trial in first.trials}
+    trials = [trial for trial in second.trials if (trial.task, trial.model) not in there]
+    chosen = [choice for choice in second.chosen if (choice.task, choice.model) not in there]
+    return first.model_copy(update={"trials": [*first.trials, *trials], "chosen": [*first.chosen, *chosen]})
+
+
+def _placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:
+    """The search under other labels of task and model, without what it did elsewhere; `ids` begin those of its trials."""
+    trials = [
+        trial.model_copy(update={"id": f"{ids}{trial.id}", "task": place[0], "model": place[1]})
+        for trial in search.trials
+        if (place := places.get((trial.task, trial.model)))
+    ]
+    chosen = [
+        choice.model_copy(update={"task": place[0], "model": place[1]})
+        for choice in search.chosen
+        if (place := places.get((choice.task, choice.model)))
+    ]
+    return search.model_copy(update={"trials": trials, "chosen": chosen})
 
 
 def _strategy_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from bakeoff.contracts.unit import Figures
 from bakeoff.record import Declared, Part, Record, Search
+from bakeoff.records.provenance import alike, differing
 from bakeoff.spec import selection_split
-from bakeoff.spelling import spelt
+from bakeoff.spelling import listed, spelt
 
 UNTUNED = "untuned"
 
@@ -36,20 +37,37 @@ class Searched(Part):
     """Of all its recorded trials, from the start of their processes to their ends."""
     shared: bool
     """Whether another row, which this one repeats, has the same search."""
+    elsewhere: list[str]
+    """In what trials in the folder differ from the row, so that they are none of its search: `the rows of dev`."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether no trial is left of those that chose, since they were made again from something else."""
+        return bool(self.elsewhere) and not any(tried.ended or tried.failed for tried in self.configurations)
 
 
-def searched(declared: Declared, trials: Mapping[str, Record], task: str, model: str) -> dict[str, Searched]:
-    """Strategy -> its search; `trials` are records by run id."""
+def searched(
+    declared: Declared, trials: Mapping[str, Record], task: str, model: str, rows: Mapping[str, Sequence[Record]]
+) -> dict[str, Searched]:
+    """Strategy -> its search, of those that have one.
+
+    rows: strategy of the table -> its records; trials: records by run id. What a trial found holds for rows that were made from
+    the same data and model.
+    """
     first: dict[tuple[str, ...], str] = {}
     found = {}
     for name, search in declared.searches.items():
-        owner = first.setdefault(tuple(run.id for run in search.trials), name)
-        found[name] = _searched(search, trials, task, model, shared=owner != name)
+        if name in rows:
+            owner = first.setdefault(tuple(run.id for run in search.trials), name)
+            found[name] = _searched(search, trials, task, model, rows[name], shared=owner != name)
     return found
 
 
-def _searched(search: Search, trials: Mapping[str, Record], task: str, model: str, *, shared: bool) -> Searched:
+def _searched(
+    search: Search, trials: Mapping[str, Record], task: str, model: str, row: Sequence[Record], *, shared: bool
+) -> Searched:
     mine = [run for run in search.trials if (run.task, run.model) == (task, model)]
+    trials, elsewhere = _of_the_row([trials[run.id] for run in mine if run.id in trials], row)
     chosen = [choice.values for choice in search.chosen if (choice.task, choice.model) == (task, model)]
     values: list[dict[str, Any]] = []
     for run in mine:
@@ -82,7 +100,19 @@ def _searched(search: Search, trials: Mapping[str, Record], task: str, model: st
         configurations=configurations,
         seconds=sum(record.cost.total_seconds for record in recorded if record.cost),
         shared=shared,
+        elsewhere=elsewhere,
     )
+
+
+def _of_the_row(trials: Sequence[Record], row: Sequence[Record]) -> tuple[dict[str, Record], list[str]]:
+    """The trials that were made from what the row was made from, by id; and in what the others differ."""
+    own, elsewhere = dict[str, Record](), dict[str, None]()
+    for group in alike(trials):
+        if unlike := differing(group, row):
+            elsewhere |= dict.fromkeys(one.what for one in unlike)
+        else:
+            own |= {record.id: record for record in group}
+    return own, list(elsewhere)
 
 
 def tuning(found: Searched | None) -> str:
@@ -90,6 +120,8 @@ def tuning(found: Searched | None) -> str:
     if found is None:
         return UNTUNED
     many = len(found.configurations)
+    if found.gone:
+        return f"best of {many}, trials gone"
     return f"best of {many}" if any(tried.chosen for tried in found.configurations) else f"{many} to try"
 
 
@@ -111,13 +143,19 @@ def search_titles(rows: Mapping[str, Searched], metric: str) -> tuple[str, ...]:
 
 
 def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
-    """What the searches cost, and which rows had none."""
-    own = {name: found.seconds for name, found in rows.items() if not found.shared}
-    told = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in own.items())
-    total = sum(own.values())
-    rest = f" {', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned." if untuned else ""
+    """What the searches cost, of which the trials are gone, and which rows had none."""
+    own = {name: found.seconds for name, found in rows.items() if not (found.shared or found.gone)}
     split = next(iter(rows.values())).split
-    return (
-        f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported. "
-        f"The searches' runs took {total:,.0f} s in all: {told}; that is not in the rows' train s.{rest}"
-    )
+    parts = [f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported."]
+    if own:
+        told = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in own.items())
+        parts.append(f"The searches' runs took {sum(own.values()):,.0f} s in all: {told}; that is not in the rows' train s.")
+    gone: dict[str, list[str]] = {}
+    for name, found in rows.items():
+        if found.gone:
+            gone.setdefault(listed(found.elsewhere), []).append(name)
+    for what, names in gone.items():
+        parts.append(f"The trials that chose for {listed(names)} are gone: those in the folder were made otherwise ({what}).")
+    if untuned:
+        parts.append(f"{', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned.")
+    return " ".join(parts)

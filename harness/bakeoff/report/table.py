@@ -206,7 +206,7 @@ def _table(
         components=components,
         surroundings=surroundings.usual,
         taken_for_same=taken_for_same([everything]),
-        searches=searched(declared, trials, runs[0].task, runs[0].model),
+        searches=searched(declared, trials, runs[0].task, runs[0].model, recorded),
     )
 
 
