@@ -10,13 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.compare.made_records import drawn_answers, make_experiment_folder
+from core.compare.made_records import (
+    drawn_answers,
+    make_experiment_folder,
+    make_experiment_in_memory,
+    scored_by,
+    write_run,
+)
 from core.made_up import Call
+from core.table_records import declare
 from sklearn import metrics as oracle
 
 from bakeoff.compare.intervals import score_interval
 from bakeoff.compare.twoway import pseudo_values, two_way
-from bakeoff.metrics import Precision
+from bakeoff.metrics import MeanAbsoluteError, Precision
 from bakeoff.record import PREDICTIONS_FILE
 from bakeoff.store import Store
 
@@ -251,6 +258,71 @@ def test_it_loads_nothing_that_trains() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code, str(QUICKSTART)], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+# --- tasks of several kinds ----------------------------------------------------------------------------------------------
+
+
+def several_kinds(folder: Path, **failing: Any) -> Path:
+    """An experiment of two tasks: one of labels, as `answers` has it, one of numbers."""
+    made = make_experiment_in_memory(answers(), LABELS, records=records_of("words"), failing=failing)
+    truth = np.random.default_rng(0).normal(size=300)
+    given = {name: truth + np.random.default_rng(1).normal(size=(4, 300)) for name in answers()}
+    numbers = scored_by(
+        make_experiment_in_memory(answers(), LABELS, records=records_of("stars")),
+        MeanAbsoluteError(),
+        kind="regression",
+        truth=truth,
+        given=given,
+    )
+    store = Store(folder)
+    store.records.mkdir(parents=True)
+    for experiment in (made, numbers):
+        for record in experiment.records:
+            write_run(store, record, {} if record.failure else experiment.predictions(record.id))
+    declare(folder, [*made.records, *numbers.records])
+    return folder
+
+
+def records_of(task: str) -> dict[str, Any]:
+    return {name: {"task": task} for name in answers()}
+
+
+@pytest.mark.parametrize(
+    ("metric", "scored", "reason"),
+    [
+        ("macro_f1", "words", "metric 'macro_f1' does not score numbers, which stars has; there is mae, pearson, spearman"),
+        ("spearman", "stars", "metric 'spearman' does not score labels, which words has"),
+        ("f1 (each)", "words", "metric 'f1' does not score numbers, which stars has"),
+    ],
+)
+def test_what_fits_some_tasks_is_told_of_these_and_the_others_are_named(
+    call: Call, tmp_path: Path, metric: str, scored: str, reason: str
+) -> None:
+    folder = several_kinds(tmp_path / "both")
+    code, out, err = call("rescore", folder, "--metric", metric, "--json")
+    plain = json.loads(out)
+    assert (code, err, {board["task"] for board in plain["rescored"]}) == (0, "", {scored})
+    assert [sentence.startswith(reason) for sentence in plain["left_out"]] == [True]
+    _, text, _ = call("rescore", folder, "--metric", metric)
+    assert f"- left out: {reason}" in " ".join(text.split())
+
+
+def test_a_task_without_a_run_that_ended_well_keeps_no_other_from_being_scored(call: Call, tmp_path: Path) -> None:
+    folder = several_kinds(tmp_path / "both", **{name: range(4) for name in answers()})
+    plain = json.loads(call("rescore", folder, "--json")[1])
+    assert [(board["task"], board["metric"]) for board in plain["rescored"]] == [("stars", "mae")]
+    (told,) = plain["left_out"]
+    assert "words · minilm: no run has ended well" in told
+
+
+def test_what_fits_no_task_is_refused_with_each_reason(call: Call, tmp_path: Path) -> None:
+    folder = several_kinds(tmp_path / "both")
+    sentence = refused(call, folder, "--metric", "mmc")
+    assert "no metric 'mmc'; did you mean 'mcc'?" in sentence
+    sentence = refused(call, folder, "--metric", "label_f1")
+    assert "does not score labels, which words has" in sentence
+    assert "does not score numbers, which stars has" in sentence
 
 
 # --- of which class ------------------------------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ import click
 def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, calibration: bool, as_json: bool) -> None:
     """Score the stored predictions of the experiment in DIR by another metric, without training; writes nothing.
 
+    Tasks that the metric does not fit are named and left out.
+
     For example: bakeoff rescore results/quickstart --metric mcc
     """
     import json
@@ -36,7 +38,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     tell_damage(experiment)
     tell_changed_sources(experiment)
     if as_json:
-        plain = {"rescored": [board.model_dump(mode="json") for board in found]}
+        plain = {"rescored": [board.model_dump(mode="json") for board in found.boards], "left_out": found.left_out}
         say(json.dumps(plain, indent=1, allow_nan=False))
         return
     say_page(write_rescored(found, slices=slices, calibration=calibration))

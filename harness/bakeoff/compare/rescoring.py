@@ -62,14 +62,32 @@ class Rescored(Part):
     notes: list[str]
 
 
-def rescore(experiment: Experiment, metric: str | None = None, *, split: str | None = None) -> list[Rescored]:
-    """Every task and model of the experiment, scored by a built-in metric or one of the task's own.
+class Rescoring(Part):
+    """All that could be scored of an experiment."""
 
-    Without a name, by the primary metric; without a split, on the one that is reported on. Raises BakeoffError for a metric or
-    split that is not there, StoreError where no run has predictions that can be used.
+    boards: list[Rescored]
+    """Several of a task and model where the metric is of each class."""
+    left_out: list[str]
+    """Why others could not, a sentence each."""
+
+
+def rescore(experiment: Experiment, metric: str | None = None, *, split: str | None = None) -> Rescoring:
+    """Every task and model of the experiment that can be, scored by a built-in metric or one of the task's own.
+
+    Without a name, by the primary metric; without a split, on the one that is reported on. Raises BakeoffError where nothing
+    can: a metric or split that is nowhere, no run with predictions that can be used.
     """
     wanted = split or experiment.declared.report_on
-    return [found for layout in layouts(experiment) for found in _rescored_by_all(experiment, layout, metric, wanted)]
+    boards, refused = list[Rescored](), dict[str, BakeoffError]()
+    for layout in layouts(experiment):
+        try:
+            boards += _rescored_by_all(experiment, layout, metric, wanted)
+        except BakeoffError as error:
+            refused.setdefault(str(error), error)
+    if refused and not boards:
+        first, *others = refused.values()
+        raise type(first)("; ".join(refused)) if others else first
+    return Rescoring(boards=boards, left_out=list(refused))
 
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:

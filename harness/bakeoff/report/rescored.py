@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bakeoff.compare.findings import Calibration, SliceScore
-from bakeoff.compare.rescoring import Rescored, RescoredRow
+from bakeoff.compare.rescoring import Rescored, RescoredRow, Rescoring
 from bakeoff.contracts.unit import Figures
 from bakeoff.report.markdown import DASH, Column, escaped, grid, item, level, paragraph
 from bakeoff.report.page import BASELINE
 
 
-def write_rescored(found: Sequence[Rescored], *, slices: bool = False, calibration: bool = False) -> str:
-    """A section for each task and model; slices and calibration on demand."""
+def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
+    """A section for each task and model; slices and calibration on demand. What could not be scored is named below."""
     lines: list[str] = []
-    for board in found:
+    for board in found.boards:
         lines += [*([""] if lines else []), f"## {escaped(board.task)} · {escaped(board.model)}", "", *_scores(board), ""]
         lines += paragraph(_legend(board))
         for note in board.notes:
@@ -23,6 +21,9 @@ def write_rescored(found: Sequence[Rescored], *, slices: bool = False, calibrati
             lines += ["", *_slices(board)]
         if calibration:
             lines += ["", *_calibration(board)]
+    lines += [""] if found.left_out else []
+    for sentence in found.left_out:
+        lines += item(escaped(f"left out: {sentence}"))
     return "\n".join(lines) + "\n"
 
 

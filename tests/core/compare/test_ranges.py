@@ -155,7 +155,7 @@ def test_no_axis_leads_beyond_what_is_possible(made: Experiment) -> None:
 
 @pytest.mark.parametrize("name", [name for name, metric in BUILT_IN.items() if "classification" in metric.kinds])
 def test_whatever_metric_it_is_scored_by(made: Experiment, name: str) -> None:
-    (board,) = rescore(made, name)
+    (board,) = rescore(made, name).boards
     unit = BUILT_IN[name]().unit
     assert unit.low is not None
     assert unit.high is not None

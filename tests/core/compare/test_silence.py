@@ -224,10 +224,10 @@ def test_every_output_says_so_and_shows_no_figure() -> None:
     whole = json.loads(write_json(report, comparison))
     assert all("f1" not in row["scores"]["test"] for row in whole["tables"][0]["rows"])
     assert whole["comparison"]["boards"][0]["silent"]["test"]["f1"]
-    (found,) = rescore(made)
+    (found,) = rescore(made).boards
     assert found.rows == []
     assert "f1 says nothing on test" in found.notes[0]
-    assert [row.score.mean for row in rescore(made, "accuracy")[0].rows]
+    assert [row.score.mean for row in rescore(made, "accuracy").boards[0].rows]
 
 
 def test_a_second_metric_that_says_nothing_is_told_beside_the_first() -> None:
@@ -244,7 +244,7 @@ def test_a_part_of_the_split_on_which_it_says_nothing_has_no_score() -> None:
     labels = np.concatenate([ZEROS, BOTH, BOTH])
     rows = {name: np.where(rng.random((3, 90)) < 0.8, labels, 1 - labels) for name in ("base", "row")}
     made = make_experiment_in_memory(rows, labels, slices={"source": ["quiet"] * 30 + ["loud"] * 60})
-    (board,) = rescore(made, "mcc")
+    (board,) = rescore(made, "mcc").boards
     found = {part.value: part.score for part in board.slices if part.column == "source"}
     assert found["quiet"] is None
     assert found["loud"] is not None

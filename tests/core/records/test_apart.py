@@ -141,7 +141,7 @@ def test_what_nobody_knows_is_taken_for_the_same_and_told(groups: list[list[Reco
 def test_rescored_classes_tell_it_once() -> None:
     labels = np.arange(40) % 2
     made = make_experiment_in_memory({"base": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
-    notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)")]
+    notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)").boards]
     assert notes == [1, 0]
 
 
