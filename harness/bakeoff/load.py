@@ -20,6 +20,7 @@ from bakeoff.record import (
     Control,
     Declared,
     DeclaredRun,
+    Imported,
     MetricFacts,
     Record,
     Search,
@@ -162,7 +163,7 @@ def _merged(read: Sequence[Folder], files: _Files) -> Experiment:
                 "margin": {unit: margin for folder in reversed(read) for unit, margin in folder.declared.margin.items()},
                 "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
                 "runs": runs,
-                "imported": [row for folder in read for row in folder.declared.imported],
+                "imported": _imported(read, tasks),
                 "trials": {
                     names[number, old]: count
                     for number, folder in enumerate(read)
@@ -282,6 +283,18 @@ def _scored_alike(record: Record, other: Record) -> bool:
 
 def _joined(questions: Iterable[str]) -> str:
     return " / ".join(dict.fromkeys(filter(None, questions)))
+
+
+def _imported(read: Sequence[Folder], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
+    """Published figures beside the tasks of their own experiment; one that several cite is one."""
+    found: list[Imported] = []
+    for number, folder in enumerate(read):
+        own = dict.fromkeys(run.task for run in folder.declared.runs)
+        for row in folder.declared.imported:
+            for task in own if row.task is None else (row.task,):
+                placed = row.model_copy(update={"task": tasks.get((number, task), task)})
+                found += [] if placed in found else [placed]
+    return found
 
 
 def _searches(

@@ -16,7 +16,7 @@ from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.load import load_experiment, metrics_of
 from bakeoff.metrics import unit_of
-from bakeoff.record import PREDICTIONS_FILE, Look, MetricFacts, Record
+from bakeoff.record import PREDICTIONS_FILE, Imported, Look, MetricFacts, Record
 from bakeoff.store import Store
 from bakeoff_table import Table
 
@@ -202,3 +202,40 @@ def test_a_plugins_metric_is_not_taken_for_the_built_in_of_its_first_word() -> N
     record = record.model_copy(update={"data": data})
     assert list(metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]) == ["f1 (a)"]
     assert [unit_of(one) for one in facts] == [OWN_UNIT, OWN_UNIT, SHARE]
+
+
+# --- published figures beside several experiments ------------------------------------------------------------------------
+
+
+def cited(name: str, task: str | None, accuracy: float = 0.81) -> Imported:
+    return Imported(name=name, source="a card", split="test", scores={"accuracy": accuracy}, seeds=1, task=task)
+
+
+def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path: Path) -> None:
+    """The second experiment's task has other data, so it stands on a board of its own, under another name."""
+    for number, (task, mine) in enumerate((("glue/mrpc", "named"), (None, "everywhere"))):
+        one = folder(tmp_path / str(number), "one", {"base": 0.8}, imported=[cited("theirs", None)])
+        two = folder(
+            tmp_path / str(number),
+            "two",
+            {"third": 0.7},
+            records={"third": {"test_data": "cleaned"}},
+            imported=[cited(mine, task)],
+        )
+        boards = compare(load_experiment([one, two])).boards
+        assert [(board.task, [row.name for row in board.imported]) for board in boards] == [
+            ("glue/mrpc", ["theirs"]),
+            ("glue/mrpc (two)", [mine]),
+        ]
+
+
+def test_a_figure_that_two_experiments_cite_is_shown_once(tmp_path: Path) -> None:
+    same = [cited("theirs", None), cited("of the task", "glue/mrpc")]
+    one = folder(tmp_path, "one", {"base": 0.8}, imported=same)
+    two = folder(tmp_path, "two", {"third": 0.7}, imported=[*same, cited("theirs", None, 0.82)])
+    (board,) = compare(load_experiment([one, two])).boards
+    assert [(row.name, row.scores["accuracy"]) for row in board.imported] == [
+        ("theirs", 0.81),
+        ("of the task", 0.81),
+        ("theirs", 0.82),
+    ]
