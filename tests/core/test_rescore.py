@@ -24,7 +24,8 @@ from sklearn import metrics as oracle
 from bakeoff.compare.intervals import score_interval
 from bakeoff.compare.twoway import pseudo_values, two_way
 from bakeoff.metrics import MeanAbsoluteError, Precision
-from bakeoff.record import PREDICTIONS_FILE
+from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE
+from bakeoff.recorded import dump
 from bakeoff.store import Store
 
 QUICKSTART = Path(__file__).parents[2] / "results" / "quickstart"
@@ -291,9 +292,9 @@ def records_of(task: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("metric", "scored", "reason"),
     [
-        ("macro_f1", "words", "metric 'macro_f1' does not score numbers, which stars has; there is mae, pearson, spearman"),
-        ("spearman", "stars", "metric 'spearman' does not score labels, which words has"),
-        ("f1 (each)", "words", "metric 'f1' does not score numbers, which stars has"),
+        ("macro_f1", "words", "metric 'macro_f1' does not score numbers, which the task has; there is mae, pearson, spearman"),
+        ("spearman", "stars", "metric 'spearman' does not score labels, which the task has"),
+        ("f1 (each)", "words", "metric 'f1' does not score numbers, which the task has"),
     ],
 )
 def test_what_fits_some_tasks_is_told_of_these_and_the_others_are_named(
@@ -303,9 +304,11 @@ def test_what_fits_some_tasks_is_told_of_these_and_the_others_are_named(
     code, out, err = call("rescore", folder, "--metric", metric, "--json")
     plain = json.loads(out)
     assert (code, err, {board["task"] for board in plain["rescored"]}) == (0, "", {scored})
-    assert [sentence.startswith(reason) for sentence in plain["left_out"]] == [True]
+    ((other,),) = [{"words", "stars"} - {scored}]
+    (told,) = plain["left_out"]
+    assert (told["task"], told["model"], told["reason"][: len(reason)]) == (other, "minilm", reason)
     _, text, _ = call("rescore", folder, "--metric", metric)
-    assert f"- left out: {reason}" in " ".join(text.split())
+    assert f"- left out: {other} · minilm: {reason}" in " ".join(text.split())
 
 
 def test_a_task_without_a_run_that_ended_well_keeps_no_other_from_being_scored(call: Call, tmp_path: Path) -> None:
@@ -313,7 +316,7 @@ def test_a_task_without_a_run_that_ended_well_keeps_no_other_from_being_scored(c
     plain = json.loads(call("rescore", folder, "--json")[1])
     assert [(board["task"], board["metric"]) for board in plain["rescored"]] == [("stars", "mae")]
     (told,) = plain["left_out"]
-    assert "words · minilm: no run has ended well" in told
+    assert (told["task"], told["reason"][:21]) == ("words", "no run has ended well")
 
 
 def test_what_fits_no_task_is_refused_with_each_reason(call: Call, tmp_path: Path) -> None:
@@ -321,8 +324,23 @@ def test_what_fits_no_task_is_refused_with_each_reason(call: Call, tmp_path: Pat
     sentence = refused(call, folder, "--metric", "mmc")
     assert "no metric 'mmc'; did you mean 'mcc'?" in sentence
     sentence = refused(call, folder, "--metric", "label_f1")
-    assert "does not score labels, which words has" in sentence
-    assert "does not score numbers, which stars has" in sentence
+    assert "words · minilm: metric 'label_f1' does not score labels" in sentence
+    assert "stars · minilm: metric 'label_f1' does not score numbers" in sentence
+    assert refused(call, folder, "--split", "tset").count("no predicted split 'tset'") == 1
+
+
+def test_a_class_that_is_called_each_is_scored_alone_and_told(call: Call, tmp_path: Path) -> None:
+    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS)
+    store = Store(folder)
+    for run in store.declared().runs:
+        record = store.read(run.id)
+        data = record.data.model_copy(update={"labels": ["ham", "each"]})
+        (store.records / run.id / RECORD_FILE).write_bytes(dump(record.model_copy(update={"data": data})))
+    board = rescored(call, folder, "--metric", "precision (each)")
+    scores = [oracle.precision_score(LABELS, run) for run in answers()["manual-loop"]]
+    assert (board["metric"], row(board, "manual-loop")["score"]["values"]) == ("precision (each)", pytest.approx(scores))
+    assert "'each' is a class of this task: precision (each) is of that class alone" in board["notes"]
+    assert not [note for note in rescored(call, folder, "--metric", "precision (ham)")["notes"] if "each" in note]
 
 
 # --- of which class ------------------------------------------------------------------------------------------------------

@@ -38,7 +38,10 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     tell_damage(experiment)
     tell_changed_sources(experiment)
     if as_json:
-        plain = {"rescored": [board.model_dump(mode="json") for board in found.boards], "left_out": found.left_out}
+        plain = {
+            "rescored": [board.model_dump(mode="json") for board in found.boards],
+            "left_out": [one.model_dump(mode="json") for one in found.left_out],
+        }
         say(json.dumps(plain, indent=1, allow_nan=False))
         return
     say_page(write_rescored(found, slices=slices, calibration=calibration))

@@ -21,7 +21,7 @@ from bakeoff.compare.rows import bounds_of
 from bakeoff.compare.silence import why_silent
 from bakeoff.compare.slices import slice_scores
 from bakeoff.components import Floats, Metric
-from bakeoff.contracts.each_class import EACH
+from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError, quoted, unknown
 from bakeoff.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
@@ -62,13 +62,24 @@ class Rescored(Part):
     notes: list[str]
 
 
+class LeftOut(Part):
+    """One task with one model that could not be scored."""
+
+    task: str
+    model: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.task} · {self.model}: {self.reason}"
+
+
 class Rescoring(Part):
-    """All that could be scored of an experiment."""
+    """All that could be scored of an experiment, and what could not."""
 
     boards: list[Rescored]
     """Several of a task and model where the metric is of each class."""
-    left_out: list[str]
-    """Why others could not, a sentence each."""
+    left_out: list[LeftOut]
 
 
 def rescore(experiment: Experiment, metric: str | None = None, *, split: str | None = None) -> Rescoring:
@@ -78,35 +89,33 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
     can: a metric or split that is nowhere, no run with predictions that can be used.
     """
     wanted = split or experiment.declared.report_on
-    boards, refused = list[Rescored](), dict[str, BakeoffError]()
+    boards, left_out, errors = list[Rescored](), list[LeftOut](), list[BakeoffError]()
     for layout in layouts(experiment):
         try:
             boards += _rescored_by_all(experiment, layout, metric, wanted)
         except BakeoffError as error:
-            refused.setdefault(str(error), error)
-    if refused and not boards:
-        first, *others = refused.values()
-        raise type(first)("; ".join(refused)) if others else first
-    return Rescoring(boards=boards, left_out=list(refused))
+            errors.append(error)
+            left_out.append(LeftOut(task=layout.task, model=layout.model, reason=str(error)))
+    if errors and not boards:
+        alike = len({one.reason for one in left_out}) == 1
+        raise errors[0] if alike else type(errors[0])("; ".join(one.sentence for one in left_out))
+    return Rescoring(boards=boards, left_out=left_out)
 
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:
     """By the metric; by several where it is of each class."""
-    title = f"{layout.task} · {layout.model}"
     ended = {row: [record for record in records if record.status == "ok"] for row, records in layout.rows.items()}
     data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
     if data is None:
-        raise StoreError(f"{title}: no run has ended well, so there are no predictions to score")
-    metrics = chosen_metrics(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}), layout.task)
+        raise StoreError("no run has ended well, so there are no predictions to score")
+    metrics = chosen_metrics(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}))
     outputs = gather(experiment, {row: records for row, records in ended.items() if records})
     if not outputs.splits:
-        raise StoreError(f"{title}: no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
+        raise StoreError(f"no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
     if split not in outputs.splits:
-        raise BakeoffError(f"{title}: {unknown('predicted split', split, outputs.splits)}")
+        raise BakeoffError(unknown("predicted split", split, outputs.splits))
     if not outputs.splits[split].labelled:
-        raise BakeoffError(
-            f"{title}: split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored"
-        )
+        raise BakeoffError(f"split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored")
     found = [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
     if unknown_facts := taken_for_same([chain.from_iterable(ended.values())]):  # told once, whatever the number of classes
         notes = [*found[0].notes, f"taken for the same: {unknown_facts}"]
@@ -145,6 +154,7 @@ def _rescored(
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
             *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
+            *([f"'each' is a class of this task: {metric.name} is of that class alone"] if _of_class_each(metric) else []),
             *(f"{row} is left out: {metric.name} gives its answers no score" for row in without),
             *left_out(experiment),
             *_misread(outputs),
@@ -155,7 +165,12 @@ def _rescored(
     )
 
 
-def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric], task: str) -> tuple[Metric, ...]:
+def _of_class_each(metric: Metric) -> bool:
+    """Whether its name is also what asks for every class."""
+    return label_of(metric) is not None and metric.name.endswith(of_class("", EACH))
+
+
+def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Metric, ...]:
     """The task's metric of that name, with its class or without, else the built-in one: `mcc`, `f1 (spam)`, `f1 (each)`.
 
     Several where it is of each class. Raises BakeoffError where it does not go with the task.
@@ -166,11 +181,11 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric], task: str) 
     fitting = [built_in for built_in, kind in BUILT_IN.items() if data.kind in kind.kinds]
     names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
     if name in own:
-        raise BakeoffError(f"metric {quoted(name)} of {task} lives on the hub; without it there is {', '.join(names)}")
+        raise BakeoffError(f"metric {quoted(name)} lives on the hub; without it there is {', '.join(names)}")
     base, _, label = name.removesuffix(")").partition(" (")
     if base in BUILT_IN and base not in fitting:
         about = {"regression": "numbers", "multilabel": "sets of labels"}.get(data.kind, "labels")
-        raise BakeoffError(f"metric '{base}' does not score {about}, which {task} has; there is {', '.join(names)}")
+        raise BakeoffError(f"metric '{base}' does not score {about}, which the task has; there is {', '.join(names)}")
     if base not in BUILT_IN or (label and base not in OF_ONE_LABEL):
         told = unknown("metric", name, names)
         raise BakeoffError(told if told.endswith(", ".join(names)) else f"{told} There is {', '.join(names)}")

@@ -22,8 +22,8 @@ def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool 
         if calibration:
             lines += ["", *_calibration(board)]
     lines += [""] if found.left_out else []
-    for sentence in found.left_out:
-        lines += item(escaped(f"left out: {sentence}"))
+    for one in found.left_out:
+        lines += item(escaped(f"left out: {one.sentence}"))
     return "\n".join(lines) + "\n"
 
 
