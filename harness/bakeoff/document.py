@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -180,7 +181,8 @@ def read_document(path: Path) -> Document:
     except FileNotFoundError:
         raise stop(file, "no such file") from None
     except UnicodeDecodeError as error:
-        raise stop(file, f"not a text file: byte {error.start} is not UTF-8") from None
+        marked = ", but this is UTF-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
+        raise stop(file, f"not a text file: byte {error.start} is not UTF-8{marked}; save it as UTF-8") from None
     except OSError as error:
         raise stop(file, f"cannot be read: {error.strerror}") from None
     return parse_document(text, file)

@@ -241,7 +241,7 @@ class ModelCheck:
 
 
 def require_finite(model: Any) -> None:
-    """Raises ModelError where a parameter holds NaN or infinity."""
+    """Raises ModelError where a parameter holds NaN or infinity, or most matrices nothing but zeros."""
     import torch
 
     parameters = list(model.named_parameters())
@@ -249,6 +249,13 @@ def require_finite(model: Any) -> None:
         raise ModelError(
             f"its weights hold NaN or infinity in {len(odd)} of {len(parameters)} tensors, first {odd[0]}: take another copy "
             "of the checkpoint, or export it anew (in fp16 numbers beyond 65,504 become infinity)"
+        )
+    matrices = [(name, parameter) for name, parameter in parameters if parameter.ndim > 1]
+    zero = [name for name, parameter in matrices if not bool(parameter.any())]
+    if len(zero) * 2 > len(matrices):
+        raise ModelError(
+            f"of its {len(matrices)} matrices {len(zero)} are all zero, first {zero[0]}: nothing can be learnt "
+            "from these weights; take another copy of the checkpoint"
         )
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PLENTY = 1000
 """More classes than this are believed where they have rows to learn from, or where the experiment file says `kind`."""
+MANY_NUMBERS = 20
+"""More whole numbers than this may be counts or scores."""
 FEW_ROWS = 20
 """Of so few nothing can be told by counting."""
 SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
@@ -132,6 +134,11 @@ class Labels:
             say = f"say `missing: {yaml_value([*self.options.missing, word])}`"
             found.append(f"label {self.counted(word)} reads as if it were missing: then {say}, else name the `labels`")
         found += self.kept_header()
+        if self.options.kind is None and len(self.counts) > MANY_NUMBERS and all(word.isdecimal() for word in self.counts):
+            found.append(
+                f"column {column} holds {len(self.counts):,} different whole numbers: say `kind: regression` where they were "
+                "counted or measured, and `kind: classification` where each is a class of its own"
+            )
         single = [word for word, rows in self.counts.items() if rows == 1]
         if single and not self.nearly_all_different() and len(self.words) >= FEW_ROWS:
             which = ", ".join(f"{quoted(word)} ({self.first(word)})" for word in single[:TOLD])

@@ -38,9 +38,16 @@ MOST_DIGITS = 308
 """Of a whole number that is written out; no float has more."""
 
 
+INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+"""Characters that are no white space to Python and show nothing."""
+UNSEEN = dict.fromkeys(map(ord, INVISIBLE))
+
+
 def is_gap(value: Any) -> bool:
-    """Nothing, or white space, or Parquet's word for a number that is missing."""
-    return value is None or (isinstance(value, str) and not value.strip()) or (isinstance(value, float) and math.isnan(value))
+    """Nothing, or white space, or what shows nothing either, or Parquet's word for a number that is missing."""
+    if isinstance(value, str):
+        return not value.strip() or not value.translate(UNSEEN).strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def label_name(value: Any) -> str | None:
@@ -67,12 +74,13 @@ REPLACEMENT = "\ufffd"
 
 
 def alike(name: str) -> str:
-    """What is left of a label's name without case, blanks, invisible characters and Unicode's forms; of a number its value, and
-    of truth 1 or 0."""
+    """What is left of a label's name without case, blanks, hyphens, underscores, invisible characters and Unicode's forms; of a
+    number its value, and of truth 1 or 0."""
     if (value := number(TRUTH.get(name, name))) is not None:
         return repr(value)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "".join(character for character in folded if unicodedata.category(character)[0] not in "ZC")
+    shown = (character for character in folded if unicodedata.category(character)[0] not in "ZC")
+    return "".join(shown).replace("-", "").replace("_", "")
 
 
 def number(value: Any) -> float | None:

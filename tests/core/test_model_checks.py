@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,17 @@ def test_weights_that_are_no_numbers_are_refused(value: str, tmp_path: Path) -> 
     message = refusal(save(tmp_path, model, "roberta"))
     assert message.startswith("its weights hold NaN or infinity in 1 of ")
     assert "first roberta.encoder.layer.1.output.dense.weight" in message
+
+
+def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
+    import torch
+
+    model = model_of("roberta")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    message = refusal(save(tmp_path, model, "roberta"))
+    assert re.match(r"of its \d+ matrices \d+ are all zero, first roberta\.embeddings\.word_embeddings\.weight", message)
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------------

@@ -77,10 +77,13 @@ def test_a_good_file_has_no_problem() -> None:
         (b"null\n", "the file is empty"),
         (b"- a\n- b\n", "an experiment file is a mapping of keys"),
         (b"just words\n", "an experiment file is a mapping of keys"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file: byte 0 is not UTF-8"),
-        ("name: é\n".encode("latin-1"), "not a text file: byte 6 is not UTF-8"),
-        ("name: a\n".encode("utf-16"), "not a text file: byte 0 is not UTF-8"),
-        (b"name: \xed\xa0\x80\n", "not a text file: byte 6 is not UTF-8"),  # a surrogate, as UTF-8 may not write it
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file: byte 0 is not UTF-8; save it as UTF-8"),
+        ("name: é\n".encode("latin-1"), "not a text file: byte 6 is not UTF-8; save it as UTF-8"),
+        ("name: a\n".encode("utf-16"), "not a text file: byte 0 is not UTF-8, but this is UTF-16; save it as UTF-8"),
+        (
+            b"name: \xed\xa0\x80\n",
+            "not a text file: byte 6 is not UTF-8; save it as UTF-8",
+        ),  # a surrogate, as UTF-8 may not write it
         (b"name: a\x00b\n", "the character U+0000 is not allowed in YAML"),
         (b"name: a\ntasks: [\x1b[31m]\n", ":2:9: the character U+001B is not allowed in YAML"),
         (b"name: a\n\x1b\n", ":2:1: the character U+001B is not allowed in YAML"),

@@ -247,7 +247,7 @@ def test_the_first_metric_is_primary() -> None:
 def test_only_benchmarks_with_an_f1_of_their_own_declare_its_class(name: str, label: str | None) -> None:
     (task,) = [GlueTask(facts) for facts in EVERY if f"glue/{facts.name}" == name]
     if label is None:
-        with pytest.raises(DataError, match=r"write {name: f1, positive: CLASS}.*'negative', 'positive'"):
+        with pytest.raises(DataError, match=r"write {name: f1, positive: negative}.*'negative', 'positive'"):
             task.info(task.Options(metrics=["f1"]))
     else:
         assert task.info(task.Options(metrics=["f1"])).primary_metric == f"f1 ({label})"

@@ -121,6 +121,8 @@ def test_a_header_where_columns_are_named_is_no_row(tmp_path: Path, load: Load, 
         ("not spam", "not  spam"),
         ("not spam", "not\u00a0spam"),
         ("notspam", "not spam"),
+        ("not_spam", "not spam"),
+        ("not-spam", "not_spam"),
         ("café", unicodedata.normalize("NFD", "café")),
         ("ＡＢ", "AB"),
         ("spam\u200b", "spam"),
@@ -200,6 +202,18 @@ def test_a_label_column_with_nearly_a_value_a_row_is_told(tmp_path: Path, load: 
     assert len(load(kind="classification", **ONE)[0].labels) == 1001, "who says so means it"
 
 
+def test_many_whole_numbers_ask_for_their_kind(tmp_path: Path, load: Load, said: Said) -> None:
+    write(tmp_path / "a.csv", [number % 31 for number in range(310)])
+    assert said(**ONE) == [
+        "train: column 'same' holds 31 different whole numbers: say `kind: regression` where they were counted or measured, "
+        "and `kind: classification` where each is a class of its own"
+    ]
+    assert load(**ONE)[0].n_outputs == 31
+    assert said(kind="classification", **ONE) == []
+    write(tmp_path / "a.csv", [number % 5 for number in range(310)])
+    assert said(**ONE) == []
+
+
 def test_a_label_of_one_row_is_told_where_others_have_more(tmp_path: Path, said: Said) -> None:
     write(tmp_path / "a.csv", ["no", "yes"] * 15 + ["maybe", "yess"])
     assert said(**ONE) == ["train: 2 of 4 labels stand in one row alone: 'maybe' (a.csv:32), 'yess' (a.csv:33)"]
@@ -233,6 +247,13 @@ def test_words_for_nothing_are_told_and_may_be_named(
     (tmp_path / "a.csv").write_text(f"q1,same\na,no\n{word},yes\n")
     assert said(**ONE) == ["train: a.csv:3: a text reads as if it were missing, NA or null: if so, name it by `missing`"]
     assert refusal(missing=[word], **ONE).startswith("a.csv:3: column 'q1' is empty")
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff \u200b", "\u00a0\u2060", "\u00ad"])
+def test_a_text_of_invisible_characters_is_none(text: str, tmp_path: Path, load: Load, refusal: Refusal) -> None:
+    (tmp_path / "a.csv").write_text(f"q1,same\na,no\n{text},yes\nb,yes\n", encoding="utf-8")
+    assert refusal(**ONE).startswith("a.csv:3: column 'q1' is empty")
+    assert list(load(gaps="drop", **ONE)[1]["train"]["q1"]) == ["a", "b"]
 
 
 def test_rows_of_nothing_but_delimiters_are_no_rows(tmp_path: Path, load: Load) -> None:
