@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,15 +127,15 @@ class OfOneLabel(Ratio):
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
 
 
-def called(name: str) -> str:
-    """A metric's name without the class that it looks at: `f1`."""
-    return name.partition(" (")[0]
+def called(facts: MetricFacts) -> str:
+    """A metric's name without the class that it looks at: `f1`. `accuracy (top 5)` looks at none."""
+    return facts.name if facts.label is None else facts.name.partition(" (")[0]
 
 
-def known_as(name: str, names: Sequence[str]) -> str:
+def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
     """The one of these that somebody means who writes `f1`: itself, or the only one of a class; else the name as it is."""
-    same = [other for other in names if called(other) == name]
-    return same[0] if name not in names and len(same) == 1 else name
+    same = [facts.name for facts in metrics if name in (facts.name, called(facts))]
+    return same[0] if name not in same and len(same) == 1 else name
 
 
 def _unnamed(metric: str, kind: TaskKind, labels: Sequence[str]) -> str:
@@ -445,7 +445,7 @@ def metric_named(choice: str | MetricChoice) -> Metric:
 
 def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
     """The built-in metric that a record names, fitted to its task; None where it is none."""
-    known = _built_in(facts)
+    known = BUILT_IN.get(called(facts))
     if known is None:
         return None
     if issubclass(known, OfOneLabel):  # without a number: a record of old, where it was the second label
@@ -453,16 +453,11 @@ def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
     return known().fitted(kind, (), None)[0]
 
 
-def _built_in(facts: MetricFacts) -> type[BuiltIn] | None:
-    """By its name; without its class where it is of one. `accuracy (top 5)` of no class is a plugin's."""
-    return BUILT_IN.get(facts.name if facts.label is None else called(facts.name))
-
-
 def unit_of(facts: MetricFacts) -> Unit:
     """A recorded metric's unit: as its record says, else that of the built-in metric of its name and version, else none."""
     if facts.unit is not None:
         return facts.unit
-    known = _built_in(facts)
+    known = BUILT_IN.get(called(facts))
     return known.unit if known is not None and known.version == facts.version else OWN_UNIT
 
 

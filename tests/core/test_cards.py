@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.compare.made_records import drawn_answers, make_experiment_in_memory
+from core.compare.made_records import drawn_answers, make_experiment_in_memory, scored_by
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from ruamel.yaml import YAML
 
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
+from bakeoff.metrics import F1, Accuracy
+from bakeoff.record import Imported
 from bakeoff.report.cards import eval_results, model_index
 from bakeoff.report.table import build_report
 
@@ -65,6 +68,23 @@ def test_each_row_has_a_model_index_that_the_hubs_reader_gives_back() -> None:
         assert "95 % interval" in results[0].metric_args["notes"]
         again = ModelCardData(**document)
         assert again.eval_results == results
+
+
+class TopFive(Accuracy):
+    name = "accuracy (top 5)"
+
+
+def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> None:
+    """`accuracy (top 5)` is of no class: who cites an accuracy does not mean it."""
+    made = experiment("trainer-api")
+    given = {"trainer-api": np.eye(2)[np.stack([LABELS] * 3)]}
+    cited = Imported(name="theirs", source="a card", split="test", scores={"accuracy": 0.7}, seeds=1, task=None)
+    for metric, kind in ((TopFive(), "accuracy (top 5)"), (F1.numbered(1, "f1 (spam)", "classification"), "f1")):
+        found = scored_by(made, metric, kind="classification", truth=LABELS, given=given)
+        found = replace(found, declared=found.declared.model_copy(update={"imported": [cited]}))
+        _, results = model_index_to_eval_results(YAML(typ="safe").load(cards(found).strip("-\n"))["model-index"])
+        assert [(one.metric_type, one.metric_name) for one in results] == [(kind, metric.name)]
+        assert compare(found).boards[0].imported[0].scores == {"accuracy": 0.7}
 
 
 def test_the_difference_to_the_baseline_is_told_with_the_primary_metric_only() -> None:

@@ -195,7 +195,7 @@ def _imported(bench: Bench) -> list[ImportedRow]:
     units = {facts.name: unit_of(facts) for facts in bench.data.metrics}
 
     def named(scores: Mapping[str, float], *, possible: bool) -> dict[str, float]:
-        found = {known_as(metric, list(units)): score for metric, score in scores.items()}
+        found = {known_as(metric, bench.data.metrics): score for metric, score in scores.items()}
         return {
             metric: score for metric, score in found.items() if (metric not in units or units[metric].holds(score)) == possible
         }
@@ -247,7 +247,8 @@ def _no_margin(bench: Bench) -> list[str]:
         return []
     told = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in declared.items())
     why = f"the declared margin ({told}) is not in its unit" if declared else "none is declared"
-    example = f"`margin: {{{called(terms.metric)}: 0.05}}`"
+    word = next(called(facts) for facts in bench.data.metrics if facts.name == terms.metric)
+    example = f"`margin: {{{word}: 0.05}}`"
     return [
         f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. Write one like {example} into the "
         "experiment file and give `bakeoff run` again: what is recorded is not trained anew."

@@ -175,7 +175,7 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
 
     Several where it is of each class. Raises BakeoffError where it does not go with the task.
     """
-    name = known_as(name, list(own))
+    name = known_as(name, data.metrics)
     if name in own and not isinstance(own[name], HubMetric):
         return (own[name],)
     fitting = [built_in for built_in, kind in BUILT_IN.items() if data.kind in kind.kinds]

@@ -52,13 +52,14 @@ def model_index(comparison: Comparison, report: Report) -> str:
     for joined, standing, scores in _rows(comparison, report):
         board = joined.board
         kind = joined.table.data.kind if joined.table and joined.table.data else ""
+        kinds = {facts.name: called(facts) for facts in joined.table.metrics} if joined.table else {}
         results = [
             EvalResult(
                 task_type=PIPELINES.get(kind, "text-classification"),
                 dataset_type=escaped(board.task),
                 dataset_name=escaped(board.task),
                 dataset_split=escaped(board.split),
-                metric_type=escaped(called(metric)),
+                metric_type=escaped(kinds.get(metric, metric)),
                 metric_name=escaped(metric),
                 metric_value=portable(score.mean),
                 metric_args={"notes": _notes(joined, standing, metric, score)},

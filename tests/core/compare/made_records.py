@@ -16,9 +16,9 @@ from bakeoff.compare.experiment import Experiment, Predictions
 from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import StoreError
-from bakeoff.metrics import F1, Accuracy
+from bakeoff.metrics import F1, Accuracy, facts_of
 from bakeoff.outcome import write_predictions
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, MetricFacts, Record, Split
+from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
 from bakeoff.recorded import dump
 from bakeoff.store import Store
 
@@ -235,9 +235,7 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
         }
         ((split, found),) = by_id[record.id].items()
         assert record.data is not None
-        facts = MetricFacts(
-            name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, unit=metric.unit
-        )
+        facts = facts_of(metric).model_copy(update={"unit": metric.unit})
         data = record.data.model_copy(
             update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}, "silent": None}
         )

@@ -19,7 +19,7 @@ from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.compare.selection import grim
 from bakeoff.components import Metric, TaskKind
 from bakeoff.metrics import called, known_as, label_of, recorded_metric
-from bakeoff.record import Record, Selection
+from bakeoff.record import MetricFacts, Record, Selection
 from bakeoff.records.provenance import DATA, differences, facts_of_sources
 
 FEWEST_DECIMALS = 3
@@ -155,7 +155,7 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
                     if meant := _gives_away(ground, value, metric, floors.get(split, {}), OWN_DECIMALS):
                         yield standing.strategy, f"{standing.strategy} has {metric} {value:.4f} at seed {seed}, {meant}"
                         break
-    known = {f.name for records in ground.records.values() for r in records if r.data for f in r.data.metrics}
+    known = {facts.name for facts in _metrics(ground)}
     for row in ground.board.imported:
         strange = sorted({*row.scores, *row.impossible} - known)
         if strange and known:
@@ -170,6 +170,12 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
                 meant := _gives_away(ground, value, metric, floors.get(row.split, {}), decimals(value))
             ):
                 yield row.name, f"{row.name} has {metric} {value:g}, {meant}"
+
+
+def _metrics(ground: Ground) -> list[MetricFacts]:
+    """Of the board's task, as its records name them."""
+    told = (facts for records in ground.records.values() for record in records if record.data for facts in record.data.metrics)
+    return list({facts.name: facts for facts in told}.values())
 
 
 def _range_told(ground: Ground, metric: str) -> str:
@@ -209,7 +215,7 @@ def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
             for split, floor in (record.data.floor if record.data else {}).items():
                 found.setdefault(split, dict(floor))
     for floor in found.values():
-        f1 = known_as("f1", list(floor))
+        f1 = known_as("f1", _metrics(ground))
         if {"accuracy", f1} <= floor.keys():
             floor["the mean of accuracy and f1"] = (floor["accuracy"] + floor[f1]) / 2
     return found
@@ -223,7 +229,9 @@ def _gives_away(ground: Ground, value: float, metric: str, floors: Mapping[str, 
     known = ground.board.figures_by_metric.get(metric)
     if value == 0 or (known and value in (known.unit.low, known.unit.high)):
         return None
-    floors = {name: floor for name, floor in floors.items() if name == metric or called(name) != called(metric)}
+    bare = {facts.name: called(facts) for facts in _metrics(ground)}
+    same = bare.get(metric, metric)
+    floors = {name: floor for name, floor in floors.items() if name == metric or bare.get(name, name) != same}
     near = {name for name, floor in floors.items() if abs(value - floor) <= 0.5 * 10.0**-digits + 1e-12}
     other = sorted(near - {metric})
     return None if metric in near or not other else f"the {other[0]} of always answering with the majority's label"
@@ -239,7 +247,7 @@ def impossible_figures(ground: Ground) -> Iterator[Found]:
     """S9: an accuracy and an F1 that no confusion matrix of the split gives (GRIM)."""
     found: dict[str, str] = {}
     for row in ground.board.imported:
-        name = known_as("f1", list(row.scores))
+        name = known_as("f1", _metrics(ground))
         accuracy, f1 = row.scores.get("accuracy"), row.scores.get(name)
         split = ground.outputs.splits.get(row.split)
         if (
