@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.made_up import Call, bakeoff
+from core.made_up import Call
 from core.table_records import failed, make_record
+from end_to_end import experiments
 
 from bakeoff import hardware
 from bakeoff.cli.opening import open_experiment
@@ -105,12 +106,12 @@ def test_check_build_finds_what_a_look_at_the_file_cannot(call: Call, spec: Path
     )
 
 
-def test_check_build_loads_and_builds_and_writes_nothing(spec: Path) -> None:
+def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: Path) -> None:
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}"), encoding="utf-8")
-    answer = bakeoff("check", str(spec), "--build", path=[])
+    answer = experiments.call("check", spec, "--build", folder=tmp_path)
     assert (answer.returncode, answer.stdout) == (0, f"{spec}: {COUNTED}; nothing wrong found\n")
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, missing: true}"), encoding="utf-8")
-    answer = bakeoff("check", str(spec), "--build", path=[])
+    answer = experiments.call("check", spec, "--build", folder=tmp_path)
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1] == f"{spec}:2:9: tasks[0]: the toy box is empty"
     assert list(spec.parent.iterdir()) == [spec]

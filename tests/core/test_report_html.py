@@ -377,7 +377,10 @@ def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() ->
     assert source.count('title="another machine">(') == 1
 
 
-@pytest.mark.parametrize(("strategies", "seeds"), [(10, 100), (200, 5), (1000, 1)])
+@pytest.mark.parametrize(
+    ("strategies", "seeds"),
+    [(10, 100), pytest.param(200, 5, marks=pytest.mark.slow), pytest.param(1000, 1, marks=pytest.mark.slow)],
+)
 def test_a_thousand_records_stay_under_two_megabytes(strategies: int, seeds: int) -> None:
     skill = {f"strategy-number-{number}": 0.7 + 0.0003 * number for number in range(strategies)}
     made = example(skill, seeds=seeds, all_pairs=strategies <= 20, slices=slice_scores(list(skill)[:40]))

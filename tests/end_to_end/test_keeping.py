@@ -50,6 +50,7 @@ STRATEGIES: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_every_strategy_s_chosen_state_is_kept_and_its_card_loads_it(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "e", STRATEGIES, keep="final", select="best-on-dev", report_on="test")
     spec.write_text(spec.read_text().replace("epochs: 2", "epochs: 4"))

@@ -189,6 +189,7 @@ def test_nothing_is_left_of_the_ranks_rooms(trained: Trained) -> None:
         assert left <= allowed, name
 
 
+@pytest.mark.slow
 def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path) -> None:
     record = trained.records["plain-torch-loop/0"]
     request = Request(id=record["id"], asked=record["asked"], data=None, cache=tmp_path, device="cpu", threads=CORES)

@@ -25,7 +25,13 @@ TASK = """{name: table, train: train.jsonl, dev: dev.jsonl, test: test.jsonl, te
     ("trainer", "method", "model", "metrics"),
     [
         ("{name: hf-trainer, as_shipped: true}", NORMS, "tiny-bert", "[accuracy, macro_f1, {name: f1, of: each}]"),
-        ("torch-loop", "layer-decay", "{name: tiny-bert, layers: 12, hidden_size: 8}", "[accuracy, macro_f1]"),
+        pytest.param(
+            "torch-loop",
+            "layer-decay",
+            "{name: tiny-bert, layers: 12, hidden_size: 8}",
+            "[accuracy, macro_f1]",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["ten classes", "28 parameter groups"],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,10 +85,22 @@ def reference() -> Trainer:
 
 
 def built_tiny(seed: int = 0, dropout: float = 0.0) -> Built:
-    """A tiny model with weights from the seed."""
+    """A tiny model with weights from the seed, all random streams as building it leaves them."""
+    import torch
+
+    built, state = _built_once(seed, dropout)
+    seeded(seed, torch.set_rng_state, state)
+    return copy.deepcopy(built)
+
+
+@functools.cache
+def _built_once(seed: int, dropout: float) -> tuple[Built, Any]:
+    """The model, which is copied for each job since building it takes longer than a short training; torch's generator then."""
+    import torch
+
     model = tiny()
     built: Built = seeded(seed, model.build, sample_info(), model.Options.model_validate({"dropout": dropout}))
-    return built
+    return built, torch.get_rng_state()
 
 
 class BenchJob(TracedJob):
