@@ -6,9 +6,9 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakeoff.cli.saying import tell
-from bakeoff.compare.experiment import Experiment
 from bakeoff.components import Places
 from bakeoff.document import Document, read_document
 from bakeoff.errors import BakeoffError, shown_path
@@ -20,6 +20,9 @@ from bakeoff.resolution import resolve
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
 from bakeoff.spelling import command
 from bakeoff.store import Store
+
+if TYPE_CHECKING:
+    from bakeoff.compare.experiment import Experiment
 
 
 def open_experiment(path: Path) -> tuple[Document, Plan]:
