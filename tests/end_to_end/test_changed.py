@@ -166,7 +166,13 @@ def test_a_change_after_all_is_recorded_is_told_by_every_command(what: str, reco
 def test_what_changed_is_told_by_whatever_reads_records(recorded: Path) -> None:
     shutil.copytree(recorded / "e", recorded / "copy", ignore=shutil.ignore_patterns("*.csv"))
     against = ["--against", recorded / "copy"]
-    commands: list[list[str | Path]] = [["report"], ["rescore", "--metric", "accuracy"], ["gate", *against]]
+    commands: list[list[str | Path]] = [
+        ["table", "--beside", recorded / "copy"],
+        ["report"],
+        ["report", recorded / "copy", "--into", recorded / "both"],
+        ["rescore", "--metric", "accuracy"],
+        ["gate", *against],
+    ]
     for words in commands:
         assert call(words[0], recorded / "e", *words[1:], folder=recorded).stderr == "", words
     CHANGES["a row of dev"][0](recorded)

@@ -106,12 +106,12 @@ def machine() -> Iterator[Finding]:
 
 def plugins() -> Iterator[Finding]:
     """What is installed, what lacks an extra, and what is broken."""
-    from bakeoff.hardware import SOFTWARE
-    from bakeoff.machine.distributions import REMEDY, several_builds
+    from bakeoff.cli.opening import doubly_installed
+    from bakeoff.machine.distributions import REMEDY
     from bakeoff.registry import load_registry
 
     registry = load_registry()
-    for clause in several_builds(sorted({*SOFTWARE, *registry.distributions})):
+    for clause in doubly_installed(registry):
         yield Finding("installed", clause, REMEDY)
     kinds: dict[str, list[str]] = {}
     for found in registry.all():

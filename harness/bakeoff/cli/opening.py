@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from bakeoff.errors import BakeoffError, shown_path
 from bakeoff.hardware import SOFTWARE
 from bakeoff.machine.distributions import REMEDY, several_builds
 from bakeoff.plan import Plan
-from bakeoff.registry import load_registry
+from bakeoff.record import Record
+from bakeoff.registry import Registry, load_registry
 from bakeoff.resolution import resolve
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
 from bakeoff.spelling import command
@@ -29,9 +31,14 @@ def open_experiment(path: Path) -> tuple[Document, Plan]:
     """The file and its plan; raises SpecError with everything that is wrong. A distribution that is installed twice is told."""
     document = read_document(path)
     registry = load_registry()
-    for clause in several_builds(sorted({*SOFTWARE, *registry.distributions})):
+    for clause in doubly_installed(registry):
         tell(f"caution: {clause}; {REMEDY}")
     return document, resolve(document, registry)
+
+
+def doubly_installed(registry: Registry) -> list[str]:
+    """A clause for each distribution, of the libraries that train or of a plugin, that is installed in several versions."""
+    return several_builds(sorted({*SOFTWARE, *registry.distributions}))
 
 
 def again(verb: str, spec: Path, into: Path | None, data: Path | None, *options: str) -> str:
@@ -77,16 +84,20 @@ def require_text(path: Path) -> None:
 
 
 def tell_changed_sources(*experiments: Experiment) -> None:
-    """Names on standard error what changed of the sources that records were made from, where the experiment file lies beside
-    them and names sources that are here."""
+    """Names on standard error what changed of the sources that records were made from, as far as it can be seen."""
     for experiment in experiments:
-        records = {record.id: record for record in experiment.records}
-        for path in map(Path, experiment.spec_paths):
-            with suppress(BakeoffError, OSError):  # what can't be seen from here is not compared, as on a machine without it
-                plan = resolve(read_document(path), load_registry())
-                sources = look_at_files(plan, find_places(None, path), at_most=LARGE)
-                for sentence in changes(plan, records, sources).sentences(plan):
-                    tell(f"{shown_path(path)}: {sentence}")
+        for number, path in enumerate(map(Path, experiment.spec_paths)):
+            tell_changes(path, experiment.records_of(number))
+
+
+def tell_changes(spec: Path, records: Mapping[str, Record]) -> None:
+    """Of the records of one folder, by run id, whose experiment file is `spec`. Where that is gone, is wrong, or names what is
+    not installed or not here, nothing is said: records can be read without their sources."""
+    with suppress(BakeoffError, OSError):
+        plan = resolve(read_document(spec), load_registry())
+        sources = look_at_files(plan, find_places(None, spec), at_most=LARGE)
+        for sentence in changes(plan, records, sources).sentences(plan):
+            tell(f"{shown_path(spec)}: {sentence}")
 
 
 def find_places(data: Path | None, spec: Path | None = None) -> Places:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.opening import tell_changed_sources
+from bakeoff.cli.opening import tell_changed_sources, tell_changes
 from bakeoff.cli.saying import say, say_page, tell, tell_damage
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
@@ -85,6 +85,7 @@ def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
     folder = read_folder(store)
     for sentence in folder.damaged:
         tell(f"damaged and left out: {sentence}")
+    tell_changes(store.folder / folder.declared.spec_file, {record.id: record for record in folder.records})
     return folder.declared, folder.records
 
 

@@ -102,6 +102,15 @@ class Experiment:
         number, _, own = run_id.rpartition(":")
         return PurePath(self.folders[int(number or 0)] if self.folders else "", "records", own)
 
+    def records_of(self, folder: int) -> dict[str, Record]:
+        """Run id -> record of the folder of that number, trials of searches included: ids as the folder itself has them."""
+        found: dict[str, Record] = {}
+        for run_id, record in [*self.trials.items(), *((record.id, record) for record in self.records)]:
+            number, _, own = run_id.rpartition(":")
+            if int(number or 0) == folder:
+                found[own] = record
+        return found
+
     def commands(self, verb: str, *options: str) -> str:
         """The command line of this verb with each experiment file, for a sentence."""
         return listed([f"`{command(verb, path, *options)}`" for path in self.spec_paths])
