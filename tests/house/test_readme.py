@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -113,6 +114,51 @@ def test_the_readme_says_what_it_is_for_in_its_first_ten_lines() -> None:
     first = " ".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:10])
     assert "fine-tuning" in first
     assert "for people who" in first
+
+
+PROMISE = "| **No plugin is loaded twice.** | | `{}` |\n"
+
+
+def unheld(page: str) -> list[str]:
+    """What is wrong with the table of promises: rows without a test, and tests that are not there or never run."""
+    wrong = []
+    for row in tables(page)[2:]:
+        promised, *_, held_by = cells = [cell.strip() for cell in row.strip("|").split("|")]
+        named = re.findall(r"`(tests/[\w/.]+\.py)::(\w+)`", held_by)
+        if len(cells) != 3 or not promised.startswith("**") or not named or len(named) != held_by.count("`") / 2:
+            wrong.append(f"not a promise with its tests: {row}")
+        wrong += [f"no such test: {file}::{name}" for file, name in named if not is_test(ROOT / file, name)]
+    return wrong
+
+
+def is_test(path: Path, name: str) -> bool:
+    """Whether the file has a test function of that name, which pytest collects, and which says something by itself."""
+    if not path.is_file() or not path.name.startswith("test_") or not name.startswith("test_"):
+        return False
+    found = [one for one in ast.parse(path.read_bytes()).body if isinstance(one, ast.FunctionDef) and one.name == name]
+    return any(not isinstance(statement, ast.Pass) for one in found for statement in one.body)
+
+
+def test_every_promise_of_the_security_page_has_its_test() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    assert unheld(page) == []
+    assert len(tables(page)) >= 18
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (PROMISE.format("tests/core/test_registry.py::test_that_was_never_written"), "no such test"),
+        (PROMISE.format("tests/core/test_gone.py::test_anything"), "no such test"),
+        (PROMISE.format("tests/house/test_readme.py::unheld"), "no such test"),
+        (PROMISE.format("a test"), "not a promise"),
+        ("| **No plugin is loaded twice.** | `tests/house/test_readme.py::test_links_lead_somewhere` |\n", "not a promise"),
+        ("| **No plugin is loaded twice.** | | |\n", "not a promise"),
+    ],
+)
+def test_a_promise_without_a_test_is_found(row: str, complaint: str) -> None:
+    (wrong,) = unheld("| promised | not promised | held by |\n|---|---|---|\n" + row)
+    assert wrong.startswith(complaint)
 
 
 def test_the_architecture_page_lists_the_layers_of_the_house() -> None:
