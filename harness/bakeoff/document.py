@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -31,6 +31,8 @@ class Document:
     places: dict[KeyPath, tuple[int, int]]
     flaws: Mapping[KeyPath, Problem] = field(default_factory=dict)
     """What YAML allows and an experiment file does not (tags, dates, NaN, keys that stand twice), by where it stands."""
+    content: bytes = b""
+    """Of the file when it was read: it may be edited while its runs are made."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """The message at the deepest place that the path has in the file."""
@@ -185,7 +187,7 @@ def read_document(path: Path) -> Document:
         raise stop(file, f"not a text file: byte {error.start} is not UTF-8{marked}; save it as UTF-8") from None
     except OSError as error:
         raise stop(file, f"cannot be read: {error.strerror}") from None
-    return parse_document(text, file)
+    return replace(parse_document(text, file), content=content)
 
 
 def parse_document(text: str, file: str) -> Document:

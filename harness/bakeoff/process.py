@@ -20,6 +20,7 @@ from typing import Any
 
 from bakeoff.errors import BakeoffError, escaped
 from bakeoff.machine.streams import prepare_streams
+from bakeoff.machine.surroundings import shorten_socket_paths
 from bakeoff.ranks import ending
 from bakeoff.record import OUTPUT_FILE
 from bakeoff.tied import COMMAND, end_with_server
@@ -32,6 +33,7 @@ WAIT_SECONDS = 0.5
 
 def context() -> Any:
     """Linux: a fork server, so that only the first worker pays for imports; elsewhere a fresh interpreter each time."""
+    shorten_socket_paths()
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")

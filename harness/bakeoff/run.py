@@ -49,12 +49,13 @@ def run_experiment(
     """
     try:
         declared = declaration(document, plan)
-        store.check_owner(declared, spec)
+        store.check_owner(declared, spec, document.content)
         hardware.prepare_environment(settings.threads)
         aside, sources = to_set_aside(document, plan, store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in aside else store.find(run_id))
         store.declare(declaration(document, plan))
-        store.adopt(spec)
+        if not store.adopt(spec, document.content):
+            progress.note(f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start")
         store.sweep()
         for run in (*plan.trials, *plan.runs):
             if run.id in aside:

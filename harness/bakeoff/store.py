@@ -171,11 +171,14 @@ class Store:
                 found.append(read_part(Control, path.read_bytes(), path))
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after"))
 
-    def check_owner(self, declared: Declared, spec: Path) -> None:
-        """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common."""
+    def check_owner(self, declared: Declared, spec: Path, content: bytes) -> None:
+        """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common.
+
+        `content` is that of the file `spec` when it was read.
+        """
         own = self.folder / spec.name
         if not self.plan_file.is_file():
-            if own.is_file() and not own.samefile(spec) and own.read_bytes() != spec.read_bytes():
+            if own.is_file() and not _is_same_file(own, spec) and own.read_bytes() != content:
                 raise StoreError(
                     f"{shown_path(own)} is another experiment file, never run; give a folder of its own with --into DIR"
                 )
@@ -214,11 +217,18 @@ class Store:
     def add_control(self, control: Control) -> None:
         write_atomically(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
-    def adopt(self, spec: Path) -> None:
-        """The experiment file goes along, so that the folder tells what it holds."""
-        own, content = self.folder / spec.name, spec.read_bytes()
-        if not own.is_file() or own.read_bytes() != content:
-            write_atomically(own, content)
+    def adopt(self, spec: Path, content: bytes) -> bool:
+        """Keeps the experiment file, as it was read, beside its records, so that the folder tells what it holds.
+
+        False where the file lies there itself and was edited since: the edit stays.
+        """
+        own = self.folder / spec.name
+        if own.is_file() and own.read_bytes() == content:
+            return True
+        if own.is_file() and _is_same_file(own, spec):
+            return False
+        write_atomically(own, content)
+        return True
 
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""
@@ -294,6 +304,11 @@ class Store:
             host, process = path.name.split("-")[-3:-1] if path.name.count("-") >= 3 else ("", "")
             if host == HOST and process.isdigit() and not _lives(int(process)):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_same_file(first: Path, second: Path) -> bool:
+    """Whether both paths lead to one file; where one of them leads nowhere, whether they lie at one place."""
+    return first.resolve() == second.resolve()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

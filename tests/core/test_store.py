@@ -182,14 +182,14 @@ def spec(tmp_path: Path) -> Path:
 def test_a_folder_belongs_to_one_experiment(store: Store, spec: Path) -> None:
     store.declare(declared("one", "r1-a"))
     with pytest.raises(StoreError, match="holds the records of experiment 'one'"):
-        store.check_owner(declared("other", "r1-b"), spec)
+        store.check_owner(declared("other", "r1-b"), spec, spec.read_bytes())
     assert store.declared().name == "one"
 
 
 def test_an_experiment_may_change_its_name_or_its_runs(store: Store, spec: Path) -> None:
     store.declare(declared("one", "r1-a"))
-    store.check_owner(declared("renamed", "r1-a", "r1-b"), spec)
-    store.check_owner(declared("one", "r1-c"), spec)
+    store.check_owner(declared("renamed", "r1-a", "r1-b"), spec, spec.read_bytes())
+    store.check_owner(declared("one", "r1-c"), spec, spec.read_bytes())
 
 
 def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, spec: Path) -> None:
@@ -197,16 +197,38 @@ def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, 
     own = store.folder / "spec.yaml"
     own.write_text("name: mine\n")
     with pytest.raises(StoreError, match="another experiment file"):
-        store.check_owner(declared("one"), spec)
+        store.check_owner(declared("one"), spec, spec.read_bytes())
     assert own.read_text() == "name: mine\n"
     own.write_bytes(spec.read_bytes())
-    store.check_owner(declared("one"), spec)
+    store.check_owner(declared("one"), spec, spec.read_bytes())
+
+
+def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store: Store, spec: Path) -> None:
+    read = spec.read_bytes()
+    spec.write_text("name: edited\n")
+    store.folder.mkdir()
+    assert store.adopt(spec, read)
+    own = store.folder / "spec.yaml"
+    assert own.read_bytes() == read
+    store.check_owner(declared("one"), spec, read)
+
+
+def test_an_edit_of_the_file_in_the_folder_itself_stays(store: Store) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: edited\n")
+    store.check_owner(declared("one"), own, b"name: one\n")
+    assert not store.adopt(own, b"name: one\n")
+    assert own.read_text() == "name: edited\n"
+    own.unlink()
+    assert store.adopt(own, b"name: one\n")
+    assert own.read_text() == "name: one\n"
 
 
 def test_a_damaged_plan_is_written_anew(store: Store, spec: Path) -> None:
     store.declare(declared("one"))
     store.plan_file.write_text("{")
-    store.check_owner(declared("two"), spec)
+    store.check_owner(declared("two"), spec, spec.read_bytes())
     with pytest.raises(StoreError, match=r"plan\.json is damaged"):
         store.declared()
     store.declare(declared("two"))

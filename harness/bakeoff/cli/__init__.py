@@ -12,6 +12,7 @@ from bakeoff import __version__
 from bakeoff.cli.saying import tell
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.streams import prepare_streams
+from bakeoff.machine.surroundings import prepare_surroundings
 
 BUG = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -78,6 +79,7 @@ def main() -> None:
 def _perform() -> int:
     """The exit code of the verb that the command line names."""
     try:
+        prepare_surroundings()
         code = bakeoff.main(standalone_mode=False)
     except click.ClickException as error:
         error.show(file=sys.stderr)

@@ -1,0 +1,79 @@
+"""What a command expects around it: a working directory, a home folder, a folder for temporary files whose path is short."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bakeoff.errors import BakeoffError, shown_path
+
+SOCKET_PATH_BYTES: Final = 107
+"""The longest path of a socket, by unix(7): `sun_path` has 108 bytes, the last of them zero."""
+SOCKET_NAME_BYTES: Final = 40
+"""What multiprocessing appends to the temporary folder, generously: `/pymp-XXXXXXXX/listener-XXXXXXXX`."""
+SHORT_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder with a random name is made in one of them
+
+
+def prepare_surroundings() -> None:
+    """Raises BakeoffError where the working directory is gone, or where no home folder can be given."""
+    require_working_directory()
+    give_home()
+
+
+def require_working_directory() -> None:
+    """Raises BakeoffError where it was deleted: no relative path leads anywhere then, and no process can be started."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise BakeoffError("the working directory was deleted; change to a folder that exists (`cd ~`)") from None
+
+
+def give_home() -> None:
+    """Sets HOME, for this process and its children, where there is none: a user of a container may have no entry in
+    /etc/passwd, and libraries then fail, or write into a folder called `~`.
+
+    The folder is `bakeoff-UID` among the temporary files, so that the next command finds its cache again. Raises BakeoffError
+    where that is somebody else's.
+    """
+    if os.path.expanduser("~") != "~":  # noqa: PTH111 - Path.home() raises instead
+        return
+    user = os.getuid()
+    folder = Path(tempfile.gettempdir()) / f"bakeoff-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise BakeoffError(
+            f"there is no home folder, nor can {shown_path(folder)} be made ({error.strerror}); set HOME"
+        ) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
+        raise BakeoffError(f"there is no home folder, and {shown_path(folder)} is open to others or not yours; set HOME")
+    os.environ["HOME"] = str(folder)
+    os.environ.setdefault("USER", str(user))  # getpass.getuser() asks for it before the password file
+
+
+def shorten_socket_paths() -> None:
+    """Gives multiprocessing a short folder for its sockets where TMPDIR is too long for them.
+
+    Raises BakeoffError where no short one can be written.
+    """
+    import multiprocessing.util
+
+    chosen = tempfile.gettempdir()
+    length = len(os.fsencode(chosen))
+    if length + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
+        return
+    folder = next((folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), None)
+    if folder is None:
+        raise BakeoffError(
+            f"TMPDIR: {shown_path(chosen)} has {length} bytes, and a socket's folder at most "
+            f"{SOCKET_PATH_BYTES - SOCKET_NAME_BYTES}; choose a shorter one"
+        )
+    try:
+        tempfile.tempdir = folder
+        multiprocessing.util.get_temp_dir()  # made once for a process and its children
+    finally:
+        tempfile.tempdir = chosen
