@@ -11,7 +11,8 @@ from peers.scripts import CASES, EXACT, FOLDER, LOOP, ROUNDING, SHIPPED, beside
 
 from bakeoff.hardware import usable_threads
 
-pytestmark = pytest.mark.slow
+IN_CI = {"plain", "accumulation, short last group", "two processes", "no Trainer"}
+"""One of each kind; the others take minutes more."""
 
 EQUAL_WEIGHTS = {"label smoothing"}
 """The harness smooths labels by torch's formula, the Trainer by its own: losses differ in rounding, and not the weights."""
@@ -20,13 +21,20 @@ TIMES = {"accumulation, 2 of 2": 2, "accumulation, short last group": 3, "two pr
 """How many times as large loss and gradients of the shipped Trainer are."""
 
 
+def cases_of(trainer: str) -> list[Any]:
+    """The names of the cases with that trainer, as parameters of a test."""
+    names = [case.name for case in CASES if trainer in case.trainers]
+    return [pytest.param(name, marks=pytest.mark.slow if name in IN_CI else pytest.mark.long) for name in names]
+
+
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Case -> what was measured of it."""
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Case -> what was measured of it; of those that the selected tests ask for."""
     if not os.environ.get("BAKEOFF_PEERS") or not all((FOLDER / case.script).is_file() for case in CASES):
         pytest.skip("BAKEOFF_PEERS names no folder with the official scripts (run_glue.py ...)")
     mrpc()
-    cases = [case for case in CASES if case.processes <= usable_threads()]
+    asked = {item.callspec.params["case"] for item in request.session.items if item.path == request.path}
+    cases = [case for case in CASES if case.name in asked and case.processes <= usable_threads()]
     return {found["case"]: found for found in beside(cases, tmp_path_factory.mktemp("scripts"))}
 
 
@@ -36,7 +44,7 @@ def found(measured: dict[str, dict[str, Any]], case: str, trainer: str) -> tuple
     return measured[case], measured[case]["beside"][trainer]
 
 
-@pytest.mark.parametrize("case", [case.name for case in CASES if SHIPPED in case.trainers])
+@pytest.mark.parametrize("case", cases_of(SHIPPED))
 def test_as_shipped_is_the_script_to_the_bit(measured: dict[str, dict[str, Any]], case: str) -> None:
     script, ours = found(measured, case, SHIPPED)
     assert ours["equal_losses"] == script["steps"] >= 4
@@ -46,7 +54,7 @@ def test_as_shipped_is_the_script_to_the_bit(measured: dict[str, dict[str, Any]]
 
 
 @pytest.mark.parametrize("trainer", [EXACT, LOOP])
-@pytest.mark.parametrize("case", [case.name for case in CASES if EXACT in case.trainers])
+@pytest.mark.parametrize("case", cases_of(EXACT))
 def test_the_exact_trainer_and_the_manual_loop_are_the_script_where_it_is_exact(
     measured: dict[str, dict[str, Any]], case: str, trainer: str
 ) -> None:
@@ -65,7 +73,8 @@ def test_the_exact_trainer_and_the_manual_loop_are_the_script_where_it_is_exact(
         assert ours["accuracy"] == script["accuracy"]
 
 
-def test_the_script_without_a_trainer_is_the_manual_loop(measured: dict[str, dict[str, Any]]) -> None:
-    script, ours = found(measured, "no Trainer", LOOP)
+@pytest.mark.parametrize("case", [pytest.param("no Trainer", marks=pytest.mark.slow)])
+def test_the_script_without_a_trainer_is_the_manual_loop(measured: dict[str, dict[str, Any]], case: str) -> None:
+    script, ours = found(measured, case, LOOP)
     assert (ours["equal_losses"], ours["weights_equal"]) == (script["steps"], True)
     assert ours["accuracy"] == script["accuracy"]
