@@ -388,15 +388,25 @@ def _as_evaluate(metric: BuiltIn, dtype: str) -> evaluate.EvaluationModule:
 
 @lru_cache(maxsize=32)
 def _from_hub(name: str) -> evaluate.EvaluationModule:
-    import evaluate
+    """The metric `evaluate-metric/NAME` of the hub, and nothing else.
+
+    `evaluate.load` would first run a script of that name in the working directory, and look for a comparison or measurement
+    of that name where there is no metric; so the parts that it is made of are called here.
+    """
+    from evaluate.loading import HubEvaluationModuleFactory, import_main_class
 
     try:
-        return evaluate.load(name, keep_in_memory=True)
+        script = HubEvaluationModuleFactory(f"evaluate-metric/{name}").get_module()
+        metric = import_main_class(script.module_path)(hash=script.hash, keep_in_memory=True)
+        metric.download_and_prepare()
     except FileNotFoundError:
         raise DataError(f"the hub has no metric {quoted(name)}; built in are {', '.join(BUILT_IN)}") from None
     except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
+    if metric.module_type != "metric":
+        raise DataError(f"{quoted(name)} of the hub is no metric but a {metric.module_type}")
+    return metric
 
 
 MOST_EACH = 10
