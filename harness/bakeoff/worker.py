@@ -1,6 +1,7 @@
 """THE MAIN LINE: one run in its own process. Read `fine_tune` from top to bottom.
 
-`python -m bakeoff.worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER: the door for schedulers.
+`bakeoff worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER: the door for schedulers. `python -m
+bakeoff.worker` does the same, but Python then imports from the working directory before any of this is read.
 """
 
 from __future__ import annotations
@@ -363,24 +364,20 @@ def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], 
     return look
 
 
-def main(arguments: list[str]) -> int:
-    """The command line of `python -m bakeoff.worker`: 0 for a run that ended well, 1 for a recorded failure, 2 for an error."""
-    prepare_streams()
-    if len(arguments) != 2:
-        print("usage: python -m bakeoff.worker REQUEST.json FOLDER", file=sys.stderr)
-        return 2
-    folder = Path(arguments[1])
+def perform_requested(path: Path, folder: Path) -> int:
+    """The run that the file at `path` asks for, its record in `folder`: 0 for a run that ended well, 1 for a recorded failure.
+
+    Raises BakeoffError where the file is no request, or the folder is not empty or can't be made.
+    """
     try:
-        request = Request.model_validate_json(Path(arguments[0]).read_bytes())
+        request = Request.model_validate_json(path.read_bytes())
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, "holds something already; a run needs an empty folder", str(folder))
     except ValidationError as error:
-        print(f"{shown_path(arguments[0])} is no request: {error.error_count()} errors", file=sys.stderr)
-        return 2
+        raise BakeoffError(f"{shown_path(path)} is no request: {error.error_count()} errors") from None
     except OSError as error:
-        print(f"{shown_path(error.filename)}: {error.strerror}", file=sys.stderr)
-        return 2
+        raise BakeoffError(f"{shown_path(error.filename)}: {error.strerror}") from None
     hardware.prepare_environment(request.threads)
     record = perform(request, folder)
     if record.failure:
@@ -388,6 +385,19 @@ def main(arguments: list[str]) -> int:
     if record.kept and record.kept.reason:
         print(f"model not kept: {record.kept.reason}", file=sys.stderr)
     return 1 if record.failure else 0
+
+
+def main(arguments: list[str]) -> int:
+    """The command line of `python -m bakeoff.worker`, which is that of `bakeoff worker`."""
+    prepare_streams()
+    if len(arguments) != 2:
+        print("usage: python -m bakeoff.worker REQUEST.json FOLDER", file=sys.stderr)
+        return BakeoffError.exit_code
+    try:
+        return perform_requested(Path(arguments[0]), Path(arguments[1]))
+    except BakeoffError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
 
 
 if __name__ == "__main__":

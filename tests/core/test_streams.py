@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from core.compare.made_records import drawn_answers, make_experiment_folder
+from end_to_end.experiments import COMMAND
 
 import bakeoff.cli
 from bakeoff.machine.streams import PLAIN_ERRORS, plain
@@ -250,11 +251,11 @@ def test_what_a_trainer_prints_never_ends_its_run(tmp_path: Path, output: str) -
         assert place.read_bytes() == b"\\xe9 - \\u65e5\n" * 2
 
 
+@pytest.mark.parametrize("door", [[*COMMAND, "worker"], [sys.executable, "-m", "bakeoff.worker"]], ids=["command", "module"])
 @pytest.mark.parametrize("stream", [pytest.param("2>/dev/full", marks=needs_full), "<&- >&- 2>err"])
-def test_a_worker_without_a_request_says_so_wherever_its_streams_go(tmp_path: Path, stream: str) -> None:
-    """The command of one run: `python -m bakeoff.worker`."""
+def test_a_worker_without_a_request_says_so_wherever_its_streams_go(tmp_path: Path, stream: str, door: list[str]) -> None:
     (tmp_path / "é.json").write_text("{}")
-    words = [sys.executable, "-m", "bakeoff.worker", "é.json", "out"]
+    words = [*door, "é.json", "out"]
     done = subprocess.run(
         ["/bin/sh", "-c", f'exec "$@" {stream}', "sh", *words],
         cwd=tmp_path,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from end_to_end.experiments import call, environment, records, start, write_spec
+from end_to_end.experiments import COMMAND, call, environment, records, start, write_spec
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
@@ -194,7 +194,7 @@ def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path)
     record = trained.records["plain-torch-loop/0"]
     request = Request(id=record["id"], asked=record["asked"], data=None, cache=tmp_path, device="cpu", threads=CORES)
     (tmp_path / "request.json").write_text(request.model_dump_json())
-    command = [sys.executable, "-m", "bakeoff.worker", tmp_path / "request.json", tmp_path / "out"]
+    command = [*COMMAND, "worker", tmp_path / "request.json", tmp_path / "out"]
     subprocess.run(command, env=environment(tmp_path), check=True, timeout=300)
     again = json.loads((tmp_path / "out" / "record.json").read_text())
     assert again["weights"] == record["weights"], "the same bits"

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from core.made_up import counted_parses
-from end_to_end.experiments import call, records, say_otherwise, start, write_spec
+from end_to_end.experiments import COMMAND, call, records, say_otherwise, start, write_spec
 
 from bakeoff.record import PHASES
 
@@ -246,15 +246,6 @@ def test_good_records_stay_where_a_rerun_could_not_start(finished: Path, tmp_pat
     assert files(tmp_path / "copy") == before
 
 
-def test_the_working_directory_is_not_imported_from(tmp_path: Path) -> None:
-    """A user's own evaluate.py must not be taken for the library of that name."""
-    (tmp_path / "evaluate.py").write_text("raise SystemExit('the wrong module')")
-    spec = write_spec(tmp_path, {"right": {"trainer": "right"}})
-    process = start("run", spec, folder=tmp_path, cwd=tmp_path)
-    _, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-
-
 # --- what goes wrong -----------------------------------------------------------------------------------------------------
 
 WRONG = {
@@ -436,7 +427,6 @@ def test_two_at_once_record_every_run_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) -> None:
     import subprocess
-    import sys
 
     from bakeoff.request import Request
 
@@ -450,6 +440,6 @@ def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) 
         threads=record["environment"]["threads"],
     )
     (tmp_path / "request.json").write_text(request.model_dump_json())
-    subprocess.run([sys.executable, "-m", "bakeoff.worker", tmp_path / "request.json", tmp_path / "out"], check=True)
+    subprocess.run([*COMMAND, "worker", tmp_path / "request.json", tmp_path / "out"], check=True)
     again = json.loads((tmp_path / "out" / "record.json").read_text())
     assert again["weights"] == record["weights"], "another process, the same bits"

@@ -32,6 +32,7 @@ VERBS = {
     "doctor": "Say what is here and what is missing: hardware, versions, hub, data, plugins.",
     "new": "Write a plugin package with a task, model, method or trainer of your own.",
     "schema": "Print the JSON Schema of experiment files, for editors.",
+    "worker": "Perform one run by a request file: for schedulers.",
 }
 
 

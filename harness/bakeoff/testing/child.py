@@ -34,7 +34,7 @@ def ask(component: Component, question: str, *, blocked: Sequence[str] = (), **a
     except Exception as error:  # as in `test_it_can_be_pickled`
         raise ChildError(f"it can't be pickled: {error}") from error
     done = subprocess.run(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-P", "-c", CODE],  # nothing is imported from the working directory
         input=pickle.dumps((tuple(blocked), pickled, question, arguments)),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "random"},
         capture_output=True,
