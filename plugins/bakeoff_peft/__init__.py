@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, hookimpl
+from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, hookimpl, quoted
+
+NAMES_MODULES = (
+    *("target_modules", "exclude_modules", "feedforward_modules", "modules_to_save", "layers_pattern", "target_parameters"),
+    *("target_modules_bd_a", "target_modules_bd_b"),
+)
+"""Settings of peft whose text names modules or parameters of the model."""
+CHOOSES = (
+    *("act_fn", "ab_svd_init", "bias", "config_A_B", "config_C", "config_D_E", "decomposition_method", "direction"),
+    *("encoder_reparameterization_type", "init_lora_weights", "init_type", "init_weights", "mask_type"),
+    *("opt_weighted_loss_type", "poly_type", "prompt_tuning_init", "prompt_tuning_init_text", "psoft_svd", "scale"),
+    *("task_type", "variant", "wavelet_family"),
+)
+"""Settings whose text is one of a few words, or a prompt."""
+TAKES_TEXT = frozenset({*NAMES_MODULES, *CHOOSES})
+"""The settings of peft 0.21 in which text cannot name a file, a folder, a Python module or another model. Text anywhere else
+could: `prompt_tuning_init_state_dict_path` is opened by torch.load, `megatron_core` is imported, `tokenizer_name_or_path`,
+`shadow_model` and `adapters` are loaded from a folder or the hub, `corda_config.cache_file` is opened and written."""
 
 
 class LoraOptions(Options):
@@ -38,11 +56,37 @@ class Lora(Method):
         return wrap(built, "LORA", settings, recipe)
 
 
+def _text_in(settings: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Each text among nested settings, with the key that it belongs to; names in a mapping are keys."""
+    if isinstance(settings, str):
+        yield key, settings
+    elif isinstance(settings, dict):
+        for name, value in settings.items():
+            yield from _text_in(value, str(name))
+    elif isinstance(settings, list):
+        for value in settings:
+            yield from _text_in(value, key)
+
+
+def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings; raises ValueError for text that could name something to load."""
+    for key, text in _text_in(settings, ""):
+        if key not in TAKES_TEXT:
+            raise ValueError(
+                f"{key} takes no text here, such as {quoted(text)}: it could name a file, a module or another model to load; "
+                f"besides numbers, peft is given text for {', '.join(sorted(TAKES_TEXT))}"
+            )
+    return settings
+
+
 class PeftOptions(Options):
     """What the library's own config takes."""
 
     type: Annotated[str, Field(min_length=1, description="Of peft: LORA, IA3, OFT, ...; DoRA is LORA with use_dora.")]
-    config: dict[str, Any] = Field(default_factory=dict, description="The type's own settings, as its Config class has them.")
+    config: Annotated[dict[str, Any], AfterValidator(_names_nothing_outside)] = Field(
+        default_factory=dict,
+        description="The type's own settings, as its Config class has them: numbers, and names of the model's modules.",
+    )
 
 
 class Peft(Method):

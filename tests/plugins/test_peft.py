@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from bakeoff.errors import ModelError, PluginError
 from bakeoff.outcome import trained_bytes
-from bakeoff_peft import LoraOptions
+from bakeoff_peft import TAKES_TEXT, LoraOptions, PeftOptions
 
 TYPES: dict[str, dict[str, Any]] = {
     "lora": {"type": "LORA", "config": {"r": 2}},
@@ -101,3 +102,59 @@ def test_what_is_kept_on_disk_is_what_peft_itself_would_save(tmp_path: Path) -> 
     model.save_pretrained(tmp_path)
     saved = (tmp_path / "adapter_model.safetensors").stat().st_size
     assert trained_bytes(model) == pytest.approx(saved, rel=0.10), "the names differ, the numbers do not"
+
+
+OUTSIDE: dict[str, tuple[str, dict[str, Any]]] = {
+    "prompt_tuning_init_state_dict_path": (
+        "MULTITASK_PROMPT_TUNING",
+        {"prompt_tuning_init": "EXACT_SOURCE_TASK", "prompt_tuning_init_state_dict_path": "PLACE", "num_virtual_tokens": 2},
+    ),
+    "megatron_core": ("LORA", {"megatron_config": {"a": 1}, "megatron_core": "evil"}),
+    "tokenizer_name_or_path": (
+        "PROMPT_TUNING",
+        {"prompt_tuning_init": "TEXT", "prompt_tuning_init_text": "a", "tokenizer_name_or_path": "PLACE"},
+    ),
+    "shadow_model": ("SHADOW", {"shadow_model": "PLACE"}),
+    "first": ("XLORA", {"adapters": {"first": "PLACE"}}),
+    "cache_file": ("LORA", {"init_lora_weights": "corda", "corda_config": {"cache_file": "PLACE"}}),
+    "base_model_name_or_path": ("LORA", {"base_model_name_or_path": "PLACE"}),
+    "base_model_class": ("LORA", {"auto_mapping": {"base_model_class": "evil", "parent_library": "evil"}}),
+    "tokenizer_kwargs": ("PROMPT_TUNING", {"tokenizer_kwargs": ["PLACE"]}),
+    "of_a_later_peft": ("LORA", {"of_a_later_peft": [{"of_a_later_peft": "PLACE"}]}),
+}
+
+
+@pytest.mark.parametrize("key", OUTSIDE)
+def test_no_setting_of_peft_names_a_file_a_module_or_another_model(key: str, tmp_path: Path) -> None:
+    kind, config = OUTSIDE[key]
+    text = json.dumps(config).replace("PLACE", str(tmp_path / "planted"))
+    with pytest.raises(ValidationError, match=f"{key} takes no text here"):
+        PeftOptions.model_validate({"type": kind, "config": json.loads(text)})
+
+
+def test_every_setting_of_peft_that_takes_text_was_looked_at() -> None:
+    """Of an allowed setting the installed peft may not have made a path; those that load something are told by their names."""
+    import dataclasses
+
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+
+    there = {field.name for config in PEFT_TYPE_TO_CONFIG_MAPPING.values() for field in dataclasses.fields(config)}
+    loading = {name for name in there if any(part in name for part in ("path", "file", "_core", "shadow_model", "mapping"))}
+    assert {"prompt_tuning_init_state_dict_path", "tokenizer_name_or_path", "megatron_core"} <= loading
+    assert loading.isdisjoint(TAKES_TEXT)
+    assert {"adapters", "revision", "peft_version", "tokenizer_kwargs"}.isdisjoint(TAKES_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("LORA", {"r": 2, "target_modules": ["query"], "init_lora_weights": "gaussian", "bias": "lora_only", "use_dora": True}),
+        ("LORA", {"r": 2, "rank_pattern": {"query": 4}, "layers_pattern": "layer", "layers_to_transform": [0]}),
+        ("LORA", {"r": 2, "target_modules": "all-linear", "loftq_config": {}}),
+        ("ROAD", {"variant": "road_1", "group_size": 4, "target_modules": ["query"]}),
+        ("PEANUT", {"r": 2, "act_fn": "relu", "target_modules": ["query"]}),
+        ("ADALORA", {"init_r": 4, "total_step": 100}),
+    ],
+)
+def test_settings_of_the_update_itself_are_taken(kind: str, config: dict[str, Any]) -> None:
+    assert adapt("peft", built("bert"), type=kind, config=config).model.peft_config["default"].peft_type == kind
