@@ -52,9 +52,8 @@ def plant(folder: Path) -> Path:
 def perform(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """The installed command with the stranger's folder as the working directory."""
     (cache := folder.parent / "elsewhere").mkdir(exist_ok=True)
-    return subprocess.run(
-        [*COMMAND, *map(str, words)], cwd=folder, env=environment(cache), capture_output=True, text=True, check=False, timeout=300
-    )
+    command = [*COMMAND, *map(str, words)]
+    return subprocess.run(command, cwd=folder, env=environment(cache), capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,8 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder, in which a run has ended well."""
     folder = tmp_path_factory.mktemp("stranger") / "folder"
     (folder.parent / "copy").mkdir()
-    write_spec(folder, {"right": {"trainer": "right"}, "other": {"trainer": "torch-loop"}})
+    strategies = {"right": {"trainer": "right"}, "other": {"trainer": "torch-loop"}}
+    write_spec(folder, strategies, gate={"quality": "-50.0 points"})
     plant(folder)
     done = perform("run", "spec.yaml", "--threads", "1", "--no-control", folder=folder)
     assert done.returncode == 0, done.stderr
