@@ -17,6 +17,11 @@ class BakeoffError(Exception):
 
     exit_code = 2
 
+    @property
+    def lines(self) -> list[str]:
+        """The message as it is told: one line, but where several things are wrong."""
+        return [str(self)]
+
 
 class PluginError(BakeoffError):
     """A plugin is broken, clashes with another, or broke its contract; the message names it."""
@@ -68,25 +73,41 @@ class SpecError(BakeoffError):
         self.problems = sorted(set(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    @property
+    def lines(self) -> list[str]:
+        return [str(problem) for problem in self.problems]
+
+
+HIDDEN: Final = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]")
+"""Characters that take no ink though Unicode counts them as letters and marks, not as controls."""
+
+
+def is_shown(text: str) -> bool:
+    """Whether the text is one line in which every character can be seen, and none drives a terminal or turns its direction."""
+    return text.isprintable() and not HIDDEN.search(text)
+
+
+def escaped(text: object) -> str:
+    """Foreign text in full, safe to print: controls, line ends, invisible characters and lone surrogates as escapes."""
+    whole = str(text)
+    if is_shown(whole):
+        return whole
+    return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in whole)
+
 
 def quoted(text: object) -> str:
     """Foreign text, safe to print: control characters escaped, cut at 80 characters."""
-    shown = repr(str(text))
+    shown = escaped(repr(str(text)))
     return shown if len(shown) <= 80 else shown[:76] + "...'"
 
 
 def quoted_whole(text: object) -> str:
     """Foreign text in full, safe to print, in quotation marks as YAML has them: an experiment file reads it back."""
     whole = str(text)
-    if whole.isprintable() and "'" not in whole:
+    if is_shown(whole) and "'" not in whole:
         return f"'{whole}'"
     escapes = {'"': '\\"', "\\": "\\\\"}
-    return '"' + "".join(escapes.get(one) or (one if one.isprintable() else repr(one)[1:-1]) for one in whole) + '"'
-
-
-def escaped(text: object) -> str:
-    """Foreign text in full, safe to print: control characters, line ends and lone surrogates written as escapes."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+    return '"' + "".join(escapes.get(one) or escaped(one) for one in whole) + '"'
 
 
 def shown_path(path: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from bakeoff.components import Prepared, Row, TaskInfo, same_logits
 from bakeoff.errors import PluginError, RunError
+from bakeoff.machine.streams import write_line
 from bakeoff.metrics import answers
 from bakeoff.ranks import ALONE, World
 
@@ -97,7 +99,7 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
         except Exception as error:  # a metric of any author
             if metric.name == info.primary_metric:
                 raise
-            print(f"metric '{metric.name}' gave no score: {type(error).__name__}: {error}")
+            write_line(sys.stdout, f"metric '{metric.name}' gave no score: {type(error).__name__}: {error}")
             continue
         if math.isfinite(value):
             scores[metric.name] = value

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.components import Encoding, Places, TaskInfo
 from bakeoff.document import Document
-from bakeoff.errors import BakeoffError, escaped
+from bakeoff.errors import BakeoffError, SpecError, escaped
 from bakeoff.metrics import memberships
 from bakeoff.outcome import describe_data
 from bakeoff.plan import Component
@@ -133,7 +133,7 @@ def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any],
         return Component(registered, schema.model_validate(dict(options)))
     except ValidationError as error:
         problems = Document(where, dict(options), {}).problems_of(error, model=schema)
-        raise BakeoffError("\n".join(map(str, problems))) from None
+        raise SpecError(problems) from None
 
 
 def default_model(registry: Registry) -> Component | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
+from bakeoff.machine.streams import write_line
 from bakeoff.meter import Clock
 from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record
 from bakeoff.ranks import RankError, World, launch
@@ -29,7 +31,7 @@ class Report(Protocol):
 def print_notes(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
     """Progress without anybody who watches: only notes are printed."""
     if note:
-        print(note)
+        write_line(sys.stdout, note)
 
 
 ROOMS = "ranks"

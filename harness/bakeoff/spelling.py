@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
-from bakeoff.errors import escaped, quoted_whole
+from bakeoff.errors import escaped, is_shown, quoted_whole
 
 
 def spelt(value: Any) -> str:
@@ -63,7 +63,7 @@ def command(verb: str, *words: object) -> str:
 
 def shell_word(word: object) -> str:
     text = f"./{word}" if isinstance(word, PurePath) and str(word).startswith("-") else str(word)
-    if text.isprintable():
+    if is_shown(text):
         return shlex.quote(text)
     backslashed = {"'": "\\'", "\\": "\\\\"}
     return "$'" + "".join(backslashed.get(one) or escaped(one) for one in text) + "'"

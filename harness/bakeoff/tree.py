@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.errors import Problem, SpecError, escaped, quoted, quoted_whole
+from bakeoff.errors import Problem, SpecError, escaped, is_shown, quoted, quoted_whole
 
 MAX_DEPTH = 32
 MAX_NODES = 50_000
@@ -220,4 +220,4 @@ def dotted(path: KeyPath) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text if text.isprintable() and len(text) <= 120 else quoted(text)
+    return text if is_shown(text) and len(text) <= 120 else quoted(text)

@@ -26,7 +26,7 @@ from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
 from bakeoff.job import Job
-from bakeoff.machine.streams import prepare_streams
+from bakeoff.machine.streams import prepare_streams, write_line
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
@@ -381,9 +381,9 @@ def perform_requested(path: Path, folder: Path) -> int:
     hardware.prepare_environment(request.threads)
     record = perform(request, folder)
     if record.failure:
-        print(f"{record.failure.reason}: {record.failure.message}", file=sys.stderr)
+        write_line(sys.stderr, f"{record.failure.reason}: {record.failure.message}")
     if record.kept and record.kept.reason:
-        print(f"model not kept: {record.kept.reason}", file=sys.stderr)
+        write_line(sys.stderr, f"model not kept: {record.kept.reason}")
     return 1 if record.failure else 0
 
 
@@ -391,12 +391,12 @@ def main(arguments: list[str]) -> int:
     """The command line of `python -m bakeoff.worker`, which is that of `bakeoff worker`."""
     prepare_streams()
     if len(arguments) != 2:
-        print("usage: python -m bakeoff.worker REQUEST.json FOLDER", file=sys.stderr)
+        write_line(sys.stderr, "usage: python -m bakeoff.worker REQUEST.json FOLDER")
         return BakeoffError.exit_code
     try:
         return perform_requested(Path(arguments[0]), Path(arguments[1]))
     except BakeoffError as error:
-        print(error, file=sys.stderr)
+        write_line(sys.stderr, str(error))
         return error.exit_code
 
 

@@ -133,6 +133,41 @@ def test_plugins_know_one_door(path: Path) -> None:
             assert package == own or not package.startswith("bakeoff_"), f"{path.name}:{line} imports another plugin, {name}"
 
 
+WRITERS = {"print", "click.echo", "click.secho", "click.echo_via_pager", "pprint", "input", "click.prompt", "click.confirm"}
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+DRAWS = "cli/progress.py"
+"""Has a rich console, on a stream that `machine.streams` gives it."""
+TO_ITS_PARENT = "testing/child.py"
+"""Its standard output is a pipe to the process that asked."""
+
+
+def printing(path: Path) -> Iterator[str]:
+    """Each place that prints by another way than `machine.streams.write_line` and what is made of it."""
+    own = str(path.relative_to(CORE)) if path.is_relative_to(CORE) else path.name
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        owner, _, method = called.rpartition(".")
+        prints = called in WRITERS and own != TO_ITS_PARENT
+        writes = owner.removesuffix(".buffer") in STREAMS and method in ("write", "writelines")
+        draws = method == "Console" or called == "Console"
+        if prints or writes or (draws and (own != DRAWS or "as_it_is" not in ast.unparse(node))):
+            yield f"{own}:{node.lineno} {called}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(CORE)))
+def test_one_door_leads_to_the_terminal(path: Path) -> None:
+    assert list(printing(path)) == [], "use bakeoff.cli.saying, or write_line of bakeoff.machine.streams"
+
+
+def test_another_door_is_found(tmp_path: Path) -> None:
+    file = tmp_path / "other.py"
+    lines = ("print(1)", "click.echo(1)", "sys.stderr.write('')", "sys.stdout.buffer.write(b'')", "rich.console.Console()")
+    file.write_text("\n".join(lines))
+    assert len(list(printing(file))) == len(lines)
+
+
 def test_discovery_loads_nothing_that_trains() -> None:
     code = (
         "import sys; from bakeoff.registry import load_registry; registry = load_registry(); "

@@ -69,7 +69,7 @@ def bakeoff() -> None:
 
 def main() -> None:
     """Expected errors are their lines and an exit code; anything else keeps its traceback."""
-    streams = prepare_streams()
+    streams = prepare_streams(escaping=True)
     code = _perform()
     if complaint := streams.complaint():
         tell(complaint)
@@ -83,15 +83,23 @@ def _perform() -> int:
         prepare_surroundings()
         code = bakeoff.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show(file=sys.stderr)
+        tell_usage(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         tell("stopped; the same command goes on from here")
         return 130
     except BakeoffError as error:
-        tell(str(error))
+        tell(*error.lines)
         return error.exit_code
     except Exception:  # a bug: its traceback is wanted, but 1 is a verb's own answer (a gate that fails)
-        traceback.print_exc()
+        tell(*traceback.format_exc().removesuffix("\n").split("\n"))
         return BUG
     return code if isinstance(code, int) else 0
+
+
+def tell_usage(error: click.ClickException) -> None:
+    """Says what is wrong with the command line as click would; what was typed stays on its line."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        tell(*error.ctx.get_usage().splitlines())
+        tell(f"Try '{error.ctx.command_path} {max(error.ctx.help_option_names, key=len)}' for help.", "")
+    tell(f"Error: {' '.join(error.format_message().split())}")

@@ -39,8 +39,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     store = Store(into or spec.parent)
     known = settled(plan, store.find)
     told = rehearse(document, plan, known, store, data, spec) if build else look_for_changes(known, store, spec, data, into)[1]
-    for line in [*told, *note_lines(plan)]:
-        say(line)
+    say(*told, *note_lines(plan))
     say(f"{document.file}: {arithmetic(plan)}; nothing wrong found{'' if build else ' (--build looks further)'}")
 
 

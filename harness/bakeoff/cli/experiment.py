@@ -30,7 +30,7 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     failed = sum(len(row.failed) for row in rows)
     unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
     save(reading, store.folder)
-    say(f"{summary(outcome, failed, unkept)}\n\n{write_page(reading.report, reading.comparison)}")
+    say(summary(outcome, failed, unkept), "", *write_page(reading.report, reading.comparison).split("\n"))
     say(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
     return 1 if failed or unkept or outcome.undecided else 0
 

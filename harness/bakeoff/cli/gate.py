@@ -22,7 +22,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     Exit code 0: pass, 1: fail, 3: not enough evidence, 2: an error.
     """
     from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say, say_page, tell_damage
+    from bakeoff.cli.saying import say_json, say_page, tell_damage
     from bakeoff.compare.gate import judge
     from bakeoff.errors import BakeoffError, StoreError, shown_path
     from bakeoff.load import load_experiment
@@ -42,7 +42,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
         except OSError as error:
             raise StoreError(f"--summary: {shown_path(summary)} cannot be written: {error.strerror}") from None
     if as_json:
-        say(judged.model_dump_json(indent=1, ensure_ascii=True))
+        say_json(judged.model_dump_json(indent=1, ensure_ascii=True))
     else:
         say_page(page)
     return EXIT_CODES[judged.result]

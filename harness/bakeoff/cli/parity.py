@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakeoff.cli.saying import say, tell
+from bakeoff.cli.saying import say, say_json, tell
 from bakeoff.hardware import DEVICES
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def parity(
     pair = choose_pair(plan, strategies, seed)
     locate(document, plan, settings.places)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
-    say(verdict.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(verdict)))
+    if as_json:
+        say_json(verdict.model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        say(*in_words(verdict))
     return 0 if verdict.identical else 1
 
 

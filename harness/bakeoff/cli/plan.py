@@ -36,7 +36,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     recorded.
     """
     from bakeoff.cli.opening import again, look_for_changes, open_experiment
-    from bakeoff.cli.saying import say, tell
+    from bakeoff.cli.saying import say, say_json, tell
     from bakeoff.estimate import left, survey
     from bakeoff.search import settled
     from bakeoff.store import Store
@@ -54,17 +54,19 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         if resolved.waiting:
             makes = again("run", spec, into, data)
             raise click.ClickException(f"the search has not chosen yet; `{makes}` makes its trials first")
-        for line in told:
-            tell(line)
+        tell(*told)
         resolution = resolve(resolved, store, outlooks, difference)
-        say(resolution.model_dump_json(indent=1, ensure_ascii=True) if as_json else "\n".join(in_words(resolution)))
+        if as_json:
+            say_json(resolution.model_dump_json(indent=1, ensure_ascii=True))
+        else:
+            say(*in_words(resolution))
         return
     if as_json:
-        say(json.dumps(as_data(resolved, outlooks, left(outlooks)) | {"notes": told}, indent=1))
+        say_json(json.dumps(as_data(resolved, outlooks, left(outlooks)) | {"notes": told}, indent=1))
         return
     retry = again("run", spec, into, data, "--retry", "failed")
     lines = [*summary(outlooks, left(outlooks), retry), *search_lines(resolved), *note_lines(resolved)]
-    say("\n".join([*table(outlooks), "", *told, *lines]))
+    say(*table(outlooks), "", *told, *lines)
 
 
 def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:

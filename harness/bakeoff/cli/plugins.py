@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bakeoff.cli.saying import say
+from bakeoff.cli.saying import say, say_json
 from bakeoff.components import COMPONENT_KINDS
 from bakeoff.registry import Registered, Registry, load_registry
 
@@ -26,11 +26,16 @@ def plugins(kind: str | None, as_json: bool) -> None:
     """List the installed tasks, models, methods and trainers, and what is wrong with plugins that cannot be used."""
     registry = load_registry()
     if as_json:
-        say(json.dumps(described(registry, kind), indent=2))
+        say_json(json.dumps(described(registry, kind), indent=2))
         return
     width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else sys.maxsize  # a file never wraps
-    for line in (*component_lines(registry, kind, width), *trouble_lines(registry, kind, width)):
-        say(line)
+    header, *lines = component_lines(registry, kind, width)
+    say(header, style="bold")
+    say(*lines)
+    if troubles := trouble_lines(registry, kind, width):
+        say("")
+        say("CANNOT BE USED", style="bold")
+        say(*troubles)
 
 
 def described(registry: Registry, kind: str | None) -> dict[str, Any]:
@@ -84,8 +89,7 @@ def component_lines(registry: Registry, kind: str | None, width: int) -> list[st
     ]
     header = ("KIND", "NAME", "VERSION", "FROM", "WHAT IT IS")
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
-    lines = [click.style(_aligned(header, widths, width)[0], bold=True)]
-    return lines + [line for row in rows for line in _aligned(row, widths, width)]
+    return [line for row in (header, *rows) for line in _aligned(row, widths, width)]
 
 
 def _aligned(row: tuple[str, ...], widths: list[int], width: int) -> list[str]:
@@ -99,11 +103,5 @@ def trouble_lines(registry: Registry, kind: str | None, width: int) -> list[str]
     """Broken plugins with their errors, and components that two plugins offer; empty where all is well."""
     troubles = [f"{plugin.origin} is broken: {plugin.error}" for plugin in registry.broken]
     troubles += [str(clash) for clash in registry.clashes if kind in (None, clash.kind)]
-    if not troubles:
-        return []
-    lines = ["", click.style("CANNOT BE USED", bold=True)]
-    for trouble in troubles:
-        lines += textwrap.wrap(
-            trouble, max(width, NARROWEST), subsequent_indent=GAP, break_on_hyphens=False, break_long_words=False
-        )
-    return lines
+    fold = textwrap.TextWrapper(max(width, NARROWEST), subsequent_indent=GAP, break_on_hyphens=False, break_long_words=False)
+    return [line for trouble in troubles for line in fold.wrap(trouble)]

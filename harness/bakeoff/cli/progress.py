@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
 from bakeoff.cli.saying import tell
+from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.plan import Run
 from bakeoff.record import Record
 from bakeoff.supervision import Progress
@@ -81,8 +83,10 @@ class LiveProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=as_it_is(sys.stderr)),
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self.overall = self.bars.add_task("all runs", total=None, detail="")
         self.lines: dict[str, Any] = {}
@@ -91,11 +95,11 @@ class LiveProgress:
         self.bars.update(self.overall, total=total, completed=done)
 
     def begin(self, run: Run) -> None:
-        self.lines[run.id] = self.bars.add_task(run.title, total=None, detail="starting")
+        self.lines[run.id] = self.bars.add_task(one_line(run.title), total=None, detail="starting")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
         detail = f"{phase}, loss {loss:.4f}" if loss is not None else phase
-        self.bars.update(self.lines[run.id], total=total or None, completed=step, detail=detail)
+        self.bars.update(self.lines[run.id], total=total or None, completed=step, detail=one_line(detail))
 
     def end(self, run: Run, record: Record) -> None:
         self.bars.remove_task(self.lines.pop(run.id))
@@ -105,7 +109,26 @@ class LiveProgress:
     def note(self, line: str) -> None:
         from rich.text import Text
 
-        self.bars.console.print(Text(line))
+        self.bars.console.print(Text(one_line(line)))
+
+
+class Above(io.StringIO):
+    """What is written to standard error while lines are live: each line stands above them once it is whole."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self.note = note
+        self.begun = ""
+
+    def write(self, text: str) -> int:
+        *whole, self.begun = f"{self.begun}{text}".split("\n")
+        for line in whole:
+            self.note(line)
+        return len(text)
+
+    def close(self) -> None:
+        if self.begun:
+            self.write("\n")
 
 
 @contextmanager
@@ -115,5 +138,5 @@ def make_progress() -> Iterator[Progress]:
         yield PlainProgress()
         return
     live = LiveProgress()
-    with live.bars:
+    with live.bars, closing(Above(live.note)) as above, redirect_stderr(above):
         yield live

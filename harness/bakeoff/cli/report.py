@@ -32,7 +32,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     leaderboard; the first says baseline, margin and split.
     """
     from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say, tell, tell_damage
+    from bakeoff.cli.saying import say, say_json, tell, tell_damage
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
     from bakeoff.report.tidy import write_json
@@ -53,9 +53,9 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     write_files(target, written)
     clear_away(target, written)
     if as_json:
-        say(write_json(reading.report, reading.comparison), nl=False)
+        say_json(write_json(reading.report, reading.comparison))
     else:
-        say("\n".join(told(reading, target, [*written, PAGE_FILE, CSV_FILE])))
+        say(*told(reading, target, [*written, PAGE_FILE, CSV_FILE]))
     raised = dict.fromkeys(flag.code for flag in reading.comparison.flags if flag.code not in allow)
     found = [f"{', '.join(raised)} raised"] if raised else []
     found += [] if reading.comparison.boards else ["nothing could be compared"]

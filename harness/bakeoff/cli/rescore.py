@@ -28,7 +28,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     import json
 
     from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say, say_page, tell_damage
+    from bakeoff.cli.saying import say_json, say_page, tell_damage
     from bakeoff.compare.rescoring import rescore as score_anew
     from bakeoff.load import load_experiment
     from bakeoff.report.rescored import write_rescored
@@ -42,6 +42,6 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
             "rescored": [board.model_dump(mode="json") for board in found.boards],
             "left_out": [one.model_dump(mode="json") for one in found.left_out],
         }
-        say(json.dumps(plain, indent=1, allow_nan=False))
+        say_json(json.dumps(plain, indent=1, allow_nan=False))
         return
     say_page(write_rescored(found, slices=slices, calibration=calibration))

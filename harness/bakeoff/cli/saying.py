@@ -1,4 +1,6 @@
-"""What a verb prints: results on standard output, everything else on standard error."""
+"""What a verb prints: results on standard output, everything else on standard error. Each call prints lines, whatever text
+is in them: `machine.streams` is the door.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from bakeoff.machine.streams import write_json, write_line
 from bakeoff.spelling import command
 
 if TYPE_CHECKING:
@@ -19,14 +20,21 @@ NAMED = 10
 """So many things of one kind are named; the rest are counted."""
 
 
-def say(text: str = "", *, nl: bool = True) -> None:
-    """Prints a result; colours only on a terminal."""
-    click.echo(text, file=sys.stdout, nl=nl)
+def say(*lines: str, style: str = "", end: str = "\n") -> None:
+    """Prints a result, an item a line; a style (`bold`, `yellow`) only on a terminal."""
+    for line in lines:
+        write_line(sys.stdout, line, style=style, end=end)
 
 
-def tell(text: str) -> None:
+def say_json(text: str) -> None:
+    """Prints JSON."""
+    write_json(sys.stdout, text)
+
+
+def tell(*lines: str) -> None:
     """Prints what is no result: a warning, an error, how it goes."""
-    click.echo(text, file=sys.stderr)
+    for line in lines:
+        write_line(sys.stderr, line)
 
 
 def tell_damage(*experiments: Experiment) -> None:
@@ -51,7 +59,7 @@ def say_page(page: str) -> None:
     """Prints Markdown, on a terminal cut to its width."""
     from bakeoff.report.terminal import fitted
 
-    say(fitted(page, columns()) if sys.stdout.isatty() else page, nl=False)
+    say(*(fitted(page, columns()) if sys.stdout.isatty() else page).removesuffix("\n").split("\n"))
 
 
 def columns() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bakeoff.cli.saying import say
+from bakeoff.cli.saying import say_json
 
 
 @click.command()
@@ -17,4 +17,4 @@ def schema() -> None:
     from bakeoff.registry import load_registry
     from bakeoff.schema import schema_text
 
-    say(schema_text(registered.component for registered in load_registry().all()))
+    say_json(schema_text(registered.component for registered in load_registry().all()))

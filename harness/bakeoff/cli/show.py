@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakeoff.cli.saying import say
+from bakeoff.cli.saying import say, say_json
 
 if TYPE_CHECKING:
     from bakeoff.look import Look, SplitLook
@@ -62,10 +62,9 @@ def task(
         measure = chosen(registry, "model", model, parse_options(model_options, "--model-option"), "--model-option")
     look = look_at(looked_at, measure, find_places(data), examples=examples)
     if as_json:
-        say(look.model_dump_json(indent=1, ensure_ascii=True))
+        say_json(look.model_dump_json(indent=1, ensure_ascii=True))
         return
-    for line in lines(look):
-        say(line)
+    say(*lines(look))
 
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:

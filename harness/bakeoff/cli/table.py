@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.opening import tell_changed_sources, tell_changes
-from bakeoff.cli.saying import say, say_page, tell, tell_damage
+from bakeoff.cli.saying import say_json, say_page, tell, tell_damage
 from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
@@ -44,14 +44,14 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
             save(reading, folder)
         finally:  # a folder that cannot be written can be read all the same
             if as_json:
-                say(write_json(reading.report, reading.comparison), nl=False)
+                say_json(write_json(reading.report, reading.comparison))
             else:
                 say_page(write_page(reading.report, reading.comparison))
         return
     here, there = Store(folder), Store(other)
     beside = set_beside(read_side(here), read_side(there), controls=[*here.controls(), *there.controls()])
     if as_json:
-        say(beside.model_dump_json(indent=1, ensure_ascii=True))
+        say_json(beside.model_dump_json(indent=1, ensure_ascii=True))
     else:
         say_page(write_beside(beside, here=str(folder), there=str(other)))
 

@@ -2,6 +2,10 @@
 
 A command and a run's process write as if nothing could go wrong. What cannot be written is dropped, so that they do their
 work to the end; what was lost is told afterwards: `Streams.complaint`.
+
+This is also the one door to the terminal. `write_line` prints a line and nothing but a line, whatever names are in it, and
+whatever a library prints by itself is escaped as well: no character in it moves the cursor, changes a colour or a title, or
+turns the direction of reading, and no line is a command to the service that runs a workflow.
 """
 
 from __future__ import annotations
@@ -9,11 +13,15 @@ from __future__ import annotations
 import codecs
 import errno
 import io
+import json
 import os
+import re
 import select
 import sys
 from dataclasses import dataclass
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
+
+from bakeoff.errors import escaped, is_shown
 
 PLAIN_ERRORS: Final = "bakeoff.plain"
 """The name of the error handler that writes `PLAIN` characters where the encoding lacks ours."""
@@ -70,6 +78,71 @@ class Outlet(io.FileIO):
         return len(memoryview(data).cast("B"))
 
 
+# --- the door ------------------------------------------------------------------------------------------------------------
+
+COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
+"""Where a line would be a command to GitHub Actions (`::error::`, `##[group]`), Azure Pipelines or TeamCity: the sign of it
+that is escaped."""
+RESET: Final = "\x1b[0m"
+STYLES: Final = {"bold": "\x1b[1m", "yellow": "\x1b[33m"}
+"""What is styled by us, on a terminal."""
+
+
+def one_line(text: str) -> str:
+    """The text as one line that can be printed: what is no plain character stands as an escape, line ends too."""
+    return COMMAND.sub(lambda found: found[0][:-1] + f"\\x{ord(found[0][-1]):02x}", escaped(text))
+
+
+def one_line_of_json(text: str) -> str:
+    """A line of JSON that can be printed, and says what it said: only within strings does it hold what is escaped."""
+    plain = COMMAND.sub(lambda found: found[0][:-1] + f"\\u{ord(found[0][-1]):04x}", text.replace("\x7f", "\\u007f"))
+    return plain if is_shown(plain) else "".join(one if is_shown(one) else json.dumps(one)[1:-1] for one in plain)
+
+
+def write_line(stream: TextIO, text: str = "", *, style: str = "", end: str = "\n") -> None:
+    """Prints one line; a `style` of `STYLES` is for terminals."""
+    line = one_line(text)
+    if style and stream.isatty() and "NO_COLOR" not in os.environ:
+        line = f"{STYLES[style]}{line}{RESET}"
+    as_it_is(stream).write(line + end)
+    stream.flush()
+
+
+def write_json(stream: TextIO, text: str) -> None:
+    """Prints JSON, of one line or more."""
+    as_it_is(stream).write("\n".join(map(one_line_of_json, text.rstrip("\n").split("\n"))) + "\n")
+    stream.flush()
+
+
+class Escaping(io.TextIOWrapper):
+    """A text stream that escapes what is written to it; lines stay lines."""
+
+    def write(self, text: str) -> int:
+        super().write("\n".join(map(one_line, text.split("\n"))))
+        return len(text)
+
+
+class Unescaped:
+    """The same stream for who has escaped already, or draws: rich."""
+
+    def __init__(self, stream: Escaping) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return io.TextIOWrapper.write(self.stream, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def as_it_is(stream: TextIO) -> TextIO:
+    """The stream without its escaping, for text that was escaped piece by piece."""
+    return cast("TextIO", Unescaped(stream)) if isinstance(stream, Escaping) else stream
+
+
+# --- streams that never fail ---------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Streams:
     """What became of standard output."""
@@ -85,12 +158,16 @@ class Streams:
         return f"standard output cannot be written: {self.output.error.strerror}"
 
 
-def prepare_streams() -> Streams:
-    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever was done to them."""
+def prepare_streams(*, escaping: bool = False) -> Streams:
+    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever was done to them.
+
+    With `escaping` they are a command's, and what anybody prints is escaped; a run's process prints into a file of its own.
+    """
     codecs.register_error(PLAIN_ERRORS, plain)
     _open_closed_descriptors()
-    sys.stdout, output = _safe(sys.stdout, sys.__stdout__, 1)
-    sys.stderr, _ = _safe(sys.stderr, sys.__stderr__, 2)
+    kind = Escaping if escaping else io.TextIOWrapper
+    sys.stdout, output = _safe(sys.stdout, sys.__stdout__, 1, kind)
+    sys.stderr, _ = _safe(sys.stderr, sys.__stderr__, 2, kind)
     return Streams(output)
 
 
@@ -104,11 +181,13 @@ def _open_closed_descriptors() -> None:
             os.set_inheritable(descriptor, True)
 
 
-def _safe(stream: TextIO | None, original: TextIO | None, descriptor: int) -> tuple[TextIO, Outlet | None]:
+def _safe(
+    stream: TextIO | None, original: TextIO | None, descriptor: int, kind: type[io.TextIOWrapper]
+) -> tuple[TextIO, Outlet | None]:
     """The stream over an `Outlet`; one that somebody has put in its place stays. None is what Python makes of a closed one."""
     if stream is not None and stream is not original:
         return stream, None
     outlet = Outlet(os.open(os.devnull, os.O_WRONLY) if stream is None else descriptor)
     encoding = "utf-8" if stream is None else stream.encoding
     lines = stream is None or (isinstance(stream, io.TextIOWrapper) and (stream.line_buffering or stream.write_through))
-    return io.TextIOWrapper(io.BufferedWriter(outlet), encoding, PLAIN_ERRORS, line_buffering=lines), outlet
+    return kind(io.BufferedWriter(outlet), encoding, PLAIN_ERRORS, line_buffering=lines), outlet

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bakeoff import errors
+
 WIDTH = 120
 """Characters in a line of running text. Tables are as wide as they are."""
 
@@ -25,11 +27,7 @@ _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 def visible(text: object) -> str:
     """Foreign text as one line that hides nothing: control and invisible characters by their numbers."""
-    line = " ".join(str(text).split())
-    return "".join(
-        character if unicodedata.category(character)[0] != "C" else character.encode("unicode_escape").decode()
-        for character in line
-    )
+    return errors.escaped(" ".join(str(text).split()))
 
 
 def escaped(text: object) -> str:
