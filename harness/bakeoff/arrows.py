@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.files import sync
+from bakeoff.files import Tree
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,18 +38,13 @@ def write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     """Raises OSError. Whoever else makes the file meanwhile makes the same."""
     import pyarrow as pa
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(descriptor)
-    unfinished = Path(name)
-    writer = None
-    try:
-        for batch in batches:
-            writer = writer or pa.ipc.new_file(name, batch.schema)
+    made = iter(batches)
+    first = next(made, None)
+    if first is None:
+        return
+    cache = Tree(path.parent)
+    cache.make(path.parent)
+    with cache.writing(path) as stream, pa.ipc.new_file(stream, first.schema) as writer:
+        writer.write_batch(first)
+        for batch in made:
             writer.write_batch(batch)
-        if writer is not None:
-            writer.close()
-            sync(unfinished)
-            unfinished.rename(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

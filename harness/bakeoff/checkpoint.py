@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import shown_path
-from bakeoff.files import sha256_of, sync
+from bakeoff.files import Tree
+from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records import provenance
 from bakeoff.records.provenance import MACHINE, MADE_FROM
 
@@ -44,6 +44,7 @@ class Checkpoints:
         """`made_by` says what a state depends on beside the run: data, model, software, hardware. A checkpoint that was made by
         others is left alone, with a note."""
         self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
+        self.tree = Tree(folder.parent)
         self.unfit: set[Path] = set()
 
     def due(self, steps: int) -> bool:
@@ -54,22 +55,17 @@ class Checkpoints:
         from safetensors.torch import save_file
 
         place = self.folder / f"step-{steps:09d}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
+        self.tree.remove_folder(place)
+        self.tree.make_fresh(place)
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
         save_file(copies, place / TENSORS)
-        (place / FACTS).write_text(json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}), encoding="utf-8")
-        for name in (TENSORS, FACTS):
-            sync(place / name)
+        self.tree.write(place / FACTS, json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode())
+        self.tree.sync(place)
         manifest = {"steps": steps, "files": {name: sha256_of(place / name) for name in (TENSORS, FACTS)}}
-        unfinished = place / f".{MANIFEST}"
-        unfinished.write_text(json.dumps(manifest), encoding="utf-8")
-        sync(unfinished)
-        unfinished.rename(place / MANIFEST)
-        sync(place)
+        self.tree.write(place / MANIFEST, json.dumps(manifest).encode())
         self.unfit.discard(place)
         for old in [place for place in self.places() if place not in self.unfit][:-KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+            self.tree.remove_folder(old)
 
     def newest(self) -> Saved | None:
         """The newest whole one that was made from the same data and model, by the same software on the same hardware."""
@@ -102,9 +98,6 @@ class Checkpoints:
     def places(self) -> list[Path]:
         """Oldest first; symbolic links are not followed."""
         return sorted(place for place in self.folder.glob("step-*") if place.is_dir() and not place.is_symlink())
-
-    def clear(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 # --- the state of torch's optimizers and schedulers ----------------------------------------------------------------------

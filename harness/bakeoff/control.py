@@ -6,15 +6,14 @@ It trains nothing of the experiment. Where its time moves between the two, the m
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
+from bakeoff.files import temporary_folder
 from bakeoff.process import Message, Worker
 from bakeoff.record import Control
 from bakeoff.supervision import Settings
@@ -34,8 +33,8 @@ LONGEST_SECONDS = 3.0
 def measure_control(settings: Settings, *, session: str, moment: Literal["before", "after"]) -> Control:
     """The work's time on the device and threads of the runs; raises BakeoffError where it cannot be had."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with tempfile.TemporaryDirectory() as folder:
-        worker = Worker(work_aloud, settings.device, settings.threads, output=Path(folder))
+    with temporary_folder() as folder:
+        worker = Worker(work_aloud, settings.device, settings.threads, output=folder)
         try:
             told = next((message for message in worker.listen() if "seconds" in message), None)
             if told is None:

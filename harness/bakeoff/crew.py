@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -130,7 +129,7 @@ class Crew:
             self.under_way.append(UnderWay(run, folder, place, supervised))
         except BaseException:
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                store.drop(folder)
             store.release(run.id)
             raise
         return True
@@ -156,7 +155,7 @@ class Crew:
                 self.progress.note(f"{one.run.title}: another process recorded it first; that record stands")
                 return []
             if record.failure is None or record.failure.reason not in TO_BE_RESUMED:
-                shutil.rmtree(self.store.checkpoints(one.run.id), ignore_errors=True)
+                self.store.drop_checkpoints(one.run.id)
             self.progress.end(one.run, record)
             return [record]
         finally:
@@ -171,5 +170,5 @@ class Crew:
     def let_go(self, one: UnderWay) -> None:
         one.supervised.worker.end()
         self.under_way.remove(one)
-        shutil.rmtree(one.folder, ignore_errors=True)
+        self.store.drop(one.folder)
         self.store.release(one.run.id)

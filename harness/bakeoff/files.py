@@ -1,126 +1,337 @@
-"""Files that are there whole or not at all, and whose contents can be told without reading them twice."""
+"""All opening, writing and deleting of files goes through here.
+
+`Tree` writes and deletes below a folder that the user named, and follows no symbolic link there. `open_regular` reads plain
+files and nothing else. A test of the house finds any other call that writes or deletes.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import os
+import re
+import shutil
+import socket
+import stat
 import tempfile
-import time
-from contextlib import suppress
-from dataclasses import dataclass
-from io import BytesIO
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-SETTLED_SECONDS = 2.0
-"""A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
-hash is not kept."""
+from bakeoff.errors import StoreError, shown_path
 
-GIT_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins that Git LFS has not fetched."""
-NOT_FETCHED = "is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
+OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
+"""Names of the folders that Bakeoff makes and deletes again, with all that is in them."""
 
+FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
-def sync(path: Path) -> None:
-    """Waits until a file, or a folder's list of files, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+KINDS: Final = {
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What stands in the place of a plain file, by `stat.S_IFMT`."""
 
-
-def sha256_of(path: Path) -> str:
-    """Of a file's contents, however large."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+LONGEST_STEM: Final = 120
+"""Bytes of a file's name that are repeated in the name of its unfinished copy: file systems allow 255 for the whole."""
 
 
-def is_git_pointer(path: Path) -> bool:
-    """Whether the file only says where Git LFS has its contents. Raises OSError."""
-    with path.open("rb") as stream:
-        return stream.read(len(GIT_POINTER)) == GIT_POINTER
+def _host() -> str:
+    """This machine, this boot and this process namespace: within it, a process number says who lives."""
+    words = [socket.gethostname()]
+    with suppress(OSError):
+        words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        words.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("|".join(words).encode()).hexdigest()[:8]
 
 
-def copy_of(path: Path, folder: Path) -> tuple[BinaryIO, str]:
-    """A private copy of a file's contents, at its start, and their sha256: what is read from it is what was hashed.
+HOST = _host()
 
-    A file that somebody writes in place while it is read would give rows under the hash of others. The copy lies in `folder`
-    under no name, and is gone once it is closed; where the folder cannot be written, it is held in memory. Raises OSError where
-    the file cannot be read.
+
+def temporary_name(name: str) -> str:
+    """`.tmp-NAME-HOST-PROCESS-RANDOM`: it tells who made it, so that what a dead process left can be removed."""
+    stem = name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
+    return f".tmp-{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+class Tree:
+    """Writes and deletes below one folder that the user named.
+
+    That folder may itself be a symbolic link; below it none is followed: each folder on the way is opened from the one above,
+    so that a link that is put there meanwhile leads nowhere either. All paths lie below `root`, as in `root / "a" / "b"`. A
+    link on the way raises StoreError; errors of the machine (no space, read-only, ...) are OSErrors with the path.
     """
-    with path.open("rb") as source:
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def make(self, path: Path) -> Path:
+        """The folder, and those above it, where they are missing."""
+        os.close(self._open_folder(path, make=True))
+        return path
+
+    def make_fresh(self, path: Path) -> Path:
+        """An empty folder that was not there, for a library to write into; raises FileExistsError. Those above are made too."""
+        self.make(path.parent)
+        with self._holding(path) as (folder, name):
+            os.mkdir(name, dir_fd=folder)
+        return path
+
+    def require_no_link(self, path: Path) -> None:
+        """Raises StoreError where the path, or a folder on the way, is a symbolic link."""
+        at = self.root
+        for part in self._parts(path):
+            at /= part
+            if at.is_symlink():
+                raise self._refusal(at)
+
+    def write(self, path: Path, content: bytes, *, synced: bool = True) -> None:
+        """The file is there whole or not at all, and replaces what stood there; its folder exists. Without `synced` a power cut
+        may lose it."""
+        with self.writing(path, synced=synced) as stream:
+            stream.write(content)
+
+    @contextmanager
+    def writing(self, path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
+        """A stream for the file's content, which takes its place, whole, when the block ends without an exception.
+
+        A file that has several names (hard links) keeps its content under the others.
+        """
+        with self._holding(path) as (folder, name):
+            beside = temporary_name(name)
+            try:
+                with os.fdopen(os.open(beside, NEW_FILE, 0o666, dir_fd=folder), "wb") as stream:
+                    yield stream
+                    stream.flush()
+                    if synced:
+                        os.fsync(stream.fileno())
+                os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(beside, dir_fd=folder)
+                raise
+            if synced:
+                os.fsync(folder)
+
+    def create(self, path: Path, content: bytes) -> None:
+        """A new file; raises FileExistsError where anything stands there, be it a link that leads nowhere."""
+        with self._holding(path) as (folder, name):
+            descriptor = os.open(name, NEW_FILE, 0o666, dir_fd=folder)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(content)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
+                raise
+
+    def append_to(self, path: Path) -> int:
+        """A descriptor that appends to the file, made where it is missing."""
+        with self._holding(path) as (folder, name):
+            return os.open(name, LOG, 0o666, dir_fd=folder)
+
+    def move(self, old: Path, new: Path) -> None:
+        """Renames a file or a folder; both paths lie below the root. A folder takes no place that is not empty."""
+        with self._holding(old) as (source, name), self._holding(new) as (target, becomes):
+            os.rename(name, becomes, src_dir_fd=source, dst_dir_fd=target)
+
+    def remove(self, path: Path) -> None:
+        """A file, or a link itself; nothing where it is missing."""
+        with suppress(FileNotFoundError), self._holding(path) as (folder, name):
+            os.unlink(name, dir_fd=folder)
+
+    def remove_folder(self, path: Path) -> None:
+        """A folder that Bakeoff made, with all that is in it; nothing where it is missing.
+
+        It is known by its name, or by that of a folder on the way: see `OURS`. Where a link or a file has taken its place, that
+        goes, and never what the link leads to. What the system does not let go stays. Raises StoreError for other folders.
+        """
+        parts = self._parts(path)
+        if not any(OURS.fullmatch(part) for part in (self.root.name, *parts)):
+            raise StoreError(f"{shown_path(path)} is no folder that Bakeoff made: it is not deleted")
+        with suppress(OSError), self._holding(path) as (folder, name):
+            try:
+                os.unlink(name, dir_fd=folder)
+            except (IsADirectoryError, PermissionError):  # a folder: the one on Linux, the other elsewhere
+                shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+
+    def touch(self, path: Path) -> None:
+        """Sets the file's time of change to now; raises FileNotFoundError."""
+        with self._holding(path) as (folder, name):
+            os.utime(name, dir_fd=folder, follow_symlinks=False)
+
+    def names(self, folder: Path) -> list[str]:
+        """Of all that is in a folder, sorted."""
+        descriptor = self._open_folder(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            copy: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - the caller closes it
-            digest = _hashed_into(copy, source)
-        except OSError:
-            source.seek(0)
-            digest = _hashed_into(copy := BytesIO(), source)
-    copy.seek(0)
-    return copy, digest
+            return sorted(os.listdir(descriptor))  # noqa: PTH208 - of a descriptor
+        finally:
+            os.close(descriptor)
+
+    def read(self, path: Path, *, at_most: int | None = None) -> bytes:
+        """The content of a plain file, as `read_regular` gives it, with no link followed on the way."""
+        with self._holding(path) as (folder, name), _open_plain(path, name, folder, at_most) as stream:
+            return _read_all(stream, path, at_most)
+
+    def sync(self, path: Path, *, inside: bool = True) -> None:
+        """Waits until a folder's list of names is on the disk, and with `inside` all plain files and folders in it."""
+        with self._holding(path) as (above, name):
+            for _, below, files, folder in os.fwalk(name, dir_fd=above, follow_symlinks=False, onerror=_raise):
+                if not inside:
+                    below.clear()
+                    files.clear()
+                for file in files:
+                    if stat.S_ISREG(os.stat(file, dir_fd=folder, follow_symlinks=False).st_mode):
+                        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+                        try:
+                            os.fsync(descriptor)
+                        finally:
+                            os.close(descriptor)
+                os.fsync(folder)
+
+    # --- the way to a path ---
+
+    def _parts(self, path: Path) -> tuple[str, ...]:
+        parts = path.relative_to(self.root).parts
+        if ".." in parts:
+            raise StoreError(f"{shown_path(path)} leads out of {shown_path(self.root)}")
+        return parts
+
+    def _refusal(self, link: Path) -> StoreError:
+        return StoreError(
+            f"{shown_path(link)} is a symbolic link, and none is followed below {shown_path(self.root)}: put a folder or a "
+            "plain file in its place"
+        )
+
+    def _open_folder(self, path: Path, *, make: bool = False) -> int:
+        """A descriptor of the folder, by descriptors of those above it; with `make` what is missing is made."""
+        parts, at = self._parts(path), self.root
+        if make and not self.root.is_dir():
+            self.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.root, FOLDER)
+        try:
+            for part in parts:
+                at /= part
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=descriptor)
+                below = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = below
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in {errno.ELOOP, errno.ENOTDIR} and at.is_symlink():
+                raise self._refusal(at) from None
+            raise _with_path(error, at) from None
+        return descriptor
+
+    @contextmanager
+    def _holding(self, path: Path) -> Iterator[tuple[int, str]]:
+        """The folder that holds the path, as a descriptor, and the path's name in it."""
+        if not self._parts(path):
+            raise StoreError(f"{shown_path(path)} is the folder itself, not a file in it")
+        folder = self._open_folder(path.parent)
+        try:
+            yield folder, path.name
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise self._refusal(path) from None
+            if not isinstance(error.filename, str) or os.sep not in error.filename:  # a name in the folder, or none
+                _with_path(error, path)
+            raise
+        finally:
+            os.close(folder)
 
 
-def _hashed_into(copy: BinaryIO, source: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while part := source.read(2**20):
-        digest.update(part)
-        copy.write(part)
-    return digest.hexdigest()
+def _with_path(error: OSError, path: Path) -> OSError:
+    error.filename, error.filename2 = str(path), None
+    return error
 
 
-State = tuple[int, int, int, int, int]
-"""Of a file: size, time of modification, time of change (both in nanoseconds), inode, device. A program can set the time of
-modification; the time of change is the kernel's."""
+def _raise(error: OSError) -> None:
+    raise error
 
 
-def state_of(path: Path) -> State:
-    """By it an unchanged file is known without being read; symbolic links are followed. Raises OSError."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+# --- files outside a tree ---
 
 
-@dataclass(frozen=True)
-class FileHashes:
-    """sha256 of files, remembered in `folder`: a file whose state is as it was is not read again.
+def append_to_named_file(path: Path, text: str) -> None:
+    """To a file that the user named himself, wherever a link in its place leads. Raises OSError."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)
 
-    One small file for each that was hashed, replaced as a whole, so that several processes may remember at once. Where the
-    folder can't be written, nothing is remembered.
+
+@contextmanager
+def temporary_folder(prefix: str = "bakeoff-", *, below: Path | None = None) -> Iterator[Path]:
+    """An empty folder, in the system's place for such or in `below`, which is gone after the block. Raises OSError."""
+    if below is not None:
+        below.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=below, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def nameless_file(folder: Path) -> BinaryIO:
+    """A file without a name, gone once it is closed, in a folder that is made where it is missing. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)
+
+
+# --- reading ---
+
+
+def open_regular(path: Path, *, at_most: int | None = None) -> BufferedReader:
+    """The plain file at the path, to be read; links are followed. It never waits.
+
+    Raises OSError: for what is no plain file (a folder, a named pipe, a socket, a device), and for a file of over `at_most`
+    bytes. `strerror` is a sentence: "it is a socket, not a plain file".
     """
-
-    folder: Path
-
-    def sha256(self, path: Path, *, at_most: int | None = None) -> str | None:
-        """Of the file's contents; None where it is not remembered and larger than `at_most` bytes. Raises OSError."""
-        before = state_of(path)
-        place = self.folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
-        if (known := _remembered(place, before)) is not None:
-            return known
-        if at_most is not None and before[0] > at_most:
-            return None
-        settled = time.time() - before[2] / 1e9 > SETTLED_SECONDS
-        digest = sha256_of(path)
-        if settled and state_of(path) == before:
-            with suppress(OSError):
-                _remember(place, before, digest)
-        return digest
+    return _open_plain(path, path, None, at_most)
 
 
-def _remembered(place: Path, state: State) -> str | None:
+def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
+    """The content of the plain file at the path; raises OSError as `open_regular` does, also where it grows meanwhile."""
+    with open_regular(path, at_most=at_most) as stream:
+        return _read_all(stream, path, at_most)
+
+
+def _open_plain(path: Path, name: Path | str, folder: int | None, at_most: int | None) -> BufferedReader:
+    """`name` is looked up in `folder`, without following a link there, where that is given."""
+    follow = folder is None
+    _require_plain(os.stat(name, dir_fd=folder, follow_symlinks=follow), path, at_most)  # opening a device may change it
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    descriptor = os.open(name, flags, dir_fd=folder)
     try:
-        known = json.loads(place.read_bytes())
-        return str(known["sha256"]) if tuple(known["state"]) == state else None
-    except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged: the file is read again
-        return None
+        _require_plain(os.fstat(descriptor), path, at_most)  # it may have been another just before
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
-def _remember(place: Path, state: State, digest: str) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(dir=place.parent, prefix=".")
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            json.dump({"state": state, "sha256": digest}, stream)
-        Path(unfinished).replace(place)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+def _require_plain(found: os.stat_result, path: Path, at_most: int | None) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
+    if not stat.S_ISREG(found.st_mode):
+        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a plain file", str(path))
+    _require_size(found.st_size, path, at_most)
+
+
+def _require_size(size: int, path: Path, at_most: int | None) -> None:
+    if at_most is not None and size > at_most:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes where at most {at_most:,} are read", str(path))
+
+
+def _read_all(stream: BinaryIO, path: Path, at_most: int | None) -> bytes:
+    content = stream.read(-1 if at_most is None else at_most + 1)
+    _require_size(len(content), path, at_most)
+    return content

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,8 +16,9 @@ from bakeoff.compare.silence import shortened, silent_metrics
 from bakeoff.components import Built, Row, Task, TaskInfo, TaskKind
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
-from bakeoff.files import sha256_of
+from bakeoff.files import Tree
 from bakeoff.job import Job
+from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.metrics import facts_of
 from bakeoff.record import (
@@ -27,6 +27,7 @@ from bakeoff.record import (
     MOST_NEW,
     OUTPUT_FILE,
     RECORD_FILE,
+    TRACEBACK_FILE,
     Asked,
     Cost,
     Data,
@@ -175,7 +176,8 @@ def write_steps(path: Path, job: Job) -> None:
             "seconds": pa.array(job.clock, pa.float32()),
         }
     )
-    pq.write_table(table, path, compression="zstd")
+    with Tree(path.parent).writing(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
 
 
 def write_predictions(
@@ -203,16 +205,17 @@ def write_predictions(
     for column in slice_columns:
         columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
     table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.encode()})
-    pq.write_table(table, path, compression="zstd")
+    with Tree(path.parent).writing(path) as stream:
+        pq.write_table(table, stream, compression="zstd")
 
 
 def without_model(record: Record, folder: Path, reason: str) -> Record:
     """The record of a run whose process ended over its model, in the folder that it left; its record is written anew."""
     if record.kept != UNFINISHED:
         return record
-    shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
+    Tree(folder).remove_folder(folder / MODEL_FOLDER)
     record = record.model_copy(update={"kept": Kept(reason=reason, difference=None)})
-    (folder / RECORD_FILE).write_bytes(dump(record))
+    write_record(folder, dump(record))
     return record
 
 
@@ -295,9 +298,12 @@ def seen_of(job: Job) -> Observed | None:
 
 def write_record(folder: Path, content: bytes) -> None:
     """A record is there whole or not at all."""
-    unfinished = folder / f".{RECORD_FILE}"
-    unfinished.write_bytes(content)
-    unfinished.rename(folder / RECORD_FILE)
+    Tree(folder).write(folder / RECORD_FILE, content)
+
+
+def write_traceback(folder: Path) -> None:
+    """Of the exception that is being handled, beside the record."""
+    Tree(folder).write(folder / TRACEBACK_FILE, traceback.format_exc().encode(errors="backslashreplace"))
 
 
 def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost | None = None) -> Record:

@@ -35,10 +35,10 @@ from bakeoff.components import (
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
-from bakeoff.files import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.machine.distributions import installed_version
+from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.metrics import F1, Accuracy, metric_named
 from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
 from bakeoff.parameters import decay_groups

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, Problem, SpecError
+from bakeoff.files import temporary_folder
 from bakeoff.outcome import processes_of
 from bakeoff.plan import Plan, Run
 from bakeoff.process import Worker
@@ -82,9 +81,9 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     """Loads every task, builds and adapts every model once, in a process of its own; raises SpecError with all that fails."""
     progress.note("checking that every task loads and every model builds ...")
     requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in one_seed_of(plan)]
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         seeds = sorted({(run.seed, run.strategy.replicate) for run in (*plan.trials, *plan.runs)})
-        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=Path(folder))
+        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=folder)
         try:
             verdict = next((message for message in worker.listen() if "problems" in message), None)
             if verdict is None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +10,12 @@ from typing import Protocol
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
+from bakeoff.files import Tree
 from bakeoff.machine.streams import write_line
 from bakeoff.meter import Clock
-from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record
+from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record, write_traceback
 from bakeoff.ranks import RankError, World, launch
-from bakeoff.record import RECORD_FILE, TRACEBACK_FILE, Failure, Record
+from bakeoff.record import RECORD_FILE, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.request import Request
 
@@ -51,12 +50,12 @@ def share(
     `make_ready` is called before the others are forked from this process.
     """
     started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
-    processes = processes_of(request.asked)
+    processes, tree = processes_of(request.asked), Tree(folder)
 
     def attempt_in_room(world: World) -> bool:
         def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
             if step == 0:
-                (rooms / f"phase-{world.rank}").write_text(phase)
+                tree.write(rooms / f"phase-{world.rank}", phase.encode(), synced=False)
             if world.rank == 0:
                 report(phase, step, total, loss, note)
 
@@ -67,7 +66,7 @@ def share(
         device = hardware.pick_device(request.device).type
         hardware.require_processes(processes, device)
         for rank in range(processes):
-            (rooms / str(rank)).mkdir(parents=True)
+            tree.make_fresh(rooms / str(rank))
         if device == "cuda":
             hardware.show_all_devices()
         launch(attempt_in_room, processes, device=device, threads=request.threads, logs=rooms / "logs")
@@ -81,9 +80,9 @@ def share(
     except Exception as error:  # a run that raises is a record with its reason, as in one process
         record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
         if not isinstance(error, BakeoffError):
-            (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+            write_traceback(folder)
     finally:
-        shutil.rmtree(rooms, ignore_errors=True)
+        tree.remove_folder(rooms)
     write_record(folder, dump(record))
     return record
 
@@ -92,7 +91,7 @@ def move_in(room: Path, folder: Path) -> Record:
     """Moves what a rank left to the run's folder; its record, which is not moved."""
     for path in room.iterdir():
         if path.name != RECORD_FILE:
-            path.rename(folder / path.name)
+            Tree(folder).move(path, folder / path.name)
     return Record.model_validate_json((room / RECORD_FILE).read_bytes())
 
 

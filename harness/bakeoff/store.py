@@ -6,11 +6,8 @@ The first to rename wins; a later one is dropped. Claim files only avoid double 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterable
@@ -18,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.files import State, state_of, sync
+from bakeoff.files import HOST, Tree, temporary_name
+from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Record
 from bakeoff.recorded import dump, read_file, read_part, read_record
 from bakeoff.records.history import continued
@@ -30,23 +28,11 @@ CLAIM_STALE_SECONDS = 60.0
 """A claim that nobody touched for this long belongs to the dead."""
 
 
-def _host() -> str:
-    """This machine, this boot and this process namespace: within it, a process number says who lives."""
-    words = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
-        words.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("|".join(words).encode()).hexdigest()[:8]
-
-
-HOST = _host()
-
-
 class Store:
     """The records of one experiment folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.tree = folder, Tree(folder)
         self.records = folder / "records"
         self.plan_file = self.records / "plan.json"
         self._parsed: dict[State, Record] = {}
@@ -195,8 +181,13 @@ class Store:
             )
 
     def checkpoints(self, run_id: str) -> Path:
-        """Where the states in the middle of a run lie until it has ended."""
-        return self.records / f".checkpoints-{run_id}"
+        """Where the states in the middle of a run lie until it has ended; raises StoreError for a link in its place."""
+        place = self.records / f".checkpoints-{run_id}"
+        self.tree.require_no_link(place)
+        return place
+
+    def drop_checkpoints(self, run_id: str) -> None:
+        self.tree.remove_folder(self.records / f".checkpoints-{run_id}")
 
     # --- writing ---
 
@@ -211,11 +202,11 @@ class Store:
             declared = declared.model_copy(update={"history": continued(before, declared, recorded)})
             if declared == before:
                 return
-        self.records.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.plan_file, dump(declared))
+        self.tree.make(self.records)
+        self.tree.write(self.plan_file, dump(declared))
 
     def add_control(self, control: Control) -> None:
-        write_atomically(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
+        self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
     def adopt(self, spec: Path, content: bytes) -> bool:
         """Keeps the experiment file, as it was read, beside its records, so that the folder tells what it holds.
@@ -227,49 +218,49 @@ class Store:
             return True
         if own.is_file() and _is_same_file(own, spec):
             return False
-        write_atomically(own, content)
+        self.tree.write(own, content)
         return True
 
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""
-        folder = self.records / f".tmp-{run_id}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        folder.mkdir(parents=True)
-        return folder
+        return self.tree.make_fresh(self.records / temporary_name(run_id))
+
+    def drop(self, folder: Path) -> None:
+        """Removes a folder that `begin` made, where it is there still."""
+        self.tree.remove_folder(folder)
 
     def publish(self, folder: Path, run_id: str) -> bool:
         """Makes a complete folder the run's record; False where another was first, whose record stands."""
-        for path in [*folder.rglob("*"), folder]:
-            sync(path)
+        self.tree.sync(folder)
         try:
-            folder.rename(self.records / run_id)
+            self.tree.move(folder, self.records / run_id)
         except OSError:
             if not self.has(run_id):
                 raise
-            shutil.rmtree(folder)
+            self.drop(folder)
             return False
-        sync(self.records)
+        self.tree.sync(self.records, inside=False)
         return True
 
     def set_aside(self, run_id: str) -> None:
         """Takes a record out of the experiment without destroying it; another process may have been first."""
         with contextlib.suppress(FileNotFoundError):
-            (self.records / run_id).rename(self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
+            self.tree.move(self.records / run_id, self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
 
     # --- claims ---
 
     def claim(self, run_id: str) -> bool:
         """Whether this process may take the run; a dead process's claim is taken over."""
         path = self._claim_file(run_id)
-        content = json.dumps({"host": HOST, "process": os.getpid(), "start": time.time()})
+        content = json.dumps({"host": HOST, "process": os.getpid(), "start": time.time()}).encode()
         for _ in range(2):
             try:
-                with path.open("x", encoding="utf-8") as stream:
-                    stream.write(content)
+                self.tree.create(path, content)
                 return True
             except FileExistsError:
                 if not self._is_stale(path):
                     return False
-                path.unlink(missing_ok=True)
+                self.tree.remove(path)
         return False
 
     def is_claimed(self, run_id: str) -> bool:
@@ -280,10 +271,10 @@ class Store:
     def touch(self, run_id: str) -> None:
         """Says that the claim's owner lives; a claim that is gone stays gone."""
         with contextlib.suppress(FileNotFoundError):
-            os.utime(self._claim_file(run_id))
+            self.tree.touch(self._claim_file(run_id))
 
     def release(self, run_id: str) -> None:
-        self._claim_file(run_id).unlink(missing_ok=True)
+        self.tree.remove(self._claim_file(run_id))
 
     def _claim_file(self, run_id: str) -> Path:
         return self.records / f".claim-{run_id}"
@@ -291,11 +282,11 @@ class Store:
     def _is_stale(self, path: Path) -> bool:
         """Whether the owner is a dead process of this machine, or gave no sign for a minute."""
         try:
-            if time.time() - path.stat().st_mtime > CLAIM_STALE_SECONDS:
+            if time.time() - path.lstat().st_mtime > CLAIM_STALE_SECONDS:
                 return True
-            claim = json.loads(path.read_text(encoding="utf-8"))
+            claim = json.loads(self.tree.read(path))
             return bool(claim["host"] == HOST and not _lives(int(claim["process"])))
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, StoreError, ValueError, TypeError, KeyError):
             return False  # being written or removed just now; a torn one is stale in a minute
 
     def sweep(self) -> None:
@@ -303,26 +294,12 @@ class Store:
         for path in [*self.records.glob(".tmp-*"), *self.folder.glob(".tmp-*")]:
             host, process = path.name.split("-")[-3:-1] if path.name.count("-") >= 3 else ("", "")
             if host == HOST and process.isdigit() and not _lives(int(process)):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                self.tree.remove_folder(path)
 
 
 def _is_same_file(first: Path, second: Path) -> bool:
     """Whether both paths lead to one file; where one of them leads nowhere, whether they lie at one place."""
     return first.resolve() == second.resolve()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Beside the place, synced, then renamed: whoever reads sees the old file or the new one, whole."""
-    beside = path.with_name(f".tmp-{path.name}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync(path.parent)
 
 
 def _lives(process: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Literal, Protocol
 from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.errors import StoreError
+from bakeoff.files import Tree
 from bakeoff.outcome import bare_record, processes_of, without_model
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
@@ -117,10 +117,9 @@ class Supervised:
             return self.record_failure("crashed", self.worker.last_words())
         record = without_model(record, self.folder, f"the run's process ended over it: {self.worker.last_words()}")
         output = self.folder / OUTPUT_FILE
-        if record.status == "ok" and not (record.kept and record.kept.reason):
-            output.unlink(missing_ok=True)
-        elif output.is_file() and not output.stat().st_size:  # there is nothing in it to read
-            output.unlink()
+        kept = record.status == "failed" or bool(record.kept and record.kept.reason)
+        if not kept or (output.is_file() and not output.stat().st_size):  # nobody will read it, or there is nothing in it
+            Tree(self.folder.parent).remove(output)
         return record
 
     def stop(self, reason: Reason, message: str) -> Record:
@@ -140,12 +139,12 @@ class Supervised:
         """The record of a run whose process could not write one; what it left half-written goes."""
         failure = Failure(reason=reason, message=message, phase=self.seen.phase)
         record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
-        for path in self.folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            elif path.name not in {OUTPUT_FILE, TRACEBACK_FILE}:
-                path.unlink()
-        (self.folder / RECORD_FILE).write_bytes(dump(record))
+        tree = Tree(self.folder.parent)
+        for name in tree.names(self.folder):
+            path = self.folder / name
+            if name not in {OUTPUT_FILE, TRACEBACK_FILE} or path.is_symlink() or not path.is_file():
+                tree.remove_folder(path)
+        tree.write(self.folder / RECORD_FILE, dump(record))
         return record
 
 

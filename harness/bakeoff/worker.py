@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_f
 from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
+from bakeoff.files import Tree
 from bakeoff.job import Job
 from bakeoff.machine.streams import prepare_streams, write_line
 from bakeoff.meter import Clock, Observer, forget_peak_memory
@@ -44,11 +44,12 @@ from bakeoff.outcome import (
     write_predictions,
     write_record,
     write_steps,
+    write_traceback,
 )
 from bakeoff.plan import Component, notes_of
 from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
-from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, TRACEBACK_FILE, Asked, Failure, Record
+from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
@@ -192,7 +193,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
-            (folder / TRACEBACK_FILE).write_text(traceback.format_exc(), encoding="utf-8")
+            write_traceback(folder)
     try:
         record = compose(request, started, clock, observer, found, failure, folder)
         if trained is not None:
@@ -371,7 +372,7 @@ def perform_requested(path: Path, folder: Path) -> int:
     """
     try:
         request = Request.model_validate_json(path.read_bytes())
-        folder.mkdir(parents=True, exist_ok=True)
+        Tree(folder).make(folder)
         if any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, "holds something already; a run needs an empty folder", str(folder))
     except ValidationError as error:

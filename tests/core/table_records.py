@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bakeoff.files import Tree
 from bakeoff.record import (
     PHASES,
     RECORD_FILE,
@@ -24,7 +25,7 @@ from bakeoff.record import (
 )
 from bakeoff.record import Asked as Question
 from bakeoff.recorded import dump
-from bakeoff.store import Store, write_atomically
+from bakeoff.store import Store
 
 RECIPE = {"epochs": 3, "max_steps": None, "batch_size": 8, "learning_rate": 5e-5, "fused": True, "betas": [0.9, 0.999]}
 FLOOR = {"dev": {"accuracy": 0.6838235, "f1": 0.8122271}, "test": {"accuracy": 0.6649275, "f1": 0.7987465}}
@@ -173,7 +174,7 @@ def make_experiment(folder: Path, records: Iterable[Record], *, undone: Iterable
 
 def declare(folder: Path, records: Iterable[Record], **changes: Any) -> None:
     """Writes the declaration of these runs."""
-    write_atomically(Store(folder).plan_file, dump(declaration_of(records, **changes)))
+    Tree(folder).write(Store(folder).plan_file, dump(declaration_of(records, **changes)))
 
 
 def declaration_of(records: Iterable[Record], **changes: Any) -> Declared:

@@ -1,132 +1,355 @@
-"""An unchanged file is not read again, and a changed one always is."""
+"""Nothing is written or deleted outside the folder that the user named, and only plain files are opened."""
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import socket
+import stat
+import subprocess
+import sys
+import threading
 import time
-from hashlib import sha256
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
 
 from bakeoff import files
-from bakeoff.files import FileHashes, state_of
+from bakeoff.errors import StoreError
+from bakeoff.files import Tree, open_regular, read_regular, temporary_folder, temporary_name
+
+Change = Callable[[Tree, Path], object]
+"""Something that is done at a path below the root."""
+
+CHANGES: dict[str, Change] = {
+    "make": lambda tree, path: tree.make(path),
+    "make_fresh": lambda tree, path: tree.make_fresh(path),
+    "write": lambda tree, path: tree.write(path, b"ours"),
+    "create": lambda tree, path: tree.create(path, b"ours"),
+    "append_to": lambda tree, path: os.close(tree.append_to(path)),
+    "move": lambda tree, path: (tree.write(tree.root / "new", b"ours"), tree.move(tree.root / "new", path)),
+    "move away": lambda tree, path: tree.move(path, tree.root / "moved"),
+    "remove": lambda tree, path: tree.remove(path),
+    "remove_folder": lambda tree, path: tree.remove_folder(path),
+    "touch": lambda tree, path: tree.touch(path),
+    "read": lambda tree, path: tree.read(path),
+    "names": lambda tree, path: tree.names(path),
+    "sync": lambda tree, path: tree.sync(path),
+}
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The files that were read."""
-    found: list[Path] = []
+def outside(tmp_path: Path) -> Path:
+    """A folder of somebody else."""
+    folder = tmp_path / "outside"
+    (folder / "step-1").mkdir(parents=True)
+    (folder / "theirs").write_bytes(b"theirs")
+    (folder / "step-1" / "state").write_bytes(b"theirs")
+    return folder
 
-    def noted(path: Path) -> str:
-        found.append(path)
-        return sha256(path.read_bytes()).hexdigest()
 
-    monkeypatch.setattr(files, "sha256_of", noted)
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    (tmp_path / "root").mkdir()
+    return Tree(tmp_path / "root")
+
+
+def everything(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All that a change would show in: names, kinds, contents, times of modification."""
+    found = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        facts = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(facts.st_mode) else b""
+        found[str(path)] = (stat.S_IFMT(facts.st_mode), content, facts.st_mtime_ns, facts.st_nlink, facts.st_ino)
     return found
 
 
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", ["theirs", "new", "step-1"])
+@pytest.mark.parametrize("to", ["absolute", "relative", "folder above"])
+def test_nothing_happens_behind_a_link_on_the_way(change: str, name: str, to: str, tree: Tree, outside: Path) -> None:
+    link = tree.root / ".tmp-link"
+    link.symlink_to({"absolute": outside, "relative": Path("../outside"), "folder above": ".."}[to])
+    place = link / "outside" if to == "folder above" else link
+    before = everything(outside)
+    with pytest.raises(StoreError, match="symbolic link") as refused:
+        CHANGES[change](tree, place / name)
+    assert str(link) in str(refused.value)
+    assert everything(outside) == before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("target", ["theirs", "step-1", "nowhere"])
+def test_a_link_in_the_place_is_replaced_removed_or_refused_and_never_followed(
+    change: str, target: str, tree: Tree, outside: Path
+) -> None:
+    path = tree.root / ".tmp-link"
+    path.symlink_to(outside / target)
+    before = everything(outside)
+    replaced = {"write", "move", "remove", "remove_folder", "move away", "touch"}
+    with nullcontext() if change in replaced else suppress(StoreError, OSError):
+        CHANGES[change](tree, path)
+    assert everything(outside) == before
+    assert path.is_symlink() == (change not in replaced - {"touch"})
+    if change in {"write", "move"}:
+        assert path.read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("change", ["write", "move", "remove", "remove_folder"])
+def test_a_file_with_another_name_outside_keeps_its_content_there(change: str, tree: Tree, outside: Path) -> None:
+    path = tree.root / ".tmp-x"
+    path.hardlink_to(outside / "theirs")
+    CHANGES[change](tree, path)
+    assert (outside / "theirs").read_bytes() == b"theirs"
+    assert (outside / "theirs").stat().st_nlink == 1
+
+
+def test_the_named_folder_may_itself_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "named").symlink_to("disk")
+    tree = Tree(tmp_path / "named")
+    tree.make(tree.root / "a" / "b")
+    tree.write(tree.root / "a" / "b" / "file", b"1")
+    assert (tmp_path / "disk" / "a" / "b" / "file").read_bytes() == b"1"
+    tree.remove(tree.root / "a" / "b" / "file")
+    assert not list((tmp_path / "disk" / "a" / "b").iterdir())
+
+
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere(tree: Tree, outside: Path) -> None:
+    """A real race: one thread swaps a folder and a link, the other writes and deletes by the same path."""
+    place, aside, link = tree.root / ".tmp-a", tree.root / "aside", tree.root / "link"
+    tree.make(place)
+    link.symlink_to(outside)
+    before, ends, swaps = everything(outside), time.monotonic() + 0.5, 0
+
+    def swap() -> None:
+        nonlocal swaps
+        while time.monotonic() < ends:
+            place.rename(aside)
+            link.rename(place)
+            place.rename(link)
+            aside.rename(place)
+            swaps += 1
+
+    other = threading.Thread(target=swap)
+    other.start()
+    refused = done = 0
+    while other.is_alive():
+        for change in ("write", "create", "remove", "remove_folder"):
+            for name in ("theirs", "step-1"):
+                try:
+                    CHANGES[change](tree, place / name)
+                    done += 1
+                except (StoreError, OSError):
+                    refused += 1
+    other.join()
+    assert everything(outside) == before
+    assert min(done, refused, swaps) > 0
+
+
+def test_a_folder_that_is_held_open_is_written_to_whatever_takes_its_name(tree: Tree, outside: Path) -> None:
+    place = tree.make(tree.root / "a")
+    before = everything(outside)
+    with tree.writing(place / "theirs") as stream:
+        stream.write(b"ours")
+        place.rename(tree.root / "b")
+        place.symlink_to(outside)
+    assert everything(outside) == before
+    assert (tree.root / "b" / "theirs").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("name", ["data", "records", "step-1", ".git", "models", ".tmp", "r1-0"])
+def test_a_folder_that_is_none_of_ours_is_not_deleted(name: str, tree: Tree) -> None:
+    tree.write(tree.make(tree.root / name) / "theirs", b"")
+    with pytest.raises(StoreError, match="no folder that Bakeoff made"):
+        tree.remove_folder(tree.root / name)
+    assert (tree.root / name / "theirs").is_file()
+
+
+@pytest.mark.parametrize("name", [".tmp-r1-0-x", ".checkpoints-r1-0", ".checkpoints-r1-0/step-1", ".tmp-x/any/thing", "model"])
+def test_a_folder_of_ours_is_deleted_and_what_its_links_lead_to_is_not(name: str, tree: Tree, outside: Path) -> None:
+    place = tree.make(tree.root / name / "below")
+    (place / "link").symlink_to(outside)
+    (place / "file").symlink_to(outside / "theirs")
+    before = everything(outside)
+    tree.remove_folder(tree.root / name)
+    assert not (tree.root / name).exists()
+    assert everything(outside) == before
+    tree.remove_folder(tree.root / name)  # missing is fine
+
+
+def test_a_path_outside_the_tree_is_refused(tree: Tree, outside: Path) -> None:
+    with pytest.raises(StoreError, match="leads out of"):
+        tree.write(tree.root / ".." / "outside" / "theirs", b"")
+    with pytest.raises(ValueError, match="subpath"):
+        tree.write(outside / "theirs", b"")
+    with pytest.raises(StoreError, match="the folder itself"):
+        tree.remove(tree.root)
+    with pytest.raises(StoreError, match="no folder that Bakeoff made"):
+        tree.remove_folder(tree.root)
+
+
+@pytest.mark.parametrize("raised", [ValueError, KeyboardInterrupt, OSError])
+def test_a_file_is_replaced_whole_or_not_at_all(raised: type[BaseException], tree: Tree) -> None:
+    path = tree.root / "table.md"
+    tree.write(path, b"old")
+
+    def fail_half_way() -> None:
+        with tree.writing(path) as stream:
+            stream.write(b"half")
+            raise raised
+
+    with pytest.raises(raised):
+        fail_half_way()
+    assert path.read_bytes() == b"old"
+    tree.write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert tree.names(tree.root) == ["table.md"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_names_the_new_one(tree: Tree) -> None:
+    path = tree.root / "table.md"
+    tree.write(path, b"old")
+    code = f"""
+import resource, signal
+from pathlib import Path
+from bakeoff.files import Tree
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    Tree(Path({str(tree.root)!r})).write(Path({str(path)!r}), bytes(2000))
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == [str(errno.EFBIG), str(path)]
+    assert path.read_bytes() == b"old"
+    assert tree.names(tree.root) == ["table.md"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "raised"),
+    [
+        ("write", "missing/a", FileNotFoundError),
+        ("write", "file/a", NotADirectoryError),
+        ("write", "folder", IsADirectoryError),
+        ("make", "file", NotADirectoryError),
+        ("make_fresh", "folder", FileExistsError),
+        ("create", "file", FileExistsError),
+        ("touch", "missing", FileNotFoundError),
+        ("remove", "folder", IsADirectoryError),
+        ("move away", "missing", FileNotFoundError),
+        ("names", "file", NotADirectoryError),
+        ("read", "folder", IsADirectoryError),
+    ],
+)
+def test_errors_of_the_system_name_the_whole_path(change: str, name: str, raised: type[OSError], tree: Tree) -> None:
+    tree.write(tree.root / "file", b"1")
+    tree.write(tree.make(tree.root / "folder") / "in it", b"1")
+    with pytest.raises(raised) as error:
+        CHANGES[change](tree, tree.root / name)
+    assert str(tree.root) in str(error.value.filename)
+
+
+def test_the_name_of_an_unfinished_copy_fits_beside_the_longest_name(tree: Tree) -> None:
+    for name in ("a" * 255, "ü" * 127, "😀" * 63):
+        assert len(os.fsencode(temporary_name(name))) <= 255
+        tree.write(tree.root / name, b"1")
+        assert tree.read(tree.root / name) == b"1"
+
+
+def test_a_log_is_appended_to(tree: Tree) -> None:
+    for line in (b"1", b"2"):
+        descriptor = tree.append_to(tree.root / "log")
+        os.write(descriptor, line)
+        os.close(descriptor)
+    assert tree.read(tree.root / "log") == b"12"
+
+
+# --- what is opened ---
+
+
 @pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SETTLED_SECONDS", -1.0)
+def odd(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    """What is no plain file, by kind."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    (tmp_path / "folder").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        here = Path.cwd()
+        os.chdir(tmp_path)  # a socket's name has room for some 100 bytes
+        server.bind("socket")
+        os.chdir(here)
+        yield {
+            "fifo": tmp_path / "fifo",
+            "link to a fifo": tmp_path / "link",
+            "socket": tmp_path / "socket",
+            "device": Path("/dev/zero"),
+            "folder": tmp_path / "folder",
+        }
 
 
-def made(folder: Path, content: bytes = b"rows") -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "a").write_bytes(content)
-    return folder / "a"
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("fifo", "a named pipe"),
+        ("link to a fifo", "a named pipe"),
+        ("socket", "a socket"),
+        ("device", "a device"),
+        ("folder", "a folder"),
+    ],
+)
+def test_what_is_no_plain_file_is_refused_at_once(kind: str, words: str, odd: dict[str, Path]) -> None:
+    for read in (open_regular, read_regular):
+        with pytest.raises(OSError, match=words) as refused:
+            read(odd[kind])
+        assert refused.value.filename == str(odd[kind])
+        assert refused.value.strerror.startswith("it is ")
 
 
-@pytest.mark.usefixtures("settled")
-def test_an_unchanged_file_is_read_once(tmp_path: Path, read: list[Path]) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    (tmp_path / "link").symlink_to(path)
-    found = {hashes.sha256(path), FileHashes(tmp_path / "cache").sha256(path), hashes.sha256(tmp_path / "link")}
-    assert found == {sha256(b"rows").hexdigest()}
-    assert read == [path]
+@pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "socket", "folder"])
+def test_a_tree_opens_plain_files_only(kind: str, odd: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises((OSError, StoreError)):
+        Tree(tmp_path).read(odd[kind])
+    Tree(tmp_path.parent).sync(tmp_path)  # a pipe in it is not waited for
 
 
-@pytest.mark.usefixtures("settled")
-@pytest.mark.parametrize("way", ["written in place", "replaced by a copy", "touched", "same size and time put back"])
-def test_a_changed_file_is_read_again(way: str, tmp_path: Path, read: list[Path]) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    hashes.sha256(path)
-    before = path.stat()
-    if way == "touched":
-        os.utime(path, (1, 1))
-        assert path.read_bytes() == b"rows"
-    elif way == "replaced by a copy":
-        shutil.copy2(path, tmp_path / "d" / "b")
-        (tmp_path / "d" / "b").replace(path)
-    else:
-        while path.stat().st_ctime_ns == before.st_ctime_ns:  # the kernel's clock ticks every few milliseconds
-            path.write_bytes(b"wors")
-            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-        assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    assert hashes.sha256(path) == sha256(path.read_bytes()).hexdigest()
-    assert len(read) == 2
+def test_a_pipe_that_takes_the_file_s_place_meanwhile_is_not_waited_for(
+    odd: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"1")
+    look = os.stat
+    monkeypatch.setattr(files.os, "stat", lambda path, **more: look(plain if path == odd["fifo"] else path, **more))
+    with pytest.raises(OSError, match="a named pipe"):
+        open_regular(odd["fifo"])
 
 
-def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, read: list[Path]) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    assert time.time() - path.stat().st_ctime < files.SETTLED_SECONDS
-    assert hashes.sha256(path) == hashes.sha256(path)
-    assert len(read) == 2
+def test_a_sparse_file_is_not_read_beyond_what_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as stream:
+        stream.truncate(60 * 2**30)
+    with pytest.raises(OSError, match="64,424,509,440 bytes where at most 1,000 are read") as refused:
+        read_regular(path, at_most=1000)
+    assert refused.value.errno == errno.EFBIG
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    monkeypatch.setattr(files, "SETTLED_SECONDS", -1.0)
-
-    def altered(place: Path) -> str:
-        found = sha256(place.read_bytes()).hexdigest()
-        place.write_bytes(b"other rows")
-        return found
-
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "sha256_of", altered)
-        hashes.sha256(path)
-    assert hashes.sha256(path) == sha256(b"other rows").hexdigest()
+def test_a_file_of_just_the_size_is_read_and_one_that_grows_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert read_regular(path, at_most=5) == b"12345"
+    with pytest.raises(OSError, match="5 bytes"):
+        read_regular(path, at_most=4)
+    assert len(read_regular(Path("/proc/self/maps"))) > 0  # it tells no size
+    with pytest.raises(OSError, match="11 bytes"):
+        read_regular(Path("/proc/self/maps"), at_most=10)
 
 
-@pytest.mark.usefixtures("settled")
-def test_a_large_file_is_not_looked_at_until_it_is_remembered(tmp_path: Path, read: list[Path]) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    assert hashes.sha256(path, at_most=3) is None
-    assert hashes.sha256(path, at_most=4) == hashes.sha256(path, at_most=3)
-    assert read == [path]
-
-
-@pytest.mark.usefixtures("settled")
-@pytest.mark.parametrize("damage", ["{", "[]", '{"state": 1}', '{"state": [1], "sha256": "x"}', "\xff"])
-def test_what_is_remembered_may_be_damaged_or_impossible_to_keep(damage: str, tmp_path: Path) -> None:
-    path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
-    hashes.sha256(path)
-    (place,) = (tmp_path / "cache").iterdir()
-    place.write_text(damage, encoding="latin-1")
-    assert hashes.sha256(path) == sha256(b"rows").hexdigest()
-    nowhere = FileHashes(path / "below a file")
-    assert nowhere.sha256(path) == sha256(b"rows").hexdigest()
-
-
-def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        FileHashes(tmp_path).sha256(tmp_path / "none")
-    assert len(state_of(made(tmp_path / "d"))) == 5
-
-
-@pytest.mark.parametrize("writable", [True, False])
-def test_a_copy_is_what_was_hashed_whatever_becomes_of_the_file(writable: bool, tmp_path: Path) -> None:
-    path, content = tmp_path / "a", os.urandom(3 * 2**20 + 1)
-    path.write_bytes(content)
-    folder = tmp_path / "cache" if writable else Path("/proc/nowhere")
-    copy, digest = files.copy_of(path, folder)
-    with copy:
-        with path.open("r+b") as stream:
-            stream.write(b"other")
-        assert digest == sha256(content).hexdigest()
-        assert copy.read() == content
-    assert not writable or not list(folder.iterdir()), "under no name"
-    with pytest.raises(FileNotFoundError):
-        files.copy_of(tmp_path / "missing", folder)
+def test_a_temporary_folder_is_gone_with_all_in_it(tmp_path: Path) -> None:
+    with temporary_folder(".keep-", below=tmp_path / "cache") as folder:
+        (folder / "a").write_bytes(b"1")
+        assert folder.parent == tmp_path / "cache"
+        assert folder.name.startswith(".keep-")
+    assert not folder.exists()

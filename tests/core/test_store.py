@@ -13,8 +13,9 @@ from typing import Literal
 import pytest
 
 from bakeoff.errors import StoreError
+from bakeoff.files import HOST
 from bakeoff.record import Control, Declared, DeclaredRun
-from bakeoff.store import CLAIM_STALE_SECONDS, HOST, Store, write_atomically
+from bakeoff.store import CLAIM_STALE_SECONDS, Store
 
 
 @pytest.fixture
@@ -300,11 +301,3 @@ def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store
     (store.records / "control-t-before.json").write_text("{")
     assert store.controls() == [first, second, third]
     assert store.recorded_ids() == []
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "table.md"
-    write_atomically(path, b"old")
-    write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["table.md"]

@@ -14,7 +14,7 @@ import pytest
 
 from bakeoff.checkpoint import Checkpoints
 from bakeoff.errors import SpecError
-from bakeoff.files import sha256_of
+from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.provenance import Facts
 from bakeoff.worker import perform
 

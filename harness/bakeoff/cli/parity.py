@@ -88,9 +88,8 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
 
 def trace(run: Run, steps: int, settings: Settings) -> Trace:
     """One strategy's trace, made in a process of its own; raises BakeoffError where there is none."""
-    import tempfile
-
     from bakeoff.errors import BakeoffError
+    from bakeoff.files import temporary_folder
     from bakeoff.hardware import prepare_environment
     from bakeoff.parity.trace import Trace, trace_into
     from bakeoff.process import Worker
@@ -98,9 +97,9 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
 
     tell(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "trace.json"
-        worker = Worker(trace_into, request_of(run, settings).model_dump_json(), steps, str(file), output=Path(folder))
+    with temporary_folder() as folder:
+        file = folder / "trace.json"
+        worker = Worker(trace_into, request_of(run, settings).model_dump_json(), steps, str(file), output=folder)
         try:
             worker.listen()
             if worker.process.exitcode != 0 or not file.is_file():

@@ -107,14 +107,17 @@ def check_codes(codes: tuple[str, ...]) -> None:
 def clear_away(target: Path, written: Mapping[str, str]) -> None:
     """Removes the results of rows that are gone, which `report` wrote before; nobody else's files."""
     from bakeoff.errors import StoreError, shown_path
+    from bakeoff.files import Tree
     from bakeoff.report.cards import MADE_WITH
 
-    for path in (target / RESULTS_FOLDER).glob("*.yaml"):
+    tree, folder = Tree(target), target / RESULTS_FOLDER
+    for name in tree.names(folder) if folder.is_dir() else []:
+        path = folder / name
+        if not name.endswith(".yaml") or f"{RESULTS_FOLDER}/{name}" in written or path.is_symlink() or not path.is_file():
+            continue
         try:
-            if f"{RESULTS_FOLDER}/{path.name}" not in written and MADE_WITH in path.read_text(
-                encoding="utf-8", errors="replace"
-            ):
-                path.unlink()
+            if MADE_WITH.encode() in tree.read(path):
+                tree.remove(path)
         except OSError as error:
             raise StoreError(f"{shown_path(path)} is out of date and cannot be removed: {error.strerror}") from None
 

@@ -16,13 +16,14 @@ from bakeoff.compare.boards import compare
 from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
 from bakeoff.errors import StoreError, shown_path
+from bakeoff.files import Tree
 from bakeoff.load import load_experiment, read_folder
 from bakeoff.record import Declared, Record
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.page import write_page
 from bakeoff.report.table import Report, build_report
 from bakeoff.report.tidy import write_csv, write_json
-from bakeoff.store import Store, write_atomically
+from bakeoff.store import Store
 
 PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 
@@ -104,10 +105,11 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Each whole or not at all; names may lead into folders of their own."""
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{shown_path(folder)} is a file, not a folder to write into")
+    tree = Tree(folder)
     for name, text in files.items():
         try:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / name, text.encode())
+            tree.make((folder / name).parent)
+            tree.write(folder / name, text.encode())
         except OSError as error:  # its own file name may be that of a file beside, which is gone
             raise StoreError(f"{shown_path(folder / name)} cannot be written: {error.strerror}") from None
 

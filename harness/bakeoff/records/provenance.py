@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from bakeoff.errors import BakeoffError, DataError, shown_path
-from bakeoff.files import FileHashes, State, state_of
+from bakeoff.machine.file_hashes import FileHashes, State, state_of
 from bakeoff.record import Data, Environment, MadeFrom, Record
 
 Subject = Literal[

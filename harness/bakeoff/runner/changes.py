@@ -12,7 +12,7 @@ from typing import Final
 
 from bakeoff.components import Places
 from bakeoff.errors import BakeoffError, escaped
-from bakeoff.files import FileHashes
+from bakeoff.machine.file_hashes import FileHashes
 from bakeoff.plan import Component, Plan, Run
 from bakeoff.record import MadeFrom, Record
 from bakeoff.records.provenance import (

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import tempfile
-from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
 from bakeoff.components import Built, Encoding, Prepared, same_logits
 from bakeoff.errors import BakeoffError, PluginError, quoted
+from bakeoff.files import temporary_folder
 from bakeoff.testing.bench import COLUMNS, ENCODING, GIVEN, LABELS, examples_of, random_state, sample_info, seeded, sha256_of
 from bakeoff.testing.contract import Contract
 
@@ -119,12 +118,12 @@ class ModelContract(Contract):
 
     def test_a_saved_model_holds_no_pickle(self) -> None:
         """`keep: final`: safetensors, or PluginError where the model can't be saved."""
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             try:
-                self.prepared().save(self.built().model, Path(folder), LABELS)
+                self.prepared().save(self.built().model, folder, LABELS)
             except PluginError as error:
                 raise SkipTest(str(error)) from None
-            names = sorted(path.name for path in Path(folder).rglob("*") if path.is_file())
+            names = sorted(path.name for path in folder.rglob("*") if path.is_file())
         pickles = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]
         if pickles or not any(name.endswith(".safetensors") for name in names):
             self.broken(f"`save` writes {', '.join(names) or 'nothing'}; weights go into safetensors, never into a pickle")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import math
 import os
-import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ import numpy as np
 from bakeoff.components import MOST_LABELS_AT_ONCE, Answers, Metric, Places, TaskInfo
 from bakeoff.data import as_set, named_by_data, split_fingerprint
 from bakeoff.errors import BakeoffError, quoted
+from bakeoff.files import temporary_folder
 from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
 
@@ -26,9 +28,11 @@ Columns = dict[str, list[Any]]
 
 
 @functools.cache
-def cache_folder() -> tempfile.TemporaryDirectory[str]:
+def cache_folder() -> Path:
     """A cache for this process, gone at its end."""
-    return tempfile.TemporaryDirectory(prefix="bakeoff-contract-")
+    process = ExitStack()
+    atexit.register(process.close)
+    return process.enter_context(temporary_folder("bakeoff-contract-"))
 
 
 class TaskContract(Contract):
@@ -50,9 +54,9 @@ class TaskContract(Contract):
     def test_missing_data_is_a_sentence(self) -> None:
         """`locate` in an empty folder: nothing, for a task that needs no files, or an error in our words."""
         self.ready()
-        with tempfile.TemporaryDirectory() as empty:
+        with temporary_folder() as empty:
             try:
-                self.component.locate(self.chosen(), Places(Path(empty), Path(empty)))
+                self.component.locate(self.chosen(), Places(empty, empty))
             except BakeoffError as error:
                 if len(str(error).strip().splitlines()) != 1:
                     self.broken(
@@ -169,7 +173,7 @@ class TaskContract(Contract):
 
     def places(self) -> Places:
         given = os.environ.get("BAKEOFF_DATA")
-        return Places(self.data or (Path(given) if given else None), Path(cache_folder().name))
+        return Places(self.data or (Path(given) if given else None), cache_folder())
 
     def known(self) -> TaskInfo:
         """What it is, its labels included."""

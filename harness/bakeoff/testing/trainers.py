@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
@@ -13,6 +11,7 @@ import numpy as np
 from bakeoff import hardware
 from bakeoff.components import Signal
 from bakeoff.errors import PluginError
+from bakeoff.files import temporary_folder
 from bakeoff.testing.bench import BenchJob, bench_job, reference, sha256_of, train
 from bakeoff.testing.contract import Contract
 
@@ -182,11 +181,11 @@ class TrainerContract(Contract):
         self.not_owned("steps")
         if not self.component.supports.resume:
             raise SkipTest("it does not claim to resume")
-        with tempfile.TemporaryDirectory() as folder:
-            first = self.trained(quietly=True, dropout=0.3, checkpoints=Path(folder))
+        with temporary_folder() as folder:
+            first = self.trained(quietly=True, dropout=0.3, checkpoints=folder)
             if not first.handed_over:
                 self.broken("it claims to resume and never calls `job.resume(optimizer, scheduler)`")
-            again = self.job(dropout=0.3, checkpoints=Path(folder))
+            again = self.job(dropout=0.3, checkpoints=folder)
             begun_at = again.first_step
             trouble = train(again, self.component, self.chosen())
         if trouble or sha256_of(first.model) != sha256_of(again.model):

@@ -5,8 +5,6 @@ The record is written first and stands whatever comes of its model: a model that
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ from bakeoff.contracts.unit import UNKNOWN_VALUE, figures_of
 from bakeoff.data import Columns
 from bakeoff.errors import BakeoffError, PluginError, quoted
 from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
-from bakeoff.files import sha256_of
+from bakeoff.files import Tree, temporary_folder
+from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.meter import Clock
 from bakeoff.metrics import unit_of
 from bakeoff.outcome import DECIMALS, capped, files_in, message_of, rounded
@@ -63,7 +62,8 @@ def keep(trained: Trained, folder: Path) -> float:
 
     Raises whatever keeps it from being kept, and PluginError where it answers otherwise than it did; then the folder is gone.
     """
-    folder.mkdir()
+    tree = Tree(folder.parent)
+    tree.make_fresh(folder)
     try:
         trained.prepared.save(trained.network, folder, trained.labels)
         require_plain_files(folder)
@@ -71,7 +71,7 @@ def keep(trained: Trained, folder: Path) -> float:
         answered = trained.prepared.answers_of_saved(folder, trained.texts, trained.device)
         return require_recorded_answers(answered, trained.logits)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        tree.remove_folder(folder)
         raise
 
 
@@ -110,15 +110,15 @@ def free(network: Any) -> None:
 
 def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> Record:
     """The record of a run with its model in the run's folder, or with the reason why it is not there."""
-    place = folder / MODEL_FOLDER
+    place, tree = folder / MODEL_FOLDER, Tree(folder)
     files = record.files
     try:
         kept = Kept(reason=None, difference=keep(trained, place))
         card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
-        (place / "README.md").write_text(card, encoding="utf-8")
+        tree.write(place / "README.md", card.encode())
         files = {name: sha256_of(folder / name) for name in files_in(folder)}
     except Exception as error:  # a disk may be full, and a model or a method may be anybody's: the scores stand
-        shutil.rmtree(place, ignore_errors=True)
+        tree.remove_folder(place)
         kept, files = Kept(reason=message_of(error), difference=None), record.files
         if not isinstance(error, BakeoffError | OSError):
             traceback.print_exc()
@@ -156,10 +156,9 @@ def require_keepable(
     logits = disturb(heads, ask, until=1.0)  # where a head is as good as zero, nothing below it shows
     logits = disturb(body, ask, until=10 * SAME_LOGITS * max(1.0, float(np.abs(logits).max())))
     trained = Trained(network, prepared, info.labels, columns, logits, device)
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".keep-", dir=cache) as folder:
+    with temporary_folder(".keep-", below=cache) as folder:
         try:
-            keep(trained, Path(folder) / MODEL_FOLDER)
+            keep(trained, folder / MODEL_FOLDER)
         except Exception as error:
             raise PluginError(f"its model can't be kept, as `keep: final` asks: {message_of(error)}") from error
 

@@ -10,7 +10,7 @@ from typing import Any
 from bakeoff.components import Places, Prepared, TaskInfo
 from bakeoff.data import weights_sha256
 from bakeoff.errors import DataError
-from bakeoff.files import FileHashes
+from bakeoff.machine.file_hashes import FileHashes
 from bakeoff.plan import Component
 from bakeoff.record import Data, MadeFrom
 from bakeoff.records.provenance import (
