@@ -212,8 +212,8 @@ class Tree:
     def _open_folder(self, path: Path, *, make: bool = False) -> int:
         """A descriptor of the folder, by descriptors of those above it; with `make` what is missing is made."""
         parts, at = self._parts(path), self.root
-        if make and not self.root.is_dir():
-            self.root.mkdir(parents=True, exist_ok=True)
+        if make:
+            make_folders(self.root)
         descriptor = os.open(self.root, FOLDER)
         try:
             for part in parts:
@@ -259,6 +259,21 @@ def _raise(error: OSError) -> None:
 
 
 # --- files outside a tree ---
+
+
+def make_folders(path: Path) -> None:
+    """The folder, and those above it, where they are missing: all of them, or none. Raises OSError."""
+    missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
+    made: list[Path] = []
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            made.append(folder)
+    except OSError:
+        for folder in reversed(made):
+            with suppress(OSError):  # somebody has put something into it already
+                folder.rmdir()
+        raise
 
 
 def append_to_named_file(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from end_to_end.experiments import COMMAND, call, records, write_spec
 
 LOOP = {"manual-loop": {"trainer": "torch-loop"}}
+LONGEST = 255
+"""Bytes of a file's name on the file systems of Linux."""
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="users, folders and limits as Linux has them")
 
 
@@ -98,6 +100,26 @@ def test_a_temporary_folder_too_long_for_sockets_holds_no_sockets(tmp_path: Path
     )
     assert answer.stdout == "[{'word': 1}]\n", answer.stderr
     assert not list(long.glob("pymp-*"))
+
+
+@pytest.mark.parametrize("bytes_of_name", [200, LONGEST - len(".yaml")])
+def test_names_may_be_as_long_as_the_file_system_has_them(tmp_path: Path, bytes_of_name: int) -> None:
+    spec = write_spec(tmp_path / "e", LOOP)
+    spec = spec.rename(spec.with_name("s" * bytes_of_name + ".yaml"))
+    into = tmp_path / ("i" * bytes_of_name)
+    answer = call("run", spec, "--into", into, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert (into / spec.name).read_bytes() == spec.read_bytes()
+    assert call("report", into, folder=tmp_path).returncode == 0
+    assert call("verify", into, folder=tmp_path).returncode == 0
+
+
+def test_a_name_that_is_too_long_leaves_nothing_behind(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "e", LOOP)
+    answer = call("run", spec, "--into", tmp_path / "here" / ("i" * (LONGEST + 1)), folder=tmp_path)
+    assert answer.returncode == 2
+    assert "File name too long" in answer.stderr
+    assert not (tmp_path / "here").exists()
 
 
 def test_an_experiment_file_that_is_edited_while_its_runs_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
