@@ -291,6 +291,12 @@ def temporary_folder(prefix: str = "bakeoff-", *, below: Path | None = None) -> 
         yield Path(folder)
 
 
+def make_private(folder: Path) -> None:
+    """A folder that is closed to other users, unless something is there. Raises OSError."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+
+
 def nameless_file(folder: Path) -> BinaryIO:
     """A file without a name, gone once it is closed, in a folder that is made where it is missing. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)

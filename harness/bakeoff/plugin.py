@@ -35,6 +35,7 @@ from bakeoff.components import (
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
+from bakeoff.files import Tree, temporary_folder
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.machine.distributions import installed_version
@@ -82,6 +83,7 @@ __all__ = [
     "TextEncoder",
     "Trainer",
     "TrainingJob",
+    "Tree",
     "Unit",
     "body_of",
     "copy_of",
@@ -113,6 +115,7 @@ __all__ = [
     "shown_path",
     "skip_bias_correction",
     "start_anew",
+    "temporary_folder",
     "top_layers",
     "unknown",
     "yaml_value",

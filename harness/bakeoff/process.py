@@ -18,7 +18,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import BakeoffError, escaped
+from bakeoff.errors import BakeoffError, StoreError, escaped
+from bakeoff.files import Tree
 from bakeoff.machine.streams import prepare_streams
 from bakeoff.machine.surroundings import shorten_socket_paths
 from bakeoff.ranks import ending
@@ -145,8 +146,8 @@ def _child(connection: Connection, output: str, target: Callable[..., None], arg
     end_with_server()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    except OSError:  # the parent has given up, and its folder with it
+        descriptor = Tree(Path(output).parent).append_to(Path(output))
+    except (OSError, StoreError):  # the parent has given up, and its folder with it
         os._exit(1)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
-from bakeoff.plugin import Options, Owned, Recipe, Supports, Trainer, TrainingJob, hookimpl
+from bakeoff.plugin import Options, Owned, Recipe, Supports, Trainer, TrainingJob, hookimpl, temporary_folder
 
 TRIED = "5.23"
 """The version of transformers of which the notes below speak."""
@@ -89,8 +88,8 @@ class HfTrainer(Trainer):
         for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
             del os.environ[name]  # accelerate would take them for settings of this run
         made_as: Any = ShippedTrainer if options.as_shipped else ExactTrainer
-        with tempfile.TemporaryDirectory() as folder:
-            made_as(job, folder).train()
+        with temporary_folder() as folder:
+            made_as(job, str(folder)).train()
 
 
 def passes_of(recipe: Recipe) -> int:

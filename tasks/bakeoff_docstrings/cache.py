@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from bakeoff.plugin import DataError
+from bakeoff.plugin import DataError, Tree
 from bakeoff_docstrings.pairs import Pair
 
 
@@ -32,18 +31,12 @@ def load_pairs(path: Path) -> list[Pair] | None:
 def save_pairs(path: Path, key: Mapping[str, object], pairs: Sequence[Pair]) -> None:
     """Writes the file whole or not at all: many runs may look at it while one writes."""
     payload = _canonical({"key": key, "pairs": [asdict(pair) for pair in pairs]})
-    temporary = None
+    cache = Tree(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tmp-", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(sha256(payload).hexdigest().encode() + b"\n" + payload)
-        temporary.replace(path)
+        cache.make(path.parent)
+        cache.write(path, sha256(payload).hexdigest().encode() + b"\n" + payload, synced=False)
     except OSError as error:
         raise DataError(f"docstrings cannot write its cache {path}: {error.strerror}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _canonical(value: object) -> bytes:

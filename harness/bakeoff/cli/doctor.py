@@ -6,7 +6,6 @@ import contextlib
 import os
 import platform
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +168,7 @@ def write_access() -> Iterator[Finding]:
     """The working directory, the cache, and how much room there is."""
     from bakeoff.cli.opening import find_places
     from bakeoff.errors import BakeoffError
+    from bakeoff.files import nameless_file
 
     folders = {"here": Path.cwd()}
     with contextlib.suppress(BakeoffError):  # of the data, said already
@@ -177,7 +177,7 @@ def write_access() -> Iterator[Finding]:
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
         room = f"{shutil.disk_usage(nearest).free / 2**30:.1f} GiB free"
         try:
-            with tempfile.TemporaryFile(dir=nearest):
+            with nameless_file(nearest):
                 yield Finding(name, f"{folder}: can be written, {room}")
         except OSError as error:
             yield Finding(name, f"{folder}: {error.strerror}", "choose another with --into, or BAKEOFF_CACHE for the cache")

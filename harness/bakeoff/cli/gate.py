@@ -25,6 +25,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     from bakeoff.cli.saying import say_json, say_page, tell_damage
     from bakeoff.compare.gate import judge
     from bakeoff.errors import BakeoffError, StoreError, shown_path
+    from bakeoff.files import append_to_named_file
     from bakeoff.load import load_experiment
     from bakeoff.report.gate import write_gate
 
@@ -37,8 +38,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     page = write_gate(judged)
     if summary is not None:
         try:
-            with summary.open("a", encoding="utf-8") as stream:
-                stream.write(f"{page}\n")
+            append_to_named_file(summary, f"{page}\n")
         except OSError as error:
             raise StoreError(f"--summary: {shown_path(summary)} cannot be written: {error.strerror}") from None
     if as_json:

@@ -14,6 +14,7 @@ import click
 from bakeoff.cli.saying import say
 from bakeoff.components import COMPONENT_KINDS
 from bakeoff.errors import BakeoffError, quoted, shown_path
+from bakeoff.files import Tree
 from bakeoff.registry import load_registry
 from bakeoff.spec import COMPONENT_NAME
 from bakeoff.spelling import shell_word
@@ -84,14 +85,13 @@ def package(words: Mapping[str, str]) -> dict[str, str]:
 def write(contents: Mapping[str, str], folder: Path) -> None:
     """Into a folder that is new or empty; nothing is ever overwritten. Raises BakeoffError where that can't be done."""
     try:
-        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        if (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir())):
             raise BakeoffError(
                 f"{shown_path(folder)} is there already and not an empty folder: nothing is overwritten; see --folder"
             )
+        tree = Tree(folder)
         for path, content in contents.items():
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("x", encoding="utf-8") as stream:
-                stream.write(content)
+            tree.make((folder / path).parent)
+            tree.create(folder / path, content.encode())
     except OSError as error:
         raise BakeoffError(f"{shown_path(folder)} cannot be written: {error.strerror}") from None

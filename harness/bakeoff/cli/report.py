@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bakeoff.compare.experiment import Experiment
     from bakeoff.report.views import Steps
 
+LARGEST_RESULTS = 2**20
+"""Bytes of a file of results that is ours, generously."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
 FLAGGED = 4
 """The exit code of `--strict` where a flag is raised."""
@@ -35,6 +37,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     from bakeoff.cli.saying import say, say_json, tell, tell_damage
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
+    from bakeoff.files import Tree
     from bakeoff.report.tidy import write_json
     from bakeoff.store import Store
 
@@ -49,6 +52,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     written = files_of(reading)
     tell_damage(reading.experiment)
     tell_changed_sources(reading.experiment)
+    Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
     save(reading, target)
     write_files(target, written)
     clear_away(target, written)
@@ -108,7 +112,7 @@ def clear_away(target: Path, written: Mapping[str, str]) -> None:
     """Removes the results of rows that are gone, which `report` wrote before; nobody else's files."""
     from bakeoff.errors import StoreError, shown_path
     from bakeoff.files import Tree
-    from bakeoff.report.cards import MADE_WITH
+    from bakeoff.report.cards import is_ours
 
     tree, folder = Tree(target), target / RESULTS_FOLDER
     for name in tree.names(folder) if folder.is_dir() else []:
@@ -116,7 +120,7 @@ def clear_away(target: Path, written: Mapping[str, str]) -> None:
         if not name.endswith(".yaml") or f"{RESULTS_FOLDER}/{name}" in written or path.is_symlink() or not path.is_file():
             continue
         try:
-            if MADE_WITH.encode() in tree.read(path):
+            if path.stat().st_size <= LARGEST_RESULTS and is_ours(tree.read(path, at_most=LARGEST_RESULTS)):
                 tree.remove(path)
         except OSError as error:
             raise StoreError(f"{shown_path(path)} is out of date and cannot be removed: {error.strerror}") from None

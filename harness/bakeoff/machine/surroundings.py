@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bakeoff.errors import BakeoffError, shown_path
+from bakeoff.files import make_private
 
 SOCKET_PATH_BYTES: Final = 107
 """The longest path of a socket, by unix(7): `sun_path` has 108 bytes, the last of them zero."""
@@ -43,7 +44,7 @@ def give_home() -> None:
     user = os.getuid()
     folder = Path(tempfile.gettempdir()) / f"bakeoff-{user}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
         found = folder.lstat()
     except OSError as error:
         raise BakeoffError(

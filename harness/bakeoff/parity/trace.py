@@ -20,6 +20,7 @@ from bakeoff import hardware
 from bakeoff.components import Encoding, Signal
 from bakeoff.data import weights_sha256
 from bakeoff.errors import PluginError, RunError
+from bakeoff.files import Tree
 from bakeoff.job import Job
 from bakeoff.meter import Observer
 from bakeoff.optimization import gradient_norm
@@ -327,7 +328,7 @@ def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, 
     import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     trace = trace_strategy(Request.model_validate_json(request), limit, load_registry())
-    Path(file).write_text(trace.model_dump_json(), encoding="utf-8")
+    Tree(Path(file).parent).write(Path(file), trace.model_dump_json().encode(), synced=False)
 
 
 def _digest(tensors: dict[str, Any]) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from bakeoff.compare.findings import Comparison, Score, Standing
 from bakeoff.errors import escaped
 from bakeoff.metrics import called
@@ -42,6 +45,17 @@ def eval_results(comparison: Comparison, report: Report) -> dict[str, str]:
         name = _file_name(f"{joined.board.task}-{joined.board.model}-{standing.strategy}", files)
         files[name] = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
     return files
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether a file is one of `eval_results`: a list of scores, each with notes that end as ours do."""
+    try:
+        entries = YAML(typ="safe", pure=True).load(content)
+    except (YAMLError, ValueError, RecursionError):
+        return False
+    if not isinstance(entries, list) or not entries:
+        return False
+    return all(isinstance(entry, dict) and str(entry.get("notes")).endswith(MADE_WITH) for entry in entries)
 
 
 def model_index(comparison: Comparison, report: Report) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bakeoff.files import Tree
+
 BASE, ADAPTER = "base", "adapter"
 
 PLAIN = """\
@@ -43,7 +45,7 @@ def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
         for config in model.peft_config.values():
             config.base_model_name_or_path = f"../{BASE}"  # it was a folder of this machine, or the model before its training
         model.save_pretrained(folder / ADAPTER, save_embedding_layers=False)  # `base` holds the embeddings
-        (folder / ADAPTER / "README.md").unlink(missing_ok=True)  # peft's template, with nothing filled in
+        Tree(folder).remove(folder / ADAPTER / "README.md")  # peft's template, with nothing filled in
         plain = unwrapped(model.get_base_model(), merge=False)
     plain.save_pretrained(place)
     tokenizer.save_pretrained(place)

@@ -1,0 +1,196 @@
+"""All writing and deleting goes through `bakeoff.files`: any other call is found by reading the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHELVES = ("harness", "plugins", "tasks")
+DOOR = "harness/bakeoff/files.py"
+
+METHODS = {
+    *("chmod", "hardlink_to", "lchmod", "makedirs", "mkdir", "mkdtemp", "mkfifo", "mknod", "mkstemp", "mktemp", "removedirs"),
+    *("rmdir", "rmtree", "symlink", "symlink_to", "truncate", "unlink", "utime", "write_bytes", "write_text"),
+    *("NamedTemporaryFile", "SpooledTemporaryFile", "TemporaryDirectory", "TemporaryFile", "FileHandler", "copytree"),
+}
+"""What writes, deletes or makes, whatever it is called of."""
+OF_OS = {"link", "open", "remove", "rename", "renames", "replace", "mkfifo", "fdopen", "creat", "chown", "lchown", "write"}
+"""What of `os` does so; the names are too common to look at them elsewhere."""
+HARMLESS = {"get_terminal_size", "disk_usage", "which"}
+"""Of `shutil`: the rest writes."""
+LIBRARIES = {
+    *("OSFile", "ParquetWriter", "new_file", "new_stream", "save_file", "save_model", "save_pretrained", "savetxt", "savez"),
+    *("to_csv", "to_excel", "to_feather", "to_hdf", "to_parquet", "to_pickle", "write_dataset", "write_feather", "write_table"),
+}
+"""Writers of libraries, which get a stream of `Tree.writing`, or a path in a folder of `Tree.make_fresh`."""
+GIVEN_PLACES = {
+    "harness/bakeoff/arrows.py:write": "new_file: a stream",
+    "harness/bakeoff/outcome.py:write_steps": "write_table: a stream",
+    "harness/bakeoff/outcome.py:write_predictions": "write_table: a stream",
+    "harness/bakeoff/checkpoint.py:save": "save_file: a fresh folder",
+    "harness/bakeoff/toolkit/saved_classifier.py:save_classifier": "save_pretrained: the fresh folder of `keep`",
+}
+"""Where they may be called, FILE:FUNCTION."""
+WRITES = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,4}")
+"""The mode of a file that is opened for writing."""
+
+
+def found_in(path: str, source: str) -> Iterator[str]:
+    """PATH:LINE of each call that writes, deletes or makes something, and of what would hide one."""
+    tree = ast.parse(source)
+    inside = {id(node): function.name for function in functions(tree) for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        where = f"{path}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (f"{where}: {name}" for name in hidden(node))
+        if not isinstance(node, ast.Call) or (called := name_of(node)) is None:
+            continue
+        owner, name = called
+        if name in LIBRARIES:
+            if f"{path}:{inside.get(id(node))}" not in GIVEN_PLACES:
+                yield f"{where}: {name}"
+        elif writes(node, owner, name):
+            yield f"{where}: {f'{owner}.{name}' if owner else name}"
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All functions, those within others last."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def hidden(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """Imports by which a call would look like another."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in {"os", "shutil"} and alias.asname)
+        return
+    forbidden = {"os": OF_OS | METHODS, "shutil": {alias.name for alias in node.names} - HARMLESS, "io": {"open", "FileIO"}}
+    if node.module == "tempfile":
+        yield "tempfile"
+    yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name in forbidden.get(node.module or "", ()))
+
+
+def name_of(node: ast.Call) -> tuple[str, str] | None:
+    """(what it is called of, its name): ("os", "open"), ("", "open")."""
+    if isinstance(node.func, ast.Name):
+        return "", node.func.id
+    if isinstance(node.func, ast.Attribute):
+        return node.func.value.id if isinstance(node.func.value, ast.Name) else "…", node.func.attr
+    return None
+
+
+def writes(node: ast.Call, owner: str, name: str) -> bool:
+    """Whether the call changes what is on the disk, or may."""
+    first = node.args[0] if node.args else None
+    if is_of_the_kernel(node):
+        return False
+    if owner == "shutil":
+        return name not in HARMLESS
+    if owner == "os" and name in OF_OS:
+        return not (name == "open" and first is not None and ast.unparse(first) == "os.devnull")
+    if owner == "torch" or owner in {"np", "numpy"}:
+        return name == "save"
+    if name in {"rename", "replace"}:  # of a path: one argument; of a text: two
+        return bool(owner) and len(node.args) == 1 and not node.keywords
+    if name == "touch":  # a store's takes the run
+        return not node.args
+    if name in {"open", "FileIO"}:
+        modes = [*node.args[:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+        return any(is_mode(mode) for mode in modes)
+    return name in METHODS
+
+
+def is_mode(node: ast.AST) -> bool:
+    """Of a file that is opened for writing, or one that is not known before."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and WRITES.fullmatch(node.value) is not None
+    return isinstance(node, ast.Name) and "mode" in node.id
+
+
+def is_of_the_kernel(node: ast.Call) -> bool:
+    """Whether it is called of a literal path in `/proc`, behind which no file is."""
+    return isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value).startswith("Path('/proc/")
+
+
+@pytest.mark.parametrize("shelf", SHELVES)
+def test_nothing_is_written_or_deleted_but_through_one_module(shelf: str) -> None:
+    paths = [path for path in sorted((ROOT / shelf).rglob("*.py")) if path.relative_to(ROOT).as_posix() != DOOR]
+    assert paths
+    found = [line for path in paths for line in found_in(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"))]
+    assert not found, f"these write, delete or make something without `bakeoff.files`: {found}"
+
+
+def test_each_place_that_is_given_to_a_library_is_there() -> None:
+    for place, what in GIVEN_PLACES.items():
+        path, _, function = place.partition(":")
+        (found,) = [one for one in functions(ast.parse((ROOT / path).read_text(encoding="utf-8"))) if one.name == function]
+        assert f"{what.partition(':')[0]}(" in ast.unparse(found), place
+
+
+VIOLATIONS = """\
+path.unlink(missing_ok=True)
+(folder / "a").rename(folder / "b")
+path.replace(other)
+os.replace(one, other)
+os.remove(path)
+os.open(path, os.O_WRONLY | os.O_CREAT)
+shutil.rmtree(folder)
+shutil.copy(one, other)
+folder.mkdir(parents=True)
+Path(name).write_text(text, encoding="utf-8")
+path.write_bytes(content)
+path.touch()
+link.symlink_to(path)
+os.symlink(path, link)
+open(path, "w")
+open(path, mode="a")
+path.open("xb")
+path.open("r+b")
+path.open(mode)
+io.open(path, "wt")
+gzip.open(path, "wb")
+from tempfile import mkstemp
+from shutil import rmtree
+from os import unlink
+import os as system
+tempfile.TemporaryDirectory()
+model.save_pretrained(folder)
+save_file(tensors, path)
+torch.save(state, path)
+np.save(path, array)
+pq.write_table(table, path)
+frame.to_csv(path)
+logging.FileHandler(path)
+"""
+
+
+@pytest.mark.parametrize("line", VIOLATIONS.splitlines())
+def test_a_call_that_writes_is_found(line: str) -> None:
+    assert [found.partition(":")[2].partition(":")[0] for found in found_in("x.py", f"\n\n{line}\n")] == ["3"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'text.replace("a", "b")',
+        "replace(one, key=1)",
+        "frame.rename(columns=names)",
+        "words.remove(word)",
+        'path.open("rb")',
+        "archive.open(member)",
+        'path.open(encoding="utf-8")',
+        "os.open(os.devnull, os.O_RDWR)",
+        "tree.write(path, content)",
+        "store.touch(run)",
+        "shutil.get_terminal_size()",
+        "Path('/proc/self/clear_refs').write_text('5')",
+        "from dataclasses import replace",
+        "from shutil import which",
+    ],
+)
+def test_what_writes_nothing_is_let_pass(line: str) -> None:
+    assert not list(found_in("x.py", line))
