@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from hashlib import sha256
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import file_digest, sha256
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,42 +16,69 @@ from pydantic import BaseModel, ValidationError
 from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
+from bakeoff.files import open_regular
 from bakeoff.record import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
+
+MOST_BYTES: Final = 2**24
+"""Of a run's record, which has some thousand, and of a control run's; a file that is larger is none."""
+MOST_OF_A_PLAN: Final = 2**28
+"""Bytes of `plan.json`: a run takes about 200."""
+MOST_OF_A_TEXT: Final = 2**26
+"""Bytes of a file of a record that is neither Parquet nor part of a model: what a failed run left."""
 
 
 def read_record(folder: Path) -> Record:
     """The record in a run's folder; raises StoreError that names the file and what is wrong with it."""
     path = folder / RECORD_FILE
-    content = read_inside(folder, RECORD_FILE)
+    content = read_inside(folder, RECORD_FILE, at_most=MOST_BYTES)
     record = read_part(Record, content, path)
     if record.seal and sha256(content.replace(record.seal.encode(), UNSEALED.encode())).hexdigest() != record.seal:
         raise DamageError(f"{shown_path(path)} was altered: it is not what its own checksum says")
     return record
 
 
-def read_inside(folder: Path, name: str) -> bytes:
-    """A file of a record; raises DamageError where it cannot be read, or where a symbolic link would lead elsewhere."""
+def read_inside(folder: Path, name: str, *, at_most: int) -> bytes:
+    """A file of a record; raises DamageError where it cannot be read, is no plain file or larger than so many bytes, or where a
+    symbolic link would lead elsewhere."""
+    with _opened(folder, name, at_most) as stream:
+        return stream.read()
+
+
+def read_file(folder: Path, name: str, files: Mapping[str, str], *, at_most: int) -> bytes:
+    """One of the record's `files`, name -> sha256; raises DamageError unless it is what the record says.
+
+    The bytes that are hashed are those that are returned.
+    """
+    content = read_inside(folder, name, at_most=at_most)
+    _require_sha256(folder / name, sha256(content).hexdigest(), files[name])
+    return content
+
+
+def check_file(folder: Path, name: str, files: Mapping[str, str], *, at_most: int) -> None:
+    """As `read_file`, of a file that may be larger than the memory."""
+    with _opened(folder, name, at_most) as stream:
+        digest = file_digest(stream, "sha256").hexdigest()
+    _require_sha256(folder / name, digest, files[name])
+
+
+@contextmanager
+def _opened(folder: Path, name: str, at_most: int) -> Iterator[BufferedReader]:
     path = folder / name
     try:
         for place in (folder, *(folder / part for part in Path(name).parents if part.name), path):
             if place.is_symlink():
                 raise DamageError(f"{shown_path(place)} is a symbolic link: a record is a folder of plain files")
-        return path.read_bytes()
+        with open_regular(path, at_most=at_most) as stream:
+            yield stream
     except FileNotFoundError:
         raise DamageError(f"{shown_path(path)} is missing") from None
     except OSError as error:
         raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
 
 
-def read_file(folder: Path, name: str, files: Mapping[str, str]) -> bytes:
-    """One of the record's `files`, name -> sha256; raises DamageError unless it is what the record says.
-
-    The bytes that are hashed are those that are returned.
-    """
-    content = read_inside(folder, name)
-    if sha256(content).hexdigest() != files[name]:
-        raise DamageError(f"{shown_path(folder / name)} was altered: it is not what its record says")
-    return content
+def _require_sha256(path: Path, found: str, told: str) -> None:
+    if found != told:
+        raise DamageError(f"{shown_path(path)} was altered: it is not what its record says")
 
 
 LINE: Final = 120

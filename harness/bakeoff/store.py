@@ -13,16 +13,32 @@ import uuid
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.files import HOST, Tree, temporary_name
+from bakeoff.files import HOST, Tree, read_regular, temporary_name
 from bakeoff.machine.file_hashes import State, state_of
-from bakeoff.record import RECORD_FILE, Attempt, Control, Declared, Record
-from bakeoff.recorded import dump, read_file, read_part, read_record
+from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Control, Declared, Record
+from bakeoff.recorded import (
+    MOST_BYTES,
+    MOST_OF_A_PLAN,
+    MOST_OF_A_TEXT,
+    check_file,
+    dump,
+    read_file,
+    read_part,
+    read_record,
+)
+from bakeoff.records import predictions, steps
 from bakeoff.records.history import continued
+from bakeoff.records.parquet import blamed_on
+from bakeoff.records.predictions import Predictions, PredictionsReader
 
 REPLACED = ".replaced-"
 """How the folders of records begin that were set aside."""
+
+BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
+"""What a file of a kept model may have at most: the tokenizer of one may be large, and weights have 2 or 4 bytes mostly."""
 
 CLAIM_STALE_SECONDS = 60.0
 """A claim that nobody touched for this long belongs to the dead."""
@@ -38,6 +54,7 @@ class Store:
         self._parsed: dict[State, Record] = {}
         """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
         self._declared: tuple[State, Declared] | None = None
+        self._reader = PredictionsReader()
 
     # --- reading ---
 
@@ -72,11 +89,34 @@ class Store:
         return self._parsed[state]
 
     def check(self, run_id: str) -> Record:
-        """The record, after its files were held against their checksums; raises DamageError that names the file."""
+        """The record, after all its files were read; raises DamageError that names the file."""
         record, folder = self.read(run_id), self.records / run_id
+        readers = {PREDICTIONS_FILE: self.predictions, STEPS_FILE: self.steps}
         for name in record.files:
-            read_file(folder, name, record.files)
+            if name in readers:
+                readers[name](record)
+            else:
+                check_file(folder, name, record.files, at_most=_most_bytes(record, name))
         return record
+
+    def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
+        """Split -> predictions of a run; raises StoreError that names the file."""
+        path, reader = self._file_of(record, PREDICTIONS_FILE), reader or self._reader
+        with blamed_on(path):
+            most = predictions.expected(record.data).most_bytes
+        return reader.read(read_file(path.parent, path.name, record.files, at_most=most), record.data, path)
+
+    def steps(self, record: Record) -> Any:
+        """A run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
+        path = self._file_of(record, STEPS_FILE)
+        most = steps.expected(record).most_bytes
+        return steps.read_steps(read_file(path.parent, path.name, record.files, at_most=most), record, path)
+
+    def _file_of(self, record: Record, name: str) -> Path:
+        folder = self.records / record.id
+        if name not in record.files:
+            raise StoreError(f"{shown_path(folder)} is of a record without {name}")
+        return folder / name
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
         """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
@@ -137,7 +177,10 @@ class Store:
         try:
             state = state_of(self.plan_file)
             if self._declared is None or self._declared[0] != state:
-                self._declared = state, read_part(Declared, self.plan_file.read_bytes(), self.plan_file)
+                self._declared = (
+                    state,
+                    read_part(Declared, read_regular(self.plan_file, at_most=MOST_OF_A_PLAN), self.plan_file),
+                )
             return self._declared[1]
         except FileNotFoundError:
             raise StoreError(
@@ -154,7 +197,7 @@ class Store:
         found = []
         for path in self.records.glob("control-*.json"):
             with contextlib.suppress(OSError, StoreError):  # it may be torn: it only says whether times can be trusted
-                found.append(read_part(Control, path.read_bytes(), path))
+                found.append(read_part(Control, read_regular(path, at_most=MOST_BYTES), path))
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after"))
 
     def check_owner(self, declared: Declared, spec: Path, content: bytes) -> None:
@@ -300,6 +343,13 @@ class Store:
 def _is_same_file(first: Path, second: Path) -> bool:
     """Whether both paths lead to one file; where one of them leads nowhere, whether they lie at one place."""
     return first.resolve() == second.resolve()
+
+
+def _most_bytes(record: Record, name: str) -> int:
+    """Of a file that stands beside the record and is no Parquet file: those of a kept model follow from its parameters."""
+    if not name.startswith(f"{MODEL_FOLDER}/"):
+        return MOST_OF_A_TEXT
+    return BESIDE_WEIGHTS + BYTES_OF_A_PARAMETER * (record.weights.parameters_total if record.weights else 0)
 
 
 def _lives(process: int) -> bool:

@@ -14,7 +14,9 @@ from bakeoff.compare.boards import compare
 from bakeoff.compare.silence import why_silent
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.load import load_experiment, metrics_of
+from bakeoff.load import load_experiment
+from bakeoff.load.metrics import metrics_of
+from bakeoff.metrics import answers as given
 from bakeoff.metrics import unit_of
 from bakeoff.record import PREDICTIONS_FILE, Imported, Look, MetricFacts, Record
 from bakeoff.store import Store
@@ -31,23 +33,24 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
     record = next(record for record in made.records if record.asked.strategy == "row" and record.asked.seed == 3)
     found = made.predictions(record.id)["test"]
-    assert (found.answers == answers(accuracy=0.9, seed=1)[3]).all()
+    assert (given(found.logits, found.kind) == answers(accuracy=0.9, seed=1)[3]).all()
     assert (found.labels == LABELS).all()
     assert len(set(found.ids)) == len(LABELS)
     assert np.allclose(found.probabilities.sum(axis=1), 1)
 
 
-def test_a_damaged_predictions_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_record_with_a_damaged_file_is_left_out_and_one_without_stands(tmp_path: Path) -> None:
     path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    damaged, without = Store(path).read_all()[0][:2]
+    (path / "records" / damaged.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
+    (path / "records" / without.id / PREDICTIONS_FILE).unlink()
     made = load_experiment([path])
-    record = made.records[0]
-    (path / "records" / record.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
-    with pytest.raises(DamageError, match=f"{record.id}.*was altered: it is not what its record says"):
-        made.predictions(record.id)
+    (sentence,) = made.damaged
+    assert sentence.endswith(f"{damaged.id}/{PREDICTIONS_FILE} was altered: it is not what its record says")
+    assert damaged.id not in {record.id for record in made.records}
+    with pytest.raises(DamageError, match=f"{without.id}.*is missing"):
+        made.predictions(without.id)
     assert len(made.unusable) == 1
-    (path / "records" / record.id / PREDICTIONS_FILE).unlink()
-    with pytest.raises(StoreError, match="is missing"):
-        made.predictions(record.id)
 
 
 def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:

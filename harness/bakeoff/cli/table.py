@@ -17,7 +17,8 @@ from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Comparison
 from bakeoff.errors import StoreError, shown_path
 from bakeoff.files import Tree
-from bakeoff.load import load_experiment, read_folder
+from bakeoff.load import load_experiment
+from bakeoff.load.folders import RunFiles, read_folder
 from bakeoff.record import Declared, Record
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.page import write_page
@@ -83,7 +84,7 @@ def read(folders: Sequence[Path | Store]) -> Reading:
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
     """What `--beside` compares; a record that cannot be read is named and counts as missing."""
-    folder = read_folder(store)
+    folder = read_folder(store, RunFiles())
     for sentence in folder.damaged:
         tell(f"damaged and left out: {sentence}")
     tell_changes(store.folder / folder.declared.spec_file, {record.id: record for record in folder.records})

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.keys import key_of
 from bakeoff.compare.outputs import Outputs, gather
 from bakeoff.record import Declared, Record
+from bakeoff.records.predictions import Predictions
 from bakeoff.records.provenance import DATA, differing
 
 CANDIDATE, BASELINE = "candidate", "baseline"

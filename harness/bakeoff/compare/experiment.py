@@ -7,51 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bakeoff.components import Floats, Ints, Metric, TaskKind
+from bakeoff.components import Metric
 from bakeoff.errors import escaped
-from bakeoff.metrics import answers
 from bakeoff.record import Control, Declared, Record
 from bakeoff.records.apart import Apart
+from bakeoff.records.predictions import Predictions
 from bakeoff.spelling import command, listed
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """One split of one run: n examples, in the order in which they were recorded."""
-
-    ids: tuple[str, ...]
-    labels: NDArray[Any]
-    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label; NaN where the split has
-    no labels."""
-    logits: NDArray[np.float32]
-    """(n, n_outputs)."""
-    tokens: Ints
-    """(n,) length of the encoded input."""
-    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Column that the task declares for slicing -> its values as text, each of n."""
-    kind: TaskKind = "classification"
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the split has labels, so that answers can be right or wrong."""
-        return not np.isnan(self.labels).any()
-
-    @property
-    def answers(self) -> NDArray[Any]:
-        """(n,) what the run answered."""
-        return answers(self.logits, self.kind)
-
-    @property
-    def probabilities(self) -> Floats:
-        """(n, n_outputs) softmax of the logits, of a classification."""
-        odds = np.ascontiguousarray(self.logits.T, dtype=np.float64)  # numpy is slow along axes of two
-        odds -= odds.max(axis=0)
-        np.exp(odds, out=odds)
-        odds /= odds.sum(axis=0)
-        return odds.T
 
 
 @dataclass(frozen=True)

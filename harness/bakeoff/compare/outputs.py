@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.compare.calibration import expected_calibration_error, squared_error
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.components import Floats, Ints, Metric, TaskKind
 from bakeoff.errors import StoreError
+from bakeoff.metrics import answers
 from bakeoff.record import PREDICTIONS_FILE, Record
+from bakeoff.records.predictions import Predictions
 from bakeoff.spelling import listed
 
 
@@ -109,7 +111,7 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
                     place = splits[split] = _Gathering(
                         predictions, {name: number for number, name in enumerate(predictions.ids)}
                     )
-                wrong = _wrong(predictions, place, record, split)
+                wrong = _wrong(predictions, place, split)
                 if wrong:
                     misread.append(Misread(strategy, record.asked.seed, wrong, record.id))
                 else:
@@ -117,32 +119,35 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
     return Outputs({name: _finished(place) for name, place in splits.items()}, tuple(misread))
 
 
-def _wrong(predictions: Predictions, place: _Gathering, record: Record, split: str) -> str:
-    """Why these predictions are not those of the split; empty where they are."""
-    n = len(predictions.ids)
-    declared = record.data.splits[split].examples if record.data and split in record.data.splits else n
-    if n != declared:
-        return f"{n:,} predictions on {split}, which has {declared:,} examples"
-    if predictions.ids is not place.first.ids and predictions.ids != place.first.ids:
-        if len(set(predictions.ids)) != n:
-            return f"{n - len(set(predictions.ids)):,} examples of {split} are predicted more than once"
-        if set(predictions.ids) != place.position.keys():
-            return f"the examples of {split} are not those that the other runs predicted"
-    elif len(place.position) != n:
-        return f"{n - len(place.position):,} examples of {split} are predicted more than once"
-    if not np.isfinite(predictions.logits).all():
-        return f"its logits on {split} are not finite"
+def _wrong(predictions: Predictions, place: _Gathering, split: str) -> str:
+    """Why these predictions are not on the same examples as those of the split's first run; empty where they are."""
+    first = place.first
+    if (predictions.kind, predictions.logits.shape[1]) != (first.kind, first.logits.shape[1]):
+        return f"it answers {split} otherwise than the other runs: another kind of task, or another number of labels"
+    if predictions.ids is first.ids and predictions.labels is first.labels:  # nearly always: runs share what is equal
+        return ""
+    if predictions.ids != first.ids and set(predictions.ids) != place.position.keys():
+        return f"the examples of {split} are not those that the other runs predicted"
+    order = _order(predictions, place)
+    if not np.array_equal(predictions.labels if order is None else predictions.labels[order], first.labels, equal_nan=True):
+        return f"the labels of {split} are not those that the other runs recorded"
     return ""
 
 
+def _order(predictions: Predictions, place: _Gathering) -> Ints | None:
+    """What puts the predictions into the order of the first ones; None where they have it."""
+    if predictions.ids == place.first.ids:
+        return None
+    return np.argsort([place.position[name] for name in predictions.ids])
+
+
 def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) -> None:
-    answers, order = predictions.answers, None
-    if predictions.ids != place.first.ids:
-        order = np.argsort([place.position[name] for name in predictions.ids])
-        answers = answers[order]
+    found, order = answers(predictions.logits, predictions.kind), _order(predictions, place)
+    if order is not None:
+        found = found[order]
     place.disputed |= dict.fromkeys(_unlike_columns(predictions, place.first, order))
     classes = predictions.kind == "classification"
-    place.rows.setdefault(strategy, []).append(answers.astype(label_type(predictions.logits.shape[1])) if classes else answers)
+    place.rows.setdefault(strategy, []).append(found.astype(label_type(predictions.logits.shape[1])) if classes else found)
     place.seeds.setdefault(strategy, []).append(seed)
     if classes and predictions.labelled:
         probabilities = predictions.probabilities

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.compare.experiment import Predictions
 from bakeoff.components import Metric
 from bakeoff.errors import StoreError, escaped
 from bakeoff.metrics import HubMetric, label_of
 from bakeoff.record import PREDICTIONS_FILE, Data, Record
+from bakeoff.records.predictions import Predictions
 
 ROUNDING = 1e-12
 MOST_WORDS = 120

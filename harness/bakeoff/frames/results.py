@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.errors import BakeoffError, unknown
 from bakeoff.frames.building import NUMBER, TEXT, WHOLE, frame, safe, stacked, table
 from bakeoff.load import load_experiment
+from bakeoff.metrics import answers
 from bakeoff.record import DeclaredRun, Record
+from bakeoff.records.predictions import Predictions
 
 RUN = {"run": TEXT, "task": TEXT, "model": TEXT, "strategy": TEXT, "seed": WHOLE}
 
@@ -191,7 +193,7 @@ def _predicted(run: DeclaredRun, split: str, told: Predictions) -> dict[str, Any
             "split": split,
             "id": told.ids,
             "label": told.labels,
-            "answer": told.answers,
+            "answer": answers(told.logits, told.kind),
             "confidence": told.probabilities.max(axis=1) if classes else None,
             "tokens": told.tokens,
         }

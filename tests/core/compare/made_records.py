@@ -12,14 +12,16 @@ import numpy as np
 from core.table_records import declaration_of, declare, failed, make_record, sha256
 from numpy.typing import ArrayLike, NDArray
 
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.silence import with_silence
 from bakeoff.components import Metric
 from bakeoff.errors import StoreError
 from bakeoff.metrics import F1, Accuracy, facts_of
+from bakeoff.metrics import answers as given_answers
 from bakeoff.outcome import write_predictions
 from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
 from bakeoff.recorded import dump
+from bakeoff.records.predictions import Predictions
 from bakeoff.store import Store
 
 METRICS = (Accuracy(), F1(1))
@@ -239,7 +241,7 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
         data = record.data.model_copy(
             update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}, "silent": None}
         )
-        scores = {split: {metric.name: metric.score(found.answers, labels)}}
+        scores = {split: {metric.name: metric.score(given_answers(found.logits, found.kind), labels)}}
         records.append(record.model_copy(update={"data": data, "scores": scores}))
     task = made.records[0].asked.task_label
     metrics = {task: {metric.name: metric}}

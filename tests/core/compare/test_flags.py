@@ -26,12 +26,12 @@ from core.compare.sins import (
 from core.table_records import run_id
 
 from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Predictions
 from bakeoff.compare.findings import Flag
 from bakeoff.compare.flags.raising import DETECTORS, codes_of, in_order, raise_flags
 from bakeoff.load import load_experiment
 from bakeoff.metrics import BUILT_IN
 from bakeoff.record import PREDICTIONS_FILE, MetricFacts
+from bakeoff.records.predictions import Predictions
 
 
 def test_a_clean_experiment_raises_no_flag() -> None:

@@ -29,6 +29,7 @@ from bakeoff.compare.power import best_epoch_optimism
 from bakeoff.components import Metric
 from bakeoff.contracts.unit import SHARE
 from bakeoff.metrics import Accuracy, facts_of, metric_named
+from bakeoff.metrics import answers as answers_of
 from bakeoff.record import MetricFacts, Selection
 from bakeoff.spec import MetricChoice
 
@@ -175,7 +176,8 @@ def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ())
     asked = [*whole, *(MetricChoice(name=name, of="each") for name in ("f1", "recall"))]
     fitted = [*own, *(one for choice in asked for one in metric_named(choice).fitted(kind, list("pqrs"), None))]
     everything = {metric.name: metric for metric in fitted}
-    answers = next(iter(made.predictions(made.records[0].id).values())).answers
+    (predicted,) = made.predictions(made.records[0].id).values()
+    answers = answers_of(predicted.logits, predicted.kind)
     floor = {name: metric.score(np.ones_like(labels), labels) for name, metric in everything.items()}
     made = sinning(made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], floor={"test": floor})
     found = {name: metric.score(answers, labels) for name, metric in everything.items()}

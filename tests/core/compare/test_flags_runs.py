@@ -142,28 +142,28 @@ def test_examples_that_were_trained_on_are_counted() -> None:
 
 def test_predictions_that_cannot_be_used_are_told_run_by_run() -> None:
     clean = experiment()
-    lost, doubled, other, infinite = (record.id for record in clean.records[8:12])
+    lost, other, relabelled, wider = (record.id for record in clean.records[8:12])
 
     def read(run_id: str) -> dict[str, Predictions]:
         found = dict(clean.predictions(run_id))
         test = found["test"]
         if run_id == lost:
             raise StoreError("predictions.parquet is missing")
-        if run_id == doubled:
-            found["test"] = replace(test, ids=(test.ids[1], *test.ids[1:]))
         if run_id == other:
             found["test"] = replace(test, ids=tuple(f"x{name}" for name in test.ids))
-        if run_id == infinite:
-            found["test"] = replace(test, logits=np.full_like(test.logits, np.nan))
+        if run_id == relabelled:
+            found["test"] = replace(test, ids=test.ids[::-1], labels=1 - test.labels)
+        if run_id == wider:
+            found["test"] = replace(test, logits=np.zeros((len(test.ids), 3), np.float32))
         return found
 
     flag = the_flag(replace(clean, predictions=read), "S17")
     assert flag.rows == [ROW]
     assert "Predictions of 4 runs cannot be used" in flag.sentence
     assert f"{ROW} seed 0: predictions.parquet is missing" in flag.sentence
-    assert "predicted more than once" in flag.sentence
     assert "not those that the other runs predicted" in flag.sentence
-    assert "not finite" in flag.sentence
+    assert "the labels of test are not those that the other runs recorded" in flag.sentence
+    assert "another number of labels" in flag.sentence
 
 
 @pytest.mark.parametrize("apart", [0.02, float("nan"), float("inf")])

@@ -11,11 +11,12 @@ from core.compare.made_records import drawn_answers, make_experiment_in_memory
 from core.table_records import make_record
 from numpy.typing import NDArray
 
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.gate import Check, Gate, judge
 from bakeoff.contracts.unit import CORRELATION
 from bakeoff.errors import BakeoffError
 from bakeoff.record import Control
+from bakeoff.records.predictions import Predictions
 from bakeoff.report.gate import write_gate
 
 LABELS = np.random.default_rng(0).integers(0, 2, 1000)

@@ -10,10 +10,10 @@ import pytest
 from core.compare.made_records import drawn_answers, make_experiment_in_memory
 
 from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Predictions
 from bakeoff.compare.outputs import label_type
 from bakeoff.compare.rescoring import rescore
 from bakeoff.compare.slices import BY_LABEL, BY_LENGTH
+from bakeoff.records.predictions import Predictions
 
 
 @pytest.mark.parametrize("classes", [2, 1000, 32_768, 32_769, 70_000])

@@ -10,9 +10,10 @@ from core.compare.made_records import drawn_answers, make_experiment_in_memory, 
 from core.compare.sins import BASELINE, LABELS, ROW, SEEDS, answers, declaring, experiment, sinning
 
 from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Experiment, Predictions
+from bakeoff.compare.experiment import Experiment
 from bakeoff.compare.findings import Pair
 from bakeoff.compare.twoway import two_way
+from bakeoff.records.predictions import Predictions
 
 
 def verdict(made: Experiment) -> Pair:
@@ -175,7 +176,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
             update={"metrics": [facts], "primary_metric": metric.name, "floor": {"test": {"mcc": 0.0}}}
         )
         found = made.predictions(record.id)["test"]
-        scores = {"test": {"mcc": metric.score(found.answers, found.labels)}}
+        scores = {"test": {"mcc": metric.score(found.logits.argmax(axis=1), found.labels)}}
         records.append(record.model_copy(update={"data": data, "scores": scores}))
     tasks = {task: {metric.name: metric} for task in made.metrics}
     pair = verdict(replace(made, records=tuple(records), metrics=tasks))

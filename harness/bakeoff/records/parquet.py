@@ -1,0 +1,182 @@
+"""A Parquet file of a record as a table, held against what the record declares before any column is decoded.
+
+Whoever wrote the file may be a stranger, and a few megabytes can decode to more than a memory holds. Types, rows, values and
+sizes stand in the file's footer, so they are checked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.errors import DamageError, escaped, quoted, shown_path
+
+TEXT: Final = "text"
+WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}
+"""Type of a column -> bytes that its values take at most, in the mean over all rows; of a list, each of its numbers."""
+SLACK: Final = 2**26
+"""Bytes that a file, and a column, may have beyond what follows from its rows."""
+ROWS_OF_A_GROUP: Final = 1000
+"""A file has at most one row group for each so many rows, and one: each takes time to read."""
+FURTHER_COLUMNS: Final = 1000
+"""Of texts, at most."""
+
+
+class FlawError(ValueError):
+    """What is wrong inside a file, in words: its column and row, but not its name."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a record says of one of its Parquet files."""
+
+    columns: Mapping[str, str]
+    """Name -> type, of `WIDTHS`."""
+    rows: int
+    width: int = 1
+    """Numbers in each list."""
+    texts: str = ""
+    """How the names of further columns begin, which are texts; empty where there are none."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The file is never larger: it is not opened otherwise."""
+        kinds = [*self.columns.values(), *([TEXT] if self.texts else [])]
+        return SLACK + 2 * self.rows * sum(WIDTHS[kind] * self.values(kind) for kind in kinds)
+
+    @property
+    def most_text(self) -> int:
+        """Bytes of all texts of a column."""
+        return SLACK + self.rows * WIDTHS[TEXT]
+
+    def values(self, kind: str) -> int:
+        """Of each row, in a column of this type."""
+        return self.width if kind == "list of float" else 1
+
+
+@contextmanager
+def blamed_on(path: Path) -> Iterator[None]:
+    """Whatever is wrong with the file becomes a DamageError that names it."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (FlawError, ValueError, OSError, MemoryError, OverflowError, pa.ArrowException) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise DamageError(f"{shown_path(path)} is damaged: {escaped(why)[:300]}") from None
+
+
+def read_table(content: bytes, expected: Expected) -> Any:
+    """The file as a pyarrow table whose columns have the expected types; raises what `blamed_on` catches."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
+    kinds = _require_columns(file.schema_arrow, expected)
+    sizes = _require_sizes(file.metadata, kinds, expected)
+    packed = [name for name, kind in kinds.items() if kind == TEXT and sizes[name] * expected.rows > expected.most_text]
+    if packed:  # one text may stand in many rows: until their length is known, it is kept once
+        file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False, read_dictionary=packed)
+    table = file.read(use_threads=False)
+    table.validate(full=True)  # texts that are UTF-8, offsets within their columns
+    for name in packed:
+        table = table.set_column(table.column_names.index(name), name, _unpacked(name, table[name], expected))
+    return table.combine_chunks()
+
+
+def _require_columns(schema: Any, expected: Expected) -> dict[str, str]:
+    """Name -> type of each column of the file; raises FlawError unless they are those that are expected."""
+    kinds: dict[str, str] = {}
+    for column in schema:
+        if column.name in kinds:
+            raise FlawError(f"column {quoted(column.name)} stands there twice")
+        further = bool(expected.texts) and column.name.startswith(expected.texts)
+        wanted = expected.columns.get(column.name, TEXT if further else "")
+        kinds[column.name] = wanted
+        if not wanted:
+            raise FlawError(f"column {quoted(column.name)} is none of {', '.join(expected.columns)}")
+        if (found := _kind_of(column.type)) != wanted:
+            raise FlawError(f"column {quoted(column.name)} is of type {quoted(found)}, not {wanted}")
+    if len(kinds) > len(expected.columns) + FURTHER_COLUMNS:
+        raise FlawError(f"it has {len(kinds):,} columns")
+    if missing := [name for name in expected.columns if name not in kinds]:
+        raise FlawError(f"column {quoted(missing[0])} is missing")
+    return kinds
+
+
+def _kind_of(found: Any) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_string(found):
+        return TEXT
+    return "list of float" if pa.types.is_list(found) and pa.types.is_float32(found.value_type) else str(found)
+
+
+def _require_sizes(footer: Any, kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
+    """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
+    if footer.num_rows != expected.rows:
+        raise FlawError(f"it has {footer.num_rows:,} rows, and its record has {expected.rows:,}")
+    if footer.num_row_groups > 1 + expected.rows // ROWS_OF_A_GROUP:
+        raise FlawError(f"its {expected.rows:,} rows lie in {footer.num_row_groups:,} groups")
+    rows, sizes, names = 0, dict.fromkeys(kinds, 0), list(kinds)
+    for number in range(footer.num_row_groups):
+        group = footer.row_group(number)
+        rows += group.num_rows
+        for place, name in enumerate(names):  # each has one leaf: `_require_columns` has seen their types
+            column, values = group.column(place), group.num_rows * expected.values(kinds[name])
+            if group.num_rows < 0 or column.num_values != values:
+                raise FlawError(f"column {quoted(name)} has {column.num_values:,} values, not {values:,}")
+            sizes[name] += column.total_uncompressed_size
+            most = SLACK + 2 * expected.rows * WIDTHS[kinds[name]] * expected.values(kinds[name])
+            if not 0 <= sizes[name] <= most:
+                raise FlawError(f"column {quoted(name)} unpacks to {sizes[name]:,} bytes: its rows need fewer")
+    if rows != expected.rows:
+        raise FlawError(f"its row groups have {rows:,} rows, and its record has {expected.rows:,}")
+    return sizes
+
+
+def _unpacked(name: str, column: Any, expected: Expected) -> Any:
+    """A column of texts that are kept once each, as one of texts; raises FlawError where it would be larger than it may."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type):
+        return column
+    length: int = sum(
+        pc.sum(pc.binary_length(chunk.dictionary).cast(pa.int64()).take(chunk.indices)).as_py() or 0 for chunk in column.chunks
+    )
+    if length > expected.most_text:
+        raise FlawError(f"column {quoted(name)} has {length:,} bytes of text, more than {WIDTHS[TEXT]:,} a row")
+    return column.cast(pa.string())
+
+
+# --- values --------------------------------------------------------------------------------------------------------------
+
+
+def require_whole(table: Any, names: Sequence[str]) -> None:
+    """Raises FlawError where a value of these columns is missing."""
+    for name in names:
+        if table[name].null_count:
+            missing = table[name].is_null().to_numpy(zero_copy_only=False)
+            raise FlawError(f"column {quoted(name)}, row {int(np.argmax(missing)) + 1}: the value is missing")
+
+
+def require(
+    valid: NDArray[np.bool_], column: str, values: Any, flaw: str, rows: Sequence[int] | NDArray[np.int64] | None = None
+) -> None:
+    """Raises FlawError that names the first value that is not valid, as `VALUE is FLAW`, and its row, counted from 1.
+
+    valid, values: (n,). rows: (n,) places in the file, counted from 0; by default 0 to n - 1.
+    """
+    if not valid.all():
+        first = int(np.argmin(valid))
+        row = first if rows is None else int(rows[first])
+        raise FlawError(f"column {quoted(column)}, row {row + 1}: {escaped(str(values[first]))[:80]} is {flaw}")

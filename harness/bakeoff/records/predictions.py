@@ -1,0 +1,179 @@
+"""predictions.parquet: what a run answered, example by example. It is checked here once, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.components import MOST_LABELS_AT_ONCE, Floats, Ints, TaskKind
+from bakeoff.errors import quoted
+from bakeoff.record import KIND_KEY, Data
+from bakeoff.records.parquet import TEXT, Expected, FlawError, blamed_on, read_table, require, require_whole
+
+SLICE: Final = "slice:"
+"""How the names of the columns begin by which a task lets its results be cut."""
+LABELS: Final[Mapping[str, str]] = {"classification": "int64", "multilabel": "int64", "regression": "double"}
+"""Kind of task -> type of the column of labels."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One split of one run: n examples, in the order in which they were recorded."""
+
+    ids: tuple[str, ...]
+    """Each once."""
+    labels: NDArray[Any]
+    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label; NaN where the split has
+    no labels."""
+    logits: NDArray[np.float32]
+    """(n, n_outputs), finite."""
+    tokens: Ints
+    """(n,) length of the encoded input."""
+    slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Column that the task declares for slicing -> its values as text, each of n."""
+    kind: TaskKind = "classification"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the split has labels, so that answers can be right or wrong."""
+        return not np.isnan(self.labels).any()
+
+    @property
+    def probabilities(self) -> Floats:
+        """(n, n_outputs) softmax of the logits, of a classification."""
+        odds = np.ascontiguousarray(self.logits.T, dtype=np.float64)  # numpy is slow along axes of two
+        odds -= odds.max(axis=0)
+        np.exp(odds, out=odds)
+        odds /= odds.sum(axis=0)
+        return odds.T
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """What all runs on the same examples have in common."""
+
+    frame: Any
+    """All columns but the logits, as a pyarrow table."""
+    splits: Mapping[str, tuple[NDArray[np.int64] | slice, Predictions]]
+    """Split -> its rows in the file, and its predictions without logits."""
+
+
+class PredictionsReader:
+    """Reads the predictions of runs; what runs on the same examples share (ids, labels, slices) is checked and kept once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], _Examples] = {}
+        """By what a record says of its data: the examples of the run that was read last."""
+
+    def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
+        """Split -> predictions. `data` is what the run's record says of its data. Raises DamageError that names the file, the
+        column and the row, unless everything is as the harness writes it."""
+        with blamed_on(path):
+            table = read_table(content, expected(data))
+            assert data is not None
+            told = (table.schema.metadata or {}).get(KIND_KEY, data.kind.encode())  # schema versions before 4 don't say
+            if told != data.kind.encode():
+                raise FlawError(
+                    f"it answers a task of kind {quoted(told.decode(errors='replace'))}, its record one of {data.kind}"
+                )
+            logits, frame = _logits(table["logits"], outputs_of(data)), table.drop_columns(["logits"])
+            sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
+            key = (data.kind, tuple(data.labels), *sizes)
+            if key not in self._known or not self._known[key].frame.equals(frame):
+                self._known[key] = _examples(frame, data)
+            return {split: replace(part, logits=logits[rows]) for split, (rows, part) in self._known[key].splits.items()}
+
+
+def expected(data: Data | None) -> Expected:
+    """What the predictions of a run on these data look like; raises FlawError where they tell no kind of task or no labels."""
+    if data is None:
+        raise FlawError("its record knows of no data that it could have predicted")
+    if data.kind not in LABELS:
+        raise FlawError(f"its record is of a task of kind {quoted(data.kind)}; there is {', '.join(LABELS)}")
+    columns = {"split": TEXT, "id": TEXT, "label": LABELS[data.kind], "logits": "list of float", "tokens": "int32"}
+    rows = sum(split.examples for name, split in data.splits.items() if name != "train")
+    return Expected(columns, rows=rows, width=outputs_of(data), texts=SLICE)
+
+
+def outputs_of(data: Data) -> int:
+    """How many logits an example has: one for each label; one of a regression. Of more than 20 labels a record has the first 20
+    and, as a name like theirs, the count of the others."""
+    if data.kind == "regression":
+        return 1
+    more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) == 21 else None
+    count = 20 + int(more[1]) if more else len(data.labels)
+    if not 1 <= count <= (MOST_LABELS_AT_ONCE if data.kind == "multilabel" else count):
+        raise FlawError(f"its record is of a {data.kind} with {count} labels")
+    return count
+
+
+def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
+    """(rows, outputs)."""
+    lists = column.combine_chunks()
+    lengths = lists.value_lengths().fill_null(0).to_numpy()
+    require(lengths == outputs, "logits", lengths, f"no number of logits for a model of {outputs} outputs")
+    values: NDArray[np.float32] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, outputs)  # a missing one is NaN
+    require(np.asarray(np.isfinite(values).all(axis=1)), "logits", values, "not finite")
+    return values
+
+
+def _examples(frame: Any, data: Data) -> _Examples:
+    """All that is not of the run alone, checked."""
+    import pyarrow as pa
+
+    require_whole(frame, [name for name in frame.column_names if name != "label"])
+    splits = np.asarray(frame["split"].to_pylist(), dtype=object)
+    names = [name for name in data.splits if name != "train"]
+    require(np.isin(splits, names), "split", splits, f"no split that its record predicts ({', '.join(names)})")
+    found = {}
+    for name in names:
+        rows = np.flatnonzero(splits == name)
+        if len(rows) != data.splits[name].examples:
+            raise FlawError(
+                f"it has {len(rows):,} rows of split {quoted(name)}, which has {data.splits[name].examples:,} examples"
+            )
+        found[name] = rows, _split_of(frame.take(pa.array(rows)), name, rows, data)
+    return _Examples(frame, found)
+
+
+def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Predictions:
+    """One split, without logits; `rows` are its places in the file."""
+    tokens, ids = frame["tokens"].to_numpy(), tuple(frame["id"].to_pylist())
+    require(tokens >= 0, "tokens", tokens, "no number of tokens", rows)
+    if len(set(ids)) < len(ids):
+        first = {one: number for number, one in reversed(list(enumerate(ids)))}
+        require(np.array([first[one] for one in ids]) == np.arange(len(ids)), "id", ids, f"in split {quoted(name)} twice", rows)
+    return Predictions(
+        ids=ids,
+        labels=_labels(frame["label"], name, rows, data),
+        logits=np.empty((len(ids), 0), np.float32),
+        tokens=tokens,
+        slices={
+            column.removeprefix(SLICE): tuple(frame[column].to_pylist())
+            for column in frame.column_names
+            if column.startswith(SLICE)
+        },
+        kind=data.kind,  # type: ignore[arg-type]  # `expected` has asked
+    )
+
+
+def _labels(column: Any, name: str, rows: NDArray[np.int64], data: Data) -> NDArray[Any]:
+    """The labels of a split: all there and each a possible one, or none at all."""
+    missing = column.is_null().to_numpy()
+    if not data.splits[name].labelled:
+        require(missing, "label", column, f"a label, and split {quoted(name)} has none", rows)
+        return np.full(len(rows), np.nan)
+    require(~missing, "label", column, "no label", rows)
+    labels: NDArray[Any] = column.to_numpy()
+    if data.kind == "regression":
+        require(np.isfinite(labels), "label", labels, "no finite number", rows)
+    else:
+        last = outputs_of(data) - 1 if data.kind == "classification" else 2 ** outputs_of(data) - 1
+        require((labels >= 0) & (labels <= last), "label", labels, f"none of 0 to {last}", rows)
+    return labels

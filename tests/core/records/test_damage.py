@@ -1,0 +1,457 @@
+"""Damaged Parquet files whose checksums fit, as a stranger makes them: each is one sentence, and the other records stand."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import shutil
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from core.made_up import Call
+from core.table_records import declare, make_record
+
+from bakeoff.errors import DamageError
+from bakeoff.load import load_experiment
+from bakeoff.outcome import write_predictions
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Failure, Record, Split
+from bakeoff.recorded import dump
+from bakeoff.records import steps
+from bakeoff.store import Store
+
+SIZES = {"train": 100, "dev": 30, "test": 20, "blind": 10}
+ROWS = 60
+STEPS = 12
+Copied = tuple[Path, Path, Record]
+"""An experiment's folder, the folder of one record in it, and that record."""
+Damage = Callable[[pa.Table], "pa.Table | bytes"]
+
+
+def parquet(table: pa.Table, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream, compression="zstd", **options)
+    return stream.getvalue()
+
+
+def filled(folder: Path, strategy: str, seed: int) -> Record:
+    """A run's files, and a record that fits them: dev and test have labels, blind has none."""
+    draw = np.random.default_rng([seed, len(strategy)])
+    splits = {
+        name: {
+            "id": [f"{name}-{number}" for number in range(size)],
+            "label": [None if name == "blind" else int(number % 2) for number in range(size)],
+            "part": ["web" if number % 3 else "app" for number in range(size)],
+        }
+        for name, size in SIZES.items()
+        if name != "train"
+    }
+    logits = {name: draw.normal(size=(SIZES[name], 2)).astype(np.float32) for name in splits}
+    encoded = {name: [{"input_ids": range(number % 7 + 1)} for number in range(SIZES[name])] for name in splits}
+    write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, ("part",), "classification")
+    (folder / STEPS_FILE).write_bytes(parquet(made_steps()))
+    made = make_record(strategy, seed)
+    assert made.data is not None
+    assert made.cost is not None
+    sizes = {
+        name: Split(examples=size, labelled=name != "blind", fingerprint=hashlib.sha256(name.encode()).hexdigest())
+        for name, size in SIZES.items()
+    }
+    cost: Cost = made.cost.model_copy(update={"steps": STEPS})
+    return made.model_copy(update={"data": made.data.model_copy(update={"splits": sizes}), "cost": cost})
+
+
+def made_steps() -> pa.Table:
+    numbers = np.arange(STEPS)
+    return pa.table(
+        {
+            "step": pa.array(numbers, pa.int32()),
+            "loss": pa.array(1 / (numbers + 1), pa.float32()),
+            "learning_rate": pa.array(1e-5 * (STEPS - numbers), pa.float64()),
+            "grad_norm": pa.array([1.0, None, *[2.0] * (STEPS - 2)], pa.float32()),
+            "seconds": pa.array(numbers * 0.5, pa.float32()),
+        }
+    )
+
+
+def seal(folder: Path, record: Record) -> None:
+    """Checksums that fit whatever lies there."""
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (PREDICTIONS_FILE, STEPS_FILE)}
+    (folder / RECORD_FILE).write_bytes(dump(record.model_copy(update={"files": files})))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("damage") / "whole"
+    store = Store(folder)
+    store.records.mkdir(parents=True)
+    records = []
+    for strategy in ("trainer-api", "manual-loop"):
+        for seed in (0, 1):
+            fresh = store.begin(f"{strategy}{seed}")
+            records.append(filled(fresh, strategy, seed))
+            seal(fresh, records[-1])
+            assert store.publish(fresh, records[-1].id)
+    declare(folder, records, gate={"quality": "-1 points"}, under_test=["trainer"])
+    return folder
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Copied:
+    """The experiment, one record's folder in it, and that record."""
+    folder = Path(shutil.copytree(whole, tmp_path / "made"))
+    record = Store(folder).read_all()[0][0]
+    return folder, folder / "records" / record.id, record
+
+
+def damaged(place: Path, record: Record, name: str, damage: Damage) -> None:
+    found = damage(pq.read_table(place / name))
+    (place / name).write_bytes(found if isinstance(found, bytes) else parquet(found))
+    seal(place, record)
+
+
+def sentence_of(action: Callable[[], object]) -> str:
+    """That of the DamageError that the action raises; empty where it raises none."""
+    try:
+        action()
+    except DamageError as error:
+        return str(error)
+    return ""
+
+
+# --- kinds of damage -----------------------------------------------------------------------------------------------------
+
+
+def column(name: str, values: Callable[[list[Any]], Any], kind: pa.DataType | None = None) -> Damage:
+    """The column with other values, or of another type."""
+
+    def damage(table: pa.Table) -> pa.Table:
+        place = table.column_names.index(name)
+        given = values(table[name].to_pylist())
+        made = given if isinstance(given, pa.Array) else pa.array(given, kind or table.schema.field(name).type)
+        return table.set_column(place, name, made)
+
+    return damage
+
+
+def value(name: str, other: Any, *, row: int = 5) -> Damage:
+    return column(name, lambda values: [*values[:row], other, *values[row + 1 :]])
+
+
+def each(name: str, function: Callable[[Any], Any], kind: pa.DataType) -> Damage:
+    return column(name, lambda values: [None if one is None else function(one) for one in values], kind)
+
+
+def rows_moved(table: pa.Table) -> pa.Table:
+    """One row of dev becomes one of test."""
+    return column("split", lambda values: [*values[:29], "test", *values[30:]], pa.string())(table)
+
+
+def many_columns(table: pa.Table) -> pa.Table:
+    for number in range(1100):
+        table = table.append_column(f"slice:{number}", table["id"])
+    return table
+
+
+def kind_told(kind: bytes) -> Damage:
+    return lambda table: table.replace_schema_metadata({KIND_KEY: kind})
+
+
+def of_type(name: str, kind: pa.DataType) -> Damage:
+    return lambda table: table.set_column(table.column_names.index(name), name, table[name].combine_chunks().cast(kind))
+
+
+LIST = pa.list_(pa.float32())
+PREDICTIONS: dict[str, tuple[Damage, str]] = {
+    "label above all": (value("label", 2), "column 'label', row 6: 2 is none of 0 to 1"),
+    "label below all": (value("label", -1), "column 'label', row 6: -1 is none of 0 to 1"),
+    "label of 2^62": (value("label", 2**62), "column 'label', row 6"),
+    "label missing": (value("label", None), "column 'label', row 6: None is no label"),
+    "all labels missing": (column("label", lambda values: [None] * len(values)), "column 'label', row 1"),
+    "label where there is none": (
+        value("label", 1, row=55),
+        "row 56: 1 is a label, and split 'blind' has none",
+    ),
+    "labels are texts": (each("label", str, pa.string()), "column 'label' is of type 'text', not int64"),
+    "labels are doubles": (each("label", float, pa.float64()), "column 'label' is of type 'double'"),
+    "labels are NaN": (each("label", lambda _: float("nan"), pa.float64()), "column 'label' is of type"),
+    "labels are of 32 bits": (each("label", int, pa.int32()), "column 'label' is of type 'int32'"),
+    "labels are booleans": (each("label", bool, pa.bool_()), "column 'label' is of type 'bool'"),
+    "labels are lists": (each("label", lambda one: [one], pa.list_(pa.int64())), "column 'label' is of type"),
+    "labels are structs": (each("label", lambda one: {"a": one}, pa.struct({"a": pa.int64()})), "column 'label' is of type"),
+    "labels are times": (each("label", int, pa.timestamp("s")), "column 'label' is of type 'timestamp"),
+    "labels are decimals": (each("label", int, pa.decimal128(5)), "column 'label' is of type 'decimal"),
+    "labels are nothing": (column("label", lambda values: pa.nulls(len(values))), "column 'label' is of type 'null'"),
+    "no labels": (lambda table: table.drop_columns(["label"]), "column 'label' is missing"),
+    "logits are numbers": (each("logits", lambda one: one[0], pa.float32()), "column 'logits' is of type 'float'"),
+    "logits are one too few": (value("logits", [1.0]), "column 'logits' has 119 values, not 120"),
+    "logits are one too many": (value("logits", [1.0, 2.0, 3.0]), "column 'logits' has 121 values"),
+    "logits are ragged": (
+        column("logits", lambda values: [values[0][:1], [*values[1], 1.0], *values[2:]]),
+        "column 'logits', row 1: 1 is no number of logits for a model of 2 outputs",
+    ),
+    "logits are empty": (value("logits", []), "column 'logits' has 119 values"),
+    "logits are missing": (value("logits", None), "column 'logits' has 119 values"),
+    "all logits are empty": (column("logits", lambda values: [[] for _ in values]), "column 'logits' has 60 values"),
+    "logits are null and longer": (
+        column("logits", lambda values: [None, [1.0, 2.0, 3.0], *values[2:]]),
+        "column 'logits', row 1: 0 is no number of logits",
+    ),
+    "a logit is missing": (value("logits", [None, 1.0]), "column 'logits', row 6: [nan 1.] is not finite"),
+    "a logit is NaN": (value("logits", [float("nan"), 1.0]), "column 'logits', row 6"),
+    "a logit is infinite": (value("logits", [float("inf"), 1.0]), "column 'logits', row 6"),
+    "a logit is minus infinity": (value("logits", [0.0, float("-inf")]), "column 'logits', row 6"),
+    "logits of three outputs": (each("logits", lambda one: [*one, 0.0], LIST), "column 'logits' has 180 values"),
+    "logits of one output": (each("logits", lambda one: one[:1], LIST), "column 'logits' has 60 values"),
+    "logits are doubles": (each("logits", list, pa.list_(pa.float64())), "column 'logits' is of type"),
+    "logits are integers": (each("logits", lambda one: [1, 2], pa.list_(pa.int64())), "column 'logits' is of type"),
+    "logits are lists of lists": (each("logits", lambda one: [one], pa.list_(LIST)), "column 'logits' is of type"),
+    "logits are large lists": (of_type("logits", pa.large_list(pa.float32())), "column 'logits' is of type"),
+    "logits are lists of fixed size": (each("logits", list, pa.list_(pa.float32(), 2)), "column 'logits' is of type"),
+    "logits are texts": (each("logits", str, pa.string()), "column 'logits' is of type 'text'"),
+    "logits are maps": (
+        each("logits", lambda one: [("a", one[0])], pa.map_(pa.string(), pa.float32())),
+        "column 'logits' is of type",
+    ),
+    "no logits": (lambda table: table.drop_columns(["logits"]), "column 'logits' is missing"),
+    "an id is missing": (value("id", None), "column 'id', row 6: the value is missing"),
+    "an id stands twice": (value("id", "dev-2"), "column 'id', row 6: dev-2 is in split 'dev' twice"),
+    "ids are numbers": (column("id", lambda values: list(range(len(values))), pa.int64()), "column 'id' is of type 'int64'"),
+    "ids are structs": (each("id", lambda one: {"a": one}, pa.struct({"a": pa.string()})), "column 'id' is of type"),
+    "ids are lists": (each("id", lambda one: [one], pa.list_(pa.string())), "column 'id' is of type"),
+    "ids are bytes": (each("id", str.encode, pa.binary()), "column 'id' is of type 'binary'"),
+    "ids are no UTF-8": (
+        column("id", lambda values: pa.array([b"\xff%d" % number for number in range(len(values))]).view(pa.string())),
+        "UTF8",
+    ),
+    "no ids": (lambda table: table.drop_columns(["id"]), "column 'id' is missing"),
+    "a split that nobody knows": (value("split", "tset"), "column 'split', row 6: tset is no split that its record predicts"),
+    "the split to train on": (value("split", "train"), "column 'split', row 6: train is no split"),
+    "a split with control characters": (value("split", "\x1b[2J"), "column 'split', row 6: \\x1b[2J is no split"),
+    "a split is missing": (value("split", None), "column 'split', row 6: the value is missing"),
+    "rows of another split": (rows_moved, "it has 29 rows of split 'dev', which has 30 examples"),
+    "splits are numbers": (column("split", lambda values: [1] * len(values), pa.int64()), "column 'split' is of type"),
+    "no splits": (lambda table: table.drop_columns(["split"]), "column 'split' is missing"),
+    "tokens below none": (value("tokens", -1), "column 'tokens', row 6: -1 is no number of tokens"),
+    "tokens are missing": (value("tokens", None), "column 'tokens', row 6: the value is missing"),
+    "tokens are NaN": (each("tokens", lambda _: float("nan"), pa.float64()), "column 'tokens' is of type 'double'"),
+    "tokens are texts": (each("tokens", str, pa.string()), "column 'tokens' is of type 'text'"),
+    "tokens are of 64 bits": (each("tokens", int, pa.int64()), "column 'tokens' is of type 'int64'"),
+    "no tokens": (lambda table: table.drop_columns(["tokens"]), "column 'tokens' is missing"),
+    "a slice is missing": (value("slice:part", None), "column 'slice:part', row 6: the value is missing"),
+    "slices are numbers": (each("slice:part", len, pa.int64()), "column 'slice:part' is of type 'int64'"),
+    "slices are structs": (
+        each("slice:part", lambda one: {"a": one}, pa.struct({"a": pa.string()})),
+        "column 'slice:part' is of type",
+    ),
+    "a column that nobody knows": (
+        lambda table: table.append_column("more", table["id"]),
+        "'more' is none of split, id",
+    ),
+    "a column that stands twice": (lambda table: table.append_column("id", table["id"]), "column 'id' stands there twice"),
+    "too many columns": (many_columns, "it has 1,106 columns"),
+    "no columns": (lambda table: table.select([]), "column 'split' is missing"),
+    "one row less": (lambda table: table.slice(1), "it has 59 rows, and its record has 60"),
+    "one row more": (lambda table: pa.concat_tables([table, table.slice(0, 1)]), "it has 61 rows"),
+    "no rows": (lambda table: table.slice(0, 0), "it has 0 rows"),
+    "every row twice": (lambda table: pa.concat_tables([table, table]), "it has 120 rows"),
+    "millions of rows": (lambda table: table.take(pa.array(np.zeros(500_000, np.int64))), "it has 500,000 rows"),
+    "a group for every row": (lambda table: parquet(table, row_group_size=1), "its 60 rows lie in 60 groups"),
+    "ids of many megabytes": (
+        column("id", lambda values: pa.array([f"{one[0]}{'x' * 2**21}" for one in values])),
+        "column 'id' has 125,829,180 bytes of text, more than 4,096 a row",
+    ),
+    "answers another kind": (
+        kind_told(b"regression"),
+        "it answers a task of kind 'regression'",
+    ),
+    "answers a kind that nobody knows": (kind_told(b"\xff\x00"), "it answers a"),
+    "empty": (lambda table: b"", "is damaged: "),
+    "nothing but its mark": (lambda table: b"PAR1", "is damaged: "),
+    "two marks": (lambda table: b"PAR1\xff\xff\xff\x7fPAR1", "is damaged: "),
+    "a text": (lambda table: b"split,id,label\n" * 100, "is damaged: "),
+    "cut in half": (lambda table: parquet(table)[: len(parquet(table)) // 2], "is damaged: "),
+    "without its beginning": (lambda table: parquet(table)[500:], "is damaged: "),
+    "a footer of zeros": (lambda table: parquet(table)[:-300] + bytes(292) + parquet(table)[-8:], "is damaged: "),
+    "pages of zeros": (lambda table: parquet(table)[:4] + bytes(600) + parquet(table)[604:], "is damaged: "),
+}
+
+OF_STEPS: dict[str, tuple[Damage, str]] = {
+    "a step stands twice": (value("step", 4), "column 'step', row 6: 4 is out of order"),
+    "a step is missing": (value("step", None), "column 'step', row 6: the value is missing"),
+    "steps from the end": (column("step", lambda values: values[::-1]), "column 'step', row 1: 11 is out of order"),
+    "steps are texts": (each("step", str, pa.string()), "column 'step' is of type 'text', not int32"),
+    "a loss is NaN": (value("loss", float("nan")), "column 'loss', row 6: nan is not finite"),
+    "a loss is infinite": (value("loss", float("inf")), "column 'loss', row 6: inf is not finite"),
+    "a loss is missing": (value("loss", None), "column 'loss', row 6: the value is missing"),
+    "losses are doubles": (each("loss", float, pa.float64()), "column 'loss' is of type 'double'"),
+    "losses are lists": (each("loss", lambda one: [one], LIST), "column 'loss' is of type 'list of float'"),
+    "a learning rate is NaN": (value("learning_rate", float("nan")), "column 'learning_rate', row 6"),
+    "a norm below none": (value("grad_norm", -1.0), "column 'grad_norm', row 6: -1.0 is no norm"),
+    "seconds go back": (value("seconds", 0.5), "column 'seconds', row 6: 0.5 is less than before"),
+    "seconds below none": (value("seconds", -1.0, row=0), "column 'seconds', row 1: -1.0 is no time"),
+    "seconds are NaN": (value("seconds", float("nan")), "column 'seconds', row 6"),
+    "no seconds": (lambda table: table.drop_columns(["seconds"]), "column 'seconds' is missing"),
+    "another column": (lambda table: table.append_column("slice:a", table["step"]), "column 'slice:a' is none of step"),
+    "one step less": (lambda table: table.slice(0, 11), "it has 11 rows, and its record has 12"),
+    "millions of steps": (lambda table: table.take(pa.array(np.zeros(500_000, np.int64))), "it has 500,000 rows"),
+    "empty": (lambda table: b"", "is damaged: "),
+    "cut in half": (lambda table: parquet(table)[: len(parquet(table)) // 2], "is damaged: "),
+}
+
+
+def test_what_is_whole_is_read_as_it_was_written(copied: Copied) -> None:
+    folder, place, record = copied
+    made = load_experiment([folder])
+    assert made.damaged == ()
+    found = made.predictions(record.id)
+    assert {name: len(part.ids) for name, part in found.items()} == {"dev": 30, "test": 20, "blind": 10}
+    assert [found[name].labelled for name in found] == [True, True, False]
+    table = pq.read_table(place / PREDICTIONS_FILE)
+    for part in found.values():
+        start = table["id"].to_pylist().index(part.ids[0])
+        assert part.logits.tolist() == table["logits"].to_pylist()[start : start + len(part.ids)]
+        assert part.slices["part"] == tuple(table["slice:part"].to_pylist()[start : start + len(part.ids)])
+    assert made.steps(record.id).equals(made_steps())
+
+
+def test_the_order_of_rows_and_columns_is_free(copied: Copied) -> None:
+    """As long as each row is whole: runs are aligned by the ids of their examples."""
+    folder, place, record = copied
+    before = load_experiment([folder]).predictions(record.id)["test"]
+    turned = pa.array(range(ROWS - 1, -1, -1))
+    damaged(place, record, PREDICTIONS_FILE, lambda table: table.take(turned).select(table.column_names[::-1]))
+    made = load_experiment([folder])
+    assert made.damaged == ()
+    after = made.predictions(record.id)["test"]
+    assert after.ids == before.ids[::-1]
+    assert after.labels.tolist() == before.labels.tolist()[::-1]
+    assert (after.logits == before.logits[::-1]).all()
+
+
+@pytest.mark.parametrize("damage", PREDICTIONS)
+def test_damaged_predictions_are_one_sentence_and_the_rest_stands(copied: Copied, damage: str) -> None:
+    folder, place, record = copied
+    damaged(place, record, PREDICTIONS_FILE, PREDICTIONS[damage][0])
+    made = load_experiment([folder])
+    (sentence,) = made.damaged
+    assert sentence.startswith(f"{place / PREDICTIONS_FILE} is damaged: ")
+    assert PREDICTIONS[damage][1] in sentence
+    assert sentence.isprintable()
+    assert [len(made.records), record.id in {one.id for one in made.records}] == [3, False]
+    with pytest.raises(DamageError) as told:
+        Store(folder).check(record.id)
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize("damage", OF_STEPS)
+def test_damaged_steps_are_one_sentence_and_the_run_stands(copied: Copied, damage: str) -> None:
+    folder, place, record = copied
+    damaged(place, record, STEPS_FILE, OF_STEPS[damage][0])
+    made = load_experiment([folder])
+    assert (len(made.records), made.damaged) == (4, ())
+    with pytest.raises(DamageError) as told:
+        made.steps(record.id)
+    assert str(told.value).startswith(f"{place / STEPS_FILE} is damaged: ")
+    assert OF_STEPS[damage][1] in str(told.value)
+    assert made.unusable == [str(told.value)]
+    with pytest.raises(DamageError, match=r"steps\.parquet is damaged"):
+        Store(folder).check(record.id)
+
+
+def test_losses_of_a_run_that_diverged_may_be_nan(copied: Copied) -> None:
+    _, place, record = copied
+    content = parquet(value("loss", float("nan"))(made_steps()))
+    failure = Failure(reason="diverged", message="loss is nan", phase="train")
+    diverged = record.model_copy(update={"status": "failed", "failure": failure})
+    assert np.isnan(steps.read_steps(content, diverged, place)["loss"].to_numpy()[5])
+    with pytest.raises(DamageError, match="nan is not finite"):
+        steps.read_steps(content, record, place)
+
+
+@pytest.mark.parametrize("name", [PREDICTIONS_FILE, STEPS_FILE])
+def test_any_altered_bytes_are_read_or_refused(copied: Copied, name: str) -> None:
+    """With a checksum that fits: what a stranger changes is read as what it says, or is one sentence."""
+    folder, place, record = copied
+    content, draw = (place / name).read_bytes(), random.Random(15)  # noqa: S311 - bytes to alter, no secrets
+    refused = 0
+    for _ in range(60):
+        altered = bytearray(content)
+        for _ in range(draw.choice([1, 1, 2, 8])):
+            altered[draw.randrange(len(altered))] = draw.randrange(256)
+        (place / name).write_bytes(altered)
+        seal(place, record)
+        sentence = sentence_of(lambda: Store(folder).check(record.id))
+        assert sentence == "" or sentence.startswith(f"{place / name} is damaged: ")
+        assert sentence.isprintable()
+        refused += bool(sentence)
+    assert refused >= 10
+
+
+@pytest.mark.parametrize(
+    "words", [("table",), ("table", "--json"), ("report",), ("rescore",), ("rescore", "--json"), ("verify",)], ids=" ".join
+)
+def test_verbs_leave_a_damaged_record_out(copied: Copied, call: Call, words: tuple[str, ...]) -> None:
+    folder, place, record = copied
+    damaged(place, record, PREDICTIONS_FILE, PREDICTIONS["label above all"][0])
+    code, out, err = call(words[0], folder, *words[1:])
+    assert code == (1 if words[0] == "verify" else 0)
+    assert f"{place / PREDICTIONS_FILE} is damaged: " in " ".join(f"{out} {err}".split())
+
+
+# --- what is no plain file -----------------------------------------------------------------------------------------------
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def listening(path: Path) -> None:
+    here = Path.cwd()
+    os.chdir(path.parent)  # the path of a socket has at most 107 bytes
+    try:
+        socket.socket(socket.AF_UNIX).bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as stream:
+        stream.truncate(60 * 2**30)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "FIFO": (fifo, "it is a named pipe (FIFO), not a plain file"),
+    "socket": (listening, "it is a socket, not a plain file"),
+    "folder": (Path.mkdir, "it is a folder, not a file"),
+    "sparse": (sparse, "it has 64,424,509,440 bytes where at most"),
+    "device": (device, "is a symbolic link"),
+    "link that leads nowhere": (lambda path: path.symlink_to("nowhere"), "is a symbolic link"),
+}
+
+
+@pytest.mark.parametrize("name", [PREDICTIONS_FILE, STEPS_FILE, RECORD_FILE])
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_plain_file_is_never_waited_for(copied: Copied, call: Call, kind: str, name: str) -> None:
+    folder, place, record = copied
+    (place / name).unlink()
+    NO_FILES[kind][0](place / name)
+    code, out, _ = call("verify", folder)
+    assert (code, f"{place / name}" in out, NO_FILES[kind][1] in out) == (1, True, True), out
+    made = load_experiment([folder])
+    if name == PREDICTIONS_FILE:
+        assert NO_FILES[kind][1] in made.damaged[0]
+    elif name == STEPS_FILE:
+        with pytest.raises(DamageError, match=r"steps\.parquet"):
+            made.steps(record.id)
