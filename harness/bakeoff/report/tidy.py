@@ -18,6 +18,10 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `flags`, separated by `; `
 
 The floor's strategy is `majority floor`.
+
+A text that a spreadsheet could take for a formula, or in which something can't be seen, is marked: an apostrophe stands before
+it, and it has Python's escapes (two backslashes for one). Numbers and all other texts stand as they are; `text_of` reads both.
+In another program: of a cell that begins with an apostrophe take that away, and read the escapes.
 """
 
 from __future__ import annotations
@@ -25,9 +29,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 from bakeoff.compare.findings import Comparison
+from bakeoff.errors import escaped, is_shown
 from bakeoff.report.facts import RECIPE
 from bakeoff.report.flags import owned, sentences
 from bakeoff.report.page import FLOOR
@@ -77,14 +83,38 @@ def write_csv(report: Report, comparison: Comparison) -> str:
         "flags",
     ]
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(map(cell_of, columns))
     for table in report.tables:
         standings = standings_of(comparison, table.task, table.model)
-        writer.writerows(portable(_strategy(row, standings, table)) for row in table.rows)
-        if table.data is not None:
-            writer.writerow(portable(_floor(table)))
+        rows = [_strategy(row, standings, table) for row in table.rows]
+        rows += [_floor(table)] if table.data is not None else []
+        writer.writerows([cell_of(portable(row.get(column))) for column in columns] for row in rows)
     return stream.getvalue()
+
+
+FORMULA: Final = "[-=+@\uff0d\uff1d\uff0b\uff20]"
+"""How a formula begins, in full width too."""
+COMPUTED: Final = re.compile(rf"\s*{FORMULA}(?!(?<=[-+])\d+(\.\d+)?([eE][-+]?\d+)?$)|'")
+SECOND: Final = re.compile(rf"(?<=;)([\s\"']*)({FORMULA})")
+"""What would begin a cell where semicolons stand between cells."""
+
+
+def cell_of(value: Any) -> Any:
+    """A value as it stands in a cell: a text that could be more than text, or hides something, is marked."""
+    if not isinstance(value, str) or (is_shown(value) and not COMPUTED.match(value) and not SECOND.search(value)):
+        return value
+    shown = escaped(value.replace("\\", "\\\\"))
+    return "'" + SECOND.sub(lambda found: f"{found[1]}{_numbered(found[2])}", shown)
+
+
+def text_of(cell: str) -> str:
+    """The text that stands in a cell."""
+    return cell[1:].encode("latin-1", "backslashreplace").decode("unicode_escape") if cell.startswith("'") else cell
+
+
+def _numbered(character: str) -> str:
+    return f"\\u{ord(character):04x}"
 
 
 def write_json(report: Report, comparison: Comparison) -> str:
