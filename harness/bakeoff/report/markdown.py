@@ -19,7 +19,19 @@ _BLANK = "\0"
 """Stands for a blank at which no line is broken."""
 
 _SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
-_OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$))")
+_OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$)|[:-](?=-*:?$))")
+_LIVE = re.compile(
+    r"""://|www\.|(?:mailto|xmpp):           # links without brackets
+    |(?<!\w)@\w|\w@[\w-]+\.\w|@[\da-f]{7} # people, addresses, commits
+    |\#\d|\bgh-\d                          # issues
+    |\$                                     # formulas
+    |:(?:\w*[a-z][\w-]*|[+-]1|100|1234):   # pictures of faces
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What GitHub's Markdown and its like make more of, whatever stands before it: only code is left alone."""
+_BRACKETED = re.compile(r"""([(\["']*)(.*?)([)\]"'.,;:!?]*)""")
+"""A word without the brackets and stops around it."""
 _COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
 _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
@@ -36,8 +48,26 @@ def escaped(text: object) -> str:
 
 
 def _marked(line: str) -> str:
-    marked = _SPECIAL.sub(lambda found: "\\" + found[0], line)
+    *words, last = line.split(" ")
+    last = f"\\{last}" if last and not last.strip("#") else _word(last)  # else it closes a heading
+    return " ".join([*map(_word, words), last])
+
+
+def _word(word: str) -> str:
+    return _code(word) if _LIVE.search(word) else _plain(word)
+
+
+def _plain(word: str) -> str:
+    marked = _SPECIAL.sub(lambda found: "\\" + found[0], word)
     return _TAG.sub("&lt;", _ENTITY.sub("&amp;", marked))
+
+
+def _code(word: str) -> str:
+    """A word that would come alive, as code. Backquotes, which would end it, and bars, which would end a cell, stay outside."""
+    opening, inner, closing = _BRACKETED.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits every word
+    parts = re.split(r"([`|])", inner)  # odd ones are these signs
+    shown = [f"\\{part}" if number % 2 else f"`{part}`" if part else "" for number, part in enumerate(parts)]
+    return _plain(opening) + "".join(shown) + _plain(closing)
 
 
 def prose(text: object) -> str:
