@@ -13,7 +13,21 @@ from bakeoff.anatomy import positions_of
 from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo, TaskKind
 from bakeoff.errors import ModelError, escaped, quoted, shown_path
 from bakeoff.machine.distributions import installed_version
+from bakeoff.toolkit.building import building_at_most
+from bakeoff.toolkit.hub_model import model_folder
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
+from bakeoff.toolkit.model_folder import (
+    ADAPTER,
+    CONFIG,
+    INDEX,
+    PICKLES,
+    WEIGHTS,
+    check_files,
+    check_tokenizer,
+    check_weights,
+    read_config,
+    read_json,
+)
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
@@ -23,14 +37,6 @@ PROBLEM_TYPES: dict[TaskKind, str] = {
     "regression": "regression",
 }
 """transformers' words: its pipelines read from them what to make of logits."""
-ADAPTER = "adapter_config.json"
-"""The file by which peft and transformers know an adapter."""
-
-TOKENIZER_FILES = (
-    *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
-    *("*.model", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt"),
-)
-"""Patterns of the names under which transformers keeps vocabularies and settings of tokenizers."""
 
 
 class TextEncoder(Prepared):
@@ -107,25 +113,18 @@ class TextEncoder(Prepared):
         return how_to_load(folder, self.columns)
 
 
-def model_files(folder: Path) -> dict[str, list[Path]]:
-    """The files of a folder that transformers can load a classifier from, by what they hold: for `Model.files`."""
-
-    def named(*patterns: str) -> list[Path]:
-        return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-
-    return {
-        "weights": named("*.safetensors", "*.safetensors.index.json"),
-        "tokenizer": named(*TOKENIZER_FILES),
-        "configuration": named("config.json", "adapter_config.json"),
-    }
-
-
 def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     """The fast tokenizer of a folder or hub id; raises ModelError in our words."""
     from transformers import AutoTokenizer
 
+    folder = model_folder(path, revision=revision)
+    check_files(folder)
+    check_tokenizer(folder)
+    config = {} if folder == path else {"config": _config_by_its_name(str(path), folder)}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, use_fast=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, trust_remote_code=False, local_files_only=True, **config
+        )
     except Exception as error:  # their code over somebody's files: OSError, KeyError, a bare Exception of tokenizers ...
         _keep_lack_of_memory(error)
         raise ModelError(f"no tokenizer could be read from {_shown(path)}: {_first_line(error)}") from error
@@ -140,19 +139,34 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
             "tokenizer.add_special_tokens({'pad_token': '[PAD]'}), model.resize_token_embeddings(len(tokenizer)), "
             "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
         )
-    if tokenizer.padding_side == "left" and _counts_positions(path, revision):
+    if tokenizer.padding_side == "left" and _counts_positions(folder):
         tokenizer.padding_side = "right"  # else a text's first token would have another position in each batch
     return tokenizer
 
 
-def _counts_positions(path: str | Path, revision: str | None) -> bool:
+def _config_by_its_name(name: str, folder: Path) -> Any:
+    """The configuration of a hub's model under its hub id, by which transformers knows a few whose tokenizer class is wrong."""
+    from transformers import AutoConfig
+
+    try:
+        read_config(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # as where it is read by AutoTokenizer, which does without it
+        _keep_lack_of_memory(error)
+        return None
+    config.name_or_path = name
+    return config
+
+
+def _counts_positions(folder: Path) -> bool:
     """Whether the model looks positions up in a table, from the first place of a row."""
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
-        with torch.device("meta"):
+        read_config(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
             return positions_of(AutoModelForSequenceClassification.from_config(config)) is not None
     except Exception as error:  # a folder without a model, or one that can't be built, as its `build` will say
         _keep_lack_of_memory(error)
@@ -174,21 +188,26 @@ def load_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
-    shown = _shown(path)
-    refuse_adapter(path, revision=revision, ignore=ignore_adapter)
+    shown, folder = _shown(path), model_folder(path, revision=revision)
+    check_files(folder)
+    refuse_adapter(folder, ignore=ignore_adapter)
+    read_config(folder)
+    stored = check_weights(folder)
     try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(
-            path,
-            revision=revision,
-            num_labels=task.n_outputs,
-            dtype="float32",
-            return_dict=True,  # some old checkpoints say no, and then no output has a name
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
-            output_loading_info=True,
-            adapter_kwargs={"subfolder": "no-adapter"},  # transformers puts any that it finds into the model, unasked
-        )
+        with building_at_most(stored, shown):
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                num_labels=task.n_outputs,
+                dtype="float32",
+                return_dict=True,  # some old checkpoints say no, and then no output has a name
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
+                output_loading_info=True,
+                # Transformers puts any adapter that it finds into the model, unasked. Below a file it finds none.
+                adapter_kwargs={"subfolder": CONFIG},
+            )
     except Exception as error:  # as above
         _keep_lack_of_memory(error)
         raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
@@ -200,17 +219,17 @@ def load_classifier(
     unused = sorted(report["unexpected_keys"])
     require_pretrained(model, missing, unused, allow_new, where=shown)
     head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
-    cautions = (head.caution, *_left_out(model, unused, path, revision, lacks_head=head.origin == "new"))
+    cautions = (head.caution, *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new"))
     return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)))
 
 
-def _left_out(model: Any, unused: Sequence[str], path: str | Path, revision: str | None, *, lacks_head: bool) -> list[str]:
+def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, lacks_head: bool) -> list[str]:
     """Sentences on tensors of a checkpoint that the model has no place for and that somebody may miss."""
-    shown, found = _shown(path), []
+    found = []
     if layers := unused_layers(model, unused):
         found.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
     outside = [name for name in unused if not name.startswith(f"{model.base_model_prefix}.")]
-    if lacks_head and outside and (names := _labels_named_at(path, revision)):
+    if lacks_head and outside and (names := _labels_named_at(folder)):
         found.append(
             f"{shown} names labels ({first_labels(names)}), yet no trained head was found: {len(outside)} tensors are left out "
             f"that this model has no place for, first {outside[0]}"
@@ -218,26 +237,23 @@ def _left_out(model: Any, unused: Sequence[str], path: str | Path, revision: str
     return found
 
 
-def _labels_named_at(path: str | Path, revision: str | None) -> list[str]:
+def _labels_named_at(folder: Path) -> list[str]:
     """The names that a checkpoint's config.json gives its labels; none where it has only those of transformers."""
-    found = _file_at(path, "config.json", revision)
-    names = json.loads(found.read_text(encoding="utf-8")).get("id2label") if found else None
+    names = read_json(folder / CONFIG).get("id2label")
     return [str(name) for name in (names or {}).values() if not UNNAMED.fullmatch(str(name))]
 
 
-def refuse_adapter(path: str | Path, *, revision: str | None = None, ignore: bool = False) -> None:
-    """Raises ModelError for a folder or repository with an adapter of peft: one with no model beside it, and one with a model,
-    unless the adapter is to be ignored."""
-    found = _file_at(path, ADAPTER, revision)
-    if found is None:
+def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
+    """Raises ModelError for a folder with an adapter of peft: one with no model beside it, and one with a model, unless the
+    adapter is to be ignored."""
+    if not (folder / ADAPTER).is_file():
         return
-    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-    beside = _file_at(path, "config.json", revision) is not None and any(_file_at(path, name, revision) for name in weights)
+    beside = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, INDEX, *PICKLES[:2]))
     if beside and ignore:
         return
     try:
-        base = json.loads(found.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (ValueError, OSError, AttributeError):  # then nobody knows for which
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+    except ModelError:  # then nobody knows for which
         base = None
     made_for = f", made for {quoted(base)}," if base else ""
     merge = (
@@ -246,21 +262,10 @@ def refuse_adapter(path: str | Path, *, revision: str | None = None, ignore: boo
     )
     if beside:
         raise ModelError(
-            f"{_shown(path)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
+            f"{_shown(folder)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
             f"`adapter: ignore` for the model without it; for both, {merge}"
         )
-    raise ModelError(f"{_shown(path)} holds an adapter of peft{made_for} and no model: {merge}")
-
-
-def _file_at(path: str | Path, name: str, revision: str | None) -> Path | None:
-    """A file of a folder, or of a hub repository, from where it is downloaded; None where there is no such file."""
-    if isinstance(path, Path) or Path(path).is_dir():
-        return found if (found := Path(path) / name).is_file() else None
-    from transformers.utils.hub import cached_file
-
-    lenient = {f"_raise_exceptions_for_{what}": False for what in ("gated_repo", "missing_entries", "connection_errors")}
-    cached = cached_file(str(path), name, revision=revision, **lenient)
-    return Path(cached) if cached else None
+    raise ModelError(f"{_shown(folder)} holds an adapter of peft{made_for} and no model: {merge}")
 
 
 def _keep_lack_of_memory(error: Exception) -> None:

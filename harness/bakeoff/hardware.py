@@ -72,6 +72,7 @@ def prepare_environment(threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
+    os.environ["USE_HUB_KERNELS"] = "NO"  # else, where the kernels library is installed, models run code of the hub
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asking for CUDA through cuInit would poison the forks
     # A process has one device: the Trainer would take all it sees and multiply the batch. `show_all_devices` undoes it.

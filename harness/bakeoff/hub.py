@@ -10,7 +10,8 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Thread
@@ -78,12 +79,29 @@ def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: S
 
 
 def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
-    """A file of a repository at a commit, downloaded where it is not cached. Raises DataError in our words."""
+    """A file of a repository at a commit, or of a branch; downloaded where it is not cached. Raises DataError in our words."""
     from huggingface_hub import hf_hub_download
+
+    with _in_our_words(f"{name} of {repo_id}"):
+        return Path(hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision))
+
+
+def hub_listing(repo_id: str, *, revision: str | None) -> tuple[str, list[str]]:
+    """Of a model: the commit that a revision stands for (default: main), and the names of the repository's files there. Raises
+    DataError in our words."""
+    from huggingface_hub import HfApi
+
+    with _in_our_words(f"the list of files of {repo_id}"):
+        found = HfApi().model_info(repo_id, revision=revision)
+        return str(found.sha), sorted(one.rfilename for one in found.siblings or ())
+
+
+@contextmanager
+def _in_our_words(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # theirs, from httpx
 
     try:
-        return Path(hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision))
+        yield
     except (
         OSError,
         HTTPError,
@@ -92,4 +110,4 @@ def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
     ) as error:  # ValueError: a name that is none; RuntimeError: Xet storage
         cause = error.__cause__ or error  # the library's own sentence says only that something happened
         reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise DataError(f"{name} of {repo_id} could not be fetched from the hub: {quoted(reason)}") from None
+        raise DataError(f"{what} could not be fetched from the hub: {quoted(reason)}") from None

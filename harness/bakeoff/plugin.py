@@ -33,7 +33,7 @@ from bakeoff.components import (
     TrainingJob,
 )
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
-from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, model_files, refuse_adapter
+from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.hookspecs import hookimpl
@@ -45,6 +45,8 @@ from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name,
 from bakeoff.parameters import decay_groups
 from bakeoff.spec import MetricNames, Options, Recipe, different
 from bakeoff.spelling import yaml_value
+from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
+from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
@@ -86,6 +88,8 @@ __all__ = [
     "Tree",
     "Unit",
     "body_of",
+    "cached_model",
+    "check_folder",
     "copy_of",
     "decay_groups",
     "different",
@@ -102,10 +106,13 @@ __all__ = [
     "layers_of",
     "load_classifier",
     "load_tokenizer",
+    "local_folder",
     "make_optimizer",
     "make_scheduler",
     "metric_named",
     "model_files",
+    "model_folder",
+    "of_unread_weights",
     "quoted",
     "quoted_whole",
     "refuse_adapter",

@@ -8,14 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.components import Encoding, Model, TaskInfo
+from bakeoff.components import Encoding, Model, Places, TaskInfo
 from bakeoff.plan import Component as PlanComponent
 from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
 from bakeoff.registry import load_registry
@@ -422,11 +426,12 @@ for revision in sys.argv[1:]:
 """
 
 
-def python(program: str, *arguments: str, **environment: str) -> str:
+def python(program: str, *arguments: str, at: Path | None = None, **environment: str) -> str:
     """The output of a fresh interpreter: their library reads where its hub lies only when it is imported."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HF_") and "proxy" not in name.lower()}
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
+        cwd=at,
         env={**clean, **environment},
         capture_output=True,
         text=True,
@@ -448,6 +453,17 @@ def test_without_a_network_an_id_is_refused_and_the_folder_way_is_named(tmp_path
     ]
 
 
+def weights_sum(seed: int) -> float:
+    return float(state(build(TinyBert(), TinyOptions(), seed=seed))["classifier.weight"].sum())
+
+
+def plant(saved: Path, folder: Path) -> Path:
+    """A model of another seed under the hub id, where the command is given and where transformers would look first."""
+    shutil.copytree(saved, folder / "acme" / "tiny")
+    build(TinyBert(), TinyOptions(), seed=5).model.save_pretrained(folder / "acme" / "tiny")
+    return folder
+
+
 def test_a_revision_chooses_among_the_snapshots_of_a_repository(saved: Path, tmp_path: Path) -> None:
     commits = {"a" * 40: 3, "b" * 40: 4}  # and the seed that each one's weights are made from
     for commit, seed in commits.items():
@@ -457,7 +473,77 @@ def test_a_revision_chooses_among_the_snapshots_of_a_repository(saved: Path, tmp
     partly = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / ("c" * 40)
     partly.mkdir()
     shutil.copy(saved / "config.json", partly)
-    printed = python(REVISIONS, *commits, "c" * 40, HF_HOME=str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9").splitlines()
-    sums = [state(build(TinyBert(), TinyOptions(), seed=seed))["classifier.weight"].sum().item() for seed in commits.values()]
-    assert [float(line) for line in printed[:2]] == sums
+    hostile = tmp_path / "hub" / "models--acme--tiny" / "snapshots" / ("e" * 40)
+    shutil.copytree(saved, hostile)
+    edit(hostile / "config.json", hidden_size=10**9)
+    environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    wanted = [*commits, "c" * 40, "e" * 40]
+    printed = python(REVISIONS, *wanted, at=plant(saved, tmp_path / "here"), **environment).splitlines()
+    assert [float(line) for line in printed[:2]] == [weights_sum(seed) for seed in commits.values()]
     assert printed[2].startswith("model 'acme/tiny' is not in the local cache and the hub is not reachable; ")
+    assert "hidden_size is 1000000000, more than any model has" in printed[3]
+
+
+@pytest.mark.parametrize("revision", ["../../../../here/acme/tiny", "/models/tiny", "a/../../../tiny", ".."])
+def test_a_revision_leads_out_of_no_repository(revision: str) -> None:
+    with pytest.raises(ValidationError, match="a revision is a commit, a tag or a branch"):
+        HubOptions(path="acme/tiny", revision=revision)
+
+
+def test_with_a_revision_a_hub_id_is_no_folder_beside_the_experiment_file(saved: Path, tmp_path: Path) -> None:
+    places = Places(None, tmp_path / "cache", plant(saved, tmp_path))
+    asked = HubOptions(path="acme/tiny", revision="main")
+    assert HubModel().resolved(asked, places).path == "acme/tiny"
+    assert HubModel().resolved(HubOptions(path="acme/tiny"), places).path == str(tmp_path / "acme" / "tiny")
+
+
+@contextmanager
+def hub_with(repository: str, commit: str, files: dict[str, bytes]) -> Iterator[tuple[str, list[str]]]:
+    """A hub on this machine: its address, and the files that were downloaded so far."""
+    fetched: list[str] = []
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name is the library's
+            path, name = self.path.partition("?")[0], self.path.rpartition("/")[2]
+            listed = {"id": repository, "sha": commit, "siblings": [{"rfilename": name} for name in files]}
+            if path.startswith("/api/models/"):
+                content = json.dumps(listed).encode()
+            else:
+                content = files.get(name, b"") if path.startswith(f"/{repository}/resolve/") else b""
+                if content and self.command == "GET":
+                    fetched.append(name)
+            self.send_response(200 if content or path == "/" else 404)
+            headers = {"Content-Length": len(content), "ETag": f'"{sha256(content).hexdigest()}"', "X-Repo-Commit": commit}
+            for header, value in headers.items():
+                self.send_header(header, str(value))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(content)
+
+        do_HEAD = do_GET  # noqa: N815 - as above
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", fetched
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_of_a_hubs_repository_only_what_is_read_is_fetched_at_one_commit(saved: Path, folder: Path, tmp_path: Path) -> None:
+    split_weights(folder, dict.fromkeys(state(build(TinyBert(), TinyOptions())), "model-1.safetensors"))
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    unread = {"pytorch_model.bin": b"x", "modeling.py": b"x", "README.md": b"x", "onnx/model.onnx": b"x"}
+    commit, home = "f" * 40, tmp_path / "home"
+    with hub_with("acme/tiny", commit, {**files, **unread}) as (endpoint, fetched):
+        here = plant(saved, tmp_path / "here")
+        printed = python(REVISIONS, "main", commit, at=here, HF_HOME=str(home), HF_ENDPOINT=endpoint).splitlines()
+    assert [float(line) for line in printed] == [weights_sum(3)] * 2
+    assert set(fetched) == set(files)
+    cache = home / "hub" / "models--acme--tiny"
+    assert (cache / "refs" / "main").read_text() == commit
+    assert {path.name for path in (cache / "snapshots" / commit).iterdir()} == set(files)

@@ -1,0 +1,89 @@
+"""A model of the hub as a folder: its files are fetched by name at one commit, and everything is then read from that folder.
+
+Transformers is never given a hub id. It would look in the working directory for a folder of that name first, and take it,
+whatever revision was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from bakeoff.errors import BakeoffError, ModelError, quoted
+from bakeoff.hub import hub_file, hub_is_reachable, hub_listing, hub_snapshot
+from bakeoff.toolkit.model_folder import (
+    INDEX,
+    PICKLES,
+    SETTINGS,
+    TOKENIZER_FILES,
+    WEIGHTS,
+    check_files,
+    parts_of_weights,
+)
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def model_folder(path: str | Path, *, revision: str | None = None) -> Path:
+    """The folder of a model: `path` itself, or of a hub id a snapshot in the hub's cache, fetched where it is not there.
+
+    A text is a folder only where it can be no hub id: absolute, or beginning with `.` or `~`, or with two `/` and more. Raises
+    ModelError in our words.
+    """
+    folder = path if isinstance(path, Path) else local_folder(path)
+    return folder if folder is not None else _fetched(str(path), revision)
+
+
+def local_folder(path: str) -> Path | None:
+    """The path as a folder where it can only be one; a hub id is `name` or `owner/name`."""
+    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
+    return Path(path).expanduser() if looks_local else None
+
+
+def cached_model(repo_id: str, revision: str | None) -> Path | None:
+    """The snapshot with configuration and weights that lies in the cache, if any; one may hold a part of its repository."""
+    found = (
+        hub_snapshot(repo_id, repo_type="model", revision=revision, files=("config.json", weights))
+        for weights in (WEIGHTS, INDEX)
+    )
+    return next((folder for folder in found if folder is not None), None)
+
+
+def _fetched(repo_id: str, revision: str | None) -> Path:
+    cached = cached_model(repo_id, revision)
+    if cached is not None and not hub_is_reachable():
+        return cached
+    try:
+        commit, names = hub_listing(repo_id, revision=revision)
+        wanted = _read_by_us(repo_id, names)
+        # The branch itself first: the cache then knows which commit it stood for.
+        folder = hub_file(repo_id, wanted[0], repo_type="model", revision=revision or "main").parent
+        for name in wanted:
+            hub_file(repo_id, name, repo_type="model", revision=folder.name if COMMIT.fullmatch(folder.name) else commit)
+        if WEIGHTS not in wanted:
+            check_files(folder)
+            for name in parts_of_weights(folder, there=names):
+                hub_file(repo_id, name, repo_type="model", revision=folder.name)
+        return folder
+    except ModelError:
+        raise
+    except BakeoffError as error:
+        if cached is not None:  # a hub that answers others, or in parts: as where it is away
+            return cached
+        raise ModelError(str(error)) from None
+
+
+def _read_by_us(repo_id: str, names: Sequence[str]) -> list[str]:
+    """The names of settings, tokenizer and weights (or their list) in a repository: the configuration first."""
+    weights = next((name for name in (WEIGHTS, INDEX) if name in names), None)
+    if weights is None:
+        pickles = [name for name in PICKLES if name in names]
+        instead = f" ({pickles[0]} is not read: only safetensors are)" if pickles else ""
+        raise ModelError(f"the repository {quoted(repo_id)} of the hub lacks {WEIGHTS}{instead}")
+    if "config.json" not in names:
+        raise ModelError(f"the repository {quoted(repo_id)} of the hub lacks config.json")
+    patterns = (*SETTINGS, *TOKENIZER_FILES)
+    others = [name for name in names if "/" not in name and any(fnmatch(name, pattern) for pattern in patterns)]
+    return list(dict.fromkeys(["config.json", weights, *sorted(set(others) - {INDEX})]))

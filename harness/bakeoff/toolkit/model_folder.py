@@ -1,0 +1,266 @@
+"""A model's folder, looked at before anything heavy is imported and before a library opens a file of it: our sentence for
+whatever it lacks, is too large, or would lead out of the folder.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import stat
+import struct
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bakeoff.errors import ModelError, quoted, shown_path
+from bakeoff.files import NOT_FETCHED, is_git_pointer
+from bakeoff.toolkit.model_settings import check_config, check_tokenizer_config
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+TOKENIZER_FILES = (
+    *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
+    *("*.model", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt"),
+)
+"""Patterns of the names under which transformers keeps vocabularies and settings of tokenizers."""
+ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""The files by which peft and transformers know an adapter."""
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
+TEMPLATES = "additional_chat_templates"
+"""The one folder within that transformers reads."""
+
+SETTINGS_BYTES = 32 * 2**20
+VOCABULARY_BYTES = 256 * 2**20
+"""The largest that are read as a whole: settings and lists of weights; vocabularies. The largest known have 10 and 70 MB."""
+SETTINGS = (CONFIG, INDEX, ADAPTER, "generation_config.json", "tokenizer_config.json", "chat_template*", "special_tokens_map*")
+HEADER_BYTES = 100_000_000
+"""The longest header that the safetensors library reads."""
+
+
+class Stored(NamedTuple):
+    """What files of weights hold."""
+
+    tensors: int
+    bytes: int
+
+
+def model_files(folder: Path) -> dict[str, list[Path]]:
+    """The files of a folder that transformers can load a classifier from, by what they hold: for `Model.files`."""
+
+    def named(*patterns: str) -> list[Path]:
+        return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+    return {
+        "weights": named("*.safetensors", "*.safetensors.index.json"),
+        "tokenizer": named(*TOKENIZER_FILES),
+        "configuration": named(CONFIG, ADAPTER),
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ModelError for the first thing that is missing or damaged; reads no weights, only where they should lie."""
+    if not folder.is_dir():
+        what = "is a file, not a model's folder" if folder.exists() else "does not exist"
+        raise ModelError(f"the model folder {shown_path(folder)} {what}")
+    check_files(folder)
+    if not (folder / CONFIG).is_file() and (within := models_within(folder)):
+        held = "holds an adapter of peft" if (within[-1] / ADAPTER).is_file() else "is a model's folder"
+        raise ModelError(f"the model folder {shown_path(folder)} lacks config.json; {shown_path(within[-1])} {held}")
+    read_config(folder)
+    if not any((folder / name).is_file() for name in TOKENIZERS):
+        raise ModelError(f"the model folder {shown_path(folder)} lacks a tokenizer (tokenizer.json)")
+    check_tokenizer(folder)
+    check_weights(folder)
+
+
+def check_files(folder: Path) -> None:
+    """Raises ModelError for what no model's folder holds: pipes, sockets and devices, which are read without end or wait for
+    somebody to write, and settings and vocabularies that are too large to be any.
+    """
+    for path in _entries(folder):
+        try:
+            found = path.stat()
+        except OSError:  # a link to nowhere: whoever needs it says so
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise ModelError(f"{shown_path(path)} is no regular file but {_kind(found.st_mode)}; a model's folder holds files")
+        require_size(path, found.st_size)
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    for place in (folder, folder / TEMPLATES):
+        try:
+            yield from sorted(place.iterdir())
+        except OSError:  # there is none, or it is nobody's to read
+            continue
+
+
+def _kind(mode: int) -> str:
+    known = {stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+    return next((name for is_one, name in known.items() if is_one(mode)), "something else")
+
+
+def _most_bytes(name: str) -> int | None:
+    """How many bytes a file of this name may have; None for what nothing reads as a whole."""
+    if any(fnmatch(name, pattern) for pattern in (*SETTINGS, "*.jinja")):
+        return SETTINGS_BYTES
+    return VOCABULARY_BYTES if any(fnmatch(name, pattern) for pattern in TOKENIZER_FILES) else None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json; raises ModelError for one that asks for what is never loaded."""
+    config = read_json(folder / CONFIG)
+    check_config(config, shown_path(folder / CONFIG))
+    model_type = config["model_type"]
+    if "auto_map" in config and not brought_by_transformers(model_type):
+        raise ModelError(
+            f"{shown_path(folder / CONFIG)} asks for code of its own (auto_map, model_type {quoted(model_type)}), "
+            "which is never run; only architectures of transformers itself can be used"
+        )
+    return config
+
+
+def check_tokenizer(folder: Path) -> None:
+    """Raises ModelError for a tokenizer that is damaged, or whose settings lead out of the folder."""
+    if (folder / "tokenizer.json").is_file():
+        read_json(folder / "tokenizer.json")
+    if (path := folder / "tokenizer_config.json").is_file():
+        check_tokenizer_config(read_json(path), shown_path(path))
+
+
+def models_within(folder: Path) -> list[Path]:
+    """Folders of models and adapters in this one (checkpoints of a training, snapshots of a repository), the newest last."""
+    patterns = [f"{place}/{name}" for place in ("*", "snapshots/*") for name in ("config.json", ADAPTER)]
+    found = {path.parent for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def brought_by_transformers(model_type: str) -> bool:
+    """Whether transformers has a folder of that architecture; looked up on disk, for its import takes seconds."""
+    spec = importlib.util.find_spec("transformers")
+    places = spec.submodule_search_locations if spec else None
+    name = model_type.replace("-", "_")
+    return places is not None and name.isidentifier() and any((Path(place) / "models" / name).is_dir() for place in places)
+
+
+def check_weights(folder: Path) -> Stored:
+    """One file of safetensors, or all that an index names; each as long as its own header says."""
+    if (folder / WEIGHTS).is_file():
+        return check_safetensors(folder / WEIGHTS)
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{instead_of_weights(folder)}")
+    stored = [check_safetensors(folder / name) for name in parts_of_weights(folder)]
+    return Stored(sum(part.tensors for part in stored), sum(part.bytes for part in stored))
+
+
+def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> list[str]:
+    """The names in the folder's index; raises ModelError where one is not in the folder, or not among those of `there`."""
+    parts = read_json(folder / INDEX).get("weight_map")
+    if not isinstance(parts, dict) or not parts or not all(isinstance(name, str) for name in parts.values()):
+        raise ModelError(f"{shown_path(folder / INDEX)} names no files (weight_map)")
+    names = sorted(set(parts.values()))
+    for name in names:
+        found = (folder / name).is_file() if there is None else name in there
+        if Path(name).name != name or not found:
+            raise ModelError(f"the model folder {shown_path(folder)} lacks {quoted(name)}, which its {INDEX} names")
+    return names
+
+
+def instead_of_weights(folder: Path) -> str:
+    """What lies in a folder without weights that could be them, and how to make weights of it."""
+    if (folder / WEIGHTS).is_symlink():
+        return f": it is a link to {quoted((folder / WEIGHTS).readlink())}, where nothing is"
+    if parts := sorted(folder.glob("model-*-of-*.safetensors")):
+        return f": of {quoted(parts[0].name)} and the other parts it lacks the list, {INDEX}"
+    if others := unread_weights(folder):
+        name = others[0]
+        if name.endswith(".safetensors"):
+            return f": if {quoted(name)} holds the weights, rename it"
+        return f" ({name} is not read: only safetensors are){converted(folder) if name in PICKLES[:2] else ''}"
+    return ""
+
+
+def converted(folder: Path) -> str:
+    """How transformers writes the weights anew, by the class that the configuration names."""
+    architectures = read_json(folder / "config.json").get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else None
+    made_by = named if isinstance(named, str) and named.isidentifier() else "AutoModel"
+    return f": transformers.{made_by}.from_pretrained(FOLDER).save_pretrained(FOLDER) writes them so"
+
+
+def unread_weights(folder: Path) -> list[str]:
+    """Names of the files that may hold weights too, beside those that are read."""
+    read = {WEIGHTS, ADAPTERS_WEIGHTS}
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
+        read |= {INDEX, *read_json(folder / INDEX).get("weight_map", {}).values()}
+    kinds = [path.name for path in folder.glob("*.safetensors") if path.is_file()]
+    if (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():  # its parts are told by it
+        kinds = [*(name for name in kinds if not fnmatch(name, "model-*-of-*.safetensors")), INDEX]
+    return [name for name in (*sorted(kinds), *(name for name in PICKLES if (folder / name).is_file())) if name not in read]
+
+
+def of_unread_weights(folder: Path) -> tuple[str, ...]:
+    """That other weights lie beside those that are read, if so: nobody can tell which were meant."""
+    if not (unread := unread_weights(folder)):
+        return ()
+    read = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
+    shown = ", ".join(unread[:3]) + (", ..." if unread[3:] else "")
+    return (f"{shown_path(folder)} holds weights more than once: {read} is read, {shown} not",)
+
+
+def check_safetensors(path: Path) -> Stored:
+    """The file's length against its header: 8 bytes of header length, a JSON header, the tensors' bytes."""
+    require_fetched(path)
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header: dict[str, Any] = json.loads(stream.read(length)) if length <= min(size - 8, HEADER_BYTES) else {}
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        expected = 8 + length + max(ends)
+    except (struct.error, ValueError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
+        raise ModelError(f"{shown_path(path)} is damaged: its header cannot be read ({size:,} bytes)") from None
+    except OSError as error:
+        raise ModelError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+    if size != expected:
+        raise ModelError(f"{shown_path(path)} is damaged: {size:,} bytes, its header tells of {expected:,}")
+    return Stored(len(ends), size)
+
+
+def require_fetched(path: Path) -> None:
+    """Raises ModelError for what Git LFS has not fetched."""
+    try:
+        pointer = is_git_pointer(path)
+    except OSError:  # what reads it says why
+        return
+    if pointer:
+        raise ModelError(f"{shown_path(path)} {NOT_FETCHED}")
+
+
+def require_size(path: Path, size: int) -> None:
+    """Raises ModelError for settings and vocabularies of more bytes than any has."""
+    most = _most_bytes(path.name)
+    if most is not None and size > most:
+        raise ModelError(f"{shown_path(path)} is too large to be read: {size:,} bytes, of {most:,} at most")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object."""
+    try:
+        require_size(path, path.stat().st_size)
+        require_fetched(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"the model folder {shown_path(path.parent)} lacks {path.name}") from None
+    except OSError as error:
+        raise ModelError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{shown_path(path)} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{shown_path(path)} is no JSON object")
+    return content

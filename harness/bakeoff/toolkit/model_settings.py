@@ -1,0 +1,80 @@
+"""What the settings in a model's folder may not ask for: code, files or models from elsewhere, and sizes that no model has.
+
+`config.json` and `tokenizer_config.json` are a stranger's. Most of their keys are numbers and words of the architecture; those
+that make transformers load something else are refused here, before it reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bakeoff.errors import ModelError, escaped, quoted
+
+LOADS = {
+    "transformers_weights": "its weights are model.safetensors, or the files that model.safetensors.index.json names",
+    "configuration_files": "its configuration is config.json",
+}
+"""Keys of a configuration by which transformers takes another file for it, and what is read instead."""
+IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
+"""Endings of the keys whose value, where it is `owner/name`, is code on the hub: compiled and run by the kernels library."""
+TOKENIZER_CLASS = re.compile(r"[A-Za-z0-9_]+(Tokenizer|TokenizerFast|Backend)")
+"""Transformers looks the name up among all that it has: models and pipelines too."""
+AUTOMATIC = "AutoTokenizer"
+
+MOST = 2**25
+MOST_OF = {"layer": 10_000, "label": 1_000_000}
+NO_SIZES = ("theta", "seed", "max_length")
+"""Whole numbers of a configuration are sizes, at most MOST; those with such a part in their key are at most MOST_OF, for
+transformers makes lists of that length before it builds anything. Keys with a part in NO_SIZES are of no size."""
+
+
+def check_config(config: Mapping[str, Any], shown: str) -> None:
+    """Raises ModelError for a `config.json` (shown as `shown`) without a model type, or that asks for what it may not have."""
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or not model_type:
+        raise ModelError(f"{shown} names no model_type")
+    for key, value in _walked(config):
+        if key in LOADS and value is not None:
+            raise ModelError(f"{shown} asks for other files ({key}), which are never read: {LOADS[key]}")
+        if isinstance(value, str) and "/" in value and key.endswith(IMPLEMENTATIONS):
+            raise ModelError(
+                f"{shown} asks for code of the hub ({escaped(key)[:80]}: {quoted(value)}), which is never run; take the key out"
+            )
+        if isinstance(value, int) and (most := _most(key)) is not None and abs(value) > most:
+            raise ModelError(f"{shown}: {escaped(key)[:80]} is {str(value)[:40]}, more than any model has ({most:,} at most)")
+    _check_class(config.get("tokenizer_class"), shown)
+
+
+def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
+    """Raises ModelError for a `tokenizer_config.json` (shown as `shown`) that names other files, or what is no tokenizer."""
+    _check_class(config.get("tokenizer_class"), shown)
+    if config.get("fast_tokenizer_files") is not None:
+        raise ModelError(f"{shown} asks for other files (fast_tokenizer_files), which are never read: it is tokenizer.json")
+
+
+def _walked(settings: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value, of nested settings too, with the nearest key above it; a mapping and a list count as values themselves."""
+    waiting = [(key, settings)]
+    while waiting:
+        key, value = waiting.pop()
+        yield key, value
+        if isinstance(value, dict):
+            inherits = key.endswith(IMPLEMENTATIONS)  # its keys are parts of the model
+            waiting += [(key if inherits else str(name), inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, inner) for inner in value]
+
+
+def _most(key: str) -> int | None:
+    lower = key.lower()
+    if any(part in lower for part in NO_SIZES):
+        return None
+    return next((most for part, most in MOST_OF.items() if part in lower), MOST)
+
+
+def _check_class(name: Any, shown: str) -> None:
+    if name is None or (isinstance(name, str) and name != AUTOMATIC and TOKENIZER_CLASS.fullmatch(name)):
+        return
+    raise ModelError(f"{shown}: tokenizer_class {quoted(name)} is no class of a tokenizer")

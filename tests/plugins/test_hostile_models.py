@@ -1,0 +1,222 @@
+"""Model folders of strangers: nothing else is loaded, nothing waits, nothing fills the memory; each ends in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugins.checkpoints import edit, model_of, save, task
+
+from bakeoff.components import Encoding
+from bakeoff.errors import ModelError
+from bakeoff.plugin import load_classifier, load_tokenizer
+from bakeoff_hub_models import HubModel, HubOptions
+
+SECONDS = 20
+"""More than any of these takes here, and less than an endless read or a million layers."""
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("sound") / "model", model_of("bert"), "bert", labels=["no", "yes"])
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    """A copy to be made hostile."""
+    return Path(shutil.copytree(sound, tmp_path / "model"))
+
+
+def sparse(path: Path, size: int, *, content: bytes = b"") -> None:
+    """A file of that size which takes no room on the disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.truncate(size)
+
+
+def replaced(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink(missing_ok=True)
+    make(path)
+
+
+def listen(path: Path) -> None:
+    """A socket at that place, bound by a short name: a long one is refused."""
+    with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+
+
+def header(length: int, content: bytes = b"") -> bytes:
+    return struct.pack("<Q", length) + content
+
+
+GIB = 2**30
+DEEP = b"[" * 50_000_000
+FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    **{
+        f"a pipe for {name}": (name, os.mkfifo, f"{name} is no regular file but a named pipe")
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "added_tokens.json")
+    },
+    "a pipe that nothing names": ("notes.txt", os.mkfifo, "notes.txt is no regular file but a named pipe"),
+    "a pipe among chat templates": (
+        "additional_chat_templates/a.jinja",
+        lambda at: (at.parent.mkdir(), os.mkfifo(at)),
+        "a.jinja is no regular file but a named pipe",
+    ),
+    "a socket": ("special_tokens_map.json", listen, "special_tokens_map.json is no regular file but a socket"),
+    "a link to a device": ("vocab.txt", lambda at: at.symlink_to("/dev/zero"), "vocab.txt is no regular file but a device"),
+    "weights of 60 GiB of nothing": ("model.safetensors", lambda at: sparse(at, 60 * GIB), "its header cannot be read"),
+    "a header as long as 60 GiB": (
+        "model.safetensors",
+        lambda at: sparse(at, 60 * GIB, content=header(60 * GIB - 8)),
+        "its header cannot be read",
+    ),
+    "a header beyond the file": ("model.safetensors", lambda at: at.write_bytes(header(1000, b"{}")), "header cannot be read"),
+    "a header of 2^64 - 1": ("model.safetensors", lambda at: at.write_bytes(header(2**64 - 1, b"{}")), "cannot be read"),
+    "a header of 50 MB of brackets": (
+        "model.safetensors",
+        lambda at: at.write_bytes(header(len(DEEP), DEEP)),
+        "its header cannot be read",
+    ),
+    "a header that is a list": ("model.safetensors", lambda at: at.write_bytes(header(2, b"[]")), "its header cannot be read"),
+    "offsets that are words": (
+        "model.safetensors",
+        lambda at: at.write_bytes(header(28, b'{"a":{"data_offsets":[0,"b"]}}'[:28])),
+        "its header cannot be read",
+    ),
+    "a tokenizer of 1 GiB": ("tokenizer.json", lambda at: sparse(at, GIB, content=b"[" * 1000), "too large to be read"),
+    "a tokenizer of 50 MB of brackets": ("tokenizer.json", lambda at: at.write_bytes(DEEP), "is not JSON: maximum recursion"),
+    "a configuration of 1 GiB": ("config.json", lambda at: sparse(at, GIB), "config.json is too large to be read"),
+    "a vocabulary of 60 GiB": ("vocab.txt", lambda at: sparse(at, 60 * GIB), "vocab.txt is too large to be read"),
+    "a configuration of brackets": ("config.json", lambda at: at.write_bytes(DEEP[:1_000_000]), "is not JSON: maximum recurs"),
+    "a number of 5,000 digits": ("config.json", lambda at: at.write_text('{"a": ' + "9" * 5000 + "}"), "is not JSON: Exceeds"),
+}
+CONFIG: dict[str, tuple[dict[str, Any], str]] = {
+    "a billion layers": ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, more than any model has"),
+    "a billion labels": ({"num_labels": 10**9}, "num_labels is 1000000000, more than any model has"),
+    "a width of a billion": ({"hidden_size": 10**9}, "hidden_size is 1000000000, more than any model has"),
+    "a nested size": ({"text_config": {"n_layer": [10**9]}}, "n_layer is 1000000000, more than any model has"),
+    "a number beyond floats": ({"vocab_size": 10**400}, "vocab_size is 1000000000"),
+    "a key that drives terminals": ({"\x1b[31mlayer": 10**9}, "\\x1b[31mlayer is 1000000000"),
+    "weights of another name": ({"transformers_weights": "other.safetensors"}, "other files (transformers_weights)"),
+    "another configuration": ({"configuration_files": ["config.4.0.0.json"]}, "other files (configuration_files)"),
+    "attention from the hub": ({"attn_implementation": "acme/attention"}, "code of the hub (attn_implementation: 'acme/att"),
+    "attention as it is saved": ({"_attn_implementation": "acme/attention@v1:run"}, "code of the hub (_attn_implementation"),
+    "attention of a part": ({"text_config": {"attn_implementation": {"": "acme/x"}}}, "code of the hub (attn_implementation"),
+    "experts from the hub": ({"experts_implementation": "acme/experts"}, "code of the hub (experts_implementation"),
+    "a model for a tokenizer": ({"tokenizer_class": "AutoModelForCausalLM"}, "is no class of a tokenizer"),
+}
+TOKENIZER: dict[str, tuple[dict[str, Any], str]] = {
+    "a model for a tokenizer": ({"tokenizer_class": "AutoModel"}, "tokenizer_class 'AutoModel' is no class of a tokenizer"),
+    "the way itself": ({"tokenizer_class": "AutoTokenizer"}, "tokenizer_class 'AutoTokenizer' is no class of a tokenizer"),
+    "a list for a class": ({"tokenizer_class": ["a"]}, "is no class of a tokenizer"),
+    "tokenizers elsewhere": ({"fast_tokenizer_files": ["../../tokenizer.4.0.0.json"]}, "other files (fast_tokenizer_files)"),
+}
+
+
+def refusals(folder: Path) -> list[str]:
+    """What each way to a model says, in less than SECONDS."""
+    options, said, began = HubOptions(path=str(folder)), [], time.monotonic()
+    for look in (
+        lambda: HubModel().locate(options),
+        lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
+        lambda: HubModel().build(task(), options),
+    ):
+        with pytest.raises(ModelError) as caught:
+            look()
+        said.append(str(caught.value))
+    assert time.monotonic() - began < SECONDS
+    return said
+
+
+@pytest.mark.timeout(4 * SECONDS)
+@pytest.mark.parametrize("case", FILES)
+def test_files_that_are_none_and_sizes_that_no_file_has_are_one_line(case: str, folder: Path) -> None:
+    name, make, sentence = FILES[case]
+    replaced(folder / name, make)
+    for said in refusals(folder):
+        assert sentence in said
+        assert str(folder) in said
+        assert said.isprintable()
+
+
+@pytest.mark.timeout(4 * SECONDS)
+@pytest.mark.parametrize("case", CONFIG)
+def test_a_configuration_asks_for_no_size_file_or_code_that_it_may_not_have(case: str, folder: Path) -> None:
+    changes, sentence = CONFIG[case]
+    edit(folder / "config.json", **changes)
+    for said in refusals(folder):
+        assert sentence in said
+        assert said.isprintable()
+
+
+@pytest.mark.parametrize("case", TOKENIZER)
+def test_a_tokenizers_settings_name_no_files_elsewhere_and_nothing_but_a_tokenizer(case: str, folder: Path) -> None:
+    changes, sentence = TOKENIZER[case]
+    edit(folder / "tokenizer_config.json", **changes)
+    for said in refusals(folder):
+        assert sentence in said
+
+
+@pytest.mark.timeout(4 * SECONDS)
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("bert", {"hidden_size": 2_000_000, "intermediate_size": 30_000_000}),
+        ("bert", {"num_hidden_layers": 9_999}),
+        ("bert", {"vocab_size": 33_000_000}),
+        ("distilbert", {"max_position_embeddings": 33_000_000}),
+        ("llama", {"num_hidden_layers": 9_999}),
+        ("t5", {"d_model": 30_000_000}),
+        ("modernbert", {"num_hidden_layers": 9_999, "layer_types": None}),
+    ],
+)
+def test_a_model_far_larger_than_its_weights_is_not_built(family: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    folder = save(tmp_path / "model", model_of(family), family)
+    edit(folder / "config.json", **changes)
+    began = time.monotonic()
+    with pytest.raises(ModelError, match="asks for a far larger model than its weights are of"):
+        load_classifier(folder, task())
+    load_tokenizer(folder)  # it looks at the model too, and must not build it either
+    assert time.monotonic() - began < SECONDS
+
+
+def test_sizes_that_models_have_are_no_matter(folder: Path) -> None:
+    """Of rotary positions, bases and limits of generation, which are no sizes of weights."""
+    edit(folder / "config.json", rope_theta=5_000_000_000, seed=2**40, max_length=10**30, max_window=10_485_760)
+    edit(folder / "config.json", attn_implementation="sdpa", tokenizer_class="BertTokenizerFast", transformers_weights=None)
+    load_classifier(folder, task())
+
+
+ADAPTER = {"peft_type": "LORA", "r": 2, "target_modules": ["query"], "task_type": "SEQ_CLS"}
+
+
+@pytest.mark.parametrize("below", ["no-adapter", "config.json", "adapter"])
+def test_no_folder_within_puts_an_adapter_into_the_model(below: str, folder: Path) -> None:
+    """Transformers is asked to look for adapters where none can be."""
+    if below == "config.json":
+        (folder / "adapter_config.json").mkdir()
+    else:
+        (folder / below).mkdir()
+        (folder / below / "adapter_config.json").write_text(json.dumps({**ADAPTER, "base_model_name_or_path": "/elsewhere"}))
+    model = load_classifier(folder, task()).model
+    assert not hasattr(model, "peft_config")
+    assert not any("lora" in name for name in model.state_dict())
+
+
+def test_files_that_a_tokenizers_settings_name_are_not_read(folder: Path, tmp_path: Path) -> None:
+    other = save(tmp_path / "other", model_of("roberta"), "roberta")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    wanted = load_tokenizer(folder).get_vocab()
+    named = {"tokenizer_file": str(other / "tokenizer.json"), "vocab_file": str(pipe), "special_tokens_map_file": str(pipe)}
+    edit(folder / "tokenizer_config.json", **named, merges_file=str(pipe), name_or_path="acme/other", gguf_file=str(pipe))
+    assert load_tokenizer(folder).get_vocab() == wanted
