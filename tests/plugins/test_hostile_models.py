@@ -62,17 +62,25 @@ GIB = 2**30
 DEEP = b"[" * 50_000_000
 FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     **{
-        f"a pipe for {name}": (name, os.mkfifo, f"{name} is no regular file but a named pipe")
+        f"a pipe for {name}": (name, os.mkfifo, f"{name} cannot be read: it is a named pipe (FIFO), not a plain file")
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "added_tokens.json")
     },
-    "a pipe that nothing names": ("notes.txt", os.mkfifo, "notes.txt is no regular file but a named pipe"),
+    "a pipe that nothing names": (
+        "notes.txt",
+        os.mkfifo,
+        "notes.txt cannot be read: it is a named pipe (FIFO), not a plain file",
+    ),
     "a pipe among chat templates": (
         "additional_chat_templates/a.jinja",
         lambda at: (at.parent.mkdir(), os.mkfifo(at)),
-        "a.jinja is no regular file but a named pipe",
+        "a.jinja cannot be read: it is a named pipe (FIFO), not a plain file",
     ),
-    "a socket": ("special_tokens_map.json", listen, "special_tokens_map.json is no regular file but a socket"),
-    "a link to a device": ("vocab.txt", lambda at: at.symlink_to("/dev/zero"), "vocab.txt is no regular file but a device"),
+    "a socket": ("special_tokens_map.json", listen, "special_tokens_map.json cannot be read: it is a socket, not a plain file"),
+    "a link to a device": (
+        "vocab.txt",
+        lambda at: at.symlink_to("/dev/zero"),
+        "vocab.txt cannot be read: it is a device, not a plain file",
+    ),
     "weights of 60 GiB of nothing": ("model.safetensors", lambda at: sparse(at, 60 * GIB), "its header cannot be read"),
     "a header as long as 60 GiB": (
         "model.safetensors",
@@ -92,10 +100,22 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda at: at.write_bytes(header(28, b'{"a":{"data_offsets":[0,"b"]}}'[:28])),
         "its header cannot be read",
     ),
-    "a tokenizer of 1 GiB": ("tokenizer.json", lambda at: sparse(at, GIB, content=b"[" * 1000), "too large to be read"),
+    "a tokenizer of 1 GiB": (
+        "tokenizer.json",
+        lambda at: sparse(at, GIB, content=b"[" * 1000),
+        "bytes where at most 268,435,456 are read",
+    ),
     "a tokenizer of 50 MB of brackets": ("tokenizer.json", lambda at: at.write_bytes(DEEP), "is not JSON: maximum recursion"),
-    "a configuration of 1 GiB": ("config.json", lambda at: sparse(at, GIB), "config.json is too large to be read"),
-    "a vocabulary of 60 GiB": ("vocab.txt", lambda at: sparse(at, 60 * GIB), "vocab.txt is too large to be read"),
+    "a configuration of 1 GiB": (
+        "config.json",
+        lambda at: sparse(at, GIB),
+        "config.json cannot be read: it has 1,073,741,824 bytes",
+    ),
+    "a vocabulary of 60 GiB": (
+        "vocab.txt",
+        lambda at: sparse(at, 60 * GIB),
+        "vocab.txt cannot be read: it has 64,424,509,440 bytes",
+    ),
     "a configuration of brackets": ("config.json", lambda at: at.write_bytes(DEEP[:1_000_000]), "is not JSON: maximum recurs"),
     "a number of 5,000 digits": ("config.json", lambda at: at.write_text('{"a": ' + "9" * 5000 + "}"), "is not JSON: Exceeds"),
 }

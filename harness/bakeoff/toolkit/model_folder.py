@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import stat
 import struct
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatch
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bakeoff.errors import ModelError, quoted, shown_path
-from bakeoff.files import NOT_FETCHED, is_git_pointer
+from bakeoff.files import open_regular, read_regular
+from bakeoff.machine.file_hashes import NOT_FETCHED, is_git_pointer
 from bakeoff.toolkit.model_settings import check_config, check_tokenizer_config
 
 CONFIG = "config.json"
@@ -81,15 +81,17 @@ def check_files(folder: Path) -> None:
     somebody to write, and settings and vocabularies that are too large to be any.
     """
     for path in _entries(folder):
+        if path.is_dir():
+            continue
         try:
-            found = path.stat()
-        except OSError:  # a link to nowhere: whoever needs it says so
+            open_regular(path, at_most=_most_bytes(path.name)).close()
+        except (
+            FileNotFoundError,
+            PermissionError,
+        ):  # a link to nowhere, or what nobody here may read: whoever needs it says so
             continue
-        if stat.S_ISDIR(found.st_mode):
-            continue
-        if not stat.S_ISREG(found.st_mode):
-            raise ModelError(f"{shown_path(path)} is no regular file but {_kind(found.st_mode)}; a model's folder holds files")
-        require_size(path, found.st_size)
+        except OSError as error:
+            raise ModelError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -98,11 +100,6 @@ def _entries(folder: Path) -> Iterator[Path]:
             yield from sorted(place.iterdir())
         except OSError:  # there is none, or it is nobody's to read
             continue
-
-
-def _kind(mode: int) -> str:
-    known = {stat.S_ISFIFO: "a named pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
-    return next((name for is_one, name in known.items() if is_one(mode)), "something else")
 
 
 def _most_bytes(name: str) -> int | None:
@@ -218,7 +215,7 @@ def check_safetensors(path: Path) -> Stored:
     require_fetched(path)
     size = path.stat().st_size
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             header: dict[str, Any] = json.loads(stream.read(length)) if length <= min(size - 8, HEADER_BYTES) else {}
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
@@ -242,19 +239,11 @@ def require_fetched(path: Path) -> None:
         raise ModelError(f"{shown_path(path)} {NOT_FETCHED}")
 
 
-def require_size(path: Path, size: int) -> None:
-    """Raises ModelError for settings and vocabularies of more bytes than any has."""
-    most = _most_bytes(path.name)
-    if most is not None and size > most:
-        raise ModelError(f"{shown_path(path)} is too large to be read: {size:,} bytes, of {most:,} at most")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A file that holds a JSON object."""
     try:
-        require_size(path, path.stat().st_size)
         require_fetched(path)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path, at_most=_most_bytes(path.name)).decode("utf-8"))
     except FileNotFoundError:
         raise ModelError(f"the model folder {shown_path(path.parent)} lacks {path.name}") from None
     except OSError as error:
