@@ -205,6 +205,7 @@ class Store:
 
         `content` is that of the file `spec` when it was read.
         """
+        self.refuse_links()
         own = self.folder / spec.name
         if not self.plan_file.is_file():
             if own.is_file() and not _is_same_file(own, spec) and own.read_bytes() != content:
@@ -222,6 +223,11 @@ class Store:
                 f"{shown_path(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
                 "give this one a folder of its own with --into DIR"
             )
+
+    def refuse_links(self) -> None:
+        """Raises StoreError where the records, or states of a training, would lie behind a link."""
+        for place in (self.records, *self.records.glob(".checkpoints-*")):
+            self.tree.require_no_link(place)
 
     def checkpoints(self, run_id: str) -> Path:
         """Where the states in the middle of a run lie until it has ended; raises StoreError for a link in its place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections import Counter
@@ -72,3 +73,13 @@ def bakeoff(*arguments: str, path: list[Path]) -> subprocess.CompletedProcess[st
         timeout=60,
         check=False,
     )
+
+
+def everything(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All that a change would show in: kinds, contents, times of modification and inodes of all that is in the folder."""
+    found = {}
+    for path in sorted([folder, *folder.rglob("*")]):
+        facts = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(facts.st_mode) else b""
+        found[str(path)] = (stat.S_IFMT(facts.st_mode), content, facts.st_mtime_ns, facts.st_ino)
+    return found

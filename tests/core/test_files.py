@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
+from core.made_up import everything
 
 from bakeoff import files
 from bakeoff.errors import StoreError
@@ -54,16 +54,6 @@ def outside(tmp_path: Path) -> Path:
 def tree(tmp_path: Path) -> Tree:
     (tmp_path / "root").mkdir()
     return Tree(tmp_path / "root")
-
-
-def everything(folder: Path) -> dict[str, tuple[object, ...]]:
-    """All that a change would show in: names, kinds, contents, times of modification."""
-    found = {}
-    for path in sorted([folder, *folder.rglob("*")]):
-        facts = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(facts.st_mode) else b""
-        found[str(path)] = (stat.S_IFMT(facts.st_mode), content, facts.st_mtime_ns, facts.st_nlink, facts.st_ino)
-    return found
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bakeoff.compare.experiment import Experiment
     from bakeoff.report.views import Steps
 
-LARGEST_RESULTS = 2**20
+LARGEST_RESULTS = 2**18
 """Bytes of a file of results that is ours, generously."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
 FLAGGED = 4
