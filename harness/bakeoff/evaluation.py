@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.components import Prepared, Row, TaskInfo, same_logits
+from bakeoff.contracts.fields import LARGEST
 from bakeoff.errors import PluginError, RunError
 from bakeoff.machine.streams import write_line
 from bakeoff.metrics import answers
@@ -101,8 +102,8 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
                 raise
             write_line(sys.stdout, f"metric '{metric.name}' gave no score: {type(error).__name__}: {error}")
             continue
-        if math.isfinite(value):
-            scores[metric.name] = value
+        if abs(value) <= LARGEST:
+            scores[metric.name] = float(value)
         elif metric.name == info.primary_metric:
             raise RunError("error", f"metric '{metric.name}' gave {value}, and the run is judged by it")
     return scores

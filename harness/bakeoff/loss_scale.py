@@ -7,11 +7,11 @@ is compared with that of the mean loss. Nothing is taken from what a trainer say
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bakeoff.contracts.fields import LARGEST
 from bakeoff.record import LossScale
 
 DIGITS = 6
@@ -174,11 +174,11 @@ def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossS
     steps = 0
     for shares in zip(*processes, strict=True):
         rows = shares[0][0]
-        found = [ratio for share in shares for ratio in share[3] if math.isfinite(ratio)]
+        found = [ratio for share in shares for ratio in share[3] if abs(ratio) <= LARGEST]
         reported, mean = sum(share[1] for share in shares), sum(share[2] for share in shares)
         steps += bool(found)
         gradients[rows == batch_size] += found
-        if found and rows == batch_size and mean > TOO_SMALL and math.isfinite(reported / mean):
+        if found and rows == batch_size and mean > TOO_SMALL and abs(reported / mean) <= LARGEST:
             losses.append(reported / mean)
     if not steps:
         return None

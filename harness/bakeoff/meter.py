@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bakeoff.contracts.fields import LARGEST
 from bakeoff.optimization import PAST_CORRECTION, gradient_norm
 from bakeoff.record import PHASES, LossScale, Observed, ObservedGroup
 
@@ -28,26 +29,24 @@ class Clock:
         self.synchronize = synchronize
         self.phase = "import"
         self.seconds = dict.fromkeys(PHASES, 0.0)
-        self._started = time.monotonic() - process_age()
-        self._entered = self._started
+        self._entered = time.monotonic() - process_age()
 
     def enter(self, phase: str) -> None:
         """Ends the current phase, when the device has done its work, and begins another."""
         self.synchronize()
         now = time.monotonic()
-        self.seconds[self.phase] += now - self._entered
+        self.seconds[self.phase] += max(0.0, now - self._entered)  # whoever fakes a clock may turn it back
         self.phase, self._entered = phase, now
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Counts what an earlier process spent on the same run."""
         for phase, amount in seconds.items():
             self.seconds[phase] += amount
-            self._started -= amount
 
     def stop(self) -> float:
-        """Ends the last phase; the total, measured from the start of the process to now, in seconds."""
+        """Ends the last phase; the total of all phases, from the start of the process to now, in seconds."""
         self.enter(self.phase)
-        return self._entered - self._started
+        return math.fsum(self.seconds.values())
 
 
 def process_age() -> float:
@@ -219,10 +218,11 @@ class Observer:
     def observed(
         self, *, seen: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
     ) -> Observed | None:
-        """What was seen; None before the first step. `seen` counts examples, tokens, and tokens with padding."""
-        if not self.groups:
+        """What was seen; None before the first step, and where a learning rate was no number. `seen` counts examples, tokens,
+        and tokens with padding."""
+        if not self.groups or not all(abs(rate) <= LARGEST for rate in self.learning_rates):
             return None
-        norms = [norm for norm in self.norms.values() if math.isfinite(norm)]
+        norms = [norm for norm in self.norms.values() if norm <= LARGEST]
         peak = max(self.learning_rates)
         return Observed(
             optimizer=self.optimizer,
@@ -263,10 +263,10 @@ def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> Ob
         tensors=len(group["params"]),
         elements=sum(parameter.numel() for parameter in group["params"]),
         weight_decay=_number(group.get("weight_decay")),
-        betas=[float(beta) for beta in betas] if betas else None,
+        betas=_numbers(betas),
         eps=_number(group.get("eps")),
         fused=group.get("fused"),
-        lr_scale=float(group.get("initial_lr", group["lr"])) / highest if highest else None,
+        lr_scale=_number(float(group.get("initial_lr", group["lr"])) / highest) if highest else None,
         momentum=_number(group.get("momentum")),
         bias_correction=_bias_correction(optimizer, group),
     )
@@ -280,5 +280,10 @@ def _bias_correction(optimizer: Any, group: dict[str, Any]) -> bool | None:
 
 
 def _number(value: Any) -> float | None:
-    """Optimizers hold what they like under these names (Adafactor's eps is a pair); only a number is one."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    """Optimizers hold what they like under these names (Adafactor's eps is a pair); a record holds numbers within its range."""
+    return float(value) if isinstance(value, int | float) and abs(value) <= LARGEST else None
+
+
+def _numbers(values: Any) -> list[float] | None:
+    found = [float(value) for value in values] if values else []
+    return found if found and all(abs(value) <= LARGEST for value in found) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import numpy as np
 from bakeoff import hardware
 from bakeoff.compare.silence import shortened, silent_metrics
 from bakeoff.components import Built, Row, Task, TaskInfo, TaskKind
+from bakeoff.contracts.fields import LARGEST
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import Tree
@@ -24,7 +24,9 @@ from bakeoff.metrics import facts_of
 from bakeoff.record import (
     KIND_KEY,
     MODEL_FOLDER,
+    MOST_LABELS,
     MOST_NEW,
+    MOST_NOTES,
     OUTPUT_FILE,
     RECORD_FILE,
     TRACEBACK_FILE,
@@ -46,8 +48,6 @@ from bakeoff.request import Request
 
 UNFINISHED = Kept(reason="the run's process ended while its model was being written", difference=None)
 """In a record until its model is there: it stays where the process doesn't live to say more."""
-MOST_NOTES = 4
-"""Of a trainer, in a record."""
 DECIMALS = 6
 """Of seconds in a record: nothing is timed better."""
 
@@ -81,7 +81,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
     return Data(
         sources=sources,
         kind=info.kind,
-        labels=capped(info.labels),
+        labels=capped(info.labels, MOST_LABELS),
         splits={
             name: Split(
                 examples=len(splits[name]["id"]),
@@ -122,13 +122,13 @@ def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) 
             alone = replace(info, metrics=(metric,), primary_metric=metric.name)
             try:
                 score = task.floor(alone, train, labels)[metric.name]
-                told = "" if math.isfinite(score) else f"{score}"
+                told = "" if abs(score) <= LARGEST else f"{score}"
             except Exception as error:  # a metric of any author
                 told = shortened(f"{type(error).__name__}: {error}")
             if told:
                 found.undefined.setdefault(name, {})[metric.name] = told
             else:
-                floor[metric.name] = score
+                floor[metric.name] = float(score)
     return found
 
 
@@ -155,7 +155,7 @@ def trained_bytes(network: Any) -> int:
     return len(save({name: tensor.detach().cpu().contiguous() for name, tensor in trained.items()}))
 
 
-def capped(names: Sequence[str], limit: int = 20) -> list[str]:
+def capped(names: Sequence[str], limit: int = MOST_LABELS) -> list[str]:
     """The first names and how many more: a record stays small however many there are."""
     return list(names) if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 

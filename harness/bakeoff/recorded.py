@@ -11,12 +11,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
 from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
 from bakeoff.files import open_regular
+from bakeoff.json_reader import read_json
 from bakeoff.record import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
 
 MOST_BYTES: Final = 2**24
@@ -29,12 +30,7 @@ MOST_OF_A_TEXT: Final = 2**26
 
 def read_record(folder: Path) -> Record:
     """The record in a run's folder; raises StoreError that names the file and what is wrong with it."""
-    path = folder / RECORD_FILE
-    content = read_inside(folder, RECORD_FILE, at_most=MOST_BYTES)
-    record = read_part(Record, content, path)
-    if record.seal and sha256(content.replace(record.seal.encode(), UNSEALED.encode())).hexdigest() != record.seal:
-        raise DamageError(f"{shown_path(path)} was altered: it is not what its own checksum says")
-    return record
+    return read_part(Record, read_inside(folder, RECORD_FILE, at_most=MOST_BYTES), folder / RECORD_FILE)
 
 
 def read_inside(folder: Path, name: str, *, at_most: int) -> bytes:
@@ -87,35 +83,43 @@ AS_JSON: Final = json.JSONEncoder(allow_nan=False).encode
 Plain = dict[str, Any]
 
 
+def _with_new(old: Plain, **facts: Any) -> Plain:
+    """The part of an older version with what a later one added. Raises ValueError where it has that already: whoever calls a
+    file older than it is would be rid of its checksum."""
+    if there := sorted(facts.keys() & old.keys()):
+        raise ValueError(f"{there[0]}: no file of its schema version has that")
+    return {**old, **facts}
+
+
 def _record_of_1(old: Plain) -> Plain:
     data = old.get("data")
     if isinstance(data, dict) and isinstance(data.get("metrics"), list):
-        metrics = [{**metric, "version": "1"} if isinstance(metric, dict) else metric for metric in data["metrics"]]
-        data = {**data, "metrics": metrics, "overlap": None}
-    return {**old, "data": data, "selection": None, "evaluation_difference": None}
+        metrics = [_with_new(metric, version="1") if isinstance(metric, dict) else metric for metric in data["metrics"]]
+        data = _with_new({**data, "metrics": metrics}, overlap=None)
+    return _with_new({**old, "data": data}, selection=None, evaluation_difference=None)
 
 
 def _declared_of_1(old: Plain) -> Plain:
-    return {**old, "gate": {}, "imported": [], "trials": {}, "history": []}
+    return _with_new(old, gate={}, imported=[], trials={}, history=[])
 
 
 def _record_of_2(old: Plain) -> Plain:
     new = dict(old)
     if isinstance(weights := old.get("weights"), dict):
-        new["weights"] = {**weights, "trained_bytes": None}
+        new["weights"] = _with_new(weights, trained_bytes=None)
     if isinstance(cost := old.get("cost"), dict):
-        new["cost"] = {**cost, "flops": None, "flops_note": "not counted (schema version 2)"}
+        new["cost"] = _with_new(cost, flops=None, flops_note="not counted (schema version 2)")
     observed = old.get("observed")
     if isinstance(observed, dict) and isinstance(observed.get("groups"), list):
-        groups = [{**group, "lr_scale": None} if isinstance(group, dict) else group for group in observed["groups"]]
+        groups = [_with_new(group, lr_scale=None) if isinstance(group, dict) else group for group in observed["groups"]]
         new["observed"] = {**observed, "groups": groups}
     return new
 
 
 def _record_of_3(old: Plain) -> Plain:
-    new = {**old, "attempts": [], "resumed_at": [], "seal": ""}
+    new = _with_new(old, attempts=[], resumed_at=[], seal="")
     if isinstance(environment := old.get("environment"), dict):
-        new["environment"] = {**environment, "jobs": None}
+        new["environment"] = _with_new(environment, jobs=None)
     return new
 
 
@@ -154,15 +158,19 @@ def _record_of_4(old: Plain) -> Plain:
 
 
 def _declared_of_2(old: Plain) -> Plain:
-    return {**old, "searches": {}}
+    return _with_new(old, searches={})
 
 
 def _control_of_2(old: Plain) -> Plain:
-    return {**old, "peak_flops": {}}
+    return _with_new(old, peak_flops={})
 
 
 def _same(old: Plain) -> Plain:
     return old
+
+
+def _unsealed(old: Plain) -> Plain:
+    return _with_new(old, seal="")
 
 
 UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
@@ -173,60 +181,91 @@ UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Declared, 1): _declared_of_1,
     (Declared, 2): _declared_of_2,
     (Declared, 3): _same,
-    (Declared, 4): _same,
+    (Declared, 4): _unsealed,
     (Control, 2): _control_of_2,
     (Control, 3): _same,
-    (Control, 4): _same,
+    (Control, 4): _unsealed,
 }
 """From each older schema version to the next. They pass on what is damaged: the model then says where. What version 5 added has
 a default that says that nobody looked."""
+
+SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control: 5}
+"""The first schema version of a file whose own checksum stands in it."""
 
 PartKind = TypeVar("PartKind", bound=Part)
 
 
 def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
-    """What the file holds; raises DamageError that says where it is wrong, StoreError for a schema version not known."""
+    """What the file holds, checked here once: its JSON, its schema, types and ranges, what its facts say of each other, and its
+    checksum. Raises DamageError that says where it is wrong, StoreError for a schema version not known."""
+    shown = shown_path(path)
+    if len(content) > (most := MOST_OF_A_PLAN if kind is Declared else MOST_BYTES):
+        raise DamageError(f"{shown} is damaged: it has {len(content):,} bytes where {most:,} are the most")
     try:
-        return kind.model_validate_json(content)
+        plain = read_json(content)
+        version = plain.get("schema_version") if isinstance(plain, dict) else None
+        sealed = type(version) is int and version >= SEALED_SINCE[kind]
+        part = kind.model_validate(_upgraded(kind, plain), strict=True)
     except ValidationError as error:
-        flaw = error
-    if (upgraded := _upgraded(kind, content)) is not None:
-        try:
-            return kind.model_validate(upgraded)
-        except ValidationError as error:
-            flaw = error
-    first = flaw.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if where == "schema_version":
-        raise StoreError(
-            f"{shown_path(path)} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
-        )
-    raise DamageError(f"{shown_path(path)} is damaged: {where or 'file'}: {escaped(first['msg'])}")
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        if where == "schema_version":
+            raise StoreError(
+                f"{shown} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
+            ) from None
+        raise DamageError(f"{shown} is damaged: {escaped(_flaw(where, first))}") from None
+    except ValueError as error:
+        raise DamageError(f"{shown} is damaged: {escaped(error)}") from None
+    if sealed and not (seal := plain.get("seal")):
+        raise DamageError(f"{shown} was altered: its own checksum is gone")
+    if sealed and _sealed(content, seal) != content:
+        raise DamageError(f"{shown} was altered: it is not what its own checksum says")
+    return part
 
 
-def _upgraded(kind: type[Part], content: bytes) -> Plain | None:
-    """The content of an older version as that of this one; None where it is no older version."""
-    try:
-        plain = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
+def _flaw(where: str, first: Mapping[str, Any]) -> str:
+    """`asked.seed: Input should be a valid integer, not 'x'`."""
+    told = str(first["msg"]).removeprefix("Value error, ")
+    if not where:
+        return told
+    value = first["input"]
+    shown = f", not {quoted(value)}" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
+    return f"{where}: {told}{shown}"
+
+
+def _upgraded(kind: type[Part], plain: Any) -> Any:
+    """The content of an older version as that of this one; anything else as it is."""
     version = plain.get("schema_version") if isinstance(plain, dict) else None
     if type(version) is not int or (kind, version) not in UPGRADES:
-        return None
+        return plain
     while (step := UPGRADES.get((kind, version))) is not None:
         plain, version = step(plain), version + 1
     return {**plain, "schema_version": version}
 
 
-def dump(record: BaseModel) -> bytes:
-    """A record's bytes: JSON for people, non-finite numbers refused; that of a run is short, and sealed."""
-    if not isinstance(record, Record):
-        return f"{json.dumps(record.model_dump(mode='json'), indent=1, allow_nan=False)}\n".encode()
-    plain = gathered(record.model_copy(update={"seal": UNSEALED}).model_dump(mode="json"))
-    if plain["observed"]:
-        plain["observed"]["groups"] = in_columns(plain["observed"]["groups"])
-    content = f"{laid_out(plain)}\n".encode()
-    return content.replace(UNSEALED.encode(), sha256(content).hexdigest().encode())
+def _sealed(content: bytes, seal: str) -> bytes:
+    """A file whose checksum is `seal`, with the checksum that is right for the rest of it: it stands at the end."""
+    before, _, after = content.rpartition(f'"{seal}"'.encode())
+    digest = sha256(b'%b"%b"%b' % (before, UNSEALED.encode(), after)).hexdigest()
+    return b'%b"%b"%b' % (before, digest.encode(), after)
+
+
+def dump(part: Record | Declared | Control) -> bytes:
+    """A file's bytes, sealed: JSON for people; that of a run is short. Raises StoreError for what could not be read again."""
+    plain = part.model_copy(update={"seal": UNSEALED}).model_dump(mode="json")
+    try:
+        if isinstance(part, Record):
+            plain = gathered(plain)
+            if plain["observed"]:
+                plain["observed"]["groups"] = in_columns(plain["observed"]["groups"])
+            text = laid_out(plain)
+        else:
+            text = json.dumps(plain, indent=1, allow_nan=False)
+        content = _sealed(f"{text}\n".encode(), UNSEALED)
+        read_part(type(part), content, Path("what was to be written"))
+    except (ValueError, DamageError) as error:
+        raise StoreError(str(error)) from None
+    return content
 
 
 def laid_out(value: Any, depth: int = 0) -> str:

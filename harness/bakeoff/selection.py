@@ -9,10 +9,7 @@ import numpy as np
 
 from bakeoff.compare.measures import luck_of_the_best
 from bakeoff.components import Answers, Metric
-from bakeoff.record import Selection
-
-SCORES_KEPT = 32
-"""A record stays small however many epochs there are."""
+from bakeoff.record import SCORES_KEPT, Selection
 
 
 class BestState:
@@ -86,4 +83,4 @@ def discordance(answers: Sequence[Answers]) -> float:
     table = np.stack(answers)  # (E, n)
     counts = np.stack([(table == label).sum(axis=0) for label in np.unique(table)])  # (labels, n)
     agreeing = (counts * (counts - 1)).sum(axis=0).mean()
-    return float(1.0 - agreeing / (evaluations * (evaluations - 1)))
+    return max(0.0, float(1.0 - agreeing / (evaluations * (evaluations - 1))))

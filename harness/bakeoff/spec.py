@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from bakeoff.allowance import PERCENT, QUALITY, losses, percent
+from bakeoff.contracts.fields import LARGEST, LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
 from bakeoff.errors import quoted, unknown
 
 SELECTION_SPLIT = "dev"
@@ -60,8 +61,8 @@ def _positive_zero(number: float) -> float:
 
 Name = Annotated[str, AfterValidator(_checked_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
 Prose = Annotated[str, Field(max_length=500), AfterValidator(_checked_prose)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), AfterValidator(_positive_zero)]
 Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), AfterValidator(_positive_zero)]
 
@@ -324,8 +325,6 @@ def _different_seeds(seeds: list[int]) -> list[int]:
     return seeds
 
 
-MOST_SEEDS = 10_000
-LARGEST_SEED = 2**31 - 1
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
     Field(min_length=1, max_length=MOST_SEEDS),
@@ -401,10 +400,10 @@ class Strategy(Options):
     method: Ref | None = None
     recipe: dict[str, Any] = Field(default_factory=dict, description="Recipe keys in which this strategy differs.")
     same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
-    replicate: Annotated[int, Field(ge=0)] = Field(
+    replicate: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
         0, description="Another number draws other seed streams from the same seeds."
     )
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
         1,
         description="Configurations that were tried before this one was settled on; "
         "stands in the table, is not part of the id.",

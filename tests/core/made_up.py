@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
@@ -53,13 +52,13 @@ def bakeoff_tasks():
 def counted_parses(patch: pytest.MonkeyPatch) -> Counter[str]:
     """Counts from now on how often this process parses each record, by its id."""
     found: Counter[str] = Counter()
-    parse = Record.model_validate_json
+    parse = Record.model_validate
 
-    def counting(content: bytes, **keywords: Any) -> Record:
-        found[json.loads(content)["id"]] += 1
-        return parse(content, **keywords)
+    def counting(plain: Any, **keywords: Any) -> Record:
+        found[plain["id"]] += 1
+        return parse(plain, **keywords)
 
-    patch.setattr(Record, "model_validate_json", counting)
+    patch.setattr(Record, "model_validate", counting)
     return found
 
 

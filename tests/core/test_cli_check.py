@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from core.made_up import Call
-from core.table_records import failed, make_record
+from core.table_records import failed, lasting, make_record
 from end_to_end import experiments
 
 from bakeoff import hardware
@@ -125,7 +125,7 @@ def record(run: Run, store: Store, seconds: float, *, hardware_class: str = "", 
     made = failed(make_record(), fails, "it is gone") if fails else make_record()
     here = hardware.environment((), threads=hardware.usable_threads()).hardware
     environment = made.environment.model_copy(update={"hardware": hardware_class or here})
-    cost = made.cost.model_copy(update={"total_seconds": seconds}) if made.cost else None
+    cost = lasting(made.cost, seconds) if made.cost else None
     update = {"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}
     folder = store.records / run.id
     folder.mkdir(parents=True)

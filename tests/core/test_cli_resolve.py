@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from core.compare.made_records import drawn_answers, made_run, write_run
 from core.made_up import Call
+from core.table_records import lasting
 from numpy.typing import NDArray
 
 from bakeoff import hardware
@@ -53,7 +54,7 @@ def record(spec: Path, answers: dict[str, NDArray[np.int64]], *, seconds: float 
         made, predictions = made_run(run.strategy.name, run.seed, rows[run.seed], LABELS)
         assert made.cost is not None
         environment = made.environment.model_copy(update={"hardware": here})
-        cost = made.cost.model_copy(update={"total_seconds": seconds})
+        cost = lasting(made.cost, seconds)
         write_run(
             store,
             made.model_copy(update={"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}),

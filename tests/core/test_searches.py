@@ -45,7 +45,13 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
     ]
     places = dict.fromkeys((one.task, one.model) for one in runs)
     chosen = [Chosen(task=task, model=model, values={"learning_rate": rates[-1]}) for task, model in places]
-    return Search(grid={"learning_rate": list(rates)}, seeds=[1000], choose="best mean on dev", trials=runs, chosen=chosen)
+    return Search(
+        grid={"learning_rate": list(rates)},
+        seeds=sorted({trial.seed for trial in runs}),
+        choose="best mean on dev",
+        trials=runs,
+        chosen=chosen,
+    )
 
 
 def report_of(records: list[Record], trials: list[Record], **declared: Any) -> Report:

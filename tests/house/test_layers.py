@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "harness" / "bakeoff"
 
 LAYERS = [
-    {"errors", "tied"},
+    {"errors", "json_reader", "tied"},
     {"tree", "hub", "spelling", "allowance", "files", "contracts"},
     {"spec", "machine"},
     {"record", "components", "document"},

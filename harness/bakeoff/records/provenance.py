@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from bakeoff.errors import BakeoffError, DataError, shown_path
 from bakeoff.machine.file_hashes import FileHashes, State, state_of
-from bakeoff.record import Data, Environment, MadeFrom, Record
+from bakeoff.record import MOST_LABELS, Data, Environment, MadeFrom, Record
 
 Subject = Literal[
     "splits",
@@ -54,8 +54,6 @@ BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
 give tensors of other names in another version of a library."""
 
 KEPT_DIGITS: Final = 32
-MOST_LABELS: Final = 20
-"""A record lists no more label names than these."""
 
 
 @dataclass(frozen=True)

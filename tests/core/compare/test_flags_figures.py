@@ -35,7 +35,10 @@ from bakeoff.spec import MetricChoice
 
 
 def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> Selection:
-    return Selection(split=split, evaluations=evaluations, chosen_epoch=2, scores=[0.8] * evaluations, discordance=discordance)
+    chosen = min(2, evaluations)
+    return Selection(
+        split=split, evaluations=evaluations, chosen_epoch=chosen, scores=[0.8] * evaluations, discordance=discordance
+    )
 
 
 def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> None:

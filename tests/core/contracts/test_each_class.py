@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import make_record
+from core.table_records import failed, make_record
 
 from bakeoff.contracts.each_class import gathered, spread
 from bakeoff.errors import DamageError
@@ -32,7 +32,8 @@ def made(metrics: list[MetricFacts], scores: dict[str, float] | None = None, lab
     record = make_record("a", 0)
     assert record.data is not None
     found = scores if scores is not None else figures(*(metric.name for metric in metrics))
-    data = record.data.model_copy(update={"labels": labels, "metrics": metrics, "floor": {"test": found}})
+    facts = {"labels": labels, "metrics": metrics, "primary_metric": metrics[0].name, "floor": {"test": found}}
+    data = record.data.model_copy(update=facts)
     return record.model_copy(update={"data": data, "scores": {"dev": found, "test": found}})
 
 
@@ -74,7 +75,7 @@ def test_a_metric_of_every_class_is_written_once_and_read_as_many() -> None:
         made([*facts(*each("f1")[:2]), *facts(each("f1")[2], version="2")]),
         made(facts(*each("f1", ["red"])), labels=["red"]),
         made(facts(("accuracy", None)), labels=[]),
-        make_record("a", 0).model_copy(update={"data": None, "scores": {}}),
+        failed(make_record("a", 0)),
     ],
     ids=[
         "not all",
@@ -95,7 +96,8 @@ def test_what_is_no_such_family_is_written_as_it_is(record: Record) -> None:
 
 
 def test_a_failed_run_has_the_metrics_and_no_scores() -> None:
-    record = made(facts(*each("f1"))).model_copy(update={"scores": {}})
+    whole = made(facts(*each("f1")))
+    record = failed(whole).model_copy(update={"data": whole.data})
     assert json.loads(dump(record))["data"]["metrics"][0]["label"] == "each"
     assert Record.model_validate_json(dump(record)).model_copy(update={"seal": record.seal}) == record
 

@@ -1,0 +1,80 @@
+"""Types of the fields in files that Bakeoff writes and reads again: their ranges, lengths and patterns.
+
+The bounds are far beyond what a run can reach. They keep out what would overflow, fill a page or reach another folder.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+from bakeoff.json_reader import require_depth
+
+LARGEST: Final = 1e100
+"""Of any number: its square is finite, and so is the sum of as many squares as fit into memory."""
+LARGEST_COUNT: Final = 2**63 - 1
+LARGEST_SEED: Final = 2**31 - 1
+MOST_SEEDS: Final = 10_000
+MOST_TRIALS: Final = 1_000_000
+LONGEST_TEXT: Final = 100_000
+LONGEST_NAME: Final = 1000
+MOST_LEVELS: Final = 32
+"""Lists and objects within each other in a component's options."""
+
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+"""31 years at most."""
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Some = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+"""A count of what there is at least one of."""
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+"""Of a split, a metric, a distribution: short, but whatever a plugin's author likes."""
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+"""Compared with others of its kind and with nothing else: `provenance.digest_of` makes half a sha256."""
+Seal = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
+def _utc(text: str) -> str:
+    """Raises ValueError for anything but a point in time in UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a time like 2026-11-23T08:51:39+00:00") from None
+    if moment.utcoffset() != timedelta(0):
+        raise ValueError("must be a time in UTC, like 2026-11-23T08:51:39+00:00")
+    return text
+
+
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_utc)]
+"""UTC, ISO 8601."""
+
+
+def _plain(value: Any) -> Any:
+    """Raises ValueError for numbers that are not finite or too large for a float, and for deep nesting."""
+    require_depth(value, MOST_LEVELS)
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+        elif isinstance(one, float) and not math.isfinite(one):
+            raise ValueError(f"holds {one}, which is no number of JSON")
+        elif isinstance(one, int) and abs(one) > LARGEST_COUNT:
+            raise ValueError("holds an integer of more than 63 bits")
+    return value
+
+
+Plain = Annotated[Any, AfterValidator(_plain)]
+"""Whatever a component's author chose as an option's value, as JSON has it."""
+PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]

@@ -1,0 +1,77 @@
+"""JSON from anywhere, read strictly: a text has one meaning, or it is refused in words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+MOST_DEPTH: Final = 100
+"""Lists and objects within each other; a file of ours has ten at most."""
+SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def read_json(content: bytes) -> Any:
+    """The value that these bytes hold. Raises ValueError, whose message says what is wrong with them: another encoding than
+    UTF-8, no JSON, a key that stands twice, NaN, infinity or a number too large for a float, or more than `MOST_DEPTH` levels.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is no text in UTF-8 (byte {error.start})") from None
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark, which JSON may not have")
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MOST_DEPTH} levels deep") from None
+    require_depth(value, MOST_DEPTH)
+    if SURROGATE.search(content):
+        _require_encodable(value)
+    return value
+
+
+def require_depth(value: Any, most: int) -> None:
+    """Raises ValueError where lists and objects lie more than `most` levels within each other."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {most} levels deep")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for number, name in enumerate(names) if name in names[:number])
+        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
+    return found
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return number
+
+
+def _require_encodable(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a surrogate pair, which is no character") from None
