@@ -128,9 +128,8 @@ class _Resolver:
         reported = self.document.parsed[0].seeds if self.document.parsed[0] else []
         if both := sorted(set(space.seeds) & set(reported)):
             self.say((*path, "seeds"), f"seed {both[0]} is reported too; a search needs seeds of its own")
-        for key, values in space.grid.items():
-            self.check_searched(key, values, strategy, (source, origin), path)
-        if len(self.problems) > before:
+        known = [self.check_searched(key, values, strategy, (source, origin), path) for key, values in space.grid.items()]
+        if len(self.problems) > before or not all(known):  # a problem that was said before is not said again
             return None
         configurations = []
         for combination in itertools.product(*space.grid.values()):
@@ -146,8 +145,8 @@ class _Resolver:
 
     def check_searched(
         self, key: str, values: list[Any], strategy: ResolvedStrategy, given: tuple[dict[str, Any], KeyPath], path: KeyPath
-    ) -> None:
-        """Says what is wrong with one key of a search, for this strategy."""
+    ) -> bool:
+        """Says what is wrong with one key of a search, for this strategy; False where it is none that can be searched."""
         source, origin = given
         kind, _, option = key.partition(".")
         part = {"trainer": strategy.trainer, "method": strategy.method}.get(kind) if option else None
@@ -159,19 +158,19 @@ class _Resolver:
                     for field in type(component.options).model_fields
                 ]
                 self.say((*path, key), unknown("recipe key or option", key, [*Recipe.model_fields, *options]))
-                return
+                return False
             fixed = (*origin, "recipe", key) if key in source.get("recipe", {}) else None
         else:
             if option not in type(part.options).model_fields:
                 known = [f"{kind}.{field}" for field in type(part.options).model_fields]
                 wrong = unknown(f"option of {kind} '{part.name}'", key, known)
                 self.say((*path, key), f"{wrong} (strategy '{strategy.name}')")
-                return
+                return False
             ref = source.get(kind)
             fixed = (*origin, kind, option) if isinstance(ref, dict) and option in ref else None
         if fixed:
             self.say(fixed, "the search chooses this; it cannot be given too")
-            return
+            return False
         for number, value in enumerate(values):
             try:
                 self.configured(strategy, source, {key: value})
@@ -180,6 +179,7 @@ class _Resolver:
                 own = [detail for detail in error.errors(include_url=False) if detail["loc"][:1] in {(option or key,), ()}]
                 if own:
                     self.say((*path, key, number), sentence(own[0], schema))
+        return True
 
     def configured(self, strategy: ResolvedStrategy, source: dict[str, Any], values: Mapping[str, Any]) -> ResolvedStrategy:
         """The strategy with these values of a search; raises pydantic's ValidationError."""

@@ -185,3 +185,13 @@ def test_a_trainer_that_does_not_follow_a_searched_key_says_so() -> None:
 def test_two_strategies_with_the_same_trials_are_one() -> None:
     message = problem_in(HEAD + SEARCH + "strategies: {a: {trainer: torch-loop}, b: {trainer: torch-loop}}\n")
     assert "strategies.b: the same runs as strategy 'a'" in message
+
+
+@pytest.mark.parametrize("key", ["-.learning_rate", "trainer.", "optimiser.l2", "learning_rat"])
+def test_a_wrong_key_that_two_strategies_share_is_said_once(key: str) -> None:
+    again = "  again: {same_as: full, replicate: 1}\n"
+    own = f"strategies:\n  full: {{trainer: torch-loop, search: {{{key}: [1e-5, 2e-5], seeds: 2}}}}\n"
+    assert "spec.yaml:7:" in problem_in(HEAD + own + again)
+    with pytest.raises(SpecError) as caught:
+        plan_of(HEAD + f"search: {{{key}: [1e-5, 2e-5], seeds: 2}}\n" + ROWS)
+    assert {problem.line for problem in caught.value.problems} == {6}

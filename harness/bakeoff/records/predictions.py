@@ -159,7 +159,7 @@ def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Pre
             for column in frame.column_names
             if column.startswith(SLICE)
         },
-        kind=data.kind,  # type: ignore[arg-type]  # `expected` has asked
+        kind=data.kind,
     )
 
 
