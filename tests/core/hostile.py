@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -111,6 +110,7 @@ class Renamer:
 
     def __init__(self, names: Sequence[str], first: int = 0) -> None:
         self.names, self.numbers, self.given = names, count(first), dict[str, str]()
+        self.tried: dict[tuple[type[BaseModel], str], bool] = {}
 
     def __call__(self, text: str) -> str:
         if text not in self.given:
@@ -118,16 +118,24 @@ class Renamer:
         return self.given[text]
 
     def everywhere(self, model: Model) -> Model:
-        """The model with every text and every key renamed that may be another: found by trying."""
+        """The model with every text and every key renamed that may be another: found by trying, once for each text."""
         plain = json.loads(model.model_dump_json())
         for text in dict.fromkeys(texts_of(plain)):
-            if text in KEPT or not text:
+            if text in KEPT or not text or self.tried.get((type(model), text)) is False:
                 continue
             renamed = renamed_in(plain, text, self(text))
-            with suppress(ValidationError):
-                type(model).model_validate(renamed)
-                plain = renamed
+            if (type(model), text) not in self.tried:
+                self.tried[type(model), text] = is_valid(type(model), renamed)
+            plain = renamed if self.tried[type(model), text] else plain
         return type(model).model_validate(plain)
+
+
+def is_valid(model: type[BaseModel], plain: Any) -> bool:
+    try:
+        model.model_validate(plain)
+    except ValidationError:
+        return False
+    return True
 
 
 def texts_of(plain: Any) -> Iterator[str]:

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core.hostile import MARKDOWN, MARKUP, Renamer, hostile_folder
 from core.report_examples import COURSE, example, slice_scores
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
+
+from bakeoff.compare.boards import compare
+from bakeoff.load import load_experiment
+from bakeoff.report.html import write_html
+from bakeoff.report.markdown import visible
+from bakeoff.report.table import build_report
 
 pytestmark = needs_chromium
 
@@ -93,6 +100,31 @@ def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: P
     asked = [event["params"]["request"]["url"] for event in messages if event["method"] == "Network.requestWillBeSent"]
     assert set(asked) == {page}
     assert rich.get_log("browser") == []
+
+
+def test_names_that_strangers_gave_run_nothing_and_ask_for_nothing(browser: Any, tmp_path: Path) -> None:
+    experiment = load_experiment([hostile_folder(tmp_path / "made", Renamer([*MARKUP, *MARKDOWN, *MARKUP[:8]]))])
+    report = build_report(experiment.declared, experiment.records)
+    page = tmp_path / "report.html"
+    page.write_text(write_html(compare(experiment), report, experiment.records, lambda _: None), encoding="utf-8")
+    browser.get("about:blank")
+    for kind in ("performance", "browser"):
+        browser.get_log(kind)
+    browser.get(page.as_uri())
+    for part in browser.find_elements("css selector", "details:not([open]) > summary"):
+        browser.execute_script("arguments[0].click()", part)
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in messages if event["method"] == "Network.requestWillBeSent"]
+    assert set(asked) == {page.as_uri()}
+    assert browser.get_log("browser") == [], "no alert, nothing refused by the policy either"
+    counted = browser.execute_script(
+        "return ['script', 'img, image, iframe, object, form', 'a:not([href^=\"#\"])'].map((kind) => "
+        "document.querySelectorAll(kind).length)"
+    )
+    assert counted == [1, 0, 0]
+    shown = " ".join(browser.execute_script("return document.body.textContent").split())
+    assert "<img src=x onerror=alert(1)>" in shown
+    assert all(visible(run.strategy) in shown for run in experiment.declared.runs)
 
 
 def test_the_policy_stops_what_a_hostile_text_would_add(rich: Any) -> None:

@@ -43,6 +43,7 @@ def table(of: pd.DataFrame) -> str:
     for name in shown.columns:
         if shown[name].dtype == TEXT:
             shown[name] = [escaped(value) for value in shown[name]]
+    shown.columns = pd.Index(map(escaped, shown.columns))
     with pd.option_context("display.max_colwidth", None):  # else sentences are cut
         return str(shown.to_html(index=False, na_rep="", border=0, escape=True, max_rows=MOST_ROWS))
 

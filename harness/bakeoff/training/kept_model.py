@@ -25,7 +25,7 @@ from bakeoff.metrics import unit_of
 from bakeoff.outcome import DECIMALS, capped, files_in, message_of, rounded
 from bakeoff.preparation import within
 from bakeoff.record import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
-from bakeoff.report.markdown import escaped
+from bakeoff.report.markdown import escaped, item
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of
@@ -187,7 +187,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         f"# {escaped(asked.model_label)} fine-tuned on {escaped(asked.task_label)}",
         "",
         f"Run {record.id} of experiment {escaped(asked.experiment)}: strategy {escaped(asked.strategy)} (trainer "
-        f"{asked.trainer.name}, method {asked.method.name}), seed {asked.seed}. "
+        f"{escaped(asked.trainer.name)}, method {escaped(asked.method.name)}), seed {asked.seed}. "
         f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
         "",
         *(how if loading else []),
@@ -197,7 +197,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         "",
         "Labels: " + (", ".join(map(escaped, capped(labels))) or "a number") + ". The recipe:",
         "",
-        *(f"- {key}: {escaped(value)}" for key, value in asked.recipe.items()),
+        *(line for key, value in asked.recipe.items() for line in item(f"{escaped(key)}: {escaped(value)}")),
     ]
 
 
