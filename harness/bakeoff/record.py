@@ -645,6 +645,12 @@ class Declared(Part):
     seal: Seal = UNSEALED
     """As of a record; empty where nobody sealed it (schema version 4)."""
 
+    @property
+    def seed_of(self) -> dict[str, int]:
+        """Id -> seed of each run, trials too."""
+        trials = {trial.id: trial.seed for search in self.searches.values() for trial in search.trials}
+        return trials | {run.id: run.seed for run in self.runs}
+
     @model_validator(mode="after")
     def _each_run_once(self) -> Self:
         places = [(run.task, run.model, run.strategy, run.seed) for run in self.runs]

@@ -10,7 +10,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from bakeoff.recorded import (
     check_file,
     dump,
     read_file,
+    read_inside,
     read_part,
     read_record,
 )
@@ -172,6 +173,15 @@ class Store:
                     )
         return sorted(found, key=lambda attempt: attempt.started)
 
+    def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
+        """A sentence where the plan says another seed of the run than its record, which is one of the two's damage; else
+        nothing."""
+        planned = seed_of.get(record.id, record.asked.seed)
+        if planned == record.asked.seed:
+            return ""
+        path = self.records / record.id / RECORD_FILE
+        return f"{shown_path(path)} is of seed {record.asked.seed}; {shown_path(self.plan_file)} says seed {planned}"
+
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""
         try:
@@ -192,13 +202,16 @@ class Store:
         except OSError as error:
             raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
 
-    def controls(self) -> list[Control]:
-        """The control runs that can be read, oldest first."""
-        found = []
-        for path in self.records.glob("control-*.json"):
-            with contextlib.suppress(OSError, StoreError):  # it may be torn: it only says whether times can be trusted
-                found.append(read_part(Control, read_regular(path, at_most=MOST_BYTES), path))
-        return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after"))
+    def controls(self) -> tuple[list[Control], list[str]]:
+        """The control runs that can be read, oldest first, and a sentence for each that cannot: they say whether times can be
+        trusted."""
+        found, damaged = [], []
+        for path in sorted(self.records.glob("control-*.json")):
+            try:
+                found.append(read_part(Control, read_inside(self.records, path.name, at_most=MOST_BYTES), path))
+            except StoreError as error:
+                damaged.append(str(error))
+        return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after")), damaged
 
     def check_owner(self, declared: Declared, spec: Path, content: bytes) -> None:
         """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common.

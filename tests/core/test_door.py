@@ -37,6 +37,7 @@ from bakeoff.record import (
     TrialRun,
 )
 from bakeoff.recorded import MOST_BYTES, dump, read_part
+from bakeoff.store import Store
 
 HERE = Path("some") / "file.json"
 TIME = "2026-11-23T08:51:39+00:00"
@@ -355,6 +356,38 @@ def test_verify_names_records_without_a_checksum(tmp_path: Path, call: Any) -> N
     assert code == 0
     assert f"without a checksum of its own: {one.id} (schema version 3 or before)" in out
     assert other.id not in out
+
+
+def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, call: Any) -> None:
+    from bakeoff.load import load_experiment
+
+    records = [make_record("trainer-api", seed) for seed in range(3)]
+    folder = make_experiment(tmp_path / "e", records)
+    plan = json.loads((folder / "records" / "plan.json").read_bytes())
+    plan["runs"][2]["seed"] = 7
+    (folder / "records" / "plan.json").write_bytes(sealed(plan))
+    found = load_experiment([folder])
+    assert [record.asked.seed for record in found.records] == [0, 1]
+    (sentence,) = found.damaged
+    assert records[2].id in sentence
+    assert sentence.endswith("says seed 7")
+    code, out, _ = call("verify", folder)
+    assert code == 1
+    assert f"damaged: {sentence}" in out
+
+
+def test_a_damaged_control_run_is_told(tmp_path: Path) -> None:
+    from bakeoff.load import load_experiment
+
+    folder = make_experiment(tmp_path / "e", [make_record("trainer-api", 0)])
+    store = Store(folder)
+    store.add_control(whole_control())
+    assert load_experiment([folder]).damaged == ()
+    path = folder / "records" / "control-s-before.json"
+    path.write_bytes(path.read_bytes().replace(b"5.0", b"2.0"))
+    found = load_experiment([folder])
+    assert found.controls == ()
+    assert found.damaged == (f"{path} was altered: it is not what its own checksum says",)
 
 
 # --- what is written can be read ----------------------------------------------------------------------------------------

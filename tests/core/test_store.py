@@ -293,11 +293,13 @@ def control(session: str, moment: Literal["before", "after"], started: str) -> C
 
 def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store) -> None:
     store.declare(with_seeds(0))
-    assert store.controls() == []
+    assert store.controls() == ([], [])
     first, second = control("s", "before", "2026-01-01T10:00:00+00:00"), control("s", "after", "2026-01-01T10:00:00+00:00")
     third = control("0", "before", "2026-01-02T10:00:00+00:00")
     for one in (third, second, first):
         store.add_control(one)
     (store.records / "control-t-before.json").write_text("{")
-    assert [one.model_copy(update={"seal": first.seal}) for one in store.controls()] == [first, second, third]
+    found, (damaged,) = store.controls()
+    assert [one.model_copy(update={"seal": first.seal}) for one in found] == [first, second, third]
+    assert damaged.startswith(f"{store.records / 'control-t-before.json'} is damaged")
     assert store.recorded_ids() == []

@@ -18,7 +18,7 @@ RIGHT = {"right": {"trainer": "right"}}
 def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_wanted(tmp_path: Path) -> None:
     answer = call("run", write_spec(tmp_path, RIGHT), folder=tmp_path, control=True)
     assert answer.returncode == 0, answer.stderr
-    before, after = Store(tmp_path).controls()
+    (before, after), _ = Store(tmp_path).controls()
     assert (before.moment, after.moment) == ("before", "after")
     assert before.session == after.session
     (record,), _ = Store(tmp_path).read_all()
@@ -32,11 +32,11 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
     assert before.started <= record.started <= after.started
     again = call("run", tmp_path / "spec.yaml", folder=tmp_path, control=True)
     assert again.returncode == 0
-    assert len(Store(tmp_path).controls()) == 2
+    assert len(Store(tmp_path).controls()[0]) == 2
     threads = ("--threads", str(usable_threads()))
     unmeasured = call("run", write_spec(tmp_path, RIGHT, seeds=2), *threads, folder=tmp_path, control=False)
     assert unmeasured.returncode == 0
-    assert len(Store(tmp_path).controls()) == 2
+    assert len(Store(tmp_path).controls()[0]) == 2
 
 
 def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
@@ -48,4 +48,4 @@ def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert [control.moment for control in Store(tmp_path).controls()] == ["before"]
+    assert [control.moment for control in Store(tmp_path).controls()[0]] == ["before"]

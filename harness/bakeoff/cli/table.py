@@ -51,7 +51,7 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
                 say_page(write_page(reading.report, reading.comparison))
         return
     here, there = Store(folder), Store(other)
-    beside = set_beside(read_side(here), read_side(there), controls=[*here.controls(), *there.controls()])
+    beside = set_beside(read_side(here), read_side(there), controls=[*here.controls()[0], *there.controls()[0]])
     if as_json:
         say_json(beside.model_dump_json(indent=1, ensure_ascii=True))
     else:

@@ -32,9 +32,13 @@ def verify(folder: Path) -> int:
         except (DamageError, StoreError) as error:
             damaged.append(f"{run_id} ({wanted.get(run_id, 'not in the plan')}): {error}")
             continue
+        if misfit := store.misfit(record, declared.seed_of):
+            damaged.append(misfit)
+            continue
         whole += 1
         failed += record.status == "failed"
         unsealed += [] if record.seal else [run_id]
+    damaged += store.controls()[1]
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
     say(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))

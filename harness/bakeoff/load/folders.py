@@ -88,20 +88,30 @@ def read_folder(store: Store, files: RunFiles) -> Folder:
     damaged: a score and an interval of one row are of the same runs."""
     declared = store.declared()
     ids = [run.id for run in declared.runs]
-    records, damaged = _with_own_predictions(store, files, *store.read_all(ids))
+    records, damaged = _with_own_predictions(store, files, *_as_declared(declared, store, *store.read_all(ids)))
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
-    trials, damaged_trials = store.read_all(tried)
+    trials, damaged_trials = _as_declared(declared, store, *store.read_all(tried))
+    controls, damaged_controls = store.controls()
     foreign = len(set(store.recorded_ids()) - {*ids, *tried})
     return Folder(
         store.folder,
         store,
         declared,
         tuple(_with_silence(store, files, declared, records)),
-        (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged)),
+        (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
         foreign,
-        tuple(store.controls()),
+        tuple(controls),
         tuple(trials),
     )
+
+
+def _as_declared(
+    declared: Declared, store: Store, records: Sequence[Record], damaged: Sequence[str]
+) -> tuple[list[Record], list[str]]:
+    """The records and the sentences, without those of other seeds than the plan says: pairs are made by seed."""
+    seed_of = declared.seed_of
+    wrong = {record.id: sentence for record in records if (sentence := store.misfit(record, seed_of))}
+    return [record for record in records if record.id not in wrong], [*damaged, *wrong.values()]
 
 
 def _with_own_predictions(
