@@ -41,21 +41,24 @@ WRITES = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,4}")
 
 
 def found_in(path: str, source: str) -> Iterator[str]:
-    """PATH:LINE of each call that writes, deletes or makes something, and of what would hide one."""
+    """PATH:LINE of all that writes, deletes or makes something, called or handed on, and of imports that would hide it."""
     tree = ast.parse(source)
     inside = {id(node): function.name for function in functions(tree) for node in ast.walk(function)}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    harmless = {id(node.func) for node in calls if is_of_the_kernel(node) or is_of_the_null_device(node)}
+    found: dict[tuple[int, str], None] = {}
     for node in ast.walk(tree):
-        where = f"{path}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (f"{where}: {name}" for name in hidden(node))
-        if not isinstance(node, ast.Call) or (called := name_of(node)) is None:
-            continue
-        owner, name = called
-        if name in LIBRARIES:
-            if f"{path}:{inside.get(id(node))}" not in GIVEN_PLACES:
-                yield f"{where}: {name}"
-        elif writes(node, owner, name):
-            yield f"{where}: {f'{owner}.{name}' if owner else name}"
+            found |= dict.fromkeys((node.lineno, name) for name in hidden(node))
+        elif isinstance(node, ast.Attribute) and id(node) not in harmless and is_writer(node):
+            found[node.lineno, ast.unparse(node)] = None
+        elif isinstance(node, ast.Call) and id(node.func) not in harmless and (called := name_of(node)) is not None:
+            owner, name = called
+            if name in LIBRARIES and f"{path}:{inside.get(id(node))}" not in GIVEN_PLACES:
+                found[node.lineno, name] = None
+            elif writes(node, owner, name):
+                found[node.lineno, ast.unparse(node.func)] = None
+    yield from (f"{path}:{line}: {what}" for line, what in found)
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -83,16 +86,20 @@ def name_of(node: ast.Call) -> tuple[str, str] | None:
     return None
 
 
+def is_writer(node: ast.Attribute) -> bool:
+    """Whether what is called, or handed on to be called, changes what is on the disk, by its name alone."""
+    owner = node.value.id if isinstance(node.value, ast.Name) else ""
+    return (
+        node.attr in METHODS
+        or (owner == "shutil" and node.attr not in HARMLESS)
+        or (owner == "os" and node.attr in OF_OS)
+        or (owner == "Path" and node.attr in {"rename", "replace", "touch"})
+    )
+
+
 def writes(node: ast.Call, owner: str, name: str) -> bool:
-    """Whether the call changes what is on the disk, or may."""
-    first = node.args[0] if node.args else None
-    if is_of_the_kernel(node):
-        return False
-    if owner == "shutil":
-        return name not in HARMLESS
-    if owner == "os" and name in OF_OS:
-        return not (name == "open" and first is not None and ast.unparse(first) == "os.devnull")
-    if owner == "torch" or owner in {"np", "numpy"}:
+    """Whether the call changes what is on the disk, or may, by its name and its arguments."""
+    if owner in {"torch", "np", "numpy"}:
         return name == "save"
     if name in {"rename", "replace"}:  # of a path: one argument; of a text: two
         return bool(owner) and len(node.args) == 1 and not node.keywords
@@ -101,7 +108,7 @@ def writes(node: ast.Call, owner: str, name: str) -> bool:
     if name in {"open", "FileIO"}:
         modes = [*node.args[:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
         return any(is_mode(mode) for mode in modes)
-    return name in METHODS
+    return False
 
 
 def is_mode(node: ast.AST) -> bool:
@@ -114,6 +121,10 @@ def is_mode(node: ast.AST) -> bool:
 def is_of_the_kernel(node: ast.Call) -> bool:
     """Whether it is called of a literal path in `/proc`, behind which no file is."""
     return isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value).startswith("Path('/proc/")
+
+
+def is_of_the_null_device(node: ast.Call) -> bool:
+    return ast.unparse(node.func) == "os.open" and bool(node.args) and ast.unparse(node.args[0]) == "os.devnull"
 
 
 @pytest.mark.parametrize("shelf", SHELVES)
@@ -165,6 +176,11 @@ np.save(path, array)
 pq.write_table(table, path)
 frame.to_csv(path)
 logging.FileHandler(path)
+atexit.register(shutil.rmtree, folder)
+list(map(Path.unlink, paths))
+stack.callback(path.unlink)
+move = os.replace
+partial(Path.touch, exist_ok=True)
 """
 
 
