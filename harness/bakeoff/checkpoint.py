@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import shown_path
+from bakeoff.errors import StoreError, shown_path
 from bakeoff.files import Tree
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records import provenance
@@ -73,7 +73,7 @@ class Checkpoints:
             try:
                 saved = self.read(place)
                 made_by = provenance.from_plain(saved.facts["made_by"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, StoreError, ValueError, KeyError, TypeError) as error:
                 self.note(f"checkpoint {shown_path(place)} is damaged ({error}); the one before it is taken")
                 continue
             others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
@@ -85,11 +85,11 @@ class Checkpoints:
         return None
 
     def read(self, place: Path) -> Saved:
-        """Raises OSError, ValueError, KeyError or TypeError for one that is not whole."""
+        """Raises OSError, StoreError, ValueError, KeyError or TypeError for one that is not whole."""
         from safetensors.torch import load
 
-        manifest = json.loads((place / MANIFEST).read_bytes())
-        contents = {name: (place / name).read_bytes() for name in (TENSORS, FACTS)}
+        manifest = json.loads(self.tree.read(place / MANIFEST))
+        contents = {name: self.tree.read(place / name) for name in (TENSORS, FACTS)}
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
                 raise ValueError(f"{name} is not what the manifest says")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bakeoff.errors import Problem, escaped, quoted, unknown
+from bakeoff.files import read_regular
 from bakeoff.spec import Spec
 from bakeoff.tree import KeyPath, dotted, read_tree, stop
 
@@ -168,20 +168,12 @@ def read_document(path: Path) -> Document:
     """
     file = escaped(str(path))
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise stop(file, "this is a folder; name the experiment file in it")
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe that nobody writes to would wait for ever
-            raise stop(file, "this is no regular file (a pipe or a device)")
-        if status.st_size > MAX_BYTES:
-            raise stop(file, f"an experiment file has at most {MAX_BYTES:,} bytes; this one has {status.st_size:,}")
-        with path.open("rb") as stream:  # it may grow meanwhile, and /proc's files have no size
-            content = stream.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise stop(file, f"an experiment file has at most {MAX_BYTES:,} bytes")
+        content = read_regular(path, at_most=MAX_BYTES)
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise stop(file, "no such file") from None
+    except IsADirectoryError:
+        raise stop(file, "this is a folder; name the experiment file in it") from None
     except UnicodeDecodeError as error:
         marked = ", but this is UTF-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
         raise stop(file, f"not a text file: byte {error.start} is not UTF-8{marked}; save it as UTF-8") from None

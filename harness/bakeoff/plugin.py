@@ -35,7 +35,7 @@ from bakeoff.components import (
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
-from bakeoff.files import Tree, temporary_folder
+from bakeoff.files import Tree, read_regular, temporary_folder
 from bakeoff.hookspecs import hookimpl
 from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.machine.distributions import installed_version
@@ -115,6 +115,7 @@ __all__ = [
     "of_unread_weights",
     "quoted",
     "quoted_whole",
+    "read_regular",
     "refuse_adapter",
     "scheduler_name",
     "scheduler_settings",

@@ -24,7 +24,7 @@ from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_f
 from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
-from bakeoff.files import Tree
+from bakeoff.files import Tree, read_regular
 from bakeoff.job import Job
 from bakeoff.machine.streams import prepare_streams, write_line
 from bakeoff.meter import Clock, Observer, forget_peak_memory
@@ -371,7 +371,7 @@ def perform_requested(path: Path, folder: Path) -> int:
     Raises BakeoffError where the file is no request, or the folder is not empty or can't be made.
     """
     try:
-        request = Request.model_validate_json(path.read_bytes())
+        request = Request.model_validate_json(read_regular(path))
         Tree(folder).make(folder)
         if any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, "holds something already; a run needs an empty folder", str(folder))

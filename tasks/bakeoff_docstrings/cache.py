@@ -8,7 +8,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from bakeoff.plugin import DataError, Tree
+from bakeoff.plugin import DataError, Tree, read_regular
 from bakeoff_docstrings.pairs import Pair
 
 
@@ -20,7 +20,7 @@ def cache_file(folder: Path, key: Mapping[str, object]) -> Path:
 def load_pairs(path: Path) -> list[Pair] | None:
     """The pairs of a cache file; None where it is missing or damaged, since the sources give the same again."""
     try:
-        digest, _, payload = path.read_bytes().partition(b"\n")
+        digest, _, payload = read_regular(path).partition(b"\n")
     except OSError:
         return None
     if digest != sha256(payload).hexdigest().encode():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bakeoff.plugin import DataError, installed_version
+from bakeoff.plugin import DataError, installed_version, read_regular
 
 DISTRIBUTIONS: Mapping[str, str] = {
     "networkx": "networkx",
@@ -63,4 +63,4 @@ def source_files(library: Library) -> Iterator[tuple[str, bytes]]:
         paths += [Path(folder, name) for name in names if name.endswith(".py")]
     by_name = {path.relative_to(library.folder.parent).as_posix(): path for path in paths}
     for name in sorted(by_name):
-        yield name, by_name[name].read_bytes()
+        yield name, read_regular(by_name[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, shown_path
+from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, read_regular, shown_path
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
 
@@ -107,7 +107,7 @@ def _lines(path: Path) -> tuple[list[str], bool]:
     try:
         if is_git_pointer(path):
             raise DataError(f"{shown_path(path)} {NOT_FETCHED}")
-        content = path.read_bytes()
+        content = read_regular(path)
     except OSError as error:
         raise DataError(f"{shown_path(path)}: cannot be read: {error.strerror}") from None
     if not content.strip():

@@ -126,7 +126,7 @@ def test_an_alias_is_what_it_stands_for() -> None:
 def test_a_file_over_a_megabyte_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"[" * (MAX_BYTES + 1))
-    assert refusal(path) == f"{path}: an experiment file has at most 1,000,000 bytes; this one has 1,000,001"
+    assert refusal(path) == f"{path}: cannot be read: it has 1,000,001 bytes where at most 1,000,000 are read"
 
 
 def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "missing.yaml")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert "no regular file" in refusal(pipe)  # opening it would wait for a writer
+    assert "it is a named pipe" in refusal(pipe)  # opening it would wait for a writer
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -216,6 +217,29 @@ def test_no_pickle_is_read_and_no_link_followed(tmp_path: Path) -> None:
     assert saved is not None
     assert saved.steps == 2
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "state.json", "state.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_state_is_read_from_plain_files_only(name: str, kind: str, tmp_path: Path) -> None:
+    import torch
+
+    notes: list[str] = []
+    mine = Checkpoints(tmp_path / "c", 2, made_by={}, note=notes.append)
+    for steps in (2, 4):
+        mine.save(steps, {"a": torch.ones(3)}, {})
+    path = tmp_path / "c" / "step-000000004" / name
+    path.rename(tmp_path / "elsewhere")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir()
+    saved = mine.newest()
+    assert saved is not None
+    assert saved.steps == 2
+    assert len(notes) == 1
 
 
 def test_a_trainer_that_cannot_go_on_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from bakeoff.files import Tree, nameless_file, open_regular
+from bakeoff.files import Tree, nameless_file, open_regular, read_regular
 
 SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
@@ -99,7 +99,7 @@ class FileHashes:
 
 def _remembered(place: Path, state: State) -> str | None:
     try:
-        known = json.loads(place.read_bytes())
+        known = json.loads(read_regular(place))
         return str(known["sha256"]) if tuple(known["state"]) == state else None
     except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged: the file is read again
         return None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from bakeoff.errors import BakeoffError, DataError, shown_path
-from bakeoff.machine.file_hashes import FileHashes, State, state_of
+from bakeoff.machine.file_hashes import FileHashes, State, sha256_of, state_of
 from bakeoff.record import MOST_LABELS, Data, Environment, MadeFrom, Record
 
 Subject = Literal[
@@ -326,6 +326,6 @@ def code_digest(package: str) -> str | None:
     if not folders and spec.origin and Path(spec.origin).is_file():
         files = {Path(spec.origin).name: Path(spec.origin)}
     try:
-        return digest_of({name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()})
+        return digest_of({name: sha256_of(path) for name, path in files.items()})
     except OSError:
         return None
