@@ -122,7 +122,7 @@ class Store:
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
         """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
         records, damaged = [], []
-        for run_id in self.recorded_ids() if run_ids is None else [run_id for run_id in run_ids if self.has(run_id)]:
+        for run_id in self.recorded_ids() if run_ids is None else filter(self.occupied, run_ids):
             try:
                 records.append(self.read(run_id))
             except StoreError as error:
@@ -130,14 +130,18 @@ class Store:
         return records, damaged
 
     def recorded_ids(self) -> list[str]:
+        """Of all folders that lie among the records; raises StoreError where they cannot be listed."""
         if not self.records.is_dir():
             return []
-        with os.scandir(self.records) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        try:
+            with os.scandir(self.records) as entries:
+                return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        except OSError as error:
+            raise StoreError(f"{shown_path(self.records)} cannot be listed: {error.strerror}") from None
 
     def occupied(self, run_id: str) -> bool:
         """Whether something stands at the run's place, a record or not."""
-        return (self.records / run_id).exists()
+        return os.path.lexists(self.records / run_id)
 
     def find(self, run_id: str) -> Record | None:
         """The run's record; None where there is none that can be read, or where the run was interrupted: it is still due."""
@@ -221,7 +225,7 @@ class Store:
         self.refuse_links()
         own = self.folder / spec.name
         if not self.plan_file.is_file():
-            if own.is_file() and not _is_same_file(own, spec) and own.read_bytes() != content:
+            if own.is_file() and not _is_same_file(own, spec) and not _holds(own, content):
                 raise StoreError(
                     f"{shown_path(own)} is another experiment file, never run; give a folder of its own with --into DIR"
                 )
@@ -276,7 +280,7 @@ class Store:
         False where the file lies there itself and was edited since: the edit stays.
         """
         own = self.folder / spec.name
-        if own.is_file() and own.read_bytes() == content:
+        if _holds(own, content):
             return True
         if own.is_file() and _is_same_file(own, spec):
             return False
@@ -357,6 +361,14 @@ class Store:
             host, process = path.name.split("-")[-3:-1] if path.name.count("-") >= 3 else ("", "")
             if host == HOST and process.isdigit() and not _lives(int(process)):
                 self.tree.remove_folder(path)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a plain file with this content lies there."""
+    try:
+        return read_regular(path, at_most=len(content)) == content
+    except OSError:
+        return False
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -24,7 +24,7 @@ def verify(folder: Path) -> int:
     wanted = {run.id: f"{run.task}, {run.model}, {run.strategy}, seed {run.seed}" for run in declared.runs}
     for search in declared.searches.values():
         wanted |= {run.id: f"{run.task}, {run.model}, trial {run.values}, seed {run.seed}" for run in search.trials}
-    recorded = store.recorded_ids()
+    recorded = sorted({*store.recorded_ids(), *filter(store.occupied, wanted)})
     whole, failed, damaged, unsealed = 0, 0, [], []
     for run_id in recorded:
         try:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
 import random
-import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,98 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from core.made_up import Call
-from core.table_records import declare, make_record
+from core.records.made_files import ROWS, Copied, made_steps, parquet, seal
 
 from bakeoff.errors import DamageError
 from bakeoff.load import load_experiment
-from bakeoff.outcome import write_predictions
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Failure, Record, Split
-from bakeoff.recorded import dump
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records import steps
 from bakeoff.store import Store
 
-SIZES = {"train": 100, "dev": 30, "test": 20, "blind": 10}
-ROWS = 60
-STEPS = 12
-Copied = tuple[Path, Path, Record]
-"""An experiment's folder, the folder of one record in it, and that record."""
 Damage = Callable[[pa.Table], "pa.Table | bytes"]
-
-
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    pq.write_table(table, stream, compression="zstd", **options)
-    return stream.getvalue()
-
-
-def filled(folder: Path, strategy: str, seed: int) -> Record:
-    """A run's files, and a record that fits them: dev and test have labels, blind has none."""
-    draw = np.random.default_rng([seed, len(strategy)])
-    splits = {
-        name: {
-            "id": [f"{name}-{number}" for number in range(size)],
-            "label": [None if name == "blind" else int(number % 2) for number in range(size)],
-            "part": ["web" if number % 3 else "app" for number in range(size)],
-        }
-        for name, size in SIZES.items()
-        if name != "train"
-    }
-    logits = {name: draw.normal(size=(SIZES[name], 2)).astype(np.float32) for name in splits}
-    encoded = {name: [{"input_ids": range(number % 7 + 1)} for number in range(SIZES[name])] for name in splits}
-    write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, ("part",), "classification")
-    (folder / STEPS_FILE).write_bytes(parquet(made_steps()))
-    made = make_record(strategy, seed)
-    assert made.data is not None
-    assert made.cost is not None
-    sizes = {
-        name: Split(examples=size, labelled=name != "blind", fingerprint=hashlib.sha256(name.encode()).hexdigest())
-        for name, size in SIZES.items()
-    }
-    cost: Cost = made.cost.model_copy(update={"steps": STEPS})
-    return made.model_copy(update={"data": made.data.model_copy(update={"splits": sizes}), "cost": cost})
-
-
-def made_steps() -> pa.Table:
-    numbers = np.arange(STEPS)
-    return pa.table(
-        {
-            "step": pa.array(numbers, pa.int32()),
-            "loss": pa.array(1 / (numbers + 1), pa.float32()),
-            "learning_rate": pa.array(1e-5 * (STEPS - numbers), pa.float64()),
-            "grad_norm": pa.array([1.0, None, *[2.0] * (STEPS - 2)], pa.float32()),
-            "seconds": pa.array(numbers * 0.5, pa.float32()),
-        }
-    )
-
-
-def seal(folder: Path, record: Record) -> None:
-    """Checksums that fit whatever lies there."""
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (PREDICTIONS_FILE, STEPS_FILE)}
-    (folder / RECORD_FILE).write_bytes(dump(record.model_copy(update={"files": files})))
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("damage") / "whole"
-    store = Store(folder)
-    store.records.mkdir(parents=True)
-    records = []
-    for strategy in ("trainer-api", "manual-loop"):
-        for seed in (0, 1):
-            fresh = store.begin(f"{strategy}{seed}")
-            records.append(filled(fresh, strategy, seed))
-            seal(fresh, records[-1])
-            assert store.publish(fresh, records[-1].id)
-    declare(folder, records, gate={"quality": "-1 points"}, under_test=["trainer"])
-    return folder
-
-
-@pytest.fixture
-def copied(whole: Path, tmp_path: Path) -> Copied:
-    """The experiment, one record's folder in it, and that record."""
-    folder = Path(shutil.copytree(whole, tmp_path / "made"))
-    record = Store(folder).read_all()[0][0]
-    return folder, folder / "records" / record.id, record
 
 
 def damaged(place: Path, record: Record, name: str, damage: Damage) -> None:
@@ -404,54 +316,3 @@ def test_verbs_leave_a_damaged_record_out(copied: Copied, call: Call, words: tup
     code, out, err = call(words[0], folder, *words[1:])
     assert code == (1 if words[0] == "verify" else 0)
     assert f"{place / PREDICTIONS_FILE} is damaged: " in " ".join(f"{out} {err}".split())
-
-
-# --- what is no plain file -----------------------------------------------------------------------------------------------
-
-
-def fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def listening(path: Path) -> None:
-    here = Path.cwd()
-    os.chdir(path.parent)  # the path of a socket has at most 107 bytes
-    try:
-        socket.socket(socket.AF_UNIX).bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-def sparse(path: Path) -> None:
-    with path.open("wb") as stream:
-        stream.truncate(60 * 2**30)
-
-
-def device(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "FIFO": (fifo, "it is a named pipe (FIFO), not a plain file"),
-    "socket": (listening, "it is a socket, not a plain file"),
-    "folder": (Path.mkdir, "it is a folder, not a file"),
-    "sparse": (sparse, "it has 64,424,509,440 bytes where at most"),
-    "device": (device, "is a symbolic link"),
-    "link that leads nowhere": (lambda path: path.symlink_to("nowhere"), "is a symbolic link"),
-}
-
-
-@pytest.mark.parametrize("name", [PREDICTIONS_FILE, STEPS_FILE, RECORD_FILE])
-@pytest.mark.parametrize("kind", NO_FILES)
-def test_what_is_no_plain_file_is_never_waited_for(copied: Copied, call: Call, kind: str, name: str) -> None:
-    folder, place, record = copied
-    (place / name).unlink()
-    NO_FILES[kind][0](place / name)
-    code, out, _ = call("verify", folder)
-    assert (code, f"{place / name}" in out, NO_FILES[kind][1] in out) == (1, True, True), out
-    made = load_experiment([folder])
-    if name == PREDICTIONS_FILE:
-        assert NO_FILES[kind][1] in made.damaged[0]
-    elif name == STEPS_FILE:
-        with pytest.raises(DamageError, match=r"steps\.parquet"):
-            made.steps(record.id)
