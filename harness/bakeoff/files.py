@@ -212,6 +212,8 @@ class Tree:
     def _open_folder(self, path: Path, *, make: bool = False) -> int:
         """A descriptor of the folder, by descriptors of those above it; with `make` what is missing is made."""
         parts, at = self._parts(path), self.root
+        if make and self.root.is_symlink() and not self.root.exists():
+            raise StoreError(f"{shown_path(self.root)} is a symbolic link that leads nowhere")
         if make:
             make_folders(self.root)
         descriptor = os.open(self.root, FOLDER)
@@ -286,7 +288,7 @@ def append_to_named_file(path: Path, text: str) -> None:
 def temporary_folder(prefix: str = "bakeoff-", *, below: Path | None = None) -> Iterator[Path]:
     """An empty folder, in the system's place for such or in `below`, which is gone after the block. Raises OSError."""
     if below is not None:
-        below.mkdir(parents=True, exist_ok=True)
+        make_folders(below)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=below, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -299,7 +301,7 @@ def make_private(folder: Path) -> None:
 
 def nameless_file(folder: Path) -> BinaryIO:
     """A file without a name, gone once it is closed, in a folder that is made where it is missing. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     return tempfile.TemporaryFile(dir=folder)
 
 

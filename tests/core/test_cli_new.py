@@ -54,6 +54,17 @@ def python(*arguments: str | Path, env: dict[str, str], cwd: Path) -> subprocess
     return subprocess.run(words, env=env, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
+def test_a_package_is_written_into_an_empty_folder_behind_the_link_that_was_named(tmp_path: Path, call: Call) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    assert call("new", "task", "morning/task-3", "--folder", tmp_path / "link")[0] == 0
+    assert (tmp_path / "disk" / "pyproject.toml").is_file()
+    (tmp_path / "nowhere").symlink_to("missing")
+    code, _, err = call("new", "task", "morning/task-3", "--folder", tmp_path / "nowhere")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert not (tmp_path / "missing").exists()
+
+
 def test_a_new_package_keeps_its_contract_when_its_author_does_as_told(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("new", "task", "morning/task-2", "--folder", tmp_path / "task")
     assert code == 0

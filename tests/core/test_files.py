@@ -107,6 +107,15 @@ def test_the_named_folder_may_itself_be_a_link(tmp_path: Path) -> None:
     assert not list((tmp_path / "disk" / "a" / "b").iterdir())
 
 
+@pytest.mark.parametrize("to", ["nowhere", "named"])
+def test_a_named_folder_that_leads_nowhere_is_told(to: str, tmp_path: Path) -> None:
+    (tmp_path / "named").symlink_to(to)
+    tree = Tree(tmp_path / "named")
+    with pytest.raises(StoreError, match="named is a symbolic link that leads nowhere"):
+        tree.make(tree.root / "a")
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere(tree: Tree, outside: Path) -> None:
     """A real race: one thread swaps a folder and a link, the other writes and deletes by the same path."""
     place, aside, link = tree.root / ".tmp-a", tree.root / "aside", tree.root / "link"
