@@ -1,4 +1,4 @@
-"""The state of a training in the middle, on disk: tensors, facts, and a manifest of checksums that is written last.
+"""The state of a training in the middle, on disk: tensors, facts, and a manifest of checksums, which is written last.
 
 Nothing in it is pickled. A checkpoint without a manifest, or one whose files are not what its manifest says, is none.
 """
@@ -12,13 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import StoreError, shown_path
+from pydantic import ValidationError
+
+from bakeoff.errors import RunError, StoreError, escaped, shown_path
 from bakeoff.files import Tree
+from bakeoff.json_reader import read_json
 from bakeoff.machine.file_hashes import sha256_of
+from bakeoff.record import UNSEALED
+from bakeoff.recorded import sealed
 from bakeoff.records import provenance
 from bakeoff.records.provenance import MACHINE, MADE_FROM
+from bakeoff.records.training_state import (
+    FACTS,
+    MANIFEST,
+    MOST_OF_A_MANIFEST,
+    MOST_OF_THE_FACTS,
+    TENSORS,
+    Manifest,
+    is_plain,
+    require_optimizer,
+)
 
-TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
+LONGEST_REASON = 300
+"""Characters."""
 KEPT = 2
 """The newest one, and the one before it, should the newest be damaged."""
 
@@ -62,38 +78,63 @@ class Checkpoints:
         self.tree.write(place / FACTS, json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode())
         self.tree.sync(place)
         manifest = {"steps": steps, "files": {name: sha256_of(place / name) for name in (TENSORS, FACTS)}}
-        self.tree.write(place / MANIFEST, json.dumps(manifest).encode())
+        self.tree.write(place / MANIFEST, sealed(json.dumps({**manifest, "seal": UNSEALED}).encode(), UNSEALED))
         self.unfit.discard(place)
         for old in [place for place in self.places() if place not in self.unfit][:-KEPT]:
             self.tree.remove_folder(old)
 
-    def newest(self) -> Saved | None:
-        """The newest whole one that was made from the same data and model, by the same software on the same hardware."""
+    def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
+        """The newest whole one that was made from the same data and model, by the same software on the same hardware.
+
+        `check` raises ValueError for one that does not fit the run; `most_bytes`: of its tensors. What is damaged or does not
+        fit is left alone, with a note.
+        """
         for place in reversed(self.places()):
             try:
-                saved = self.read(place)
-                made_by = provenance.from_plain(saved.facts["made_by"])
-            except (OSError, StoreError, ValueError, KeyError, TypeError) as error:
-                self.note(f"checkpoint {shown_path(place)} is damaged ({error}); the one before it is taken")
+                saved = self.read(place, most_bytes=most_bytes)
+                made_by = provenance.from_plain(saved.facts.pop("made_by", None))
+            except (OSError, StoreError, ValueError, TypeError) as error:
+                self._leave(place, error)
                 continue
             others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
             if not others:
+                try:
+                    check(saved)
+                except ValueError as error:
+                    self._leave(place, error)
+                    continue
                 return saved
             self.unfit.add(place)
             changed = ", ".join(found.what for found in others)
             self.note(f"checkpoint {shown_path(place)} is not used, for these are others now: {changed}")
         return None
 
-    def read(self, place: Path) -> Saved:
-        """Raises OSError, StoreError, ValueError, KeyError or TypeError for one that is not whole."""
+    def _leave(self, place: Path, error: Exception) -> None:
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
+        self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is taken")
+
+    def read(self, place: Path, *, most_bytes: int = 2**40) -> Saved:
+        """Raises OSError, StoreError or ValueError for one that is not whole."""
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
-        manifest = json.loads(self.tree.read(place / MANIFEST))
-        contents = {name: self.tree.read(place / name) for name in (TENSORS, FACTS)}
-        for name, content in contents.items():
-            if hashlib.sha256(content).hexdigest() != manifest["files"][name]:
-                raise ValueError(f"{name} is not what the manifest says")
-        return Saved(int(manifest["steps"]), load(contents[TENSORS]), json.loads(contents[FACTS]))
+        content = self.tree.read(place / MANIFEST, at_most=MOST_OF_A_MANIFEST)
+        manifest = manifest_of(content)
+        if f"step-{manifest.steps:09d}" != place.name:
+            raise ValueError(f"{MANIFEST} is of step {manifest.steps}")
+        facts = self.tree.read(place / FACTS, at_most=MOST_OF_THE_FACTS)
+        state = self.tree.read(place / TENSORS, at_most=most_bytes)
+        for name, found in ((TENSORS, state), (FACTS, facts)):
+            if hashlib.sha256(found).hexdigest() != manifest.files.get(name):
+                raise ValueError(f"{name} is not what {MANIFEST} says")
+        plain = read_json(facts)
+        if not isinstance(plain, dict):
+            raise ValueError(f"{FACTS} is no object")
+        try:
+            return Saved(manifest.steps, load(state), plain)
+        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{TENSORS}: {error}") from None
 
     def places(self) -> list[Path]:
         """Oldest first; symbolic links are not followed."""
@@ -116,25 +157,39 @@ def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
                 tensors[f"optimizer/{index}/{name}"] = value
             else:
                 numbers.setdefault(str(index), {})[name] = value
-    schedule = {name: value for name, value in scheduler.state_dict().items() if _is_plain(value)}
+    schedule = {name: value for name, value in scheduler.state_dict().items() if is_plain(value)}
     return tensors, {"optimizer": numbers, "scheduler": schedule}
 
 
+def manifest_of(content: bytes) -> Manifest:
+    """Raises ValueError for what is no manifest, or not what its own checksum says."""
+    plain = read_json(content)
+    if isinstance(plain, dict) and "seal" not in plain:
+        raise ValueError(f"{MANIFEST} has no checksum of its own, as an older bakeoff left it")
+    try:
+        manifest = Manifest.model_validate(plain, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if sealed(content, manifest.seal) != content:
+        raise ValueError(f"{MANIFEST} is not what its own checksum says")
+    return manifest
+
+
 def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
-    """The state of `optimizer_state` put back; learning rates are the scheduler's."""
+    """The state of `optimizer_state` put back; learning rates are the scheduler's. Raises RunError where it fits neither."""
     state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in saved.facts["optimizer"].items()}
     for name, tensor in saved.tensors.items():
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
             state.setdefault(int(index), {})[key] = tensor
     whole = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    try:
+        require_optimizer(state, parameters, saved.facts["scheduler"], scheduler.state_dict())
+    except ValueError as error:
+        raise RunError("error", f"the checkpoint of step {saved.steps} is damaged: {error}") from None
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
     scheduler.load_state_dict(scheduler.state_dict() | saved.facts["scheduler"])
     for group, rate in zip(optimizer.param_groups, saved.facts["scheduler"]["_last_lr"], strict=True):
         group["lr"] = rate
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)

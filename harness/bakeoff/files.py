@@ -355,6 +355,12 @@ def _require_size(size: int, path: Path, at_most: int | None) -> None:
 
 
 def _read_all(stream: BinaryIO, path: Path, at_most: int | None) -> bytes:
-    content = stream.read(-1 if at_most is None else at_most + 1)
+    size = max(os.fstat(stream.fileno()).st_size, 2**16)
+    size = 1 + (size if at_most is None else min(size, at_most))
+    parts = [stream.read(size)]  # it takes as much memory as there is to read, whatever is the most
+    while len(parts[-1]) == size:  # it grew meanwhile
+        _require_size(sum(map(len, parts)), path, at_most)
+        parts.append(stream.read(size))
+    content = parts[0] if len(parts) == 1 else b"".join(parts)
     _require_size(len(content), path, at_most)
     return content

@@ -21,6 +21,7 @@ from bakeoff.loss_scale import LossWatch, Share, StepFacts, mean_loss, scale_of
 from bakeoff.meter import Observer
 from bakeoff.ranks import ALONE, World
 from bakeoff.record import LossScale
+from bakeoff.records.training_state import BESIDE_THE_MODEL, STATES_OF_A_MODEL, Due, require_fit, state_of
 from bakeoff.spec import Recipe
 
 LOOK_SECONDS = 0.5
@@ -125,7 +126,7 @@ class Job:
         self.resumed_at: list[int] = []
         self._last_look = time.monotonic()
         self._first = 0.0
-        self.checkpoints, self.saved = checkpoints, checkpoints.newest() if checkpoints else None
+        self.checkpoints, self.saved = checkpoints, self._newest(checkpoints) if checkpoints else None
         self.state_of_others: Callable[[], tuple[Tensors, Facts]] = lambda: ({}, {})
         """What a checkpoint keeps beside the training itself."""
         self._optimizer: tuple[Any, Any, Callable[[], None]] | None = None
@@ -240,8 +241,7 @@ class Job:
         optimizer, scheduler, before_saving = self._optimizer
         before_saving()
         steps = len(self.losses)
-        frozen = {name for name, parameter in self.model.named_parameters() if not parameter.requires_grad}
-        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items() if name not in frozen}
+        tensors = {f"model/{name}": tensor for name, tensor in self._weights().items()}
         tensors["losses"] = torch.stack([loss.reshape(()) for loss in self.losses])
         optimizer_tensors, facts = optimizer_state(optimizer, scheduler)
         other_tensors, others = self.state_of_others()
@@ -255,7 +255,28 @@ class Job:
             "resumed_at": self.resumed_at,
             "others": others,
         }
-        checkpoints.save(steps, tensors | optimizer_tensors | other_tensors, facts)
+        plain = state_of(facts).model_dump(mode="json")
+        checkpoints.save(steps, tensors | optimizer_tensors | other_tensors, plain)
+
+    def _weights(self) -> dict[str, Any]:
+        """All that training may change."""
+        frozen = {name for name, parameter in self.model.named_parameters() if not parameter.requires_grad}
+        return {name: tensor for name, tensor in self.model.state_dict().items() if name not in frozen}
+
+    def _newest(self, checkpoints: Checkpoints) -> Saved | None:
+        """The newest checkpoint that fits this run and its model."""
+        weights = self._weights()
+
+        def check(saved: Saved) -> None:
+            state = state_of(saved.facts)
+            given = None
+            if "order" not in self.owns:
+                given = [part.rows for parts in self._given(min(saved.steps, self.total_steps)) for part in parts]
+            require_fit(saved.steps, state, saved.tensors, Due(self.total_steps, self.steps_per_epoch, given, weights))
+            saved.facts.update(state.model_dump())
+
+        size = sum(tensor.nbytes for tensor in weights.values())
+        return checkpoints.newest(check, most_bytes=STATES_OF_A_MODEL * size + BESIDE_THE_MODEL)
 
     def _take_up(self, saved: Saved) -> None:
         """Everything but the optimizer, which the trainer has yet to make."""
@@ -344,10 +365,10 @@ class Job:
             if any(part.rows != rows for part, (rows, _, _) in zip(parts, fed, strict=True)):
                 raise PluginError(f"{self.trainer} trained step {step + 1} on other rows than the job's batches give")
 
-    def _given(self) -> Iterator[list[MicroBatch]]:
-        """The micro-batches of each step that was taken; a trainer may collate further ahead."""
+    def _given(self, steps: int | None = None) -> Iterator[list[MicroBatch]]:
+        """The micro-batches of each step that was taken, or of so many; a trainer may collate further ahead."""
         batches = itertools.chain.from_iterable(self._whole_epoch(epoch) for epoch in itertools.count())
-        for batch in itertools.islice(batches, len(self.losses)):
+        for batch in itertools.islice(batches, len(self.losses) if steps is None else steps):
             yield self.micro_batches(batch)
 
     def _pool(self) -> None:

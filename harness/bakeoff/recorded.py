@@ -204,7 +204,7 @@ def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
     try:
         plain = read_json(content)
         version = plain.get("schema_version") if isinstance(plain, dict) else None
-        sealed = type(version) is int and version >= SEALED_SINCE[kind]
+        has_seal = type(version) is int and version >= SEALED_SINCE[kind]
         part = kind.model_validate(_upgraded(kind, plain), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -216,9 +216,9 @@ def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
         raise DamageError(f"{shown} is damaged: {escaped(_flaw(where, first))}") from None
     except ValueError as error:
         raise DamageError(f"{shown} is damaged: {escaped(error)}") from None
-    if sealed and not (seal := plain.get("seal")):
+    if has_seal and not (seal := plain.get("seal")):
         raise DamageError(f"{shown} was altered: its own checksum is gone")
-    if sealed and _sealed(content, seal) != content:
+    if has_seal and sealed(content, seal) != content:
         raise DamageError(f"{shown} was altered: it is not what its own checksum says")
     return part
 
@@ -243,7 +243,7 @@ def _upgraded(kind: type[Part], plain: Any) -> Any:
     return {**plain, "schema_version": version}
 
 
-def _sealed(content: bytes, seal: str) -> bytes:
+def sealed(content: bytes, seal: str) -> bytes:
     """A file whose checksum is `seal`, with the checksum that is right for the rest of it: it stands at the end."""
     before, _, after = content.rpartition(f'"{seal}"'.encode())
     digest = sha256(b'%b"%b"%b' % (before, UNSEALED.encode(), after)).hexdigest()
@@ -261,7 +261,7 @@ def dump(part: Record | Declared | Control) -> bytes:
             text = laid_out(plain)
         else:
             text = json.dumps(plain, indent=1, allow_nan=False)
-        content = _sealed(f"{text}\n".encode(), UNSEALED)
+        content = sealed(f"{text}\n".encode(), UNSEALED)
         read_part(type(part), content, Path("what was to be written"))
     except (ValueError, DamageError) as error:
         raise StoreError(str(error)) from None

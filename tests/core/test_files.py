@@ -335,6 +335,12 @@ def test_a_sparse_file_is_not_read_beyond_what_is_asked(tmp_path: Path) -> None:
     assert refused.value.errno == errno.EFBIG
 
 
+def test_what_is_the_most_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc" * 100_000)
+    assert read_regular(path, at_most=2**50) == path.read_bytes()
+
+
 def test_a_file_of_just_the_size_is_read_and_one_that_grows_is_not(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"12345")

@@ -6,12 +6,13 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from core.table_records import sealed
 
 from bakeoff.checkpoint import Checkpoints
 from bakeoff.errors import SpecError
@@ -142,6 +143,171 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     same(whole, again, (tmp_path / "whole", tmp_path / "again"))
 
 
+ALTERED: dict[str, Callable[[dict[str, Any], dict[str, Any], dict[str, Any]], Any]] = {
+    "a digit of the manifest": lambda manifest, facts, tensors: manifest.update(steps=9),
+    "no step": lambda manifest, facts, tensors: manifest.update(steps=-8),
+    "steps as text": lambda manifest, facts, tensors: manifest.update(steps="8"),
+    "another file": lambda manifest, facts, tensors: manifest["files"].update({"../x": "0" * 64}),
+    "a shorter clock": lambda manifest, facts, tensors: facts["clock"].pop(),
+    "a clock of words": lambda manifest, facts, tensors: facts["clock"].__setitem__(0, "noon"),
+    "no clock": lambda manifest, facts, tensors: facts.pop("clock"),
+    "other rows": lambda manifest, facts, tensors: facts["fed"][3].__setitem__(0, [0, 0, 0, 0]),
+    "rows below zero": lambda manifest, facts, tensors: facts["fed"][3][0].__setitem__(0, -1),
+    "more epochs": lambda manifest, facts, tensors: facts.update(epochs_ended=3),
+    "an observer ahead": lambda manifest, facts, tensors: facts["observer"].update(steps=9),
+    "rates that are none": lambda manifest, facts, tensors: facts["observer"].update(learning_rates=None),
+    "a norm of a step to come": lambda manifest, facts, tensors: facts["observer"]["norms"].update({"12": 1.0}),
+    "operations of no step": lambda manifest, facts, tensors: facts["operations"].update({"first": 1}),
+    "resumed in the future": lambda manifest, facts, tensors: facts.update(resumed_at=[99]),
+    "seconds of no phase": lambda manifest, facts, tensors: facts["others"]["seconds"].update(lunch=1.0),
+    "seconds without end": lambda manifest, facts, tensors: facts["others"]["seconds"].update(train=1e300),
+    "a best of no evaluation": lambda manifest, facts, tensors: facts["others"].update(best={"scores": [0.5], "best": 3}),
+    "something more": lambda manifest, facts, tensors: facts.update(more=1),
+    "a weight of another shape": lambda manifest, facts, tensors: tensors.update(
+        {name: tensor[:1].clone() for name, tensor in tensors.items() if name.endswith("classifier.weight")}
+    ),
+    "weights in half": lambda manifest, facts, tensors: tensors.update(
+        {name: tensor.half() for name, tensor in tensors.items() if name.startswith("model/")}
+    ),
+    "no weights": lambda manifest, facts, tensors: [tensors.pop(name) for name in [*tensors] if name.startswith("model/")],
+    "a loss more": lambda manifest, facts, tensors: tensors.update(losses=tensors["losses"].repeat(2)),
+    "strange tensors": lambda manifest, facts, tensors: tensors.update(other=tensors["losses"].clone()),
+}
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The checkpoints of a run that was killed after its 8th step, at steps 6 and 8."""
+    folder = tmp_path_factory.mktemp("halted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PLANTED)
+        killed_at(9, request(folder, "torch-loop"), folder / "killed", patch)
+        yield folder / "checkpoints"
+
+
+def seal_again(place: Path, manifest: dict[str, Any]) -> None:
+    manifest["files"] |= {name: sha256_of(place / name) for name in ("state.json", "state.safetensors")}
+    (place / "manifest.json").write_bytes(sealed(manifest))
+
+
+def test_a_checkpoint_that_does_not_fit_its_run_is_named_though_its_checksums_fit(
+    halted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All kinds in one training, which reads the last checkpoint again and again before it goes on from the one before."""
+    from safetensors.torch import load_file, save_file
+
+    from bakeoff.job import Job
+
+    shutil.copytree(halted, tmp_path / "checkpoints")
+    place = tmp_path / "checkpoints" / "step-000000008"
+    notes: dict[str, list[str]] = {}
+    whole = {path.name: path.read_bytes() for path in place.iterdir()}
+    newest = Job._newest
+
+    def each_kind(self: Any, checkpoints: Any) -> Any:
+        for what, alter in ALTERED.items():
+            for name, content in whole.items():
+                (place / name).write_bytes(content)
+            manifest, facts = (json.loads(whole[name]) for name in ("manifest.json", "state.json"))
+            tensors = load_file(place / "state.safetensors")
+            alter(manifest, facts, tensors)
+            save_file(tensors, place / "state.safetensors")
+            (place / "state.json").write_text(json.dumps(facts))
+            seal_again(place, manifest)
+            checkpoints.note = notes.setdefault(what, []).append
+            found = newest(self, checkpoints)
+            assert found is not None, what
+            assert found.steps == 6, what
+        return found
+
+    monkeypatch.setattr(Job, "_newest", each_kind)
+    again = run(request(tmp_path, "torch-loop"), tmp_path / "again")
+    assert (again.status, again.resumed_at) == ("ok", [6]), again.failure
+    assert notes.keys() == ALTERED.keys()
+    for (note,) in notes.values():
+        assert "step-000000008 is damaged" in note
+        assert note.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.json", b"[" * 100_000),
+        ("manifest.json", b"{}"),
+        ("manifest.json", b'{"steps": 4, "files": {}}'),
+        ("state.json", b"{"),
+        ("state.json", b"[]"),
+        ("state.safetensors", b""),
+        ("state.safetensors", b"\xff" * 64),
+        ("state.safetensors", (50_000_000).to_bytes(8, "little") + b"[" * 100),
+    ],
+)
+@pytest.mark.parametrize("fits", [True, False], ids=["right checksums", "wrong ones"])
+def test_any_content_of_a_checkpoints_file_is_one_note(name: str, content: bytes, fits: bool, tmp_path: Path) -> None:
+    import torch
+
+    notes: list[str] = []
+    mine = Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append)
+    for steps in (2, 4):
+        mine.save(steps, {"a": torch.ones(3)}, {})
+    place = tmp_path / "c" / "step-000000004"
+    manifest = json.loads((place / "manifest.json").read_bytes())
+    (place / name).write_bytes(content)
+    if fits and name != "manifest.json":
+        seal_again(place, manifest)
+    saved = mine.newest()
+    assert saved is not None
+    assert saved.steps == 2
+    (note,) = notes
+    assert "step-000000004 is damaged" in note
+    assert note.isprintable()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "state.json", "state.safetensors"])
+def test_a_checkpoints_file_that_is_no_plain_file_is_neither_waited_for_nor_followed(name: str, tmp_path: Path) -> None:
+    import torch
+
+    notes: list[str] = []
+    mine = Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append)
+    for steps in (2, 4):
+        mine.save(steps, {"a": torch.ones(3)}, {})
+    two, four = (tmp_path / "c" / f"step-00000000{step}" for step in (2, 4))
+    (four / name).unlink()
+    os.mkfifo(four / name)
+    (two / name).rename(tmp_path / "elsewhere")
+    (two / name).symlink_to(tmp_path / "elsewhere")
+    assert mine.newest() is None
+    assert [("a named pipe" in note, "symbolic link" in note) for note in notes] == [(True, False), (False, True)]
+
+
+def test_a_checkpoint_of_an_older_bakeoff_is_left_with_a_note(tmp_path: Path) -> None:
+    import torch
+
+    notes: list[str] = []
+    mine = Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append)
+    mine.save(2, {"a": torch.ones(3)}, {})
+    path = tmp_path / "c" / "step-000000002" / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    del manifest["seal"]
+    path.write_text(json.dumps(manifest))
+    assert mine.newest() is None
+    assert "no checksum of its own" in notes[0]
+
+
+def test_an_optimizers_state_that_does_not_fit_blames_the_checkpoint(halted: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(halted, tmp_path / "checkpoints")
+    for place in (tmp_path / "checkpoints").iterdir():
+        tensors = load_file(place / "state.safetensors")
+        tensors["optimizer/0/exp_avg"] = tensors["optimizer/0/exp_avg"].flatten()[:3].clone()
+        save_file(tensors, place / "state.safetensors")
+        seal_again(place, json.loads((place / "manifest.json").read_bytes()))
+    record = run(request(tmp_path, "torch-loop"), tmp_path / "again")
+    assert record.failure is not None
+    assert record.failure.message.startswith("the checkpoint of step 8 is damaged: optimizer/0/exp_avg is (3,)")
+
+
 FACTS: Facts = {
     ("rows", "train"): ("rows", "file"),
     ("labels", ""): ("labels",),
@@ -192,8 +358,7 @@ def test_a_checkpoint_that_does_not_say_what_it_was_made_from_is_not_used(tmp_pa
     facts = json.loads((place / "state.json").read_bytes()) | {"made_by": {"software": {"torch": "2.13.0"}}}
     (place / "state.json").write_text(json.dumps(facts))
     manifest = json.loads((place / "manifest.json").read_bytes())
-    manifest["files"]["state.json"] = sha256_of(place / "state.json")
-    (place / "manifest.json").write_text(json.dumps(manifest))
+    seal_again(place, manifest)
     notes: list[str] = []
     assert Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append).newest() is None
     assert "it does not say what it was made from" in notes[0]
