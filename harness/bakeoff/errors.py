@@ -19,8 +19,8 @@ class BakeoffError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """The message as it is told: one line, but where several things are wrong."""
-        return [str(self)]
+        """The message as it is told: one line, whatever a library's part of it had; several where several things are wrong."""
+        return [re.sub(r"\s*\n\s*", " ", str(self))]
 
 
 class PluginError(BakeoffError):
