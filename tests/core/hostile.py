@@ -179,7 +179,14 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
         imported=[
             Imported(name="theirs", source="a page", split=rename("test"), scores={rename("accuracy"): 0.7}, seeds=1, task=None)
         ],
-        history=[Look(when="2026", seeds={"first": [0]}, recorded=1, changes=[Change(what="baseline", before="a", after="b")])],
+        history=[
+            Look(
+                when="2026-11-23T08:51:39+00:00",
+                seeds={"first": [0]},
+                recorded=1,
+                changes=[Change(what="baseline", before="a", after="b")],
+            )
+        ],
     )
     kept = set(rename.given.values())
     return runs, _renamed_but(declared, kept, rename)
@@ -187,7 +194,9 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
 
 def fuller(record: Record) -> Record:
     """With what most runs lack."""
-    attempt = Attempt(started="2026", reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1)
+    attempt = Attempt(
+        started="2026-11-23T08:51:39+00:00", reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1
+    )
     return record.model_copy(
         update={
             "attempts": [attempt],
