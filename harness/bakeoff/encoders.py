@@ -52,7 +52,11 @@ class TextEncoder(Prepared):
         texts = [list(columns[name]) for name in self.columns]
         if not texts[0]:
             return []
-        encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
+        try:
+            encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
+        except BaseException as error:  # their code by somebody's rules
+            _keep_what_is_no_fault_of_files(error)
+            raise ModelError(f"its tokenizer cannot encode these texts: {_first_line(error)}") from error
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
 
@@ -125,14 +129,17 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, use_fast=True, trust_remote_code=False, local_files_only=True, **config
         )
-    except Exception as error:  # their code over somebody's files: OSError, KeyError, a bare Exception of tokenizers ...
-        _keep_lack_of_memory(error)
+    except BaseException as error:  # their code over somebody's files: OSError, KeyError, a panic of tokenizers ...
+        _keep_what_is_no_fault_of_files(error)
         raise ModelError(f"no tokenizer could be read from {_shown(path)}: {_first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         # transformers 5 makes an empty tokenizer where a model has none: every word would be unknown.
         raise ModelError(f"{_shown(path)} has no tokenizer: there is no word in its vocabulary")
+    names = tokenizer.model_input_names
+    if not isinstance(names, list) or "input_ids" not in names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"the tokenizer of {_shown(path)} gives no input_ids (model_input_names: {quoted(names)})")
     if tokenizer.pad_token is None:
         raise ModelError(
             f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made: "
@@ -152,7 +159,7 @@ def _config_by_its_name(name: str, folder: Path) -> Any:
         read_config(folder)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # as where it is read by AutoTokenizer, which does without it
-        _keep_lack_of_memory(error)
+        _keep_what_is_no_fault_of_files(error)
         return None
     config.name_or_path = name
     return config
@@ -169,7 +176,7 @@ def _counts_positions(folder: Path) -> bool:
         with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
             return positions_of(AutoModelForSequenceClassification.from_config(config)) is not None
     except Exception as error:  # a folder without a model, or one that can't be built, as its `build` will say
-        _keep_lack_of_memory(error)
+        _keep_what_is_no_fault_of_files(error)
         return False
 
 
@@ -208,8 +215,8 @@ def load_classifier(
                 # Transformers puts any adapter that it finds into the model, unasked. Below a file it finds none.
                 adapter_kwargs={"subfolder": CONFIG},
             )
-    except Exception as error:  # as above
-        _keep_lack_of_memory(error)
+    except BaseException as error:  # as above
+        _keep_what_is_no_fault_of_files(error)
         raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
     missing, mismatched = set(report["missing_keys"]), {item[0] for item in report["mismatched_keys"]}
     if mismatched and (misfits := sorted(mismatched & pretrained_names(model))):
@@ -268,13 +275,15 @@ def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
     raise ModelError(f"{_shown(folder)} holds an adapter of peft{made_for} and no model: {merge}")
 
 
-def _keep_lack_of_memory(error: Exception) -> None:
-    """Raised again as it is: that is no fault of the files, and a record tells it apart."""
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+def _keep_what_is_no_fault_of_files(error: BaseException) -> None:
+    """Raises a lack of memory again as it is, for a record tells it apart; and what asks the process to end. A panic of Rust
+    code, in tokenizers or safetensors, is raised by pyo3 as if it were such."""
+    to_end = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+    if to_end or isinstance(error, MemoryError) or "allocate memory" in str(error):
         raise error
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, LookupError):  # its text is the bare key
         text = f"{type(error).__name__}: {text}"

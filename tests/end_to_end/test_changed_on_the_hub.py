@@ -7,7 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from end_to_end.experiments import call, records, start, write_spec
 from end_to_end.test_changed import ONE, make_model, rows
 
@@ -73,12 +75,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield folder
 
 
+def weights(value: float) -> bytes:
+    return safetensors.numpy.save({"one": np.full(3, value)})
+
+
 def test_the_files_of_the_snapshot_that_is_loaded_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     table = {"train.csv": b"a", "dev.csv": b"b"}
-    model = {"config.json": b"{}", "model.safetensors": b"weights", "tokenizer.json": b"words"}
+    model = {"config.json": b"{}", "model.safetensors": weights(1.0), "tokenizer.json": b"words"}
     fetched(tmp_path / "home", "datasets--acme--rows", ROWS, table)
     fetched(tmp_path / "home", "datasets--acme--rows", OLD, {"train.csv": b"of another commit", "dev.csv": b"b"})
     fetched(tmp_path / "home", "models--acme--tiny", OLD, model)
@@ -96,7 +102,7 @@ def test_the_files_of_the_snapshot_that_is_loaded_are_looked_at(tmp_path: Path, 
     first = facts()
     fetched(tmp_path / "home", "models--acme--tiny", SAME, model)
     assert changed(first) == []
-    fetched(tmp_path / "home", "models--acme--tiny", NEW, model | {"model.safetensors": b"other weights"})
+    fetched(tmp_path / "home", "models--acme--tiny", NEW, model | {"model.safetensors": weights(2.0)})
     assert changed(first) == [("weights", "")]
     (tmp_path / "home" / "hub" / "models--acme--tiny" / "refs" / "main").write_text(OLD)
     assert changed(first) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,15 @@ report_on: dev
 recipe: {max_steps: 2, batch_size: 4, max_length: LENGTH}
 strategies:
 """
+
+
+def without_special_tokens(model: Path) -> None:
+    """The tokenizer's template names what the tokenizer does not know."""
+    content = json.loads((model / "tokenizer.json").read_text())
+    content["post_processor"]["special_tokens"].clear()
+    (model / "tokenizer.json").write_text(json.dumps(content))
+
+
 ROWS = ["w7 w9,no", "w9 w8 w7 w6 w5,yes", "w11 w12 w13,no", "w20 w6 w30,yes"] * 3
 LONG = " ".join(f"w{5 + number % 40}" for number in range(60))
 
@@ -79,6 +91,32 @@ def test_what_would_fail_after_training_is_refused_before_anything_is_written(ca
     assert "spec.yaml:" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (lambda model: os.mkfifo(model / "chat_template.jinja"), "it is a named pipe (FIFO), not a plain file"),
+    "60 GiB of nothing": (
+        lambda model: os.truncate(model / "model.safetensors", 60 * 2**30),
+        "is damaged: 64,424,509,440 bytes",
+    ),
+    "ten thousand layers": (lambda model: edit(model / "config.json", num_hidden_layers=9_999), "asks for a far larger model"),
+    "a tokenizer that panics": (without_special_tokens, "its tokenizer cannot encode these texts: no entry found for key"),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("words", [("run",), ("check", "--build")], ids=" ".join)
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_folder_is_one_line_and_nothing_is_written(case: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    make, sentence = HOSTILE[case]
+    spec = experiment(tmp_path)
+    save(tmp_path / "model", model_of("bert"), "bert")
+    make(tmp_path / "model")
+    done = call(words[0], spec, *words[1:], folder=tmp_path)
+    assert done.returncode == 2, done.stdout
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("records*"))
 
 
 @pytest.mark.parametrize("family", ["deberta-v2", "xlnet"])

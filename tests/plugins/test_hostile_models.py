@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
+import random
 import shutil
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +242,102 @@ def test_files_that_a_tokenizers_settings_name_are_not_read(folder: Path, tmp_pa
     named = {"tokenizer_file": str(other / "tokenizer.json"), "vocab_file": str(pipe), "special_tokens_map_file": str(pipe)}
     edit(folder / "tokenizer_config.json", **named, merges_file=str(pipe), name_or_path="acme/other", gguf_file=str(pipe))
     assert load_tokenizer(folder).get_vocab() == wanted
+
+
+def test_a_panic_of_the_tokenizers_library_is_a_sentence(folder: Path) -> None:
+    """Rust's panics are raised as what is no Exception."""
+    content = json.loads((folder / "tokenizer.json").read_text())
+    del content["post_processor"]["special_tokens"]["[SEP]"]
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    prepared = HubModel().prepare(task(), HubOptions(path=str(folder)), Encoding(32, "longest"))
+    with pytest.raises(ModelError, match="its tokenizer cannot encode these texts: no entry found for key"):
+        prepared.encode({"text": ["w5 w6"]})
+
+
+@pytest.mark.parametrize("names", [["attention_mask"], [3.5, "attention_mask"], [["input_ids"]], []])
+def test_a_tokenizer_that_gives_no_tokens_is_refused(names: Any, folder: Path) -> None:
+    edit(folder / "tokenizer_config.json", model_input_names=names)
+    with pytest.raises(ModelError, match="gives no input_ids"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"label2id": 10**6}, "label2id is no mapping of numbers and names of labels"),
+        ({"id2label": ["no", "yes"]}, "id2label is no mapping of numbers and names of labels"),
+        ({"id2label": {"0": ["no"], "1": {}}}, "id2label is no mapping of numbers and names of labels"),
+    ],
+)
+def test_names_of_labels_that_are_none_are_one_line(changes: dict[str, Any], sentence: str, folder: Path) -> None:
+    edit(folder / "config.json", **changes)
+    assert all(sentence in said for said in refusals(folder))
+
+
+def test_names_of_labels_in_one_direction_are_enough(folder: Path) -> None:
+    edit(folder / "config.json", label2id=None)
+    assert load_classifier(folder, task()).head == "by name"
+
+
+# --- at random -----------------------------------------------------------------------------------------------------------
+
+ODD = (
+    *(None, True, -1, 0, 10**9, 10**30, 1e308, float("nan"), "", "../x", "acme/x", [], [1], {}, {"a": 1}, "[PAD]", [[[]]]),
+    *("\x1b[31m", "BF16", "é"),
+)
+MUTATED = ("config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors")
+
+
+def places_in(content: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Of every value within, the keys that lead to it; of long lists the first five."""
+    keys = list(content) if isinstance(content, dict) else range(min(len(content), 5)) if isinstance(content, list) else ()
+    for key in keys:
+        yield (*place, key)
+        yield from places_in(content[key], (*place, key))
+
+
+def mutate(path: Path, draw: random.Random) -> str:
+    """One value replaced or taken out, in a JSON file or the header of safetensors; what was done."""
+    raw = path.read_bytes()
+    is_json = path.suffix == ".json"
+    length = 0 if is_json else struct.unpack("<Q", raw[:8])[0]
+    content = json.loads(raw if is_json else raw[8 : 8 + length])
+    *above, last = draw.choice(list(places_in(content)))
+    owner = functools.reduce(lambda inner, key: inner[key], above, content)
+    if draw.random() < 0.2:
+        del owner[last]
+        done = "out"
+    else:
+        owner[last] = draw.choice(ODD)
+        done = repr(owner[last])
+    made = json.dumps(content).encode()
+    path.write_bytes(made if is_json else header(len(made), made) + raw[8 + length :])
+    return f"{path.name} {[*above, last]}: {done}"
+
+
+def mutations(count: int, start: int, tmp_path: Path) -> None:
+    families = {family: save(tmp_path / family, model_of(family), family) for family in ("bert", "llama", "t5")}
+    for number in range(start, start + count):
+        draw = random.Random(number)  # noqa: S311 - which is to be the same each time
+        folder = tmp_path / "mutated"
+        shutil.copytree(families[draw.choice(sorted(families))], folder)
+        done = [mutate(folder / draw.choice(MUTATED), draw)]
+        options = HubOptions(path=str(folder))
+        try:
+            prepared = HubModel().prepare(task(), options, Encoding(32, "longest"))
+            prepared.encode({"text": ["w5 w6 w7", "w8"]})
+            HubModel().build(task(), options)
+        except BaseException as error:
+            if not (isinstance(error, ModelError) and str(error).isprintable()):
+                raise AssertionError(f"mutation {number}: {done}") from error
+        shutil.rmtree(folder)
+
+
+@pytest.mark.timeout(120)
+def test_100_mutated_model_folders_end_in_a_model_or_in_one_line(tmp_path: Path) -> None:
+    mutations(100, 0, tmp_path)
+
+
+@pytest.mark.slow
+def test_2000_mutated_model_folders_end_in_a_model_or_in_one_line(tmp_path: Path) -> None:
+    mutations(2000, 100, tmp_path)

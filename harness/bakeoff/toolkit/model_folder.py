@@ -48,13 +48,20 @@ class Stored(NamedTuple):
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:
-    """The files of a folder that transformers can load a classifier from, by what they hold: for `Model.files`."""
+    """The files of a folder that a classifier is loaded from, by what they hold: for `Model.files`.
+
+    Raises ModelError for a file that no model's folder holds, before anybody reads it as a whole.
+    """
+    check_files(folder)
+    weights = weights_of(folder)
+    if weights:
+        check_weights(folder)
 
     def named(*patterns: str) -> list[Path]:
         return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
 
     return {
-        "weights": named("*.safetensors", "*.safetensors.index.json"),
+        "weights": weights,
         "tokenizer": named(*TOKENIZER_FILES),
         "configuration": named(CONFIG, ADAPTER),
     }
@@ -147,12 +154,18 @@ def brought_by_transformers(model_type: str) -> bool:
 
 def check_weights(folder: Path) -> Stored:
     """One file of safetensors, or all that an index names; each as long as its own header says."""
-    if (folder / WEIGHTS).is_file():
-        return check_safetensors(folder / WEIGHTS)
-    if not (folder / INDEX).is_file():
+    weights = weights_of(folder)
+    if not weights:
         raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{instead_of_weights(folder)}")
-    stored = [check_safetensors(folder / name) for name in parts_of_weights(folder)]
+    stored = [check_safetensors(path) for path in weights if path.name != INDEX]
     return Stored(sum(part.tensors for part in stored), sum(part.bytes for part in stored))
+
+
+def weights_of(folder: Path) -> list[Path]:
+    """The files of weights that are read: one, or a list of parts with these; none where there is neither."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    return sorted(folder / name for name in (INDEX, *parts_of_weights(folder))) if (folder / INDEX).is_file() else []
 
 
 def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> list[str]:

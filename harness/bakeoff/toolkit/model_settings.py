@@ -44,6 +44,10 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
             )
         if isinstance(value, int) and (most := _most(key)) is not None and abs(value) > most:
             raise ModelError(f"{shown}: {escaped(key)[:80]} is {str(value)[:40]}, more than any model has ({most:,} at most)")
+    for key in ("id2label", "label2id"):
+        names = config.get(key)
+        if names is not None and not (isinstance(names, dict) and all(isinstance(name, str | int) for name in names.values())):
+            raise ModelError(f"{shown}: {key} is no mapping of numbers and names of labels")
     _check_class(config.get("tokenizer_class"), shown)
 
 

@@ -45,7 +45,7 @@ def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[s
     if outputs.keys() <= missing | mismatched:
         return FittedHead("replaced" if outputs.keys() & mismatched else "new")
     config = model.config
-    doubt = contradiction(config.id2label, config.label2id)
+    doubt = contradiction(config.id2label, config.label2id or {})
     names = [str(config.id2label.get(number, "")) for number in range(task.n_outputs)]
     config.id2label = dict(enumerate(task.labels)) if task.labels else config.id2label
     config.label2id = {label: number for number, label in config.id2label.items()}
