@@ -5,6 +5,7 @@ Nothing in it is pickled. A checkpoint without a manifest, or one whose files ar
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.errors import RunError, StoreError, escaped, shown_path
-from bakeoff.files import Tree
+from bakeoff.files import Tree, temporary_name
 from bakeoff.json_reader import read_json
+from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.file_hashes import sha256_of
+from bakeoff.machine.processes import maker_of
 from bakeoff.record import UNSEALED
 from bakeoff.recorded import sealed
 from bakeoff.records import provenance
@@ -67,21 +70,38 @@ class Checkpoints:
         return steps % self.every == 0
 
     def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
-        """A new one, whole before it has a manifest; the oldest beyond two go."""
+        """A new one, whole before it takes its place; then the oldest beyond two go. Raises MachineError where there is no room
+        for it: those that are there stay."""
         from safetensors.torch import save_file
 
-        place = self.folder / f"step-{steps:09d}"
-        self.tree.remove_folder(place)
-        self.tree.make_fresh(place)
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        save_file(copies, place / TENSORS)
-        self.tree.write(place / FACTS, json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode())
-        self.tree.sync(place)
-        manifest = {"steps": steps, "files": {name: sha256_of(place / name) for name in (TENSORS, FACTS)}}
-        self.tree.write(place / MANIFEST, sealed(json.dumps({**manifest, "seal": UNSEALED}).encode(), UNSEALED))
+        told = json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode()
+        place = self.folder / f"step-{steps:09d}"
+        fresh = self.folder / temporary_name(place.name)
+        try:
+            with writing(self.folder, size=sum(tensor.nbytes for tensor in copies.values()) + len(told)):
+                self.tree.make_fresh(fresh)
+                save_file(copies, fresh / TENSORS)
+                self.tree.write(fresh / FACTS, told)
+                self.tree.sync(fresh)
+                manifest = {"steps": steps, "files": {name: sha256_of(fresh / name) for name in (TENSORS, FACTS)}}
+                self.tree.write(fresh / MANIFEST, sealed(json.dumps({**manifest, "seal": UNSEALED}).encode(), UNSEALED))
+                self._put(fresh, place)
+        finally:
+            self.tree.remove_folder(fresh)
         self.unfit.discard(place)
         for old in [place for place in self.places() if place not in self.unfit][:-KEPT]:
             self.tree.remove_folder(old)
+
+    def _put(self, fresh: Path, place: Path) -> None:
+        """Another process may be at this run too, where one was suspended and lost its claim: it makes the same checkpoint."""
+        self.tree.remove_folder(place)
+        try:
+            self.tree.move(fresh, place)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        self.tree.sync(self.folder, inside=False)
 
     def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
         """The newest whole one that was made from the same data and model, by the same software on the same hardware.
@@ -89,6 +109,10 @@ class Checkpoints:
         `check` raises ValueError for one that does not fit the run; `most_bytes`: of its tensors. What is damaged or does not
         fit is left alone, with a note.
         """
+        for left in self.folder.glob(".tmp-*"):  # a process was killed while it wrote
+            maker = maker_of(left.name)
+            if maker is not None and not maker.alive:
+                self.tree.remove_folder(left)
         for place in reversed(self.places()):
             try:
                 saved = self.read(place, most_bytes=most_bytes)
@@ -110,6 +134,9 @@ class Checkpoints:
         return None
 
     def _leave(self, place: Path, error: Exception) -> None:
+        """Raises MachineError where the disk does not give the checkpoint: it may be whole."""
+        if (fault := machine_error(error, [self.folder])) is not None:
+            raise fault from error
         reason = error.strerror or error if isinstance(error, OSError) else error
         why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
         self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is taken")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from bakeoff.errors import StoreError
 from bakeoff.plan import Run
 from bakeoff.process import WAIT_SECONDS
-from bakeoff.record import Record
+from bakeoff.record import Attempt, Record
 from bakeoff.records.provenance import Facts, as_plain
+from bakeoff.records.publishing import Mark, attempt_of
 from bakeoff.spec import Spec
 from bakeoff.store import Store
 from bakeoff.supervision import Progress, Settings, Supervised, request_of
@@ -27,6 +30,15 @@ TO_BE_RESUMED = {"interrupted", "crashed", "timed out", "out of memory"}
 """Failures after which another attempt goes on from a checkpoint: its steps were right as far as they went."""
 
 
+@dataclass(frozen=True)
+class Again:
+    """A record of which was decided that its run is made again."""
+
+    mark: Mark
+    """Of the record: another that stands there by the time that the run begins is not meant."""
+    why: str
+
+
 @dataclass
 class UnderWay:
     """A run that this process has claimed and started."""
@@ -35,6 +47,8 @@ class UnderWay:
     folder: Path
     place: int
     supervised: Supervised
+    instead_of: Mark | None
+    """What stands at the run's place, and is made again by this."""
     touched: float = field(default_factory=time.monotonic)
 
 
@@ -42,38 +56,48 @@ class Crew:
     """Up to `settings.jobs` runs at the same time."""
 
     def __init__(
-        self, spec: Spec, store: Store, settings: Settings, progress: Progress, sources: Mapping[tuple[str, str], Facts]
+        self,
+        spec: Spec,
+        store: Store,
+        settings: Settings,
+        progress: Progress,
+        *,
+        sources: Mapping[tuple[str, str], Facts],
+        again: Mapping[str, Again],
     ) -> None:
-        """`sources` are what runs of a task and a model, by their labels, are made from."""
-        self.spec, self.store, self.settings, self.progress, self.sources = spec, store, settings, progress, sources
+        """`sources` are what runs of a task and a model, by their labels, are made from; `again` says which recorded runs, by
+        id, are made again."""
+        self.spec, self.store, self.settings, self.progress = spec, store, settings, progress
+        self.sources, self.again = sources, again
         self.under_way: list[UnderWay] = []
+        self.elsewhere: list[Run] = []
+        """Runs that another process has claimed."""
         self.largest = 0
         """Bytes of memory of the largest run so far."""
         self.short_of_memory = False
 
     def make(self, runs: Sequence[Run]) -> list[Record]:
-        """The records of those of these runs that were not recorded yet; a run that other processes have claimed is waited
-        for, and taken over when its owner dies."""
-        todo = deque(run for run in runs if not self.store.has(run.id))
-        elsewhere: list[Run] = []
+        """The records of those of these runs that were due, as this process made them; a run that other processes have claimed
+        is waited for, and taken over when its owner dies."""
+        todo = deque(run for run in runs if self.is_due(run))
         done: list[Record] = []
         waits = False
         try:
-            while todo or elsewhere or self.under_way:
+            while todo or self.elsewhere or self.under_way:
                 while todo and self.has_room():
                     run = todo.popleft()
-                    if not self.start(run) and self.store.find(run.id) is None:
-                        elsewhere.append(run)
+                    if not self.start(run) and self.is_due(run):
+                        self.elsewhere.append(run)
                 if self.under_way:
                     done += self.look()
-                elif elsewhere:
+                elif self.elsewhere:
                     if not waits:
-                        waits, many = True, f"{len(elsewhere)} run{'s' if len(elsewhere) > 1 else ''}"
+                        waits, many = True, f"{len(self.elsewhere)} run{'s' if len(self.elsewhere) > 1 else ''}"
                         self.progress.note(f"waiting for {many} that another process has claimed ...")
                     time.sleep(1.0)
                 if not todo:
-                    todo.extend(run for run in elsewhere if self.store.find(run.id) is None)
-                    elsewhere.clear()
+                    todo.extend(run for run in self.elsewhere if self.is_due(run))
+                    self.elsewhere.clear()
         except KeyboardInterrupt:
             self.interrupt()
             raise
@@ -81,6 +105,17 @@ class Crew:
             for one in [*self.under_way]:
                 self.let_go(one)
         return done
+
+    def find(self, run_id: str) -> Record | None:
+        """The run's record that stays; None where there is none, or where what stands there is to be made again, is damaged, or
+        was interrupted."""
+        again = self.again.get(run_id)
+        if again is not None and again.mark == self.store.mark(run_id):
+            return None
+        return self.store.find(run_id)
+
+    def is_due(self, run: Run) -> bool:
+        return self.find(run.id) is None
 
     def has_room(self) -> bool:
         """Whether another run may start: a place is free, and memory for one more like the largest so far."""
@@ -103,22 +138,20 @@ class Crew:
     def start(self, run: Run) -> bool:
         """Whether the run is under way now; not where another process has it or has recorded it."""
         store = self.store
-        if store.find(run.id) is not None or not store.claim(run.id):
+        if not store.claims.take(run.id):
             return False
         folder = None
         try:
-            if store.find(run.id) is not None:  # recorded between the look and the claim
-                store.release(run.id)
+            if not self.is_due(run):  # another process has recorded it since
+                store.claims.release(run.id)
                 return False
-            if store.occupied(run.id):  # another process was interrupted at it
-                store.set_aside(run.id)
-            folder = store.begin(run.id)
+            instead_of, folder = store.mark(run.id), store.begin(run.id)
             place = min(set(range(self.settings.jobs)) - {one.place for one in self.under_way})
             request = request_of(
                 run,
                 self.settings,
                 place=place,
-                attempts=store.attempts(run.id),
+                attempts=self.attempts(run),
                 sources=as_plain(self.sources.get((run.task.label, run.model.label), {})),
                 keep=self.spec.keep,
                 checkpoint_every=self.spec.checkpoint_every,
@@ -126,13 +159,23 @@ class Crew:
             )
             self.progress.begin(run)
             supervised = Supervised(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)
-            self.under_way.append(UnderWay(run, folder, place, supervised))
+            self.under_way.append(UnderWay(run, folder, place, supervised, instead_of))
         except BaseException:
             if folder is not None:
                 store.drop(folder)
-            store.release(run.id)
+            store.claims.release(run.id)
             raise
+        if run.id in self.again and self.again[run.id].mark == instead_of:
+            self.progress.note(f"{run.title}: {self.again[run.id].why}; set aside once it is made again")
         return True
+
+    def attempts(self, run: Run) -> list[Attempt]:
+        """At this run so far, oldest first: those that were set aside, and what stands there."""
+        known = self.store.attempts().get(run.id, [])
+        with suppress(StoreError):
+            last = attempt_of(self.store.read(run.id)) if self.store.has(run.id) else None
+            known += [last] if last is not None else []
+        return known
 
     def look(self) -> list[Record]:
         """The records of the runs that have ended, after waiting a moment for a word of any."""
@@ -144,31 +187,52 @@ class Crew:
             if record is not None:
                 ended += self.publish(one, record)
             elif time.monotonic() - one.touched > TOUCH_SECONDS:
-                self.store.touch(one.run.id)
                 one.touched = time.monotonic()
+                if not self.store.claims.keep(one.run.id):
+                    self.leave(one)
         return ended
 
     def publish(self, one: UnderWay, record: Record) -> list[Record]:
-        """The record, where it is the first of its run."""
+        """The record, where it is the run's now, or failed beside a better one."""
+        title = one.run.title
         try:
-            if not self.store.publish(one.folder, one.run.id):
-                self.progress.note(f"{one.run.title}: another process recorded it first; that record stands")
+            if record.failure is not None and not self.store.claims.keep(one.run.id):
+                self.leave(one)
                 return []
-            if record.failure is None or record.failure.reason not in TO_BE_RESUMED:
-                self.store.drop_checkpoints(one.run.id)
+            stands = self.store.publish(one.folder, one.run.id, instead_of=one.instead_of)
+            if record.failure is None and not stands:
+                self.progress.note(f"{title}: another process recorded it first; that record stands")
+                return []
             self.progress.end(one.run, record)
+            if not stands:
+                self.progress.note(f"{title}: the record that is there stands")
             return [record]
         finally:
             self.let_go(one)
 
+    def leave(self, one: UnderWay) -> None:
+        """Leaves a run to the process that has taken it over, while this one was suspended: whatever it came to here, that one
+        makes it."""
+        self.progress.note(f"{one.run.title}: another process has taken it over; it is left to that one")
+        self.elsewhere.append(one.run)
+        self.let_go(one)
+
     def interrupt(self) -> None:
-        """Leaves a record of each run under way that says so: it is made again next time."""
+        """Leaves a record of each run under way that says so: it is made again next time, and also where there was no room for
+        that record."""
         for one in [*self.under_way]:
             seconds = time.monotonic() - one.supervised.worker.started
-            self.publish(one, one.supervised.stop("interrupted", f"stopped from outside after {seconds:.0f} s"))
+            with suppress(OSError):
+                self.publish(one, one.supervised.stop("interrupted", f"stopped from outside after {seconds:.0f} s"))
 
     def let_go(self, one: UnderWay) -> None:
-        one.supervised.worker.end()
+        """Ends what is left of a run here. Its checkpoints go once a record stands that nobody will go on from."""
+        if one not in self.under_way:
+            return
         self.under_way.remove(one)
+        one.supervised.worker.end()
         self.store.drop(one.folder)
-        self.store.release(one.run.id)
+        left = self.store.find(one.run.id) if self.store.mark(one.run.id) != one.instead_of else None
+        if left is not None and (left.failure is None or left.failure.reason not in TO_BE_RESUMED):
+            self.store.drop_checkpoints(one.run.id)
+        self.store.claims.release(one.run.id)

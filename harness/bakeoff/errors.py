@@ -43,6 +43,10 @@ class DamageError(StoreError):
     """A record cannot be read; its run can be made again."""
 
 
+class MachineError(BakeoffError):
+    """The machine does not go on (no space, a quota, a disk that fails): no matter of the run, which is left unrecorded."""
+
+
 class RunError(BakeoffError):
     """One run failed for a reason that can be said in a word: it becomes a record with that reason."""
 

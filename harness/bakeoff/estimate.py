@@ -109,7 +109,7 @@ def likeness(asked: Asked) -> str:
 
 
 def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
-    return Outlook(run, "running" if store.is_claimed(run.id) else "to do", times.get(likeness(run.asked)))
+    return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.asked)))
 
 
 def _recorded(run: Run, store: Store, changed: Collection[str]) -> Outlook:

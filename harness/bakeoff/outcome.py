@@ -18,12 +18,12 @@ from bakeoff.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.errors import BakeoffError, RunError, escaped
 from bakeoff.files import Tree
 from bakeoff.job import Job
+from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.metrics import facts_of
 from bakeoff.record import (
     KIND_KEY,
-    MODEL_FOLDER,
     MOST_LABELS,
     MOST_NEW,
     MOST_NOTES,
@@ -34,7 +34,6 @@ from bakeoff.record import (
     Cost,
     Data,
     Failure,
-    Kept,
     MadeFrom,
     Observed,
     Record,
@@ -42,12 +41,9 @@ from bakeoff.record import (
     Split,
     Weights,
 )
-from bakeoff.recorded import dump
 from bakeoff.remarks import overlaps
 from bakeoff.request import Request
 
-UNFINISHED = Kept(reason="the run's process ended while its model was being written", difference=None)
-"""In a record until its model is there: it stays where the process doesn't live to say more."""
 DECIMALS = 6
 """Of seconds in a record: nothing is timed better."""
 
@@ -176,7 +172,7 @@ def write_steps(path: Path, job: Job) -> None:
             "seconds": pa.array(job.clock, pa.float32()),
         }
     )
-    with Tree(path.parent).writing(path) as stream:
+    with writing(path, size=table.nbytes), Tree(path.parent).writing(path) as stream:
         pq.write_table(table, stream, compression="zstd")
 
 
@@ -205,18 +201,8 @@ def write_predictions(
     for column in slice_columns:
         columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
     table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.encode()})
-    with Tree(path.parent).writing(path) as stream:
+    with writing(path, size=table.nbytes), Tree(path.parent).writing(path) as stream:
         pq.write_table(table, stream, compression="zstd")
-
-
-def without_model(record: Record, folder: Path, reason: str) -> Record:
-    """The record of a run whose process ended over its model, in the folder that it left; its record is written anew."""
-    if record.kept != UNFINISHED:
-        return record
-    Tree(folder).remove_folder(folder / MODEL_FOLDER)
-    record = record.model_copy(update={"kept": Kept(reason=reason, difference=None)})
-    write_record(folder, dump(record))
-    return record
 
 
 def compose(

@@ -16,7 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.machine.streams import write_line
 from bakeoff.tied import end_with
 
 GRACE_SECONDS = 1.0
@@ -27,6 +28,8 @@ LONGEST_WAIT = timedelta(days=7)
 """Of one rank for another, which may predict meanwhile; how long a run may take is not decided here."""
 
 FAILED = 1
+NO_MACHINE = os.EX_IOERR
+"""Exit code of a rank that a fault of the machine has ended."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,16 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the launcher decides
     end_with(launcher)  # no rank outlives it
-    went_well = work(_join(device, threads))
+    try:
+        code = 0 if work(_join(device, threads)) else FAILED
+    except MachineError as error:
+        write_line(sys.stderr, str(error))
+        code = NO_MACHINE
     sys.stdout.flush()
     sys.stderr.flush()
-    if not went_well:
+    if code:
         time.sleep(GRACE_SECONDS)
-        os._exit(FAILED)
+        os._exit(code)
 
 
 def _join(device: str, threads: int) -> World:

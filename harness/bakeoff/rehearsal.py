@@ -15,6 +15,7 @@ from bakeoff.components import Built, Encoding, Prepared, Row, TaskInfo
 from bakeoff.data import Columns, split_fingerprint
 from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.evaluation import EVALUATION_BATCH, predict
+from bakeoff.machine.faults import machine_error
 from bakeoff.model_checks import ModelCheck
 from bakeoff.outcome import NoLearning, message_of, without_learning
 from bakeoff.preparation import drawn_rows, head_of, make_ready, require_examples, taken
@@ -247,6 +248,8 @@ class Rehearsal:
         try:
             return action(*arguments)
         except Exception as error:  # a component of any author: its error is what is asked for here
+            if (fault := machine_error(error, [])) is not None:
+                raise fault from error
             self.say(kind, name, str(error) if isinstance(error, BakeoffError) else message_of(error))
             return None
 

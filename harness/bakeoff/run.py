@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Literal
 
 from bakeoff import hardware
 from bakeoff.control import measure_control
-from bakeoff.crew import Crew
+from bakeoff.crew import Again, Crew
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
+from bakeoff.machine.faults import machine_error
 from bakeoff.plan import Plan
 from bakeoff.readiness import differences_here, harmless, locate, rehearse_or_stop, told, unsure
 from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
@@ -43,7 +44,8 @@ class Outcome:
 def run_experiment(
     document: Document, plan: Plan, spec: Path, store: Store, *, settings: Settings, progress: Progress
 ) -> Outcome:
-    """Every run of the plan that is not recorded in `store` yet; interrupted, it goes on next time.
+    """Every run of the plan that is not recorded in `store` yet; interrupted, it goes on next time. Raises MachineError where
+    the machine does not go on (no space, ...), of which nothing is recorded.
 
     Nothing is written before it is known that every task loads and every model builds.
     """
@@ -51,32 +53,34 @@ def run_experiment(
         declared = declaration(document, plan)
         store.check_owner(declared, spec, document.content)
         hardware.prepare_environment(settings.threads)
-        aside, sources = to_set_aside(document, plan, store, settings, progress)
-        plan = settled(plan, lambda run_id: None if run_id in aside else store.find(run_id))
+        if recovered := store.recover():
+            count = f"{len(recovered)} run{'s' * (len(recovered) > 1)}"
+            progress.note(f"{count} that a command had made before it was killed: recorded now")
+        again, sources = made_again(document, plan, store, settings, progress)
+        plan = settled(plan, lambda run_id: None if run_id in again else store.find(run_id))
         store.declare(declaration(document, plan))
         if not store.adopt(spec, document.content):
             progress.note(f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start")
         store.sweep()
-        for run in (*plan.trials, *plan.runs):
-            if run.id in aside:
-                store.set_aside(run.id)
-                progress.note(f"{run.title}: {aside[run.id]}; set aside")
+        crew = Crew(plan.spec, store, settings, progress, sources=sources, again=again)
         total = len(plan.trials) + len(plan.runs) + plan.waiting
-        recorded = sum(store.has(run.id) for run in (*plan.trials, *plan.runs))
+        recorded = sum(not crew.is_due(run) for run in (*plan.trials, *plan.runs))
         if recorded < total:
             for note, names in plan.notes.items():
                 progress.note(f"note: {', '.join(names)}: {note}")
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
-            crew = Crew(plan.spec, store, settings, progress, sources)
             done = crew.make(plan.trials)
             if plan.waiting:
-                plan = settled(plan, store.find)
+                plan = settled(plan, crew.find)
                 store.declare(declaration(document, plan))
-                for sentence in undecided(plan, store.find):
+                for sentence in undecided(plan, crew.find):
                     progress.note(sentence)
             done += crew.make(plan.runs)
     except OSError as error:
+        places = [store.folder, settings.places.cache]
+        if (fault := machine_error(error, places)) is not None:
+            raise fault from None
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
     return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
 
@@ -113,7 +117,7 @@ def controlled(store: Store, settings: Settings, progress: Progress, *, wanted: 
     def measure(moment: Literal["before", "after"]) -> None:
         try:
             store.add_control(measure_control(settings, session=session, moment=moment))
-        except BakeoffError as error:
+        except (BakeoffError, OSError) as error:
             progress.note(f"no control run {moment} these runs, so that nothing tells whether their times hold: {error}")
 
     if wanted:
@@ -132,22 +136,34 @@ def why_unkept(record: Record) -> str:
     return reason or "`keep: final` came later"
 
 
-def to_set_aside(
+def made_again(
     document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress
-) -> tuple[dict[str, str], Mapping[Pair, Facts]]:
-    """Ids of records that stand in the way of runs, with the reason; and what runs are made from now, where it was looked at.
+) -> tuple[dict[str, Again], Mapping[Pair, Facts]]:
+    """Recorded runs, by id, that are made again; and what runs are made from now, where it was looked at.
 
-    Raises where the runs could not start.
+    Raises where the runs could not start. What is decided here is decided of the records that stand now: `Crew` looks once more
+    when it has claimed a run.
     """
+    marks = {run.id: mark for run in (*plan.trials, *plan.runs) if (mark := store.mark(run.id)) is not None}
+    why, sources = why_again(document, plan, store, settings, progress, marks)
+    return {run_id: Again(marks[run_id], reason) for run_id, reason in why.items()}, sources
+
+
+def why_again(
+    document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress, there: Collection[str]
+) -> tuple[dict[str, str], Mapping[Pair, Facts]]:
+    """As `made_again`, with the reason for each run; `there` are the ids of those of which something is recorded."""
     aside: dict[str, str] = {}
     recorded: dict[str, Record] = {}
     runs = {run.id: run for run in (*plan.trials, *plan.runs)}
     for run_id in runs:
-        if not store.occupied(run_id):
+        if run_id not in there:
             continue
         try:
             record = recorded[run_id] = store.check(run_id)
         except DamageError as error:
+            if (fault := machine_error(error, [store.folder])) is not None:  # the record may be whole
+                raise fault from error
             aside[run_id] = str(error)
             continue
         if record.failure and (settings.retry == "failed" or record.was_interrupted):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from bakeoff import hardware
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, MachineError
 from bakeoff.files import Tree
+from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.streams import write_line
 from bakeoff.meter import Clock
-from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, without_model, write_record, write_traceback
-from bakeoff.ranks import RankError, World, launch
+from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record, write_traceback
+from bakeoff.ranks import NO_MACHINE, RankError, World, launch
 from bakeoff.record import RECORD_FILE, Failure, Record
 from bakeoff.recorded import dump
+from bakeoff.records.kept import without_model
 from bakeoff.request import Request
 
 
@@ -35,6 +40,8 @@ def print_notes(phase: str, step: int, total: int, loss: float | None, note: str
 
 ROOMS = "ranks"
 """The folder of the rooms, in the run's own, while they work."""
+FAULT_FILE = "fault"
+"""In the rooms: the words of a rank that the machine let down."""
 
 
 def share(
@@ -47,7 +54,7 @@ def share(
 ) -> Record:
     """Lets every process `attempt` the run; the record is rank 0's, or that of the first that failed.
 
-    `make_ready` is called before the others are forked from this process.
+    `make_ready` is called before the others are forked from this process. Raises MachineError.
     """
     started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
     processes, tree = processes_of(request.asked), Tree(folder)
@@ -59,7 +66,12 @@ def share(
             if world.rank == 0:
                 report(phase, step, total, loss, note)
 
-        return attempt(request, rooms / str(world.rank), tell, world, clock).failure is None
+        try:
+            return attempt(request, rooms / str(world.rank), tell, world, clock).failure is None
+        except MachineError as error:
+            with suppress(OSError):  # there may be no room for it
+                tree.write(rooms / FAULT_FILE, str(error).encode(), synced=False)
+            raise
 
     try:
         make_ready(request)
@@ -72,19 +84,34 @@ def share(
         launch(attempt_in_room, processes, device=device, threads=request.threads, logs=rooms / "logs")
         record = move_in(rooms / "0", folder)
     except RankError as error:
+        if error.code == NO_MACHINE:
+            raise fault_of_rank(rooms, [folder, request.cache]) from None
         record = (
             record_without_model(error, rooms, folder)
             or record_of_first_failure(error, rooms, folder)
             or bare_record(request, started, Failure(reason="crashed", message=str(error), phase=phase_of(error.rank, rooms)))
         )
     except Exception as error:  # a run that raises is a record with its reason, as in one process
+        if (fault := machine_error(error, [folder, request.cache])) is not None:
+            raise fault from error
         record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
     finally:
         tree.remove_folder(rooms)
-    write_record(folder, dump(record))
+    content = dump(record)
+    with writing(folder, size=len(content)):
+        write_record(folder, content)
     return record
+
+
+def fault_of_rank(rooms: Path, places: Sequence[Path]) -> MachineError:
+    """What kept a rank from going on: in its own words, unless there was no room for them either."""
+    with suppress(OSError):
+        return MachineError((rooms / FAULT_FILE).read_text(encoding="utf-8"))
+    fault = machine_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), places)
+    assert fault is not None
+    return fault
 
 
 def move_in(room: Path, folder: Path) -> Record:

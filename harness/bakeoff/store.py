@@ -1,24 +1,31 @@
 """Records on disk: one folder per run, made complete beside its place and then renamed into it.
 
-The first to rename wins; a later one is dropped. Claim files only avoid double work: nothing is wrong without them.
+Which of two records of one run counts says `records.publishing`; `records.claims` only avoids double work.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import time
-import uuid
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
-from bakeoff.files import HOST, Tree, read_regular, temporary_name
+from bakeoff.files import Tree, read_regular, temporary_name
 from bakeoff.machine.file_hashes import State, state_of
-from bakeoff.record import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Control, Declared, Record
+from bakeoff.machine.processes import maker_of
+from bakeoff.record import (
+    MODEL_FOLDER,
+    OUTPUT_FILE,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    STEPS_FILE,
+    Attempt,
+    Control,
+    Declared,
+    Record,
+)
 from bakeoff.recorded import (
     MOST_BYTES,
     MOST_OF_A_PLAN,
@@ -31,18 +38,15 @@ from bakeoff.recorded import (
     read_record,
 )
 from bakeoff.records import predictions, steps
+from bakeoff.records.claims import Claims
 from bakeoff.records.history import continued
+from bakeoff.records.kept import without_model
 from bakeoff.records.parquet import blamed_on
 from bakeoff.records.predictions import Predictions, PredictionsReader
-
-REPLACED = ".replaced-"
-"""How the folders of records begin that were set aside."""
+from bakeoff.records.publishing import Mark, Publishing, Rank, mark_of
 
 BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
 """What a file of a kept model may have at most: the tokenizer of one may be large, and weights have 2 or 4 bytes mostly."""
-
-CLAIM_STALE_SECONDS = 60.0
-"""A claim that nobody touched for this long belongs to the dead."""
 
 
 class Store:
@@ -52,6 +56,8 @@ class Store:
         self.folder, self.tree = folder, Tree(folder)
         self.records = folder / "records"
         self.plan_file = self.records / "plan.json"
+        self.publishing = Publishing(self.tree, self.records, read=self.read_in, check=self.check_in)
+        self.claims = Claims(self.tree, self.records)
         self._parsed: dict[State, Record] = {}
         """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
         self._declared: tuple[State, Declared] | None = None
@@ -98,6 +104,15 @@ class Store:
                 readers[name](record)
             else:
                 check_file(folder, name, record.files, at_most=_most_bytes(record, name))
+        return record
+
+    def check_in(self, folder: Path) -> Record:
+        """The record in a folder, published or not, once its files were held against their checksums; raises DamageError."""
+        record = self.read_in(folder)
+        for name in record.files:
+            with blamed_on(folder / name):
+                at_most = _most_bytes(record, name)
+            check_file(folder, name, record.files, at_most=at_most)
         return record
 
     def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
@@ -158,24 +173,13 @@ class Store:
         except DamageError:
             return False
 
-    def attempts(self, run_id: str) -> list[Attempt]:
-        """The failed attempts at a run that were set aside, oldest first."""
-        found = []
-        for folder in self.records.glob(f"{REPLACED}{run_id}-*"):
-            with contextlib.suppress(StoreError):
-                record = self.read_in(folder)
-                if record.failure is not None:
-                    found.append(
-                        Attempt(
-                            started=record.started,
-                            reason=record.failure.reason,
-                            phase=record.failure.phase,
-                            total_seconds=record.cost.total_seconds if record.cost else 0.0,
-                            train_seconds=record.cost.train_seconds if record.cost else 0.0,
-                            steps=record.cost.steps if record.cost else 0,
-                        )
-                    )
-        return sorted(found, key=lambda attempt: attempt.started)
+    def attempts(self) -> dict[str, list[Attempt]]:
+        """The failed attempts that were set aside, by run, oldest first."""
+        return self.publishing.attempts()
+
+    def mark(self, run_id: str) -> Mark | None:
+        """Of what stands at the run's place, so that it is known again; None where nothing does."""
+        return mark_of(self.records / run_id)
 
     def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
         """A sentence where the plan says another seed of the run than its record, which is one of the two's damage; else
@@ -291,76 +295,44 @@ class Store:
         """A fresh folder beside the run's place, to be filled and then published."""
         return self.tree.make_fresh(self.records / temporary_name(run_id))
 
+    def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None) -> bool:
+        """Whether the record in a complete folder is the run's now, by the rule of `records.publishing`; `instead_of` is the
+        record that is made again."""
+        return self.publishing.publish(folder, run_id, instead_of=instead_of)
+
     def drop(self, folder: Path) -> None:
-        """Removes a folder that `begin` made, where it is there still."""
-        self.tree.remove_folder(folder)
+        """Removes a folder that `begin` made, where it is there still. A whole good record in it stays: `recover` finds it."""
+        if not self._is_good(folder):
+            self.tree.remove_folder(folder)
 
-    def publish(self, folder: Path, run_id: str) -> bool:
-        """Makes a complete folder the run's record; False where another was first, whose record stands."""
-        self.tree.sync(folder)
-        try:
-            self.tree.move(folder, self.records / run_id)
-        except OSError:
-            if not self.has(run_id):
-                raise
-            self.drop(folder)
-            return False
-        self.tree.sync(self.records, inside=False)
-        return True
+    def recover(self) -> list[str]:
+        """Publishes the whole good records that stopped processes left beside their places; the ids of their runs.
 
-    def set_aside(self, run_id: str) -> None:
-        """Takes a record out of the experiment without destroying it; another process may have been first."""
-        with contextlib.suppress(FileNotFoundError):
-            self.tree.move(self.records / run_id, self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
-
-    # --- claims ---
-
-    def claim(self, run_id: str) -> bool:
-        """Whether this process may take the run; a dead process's claim is taken over."""
-        path = self._claim_file(run_id)
-        content = json.dumps({"host": HOST, "process": os.getpid(), "start": time.time()}).encode()
-        for _ in range(2):
-            try:
-                self.tree.create(path, content)
-                return True
-            except FileExistsError:
-                if not self._is_stale(path):
-                    return False
-                self.tree.remove(path)
-        return False
-
-    def is_claimed(self, run_id: str) -> bool:
-        """Whether a living process is at the run just now."""
-        path = self._claim_file(run_id)
-        return path.is_file() and not self._is_stale(path)
-
-    def touch(self, run_id: str) -> None:
-        """Says that the claim's owner lives; a claim that is gone stays gone."""
-        with contextlib.suppress(FileNotFoundError):
-            self.tree.touch(self._claim_file(run_id))
-
-    def release(self, run_id: str) -> None:
-        self.tree.remove(self._claim_file(run_id))
-
-    def _claim_file(self, run_id: str) -> Path:
-        return self.records / f".claim-{run_id}"
-
-    def _is_stale(self, path: Path) -> bool:
-        """Whether the owner is a dead process of this machine, or gave no sign for a minute."""
-        try:
-            if time.time() - path.lstat().st_mtime > CLAIM_STALE_SECONDS:
-                return True
-            claim = json.loads(self.tree.read(path))
-            return bool(claim["host"] == HOST and not _lives(int(claim["process"])))
-        except (OSError, StoreError, ValueError, TypeError, KeyError):
-            return False  # being written or removed just now; a torn one is stale in a minute
+        Those are processes of this machine that are dead, and others that hold no claim on the run.
+        """
+        found = []
+        for path in sorted(self.records.glob(".tmp-*")):
+            maker = maker_of(path.name)
+            if maker is None or (maker.alive if maker.here else self.claims.is_held(maker.stem)) or not self._is_good(path):
+                continue
+            record, run_id = self.read_in(path), maker.stem
+            if record.id == run_id:
+                without_model(record, path, "the command that made it ended before its model was kept")
+                self.tree.remove(path / OUTPUT_FILE)
+                if self.publish(path, run_id):
+                    found.append(run_id)
+        return found
 
     def sweep(self) -> None:
         """Removes what killed processes of this machine left half-made; other machines' are theirs."""
         for path in [*self.records.glob(".tmp-*"), *self.folder.glob(".tmp-*")]:
-            host, process = path.name.split("-")[-3:-1] if path.name.count("-") >= 3 else ("", "")
-            if host == HOST and process.isdigit() and not _lives(int(process)):
-                self.tree.remove_folder(path)
+            maker = maker_of(path.name)
+            if maker is not None and not maker.alive:
+                self.drop(path)
+
+    def _is_good(self, folder: Path) -> bool:
+        """Whether a whole record of a run that ended well lies there."""
+        return (folder / RECORD_FILE).is_file() and self.publishing.rank(folder) is Rank.GOOD
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -377,17 +349,12 @@ def _is_same_file(first: Path, second: Path) -> bool:
 
 
 def _most_bytes(record: Record, name: str) -> int:
-    """Of a file that stands beside the record and is no Parquet file: those of a kept model follow from its parameters."""
+    """Of a file that stands beside the record; those of a kept model follow from its parameters. Raises what `blamed_on`
+    catches."""
+    if name == PREDICTIONS_FILE:
+        return predictions.expected(record.data).most_bytes
+    if name == STEPS_FILE:
+        return steps.expected(record).most_bytes
     if not name.startswith(f"{MODEL_FOLDER}/"):
         return MOST_OF_A_TEXT
     return BESIDE_WEIGHTS + BYTES_OF_A_PARAMETER * (record.weights.parameters_total if record.weights else 0)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -12,15 +12,19 @@ from typing import Any, Literal, Protocol
 
 from bakeoff import hardware
 from bakeoff.components import Places
-from bakeoff.errors import StoreError
+from bakeoff.errors import MachineError, StoreError
 from bakeoff.files import Tree
-from bakeoff.outcome import bare_record, processes_of, without_model
+from bakeoff.outcome import bare_record, processes_of
 from bakeoff.plan import Run
 from bakeoff.process import Message, Worker
 from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, TRACEBACK_FILE, Cost, Failure, Reason, Record
 from bakeoff.recorded import dump
+from bakeoff.records.kept import without_model
 from bakeoff.request import Request
 from bakeoff.worker import perform
+
+FAULT = "fault"
+"""The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
 
 Policy = Literal["stop", "rerun", "mix"]
 """What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
@@ -93,14 +97,17 @@ class Supervised:
         self.seen = Seen()
 
     def look(self) -> Record | None:
-        """Hears what the worker has said; the record where it has ended, or took too long."""
+        """Hears what the worker has said; the record where it has ended, or took too long. Raises MachineError."""
+        alive = self.worker.alive  # asked first, so that all is heard that a worker says before it ends
         for message in self.worker.messages(0):
+            if FAULT in message:
+                raise MachineError(str(message[FAULT]))
             if "phase" in message:
                 self.seen.hear(message)
                 self.progress.update(self.run, message["phase"], message["step"], message["total"], message["loss"])
                 if message["note"]:
                     self.progress.note(f"{self.run.title}: {message['note']}")
-        if not self.worker.alive:
+        if not alive:
             return self.left()
         self.seen.weigh(self.worker.process.pid)
         if self.timeout is not None and time.monotonic() - self.worker.started > self.timeout:
@@ -202,4 +209,7 @@ def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:
         hardware.take_devices(asked.place, processes_of(asked.asked))
-    perform(asked, Path(folder), report)
+    try:
+        perform(asked, Path(folder), report)
+    except MachineError as error:
+        say({FAULT: str(error)})

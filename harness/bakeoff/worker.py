@@ -26,11 +26,11 @@ from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
 from bakeoff.files import Tree, read_regular
 from bakeoff.job import Job
+from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.streams import prepare_streams, write_line
 from bakeoff.meter import Clock, Observer, forget_peak_memory
 from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
-    UNFINISHED,
     Findings,
     bare_record,
     compose,
@@ -51,6 +51,7 @@ from bakeoff.preparation import make_ready, training_rows
 from bakeoff.ranks import ALONE, World
 from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
+from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
@@ -182,7 +183,7 @@ def perform(request: Request, folder: Path, report: Report = print_notes) -> Rec
 
 
 def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
-    """What this process does for the run: all of it, where it is alone."""
+    """What this process does for the run: all of it, where it is alone. Raises MachineError, of which nothing is recorded."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     observer, found = Observer(), Findings()
     forget_peak_memory()
@@ -191,6 +192,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         import_all(request)
         trained = fine_tune(request, folder, clock, found, observer, report, world)
     except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
+        if (fault := machine_error(error, places_of(request, folder))) is not None:
+            raise fault from error
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
@@ -200,14 +203,23 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
             record = record.model_copy(update={"kept": UNFINISHED})
         content = dump(record)
     except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
+        if (fault := machine_error(error, places_of(request, folder))) is not None:
+            raise fault from error
         unfit = Failure(reason="error", message=f"no record could be made of it: {message_of(error)}", phase=clock.phase)
         record = bare_record(request, started, failure or unfit)
         content = dump(record)
-    write_record(folder, content)
+    with writing(folder, size=len(content)):
+        write_record(folder, content)
     if trained is not None and record.status == "ok":
         record = add_model(record, trained, folder, clock)
-        write_record(folder, dump(record))
+        with writing(folder, size=len(content)):
+            write_record(folder, dump(record))
     return record
+
+
+def places_of(request: Request, folder: Path) -> list[Path]:
+    """The folders into which a run, or a library for it, writes."""
+    return [folder, *filter(None, [request.checkpoints]), request.cache]
 
 
 # --- the details of a run, in its order ----------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ class Notes(list[str]):
 def crew() -> Crew:
     """Two runs under way of three that may be; the larger took 2 GiB."""
     settings = Settings(places=Places(None, Path()), jobs=3)
-    made = Crew(None, None, settings, Notes(), {})  # type: ignore[arg-type]  # neither is asked for here
+    made = Crew(None, None, settings, Notes(), sources={}, again={})  # type: ignore[arg-type]  # neither is asked for here
     made.under_way = [SimpleNamespace(), SimpleNamespace()]  # type: ignore[list-item]
     made.largest = 2 * GIB
     return made

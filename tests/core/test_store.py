@@ -1,12 +1,10 @@
-"""Records on disk: whole or not at all, first wins, claims of the dead are taken over."""
+"""Records on disk: whole or not at all; what an experiment declares; what the dead left half-made."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +13,7 @@ import pytest
 from bakeoff.errors import StoreError
 from bakeoff.files import HOST
 from bakeoff.record import Control, Declared, DeclaredRun
-from bakeoff.store import CLAIM_STALE_SECONDS, Store
+from bakeoff.store import Store
 
 
 @pytest.fixture
@@ -53,47 +51,6 @@ def test_the_first_to_publish_wins(store: Store) -> None:
     assert sorted(path.name for path in store.records.iterdir()) == ["r1-a"]
 
 
-def test_only_one_process_holds_a_claim(store: Store) -> None:
-    store.begin("r1-a")
-    assert not store.is_claimed("r1-a")
-    assert store.claim("r1-a")
-    assert store.is_claimed("r1-a")
-    assert not store.claim("r1-a")
-    store.release("r1-a")
-    assert not store.is_claimed("r1-a")
-    assert store.claim("r1-a")
-
-
-def write_claim(store: Store, *, host: str, process: int, age_seconds: float) -> None:
-    store.records.mkdir(parents=True, exist_ok=True)
-    path = store.records / ".claim-r1-a"
-    path.write_text(json.dumps({"host": host, "process": process, "start": 0}))
-    then = time.time() - age_seconds
-    os.utime(path, (then, then))
-
-
-def test_a_dead_process_of_this_machine_loses_its_claim_at_once(store: Store) -> None:
-    write_claim(store, host=HOST, process=dead_process(), age_seconds=0)
-    assert not store.is_claimed("r1-a")
-    assert store.claim("r1-a")
-
-
-def test_another_machine_keeps_its_claim_while_it_gives_signs(store: Store) -> None:
-    write_claim(store, host="elsewhere", process=dead_process(), age_seconds=CLAIM_STALE_SECONDS / 2)
-    assert not store.claim("r1-a")
-
-
-def test_another_machine_loses_its_claim_after_a_minute_of_silence(store: Store) -> None:
-    write_claim(store, host="elsewhere", process=os.getpid(), age_seconds=CLAIM_STALE_SECONDS + 1)
-    assert store.claim("r1-a")
-
-
-def test_a_touch_keeps_a_claim_fresh(store: Store) -> None:
-    write_claim(store, host="elsewhere", process=1, age_seconds=CLAIM_STALE_SECONDS + 1)
-    store.touch("r1-a")
-    assert not store.claim("r1-a")
-
-
 def test_a_sweep_takes_what_the_dead_left_and_nothing_else(store: Store) -> None:
     mine = store.begin("r1-a")
     dead = dead_process()
@@ -108,24 +65,6 @@ def test_a_sweep_takes_what_the_dead_left_and_nothing_else(store: Store) -> None
     assert not left.exists()
     assert not file.exists()
     assert elsewhere.is_dir(), "another machine's process may live under that number"
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": 1, "process": "x"}'])
-def test_a_torn_claim_holds_for_a_minute_and_no_longer(store: Store, content: str) -> None:
-    write_claim(store, host=HOST, process=os.getpid(), age_seconds=0)
-    path = store.records / ".claim-r1-a"
-    path.write_text(content)
-    assert not store.claim("r1-a")
-    then = time.time() - CLAIM_STALE_SECONDS - 1
-    os.utime(path, (then, then))
-    assert store.claim("r1-a")
-
-
-def test_a_touch_makes_no_claim(store: Store) -> None:
-    store.begin("r1-a")
-    store.touch("r1-a")
-    assert not store.is_claimed("r1-a")
-    assert store.claim("r1-a")
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ CORE = ROOT / "harness" / "bakeoff"
 LAYERS = [
     {"errors", "json_reader", "tied"},
     {"tree", "hub", "spelling", "allowance", "files", "contracts"},
-    {"spec", "machine"},
-    {"record", "components", "document"},
+    {"spec", "machine", "record"},
+    {"recorded", "components", "document"},
     {
         "anatomy",
         "arrows",
@@ -28,7 +28,6 @@ LAYERS = [
         "optimization",
         "parameters",
         "ranks",
-        "recorded",
         "records",
         "schema",
         "toolkit",

@@ -51,6 +51,8 @@ def verify(folder: Path) -> int:
         say(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
     if foreign:
         say(f"not in the plan: {len(foreign)} records, which the table leaves out")
-    if aside := len(list(store.records.glob(".replaced-*"))):
-        say(f"set aside: {aside} records in records/.replaced-*")
+    if aside := len(list(store.publishing.set_aside())):
+        attempts = sum(map(len, store.attempts().values()))
+        failed_ones = f", {attempts} of them of failed attempts" if attempts else ""
+        say(f"set aside: {aside} records in records/.replaced-*{failed_ones}")
     return 1 if damaged else 0

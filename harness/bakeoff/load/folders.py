@@ -13,6 +13,7 @@ from bakeoff.errors import DamageError
 from bakeoff.load.metrics import metrics_of
 from bakeoff.record import PREDICTIONS_FILE, Control, Declared, Record
 from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.publishing import with_attempts
 from bakeoff.store import Store
 
 MOST_HELD: Final = 2**28
@@ -89,6 +90,8 @@ def read_folder(store: Store, files: RunFiles) -> Folder:
     declared = store.declared()
     ids = [run.id for run in declared.runs]
     records, damaged = _with_own_predictions(store, files, *_as_declared(declared, store, *store.read_all(ids)))
+    attempts = store.attempts()
+    records = [with_attempts(record, attempts.get(record.id, [])) for record in records]
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
     trials, damaged_trials = _as_declared(declared, store, *store.read_all(tried))
     controls, damaged_controls = store.controls()

@@ -19,6 +19,7 @@ from bakeoff.data import Columns
 from bakeoff.errors import BakeoffError, PluginError, quoted
 from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.files import Tree, temporary_folder
+from bakeoff.machine.faults import code_of, told
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.meter import Clock
 from bakeoff.metrics import unit_of
@@ -111,7 +112,7 @@ def free(network: Any) -> None:
 def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> Record:
     """The record of a run with its model in the run's folder, or with the reason why it is not there."""
     place, tree = folder / MODEL_FOLDER, Tree(folder)
-    files = record.files
+    files, size = record.files, sum(tensor.nbytes for tensor in trained.network.state_dict().values())
     try:
         kept = Kept(reason=None, difference=keep(trained, place))
         card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
@@ -119,8 +120,10 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
         files = {name: sha256_of(folder / name) for name in files_in(folder)}
     except Exception as error:  # a disk may be full, and a model or a method may be anybody's: the scores stand
         tree.remove_folder(place)
-        kept, files = Kept(reason=message_of(error), difference=None), record.files
-        if not isinstance(error, BakeoffError | OSError):
+        code = code_of(error)
+        reason = told(code, folder, size) if code is not None else message_of(error)
+        kept, files = Kept(reason=reason, difference=None), record.files
+        if code is None and not isinstance(error, BakeoffError | OSError):
             traceback.print_exc()
     assert record.cost is not None  # it ended well
     total = clock.stop()

@@ -1,0 +1,158 @@
+"""Errors of the machine under a run: no space, a quota, a disk that cannot be read or written. They say nothing of the run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from bakeoff.errors import BakeoffError, MachineError, escaped, shown_path
+
+FAULTS: Final = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.ESTALE,
+    getattr(errno, "EREMOTEIO", errno.EIO),
+}
+NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+
+NO_FOLDER: Final = "No usable temporary directory found"
+"""What `tempfile` says where it can write to none: for it that is a file that does not exist."""
+
+TOLD: Final = [
+    (re.compile(NO_FOLDER), errno.ENOSPC),
+    (re.compile(r"[\[(](?:os error|errno) (\d+)[\])]", re.IGNORECASE), None),  # Rust's libraries; Arrow
+    (re.compile(r"No space left on device|database or disk is full"), errno.ENOSPC),
+    (re.compile(r"Disk quota exceeded"), errno.EDQUOT),
+    (re.compile(r"Read-only file system"), errno.EROFS),
+    (re.compile(r"Input/output error"), errno.EIO),
+    # torch.save and numpy's `tofile` tell how far they came, and not why
+    (re.compile(r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing"), errno.ENOSPC),
+    (re.compile(r"^\d+ requested and \d+ written$"), errno.ENOSPC),
+]
+"""How libraries word what the system has told them, and the error's number; None where they give it."""
+
+AT_PATH: Final = re.compile(r'at path "(?P<path>/[^"]+)"')
+"""How Rust's libraries name the file."""
+
+QUOTING: Final = (BakeoffError, ValueError, TypeError, LookupError)
+"""Errors whose text may repeat what stands in data."""
+
+
+def code_of(error: BaseException) -> int | None:
+    """The number (`errno`) of the fault of the machine that an exception comes from; None where it comes from none."""
+    found = _origin(error)
+    return found[1] if found else None
+
+
+def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError | None:
+    """An exception in one sentence, where a fault of the machine is behind it. `places` are the folders that may have been
+    written to: where nobody tells which file it was, the fullest disk of them is named."""
+    if isinstance(error, MachineError):
+        return error
+    if (found := _origin(error)) is None:
+        return None
+    origin, code = found
+    path = _path_of(origin)
+    if path is not None:
+        return MachineError(sentence(code, path))
+    free = {place: room for place in (*places, *shared_places()) if (room := free_bytes(place)) is not None}
+    suspects = [place for place in free if _is_read_only(place) is (code == errno.EROFS)] or [*free]
+    return MachineError(sentence(code, min(suspects, key=free.__getitem__)) if suspects else os.strerror(code))
+
+
+def shared_places() -> list[Path]:
+    """Where libraries write without being asked: temporary files, and what processes share."""
+    found = [Path(os.environ.get("TMPDIR") or "/tmp"), Path("/dev/shm")]  # noqa: S108 - they are only looked at
+    with suppress(OSError):  # none of them may be usable
+        found.append(Path(tempfile.gettempdir()))
+    return [place for place in found if place.is_dir()]
+
+
+def sentence(code: int, path: Path, needed: int | None = None) -> str:
+    """What is wrong with the disk of a path, for a command that goes on when it is called again; `needed` are the bytes that
+    were to be written."""
+    remedy = "make room" if code in NO_ROOM else "mend that"
+    return f"{shown_path(path)}: {told(code, path, needed)}; {remedy}, and the same command goes on from here"
+
+
+def told(code: int, path: Path, needed: int | None = None) -> str:
+    """The fault in the system's words, with the bytes that were to be written and those that are free."""
+    words = escaped(os.strerror(code))
+    if code not in NO_ROOM:
+        return words
+    free = free_bytes(path)
+    amounts = [f"{needed:,} bytes are needed"] if needed is not None else []
+    amounts += [f"{free:,} bytes are free"] if free is not None else []
+    return f"{words} ({' and '.join(amounts)})" if amounts else words
+
+
+@contextmanager
+def writing(path: Path, *, size: int) -> Iterator[None]:
+    """Around the writing of about `size` bytes: raises MachineError, which says so, where the machine does not take them."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MachineError) or (code := code_of(error)) is None:
+            raise
+        raise MachineError(sentence(code, path, size)) from error
+
+
+def free_bytes(path: Path) -> int | None:
+    """On the disk where the path is, or will be."""
+    for place in (path, *path.parents):
+        with suppress(OSError):
+            return shutil.disk_usage(place).free
+    return None
+
+
+def _is_read_only(place: Path) -> bool:
+    with suppress(OSError):
+        return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
+    return False
+
+
+def _origin(error: BaseException) -> tuple[BaseException, int] | None:
+    """Of an exception and those that it came from, the first that is a fault of the machine, with its number."""
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if (code := _own_code(one)) is not None:
+            return one, code
+        todo += [one.__cause__, one.__context__]
+    return None
+
+
+def _own_code(error: BaseException) -> int | None:
+    text = str(error)
+    if isinstance(error, OSError) and error.errno is not None and NO_FOLDER not in text:
+        ours = error.errno == errno.EFBIG and os.strerror(errno.EFBIG) not in text  # `files.open_regular` refuses large files
+        return error.errno if error.errno in FAULTS and not ours else None
+    if isinstance(error, QUOTING):
+        return None
+    for pattern, code in TOLD:
+        if (match := pattern.search(text)) is not None:
+            number = code if code is not None else int(match[1])
+            return number if number in FAULTS else None
+    return None
+
+
+def _path_of(error: BaseException) -> Path | None:
+    named = error.filename if isinstance(error, OSError) else None
+    if isinstance(named, str) and named:
+        return Path(named).absolute()
+    match = AT_PATH.search(str(error))
+    return Path(match["path"]) if match else None

@@ -1,0 +1,219 @@
+"""Claims on runs: one process has a run; the dead, the suspended and clocks that differ keep nobody from it for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakeoff.errors import StoreError
+from bakeoff.files import HOST, Tree
+from bakeoff.machine.processes import lives, start_of
+from bakeoff.records.claims import STALE_SECONDS, Claims
+
+RUN = "r1-a"
+DAY = 86_400.0
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    return Claims(Tree(tmp_path), tmp_path)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Claims:
+    """Of another process, as far as tokens go."""
+    return Claims(Tree(tmp_path), tmp_path)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the clock that measures intervals on, by seconds."""
+    real, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
+
+    def move(seconds: float) -> None:
+        ahead[0] += seconds
+
+    return move
+
+
+@pytest.fixture
+def living() -> Iterator[int]:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def write_claim(folder: Path, *, host: str, process: int, start: int | None = None, age_seconds: float = 0.0) -> Path:
+    path = folder / f".claim-{RUN}"
+    path.write_text(json.dumps({"host": host, "process": process, "start": start, "token": "theirs"}))
+    then = time.time() - age_seconds
+    os.utime(path, (then, then))
+    return path
+
+
+def test_only_one_process_holds_a_claim(claims: Claims, other: Claims) -> None:
+    assert not claims.is_held(RUN)
+    assert claims.take(RUN)
+    assert claims.is_held(RUN)
+    assert other.is_held(RUN)
+    assert not other.take(RUN)
+    claims.release(RUN)
+    assert not claims.is_held(RUN)
+    assert other.take(RUN)
+
+
+def test_a_dead_process_of_this_machine_loses_its_claim_at_once(claims: Claims, tmp_path: Path) -> None:
+    write_claim(tmp_path, host=HOST, process=dead_process())
+    assert not claims.is_held(RUN)
+    assert claims.take(RUN)
+
+
+def test_a_process_that_nobody_has_waited_for_is_dead(claims: Claims, tmp_path: Path) -> None:
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    deadline = time.monotonic() + 20
+    while lives(zombie.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(zombie.pid, 0)  # its number is taken still
+    write_claim(tmp_path, host=HOST, process=zombie.pid)
+    assert claims.take(RUN)
+    zombie.wait()
+
+
+def test_a_number_that_another_process_has_now_is_no_sign_of_life(claims: Claims, tmp_path: Path, living: int) -> None:
+    start = start_of(living)
+    assert start is not None
+    write_claim(tmp_path, host=HOST, process=living, start=start)
+    assert not claims.take(RUN)
+    write_claim(tmp_path, host=HOST, process=living, start=start - 100)
+    assert not claims.is_held(RUN)
+    assert claims.take(RUN)
+
+
+@pytest.mark.parametrize("age_seconds", [-DAY, 0.0, DAY], ids=["dated in the future", "now", "dated a day ago"])
+@pytest.mark.parametrize("host", [HOST, "elsewhere"])
+def test_a_claim_that_nobody_touches_is_taken_over_after_a_minute_whatever_its_date(
+    claims: Claims, tmp_path: Path, living: int, later: Callable[[float], None], host: str, age_seconds: float
+) -> None:
+    write_claim(tmp_path, host=host, process=living, age_seconds=age_seconds)
+    assert not claims.take(RUN), "seen for the first time"
+    later(STALE_SECONDS - 1)
+    assert not claims.take(RUN)
+    later(2)
+    assert claims.take(RUN)
+
+
+@pytest.mark.parametrize("ahead", [-DAY, 0.0, DAY], ids=["a clock behind ours", "our clock", "a clock ahead of ours"])
+def test_an_owner_that_touches_its_claim_keeps_it_whatever_its_clock_says(
+    claims: Claims, tmp_path: Path, later: Callable[[float], None], ahead: float
+) -> None:
+    path = write_claim(tmp_path, host="elsewhere", process=1)
+    for number in range(5):
+        then = time.time() + ahead + number
+        os.utime(path, (then, then))
+        assert not claims.take(RUN)
+        later(STALE_SECONDS - 1)
+
+
+@pytest.mark.parametrize("jump", [-DAY, DAY])
+def test_our_own_clock_may_jump(claims: Claims, other: Claims, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    assert claims.take(RUN)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    assert not other.take(RUN)
+    assert other.is_held(RUN), "its owner, this process, lives"
+    assert claims.keep(RUN)
+
+
+def test_who_lost_a_claim_neither_touches_nor_releases_that_of_another(
+    claims: Claims, other: Claims, later: Callable[[float], None], tmp_path: Path
+) -> None:
+    assert claims.take(RUN)
+    assert claims.keep(RUN)
+    assert not other.take(RUN)
+    later(STALE_SECONDS + 1)
+    assert other.take(RUN)
+    path = tmp_path / f".claim-{RUN}"
+    os.utime(path, (1, 1))
+    assert not claims.keep(RUN)
+    assert path.stat().st_mtime == 1
+    claims.release(RUN)
+    assert path.stat().st_mtime == 1
+    assert other.keep(RUN)
+    assert path.stat().st_mtime > 1
+    other.release(RUN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_claim_that_is_gone_is_not_kept_and_not_made_again(claims: Claims, tmp_path: Path) -> None:
+    assert claims.take(RUN)
+    (tmp_path / f".claim-{RUN}").unlink()
+    assert not claims.keep(RUN)
+    claims.release(RUN)
+    assert list(tmp_path.iterdir()) == []
+    assert not claims.keep("r1-never")
+
+
+def test_of_many_that_take_over_a_dead_claim_at_once_one_has_it(tmp_path: Path) -> None:
+    dead = dead_process()
+    for _ in range(20):
+        write_claim(tmp_path, host=HOST, process=dead)
+        ready, taken = threading.Barrier(8), []
+
+        def attempt(ready: threading.Barrier = ready, taken: list[bool] = taken) -> None:
+            claims = Claims(Tree(tmp_path), tmp_path)
+            ready.wait()
+            taken.append(claims.take(RUN))
+
+        threads = [threading.Thread(target=attempt) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\x00\x80", '{"host": 1, "process": "x"}', "[" * 9000])
+def test_a_torn_claim_holds_for_a_minute_and_no_longer(
+    claims: Claims, tmp_path: Path, later: Callable[[float], None], content: str
+) -> None:
+    (tmp_path / f".claim-{RUN}").write_text(content)
+    assert not claims.take(RUN)
+    later(STALE_SECONDS + 1)
+    assert claims.take(RUN)
+
+
+@pytest.mark.parametrize("process", [0, -1, 10**30, True, None, "1"])
+def test_a_claim_of_no_process_holds_for_a_minute_at_most(
+    claims: Claims, tmp_path: Path, later: Callable[[float], None], process: Any
+) -> None:
+    write_claim(tmp_path, host=HOST, process=process)
+    if not claims.take(RUN):
+        later(STALE_SECONDS + 1)
+        assert claims.take(RUN)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("elsewhere")])
+def test_what_is_no_claim_is_named_and_waited_for_by_nobody(
+    claims: Claims, tmp_path: Path, make: Callable[[Path], Any]
+) -> None:
+    make(tmp_path / f".claim-{RUN}")
+    for ask in (claims.take, claims.is_held, claims.keep):
+        with pytest.raises(StoreError, match=rf"\.claim-{RUN}"):
+            ask(RUN)

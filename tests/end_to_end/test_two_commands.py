@@ -1,0 +1,212 @@
+"""Two commands on one folder: one is suspended and loses its run, or both make failed runs again. No good record is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from end_to_end.experiments import call, records, start, write_spec
+
+from bakeoff.crew import Crew
+from bakeoff.plan import Run
+from bakeoff.record import RECORD_FILE, Failure, Record
+from bakeoff.recorded import dump
+from bakeoff.records import claims
+from bakeoff.store import Store
+
+SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
+QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
+
+
+def until(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+    return found
+
+
+def suspend(process: subprocess.Popen[str]) -> None:
+    """With all its workers, as Ctrl-Z does and a lid that is closed."""
+    os.killpg(process.pid, signal.SIGSTOP)
+
+
+def wake(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGCONT)
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "records").iterdir() if path.name.startswith("."))
+
+
+@pytest.fixture
+def suspended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A folder and the command that is suspended there, in the middle of its only run; a minute is a second from now on."""
+    folder = tmp_path / "e"
+    first = start("run", write_spec(folder, SLOWLY, checkpoint_every=50), folder=tmp_path, start_new_session=True)
+    until(lambda: [*folder.glob("records/.checkpoints-*/step-*")])
+    suspend(first)
+    monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)
+    yield folder, first
+    if first.poll() is None:
+        os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+
+
+def test_who_lost_its_claim_publishes_no_failure_and_leaves_the_claim_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "e"
+    look, theirs = Crew.look, b'{"host": "elsewhere", "process": 1, "token": "theirs"}'
+
+    def lose(self: Crew) -> list[Record]:
+        (path,) = folder.glob("records/.claim-*")
+        path.write_bytes(theirs)
+        if not [*folder.glob("records/.tmp-*/output.txt")]:
+            return look(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crew, "look", lose)
+    answer = call("run", write_spec(folder, SLOWLY), folder=tmp_path)
+    assert answer.returncode == 130
+    assert records(folder) == {}
+    (claim,) = left(folder)
+    assert (folder / "records" / claim).read_bytes() == theirs
+
+
+@pytest.mark.slow
+def test_a_command_that_lost_its_run_while_it_was_suspended_publishes_no_interruption(suspended: Any, tmp_path: Path) -> None:
+    """Once the second is at the run, the first goes on and is stopped at once: the second's good record stands alone."""
+    folder, first = suspended
+
+    def wake_and_stop() -> None:
+        until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
+        wake(first)
+        first.send_signal(signal.SIGINT)
+
+    other = threading.Thread(target=wake_and_stop)
+    other.start()
+    answer = call("run", folder / "spec.yaml", folder=tmp_path)
+    other.join()
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 130, err
+    assert "another process has taken it over" in err
+    assert answer.returncode == 0, answer.stderr
+    (record,) = records(folder).values()
+    assert (record["status"], record["attempts"]) == ("ok", [])
+    assert record["resumed_at"], "it went on from the first one's checkpoint"
+    assert left(folder) == []
+
+
+@pytest.mark.slow
+def test_a_command_that_lost_its_run_leaves_it_to_the_other_and_ends_well(suspended: Any, tmp_path: Path) -> None:
+    folder, first = suspended
+
+    def wake_later() -> None:
+        until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
+        wake(first)
+
+    other = threading.Thread(target=wake_later)
+    other.start()
+    answer = call("run", folder / "spec.yaml", folder=tmp_path)
+    other.join()
+    _, err = first.communicate(timeout=120)
+    assert (first.returncode, answer.returncode) == (0, 0), err + answer.stderr
+    (record,) = records(folder).values()
+    assert (record["status"], record["attempts"]) == ("ok", [])
+    assert left(folder) == []
+
+
+def failed_one(folder: Path) -> Record:
+    """The only record of the folder, as if its run had crashed."""
+    (path,) = folder.glob(f"records/r1-*/{RECORD_FILE}")
+    record = Record.model_validate_json(path.read_bytes())
+    failure = Failure(reason="crashed", message="killed by SIGSEGV", phase="train")
+    record = record.model_copy(update={"status": "failed", "failure": failure, "scores": {}})
+    path.write_bytes(dump(record))
+    return record
+
+
+def test_a_run_that_another_command_made_again_meanwhile_is_not_made_a_third_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one publishes between this one's decision and its claim."""
+    folder = tmp_path / "e"
+    spec = write_spec(folder, QUICKLY)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    (path,) = folder.glob(f"records/r1-*/{RECORD_FILE}")
+    good = path.read_bytes()
+    failed = failed_one(folder)
+    begin = Crew.start
+
+    def after_the_other(self: Crew, run: Run) -> bool:
+        other = Store(folder)
+        made = other.begin(run.id)
+        for file in path.parent.iterdir():
+            (made / file.name).write_bytes(file.read_bytes())
+        (made / RECORD_FILE).write_bytes(good)
+        assert other.publish(made, run.id, instead_of=other.mark(run.id))
+        return begin(self, run)
+
+    monkeypatch.setattr(Crew, "start", after_the_other)
+    answer = call("run", spec, "--retry", "failed", folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "started" not in answer.stderr
+    assert path.read_bytes() == good
+    (aside,) = folder.glob(f"records/.replaced-*/{RECORD_FILE}")
+    assert aside.read_bytes() == dump(failed)
+    assert "after 1 failed attempt (1 crashed)" in answer.stdout
+
+
+@pytest.mark.slow
+def test_two_retries_at_once_make_the_run_once(tmp_path: Path) -> None:
+    folder = tmp_path / "e"
+    spec = write_spec(folder, QUICKLY)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    failed_one(folder)
+    both = [start("run", spec, "--retry", "failed", folder=tmp_path) for _ in range(2)]
+    told = [process.communicate(timeout=180)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert sum(one.count(": started") for one in told) == 1
+    (record,) = records(folder).values()
+    assert (record["status"], [attempt["reason"] for attempt in record["attempts"]]) == ("ok", ["crashed"])
+    assert len([*folder.glob("records/.replaced-*")]) == 1
+
+
+def test_a_retry_that_is_interrupted_leaves_the_failure_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "e"
+    spec = write_spec(folder, QUICKLY)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    failed = failed_one(folder)
+
+    def stopped(self: Crew) -> list[Record]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Crew, "look", stopped)
+        assert call("run", spec, "--retry", "failed", folder=tmp_path).returncode == 130
+    (record,) = records(folder).values()
+    assert record == json.loads(dump(failed))
+    assert left(folder) == []
+
+
+def test_a_good_record_that_is_made_again_stands_until_a_new_one_does(tmp_path: Path) -> None:
+    """`--retry unkept` whose run fails loses no scores."""
+    folder = tmp_path / "e"
+    spec = write_spec(folder, QUICKLY)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    before = records(folder)
+    spec.write_text(spec.read_text() + "keep: final\nrun_timeout: 0.01\n")
+    answer = call("run", spec, "--retry", "unkept", folder=tmp_path)
+    assert answer.returncode == 1, answer.stderr
+    assert "timed out" in answer.stderr
+    assert records(folder) == before
+    assert "after 1 failed attempt (1 timed out)" in answer.stdout
