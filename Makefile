@@ -1,5 +1,6 @@
 # `make quickstart` and `make test` do all their set-up on a machine with Python 3.11 or newer, make and git.
 PYTHON ?= python3
+SEED ?= 1
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -22,7 +23,7 @@ test: $(READY) lint
 test-slow: $(READY)
 	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
-# 200 kills, 1,200 trainings of a strategy against itself, whole contracts and more: an hour and a half, too long for CI.
+# 200 signals among all other disturbances, 1,200 trainings of a strategy against itself, whole contracts and more: an hour and a half, too long for CI.
 test-long: $(READY)
 	$(BIN)/pytest -q -m long
 
@@ -34,9 +35,9 @@ bench: $(READY)
 reports: $(READY)
 	@for spec in results/*/spec.yaml; do $(BIN)/bakeoff report "$${spec%/spec.yaml}" || exit 1; done
 
-# 200 kills, twins, damage and fuzz, and what came of them: half an hour.
+# 200 signals among full disks, closed terminals, jumping clocks and more; several commands at once, damage, fuzz. SEED=n repeats.
 stress: $(READY)
-	@cd tests && ../$(BIN)/python -m stress.kills ../results/stress
+	@cd tests && ../$(BIN)/python -m stress ../results/stress --seed $(SEED) $(FLAGS)
 
 # Hugging Face's example scripts, unchanged, beside hf-trainer and torch-loop: needs BAKEOFF_PEERS, a folder of the scripts, and BAKEOFF_DATA.
 official-scripts: $(READY)

@@ -17,7 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
 
-LONGEST = ("test_kills", "test_own_data", "test_quickstart", "test_aa", "test_bitwise", "test_run", "test_processes")
+LONGEST = ("test_stress", "test_own_data", "test_quickstart", "test_aa", "test_bitwise", "test_run", "test_processes")
 """Files that take a minute or more: begun first, they leave no worker alone with one at the end."""
 
 

@@ -12,7 +12,7 @@ import click
 import pytest
 from benchmarks.speed import render
 from peers import scripts
-from stress import kills as stress
+from stress import table as stress
 
 from bakeoff.cli import VERBS, Verbs
 

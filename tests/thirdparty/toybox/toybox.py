@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -243,6 +245,10 @@ class Planted(Trainer):
                     Path(options.marker).touch()
                     raise RuntimeError("the first attempt")
                 steps(job)
+            case "leaves-children":
+                for _ in range(2):
+                    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(90)"], start_new_session=True)
+                steps(job)
             case "right" | "evaluates-otherwise":
                 steps(job)
 
@@ -331,5 +337,6 @@ def bakeoff_trainers() -> list[Trainer]:
         Planted("swallows", "Swallows an exception of the job."),
         Planted("flaky", "Fails the first time."),
         Planted("evaluates-otherwise", "Predicts by other weights than it trained."),
+        Planted("leaves-children", "Leaves processes behind, in sessions of their own."),
         Planted("right", "Does nothing wrong."),
     ]

@@ -1,0 +1,17 @@
+"""`bakeoff`, whose claims are touched every second and may be taken over after six, in place of ten and sixty.
+
+A command that is suspended for seconds loses its claims as one does that is suspended for a minute.
+"""
+
+from __future__ import annotations
+
+TOUCHED, STALE = 1.0, 6.0
+
+if __name__ == "__main__":
+    from bakeoff import crew
+    from bakeoff.cli import main
+    from bakeoff.records import claims
+
+    assert crew.TOUCH_SECONDS < claims.STALE_SECONDS
+    crew.TOUCH_SECONDS, claims.STALE_SECONDS = TOUCHED, STALE
+    main()

@@ -1,0 +1,102 @@
+"""`table.md`: what was measured, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from stress.disturbances import DISTURBANCES
+from stress.invariants import INVARIANTS
+from stress.processes import COMMAND, DESCENDANT, GUARD, SERVER, WORKER
+from stress.signals import KINDS
+
+SIGNALS = "signals"
+ORDER = (COMMAND, SERVER, WORKER, GUARD, DESCENDANT)
+
+
+def render(found: dict[str, Any]) -> str:
+    """The page of `measurements.json`."""
+    rounds = found["rounds"]
+    runs, commands = (sum(one[key] for one in rounds) for key in ("runs", "commands"))
+    broken = sum(len(one["broken"]) for one in rounds)
+    lines = [
+        "# Stress",
+        "",
+        f"{len(rounds)} experiments ({runs} runs, {commands} commands), disturbed at random moments, each then "
+        f"finished and held against one that nothing had disturbed: {broken or 'nothing'} broken.",
+        "",
+        "| disturbed by | how often | what was done |",
+        "|---|---:|---|",
+        *(disturbed(kind, rounds, found["skipped"].get(kind, "")) for kind in DISTURBANCES),
+        "",
+        *receivers(rounds),
+        "",
+        "| what must hold | means | checked | broken |",
+        "|---|---|---:|---:|",
+        *(held(name, means, rounds) for name, means in INVARIANTS.items()),
+        "",
+        "| besides | how much | what came of it |",
+        "|---|---|---|",
+        *("| " + " | ".join(row) + " |" for row in besides(found)),
+        "",
+        *(f"- round {one['number']}: {name}: {what}" for one in rounds for name, what in one["broken"]),
+        *([""] if broken else []),
+        f"The longest that a process lived on after its command: {max(one['outlived'] for one in rounds):.1f} s. Measured "
+        f"{found['measured']} at commit {found['commit']} on {found['machine']}, in {found['minutes']:.0f} minutes. "
+        f"`make stress SEED={found['seed']}` draws the same disturbances again; when exactly they strike is the machine's.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def disturbed(kind: str, rounds: list[dict[str, Any]], lacks: str) -> str:
+    """A row: how often experiments were disturbed so, and in which ways."""
+    if lacks:
+        return f"| {kind} | 0 | not tried here: {lacks} |"
+    ways: Counter[str] = Counter()
+    for one in rounds:
+        ways.update(one["done"].get(kind, {}))
+    if kind == SIGNALS:
+        return f"| {kind} | {ways.total()} | see below |"
+    return f"| {kind} | {ways.total()} | {'; '.join(f'{way} ({count})' for way, count in sorted(ways.items()))} |"
+
+
+def receivers(rounds: list[dict[str, Any]]) -> list[str]:
+    """The table of signals: who got which how often."""
+    sent: Counter[tuple[str, str]] = Counter()
+    for one in rounds:
+        for what, count in one["done"].get(SIGNALS, {}).items():
+            name, _, receiver = what.partition(" to a ")
+            sent[receiver, name] += count
+    names = [number.name for number in KINDS]
+    lines = ["| signals to | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for receiver in sorted({receiver for receiver, _ in sent}, key=ORDER.index):
+        lines.append(f"| {receiver} | " + " | ".join(str(sent[receiver, name]) for name in names) + " |")
+    return lines
+
+
+def held(name: str, means: str, rounds: list[dict[str, Any]]) -> str:
+    """A row: how often an invariant was checked, and how often it did not hold."""
+    checked = sum(one["checked"].get(name, 0) for one in rounds)
+    broken = sum(invariant == name for one in rounds for invariant, _ in one["broken"])
+    return f"| {name} | {means} | {checked} | {broken} |"
+
+
+def besides(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    altered, fuzz = found["damage"], found["fuzz"]
+    return [
+        *(
+            (
+                f"{one['commands']} commands at once",
+                f"{one['runs']} runs in one folder, nothing else disturbed",
+                f"{one['recorded']} recorded, {one['ended']} made",
+            )
+            for one in found["twins"]
+        ),
+        ("damage", f"{altered['alterations']} files of records altered", f"{altered['named']} named"),
+        ("fuzz", f"{sum(fuzz['specs'].values())} experiment files mutated", said(fuzz["specs"])),
+        ("fuzz", f"{sum(fuzz['records'].values())} files of records mutated", said(fuzz["records"])),
+    ]
+
+
+def said(ends: dict[str, int]) -> str:
+    return ", ".join(f"{number} {end}" for end, number in ends.items()) + ", no traceback"
