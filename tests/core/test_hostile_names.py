@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,10 +10,16 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from core.hostile import HOSTILE, Renamer, hostile_folder
 from core.made_up import Call, Install
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakeoff.errors import is_shown
+from bakeoff.machine.streams import one_line, write_json
 
 GROUPS = [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(7, len(HOSTILE), 14))]
 """At which name the first text begins."""
@@ -159,6 +166,28 @@ def test_plugins_and_schema_show_no_name_raw(call: Call, install: Install, tmp_p
     for words in (["plugins"], ["plugins", "--json"], ["schema"], ["show", "task", "acme"]):
         _, out, err = call(*words)
         assert driving(out + err) == [], words
+
+
+ANY = st.text(st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(':#[ \x1b\x7f\n\\"vso\u3164')), max_size=20)
+
+
+@given(ANY)
+def test_any_text_is_one_line(text: str) -> None:
+    line = one_line(text)
+    assert driving(line) == []
+    assert is_shown(line)
+    assert line == text or not is_shown(text) or "::" in text or "##" in text
+
+
+@given(
+    st.recursive(ANY | st.floats(allow_nan=False), lambda inner: st.lists(inner) | st.dictionaries(ANY, inner), max_leaves=5)
+)
+def test_any_json_says_what_it_said(value: Any) -> None:
+    for ascii_only in (True, False):
+        stream = io.StringIO()
+        write_json(stream, json.dumps(value, indent=1, ensure_ascii=ascii_only))
+        assert driving(stream.getvalue()) == []
+        assert json.loads(stream.getvalue()) == value
 
 
 ON_A_TERMINAL = """

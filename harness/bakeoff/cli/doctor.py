@@ -38,7 +38,7 @@ def doctor(data: Path | None, control: bool) -> None:
     missing = 0
     for finding in findings(data, control=control):
         missing += bool(finding.remedy)
-        say("!" if finding.remedy else " ", style="yellow", end="")
+        say("!" if finding.remedy else " ", style="yellow" if finding.remedy else "", end="")
         say(f" {finding.name:{WIDTH}} {modest(finding.found)}")
         if finding.remedy:
             say(f"  {'':{WIDTH}} -> {modest(finding.remedy)}")
