@@ -251,3 +251,11 @@ def test_runs_of_such_rows_are_made_and_reported(call: Call, own_rows: Path) -> 
         assert code == (1 if words[0] == "parity" else 0), err
         assert driving(out + err) == [], words
     assert "\\u202e" in (own_rows / "table.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_run_in_a_strangers_folder_drives_no_terminal(call: Call, own_rows: Path, damaged: Path) -> None:
+    code, out, err = call("run", own_rows / "spec.yaml", "--into", damaged, "--no-control")
+    assert driving(out + err) == []
+    assert code in (0, 2), err
+    assert "c\\x1b[31m\\u202e" in out + err
