@@ -38,6 +38,12 @@ KINDS: Final = {
 }
 """What stands in the place of a plain file, by `stat.S_IFMT`."""
 
+ALWAYS_READ: Final = 2**30
+LARGEST_RATIO: Final = 100
+"""A file may have so many bytes, or so many times those that the disk holds of it."""
+BLOCK: Final = 512
+"""Bytes that `st_blocks` counts in."""
+
 LONGEST_STEM: Final = 120
 """Bytes of a file's name that are repeated in the name of its unfinished copy: file systems allow 255 for the whole."""
 
@@ -330,7 +336,8 @@ def _open_plain(path: Path, name: Path | str, folder: int | None, at_most: int |
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(name, flags, dir_fd=folder)
     try:
-        _require_plain(os.fstat(descriptor), path, at_most)  # it may have been another just before
+        _require_plain(found := os.fstat(descriptor), path, at_most)  # it may have been another just before
+        _require_contents(found, descriptor, path)
         os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "rb")
     except BaseException:
@@ -347,6 +354,20 @@ def _require_plain(found: os.stat_result, path: Path, at_most: int | None) -> No
         kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
         raise OSError(errno.EINVAL, f"it is {kind}, not a plain file", str(path))
     _require_size(found.st_size, path, at_most)
+
+
+def _require_contents(found: os.stat_result, descriptor: int, path: Path) -> None:
+    """Raises OSError for a file of over 1 GiB of which the disk holds less than a hundredth: a hole, read as zeros."""
+    held = found.st_blocks * BLOCK
+    if found.st_size <= max(ALWAYS_READ, LARGEST_RATIO * held):
+        return
+    hole = found.st_size
+    with suppress(OSError):  # a file system may know of no holes
+        hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    if hole < found.st_size:  # one that packs files holds less of them too
+        why = f"it has {found.st_size:,} bytes, of which the disk holds {held:,}: the rest is a hole"
+        raise OSError(errno.EFBIG, why, str(path))
 
 
 def _require_size(size: int, path: Path, at_most: int | None) -> None:

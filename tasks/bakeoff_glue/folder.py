@@ -12,6 +12,9 @@ from pathlib import Path
 from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, read_regular, shown_path
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
+ALWAYS_READ, LARGEST_ROW = 2**24, 2**13
+"""Bytes: a file of so many rows has at most the first, and so many for each row. Official rows have some 200."""
+
 
 def find_folder(facts: GlueFacts, data: Path) -> Path:
     """The task's folder at or below `data`, with every file there; raises DataError that names what was looked for."""
@@ -37,7 +40,7 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
 def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, str]:
     """One official file, and what is to be told of it; raises DataError with file and line for the first damage."""
     path = folder / split.file
-    lines, ended = _lines(path)
+    lines, ended = _lines(path, split.rows)
     header = list(facts.header or lines[0].split("\t"))
     wanted = [*facts.text_columns.values(), facts.label_column]
     for name in wanted:
@@ -99,15 +102,15 @@ def _lack(split: Split, folder: Path) -> str:
     return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
 
 
-def _lines(path: Path) -> tuple[list[str], bool]:
+def _lines(path: Path, rows: int) -> tuple[list[str], bool]:
     """At least one line, without line ends; `\\n` and `\\r\\n` end a line, and nothing else does (U+2028 is text).
 
-    And whether the last one has an end.
+    And whether the last one has an end. `rows`: how many it should have; a file that is far too large for them is not read.
     """
     try:
         if is_git_pointer(path):
             raise DataError(f"{shown_path(path)} {NOT_FETCHED}")
-        content = read_regular(path)
+        content = read_regular(path, at_most=ALWAYS_READ + rows * LARGEST_ROW)
     except OSError as error:
         raise DataError(f"{shown_path(path)}: cannot be read: {error.strerror}") from None
     if not content.strip():

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakeoff.plugin import DataError, hub_file, hub_is_reachable, hub_snapshot, in_hub_cache, quoted
+from bakeoff.plugin import DataError, hub_file, hub_is_reachable, hub_snapshot, in_hub_cache, quoted, read_regular
 from bakeoff_glue.facts import REPOSITORY, REVISION, Columns, GlueFacts, Split
+from bakeoff_glue.folder import ALWAYS_READ, LARGEST_ROW
 
 
 def find_on_hub(facts: GlueFacts) -> None:
@@ -44,7 +45,10 @@ def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
             f"{error}; try again, or give a folder of official GLUE files through --data DIR or BAKEOFF_DATA=DIR"
         ) from None
     try:
-        table = pyarrow.parquet.read_table(path, columns=[*facts.text_columns, "label"])
+        content = read_regular(path, at_most=ALWAYS_READ + split.rows * LARGEST_ROW)
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+        split.check_rows(file.metadata.num_rows, str(path))
+        table = file.read(columns=[*facts.text_columns, "label"])
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: damaged ({quoted(error)}); delete it, and it is fetched anew") from None
     split.check_rows(table.num_rows, str(path))

@@ -24,6 +24,11 @@ LARGEST_RATIO = 100
 BUFFER = 2**18
 
 
+def limit_of(size: int) -> int:
+    """Bytes that a file of this size may unpack to."""
+    return max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
+
+
 class Contents:
     """What a file held when it was copied: `stream` gives it from its start, unpacked, as often as it is asked for."""
 
@@ -36,6 +41,7 @@ class Contents:
             self.copy, self.sha256 = copy_of(file.path, folder)
         except OSError as error:
             raise DataError(f"{file.shown}: {error.strerror or error}") from None
+        self.size = self.copy.seek(0, io.SEEK_END)
 
     def __enter__(self) -> Contents:
         return self
@@ -45,16 +51,15 @@ class Contents:
 
     def stream(self) -> io.BufferedReader:
         """Raises DataError, here or while it is read, for what cannot be unpacked."""
-        size = self.copy.seek(0, io.SEEK_END)
         self.copy.seek(0)
         begins = self.copy.read(2)
         self.copy.seek(0)
         source: Any = self.copy
         limit = None
         if self.file.member:
-            source, limit = self.member(), max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
+            source, limit = self.member(), limit_of(self.size)
         elif begins == GZIP:
-            source, limit = gzip.GzipFile(fileobj=self.copy), max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
+            source, limit = gzip.GzipFile(fileobj=self.copy), limit_of(self.size)
         elif begins == ZIP:
             raise DataError(
                 f"{self.file.shown}: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows as CSV)"

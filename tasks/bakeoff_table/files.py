@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakeoff.plugin import DataError, quoted, quoted_whole, shown_path, unknown
+from bakeoff.plugin import DataError, quoted, quoted_whole, read_regular, shown_path, unknown
 from bakeoff_table.options import FORMATS, FileOptions, TableOptions, name_of
 
 ARCHIVE, COMPRESSED = ".zip", ".gz"
@@ -99,6 +99,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
     name = name_of(entry)
     require_inside(name)
     folders = [(data, True)] if data is not None else []
+    odd: list[str] = []
     for folder, follows in [*folders, (beside, False)]:
         for path, member in candidates(folder, name):
             if not path.is_file():
@@ -107,6 +108,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
                         f"{quoted(name)} is a symbolic link to {quoted(path.readlink())}, where there is no file: fetch what "
                         "it leads to (`dvc pull`, `git annex get`, or the download once more)"
                     )
+                odd += [why for why in [what_stands_there(path)] if why]
                 continue
             if not follows and not path.resolve().is_relative_to(folder.resolve()):
                 raise DataError(
@@ -114,11 +116,24 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
                     "refused: name the folder that it leads to by --data"
                 )
             return file_of(path, name, entry, options, member=member)
+    if odd:
+        raise DataError(f"{quoted(name)} cannot be read: {odd[0]}")
     looked = [folder for folder, _ in [*folders, (beside, False)]]
     near = sorted({path.name for folder in looked for path in (folder / name).parent.glob("*") if path.is_file()})
     told = unknown("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
     where = " and ".join(map(shown_path, looked))
     raise DataError(f"{told} (looked for {quoted(name)} in {where}; --data names another folder)")
+
+
+def what_stands_there(path: Path) -> str:
+    """Why the path is no plain file, though something stands there: a sentence; empty where nothing does."""
+    try:
+        read_regular(path, at_most=0)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def require_inside(name: str) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, quoted
 from bakeoff_table.cells import require_columns
-from bakeoff_table.contents import Contents
+from bakeoff_table.contents import ALWAYS_UNPACKED, LARGEST_RATIO, Contents, limit_of
 from bakeoff_table.values import Row, label_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+AT_ONCE = 10_000
+"""Rows that are Python objects at the same time."""
+LEAST_BYTES = 4
+"""Of each value, unpacked: a text has a place of so many, however short it is."""
 
 
 def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
@@ -25,7 +30,13 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         contents.copy.seek(0)
         opened = pq.ParquetFile(contents.copy)
         require_columns(opened.schema_arrow.names, wanted, file)
-        for batch in opened.iter_batches(batch_size=10_000, columns=list(dict.fromkeys(wanted))):
+        columns = {name: opened.schema_arrow.field(name).type for name in wanted}
+        parts = parts_of(opened.metadata, columns)
+        Room(contents).take(sum(part.num_values for part in parts) * LEAST_BYTES)  # before any value is read
+        room = Room(contents)
+        opened = pq.ParquetFile(contents.copy, read_dictionary=[name for name, kind in columns.items() if is_text(kind)])
+        for batch in opened.iter_batches(batch_size=rows_at_once(parts, columns), columns=list(columns)):
+            room.take(sum(map(size_of, batch.columns)))
             for found in with_texts(batch).to_pylist():
                 row += 1
                 yield row, 1, 0, found
@@ -33,13 +44,69 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         raise DataError(f"{file.shown}: no Parquet file that can be read: {quoted(error)}") from None
 
 
+class Room:
+    """How much a file may still unpack to."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.file, self.left = contents.file, limit_of(contents.size)
+
+    def take(self, size: int) -> None:
+        """Raises DataError where there is no room for so many bytes more."""
+        self.left -= size
+        if self.left < 0:
+            raise DataError(
+                f"{self.file.shown}: it unpacks to over {LARGEST_RATIO} times its size, as if all rows held one value: if that "
+                "is right, save its rows as CSV"
+            )
+
+
+def parts_of(footer: Any, columns: Collection[str]) -> list[Any]:
+    """What the footer says of each row group of these columns, or of what lies in them."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    parts = [group.column(place) for group in groups for place in range(footer.num_columns)]
+    return [part for part in parts if part.path_in_schema in columns or part.path_in_schema.split(".")[0] in columns]
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Of a column that is read with each text once, in however many rows it stands."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(of(kind) for of in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary))
+
+
+def size_of(column: pa.Array) -> int:
+    """Bytes of its values; of texts that are kept once, as if each row had its own."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_dictionary(column.type) and is_text(column.type)):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0) + LEAST_BYTES * len(column)
+
+
+def rows_at_once(parts: Sequence[Any], columns: Mapping[str, pa.DataType]) -> int:
+    """So many that no batch is too large for memory: in a list or struct each text is held as often as it stands there."""
+    import pyarrow as pa
+
+    kinds = [(part, columns.get(part.path_in_schema)) for part in parts]
+    nested = [part for part, kind in kinds if kind is None or not (is_text(kind) or pa.types.is_primitive(kind))]
+    largest = max((part.total_uncompressed_size for part in nested), default=1)
+    return max(1, min(AT_ONCE, ALWAYS_UNPACKED // max(1, largest)))
+
+
 def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Bytes are texts in UTF-8, as older writers of Parquet store them. Raises ArrowInvalid where they are none."""
     import pyarrow as pa
 
-    kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-    columns = [column.cast(pa.string()) if any(kind(column.type) for kind in kinds) else column for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    def plain(column: pa.Array) -> pa.Array:
+        if pa.types.is_dictionary(column.type) and is_text(column.type):
+            column = column.dictionary_decode()
+        return column.cast(pa.string()) if is_text(column.type) or pa.types.is_binary_view(column.type) else column
+
+    return pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], names=batch.schema.names)
 
 
 def names_told(contents: Contents, label: str) -> list[str] | None:

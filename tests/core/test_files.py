@@ -308,6 +308,18 @@ def test_what_is_no_plain_file_is_refused_at_once(kind: str, words: str, odd: di
         assert refused.value.strerror.startswith("it is ")
 
 
+@pytest.mark.parametrize(("size", "content", "read"), [(2**20, b"", True), (2**31, b"", False), (2**31, b"a", False)])
+def test_a_large_file_that_is_a_hole_is_not_read(size: int, content: bytes, read: bool, tmp_path: Path) -> None:
+    path = tmp_path / "hollow"
+    path.write_bytes(content)
+    os.truncate(path, size)
+    if read:
+        assert read_regular(path) == bytes(size)
+        return
+    with pytest.raises(OSError, match=r"2,147,483,648 bytes, of which the disk holds [0-9,]+: the rest is a hole"):
+        open_regular(path)
+
+
 @pytest.mark.parametrize("kind", ["fifo", "link to a fifo", "socket", "folder"])
 def test_a_tree_opens_plain_files_only(kind: str, odd: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises((OSError, StoreError)):

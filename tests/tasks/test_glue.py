@@ -380,6 +380,16 @@ def test_a_damaged_cached_file_is_named(made_up: Path, tmp_path: Path) -> None:
         cached = next((tmp_path / "home").glob(f"hub/*/snapshots/*/{MRPC.splits['dev'].hub_file}"))
         cached.resolve().write_bytes(b"PAR1 and no more")
         assert f"{cached}: damaged" in look(tmp_path / "home", endpoint, "load")["error"]
+        os.truncate(cached, 60 * 2**30)
+        assert "it has 64,424,509,440 bytes where at most" in look(tmp_path / "home", endpoint, "load")["error"]
+
+
+def test_a_file_that_is_far_too_large_for_its_rows_is_not_read(made_up: Path) -> None:
+    path = made_up / "glue/MRPC" / MRPC.splits["dev"].file
+    os.truncate(path, 40 * 2**20)
+    assert refusal(made_up) == f"{path}: cannot be read: it has 41,943,040 bytes where at most 20,119,552 are read"
+    os.truncate(path, 60 * 2**30)
+    assert refusal(made_up).endswith(": the rest is a hole")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from core.records.made_files import NO_FILES
 from tasks.conftest import TABLE, Load
 
 from bakeoff.components import Places
@@ -370,3 +372,38 @@ def test_characters_that_were_lost_are_told(tmp_path: Path, said: Callable[..., 
     (tmp_path / "a.csv").write_text("q,y\na long line of words with K\ufffdse,no\nb,yes\nK\ufffdln,no\n")
     (told,) = [line for line in said(text="q", label="y") if "U+FFFD" in line]
     assert told.startswith("train: a.csv:2: a text holds U+FFFD (and in 1 other row), which stands where characters were lost")
+
+
+# --- what is no file of rows -----------------------------------------------------------------------------------------------
+
+
+def repeated(path: Path, texts: list[str], rows: int) -> None:
+    """A Parquet file of a few kilobytes whose rows hold these texts in turn."""
+    numbers = pa.array(np.arange(rows, dtype=np.int32) % len(texts))
+    column = pa.DictionaryArray.from_arrays(numbers, pa.array(texts)).cast(pa.string())
+    pq.write_table(pa.table({"q1": column, "same": ["no", "yes"] * (rows // 2)}), path, compression="zstd")
+
+
+@pytest.mark.parametrize(
+    ("texts", "rows"), [(["a", "b"], 50_000), (["a" * 30_000, "b"], 400)], ids=["many rows", "one text in many rows"]
+)
+def test_a_parquet_file_whose_rows_are_one_value_is_not_unpacked(
+    texts: list[str], rows: int, tmp_path: Path, refusal: Callable[..., str], load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repeated(tmp_path / "a.parquet", texts, rows)
+    monkeypatch.setattr(contents, "ALWAYS_UNPACKED", 50_000)
+    assert "it unpacks to over 100 times its size" in refusal(train="a.parquet", **ONE)
+    monkeypatch.setattr(contents, "ALWAYS_UNPACKED", 2**30)
+    assert len(load(train="a.parquet", **ONE)[1]["train"]["label"]) == rows
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_plain_file_is_told(kind: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    NO_FILES[kind][0](tmp_path / "a.csv")
+    said = refusal()
+    if kind == "sparse":
+        assert said == "a.csv: it has 64,424,509,440 bytes, of which the disk holds 0: the rest is a hole"
+    elif kind in {"device", "link that leads nowhere"}:
+        assert said.startswith("'a.csv' is a symbolic link to ")
+    else:
+        assert said == f"'a.csv' cannot be read: {NO_FILES[kind][1]}"
