@@ -253,7 +253,10 @@ def _labels_named_at(folder: Path) -> list[str]:
 def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
     """Raises ModelError for a folder with an adapter of peft: one with no model beside it, and one with a model, unless the
     adapter is to be ignored."""
-    if not (folder / ADAPTER).is_file():
+    try:
+        if not (folder / ADAPTER).is_file():
+            return
+    except OSError:  # a name that no file system takes: whoever looks for the model says so
         return
     beside = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, INDEX, *PICKLES[:2]))
     if beside and ignore:

@@ -17,8 +17,11 @@ from pathlib import Path
 from threading import Thread
 
 from bakeoff.errors import DataError, quoted
+from bakeoff.files import read_regular
 
 PROBE_SECONDS = 2.0
+LONGEST_COMMIT = 200
+"""Bytes of the cache's file for a branch; a commit has 40."""
 
 
 def hub_endpoint() -> str:
@@ -69,13 +72,24 @@ def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: S
 def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> Path | None:
     """The folder of such a snapshot; None where there is none."""
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
-    if not snapshots.is_dir():
+    try:
+        if not snapshots.is_dir():
+            return None
+        commit = _commit_of(snapshots.parent / "refs" / (revision or "main")) or revision
+        kept = sorted(snapshots.iterdir()) if commit is None else [snapshots / commit]
+        whole = [snapshot for snapshot in kept if snapshot.is_dir() and all((snapshot / name).is_file() for name in files)]
+    except OSError:  # a name that no file system takes, or a folder that nobody here may read
         return None
-    branch = snapshots.parent / "refs" / (revision or "main")
-    commit = branch.read_text(encoding="ascii").strip() if branch.is_file() else revision
-    kept = sorted(snapshots.iterdir()) if commit is None else [snapshots / commit]
-    whole = [snapshot for snapshot in kept if snapshot.is_dir() and all((snapshot / name).is_file() for name in files)]
     return next(iter(whole), None)
+
+
+def _commit_of(branch: Path) -> str | None:
+    """What the cache's file for a branch or tag says; None where there is none, or none that names a snapshot."""
+    try:
+        commit = read_regular(branch, at_most=LONGEST_COMMIT).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if commit.isalnum() else None
 
 
 def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:

@@ -69,14 +69,14 @@ class HubModel(Model):
     def resolved(self, options: HubOptions, places: Places) -> HubOptions:
         if options.revision is not None and local_folder(options.path) is None:
             return options
-        path = Path(options.path).expanduser()
+        path = local_folder(options.path) or Path(options.path)
         beside = places.beside / path  # the path itself where it is absolute
-        if not beside.exists() and path.is_dir():
+        if not _is_folder(beside) and _is_folder(path):
             raise ModelError(
                 f"there is no model folder {shown_path(beside)}: a path is read from the experiment file's folder; the one in "
                 f"the current folder is {shown_path(path.absolute())}"
             )
-        is_folder = local_folder(options.path) is not None or beside.is_dir()
+        is_folder = local_folder(options.path) is not None or _is_folder(beside)
         return options.model_copy(update={"path": str(beside)}) if is_folder else options
 
     def locate(self, options: HubOptions) -> None:
@@ -94,7 +94,7 @@ class HubModel(Model):
     def files(self, options: HubOptions) -> dict[str, list[Path]]:
         """Of the folder, or of the snapshot in the hub's cache that would be taken where the hub is away."""
         folder = local_folder(options.path) or hub_snapshot(options.path, repo_type="model", revision=options.revision)
-        if folder is None or not folder.is_dir():
+        if folder is None or not _is_folder(folder):
             raise ModelError(f"model {quoted(options.path)} is not here")
         return model_files(folder)
 
@@ -115,6 +115,13 @@ class HubModel(Model):
             ignore_adapter=options.adapter == "ignore",
         )
         return replace(built, cautions=(*built.cautions, *of_unread_weights(folder))) if folder else built
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file system takes: what loads it says so
+        return False
 
 
 @hookimpl

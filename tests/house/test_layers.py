@@ -15,8 +15,8 @@ CORE = ROOT / "harness" / "bakeoff"
 
 LAYERS = [
     {"errors", "json_reader", "tied"},
-    {"tree", "hub", "spelling", "allowance", "files", "contracts"},
-    {"spec", "machine", "record"},
+    {"tree", "spelling", "allowance", "files", "contracts"},
+    {"spec", "hub", "machine", "record"},
     {"recorded", "components", "document"},
     {
         "anatomy",

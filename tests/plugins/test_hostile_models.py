@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import random
+import re
 import shutil
 import socket
 import struct
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 from plugins.checkpoints import edit, model_of, save, task
 
-from bakeoff.components import Encoding
+from bakeoff.components import Encoding, Places
 from bakeoff.errors import ModelError
 from bakeoff.plugin import load_classifier, load_tokenizer
 from bakeoff_hub_models import HubModel, HubOptions
@@ -277,6 +278,38 @@ def test_names_of_labels_that_are_none_are_one_line(changes: dict[str, Any], sen
 def test_names_of_labels_in_one_direction_are_enough(folder: Path) -> None:
     edit(folder / "config.json", label2id=None)
     assert load_classifier(folder, task()).head == "by name"
+
+
+# --- paths that are none -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("./" + "a" * 300, "cannot be read: File name too long"),
+        ("a" * 300, "is not in the local cache and the hub is not reachable"),
+        ("~no-such-user/model", "'~no-such-user/model' begins with a home folder, and there is none"),
+        ("./loop", "loop does not exist"),
+        ("/dev", "cannot be read: it is a device, not a plain file"),
+        ("acme/damaged", "is not in the local cache and the hub is not reachable"),
+        ("acme/outside", "is not in the local cache and the hub is not reachable"),
+        ("acme/waits", "is not in the local cache and the hub is not reachable"),
+    ],
+)
+def test_a_path_that_is_none_is_one_line(
+    path: str, sentence: str, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("damaged", "outside", "waits"):
+        for folder in ("refs", "snapshots"):
+            (tmp_path / "hub" / f"models--acme--{name}" / folder).mkdir(parents=True)
+    (tmp_path / "hub" / "models--acme--damaged" / "refs" / "main").write_bytes(b"\xff\xfe")
+    (tmp_path / "hub" / "models--acme--outside" / "refs" / "main").write_text(f"../../../..{sound}")
+    os.mkfifo(tmp_path / "hub" / "models--acme--waits" / "refs" / "main")
+    with pytest.raises(ModelError, match=re.escape(sentence)):
+        HubModel().locate(HubModel().resolved(HubOptions(path=path), Places(None, tmp_path / "cache", tmp_path)))
 
 
 # --- at random -----------------------------------------------------------------------------------------------------------

@@ -37,9 +37,14 @@ def model_folder(path: str | Path, *, revision: str | None = None) -> Path:
 
 
 def local_folder(path: str) -> Path | None:
-    """The path as a folder where it can only be one; a hub id is `name` or `owner/name`."""
-    looks_local = path.startswith(("/", ".", "~")) or path.count("/") > 1
-    return Path(path).expanduser() if looks_local else None
+    """The path as a folder where it can only be one; a hub id is `name` or `owner/name`. Raises ModelError for the home of a
+    user who is none."""
+    if not (path.startswith(("/", ".", "~")) or path.count("/") > 1):
+        return None
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ModelError(f"{quoted(path)} begins with a home folder, and there is none; write the path in full") from None
 
 
 def cached_model(repo_id: str, revision: str | None) -> Path | None:

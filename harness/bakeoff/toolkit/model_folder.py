@@ -69,9 +69,12 @@ def model_files(folder: Path) -> dict[str, list[Path]]:
 
 def check_folder(folder: Path) -> None:
     """Raises ModelError for the first thing that is missing or damaged; reads no weights, only where they should lie."""
-    if not folder.is_dir():
-        what = "is a file, not a model's folder" if folder.exists() else "does not exist"
-        raise ModelError(f"the model folder {shown_path(folder)} {what}")
+    try:
+        if not folder.is_dir():
+            what = "is a file, not a model's folder" if folder.exists() else "does not exist"
+            raise ModelError(f"the model folder {shown_path(folder)} {what}")
+    except OSError as error:  # a name that no file system takes
+        raise ModelError(f"the model folder {shown_path(folder)} cannot be read: {error.strerror}") from None
     check_files(folder)
     if not (folder / CONFIG).is_file() and (within := models_within(folder)):
         held = "holds an adapter of peft" if (within[-1] / ADAPTER).is_file() else "is a model's folder"
