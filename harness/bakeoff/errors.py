@@ -13,9 +13,12 @@ from typing import Final
 
 
 class BakeoffError(Exception):
-    """An expected error: its message is one line and complete."""
+    """An expected error: its message is one line, complete, and safe to print, whatever names are in it."""
 
     exit_code = 2
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(escaped, str(message).split("\n"))))
 
     @property
     def lines(self) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
-from bakeoff.errors import unknown
+from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError, unknown
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,11 @@ def test_of_many_names_the_first_are_listed_and_the_rest_counted() -> None:
 
 def test_without_names_there_is_none() -> None:
     assert unknown("method", "full", []) == "no method 'full'; there is none"
+
+
+def test_an_error_is_safe_to_print_in_a_notebook_too() -> None:
+    error = StoreError("no \x1b[31mred\u202e here\x9b")
+    assert str(error) == "no \\x1b[31mred\\u202e here\\x9b"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own
+    assert SpecError([Problem("a\nb", 1, 2, "", "x"), Problem("a", 1, 1, "", "y")]).lines == ["a:1:1: y", "a\nb:1:2: x"]
+    assert BakeoffError("one\n  two").lines == ["one two"]

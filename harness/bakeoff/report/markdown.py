@@ -21,11 +21,11 @@ _BLANK = "\0"
 _SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 _OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$)|[:-](?=-*:?$))")
 _LIVE = re.compile(
-    r"""://|www\.|(?:mailto|xmpp):           # links without brackets
-    |(?<!\w)@\w|\w@[\w-]+\.\w|@[\da-f]{7} # people, addresses, commits
-    |\#\d|\bgh-\d                          # issues
-    |\$                                     # formulas
-    |:(?:\w*[a-z][\w-]*|[+-]1|100|1234):   # pictures of faces
+    r"""://|www\.|(?:mailto|xmpp):              # links without brackets
+    |(?<!\w)@\w|\w@[\w-]+\.\w|@[\da-f]{7}    # people, addresses, commits
+    |\#\d|\bgh-\d                             # issues
+    |\$                                       # formulas
+    |:(?:\w*[a-z][\w-]*|[+-]1|100|1234):      # emoji
     """,
     re.IGNORECASE | re.VERBOSE,
 )
