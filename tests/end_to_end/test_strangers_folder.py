@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -42,12 +41,17 @@ def test_a_run_is_made_among_links_and_nothing_outside_changes(tmp_path: Path) -
         (there / f".checkpoints-{second}" / f"step-{steps:09d}").symlink_to(outside / "step")
     (there / f".tmp-{first}-{HOST}-{dead_process()}-0123abcd").symlink_to(outside / "step")
     (there / f".claim-{second}").symlink_to(outside / "step" / "state.json")
-    os.utime(there / f".claim-{second}", (1, 1), follow_symlinks=False)
     (there / "plan.json").unlink()
     (there / "plan.json").symlink_to(outside / "records" / "plan.json")
     (tmp_path / "e" / f".tmp-table.md-{HOST}-{dead_process()}-0123abcd").symlink_to(outside / "spec.yaml")
 
-    answer = call("run", write_spec(tmp_path / "e", LOOP, checkpoint_every=1, seeds=3), folder=tmp_path)
+    spec = write_spec(tmp_path / "e", LOOP, checkpoint_every=1, seeds=3)
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 2
+    assert f".claim-{second} is a symbolic link" in answer.stderr.splitlines()[-1]
+    assert everything(outside) == before
+    (there / f".claim-{second}").unlink()
+    answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert everything(outside) == before
     assert len(records(tmp_path / "e")) == 3
