@@ -14,8 +14,8 @@ from typing import Any, Literal
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
-from bakeoff.process import Message, Worker
-from bakeoff.record import Control
+from bakeoff.machine.worker_process import Message, Worker
+from bakeoff.record import OUTPUT_FILE, Control
 from bakeoff.supervision import Settings
 
 WARM_UP_SECONDS = 0.3
@@ -34,7 +34,7 @@ def measure_control(settings: Settings, *, session: str, moment: Literal["before
     """The work's time on the device and threads of the runs; raises BakeoffError where it cannot be had."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with temporary_folder() as folder:
-        worker = Worker(work_aloud, settings.device, settings.threads, output=folder)
+        worker = Worker(work_aloud, settings.device, settings.threads, output=folder / OUTPUT_FILE)
         try:
             told = next((message for message in worker.listen() if "seconds" in message), None)
             if told is None:

@@ -11,8 +11,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from bakeoff.errors import StoreError
+from bakeoff.machine.worker_process import WAIT_SECONDS
 from bakeoff.plan import Run
-from bakeoff.process import WAIT_SECONDS
 from bakeoff.record import Attempt, Record
 from bakeoff.records.provenance import Facts, as_plain
 from bakeoff.records.publishing import Mark, attempt_of

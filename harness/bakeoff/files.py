@@ -142,6 +142,17 @@ class Tree:
         with self._holding(path) as (folder, name):
             return os.open(name, LOG, 0o666, dir_fd=folder)
 
+    def shorten(self, path: Path, first: int, last: int, between: bytes) -> None:
+        """Leaves a plain file's first and last bytes, in place: another process may go on appending to it."""
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with self._holding(path) as (folder, name), os.fdopen(os.open(name, flags, dir_fd=folder), "r+b") as stream:
+            _require_plain(os.fstat(stream.fileno()), path, None)
+            stream.seek(-last, os.SEEK_END)
+            end = stream.read(last)
+            stream.truncate(first)
+            stream.seek(first)
+            stream.write(between + end)
+
     def move(self, old: Path, new: Path) -> None:
         """Renames a file or a folder; both paths lie below the root. A folder takes no place that is not empty."""
         with self._holding(old) as (source, name), self._holding(new) as (target, becomes):
@@ -282,6 +293,18 @@ def make_folders(path: Path) -> None:
             with suppress(OSError):  # somebody has put something into it already
                 folder.rmdir()
         raise
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Into a descriptor that is open for writing, a pipe's for one. Raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def open_that_of(process: int, descriptor: int) -> int:
+    """A descriptor that appends to what another process has open under that number. Linux only. Raises OSError."""
+    return os.open(f"/proc/{process}/fd/{descriptor}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
 def append_to_named_file(path: Path, text: str) -> None:

@@ -352,7 +352,7 @@ def files_in(folder: Path) -> list[str]:
     return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
 
 
-def reason_of(error: Exception) -> Any:
+def reason_of(error: BaseException) -> Any:
     """A record's word for an exception."""
     if isinstance(error, RunError):
         return error.reason
@@ -361,7 +361,7 @@ def reason_of(error: Exception) -> Any:
     return "error"
 
 
-def message_of(error: Exception) -> str:
+def message_of(error: BaseException) -> str:
     """One line; for what nobody expected, with the place where it was raised."""
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):

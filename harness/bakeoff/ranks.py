@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -13,12 +14,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.machine.process_tree import end_with
+from bakeoff.machine.signals import EXIT_SECONDS, ending
 from bakeoff.machine.streams import write_line
-from bakeoff.tied import end_with
 
 GRACE_SECONDS = 1.0
 """A rank that failed waits so long before it ends: others then fail at what they wanted of it, and it must be plain who was
@@ -76,18 +79,6 @@ class RankError(BakeoffError):
         self.code = code
 
 
-def ending(code: int | None) -> str:
-    """How a process ended, in words, by its exit code: below zero for a signal."""
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:  # a real-time signal
-        name = f"signal {-code}"
-    memory = " (the system's answer to a lack of memory, or somebody's)" if code == -signal.SIGKILL else ""
-    return f"killed by {name}{memory}"
-
-
 def launch(work: Callable[[World], bool], processes: int, *, device: str, threads: int, logs: Path) -> None:
     """Calls `work` in so many forks of this process, under torchrun's own agent, until all have ended.
 
@@ -118,7 +109,8 @@ def launch(work: Callable[[World], bool], processes: int, *, device: str, thread
         rank, failure = error.get_first_failure()
         raise RankError(rank, failure.exitcode) from None
     except SignalException as stopped:  # the agent has ended the ranks; a run that a scheduler stops leaves no record
-        sys.exit(128 + stopped.sigval)
+        signal.signal(stopped.sigval, signal.SIG_DFL)
+        os.kill(os.getpid(), stopped.sigval)
 
 
 def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: int) -> None:
@@ -131,6 +123,8 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
     except MachineError as error:
         write_line(sys.stderr, str(error))
         code = NO_MACHINE
+    # When the agent lets it go, before all else of its exit; by a thread that no lock of the interpreter holds up.
+    Finalize(None, faulthandler.dump_traceback_later, (EXIT_SECONDS,), {"exit": True}, exitpriority=sys.maxsize)
     sys.stdout.flush()
     sys.stderr.flush()
     if code:

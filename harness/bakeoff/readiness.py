@@ -10,10 +10,10 @@ from bakeoff.components import Places
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.files import temporary_folder
+from bakeoff.machine.worker_process import Worker
 from bakeoff.outcome import processes_of
 from bakeoff.plan import Plan, Run
-from bakeoff.process import Worker
-from bakeoff.record import Record
+from bakeoff.record import OUTPUT_FILE, Record
 from bakeoff.records.provenance import (
     BAKEOFF,
     DATA,
@@ -83,7 +83,7 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
     requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in one_seed_of(plan)]
     with temporary_folder() as folder:
         seeds = sorted({(run.seed, run.strategy.replicate) for run in (*plan.trials, *plan.runs)})
-        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=folder)
+        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=folder / OUTPUT_FILE)
         try:
             verdict = next((message for message in worker.listen() if "problems" in message), None)
             if verdict is None:

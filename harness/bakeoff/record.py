@@ -441,6 +441,9 @@ class Record(Part):
     trainer_owns: list[Name]
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = []
     """What the trainer has to say of this recipe, a sentence each; empty also where nobody asked (schema version 4)."""
+    remarks: Annotated[list[Text], Field(max_length=MOST_NOTES)] = []
+    """What is to be said of the run's process: that it did not end well after the record was whole, for one. Empty also where
+    nobody looked (schema version 4)."""
     files: dict[FileName, Sha256]
     """The record's other files -> their sha256."""
     kept: Kept | None = None

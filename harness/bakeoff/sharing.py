@@ -15,11 +15,12 @@ from bakeoff import hardware
 from bakeoff.errors import BakeoffError, MachineError
 from bakeoff.files import Tree
 from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.meter import Clock
 from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record, write_traceback
 from bakeoff.ranks import NO_MACHINE, RankError, World, launch
-from bakeoff.record import RECORD_FILE, Failure, Record
+from bakeoff.record import RECORD_FILE, Failure, Reason, Record
 from bakeoff.recorded import dump
 from bakeoff.records.kept import without_model
 from bakeoff.request import Request
@@ -87,9 +88,9 @@ def share(
         if error.code == NO_MACHINE:
             raise fault_of_rank(rooms, [folder, request.cache]) from None
         record = (
-            record_without_model(error, rooms, folder)
+            record_that_stands(error, rooms, folder)
             or record_of_first_failure(error, rooms, folder)
-            or bare_record(request, started, Failure(reason="crashed", message=str(error), phase=phase_of(error.rank, rooms)))
+            or bare_record(request, started, failure_of(error, rooms))
         )
     except Exception as error:  # a run that raises is a record with its reason, as in one process
         if (fault := machine_error(error, [folder, request.cache])) is not None:
@@ -122,20 +123,23 @@ def move_in(room: Path, folder: Path) -> Record:
     return Record.model_validate_json((room / RECORD_FILE).read_bytes())
 
 
-def record_without_model(error: RankError, rooms: Path, folder: Path) -> Record | None:
-    """Rank 0's record, where that rank ended only over the model that it was to keep; None where it had not come so far."""
+def record_that_stands(error: RankError, rooms: Path, folder: Path) -> Record | None:
+    """Rank 0's record, where that was whole and well before a rank ended as it should not: at its exit, or over the model that
+    it was to keep. None where it had not come so far."""
     path = rooms / "0" / RECORD_FILE
     if not path.is_file() or Record.model_validate_json(path.read_bytes()).status == "failed":
         return None
-    return without_model(move_in(rooms / "0", folder), folder, str(error))
+    record = without_model(move_in(rooms / "0", folder), folder, str(error))
+    remark = f"the run's process: it did not end well after its record was whole: {error}"
+    return record if record.kept and record.kept.reason else record.model_copy(update={"remarks": [*record.remarks, remark]})
 
 
 def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Record | None:
-    """The record that the first rank to fail has left; None where one died without a word.
+    """The record that the first rank to fail has left; None where one died without a word, or by a signal to stop.
 
     Others may have failed after it for its sake. Where all say the same, it is no matter of one rank.
     """
-    if not (rooms / str(error.rank) / RECORD_FILE).is_file():
+    if was_stopped(error.code) or not (rooms / str(error.rank) / RECORD_FILE).is_file():
         return None
     ranks = [int(room.name) for room in rooms.iterdir() if room.name.isdigit()]
     left = {rank: path for rank in ranks if (path := rooms / str(rank) / RECORD_FILE).is_file()}
@@ -146,6 +150,12 @@ def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Reco
         return record
     said = record.failure.model_copy(update={"message": f"rank {first}: {record.failure.message}"})
     return record.model_copy(update={"failure": said})
+
+
+def failure_of(error: RankError, rooms: Path) -> Failure:
+    """Of a run of which a rank died without a word."""
+    reason: Reason = "interrupted" if was_stopped(error.code) else "crashed"
+    return Failure(reason=reason, message=str(error), phase=phase_of(error.rank, rooms))
 
 
 def phase_of(rank: int, rooms: Path) -> str:

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff import hardware
 from bakeoff.components import Places
-from bakeoff.errors import MachineError, StoreError
+from bakeoff.errors import DamageError, MachineError, StoreError, escaped, quoted, shown_path
 from bakeoff.files import Tree
+from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
+from bakeoff.machine.worker_process import Message, WordError, Worker
 from bakeoff.outcome import bare_record, processes_of
 from bakeoff.plan import Run
-from bakeoff.process import Message, Worker
 from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, TRACEBACK_FILE, Cost, Failure, Reason, Record
 from bakeoff.recorded import dump
-from bakeoff.records.kept import without_model
+from bakeoff.records.kept import UNFINISHED, without_model
 from bakeoff.request import Request
 from bakeoff.worker import perform
 
 FAULT = "fault"
 """The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
+
+LONGEST_NOTE = 2000
+"""Characters of a sentence that a run's process has for the user."""
+
+AT_WORK: Final[Mapping[str, Sequence[str]]] = {
+    "import": ("task", "model", "method", "trainer"),
+    "load": ("task",),
+    "encode": ("model",),
+    "build": ("model", "method"),
+    "warm-up": ("trainer",),
+    "train": ("trainer",),
+    "evaluate": ("trainer", "model"),
+    "save": ("trainer", "model"),
+}
+"""Phase -> the components whose code runs in it."""
 
 Policy = Literal["stop", "rerun", "mix"]
 """What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
@@ -76,6 +95,18 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
     )
 
 
+class Told(BaseModel):
+    """A message of a run's process: how far it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    phase: Literal[*PHASES]  # type: ignore[valid-type]
+    step: Annotated[int, Field(ge=0)]
+    total: Annotated[int, Field(ge=0)]
+    loss: float | None
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
+
+
 class Supervised:
     """A run's worker, from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
 
@@ -90,63 +121,134 @@ class Supervised:
         read: Callable[[Path], Record],
     ) -> None:
         """`folder` is empty, and holds the record at the end; `timeout` is in seconds; `read` gives the record in a folder."""
-        self.run, self.folder, self.request, self.timeout, self.progress = run, folder, request, timeout, progress
+        self.run, self.folder, self.request, self.timeout, self.progress = run, folder.absolute(), request, timeout, progress
         self.read = read
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.worker = Worker(perform_aloud, request.model_dump_json(), str(folder), output=folder)
+        self.worker = Worker(perform_aloud, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
         self.seen = Seen()
+        self.recorded: tuple[State, float] | None = None
+        """The record's file as it was last seen, and since when it is so."""
 
     def look(self) -> Record | None:
-        """Hears what the worker has said; the record where it has ended, or took too long. Raises MachineError."""
+        """Hears what the worker has said; the record where it has ended, took too long, or does not end over its record. Raises
+        MachineError."""
         alive = self.worker.alive  # asked first, so that all is heard that a worker says before it ends
-        for message in self.worker.messages(0):
-            if FAULT in message:
-                raise MachineError(str(message[FAULT]))
-            if "phase" in message:
-                self.seen.hear(message)
-                self.progress.update(self.run, message["phase"], message["step"], message["total"], message["loss"])
-                if message["note"]:
-                    self.progress.note(f"{self.run.title}: {message['note']}")
+        try:
+            for message in self.worker.messages(0):
+                self.hear(message)
+        except WordError as error:
+            return self.stop("error", str(error))
         if not alive:
             return self.left()
-        self.seen.weigh(self.worker.process.pid)
+        self.seen.weigh(self.worker.number)
+        if self.lingers():
+            self.worker.end()
+            return self.left(f"it went on for {EXIT_SECONDS:g} s after its record was whole, and was killed")
         if self.timeout is not None and time.monotonic() - self.worker.started > self.timeout:
             return self.stop("timed out", f"it took over {self.timeout:g} s")
         return None
 
-    def left(self) -> Record:
-        """The record of a worker that is gone."""
+    def hear(self, message: Message) -> None:
+        """Raises WordError for a message of another kind than ours, and MachineError."""
+        if FAULT in message:
+            raise MachineError(str(message[FAULT]))
+        if "error" in message:  # of a process that could not even begin; how it ended says the same
+            return
         try:
+            told = Told.model_validate(message)
+        except ValidationError as error:
+            raise WordError(f"a message in its pipe is none of ours: {escaped(error.errors()[0]['msg'])}") from None
+        self.seen.hear(told)
+        self.progress.update(self.run, told.phase, told.step, told.total, told.loss)
+        if told.note:
+            self.progress.note(f"{self.run.title}: {escaped(told.note)}")
+
+    def lingers(self) -> bool:
+        """Whether the record has been whole for `EXIT_SECONDS`, while the process has not ended."""
+        try:
+            state = state_of(self.folder / RECORD_FILE)
+        except OSError:
+            return False
+        if self.recorded is None or self.recorded[0] != state:
+            self.recorded = state, time.monotonic()
+        if time.monotonic() - self.recorded[1] < EXIT_SECONDS:
+            return False
+        with contextlib.suppress(StoreError):
             record = self.written()
+            return record is not None and record.kept != UNFINISHED
+        return True
+
+    def left(self, remark: str = "") -> Record:
+        """The record of a worker that is gone: what it has written whole stands, however its process ended."""
+        code = self.worker.process.exitcode
+        try:
+            record, words = self.written(), self.worker.last_words()
         except StoreError as error:
-            return self.record_failure("crashed", str(error))
-        if record is None or (record.status == "failed" and self.worker.process.exitcode != 0):
-            return self.record_failure("crashed", self.worker.last_words())
-        record = without_model(record, self.folder, f"the run's process ended over it: {self.worker.last_words()}")
+            record, words = None, str(error).replace(f"{shown_path(self.folder)}/", "its ")
+        if record is None or record.failure is not None:
+            await_own_signal()
+            if was_stopped(code):
+                return self.record_failure("interrupted", f"its process was {ending(code)}")
+        if record is None:
+            if self.folder.is_symlink() or not self.folder.is_dir():
+                words = f"its folder was removed; {words}"
+            return self.record_failure("crashed", f"{words} ({self.at_work()})")
+        if code != 0:
+            remark = remark or f"it did not end well after its record was whole: {words}"
+        record = without_model(record, self.folder, f"the run's process ended over it: {words}")
         output = self.folder / OUTPUT_FILE
-        kept = record.status == "failed" or bool(record.kept and record.kept.reason)
+        kept = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
         if not kept or (output.is_file() and not output.stat().st_size):  # nobody will read it, or there is nothing in it
             Tree(self.folder.parent).remove(output)
-        return record
+        return self.with_remark(record, remark) if remark else record
 
     def stop(self, reason: Reason, message: str) -> Record:
-        """Ends the worker; the record says why. Scores that are recorded stand: then only the model is not kept."""
+        """Ends the worker; the record says why. A run that is recorded whole stands: then only the model may be not kept."""
         self.worker.end()
+        how = f"{reason}: {message}"
         with contextlib.suppress(StoreError):  # written just then, and not whole
             record = self.written()
             if record is not None and record.status == "ok":
-                return without_model(record, self.folder, f"{reason}: {message}")
+                if record.kept == UNFINISHED:
+                    return without_model(record, self.folder, how)
+                return self.with_remark(record, f"it was ended after its record was whole: {how}")
+        if reason not in ("interrupted", "timed out"):
+            message = f"{message} ({self.at_work()})"
         return self.record_failure(reason, message)
 
+    def with_remark(self, record: Record, remark: str) -> Record:
+        """The record with what is to be said of the run's process, written anew."""
+        remarked = record.model_copy(update={"remarks": [*record.remarks, f"the run's process: {remark} ({self.at_work()})"]})
+        try:
+            Tree(self.folder.parent).write(self.folder / RECORD_FILE, dump(remarked))
+        except OSError:  # there may be no room for a word more: the record stands
+            return record
+        return remarked
+
+    def at_work(self) -> str:
+        """Whose code was at work when the process was last heard of."""
+        phase = self.seen.phase
+        parts = [getattr(self.request.asked, kind) for kind in AT_WORK[phase]]
+        named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(AT_WORK[phase], parts, strict=True))
+        return escaped(f"phase {phase}: {', '.join(named)}")
+
     def written(self) -> Record | None:
-        """The record that the worker has written so far."""
-        return self.read(self.folder) if (self.folder / RECORD_FILE).is_file() else None
+        """The record that the worker has written so far; raises StoreError where it is none, or none of this run."""
+        if not (self.folder / RECORD_FILE).exists():
+            return None
+        record = self.read(self.folder)
+        if record.id != self.request.id:
+            raise DamageError(f"its record says that it is run {quoted(record.id)}")
+        return record
 
     def record_failure(self, reason: Reason, message: str) -> Record:
         """The record of a run whose process could not write one; what it left half-written goes."""
         failure = Failure(reason=reason, message=message, phase=self.seen.phase)
         record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
         tree = Tree(self.folder.parent)
+        if self.folder.is_symlink() or not self.folder.is_dir():  # whatever somebody's code has made of it
+            tree.remove_folder(self.folder)
+            tree.make_fresh(self.folder)
         for name in tree.names(self.folder):
             path = self.folder / name
             if name not in {OUTPUT_FILE, TRACEBACK_FILE} or path.is_symlink() or not path.is_file():
@@ -163,19 +265,23 @@ class Seen:
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self.entered = time.monotonic()
 
-    def hear(self, message: Message) -> None:
-        if message["phase"] != self.phase:
+    def hear(self, told: Told) -> None:
+        if told.phase != self.phase:
             self.pass_on()
-            self.phase = message["phase"]
-        self.step = max(self.step, message["step"])
+            self.phase = told.phase
+        self.step = max(self.step, told.step)
 
     def pass_on(self) -> None:
         now = time.monotonic()
         self.seconds[self.phase] += now - self.entered
         self.entered = now
 
-    def weigh(self, process: int) -> None:
+    def weigh(self, process: int | None) -> None:
+        """`process` is the run's own, and not that which guards it; None before it has said a word."""
         import psutil
+
+        if process is None:
+            return
 
         with contextlib.suppress(psutil.Error):  # it has just ended
             self.memory = max(self.memory, psutil.Process(process).memory_info().rss)
@@ -204,7 +310,7 @@ def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> 
 
     def report(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
         finite = loss if loss is None or loss == loss else None
-        say({"phase": phase, "step": step, "total": total, "loss": finite, "note": note})
+        say({"phase": phase, "step": step, "total": total, "loss": finite, "note": note[:LONGEST_NOTE]})
 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:

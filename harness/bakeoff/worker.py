@@ -191,7 +191,9 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     try:
         import_all(request)
         trained = fine_tune(request, folder, clock, found, observer, report, world)
-    except Exception as error:  # a run that raises is a record with its reason, and the experiment goes on
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a run that raises, `sys.exit` too, is a record with its reason, and the experiment goes on
         if (fault := machine_error(error, places_of(request, folder))) is not None:
             raise fault from error
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)

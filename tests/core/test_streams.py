@@ -228,18 +228,19 @@ def test_a_full_pipe_that_does_not_block_is_waited_for(folder: Path, tmp_path: P
 
 
 PRINTING = """
-import sys
+import json, os, sys
 from multiprocessing import Pipe
-from bakeoff.process import _child
+from bakeoff.machine.worker_process import _child
 
 def train(say):
     print("\\xe9 \\xb7 \\u65e5", flush=True)
     print("\\xe9 \\xb7 \\u65e5", file=sys.stderr, flush=True)
     say({"ended": "well"})
 
-ours, theirs = Pipe()
+ours, theirs = Pipe(duplex=False)
 _child(theirs, sys.argv[1], train, ())
-sys.exit(0 if ours.recv_bytes() == b'{"ended": "well"}' else 1)
+words = [json.loads(line) for line in os.read(ours.fileno(), 1000).splitlines()]
+sys.exit(0 if words == [{"process": os.getpid()}, {"ended": "well"}] else 1)
 """
 
 

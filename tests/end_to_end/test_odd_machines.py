@@ -85,9 +85,9 @@ def test_a_temporary_folder_too_long_for_sockets_holds_no_sockets(tmp_path: Path
     long = tmp_path / ("t" * 100)
     long.mkdir()
     script = (
-        "from pathlib import Path; from bakeoff.process import Worker\n"
+        "from pathlib import Path; from bakeoff.machine.worker_process import Worker\n"
         "def speak(say): say({'word': 1})\n"
-        f"if __name__ == '__main__': print(Worker(speak, output=Path({str(tmp_path)!r})).listen())\n"
+        f"if __name__ == '__main__': print(Worker(speak, output=Path({str(tmp_path / 'out')!r})).listen())\n"
     )
     (tmp_path / "script.py").write_text(script)
     answer = subprocess.run(

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "harness" / "bakeoff"
 
 LAYERS = [
-    {"errors", "json_reader", "tied"},
+    {"errors", "json_reader"},
     {"tree", "spelling", "allowance", "files", "contracts"},
     {"spec", "hub", "machine", "record"},
     {"recorded", "components", "document"},
@@ -39,7 +39,7 @@ LAYERS = [
     {"outcome", "selection", "search", "evaluation", "extremes", "runner"},
     {"sharing", "model_checks", "training"},
     {"worker"},
-    {"rehearsal", "parity", "process", "store", "look"},
+    {"rehearsal", "parity", "store", "look"},
     {"supervision", "estimate", "load"},
     {"readiness", "control", "frames", "crew"},
     {"run", "testing"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 from bakeoff.cli.progress import make_progress
@@ -10,6 +9,7 @@ from bakeoff.cli.saying import say, tell_damage
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
 from bakeoff.document import Document
 from bakeoff.errors import shown_path
+from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
 from bakeoff.run import Outcome, run_experiment
@@ -21,8 +21,7 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed, or the
     model of one could not be kept though its file asks for it."""
     store = Store(into or spec.parent)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way of saying Ctrl-C
-    with make_progress() as progress:
+    with stopped_by_signals(), make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])
     tell_damage(reading.experiment)

@@ -91,15 +91,16 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     from bakeoff.errors import BakeoffError
     from bakeoff.files import temporary_folder
     from bakeoff.hardware import prepare_environment
+    from bakeoff.machine.worker_process import Worker
     from bakeoff.parity.trace import Trace, trace_into
-    from bakeoff.process import Worker
+    from bakeoff.record import OUTPUT_FILE
     from bakeoff.supervision import request_of
 
     tell(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
     with temporary_folder() as folder:
-        file = folder / "trace.json"
-        worker = Worker(trace_into, request_of(run, settings).model_dump_json(), steps, str(file), output=folder)
+        file, request = folder / "trace.json", request_of(run, settings).model_dump_json()
+        worker = Worker(trace_into, request, steps, str(file), output=folder / OUTPUT_FILE)
         try:
             worker.listen()
             if worker.process.exitcode != 0 or not file.is_file():

@@ -38,7 +38,7 @@ def start_of(process: int) -> int | None:
 
     None where the kernel does not say (no Linux), or where no such process is.
     """
-    fields = _state_of(process)
+    fields = fields_of(process)
     return int(fields[19]) if fields is not None else None  # field 22 of proc(5): `starttime`
 
 
@@ -52,14 +52,15 @@ def lives(process: int, start: int | None = None) -> bool:
         return False
     except PermissionError:  # another user's
         pass
-    fields = _state_of(process)
+    fields = fields_of(process)
     if fields is None:
         return True
     return fields[0] not in {"Z", "X"} and start in {None, int(fields[19])}
 
 
-def _state_of(process: int) -> list[str] | None:
-    """The fields of /proc/PROCESS/stat behind the command's name, which may hold anything."""
+def fields_of(process: int) -> list[str] | None:
+    """The fields of /proc/PROCESS/stat behind the command's name, which may hold anything: state, parent, ... None where it is
+    gone, or where there is no /proc."""
     with suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return None

@@ -1,0 +1,153 @@
+"""A process between the fork server and a run's process: all descendants of the run's process end with it. Linux only.
+
+    command -> fork server -> guard -> the run's process -> its descendants, in whatever sessions and groups
+
+The guard is what the command knows as the worker: it ends as the run's process has ended, after it has killed what that one
+left. It ends all when it is told to (`END`), when the fork server ends, which ends with the command, and when the command lets
+go of the pipe. It keeps small what they print. Where the guard itself is killed the kernel kills the run's process, and the
+rest falls to the fork server (`fork_server.end_orphans`).
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+from bakeoff.errors import StoreError
+from bakeoff.machine import parent_death
+from bakeoff.machine.output import CappedOutput
+from bakeoff.machine.process_tree import adopt_orphans, end_descendants, end_with
+from bakeoff.machine.signals import STOPPING
+
+END = signal.SIGUSR1
+"""The signal that tells a guard to end all: one that nobody sends to all processes of a command."""
+
+CHUNK = 2**16
+"""Bytes of a pipe, read at once."""
+
+
+def fork_guarded(output: Path, pipe: int) -> None:
+    """In a child of the fork server, `parent_death.SERVER`: goes on in a child of its own, of which this process is the guard.
+
+    `output` is the file of what is printed; `pipe` is the end of the pipe to the command that is written to.
+    """
+    assert parent_death.SERVER is not None
+    own = os.getpid()
+    end_with(parent_death.SERVER, END)
+    adopt_orphans()
+    reading, writing = os.pipe()
+    guard = Guard(output, reading, pipe)
+    if (child := os.fork()) == 0:
+        end_with(own)
+        guard.undo()
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        os.close(writing)
+        return
+    os.close(writing)
+    guard.watch(child)
+
+
+class Guard:
+    """Waits for the end of one child, or for a reason to end it."""
+
+    def __init__(self, output: Path, reading: int, pipe: int) -> None:
+        try:
+            self.output = CappedOutput(output)
+        except (OSError, StoreError):  # the command has given up, and its folder with it
+            os._exit(1)
+        self.reading, self.pipe = reading, pipe
+        os.set_blocking(reading, False)
+        self.signals, self.wakeup = os.pipe()
+        os.set_blocking(self.signals, False)
+        os.set_blocking(self.wakeup, False)
+        for number in (*STOPPING, signal.SIGCHLD, END):
+            if parent_death.HANDLERS.get(number) is not signal.SIG_IGN:  # of Ctrl-C the command hears
+                signal.signal(number, lambda number, frame: None)
+        signal.set_wakeup_fd(self.wakeup, warn_on_full_buffer=False)
+
+    def undo(self) -> None:
+        """In the child: nothing of the guard's is left, and signals do what they did before the fork server."""
+        signal.set_wakeup_fd(-1)
+        for number in (*STOPPING, signal.SIGCHLD, END):
+            signal.signal(number, parent_death.HANDLERS.get(number) or signal.SIG_DFL)
+        for descriptor in (self.reading, self.signals, self.wakeup):
+            os.close(descriptor)
+        self.output.forget()
+
+    def watch(self, child: int) -> NoReturn:
+        code = 1
+        try:
+            code = self.wait(child)
+        except Exception:
+            traceback.print_exc()  # into the fork server's log
+        finally:
+            end_descendants(os.getpid())
+            self.copy(to_the_end=True)
+            self.output.close()
+            end_as(code)
+
+    def wait(self, child: int) -> int:
+        """The exit code of the child; or, below zero, the signal by which all is to end."""
+        poll = select.poll()
+        poll.register(self.signals, select.POLLIN)
+        poll.register(self.reading, select.POLLIN)
+        poll.register(self.pipe, 0)  # only whether the command still reads
+        while True:
+            ready = dict(poll.poll())
+            if self.reading in ready and not self.copy():
+                poll.unregister(self.reading)
+            if self.pipe in ready:
+                return -signal.SIGKILL
+            if self.signals not in ready:
+                continue
+            heard = set(os.read(self.signals, CHUNK))
+            if (code := reap(child)) is not None:
+                return code
+            if END in heard:
+                return -signal.SIGKILL
+            if stopping := heard & set(STOPPING):
+                return -min(stopping)
+
+    def copy(self, *, to_the_end: bool = False) -> bool:
+        """Takes in what was printed; False where nobody is left who could print."""
+        while True:
+            try:
+                content = os.read(self.reading, CHUNK)
+            except BlockingIOError:
+                return True
+            if not content:
+                return False
+            self.output.add(content)
+            if not to_the_end:
+                return True
+
+
+def reap(child: int) -> int | None:
+    """Asks all children that have ended how; the exit code of this one, None while it lives."""
+    code = None
+    while True:
+        try:
+            number, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if number == 0:
+            return code
+        if number == child:
+            code = os.waitstatus_to_exitcode(status)
+
+
+def end_as(code: int) -> NoReturn:
+    """Ends this process with an exit code: below zero for a signal."""
+    if code < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # one dump is enough
+        if -code not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(-code, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 128 - code)

@@ -1,0 +1,80 @@
+"""What a run prints, kept in a file that stays small: its beginning and its end."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bakeoff.errors import StoreError
+from bakeoff.files import Tree, open_regular, write_all
+
+HEAD_BYTES: Final = 2**20
+TAIL_BYTES: Final = 2**20
+"""So much of the beginning and of the end of an output is kept; what comes between is left out."""
+
+LAST_BYTES: Final = 4096
+"""So much of the end is looked at for the last line."""
+
+
+def gap(left_out: int) -> bytes:
+    """The line in place of what was left out."""
+    return f"\n... {left_out} bytes were left out here ...\n".encode("ascii")
+
+
+class CappedOutput:
+    """A file of at most `HEAD_BYTES` + `TAIL_BYTES` and one line, at any time; what the disk can't hold is dropped."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError or StoreError where the file can't be made."""
+        self._descriptor = Tree(path.parent).append_to(path)
+        self._written = self._left_out = 0
+        self._tail = bytearray()
+
+    def add(self, content: bytes) -> None:
+        head = content[: max(0, HEAD_BYTES - self._written)]
+        self._written += len(head)
+        self._write(head)
+        self._tail += content[len(head) :]
+        if len(self._tail) > 2 * TAIL_BYTES:  # not at every call: to cut is to copy
+            self._cut()
+
+    def forget(self) -> None:
+        """In a child of the process that writes."""
+        os.close(self._descriptor)
+
+    def close(self) -> None:
+        """Writes the end."""
+        self._cut()
+        self._write((gap(self._left_out) if self._left_out else b"") + bytes(self._tail))
+        os.close(self._descriptor)
+
+    def _cut(self) -> None:
+        if (more := len(self._tail) - TAIL_BYTES) > 0:
+            del self._tail[:more]
+            self._left_out += more
+
+    def _write(self, content: bytes) -> None:
+        with suppress(OSError):
+            write_all(self._descriptor, content)
+
+
+def cut(path: Path) -> None:
+    """Cuts a file that another process appends to, where it is over twice as large as it may be; what is appended just then may
+    be lost. Where nothing stands between a process and its output."""
+    with suppress(OSError, StoreError):
+        if (size := path.stat().st_size) > 2 * (HEAD_BYTES + TAIL_BYTES):
+            Tree(path.parent).shorten(path, HEAD_BYTES, TAIL_BYTES, gap(size - HEAD_BYTES - TAIL_BYTES))
+
+
+def last_line(path: Path) -> str:
+    """The last line of a file that is not empty; "" where there is none."""
+    try:
+        with open_regular(path) as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - LAST_BYTES))
+            lines = stream.read().decode("utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

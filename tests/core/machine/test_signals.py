@@ -1,0 +1,73 @@
+"""Signals that stop a command: all mean the same, once; those that are ignored stay ignored."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from bakeoff.machine import signals
+from bakeoff.machine.signals import STOPPING, ending, held_back, stopped_by_signals, was_stopped
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_each_of_them_stops_once(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [signal.getsignal(one) for one in STOPPING]
+    caught = []
+    with stopped_by_signals():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        for again in STOPPING:  # while records are written
+            signal.raise_signal(again)
+        monkeypatch.setattr(signals, "SAME_WISH_SECONDS", 0.0)
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            caught.append(number)
+    assert caught == [number], "who asks again later means it"
+    assert [signal.getsignal(one) for one in STOPPING] == before
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """As of `nohup`, and of `trap '' TERM`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopped_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_is_held_back(number: signal.Signals) -> None:
+    done = []
+
+    def begin() -> None:
+        with held_back():
+            signal.raise_signal(number)
+            done.append("all")
+        done.append("never")
+
+    with stopped_by_signals(), pytest.raises(KeyboardInterrupt):
+        begin()
+    assert done == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "stopped"),
+    [
+        (0, "exit code 0", False),
+        (None, "exit code None", False),
+        (-15, "killed by SIGTERM", True),
+        (-1, "killed by SIGHUP", True),
+        (-2, "killed by SIGINT", True),
+        (-9, "killed by SIGKILL (the system's answer to a lack of memory, or somebody's)", False),
+        (-40, "killed by signal 40", False),
+        (15, "exit code 15", False),
+    ],
+)
+def test_how_a_process_ended(code: int | None, words: str, stopped: bool) -> None:
+    assert (ending(code), was_stopped(code)) == (words, stopped)

@@ -1,0 +1,120 @@
+"""A trainer with bad manners harms its own run at most: the record names it, and the experiment goes on with its other runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from end_to_end.experiments import call, records, write_spec
+
+from bakeoff import supervision
+from bakeoff.store import Store
+
+LINGERING = "86400.25"
+"""As the trainer has it."""
+SECONDS = 45
+"""That a run may take."""
+UNRULY = str(Path(__file__).parents[1] / "thirdparty" / "unruly")
+HEAD = """
+name: unruly
+tasks: [{name: toy, size: 20}]
+models: [tiny-bert]
+recipe: {epochs: 1, batch_size: 8, learning_rate: 1e-3, max_length: 32}
+strategies:
+"""
+BY_HAND = r" \(phase (train|save): trainer unruly of unruly(, model tiny-bert of bakeoff)?\)"
+"""How the words of a record end that the run's own process could not write."""
+
+FAILS = {
+    "removes its folder": ("crashed", f"its folder was removed; exit code 1{BY_HAND}"),
+    "leaves no record": ("crashed", f"its record.json is damaged: id: Field required{BY_HAND}"),
+    "leaves another's record": ("crashed", f"its record says that it is run 'r1-[0-9a-f]+'{BY_HAND}"),
+    "says no JSON": ("error", f"5 bytes in its pipe are no message: hello{BY_HAND}"),
+    "says an unknown phase": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
+    "exits at once": ("crashed", f"exit code 0{BY_HAND}"),
+    "exits": ("error", r"SystemExit: 0 \(unruly.py:[0-9]+\)"),
+    "raises no exception": ("error", r"Leaving: so long \(unruly.py:[0-9]+\)"),
+    "kills its parent": ("crashed", f"killed by SIGKILL .*{BY_HAND}"),
+}
+FAILS_TOO = {
+    "makes its folder a link": ("crashed", f"its folder was removed; exit code 1{BY_HAND}"),
+    "leaves a folder as record": ("crashed", f"its record.json cannot be read: Is a directory{BY_HAND}"),
+    "says another shape": ("error", f"3 bytes in its pipe are no message: .*{BY_HAND}"),
+    "says half a word": ("error", f"[0-9]+ bytes in its pipe are no message: .*{BY_HAND}"),
+    "says too much": ("error", f"over 67108864 bytes in its pipe are no message{BY_HAND}"),
+    "kills its server": ("crashed", f"exit code 255{BY_HAND}"),
+    "is deaf": ("timed out", "it took over 45 s"),
+}
+WELL = ("changes folder", "closes its pipes", "leaves children")
+WELL_TOO = ("makes a session", "clears its environment", "floods")
+REMARKED = {"exits with 3 at exit": "exit code 3", "hangs at exit": "it went on for 1 s after its record was whole"}
+REMARKED_TOO = {"segfaults at exit": "killed by SIGSEGV", "leaves a thread": "it went on for 1 s after its record was whole"}
+
+
+@pytest.fixture(autouse=True)
+def _unruly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(UNRULY)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [UNRULY, os.environ.get("PYTHONPATH")])))
+    monkeypatch.setattr(supervision, "EXIT_SECONDS", 1.0)
+
+
+def named(fault: str) -> str:
+    return re.sub("[^a-zA-Z0-9]", "-", fault)
+
+
+def perform(folder: Path, faults: Sequence[str]) -> tuple[int, str, dict[str, dict[str, Any]]]:
+    """An experiment of a good run, one of each fault, and another good one: exit code, what was told, records by fault."""
+    strategies: dict[str, Any] = {"good": {"trainer": "torch-loop"}}
+    for fault in faults:
+        strategies[named(fault)] = {"trainer": {"name": "unruly", "fault": fault, "records": str(folder / "records")}}
+    strategies["good-too"] = {"trainer": "torch-loop", "recipe": {"epochs": 2}}
+    answer = call("run", write_spec(folder, strategies, head=HEAD, run_timeout=SECONDS), folder=folder)
+    found = {name.removesuffix("/0"): record for name, record in records(folder).items()}
+    return answer.returncode, answer.stderr, {fault: found[named(fault)] for fault in ("good", "good-too", *faults)}
+
+
+def lingering() -> list[int]:
+    """Processes that an unruly trainer has left."""
+    return [process.pid for process in psutil.process_iter(["cmdline"]) if LINGERING in (process.info["cmdline"] or [])]
+
+
+def hold(folder: Path, fails: dict[str, tuple[str, str]], well: Sequence[str], remarked: dict[str, str]) -> None:
+    """The experiment, held against what becomes of each of these faults."""
+    code, told, found = perform(folder, [*fails, *well, *remarked])
+    assert code == (1 if fails else 0), told
+    assert "Traceback" not in told
+    assert [found[name]["failure"] for name in ("good", "good-too")] == [None, None]
+    for fault, (reason, message) in fails.items():
+        failure = found[fault]["failure"]
+        assert failure["reason"] == reason, fault
+        assert re.fullmatch(message, failure["message"]), fault
+        assert found[fault]["asked"]["trainer"]["distribution"] == "unruly"
+    for fault in (*well, *remarked):
+        assert found[fault]["status"] == "ok", found[fault]["failure"]
+        assert found[fault]["weights"]["final_sha256"] == found["good"]["weights"]["final_sha256"], fault
+    assert {fault: found[fault]["remarks"] for fault in well} == {fault: [] for fault in well}
+    for fault, how in remarked.items():
+        (remark,) = found[fault]["remarks"]
+        assert how in remark
+        assert "trainer unruly of unruly" in remark
+    store = Store(folder)
+    assert [store.check(run_id).status for run_id in store.recorded_ids()].count("ok") == len(well) + len(remarked) + 2
+    assert not list((folder / "records").glob(".[tc]*")), "neither .tmp- nor .claim-"
+    assert lingering() == []
+
+
+def test_an_unruly_trainer_harms_its_own_run_at_most(tmp_path: Path) -> None:
+    hold(tmp_path, FAILS, WELL, REMARKED)
+
+
+@pytest.mark.slow
+def test_whatever_an_unruly_trainer_does_the_experiment_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "of-the-user").touch()
+    hold(tmp_path, FAILS_TOO, WELL_TOO, REMARKED_TOO)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["of-the-user"]
