@@ -44,6 +44,9 @@ LARGEST_RATIO: Final = 100
 BLOCK: Final = 512
 """Bytes that `st_blocks` counts in."""
 
+TEMPORARY_PREFIX: Final = ".tmp-"
+"""How the name of what is being written begins."""
+
 LONGEST_STEM: Final = 120
 """Bytes of a file's name that are repeated in the name of its unfinished copy: file systems allow 255 for the whole."""
 
@@ -63,7 +66,7 @@ HOST = _host()
 def temporary_name(name: str) -> str:
     """`.tmp-NAME-HOST-PROCESS-RANDOM`: it tells who made it, so that what a dead process left can be removed."""
     stem = name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
-    return f".tmp-{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return f"{TEMPORARY_PREFIX}{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 class Tree:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from bakeoff.errors import DamageError, StoreError
-from bakeoff.files import Tree, temporary_name
+from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
 from bakeoff.machine.faults import machine_error
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.record import RECORD_FILE, Attempt, Record
@@ -92,6 +92,9 @@ class Publishing:
         `instead_of` is the record that is made again. A kill at any point leaves each whole good record in its place, set
         aside, or in a folder from which `Store.recover` publishes it.
         """
+        for name in self.tree.names(folder):
+            if name.startswith(TEMPORARY_PREFIX):  # its writer was killed
+                self.tree.remove_folder(folder / name)
         self.tree.sync(folder)
         place = self.folder / run_id
         while True:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from table_records import declare, failed, make_record
 
-from bakeoff.files import Tree
+from bakeoff.files import Tree, temporary_name
 from bakeoff.load import load_experiment
 from bakeoff.record import RECORD_FILE, Kept, Record
 from bakeoff.recorded import dump
@@ -70,6 +70,15 @@ def test_the_better_record_counts_whichever_was_first(store: Store, first: str, 
     assert [attempt.reason for attempt in store.attempts().get(GOOD.id, [])] == attempts
     aside = yields == "diverged" or (yields == "damaged" and wins)
     assert left(store) == [".replaced"] * aside
+
+
+def test_what_a_killed_worker_had_half_written_is_not_published(store: Store) -> None:
+    folder = made(store, GOOD)
+    for path in (folder / temporary_name("steps.parquet"), folder / temporary_name("model") / "part"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    assert store.publish(folder, GOOD.id)
+    assert [path.name for path in (store.records / GOOD.id).iterdir()] == [RECORD_FILE]
 
 
 @pytest.mark.parametrize("reason", FAILURES)
