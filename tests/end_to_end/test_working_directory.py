@@ -117,6 +117,18 @@ def test_the_schedulers_door_executes_nothing_of_the_folder_that_it_is_started_i
     assert json.loads((tmp_path / "out" / "record.json").read_text())["weights"] == record["weights"]
 
 
+def test_the_contract_suite_executes_nothing_of_the_folder_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bakeoff.testing.child import ask
+    from bakeoff_tiny_models import TinyBert
+
+    marker = plant(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert ask(TinyBert(), "missing") == []
+    assert not marker.exists(), marker.read_text()
+
+
 def test_what_is_planted_would_run_where_python_is_told_to(tmp_path: Path) -> None:
     """The trap springs: `python -m` and PYTHONPATH trust the working directory, as docs/security.md says."""
     folder = tmp_path / "folder"

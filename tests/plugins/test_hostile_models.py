@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import pickle
 import random
 import re
 import shutil
@@ -233,6 +234,40 @@ def test_no_folder_within_puts_an_adapter_into_the_model(below: str, folder: Pat
     model = load_classifier(folder, task()).model
     assert not hasattr(model, "peft_config")
     assert not any("lora" in name for name in model.state_dict())
+
+
+class Executed:
+    """Unpickled, it leaves a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+def test_code_and_pickles_in_a_folder_are_not_run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a model that transformers brings itself, what else the folder offers for it is passed over."""
+    marker = tmp_path / "executed"
+    code = f"from pathlib import Path\nPath({str(marker)!r}).touch()\nclass Evil: pass\n"
+    for place in ("evil.py", "custom_generate/generate.py", "1_Evil/evil.py", "__init__.py", "configuration_bert.py"):
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_text(code)
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "model.pt", "vocab.pkl"):
+        (folder / name).write_bytes(pickle.dumps(Executed(marker)))
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "1_Evil", "type": "evil.Evil"}]))
+    classes = ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification")
+    edit(folder / "config.json", auto_map={**dict.fromkeys(classes, "evil.Evil"), "AutoTokenizer": ["evil.Evil", "evil.Evil"]})
+    edit(folder / "config.json", custom_pipelines={"evil": {"impl": "evil.Evil", "pt": ["AutoModel"]}}, _name_or_path="acme/x")
+    edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Evil", None]}, processor_class="evil.Evil")
+    (folder / "generation_config.json").write_text(json.dumps({"custom_generate": "evil", "base_model_name_or_path": "acme/x"}))
+    monkeypatch.chdir(folder)
+    built = load_classifier(folder, task())
+    load_tokenizer(folder)
+    assert built.newly_initialised == ()
+    assert not marker.exists()
+    pickle.loads((folder / "model.pt").read_bytes())  # noqa: S301 - the trap springs
+    assert marker.exists()
 
 
 def test_files_that_a_tokenizers_settings_name_are_not_read(folder: Path, tmp_path: Path) -> None:
