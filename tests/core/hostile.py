@@ -11,11 +11,26 @@ from typing import Any, TypeVar
 
 import numpy as np
 from core.compare.made_records import Runs, drawn_answers, made_runs, write_run
-from core.table_records import declaration_of, failed
+from core.table_records import declaration_of, failed, run_id
 from pydantic import BaseModel, ValidationError
 
 from bakeoff.compare.experiment import Predictions
-from bakeoff.record import Attempt, Change, Declared, Imported, Kept, Look, Record
+from bakeoff.record import (
+    Attempt,
+    Change,
+    Chosen,
+    Control,
+    Declared,
+    Imported,
+    Kept,
+    Look,
+    Observed,
+    ObservedGroup,
+    Record,
+    Search,
+    Selection,
+    TrialRun,
+)
 from bakeoff.recorded import dump
 from bakeoff.store import Store
 
@@ -101,7 +116,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 LABELS = np.arange(120) % 3 // 2
 
-KEPT = {"classification", "2026-11-23T08:51:39+00:00", "spec.yaml"}
+KEPT = {"classification", "2026-11-23T08:51:39+00:00"}
 """Texts that no stranger could change without ending in an error at once."""
 
 
@@ -175,6 +190,9 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
         baseline=rename("first"),
         report_on=rename("test"),
         under_test=["the weather"],
+        searches=search_of(rename),
+        trials={rename("second"): 12},
+        metrics={rename("glue/mrpc"): rename("accuracy")},
         gate={"quality": "-1.0 points"},
         imported=[
             Imported(name="theirs", source="a page", split=rename("test"), scores={rename("accuracy"): 0.7}, seeds=1, task=None)
@@ -194,16 +212,43 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
 
 def fuller(record: Record) -> Record:
     """With what most runs lack."""
-    attempt = Attempt(
-        started="2026-11-23T08:51:39+00:00", reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1
-    )
-    return record.model_copy(
-        update={
-            "attempts": [attempt],
-            "trainer_notes": ["it clips"],
-            "kept": Kept(reason="no room", difference=None) if record.status == "ok" else None,
-        }
-    )
+    attempt = Attempt(started=STARTED, reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1)
+    more: dict[str, Any] = {"attempts": [attempt], "trainer_notes": ["it clips"]}
+    more["environment"] = record.environment.model_copy(update={"instructions": "AVX2"})
+    if record.status == "ok":
+        more |= {"observed": OBSERVED, "kept": Kept(reason="no room", difference=None)}
+        more["selection"] = Selection(split="test", evaluations=1, chosen_epoch=1, scores=[0.5], discordance=0.1)
+    return record.model_copy(update=more)
+
+
+STARTED = "2026-11-23T08:51:39+00:00"
+GROUP = ObservedGroup(tensors=1, elements=1, weight_decay=0.1, betas=[0.9, 0.99], eps=1e-8, fused=True, lr_scale=1.0)
+OBSERVED = Observed(
+    optimizer="AdamW",
+    optimizer_steps=1377,
+    groups=[GROUP],
+    learning_rate_first=1e-5,
+    learning_rate_peak=1e-5,
+    learning_rate_last=1e-6,
+    warmup_steps=1,
+    gradient_norms_measured=2,
+    gradient_norm_median=0.5,
+    gradient_norm_max=1.0,
+    clipped_at=None,
+    examples_seen=11004,
+    tokens_seen=9,
+    padded_tokens_seen=9,
+    data_order_sha256="0" * 64,
+)
+
+
+def search_of(rename: Renamer) -> dict[str, Search]:
+    """A search whose trials are still to be made, but for a choice that is declared."""
+    task, model, values = rename("glue/mrpc"), rename("minilm"), {rename("trainer.l2"): rename("tiny")}
+    trial = TrialRun(id=run_id("third", 1000), task=task, model=model, seed=1000, values=values)
+    chosen = Chosen(task=task, model=model, values=values)
+    grid = {key: [value] for key, value in values.items()}
+    return {rename("third"): Search(grid=grid, seeds=[1000], choose="best mean on dev", trials=[trial], chosen=[chosen])}
 
 
 def _renamed_but(declared: Declared, kept: set[str], rename: Renamer) -> Declared:
@@ -226,6 +271,20 @@ def renamed_predictions(predictions: Mapping[str, Predictions], rename: Renamer)
     }
 
 
+def control(rename: Renamer, moment: Any) -> Control:
+    return Control(
+        session="one",
+        moment=moment,
+        started=STARTED,
+        hardware=rename("AMD EPYC, 2 threads"),
+        threads=2,
+        milliseconds=1.0 if moment == "before" else 2.0,
+        spread=0.5,
+        repetitions=9,
+        peak_flops={rename("fp32"): 1e9},
+    )
+
+
 def hostile_folder(folder: Path, rename: Renamer) -> Path:
     """The experiment as `bakeoff run` writes one."""
     store = Store(folder)
@@ -234,4 +293,6 @@ def hostile_folder(folder: Path, rename: Renamer) -> Path:
     for record, predictions in runs:
         write_run(store, record, predictions)
     store.plan_file.write_bytes(dump(declared))
+    for moment in ("before", "after"):
+        (store.records / f"control-one-{moment}.json").write_bytes(dump(control(rename, moment)))
     return folder
