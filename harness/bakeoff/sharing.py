@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bakeoff import hardware
 from bakeoff.errors import BakeoffError, MachineError
-from bakeoff.files import Tree
+from bakeoff.files import Tree, read_regular
 from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
@@ -109,7 +109,7 @@ def share(
 def fault_of_rank(rooms: Path, places: Sequence[Path]) -> MachineError:
     """What kept a rank from going on: in its own words, unless there was no room for them either."""
     with suppress(OSError):
-        return MachineError((rooms / FAULT_FILE).read_text(encoding="utf-8"))
+        return MachineError(read_regular(rooms / FAULT_FILE).decode(errors="replace"))
     fault = machine_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), places)
     assert fault is not None
     return fault
@@ -120,14 +120,14 @@ def move_in(room: Path, folder: Path) -> Record:
     for path in room.iterdir():
         if path.name != RECORD_FILE:
             Tree(folder).move(path, folder / path.name)
-    return Record.model_validate_json((room / RECORD_FILE).read_bytes())
+    return Record.model_validate_json(read_regular(room / RECORD_FILE))
 
 
 def record_that_stands(error: RankError, rooms: Path, folder: Path) -> Record | None:
     """Rank 0's record, where that was whole and well before a rank ended as it should not: at its exit, or over the model that
     it was to keep. None where it had not come so far."""
     path = rooms / "0" / RECORD_FILE
-    if not path.is_file() or Record.model_validate_json(path.read_bytes()).status == "failed":
+    if not path.is_file() or Record.model_validate_json(read_regular(path)).status == "failed":
         return None
     record = without_model(move_in(rooms / "0", folder), folder, str(error))
     remark = f"the run's process: it did not end well after its record was whole: {error}"
@@ -143,7 +143,7 @@ def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Reco
         return None
     ranks = [int(room.name) for room in rooms.iterdir() if room.name.isdigit()]
     left = {rank: path for rank in ranks if (path := rooms / str(rank) / RECORD_FILE).is_file()}
-    failures = {rank: Record.model_validate_json(path.read_bytes()).failure for rank, path in left.items()}
+    failures = {rank: Record.model_validate_json(read_regular(path)).failure for rank, path in left.items()}
     first = min((rank for rank in left if failures[rank]), key=lambda rank: left[rank].stat().st_mtime_ns)
     record = move_in(rooms / str(first), folder)
     if record.failure is None or (len(left) == len(ranks) and len(set(failures.values())) == 1):
@@ -161,6 +161,6 @@ def failure_of(error: RankError, rooms: Path) -> Failure:
 def phase_of(rank: int, rooms: Path) -> str:
     """The last phase that a rank told of."""
     try:
-        return (rooms / f"phase-{rank}").read_text() or "import"
+        return read_regular(rooms / f"phase-{rank}").decode() or "import"
     except FileNotFoundError:
         return "import"

@@ -36,6 +36,18 @@ GIVEN_PLACES = {
     "harness/bakeoff/toolkit/saved_classifier.py:save_classifier": "save_pretrained: the fresh folder of `keep`",
 }
 """Where they may be called, FILE:FUNCTION."""
+READ_ELSEWHERE = {
+    "harness/bakeoff/cli/new.py:package": "a template of the package",
+    "harness/bakeoff/report/html.py:write_html": "a template of the package",
+    "harness/bakeoff/machine/distributions.py:_modules": "what an installed distribution says of itself",
+    "harness/bakeoff/machine/distributions.py:_sources": "what an installed distribution says of itself",
+    "harness/bakeoff/estimate.py:hardware_here": "of the kernel",
+    "harness/bakeoff/hardware.py:cpu_flags": "of the kernel",
+    "harness/bakeoff/hardware.py:processor": "of the kernel",
+    "harness/bakeoff/meter.py:_read": "of the kernel",
+    "tasks/bakeoff_table/contents.py:member": "a member of an archive that is a private copy",
+}
+"""Where files are read without `open_regular`, FILE:FUNCTION, and which."""
 WRITES = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,4}")
 """The mode of a file that is opened for writing."""
 
@@ -59,6 +71,17 @@ def found_in(path: str, source: str) -> Iterator[str]:
             elif writes(node, owner, name):
                 found[node.lineno, ast.unparse(node.func)] = None
     yield from (f"{path}:{line}: {what}" for line, what in found)
+
+
+def read_in(path: str, source: str) -> Iterator[str]:
+    """FILE:FUNCTION of each place that opens a file for reading without `bakeoff.files`."""
+    tree = ast.parse(source)
+    inside = {id(node): function.name for function in functions(tree) for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and not is_of_the_kernel(node) and (called := name_of(node)) is not None:
+            owner, name = called
+            if name in {"read_bytes", "read_text"} or (name == "open" and owner != "os"):
+                yield f"{path}:{inside.get(id(node))}"
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -120,7 +143,7 @@ def is_mode(node: ast.AST) -> bool:
 
 def is_of_the_kernel(node: ast.Call) -> bool:
     """Whether it is called of a literal path in `/proc`, behind which no file is."""
-    return isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value).startswith("Path('/proc/")
+    return isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value).startswith(("Path('/proc/", "Path(f'/proc/"))
 
 
 def is_of_the_null_device(node: ast.Call) -> bool:
@@ -140,6 +163,23 @@ def test_each_place_that_is_given_to_a_library_is_there() -> None:
         path, _, function = place.partition(":")
         (found,) = [one for one in functions(ast.parse((ROOT / path).read_text(encoding="utf-8"))) if one.name == function]
         assert f"{what.partition(':')[0]}(" in ast.unparse(found), place
+
+
+def test_files_are_read_through_the_module_that_opens_plain_files_only() -> None:
+    found = set()
+    for path in [path for shelf in SHELVES for path in sorted((ROOT / shelf).rglob("*.py"))]:
+        if (name := path.relative_to(ROOT).as_posix()) != DOOR:
+            found |= set(read_in(name, path.read_text(encoding="utf-8")))
+    assert found - set(READ_ELSEWHERE) == set(), "these would wait for a pipe: see `open_regular`"
+    assert set(READ_ELSEWHERE) - found == set(), "these read nothing so any more"
+
+
+@pytest.mark.parametrize(
+    "line", ["path.read_bytes()", "open(path)", 'path.open("rb")', "gzip.open(path)", "Path(a).read_text()"]
+)
+def test_a_call_that_reads_is_found(line: str) -> None:
+    assert list(read_in("x.py", f"def f():\n    {line}\n")) == ["x.py:f"]
+    assert not list(read_in("x.py", "read_regular(path)\nPath(f'/proc/{process}/stat').read_text()\n"))
 
 
 VIOLATIONS = """\
