@@ -23,6 +23,7 @@ from bakeoff.components import Encoding, Model, Places, TaskInfo
 from bakeoff.plan import Component as PlanComponent
 from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
 from bakeoff.registry import load_registry
+from bakeoff.toolkit.hub_model import names_to_fetch
 from bakeoff_hub_models import HubModel, HubOptions
 from bakeoff_minilm import MiniLM
 from bakeoff_tiny_models import TinyBert, TinyOptions
@@ -547,3 +548,22 @@ def test_of_a_hubs_repository_only_what_is_read_is_fetched_at_one_commit(saved: 
     cache = home / "hub" / "models--acme--tiny"
     assert (cache / "refs" / "main").read_text() == commit
     assert {path.name for path in (cache / "snapshots" / commit).iterdir()} == set(files)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (
+            ["adapter_config.json", "adapter_model.safetensors"],
+            "holds an adapter of peft and no model: merge it into its model",
+        ),
+        (["config.json", "pytorch_model.bin"], "lacks model.safetensors (pytorch_model.bin is not read: only safetensors are)"),
+        (["README.md"], "lacks model.safetensors"),
+        (["model.safetensors"], "lacks config.json"),
+        (["config.json", "onnx/model.safetensors"], "lacks model.safetensors"),
+    ],
+)
+def test_what_a_repository_lacks_is_told_before_anything_is_fetched(names: list[str], sentence: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        names_to_fetch("acme/tiny", names)
+    assert str(caught.value).startswith(f"the repository 'acme/tiny' of the hub {sentence}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from bakeoff.errors import BakeoffError, ModelError, quoted
 from bakeoff.hub import hub_file, hub_is_reachable, hub_listing, hub_snapshot
 from bakeoff.toolkit.model_folder import (
+    ADAPTER,
     INDEX,
     PICKLES,
     SETTINGS,
@@ -62,7 +63,7 @@ def _fetched(repo_id: str, revision: str | None) -> Path:
         return cached
     try:
         commit, names = hub_listing(repo_id, revision=revision)
-        wanted = _read_by_us(repo_id, names)
+        wanted = names_to_fetch(repo_id, names)
         # The branch itself first: the cache then knows which commit it stood for.
         folder = hub_file(repo_id, wanted[0], repo_type="model", revision=revision or "main").parent
         for name in wanted:
@@ -80,9 +81,15 @@ def _fetched(repo_id: str, revision: str | None) -> Path:
         raise ModelError(str(error)) from None
 
 
-def _read_by_us(repo_id: str, names: Sequence[str]) -> list[str]:
-    """The names of settings, tokenizer and weights (or their list) in a repository: the configuration first."""
+def names_to_fetch(repo_id: str, names: Sequence[str]) -> list[str]:
+    """Of the files in a repository those of settings, tokenizer and weights (or their list): the configuration first. Raises
+    ModelError where one of them is not there."""
     weights = next((name for name in (WEIGHTS, INDEX) if name in names), None)
+    if weights is None and ADAPTER in names:
+        raise ModelError(
+            f"the repository {quoted(repo_id)} of the hub holds an adapter of peft and no model: merge it into its model "
+            "(PeftModel.from_pretrained(model, ID).merge_and_unload().save_pretrained(FOLDER)), and give that folder"
+        )
     if weights is None:
         pickles = [name for name in PICKLES if name in names]
         instead = f" ({pickles[0]} is not read: only safetensors are)" if pickles else ""

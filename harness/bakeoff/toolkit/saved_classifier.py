@@ -69,7 +69,7 @@ def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) 
     if adapted:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, folder / ADAPTER)
+        model = PeftModel.from_pretrained(model, folder / ADAPTER, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
     columns = [list(column) for column in texts]
     batch = tokenizer(*columns, truncation=True, padding=True, return_tensors="pt").to(device)
