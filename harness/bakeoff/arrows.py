@@ -7,18 +7,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.files import Tree
+from bakeoff.files import Tree, open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def kept_table(path: Path, batches: Callable[[], Iterable[pa.RecordBatch]]) -> pa.Table | None:
-    """What the file holds, made by `batches` where it is not there; in memory where it cannot be written. None of no batch."""
+def kept_table(
+    path: Path, batches: Callable[[], Iterable[pa.RecordBatch]], *, fits: Callable[[pa.Table], bool] = lambda table: True
+) -> pa.Table | None:
+    """What the file holds, made by `batches` where it is not there, not whole or does not fit; in memory where it cannot be
+    written. None of no batch."""
     import pyarrow as pa
 
-    with suppress(OSError, pa.ArrowInvalid):  # not there, or not whole
-        return mapped(path)
+    with suppress(OSError, pa.ArrowException):
+        if fits(table := mapped(path)):
+            return table
     with suppress(OSError):
         write(path, batches())
         return mapped(path)
@@ -27,9 +31,10 @@ def kept_table(path: Path, batches: Callable[[], Iterable[pa.RecordBatch]]) -> p
 
 
 def mapped(path: Path) -> pa.Table:
-    """Raises OSError or ArrowInvalid."""
+    """Raises OSError or ArrowException."""
     import pyarrow as pa
 
+    open_regular(path).close()  # a named pipe would be waited for
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
 

@@ -69,13 +69,19 @@ def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: P
             arrays = {name: [row[name] for row in rows] for name in rows[0]}
             yield pa.record_batch({name: pa.array(values, pa.list_(pa.int32())) for name, values in arrays.items()})
 
-    table = kept_table(cache / FOLDER / f"{name}.arrow", batches)
+    def fits(table: pa.Table) -> bool:
+        return len(table) == rows_of(columns) and all(field.type == pa.list_(pa.int32()) for field in table.schema)
+
+    table = kept_table(cache / FOLDER / f"{name}.arrow", batches, fits=fits)
     return [] if table is None else Encoded(table)
 
 
+def rows_of(columns: Mapping[str, Sequence[str]]) -> int:
+    return len(next(iter(columns.values())))
+
+
 def parts_of(columns: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Sequence[str]]]:
-    rows = len(next(iter(columns.values())))
-    for start in range(0, rows, AT_ONCE):
+    for start in range(0, rows_of(columns), AT_ONCE):
         yield {name: values[start : start + AT_ONCE] for name, values in columns.items()}
 
 

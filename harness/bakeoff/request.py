@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from bakeoff.components import Places
-from bakeoff.record import Asked, Attempt
+from bakeoff.contracts.fields import Count, Name, Some, Text
+from bakeoff.errors import BakeoffError, escaped, shown_path
+from bakeoff.files import read_regular
+from bakeoff.json_reader import read_json
+from bakeoff.record import Asked, Attempt, RunId
+
+MOST_BYTES: Final = 2**26
+"""Of a request's file."""
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL character")
+    return path
+
+
+Place = Annotated[Path, AfterValidator(_without_nul)]
 
 
 class Request(BaseModel):
@@ -16,27 +32,43 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
+    id: RunId
     asked: Asked
-    data: Path | None
-    cache: Path
-    beside: Path = Path()
+    data: Place | None
+    cache: Place
+    beside: Place = Path()
     """The folder of the experiment file."""
-    device: str
-    threads: int
-    jobs: int = 1
+    device: Name
+    threads: Some
+    jobs: Some = 1
     """How many runs may be under way at the same time, and which of them this is, from 0."""
-    place: int = 0
+    place: Count = 0
     attempts: list[Attempt] = []
     """At this run, before this one."""
-    sources: list[list[str | None]] = []
+    sources: list[list[Text | None]] = []
     """What the experiment's runs are made from, as `provenance.as_plain` has it; empty where nobody looked."""
     keep: Literal["none", "final"] = "none"
-    checkpoint_every: int | None = None
+    checkpoint_every: Some | None = None
     """Steps."""
-    checkpoints: Path | None = None
+    checkpoints: Place | None = None
     """Their folder; it outlives this attempt."""
 
     @property
     def places(self) -> Places:
         return Places(self.data, self.cache, self.beside)
+
+
+def read_request(path: Path) -> Request:
+    """What a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
+    try:
+        content = read_regular(path, at_most=MOST_BYTES)
+        read_json(content)
+        return Request.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except ValueError as error:
+        why = str(error)
+    except OSError as error:
+        raise BakeoffError(f"{shown_path(path)}: {error.strerror}") from None
+    raise BakeoffError(f"{shown_path(path)} is no request: {escaped(why)}")

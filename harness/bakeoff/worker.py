@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
 
 from bakeoff import hardware
 from bakeoff.checkpoint import Checkpoints
@@ -24,7 +23,7 @@ from bakeoff.data import Columns, check_rows, columns_of, named_by_data, split_f
 from bakeoff.encoding import encode
 from bakeoff.errors import BakeoffError, PluginError, shown_path
 from bakeoff.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
-from bakeoff.files import Tree, read_regular
+from bakeoff.files import Tree
 from bakeoff.job import Job
 from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.streams import prepare_streams, write_line
@@ -54,7 +53,7 @@ from bakeoff.recorded import dump
 from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
 from bakeoff.registry import Registry, load_registry
-from bakeoff.request import Request
+from bakeoff.request import Request, read_request
 from bakeoff.selection import BestState
 from bakeoff.sharing import Report, print_notes, share
 from bakeoff.spec import Recipe, selection_split
@@ -384,13 +383,11 @@ def perform_requested(path: Path, folder: Path) -> int:
 
     Raises BakeoffError where the file is no request, or the folder is not empty or can't be made.
     """
+    request = read_request(path)
     try:
-        request = Request.model_validate_json(read_regular(path))
         Tree(folder).make(folder)
         if any(folder.iterdir()):
             raise FileExistsError(errno.EEXIST, "holds something already; a run needs an empty folder", str(folder))
-    except ValidationError as error:
-        raise BakeoffError(f"{shown_path(path)} is no request: {error.error_count()} errors") from None
     except OSError as error:
         raise BakeoffError(f"{shown_path(error.filename)}: {error.strerror}") from None
     hardware.prepare_environment(request.threads)

@@ -89,10 +89,10 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
 def trace(run: Run, steps: int, settings: Settings) -> Trace:
     """One strategy's trace, made in a process of its own; raises BakeoffError where there is none."""
     from bakeoff.errors import BakeoffError
-    from bakeoff.files import read_regular, temporary_folder
+    from bakeoff.files import temporary_folder
     from bakeoff.hardware import prepare_environment
     from bakeoff.machine.worker_process import Worker
-    from bakeoff.parity.trace import Trace, trace_into
+    from bakeoff.parity.trace import read_trace, trace_into
     from bakeoff.record import OUTPUT_FILE
     from bakeoff.supervision import request_of
 
@@ -107,7 +107,7 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
                 raise BakeoffError(f"{run.strategy.name} left no trace: {worker.last_words()}")
         finally:
             worker.end()
-        return Trace.model_validate_json(read_regular(file))
+        return read_trace(file)
 
 
 def in_words(verdict: Verdict) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bakeoff.files import Tree, nameless_file, open_regular, read_regular
+from bakeoff.json_reader import read_json
 
 SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
 hash is not kept."""
+
+MOST_REMEMBERED = 4096
+"""Bytes that say what a file was hashed to."""
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 GIT_POINTER = b"version https://git-lfs.github.com/spec/"
 """How a file begins that Git LFS has not fetched."""
@@ -99,8 +105,9 @@ class FileHashes:
 
 def _remembered(place: Path, state: State) -> str | None:
     try:
-        known = json.loads(read_regular(place))
-        return str(known["sha256"]) if tuple(known["state"]) == state else None
+        known = read_json(read_regular(place, at_most=MOST_REMEMBERED))
+        digest = known["sha256"] if tuple(known["state"]) == state else ""
+        return digest if SHA256.fullmatch(digest) else None
     except (OSError, ValueError, TypeError, KeyError):  # not there, or damaged: the file is read again
         return None
 

@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from bakeoff import hardware
 from bakeoff.components import Encoding, Signal
 from bakeoff.data import weights_sha256
-from bakeoff.errors import PluginError, RunError
-from bakeoff.files import Tree
+from bakeoff.errors import BakeoffError, PluginError, RunError, escaped, shown_path
+from bakeoff.files import Tree, read_regular
 from bakeoff.job import Job
+from bakeoff.json_reader import read_json
 from bakeoff.meter import Observer
 from bakeoff.optimization import gradient_norm
 from bakeoff.outcome import message_of
@@ -32,6 +33,9 @@ from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
 from bakeoff.worker import build, components, load_task, targets
+
+MOST_BYTES = 2**30
+"""Of a file with a trace."""
 
 
 class StepTrace(Part):
@@ -343,3 +347,19 @@ def _numbered(passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _norm(norms: list[Any]) -> float | None:
     """Of the parameters' norms."""
     return math.hypot(*map(float, norms)) if norms else None
+
+
+def read_trace(path: Path) -> Trace:
+    """Raises BakeoffError that names the file and what is wrong with it."""
+    try:
+        content = read_regular(path, at_most=MOST_BYTES)
+        read_json(content)
+        return Trace.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except ValueError as error:
+        why = str(error)
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise BakeoffError(f"{shown_path(path)} is no trace of a training: {escaped(why)}")

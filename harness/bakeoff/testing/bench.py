@@ -133,6 +133,7 @@ def bench_job(
     dropout: float = 0.0,
     limit: int | None = None,
     checkpoints: Path | None = None,
+    note: Callable[[str], None] = lambda line: None,
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
@@ -157,7 +158,7 @@ def bench_job(
         groups=groups,
         seed=(seed, replicate),
         observer=TracingObserver(),
-        checkpoints=Checkpoints(checkpoints, 3, made_by={}) if checkpoints else None,
+        checkpoints=Checkpoints(checkpoints, 3, made_by={}, note=note) if checkpoints else None,
     )
 
 
