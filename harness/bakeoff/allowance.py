@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 POINTS: Final = "points"
-_NUMBER = r"[0-9]{1,12}(?:\.[0-9]{1,12})?(?:e[+-]?[0-9]{1,3})?"
+LONGEST: Final = 25
+"""Characters of a number without an exponent."""
+_NUMBER = r"[0-9]{1,25}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?"
 _POINTS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?"
 _METRIC = rf"({_NUMBER})\s+(?!points?\b)([a-z][a-z0-9_]{{0,63}})"
 QUALITY = re.compile(rf"([+-])\s*(?:{_POINTS}|{_METRIC})")
 PERCENT = re.compile(r"\+\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)\s*%")
+
+
+LARGEST: Final = 1e100
+"""Of an amount: see `contracts.fields`."""
+
+
+def exactly(number: float) -> str:
+    """All digits of a number, so that what is written is read again as the same: `10`, `0.00001`, `1e+50`."""
+    plain = f"{Decimal(repr(number)):f}"
+    shown = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return shown if len(shown) <= LONGEST else repr(number)
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,8 @@ class Loss:
     """`points`: any metric that is shown in points; else a metric's name."""
 
     def __str__(self) -> str:
-        return f"{self.sign}{self.amount:g} {self.of}"
+        amount = exactly(self.amount)
+        return f"{self.sign}{amount if self.of == POINTS else min(amount, repr(self.amount), key=len)} {self.of}"
 
 
 def losses(text: str) -> list[Loss]:
@@ -35,6 +50,8 @@ def losses(text: str) -> list[Loss]:
     if len(whole) < len(found):
         raise ValueError("must say how much may be lost, and of what, like '-1.0 points', or '+0.05 mae' of an error")
     allowed = [Loss(match[1], float(match[2] or match[3]), match[4] or POINTS) for match in whole]
+    if any(loss.amount > LARGEST for loss in allowed):
+        raise ValueError(f"can be {LARGEST:g} at most")
     named = [loss.of for loss in allowed]
     if twice := next((name for name in named if named.count(name) > 1), None):
         raise ValueError(f"says twice how much of '{twice}' may be lost")

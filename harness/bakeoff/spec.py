@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from bakeoff.allowance import PERCENT, QUALITY, losses, percent
+from bakeoff.allowance import PERCENT, QUALITY, exactly, losses, percent
 from bakeoff.contracts.fields import LARGEST, LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
 from bakeoff.errors import quoted, unknown
 
@@ -486,7 +486,7 @@ def _losses_allowed(value: Any) -> str:
 
 
 def _percent_allowed(value: Any) -> str:
-    return f"+{percent(value if isinstance(value, str) else ''):g}%"
+    return f"+{exactly(percent(value if isinstance(value, str) else ''))}%"
 
 
 _LOSS_SCHEMA: JsonDict = {"type": "string", "pattern": f"^{QUALITY.pattern}$"}

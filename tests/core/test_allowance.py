@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bakeoff.allowance import loss_of, losses, percent
+from bakeoff.allowance import LARGEST, exactly, loss_of, losses, percent
 from bakeoff.spec import Gate
 
 
@@ -69,3 +71,18 @@ def test_the_record_holds_one_spelling_that_is_read_again() -> None:
     assert stated == {"quality": "-1.5 points", "peak_memory": "+10%"}
     assert (losses(stated["quality"])[0].amount, percent(stated["peak_memory"])) == (1.5, 10.0)
     assert Gate.model_validate({"quality": ["-1.0 points", "+0.05 mae"]}).stated == {"quality": "-1 points, +0.05 mae"}
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.floats(0, LARGEST), st.integers(0, 999_999_999), st.integers(0, 9_999_999_999))
+def test_whatever_may_be_written_is_read_as_the_same_number(amount: float, points: int, cost: int) -> None:
+    stated = Gate.model_validate(
+        {"quality": [f"+{exactly(amount)} mae", f"-{points / 1e6:.6f} points"], "peak_memory": f"+{cost / 1e6:.6f}%"}
+    ).stated
+    assert [loss.amount for loss in losses(stated["quality"])] == [amount, points / 1e6]
+    assert percent(stated["peak_memory"]) == cost / 1e6
+
+
+def test_an_amount_that_no_number_is_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"at most"):
+        losses("+9e999 mae")
