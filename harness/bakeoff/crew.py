@@ -230,9 +230,11 @@ class Crew:
         if one not in self.under_way:
             return
         self.under_way.remove(one)
-        one.supervised.worker.end()
-        self.store.drop(one.folder)
-        left = self.store.find(one.run.id) if self.store.mark(one.run.id) != one.instead_of else None
-        if left is not None and (left.failure is None or left.failure.reason not in TO_BE_RESUMED):
-            self.store.drop_checkpoints(one.run.id)
-        self.store.claims.release(one.run.id)
+        try:
+            one.supervised.worker.end()
+            self.store.drop(one.folder)
+            left = self.store.find(one.run.id) if self.store.mark(one.run.id) != one.instead_of else None
+            if left is not None and (left.failure is None or left.failure.reason not in TO_BE_RESUMED):
+                self.store.drop_checkpoints(one.run.id)
+        finally:
+            self.store.claims.release(one.run.id)

@@ -324,7 +324,8 @@ class Store:
         return found
 
     def sweep(self) -> None:
-        """Removes what killed processes of this machine left half-made; other machines' are theirs."""
+        """Removes what killed processes of this machine left half-made, and their claims; other machines' are theirs."""
+        self.claims.sweep()
         for path in [*self.records.glob(".tmp-*"), *self.folder.glob(".tmp-*")]:
             maker = maker_of(path.name)
             if maker is not None and not maker.alive:

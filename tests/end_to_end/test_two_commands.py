@@ -210,3 +210,54 @@ def test_a_good_record_that_is_made_again_stands_until_a_new_one_does(tmp_path: 
     assert "timed out" in answer.stderr
     assert records(folder) == before
     assert "after 1 failed attempt (1 timed out)" in answer.stdout
+
+
+TOY_FILE = (
+    "name: toy\ntasks: [toy-file]\nmodels: [tiny-bert]\nrecipe: {epochs: 2, batch_size: 8, learning_rate: 1e-3}\nstrategies:\n"
+)
+
+
+@pytest.fixture
+def whole_but_unpublished(tmp_path: Path) -> tuple[Path, Path]:
+    """A folder whose only run was recorded whole when its command, suspended just then, was killed; and its data."""
+    folder, data = tmp_path / "e", tmp_path / "data"
+    data.mkdir()
+    (data / "rows.csv").write_text("\n".join(f"{'ab'[number % 2]} {number},{number % 2}" for number in range(24)))
+    first = start("run", write_spec(folder, QUICKLY, head=TOY_FILE), "--data", data, folder=tmp_path)
+    until(lambda: [*folder.glob("records/.tmp-r1-*")])
+    first.send_signal(signal.SIGSTOP)  # it alone: its worker goes on
+    until(lambda: [*folder.glob(f"records/.tmp-r1-*/{RECORD_FILE}")])
+    first.kill()
+    first.communicate()
+    assert records(folder) == {}
+    return folder, data
+
+
+@pytest.mark.slow
+def test_a_run_that_was_whole_when_its_command_was_killed_is_not_made_again(
+    whole_but_unpublished: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, data = whole_but_unpublished
+    answer = call("run", folder / "spec.yaml", "--data", data, folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert "started" not in answer.stderr
+    assert len(records(folder)) == 1
+    assert left(folder) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_was_left_whole_is_compared_with_the_data_that_are_there_now(
+    whole_but_unpublished: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, data = whole_but_unpublished
+    path = data / "rows.csv"
+    path.write_text(path.read_text() + "\nsomething else,1")
+    spec = write_spec(folder, QUICKLY, head=TOY_FILE, seeds=2)
+    answer = call("run", spec, "--data", data, folder=tmp_path)
+    assert answer.returncode == 2
+    assert "1 recorded run made otherwise (toy-file: the rows of" in answer.stderr
+    assert len(records(folder)) == 1
+    again = call("run", spec, "--data", data, "--changed", "rerun", folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert [name[:10] for name in left(folder)] == [".replaced-"]
+    assert len({json.dumps(record["data"]["splits"]) for record in records(folder).values()}) == 1

@@ -24,6 +24,8 @@ FAULTS: Final = {
     getattr(errno, "EREMOTEIO", errno.EIO),
 }
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
+LEAST_ROOM: Final = 2**14
+"""Bytes: a disk with fewer is full."""
 
 NO_FOLDER: Final = "No usable temporary directory found"
 """What `tempfile` says where it can write to none: for it that is a file that does not exist."""
@@ -32,6 +34,7 @@ TOLD: Final = [
     (re.compile(NO_FOLDER), errno.ENOSPC),
     (re.compile(r"[\[(](?:os error|errno) (\d+)[\])]", re.IGNORECASE), None),  # Rust's libraries; Arrow
     (re.compile(r"No space left on device|database or disk is full"), errno.ENOSPC),
+    (re.compile(r"dataloader's workers are out of shared memory"), errno.ENOSPC),
     (re.compile(r"Disk quota exceeded"), errno.EDQUOT),
     (re.compile(r"Read-only file system"), errno.EROFS),
     (re.compile(r"Input/output error"), errno.EIO),
@@ -78,6 +81,15 @@ def shared_places() -> list[Path]:
     return [place for place in found if place.is_dir()]
 
 
+def full_disk(places: Iterable[Path]) -> MachineError | None:
+    """The first of these folders whose disk is full: where a process has died without a word, it may have died of that."""
+    for place in places:
+        free = free_bytes(place)
+        if free is not None and not _is_read_only(place) and (free < LEAST_ROOM or _has_no_inode(place)):
+            return MachineError(sentence(errno.ENOSPC, place))
+    return None
+
+
 def sentence(code: int, path: Path, needed: int | None = None) -> str:
     """What is wrong with the disk of a path, for a command that goes on when it is called again; `needed` are the bytes that
     were to be written."""
@@ -93,6 +105,7 @@ def told(code: int, path: Path, needed: int | None = None) -> str:
     free = free_bytes(path)
     amounts = [f"{needed:,} bytes are needed"] if needed is not None else []
     amounts += [f"{free:,} bytes are free"] if free is not None else []
+    amounts += ["no more files can be made"] if _has_no_inode(path) else []
     return f"{words} ({' and '.join(amounts)})" if amounts else words
 
 
@@ -113,6 +126,14 @@ def free_bytes(path: Path) -> int | None:
         with suppress(OSError):
             return shutil.disk_usage(place).free
     return None
+
+
+def _has_no_inode(path: Path) -> bool:
+    for place in (path, *path.parents):
+        with suppress(OSError):
+            found = os.statvfs(place)
+            return found.f_files > 0 and found.f_favail == 0
+    return False
 
 
 def _is_read_only(place: Path) -> bool:

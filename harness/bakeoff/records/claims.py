@@ -15,7 +15,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -26,6 +26,7 @@ from bakeoff.machine.processes import lives, start_of
 STALE_SECONDS = 60.0
 """A claim that is left as it is for this long may be taken over: its owner is suspended, dead, or has lost the folder."""
 
+PREFIX: Final = ".claim-"
 LARGEST: Final = 4096
 """Bytes of a claim."""
 
@@ -81,6 +82,13 @@ class Claims:
                 self.tree.remove(path)
         self._own.pop(run_id, None)
 
+    def sweep(self) -> None:
+        """Removes the claims of dead processes of this machine."""
+        for path in self.folder.glob(f"{PREFIX}*"):
+            with suppress(StoreError), self._alone_with(path) as stream:
+                if stream is not None and (claim := _read(stream)).get("host") == HOST and not _owner_lives(claim):
+                    self.tree.remove(path)
+
     def is_held(self, run_id: str) -> bool:
         """Whether somebody seems to be at the run, as far as one look tells: a process of this machine that lives, or one of
         another whose claim was touched within a minute by the clocks."""
@@ -105,7 +113,7 @@ class Claims:
         return now - since > STALE_SECONDS
 
     def _path(self, run_id: str) -> Path:
-        return self.folder / f".claim-{run_id}"
+        return self.folder / f"{PREFIX}{run_id}"
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO | None]:

@@ -217,3 +217,12 @@ def test_what_is_no_claim_is_named_and_waited_for_by_nobody(
     for ask in (claims.take, claims.is_held, claims.keep):
         with pytest.raises(StoreError, match=rf"\.claim-{RUN}"):
             ask(RUN)
+
+
+def test_a_sweep_removes_claims_of_the_dead_and_no_others(claims: Claims, tmp_path: Path, living: int) -> None:
+    for name, host, process in (("dead", HOST, dead_process()), ("alive", HOST, living), ("elsewhere", "0", dead_process())):
+        write_claim(tmp_path, host=host, process=process).rename(tmp_path / f".claim-r1-{name}")
+    (tmp_path / ".claim-r1-torn").write_text("")
+    os.mkfifo(tmp_path / ".claim-r1-fifo")
+    claims.sweep()
+    assert sorted(path.name[10:] for path in tmp_path.iterdir()) == ["alive", "elsewhere", "fifo", "torn"]
