@@ -288,8 +288,10 @@ def write_record(folder: Path, content: bytes) -> None:
 
 
 def write_traceback(folder: Path) -> None:
-    """Of the exception that is being handled, beside the record."""
-    Tree(folder).write(folder / TRACEBACK_FILE, traceback.format_exc().encode(errors="backslashreplace"))
+    """Of the exception that is being handled, beside the record; raises MachineError where there is no room."""
+    content = traceback.format_exc().encode(errors="backslashreplace")
+    with writing(folder, size=len(content)):
+        Tree(folder).write(folder / TRACEBACK_FILE, content)
 
 
 def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost | None = None) -> Record:

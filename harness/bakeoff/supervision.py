@@ -16,6 +16,7 @@ from bakeoff import hardware
 from bakeoff.components import Places
 from bakeoff.errors import DamageError, MachineError, StoreError, escaped, quoted, shown_path
 from bakeoff.files import Tree
+from bakeoff.machine.faults import full_disk
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
 from bakeoff.machine.worker_process import Message, WordError, Worker
@@ -25,7 +26,7 @@ from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, TRACEBACK_FILE, Cos
 from bakeoff.recorded import dump
 from bakeoff.records.kept import UNFINISHED, without_model
 from bakeoff.request import Request
-from bakeoff.worker import perform
+from bakeoff.worker import perform, places_of
 
 FAULT = "fault"
 """The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
@@ -190,6 +191,8 @@ class Supervised:
             if was_stopped(code):
                 return self.record_failure("interrupted", f"its process was {ending(code)}")
         if record is None:
+            if (fault := full_disk(places_of(self.request, self.folder))) is not None:  # it may have died of that
+                raise fault
             if self.folder.is_symlink() or not self.folder.is_dir():
                 words = f"its folder was removed; {words}"
             return self.record_failure("crashed", f"{words} ({self.at_work()})")

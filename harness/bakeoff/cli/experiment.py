@@ -26,7 +26,9 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
     reading = read([store])
     tell_damage(reading.experiment)
     rows = [row for table in reading.report.tables for row in table.rows]
-    failed = max(sum(len(row.failed) for row in rows), outcome.failed)  # beside a good record, one that failed has no row
+    trials = {run.id for run in plan.trials}
+    failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
+    failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row
     unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
     save(reading, store.folder)
     say(summary(outcome, failed, unkept), "", *write_page(reading.report, reading.comparison).split("\n"))
