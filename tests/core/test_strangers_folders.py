@@ -85,14 +85,14 @@ PLANTS: dict[str, Plant] = {
     "outputs, dangling": lambda folder, outside: [replaced(folder / name, outside / f"new {name}") for name in OUTPUTS],
     "outputs, hard links": lambda folder, outside: [hard_linked(folder / name, outside / "file") for name in OUTPUTS],
 }
-VERBS = ("table", "report", "verify", "rescore")
+READERS, WRITERS = ("verify", "rescore"), ("table", "report")
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_links_lead_to_stays_as_it_is(plant: str, folder: Path, outside: Path, call: Call) -> None:
     PLANTS[plant](folder, outside)
     before = everything(outside)
-    for verb in VERBS:
+    for verb in (*WRITERS, *(READERS if plant.split(",")[0] in {"records", "plan.json", "a run", "a record"} else ())):
         code, out, err = call(verb, folder)
         assert everything(outside) == before, verb
         assert "Traceback" not in out + err, verb
