@@ -18,6 +18,7 @@ from core.made_up import Call, Install
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bakeoff.cli import main
 from bakeoff.errors import is_shown
 from bakeoff.machine.streams import one_line, write_json
 
@@ -60,6 +61,28 @@ def test_no_name_drives_the_terminal(call: Call, folders: list[Path], verb: tupl
     assert code in (0, 1, 2, 3), err
     assert driving(out + err) == []
     assert len(out + err) > 40
+
+
+@pytest.mark.parametrize("verb", [("table",), ("gate", "--against", "OTHER"), ("plugins",)], ids=" ".join)
+def test_pages_that_are_fitted_to_a_terminal_drive_none(
+    folders: list[Path], verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = Terminal()
+    words = [verb[0], *([] if verb[0] == "plugins" else [str(folders[0])]), *verb[1:]]
+    words = [str(folders[1]) if word == "OTHER" else word for word in words]
+    for name, value in (("COLUMNS", "60"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["bakeoff", *words])
+    monkeypatch.setattr(sys, "stdout", said)
+    with pytest.raises(SystemExit):
+        main()
+    assert driving(said.getvalue()) == []
+    assert len(said.getvalue()) > 400
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
