@@ -15,6 +15,7 @@ from core.table_records import declaration_of, failed, run_id
 from pydantic import BaseModel, ValidationError
 
 from bakeoff.compare.experiment import Predictions
+from bakeoff.contracts.unit import Unit
 from bakeoff.record import (
     Attempt,
     Change,
@@ -109,6 +110,13 @@ MARKUP = (
     ),
 )
 """HTML, templates, LaTeX, YAML."""
+
+EVERYTHING = (
+    "=1;=2\x1b]0;x\x07\u202e\x9b\u3164\n::error::\n# [x](https://evil.example) ![x](www.evil.example) @team a@evil.example #1 "
+    "$m$ :smile: <img src=x onerror=alert(1)> <!-- `c` | *d* __e__ ~~f~~ &copy; \\write18{x} %&_^{}#$ ##[error] [red]g[/red] "
+    "{{ 7*7 }}\n---\nlicense: evil"
+)
+"""All of it in one name: wherever text stands as it was given, it is seen."""
 
 HOSTILE = (*TERMINAL, *COMMANDS, *FORMULAS, *MARKDOWN, *MARKUP)
 
@@ -215,6 +223,12 @@ def fuller(record: Record) -> Record:
     attempt = Attempt(started=STARTED, reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1)
     more: dict[str, Any] = {"attempts": [attempt], "trainer_notes": ["it clips"]}
     more["environment"] = record.environment.model_copy(update={"instructions": "AVX2"})
+    if record.data is not None:
+        first, second = record.data.metrics
+        units = [
+            metric.model_copy(update={"unit": Unit(name=name, low=0.0)}) for metric, name in ((first, "miles"), (second, "s"))
+        ]
+        more["data"] = record.data.model_copy(update={"metrics": units})
     if record.status == "ok":
         more |= {"observed": OBSERVED, "kept": Kept(reason="no room", difference=None)}
         more["selection"] = Selection(split="test", evaluations=1, chosen_epoch=1, scores=[0.5], discordance=0.1)

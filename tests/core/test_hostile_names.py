@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.hostile import HOSTILE, Renamer, hostile_folder
+from core.hostile import EVERYTHING, HOSTILE, Renamer, hostile_folder
 from core.made_up import Call, Install
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,8 +22,10 @@ from bakeoff.cli import main
 from bakeoff.errors import is_shown
 from bakeoff.machine.streams import one_line, write_json
 
-GROUPS = [0, *(pytest.param(first, marks=pytest.mark.slow) for first in range(7, len(HOSTILE), 14))]
-"""At which name the first text begins."""
+GROUPS = [
+    [EVERYTHING],
+    *(pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.slow) for first in range(0, len(HOSTILE), 14)),
+]
 
 
 def driving(said: str) -> list[str]:
@@ -32,11 +34,11 @@ def driving(said: str) -> list[str]:
     return found + [line for line in said.split("\n") if line.strip().startswith("::") or "##[" in line or "##vso[" in line]
 
 
-@pytest.fixture(scope="module", params=GROUPS)
+@pytest.fixture(scope="module", params=GROUPS, ids=lambda names: str(HOSTILE.index(names[0])) if len(names) > 1 else "all")
 def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two experiments of the same names, each of which another group has in another place."""
     place = tmp_path_factory.mktemp("hostile")
-    return [hostile_folder(place / name, Renamer(HOSTILE, request.param)) for name in ("a\x1b]0;x\x07", "b")]
+    return [hostile_folder(place / name, Renamer(request.param)) for name in ("a\x1b]0;x\x07", "b")]
 
 
 VERBS = (

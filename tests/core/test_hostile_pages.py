@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from core.hostile import HOSTILE, Renamer, hostile_folder, runs_and_plan
+from core.hostile import EVERYTHING, HOSTILE, Renamer, hostile_folder, runs_and_plan
 from core.test_markdown import GITHUB, NEVER, alive, inlines, kinds
 from core.test_report_html import Page
 from huggingface_hub import ModelCardData, parse_eval_result_entries
@@ -25,12 +25,15 @@ from bakeoff.report.latex import write_tex
 from bakeoff.report.table import Report, build_report
 from bakeoff.training.kept_model import card_lines
 
-FIRST = [0, 60, *(pytest.param(first, marks=pytest.mark.slow) for first in range(10, 130, 20))]
+NAMES = [
+    [EVERYTHING],
+    *(pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.slow) for first in range(0, 130, 20)),
+]
 
 
-@pytest.fixture(scope="module", params=FIRST)
+@pytest.fixture(scope="module", params=NAMES, ids=lambda names: str(HOSTILE.index(names[0])) if len(names) > 1 else "all")
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Report]:
-    folder = hostile_folder(tmp_path_factory.mktemp("pages"), Renamer(HOSTILE, request.param))
+    folder = hostile_folder(tmp_path_factory.mktemp("pages"), Renamer(request.param))
     experiment = load_experiment([folder])
     return experiment, build_report(experiment.declared, experiment.records, controls=experiment.controls)
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from core.hostile import HOSTILE, MARKDOWN, Renamer, hostile_folder
+from core.hostile import EVERYTHING, HOSTILE, MARKDOWN, Renamer, hostile_folder
 from core.made_up import Call
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,7 +38,8 @@ def shown(inline: Token) -> str:
 
 def alive(inline: Token) -> list[str]:
     """What a renderer would make more of in text that is no code."""
-    text = "".join("\0" if part.type == "code_inline" else part.content for part in inline.children or ())
+    told = {"code_inline": "\0", "softbreak": " "}
+    text = "".join(told.get(part.type, part.content) for part in inline.children or ())
     return ALIVE.findall(text)
 
 
@@ -102,22 +103,27 @@ def test_ordinary_names_stay_as_they_are(text: str) -> None:
     assert escaped(text) == text
 
 
-def pages_of(call: Call, place: Path, names: Sequence[str], first: int) -> dict[str, list[Token]]:
+def pages_of(call: Call, place: Path, names: Sequence[str]) -> dict[str, list[Token]]:
     """What every verb that writes Markdown says of an experiment of such names, rendered."""
-    here, there = (hostile_folder(place / side, Renamer(names, first)) for side in ("here", "there"))
+    here, there = (hostile_folder(place / side, Renamer(names)) for side in ("here", "there"))
     pages = {
         "table": call("table", here)[1],
         "beside": call("table", here, "--beside", there)[1],
         "gate": call("gate", here, "--against", there, "--summary", place / "summary.md")[1],
         "rescore": call("rescore", here, "--metric", "accuracy", "--slices", "--calibration")[1],
     }
+    assert call("report", here, there, "--into", place / "both")[0] == 0
+    pages |= {"both": (place / "both" / "table.md").read_text("utf-8")}
     pages |= {"table.md": (here / "table.md").read_text("utf-8"), "summary": (place / "summary.md").read_text("utf-8")}
     return {name: GITHUB.parse(page) for name, page in pages.items()}
 
 
-@pytest.mark.parametrize("first", [60, *(pytest.param(first, marks=pytest.mark.slow) for first in range(10, 130, 20))])
-def test_whole_pages_hold_no_more_than_with_ordinary_names(call: Call, tmp_path: Path, first: int) -> None:
-    hostile, plain = (pages_of(call, tmp_path / what, names, first) for what, names in (("hostile", HOSTILE), ("plain", ["p"])))
+NAMES = {"all in each": [EVERYTHING], **{first: (*HOSTILE[first:], *HOSTILE[:first]) for first in range(10, 130, 20)}}
+
+
+@pytest.mark.parametrize("which", [pytest.param(key, marks=pytest.mark.slow if key != "all in each" else ()) for key in NAMES])
+def test_whole_pages_hold_no_more_than_with_ordinary_names(call: Call, tmp_path: Path, which: str | int) -> None:
+    plain, hostile = (pages_of(call, tmp_path / place, names) for place, names in (("p", ["p"]), ("h", NAMES[which])))
     for name, page in hostile.items():
         there, usual = kinds(page), kinds(plain[name])
         assert [one for inline in inlines(page) for one in alive(inline)] == [], name

@@ -145,7 +145,8 @@ def _searches(table: Table) -> list[str]:
     lines = search_cells(table.searches, figures_in(table, table.primary))
     columns = [Column("search of", [escaped(name) for name, _ in lines], "left")]
     for number, title in enumerate(search_titles(table.searches, table.primary)):
-        columns.append(Column(title, [escaped(cells[number]) for _, cells in lines], "right" if number in (1, 2) else "left"))
+        told = [escaped(cells[number]) for _, cells in lines]
+        columns.append(Column(escaped(title), told, "right" if number in (1, 2) else "left"))
     return grid(columns)
 
 

@@ -56,7 +56,7 @@ def _legend(board: Rescored) -> str:
     direction = "" if board.higher_is_better else " (less is better)"
     parts = [
         f"{escaped(board.metric)}{direction} of the stored predictions on {escaped(board.split)}, {board.examples:,} examples, "
-        f"in {unit}: mean ± standard deviation over n seeds."
+        f"in {escaped(unit)}: mean ± standard deviation over n seeds."
     ]
     covers = {row.score.method for row in board.rows}
     if "seeds and examples" in covers:
