@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, quoted
@@ -31,11 +31,10 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         opened = pq.ParquetFile(contents.copy)
         require_columns(opened.schema_arrow.names, wanted, file)
         columns = {name: opened.schema_arrow.field(name).type for name in wanted}
-        parts = parts_of(opened.metadata, columns)
-        Room(contents).take(sum(part.num_values for part in parts) * LEAST_BYTES)  # before any value is read
+        Room(contents).take(opened.metadata.num_rows * len(columns) * LEAST_BYTES)  # before any value is read
         room = Room(contents)
         opened = pq.ParquetFile(contents.copy, read_dictionary=[name for name, kind in columns.items() if is_text(kind)])
-        for batch in opened.iter_batches(batch_size=rows_at_once(parts, columns), columns=list(columns)):
+        for batch in opened.iter_batches(batch_size=rows_at_once(opened.metadata, columns.values()), columns=list(columns)):
             room.take(sum(map(size_of, batch.columns)))
             for found in with_texts(batch).to_pylist():
                 row += 1
@@ -60,13 +59,6 @@ class Room:
             )
 
 
-def parts_of(footer: Any, columns: Collection[str]) -> list[Any]:
-    """What the footer says of each row group of these columns, or of what lies in them."""
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    parts = [group.column(place) for group in groups for place in range(footer.num_columns)]
-    return [part for part in parts if part.path_in_schema in columns or part.path_in_schema.split(".")[0] in columns]
-
-
 def is_text(kind: pa.DataType) -> bool:
     """Of a column that is read with each text once, in however many rows it stands."""
     import pyarrow as pa
@@ -87,13 +79,14 @@ def size_of(column: pa.Array) -> int:
     return int(pc.sum(lengths).as_py() or 0) + LEAST_BYTES * len(column)
 
 
-def rows_at_once(parts: Sequence[Any], columns: Mapping[str, pa.DataType]) -> int:
+def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
     """So many that no batch is too large for memory: in a list or struct each text is held as often as it stands there."""
     import pyarrow as pa
 
-    kinds = [(part, columns.get(part.path_in_schema)) for part in parts]
-    nested = [part for part, kind in kinds if kind is None or not (is_text(kind) or pa.types.is_primitive(kind))]
-    largest = max((part.total_uncompressed_size for part in nested), default=1)
+    if all(is_text(kind) or pa.types.is_primitive(kind) for kind in kinds):
+        return AT_ONCE
+    # a group's own sizes: pyarrow 26.0 ends the process where those of a damaged column are asked for
+    largest = max((footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)), default=1)
     return max(1, min(AT_ONCE, ALWAYS_UNPACKED // max(1, largest)))
 
 

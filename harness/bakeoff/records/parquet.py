@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.errors import DamageError, escaped, quoted, shown_path
+from bakeoff.files import ALWAYS_READ, LARGEST_RATIO
+from bakeoff.records.parquet_layout import Group, layout_of
 
 TEXT: Final = "text"
 WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}
@@ -51,6 +53,11 @@ class Expected:
         return SLACK + 2 * self.rows * sum(WIDTHS[kind] * self.values(kind) for kind in kinds)
 
     @property
+    def decoded(self) -> int:
+        """Bytes of all numbers."""
+        return self.rows * sum(WIDTHS[kind] * self.values(kind) for kind in self.columns.values() if kind != TEXT)
+
+    @property
     def most_text(self) -> int:
         """Bytes of all texts of a column."""
         return SLACK + self.rows * WIDTHS[TEXT]
@@ -77,9 +84,13 @@ def read_table(content: bytes, expected: Expected) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if expected.decoded > max(ALWAYS_READ, LARGEST_RATIO * len(content)):
+        raise FlawError(
+            f"its record has {expected.rows:,} rows, and they would take {LARGEST_RATIO} times its own size or more"
+        )
     file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
     kinds = _require_columns(file.schema_arrow, expected)
-    sizes = _require_sizes(file.metadata, kinds, expected)
+    sizes = _require_sizes(layout_of(content), kinds, expected)
     packed = [name for name, kind in kinds.items() if kind == TEXT and sizes[name] * expected.rows > expected.most_text]
     if packed:  # one text may stand in many rows: until their length is known, it is kept once
         file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False, read_dictionary=packed)
@@ -120,26 +131,24 @@ def _kind_of(found: Any) -> str:
     return "list of float" if pa.types.is_list(found) and pa.types.is_float32(found.value_type) else str(found)
 
 
-def _require_sizes(footer: Any, kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
+def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
     """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
-    if footer.num_rows != expected.rows:
-        raise FlawError(f"it has {footer.num_rows:,} rows, and its record has {expected.rows:,}")
-    if footer.num_row_groups > 1 + expected.rows // ROWS_OF_A_GROUP:
-        raise FlawError(f"its {expected.rows:,} rows lie in {footer.num_row_groups:,} groups")
-    rows, sizes, names = 0, dict.fromkeys(kinds, 0), list(kinds)
-    for number in range(footer.num_row_groups):
-        group = footer.row_group(number)
-        rows += group.num_rows
-        for place, name in enumerate(names):  # each has one leaf: `_require_columns` has seen their types
-            column, values = group.column(place), group.num_rows * expected.values(kinds[name])
-            if group.num_rows < 0 or column.num_values != values:
-                raise FlawError(f"column {quoted(name)} has {column.num_values:,} values, not {values:,}")
-            sizes[name] += column.total_uncompressed_size
-            most = SLACK + 2 * expected.rows * WIDTHS[kinds[name]] * expected.values(kinds[name])
-            if not 0 <= sizes[name] <= most:
-                raise FlawError(f"column {quoted(name)} unpacks to {sizes[name]:,} bytes: its rows need fewer")
+    rows = sum(group.rows for group in groups)
     if rows != expected.rows:
-        raise FlawError(f"its row groups have {rows:,} rows, and its record has {expected.rows:,}")
+        raise FlawError(f"it has {rows:,} rows, and its record has {expected.rows:,}")
+    if len(groups) > 1 + rows // ROWS_OF_A_GROUP:
+        raise FlawError(f"its {rows:,} rows lie in {len(groups):,} groups")
+    sizes = dict.fromkeys(kinds, 0)
+    for group in groups:
+        if group.rows < 0 or [chunk.path[:1] for chunk in group.chunks] != [(name,) for name in kinds]:
+            raise FlawError("its row groups have other columns than the file")
+        for name, chunk in zip(kinds, group.chunks, strict=True):
+            values = group.rows * expected.values(kinds[name])
+            if chunk.values != values:
+                raise FlawError(f"column {quoted(name)} has {chunk.values:,} values, not {values:,}")
+            sizes[name] += chunk.unpacked
+            if sizes[name] > SLACK + 2 * expected.rows * expected.values(kinds[name]) * WIDTHS[kinds[name]]:
+                raise FlawError(f"column {quoted(name)} unpacks to {sizes[name]:,} bytes: its rows need fewer")
     return sizes
 
 

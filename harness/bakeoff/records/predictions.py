@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bakeoff.components import MOST_LABELS_AT_ONCE, Floats, Ints, TaskKind
 from bakeoff.errors import quoted
-from bakeoff.record import KIND_KEY, Data
+from bakeoff.record import KIND_KEY, MOST_LABELS, Data
 from bakeoff.records.parquet import TEXT, Expected, FlawError, blamed_on, read_table, require, require_whole
 
 SLICE: Final = "slice:"
@@ -91,23 +91,21 @@ class PredictionsReader:
 
 
 def expected(data: Data | None) -> Expected:
-    """What the predictions of a run on these data look like; raises FlawError where they tell no kind of task or no labels."""
+    """What the predictions of a run on these data look like; raises FlawError where they tell no labels."""
     if data is None:
         raise FlawError("its record knows of no data that it could have predicted")
-    if data.kind not in LABELS:
-        raise FlawError(f"its record is of a task of kind {quoted(data.kind)}; there is {', '.join(LABELS)}")
     columns = {"split": TEXT, "id": TEXT, "label": LABELS[data.kind], "logits": "list of float", "tokens": "int32"}
     rows = sum(split.examples for name, split in data.splits.items() if name != "train")
     return Expected(columns, rows=rows, width=outputs_of(data), texts=SLICE)
 
 
 def outputs_of(data: Data) -> int:
-    """How many logits an example has: one for each label; one of a regression. Of more than 20 labels a record has the first 20
-    and, as a name like theirs, the count of the others."""
+    """How many logits an example has: one for each label; one of a regression. Of many labels a record has the first
+    `MOST_LABELS` and, as a name like theirs, the count of the others."""
     if data.kind == "regression":
         return 1
-    more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) == 21 else None
-    count = 20 + int(more[1]) if more else len(data.labels)
+    more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) > MOST_LABELS else None
+    count = MOST_LABELS + int(more[1]) if more else len(data.labels)
     if not 1 <= count <= (MOST_LABELS_AT_ONCE if data.kind == "multilabel" else count):
         raise FlawError(f"its record is of a {data.kind} with {count} labels")
     return count

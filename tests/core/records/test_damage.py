@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from core.made_up import Call
 from core.records.made_files import ROWS, Copied, made_steps, parquet, seal
+from core.table_records import make_record
 
 from bakeoff.errors import DamageError
 from bakeoff.load import load_experiment
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record
+from bakeoff.outcome import capped, write_predictions
+from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split
 from bakeoff.records import steps
+from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.store import Store
 
 Damage = Callable[[pa.Table], "pa.Table | bytes"]
@@ -286,6 +289,78 @@ def test_losses_of_a_run_that_diverged_may_be_nan(copied: Copied) -> None:
     assert np.isnan(steps.read_steps(content, diverged, place)["loss"].to_numpy()[5])
     with pytest.raises(DamageError, match="nan is not finite"):
         steps.read_steps(content, record, place)
+
+
+@pytest.mark.parametrize("rows", [10**7, 2 * 10**8])
+def test_more_rows_than_a_file_of_its_size_can_hold_are_not_read(rows: int, copied: Copied) -> None:
+    """6 MB may hold 200 million rows of one value, and the record may say so too."""
+    _, place, record = copied
+    assert record.data is not None
+    sizes = {**record.data.splits, "blind": record.data.splits["blind"].model_copy(update={"examples": rows})}
+    content = (place / PREDICTIONS_FILE).read_bytes()
+    with pytest.raises(DamageError) as told:
+        PredictionsReader().read(content, record.data.model_copy(update={"splits": sizes}), place)
+    assert ("100 times its own size" in str(told.value)) == (rows > 10**7)
+
+
+# --- other kinds of tasks ------------------------------------------------------------------------------------------------
+
+
+def read_as(kind: str, names: int, labels: list[Any], logits: Any, folder: Path) -> dict[str, Predictions]:
+    """What is read of a split with these labels and logits, as a run on a task of this kind and so many labels wrote them."""
+    logits, ids = np.asarray(logits, np.float32), [str(number) for number in range(len(labels))]
+    splits = {"test": {"id": ids, "label": labels}, "blind": {"id": ids, "label": [None] * len(ids)}}
+    encoded = {name: [{"input_ids": [1]} for _ in ids] for name in splits}
+    write_predictions(folder / PREDICTIONS_FILE, dict.fromkeys(splits, logits), splits, encoded, (), kind)  # type: ignore[arg-type]
+    data = make_record().data
+    assert data is not None
+    sizes = {name: Split(examples=len(ids), labelled=name == "test", fingerprint="0" * 64) for name in splits}
+    shown = capped([f"label {number}" for number in range(names)])
+    data = data.model_copy(update={"kind": kind, "labels": shown, "splits": sizes})
+    return PredictionsReader().read((folder / PREDICTIONS_FILE).read_bytes(), data, folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "labels"),
+    [
+        ("regression", 0, [1.5, -2.0, 1e30]),
+        ("multilabel", 1, [0, 1, 0]),
+        ("multilabel", 62, [2**61 + 1, 2**62 - 1, 0]),
+        ("classification", 20, [0, 19, 3]),
+        ("classification", 21, [0, 20, 3]),
+        ("classification", 1500, [0, 1499, 3]),
+    ],
+)
+def test_labels_of_every_kind_are_read_as_they_were_written(kind: str, names: int, labels: list[Any], tmp_path: Path) -> None:
+    found = read_as(kind, names, labels, np.zeros((3, names or 1)), tmp_path)
+    assert found["test"].labels.tolist() == labels
+    assert (found["test"].kind, found["test"].labelled, found["blind"].labelled) == (kind, True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "labels", "width", "said"),
+    [
+        ("regression", 0, [1.5, float("nan")], 1, "row 2: nan is no finite number"),
+        ("regression", 0, [float("inf"), 1.0], 1, "row 1: inf is no finite number"),
+        ("regression", 0, [1.5, None], 1, "row 2: None is no label"),
+        ("regression", 0, [1.5, 2.5], 2, "column 'logits' has 8 values, not 4"),
+        ("multilabel", 3, [7, 8], 3, "row 2: 8 is none of 0 to 7"),
+        ("multilabel", 3, [-1, 0], 3, "row 1: -1 is none of 0 to 7"),
+        ("multilabel", 63, [1, 0], 63, "its record is of a multilabel with 63 labels"),
+        ("classification", 21, [0, 21], 21, "row 2: 21 is none of 0 to 20"),
+        ("classification", 21, [0, 1], 20, "column 'logits' has 80 values, not 84"),
+        ("classification", 0, [0, 1], 2, "its record is of a classification with 0 labels"),
+    ],
+)
+def test_what_no_task_of_the_kind_has_is_refused(
+    kind: str, names: int, labels: list[Any], width: int, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DamageError) as told:
+        read_as(kind, names, labels, np.zeros((2, width)), tmp_path)
+    assert said in str(told.value)
+
+
+# --- by chance, and by every verb ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [PREDICTIONS_FILE, STEPS_FILE])

@@ -1,0 +1,152 @@
+"""How many values and bytes the pages of a Parquet file hold, told without decoding any of them.
+
+pyarrow decodes whatever a page's header announces, and asking it for the metadata of a damaged column chunk ends the process
+(26.0: an exception of C++ that Python never sees). So footer and page headers are read here. Source of the format:
+parquet.thrift in https://github.com/apache/parquet-format, and Thrift's compact protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+MAGIC: Final = b"PAR1"
+DEEPEST: Final = 16
+"""Structs in structs; the format needs 8."""
+
+TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
+NUMBERS: Final = (4, 5, 6)
+"""Integers of 16, 32 and 64 bits."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A column's values in one row group."""
+
+    path: tuple[str, ...]
+    """Of the column, and of what lies in it."""
+    values: int
+    """By the footer, and by its pages too."""
+    unpacked: int
+    """Bytes of its pages before their values are decoded."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group."""
+
+    rows: int
+    chunks: tuple[Chunk, ...]
+
+
+def layout_of(content: bytes) -> list[Group]:
+    """The row groups of a file. Raises ValueError where footer and pages are damaged or contradict each other."""
+    length = int.from_bytes(content[-8:-4], "little")
+    start = len(content) - 8 - length
+    if len(content) < 12 or content[-4:] != MAGIC or start < len(MAGIC):
+        raise ValueError("it is no Parquet file, or is cut off")
+    try:
+        footer = _Thrift(content, start, start + length).struct()
+        groups, pages = footer.get(4, []), content[:start]
+        return [Group(group[3], tuple(_chunk(pages, column) for column in group[1])) for group in groups]
+    except (IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:  # not what the format says
+        raise ValueError(f"its footer or a page of it cannot be read ({type(error).__name__})") from None
+
+
+def _chunk(pages: bytes, column: dict[int, Any]) -> Chunk:
+    if 1 in column:
+        raise ValueError("a column of it lies in another file")
+    facts = column[3]
+    path = tuple(part.decode() for part in facts[3])
+    first, values = facts[9], facts[5]
+    if values == 0:  # then no page is read
+        return Chunk(path, 0, 0)
+    if 0 < facts.get(11, 0) < first:  # the dictionary lies before the values
+        first = facts[11]
+    unpacked, seen = 0, 0
+    for header in _headers(pages, first, facts[7]):
+        data = header.get(5) or header.get(8)
+        unpacked += header[2]
+        seen += data[1] if data else 0
+        if min(header[2], header[3], data[1] if data else 0) < 0:
+            raise ValueError(f"a page of column {'.'.join(path)!r} is of a size below none")
+    if seen != values:
+        raise ValueError(f"the pages of column {'.'.join(path)!r} hold {seen:,} values, its footer says {values:,}")
+    return Chunk(path, values, unpacked)
+
+
+def _headers(pages: bytes, start: int, size: int) -> Iterator[dict[int, Any]]:
+    """The headers of the pages that lie in these bytes of the file."""
+    end = start + size
+    if not 0 <= start <= end <= len(pages):
+        raise ValueError("a column of it lies outside of the file")
+    while start < end:
+        thrift = _Thrift(pages, start, end)
+        header = thrift.struct()
+        start = thrift.place + max(header[3], 0)
+        yield header
+
+
+class _Thrift:
+    """Thrift's compact protocol, as far as Parquet uses it: structs become dictionaries from the number of a field."""
+
+    def __init__(self, content: bytes, place: int, end: int) -> None:
+        self.content, self.place, self.end = content, place, end
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        if depth > DEEPEST:
+            raise ValueError("its footer is nested too deeply")
+        found: dict[int, Any] = {}
+        number = 0
+        while kind := self.byte():
+            step, kind = kind >> 4, kind & 15
+            number = number + step if step else self.number()
+            found[number] = self.value(kind, depth)
+        return found
+
+    def value(self, kind: int, depth: int) -> Any:
+        if kind in NUMBERS:
+            return self.number()
+        if kind == BINARY:
+            return self.take(self.size())
+        if kind == STRUCT:
+            return self.struct(depth + 1)
+        if kind in (LIST, SET):
+            head = self.byte()
+            count = head >> 4 if head >> 4 < 15 else self.size()
+            return [self.value(head & 15, depth + 1) if head & 15 > FALSE else self.byte() for _ in range(count)]
+        if kind in (TRUE, FALSE):
+            return kind == TRUE
+        if kind == BYTE:
+            return self.byte()
+        if kind == DOUBLE:
+            return self.take(8)
+        raise ValueError(f"its footer has a field of type {kind}, which the format has not")
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def take(self, size: int) -> bytes:
+        if not 0 <= size <= self.end - self.place:
+            raise ValueError("its footer or a page of it is cut off")
+        self.place += size
+        return self.content[self.place - size : self.place]
+
+    def size(self) -> int:
+        """A length without a sign: never more than there are bytes, so that nothing is made of a number alone."""
+        found = shift = 0
+        while True:
+            part = self.byte()
+            found |= (part & 127) << shift
+            shift += 7
+            if part < 128:
+                break
+            if shift > 63:
+                raise ValueError("its footer has a number that is too long")
+        return found
+
+    def number(self) -> int:
+        """With a sign, in zigzag."""
+        found = self.size()
+        return (found >> 1) ^ -(found & 1)
