@@ -276,6 +276,18 @@ def test_the_package_is_a_command_too() -> None:
     assert subprocess.run([*words, "tabel"], capture_output=True, check=False, timeout=60).returncode == 2
 
 
+def test_an_interrupt_while_the_command_is_imported_is_no_traceback(tmp_path: Path) -> None:
+    """`click` is imported by `bakeoff.cli`: here it is where Ctrl-C comes."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt\n")
+    answer = subprocess.run(
+        [sys.executable, "-c", "from bakeoff.__main__ import main; main()"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, b"", b"")
+
+
 def test_verbs_print_by_say_and_tell_alone() -> None:
     """Whatever else is printed would not be safe."""
     for path in Path(bakeoff.cli.__file__).parent.glob("*.py"):

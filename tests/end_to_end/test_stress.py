@@ -53,7 +53,7 @@ def test_200_signals_among_all_other_disturbances(tmp_path: Path) -> None:
     while sent < 200:
         one = numbered(number, tmp_path, 2, kinds)
         assert one.broken == [], f"round {number}"
-        sent, number = sent + sum(count for (kind, _), count in one.done.items() if kind == "signals"), number + 1
+        sent, number = sent + one.signals.total(), number + 1
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -101,7 +102,7 @@ def next_step(found: Found, folder: Path, asked: argparse.Namespace) -> Callable
     def part(name: str) -> None:
         found[name] = PARTS[name](folder / name)
 
-    if sum(sum(one["done"].get("signals", {}).values()) for one in found["rounds"]) < found["signals"]:
+    if sum(sum(sent.values()) for one in found["rounds"] for sent in one["signals"].values()) < found["signals"]:
         return one_round
     left = [name for name in PARTS if name not in found]
     return partial(part, left[0]) if left else None
@@ -137,11 +138,15 @@ def tell(one: Round, folder: Path, seed: int) -> None:
 
 
 def as_json(one: Round) -> Found:
-    """Of what was done, one dictionary a kind."""
-    done: dict[str, dict[str, int]] = {}
-    for (kind, what), count in sorted(one.done.items()):
-        done.setdefault(kind, {})[what] = count
-    return {**vars(one), "done": done}
+    return {**vars(one), "done": nested(one.done), "signals": nested(one.signals)}
+
+
+def nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """One dictionary for each first word."""
+    found: dict[str, dict[str, int]] = {}
+    for (first, second), count in sorted(counts.items()):
+        found.setdefault(first, {})[second] = count
+    return found
 
 
 def commit() -> str:

@@ -5,13 +5,17 @@ A command that is suspended for seconds loses its claims as one does that is sus
 
 from __future__ import annotations
 
+import signal
+
 TOUCHED, STALE = 1.0, 6.0
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it is imported
     from bakeoff import crew
     from bakeoff.cli import main
     from bakeoff.records import claims
 
     assert crew.TOUCH_SECONDS < claims.STALE_SECONDS
     crew.TOUCH_SECONDS, claims.STALE_SECONDS = TOUCHED, STALE
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ INVARIANTS = {
     PROCESS: f"within {OUTLIVED:g} s nothing lives whose environment names the folder",
     HALF: "an experiment that is finished holds no temporary folder, claim or checkpoint, and its plan can be read",
     DAMAGED: "schema and every checksum",
-    ANSWER: "0, 1, 2 or 130, or the signal that it was sent; an error is one line",
+    ANSWER: "0, 1, 2 or 130, or the signal that it was sent; an error is one line (but for Python interrupted as it starts)",
     MACHINE: "full disks, closed terminals, suspensions, clocks and polite signals leave no failed run: all is made by itself",
 }
 """What is checked, and what that means."""
@@ -159,9 +160,14 @@ def bad_answer(command: Command) -> str:
     signals = {-number for number in command.sent} | {128 + number for number in command.sent}
     if code not in {0, 1, 2, 130} | signals:
         return f"exit code {code}: {text[-300:]}"
-    if "Traceback" in text:
+    if "Traceback" in text and not (signal.SIGINT in command.sent and is_python_starting(text)):
         return f"a traceback: {text[text.index('Traceback') :][-600:]}"
     return "exit code 2 without a line that says why" if code == 2 and not text.strip() and not command.unheard else ""
+
+
+def is_python_starting(text: str) -> bool:
+    """Whether Python itself was interrupted, before the command's own code began: nothing of ours can be said then."""
+    return text.rstrip().endswith("KeyboardInterrupt") and "in main" not in text
 
 
 def half_written(folder: Path) -> list[str]:

@@ -11,7 +11,9 @@ import psutil
 MARK = "BAKEOFF_CACHE"
 """The environment variable by which a process of an experiment is known: its children inherit it, wherever they go."""
 
-COMMAND, SERVER, WORKER, DESCENDANT, GUARD = "command", "fork server", "worker", "descendant", "guard"
+COMMAND, SERVER, GUARD, WORKER, DESCENDANT = "command", "fork server", "guard", "worker", "descendant"
+FORKED = (SERVER, GUARD, WORKER)
+"""Each forked by the one before; the first is started by the command."""
 
 
 def family(process: int) -> dict[str, list[psutil.Process]]:
@@ -37,11 +39,10 @@ def kind_of(process: psutil.Process, command: psutil.Process) -> str:
         return ""
     if "resource_tracker" in line or not is_alive(process):
         return ""
-    if "bakeoff.runner.guard" in line:
-        return GUARD
     if parent is None or "forkserver" not in line:
         return DESCENDANT
-    return SERVER if "forkserver" not in command_line(parent) else WORKER
+    above = [one for one in process.parents() if one == command or "forkserver" in command_line(one)]
+    return FORKED[len(above) - 1] if len(above) <= len(FORKED) else DESCENDANT
 
 
 def command_line(process: psutil.Process) -> str:

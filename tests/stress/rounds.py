@@ -38,6 +38,9 @@ class Round:
     commands: int
     seconds: float
     done: Counter[tuple[str, str]]
+    """(kind of disturbance, what was done) -> how often."""
+    signals: Counter[tuple[str, str]]
+    """(kind of process, signal) -> how many were sent."""
     checked: Counter[str]
     broken: list[tuple[str, str]] = field(default_factory=list)
     outlived: float = 0.0
@@ -83,6 +86,7 @@ def play(
         commands=len(scene.commands),
         seconds=round(time.monotonic() - began, 1),
         done=scene.done,
+        signals=scene.signals,
         checked=witness.checked,
         broken=witness.broken,
         outlived=witness.outlived,

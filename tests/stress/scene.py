@@ -66,6 +66,8 @@ class Scene:
 
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(kind of disturbance, what was done) -> how often."""
+    signals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind of process, signal) -> how many were sent."""
     excused: list[str] = field(default_factory=list)
     """What was done that may leave a failed record, which only `--retry failed` makes again."""
     replaced: bool = False

@@ -10,7 +10,6 @@ from stress.invariants import INVARIANTS
 from stress.processes import COMMAND, DESCENDANT, GUARD, SERVER, WORKER
 from stress.signals import KINDS
 
-SIGNALS = "signals"
 ORDER = (COMMAND, SERVER, WORKER, GUARD, DESCENDANT)
 
 
@@ -55,8 +54,6 @@ def disturbed(kind: str, rounds: list[dict[str, Any]], lacks: str) -> str:
     ways: Counter[str] = Counter()
     for one in rounds:
         ways.update(one["done"].get(kind, {}))
-    if kind == SIGNALS:
-        return f"| {kind} | {ways.total()} | see below |"
     return f"| {kind} | {ways.total()} | {'; '.join(f'{way} ({count})' for way, count in sorted(ways.items()))} |"
 
 
@@ -64,9 +61,8 @@ def receivers(rounds: list[dict[str, Any]]) -> list[str]:
     """The table of signals: who got which how often."""
     sent: Counter[tuple[str, str]] = Counter()
     for one in rounds:
-        for what, count in one["done"].get(SIGNALS, {}).items():
-            name, _, receiver = what.partition(" to a ")
-            sent[receiver, name] += count
+        for receiver, names_sent in one["signals"].items():
+            sent.update({(receiver, name): count for name, count in names_sent.items()})
     names = [number.name for number in KINDS]
     lines = ["| signals to | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for receiver in sorted({receiver for receiver, _ in sent}, key=ORDER.index):
