@@ -200,6 +200,7 @@ def test_a_tokenizers_settings_name_no_files_elsewhere_and_nothing_but_a_tokeniz
         ("distilbert", {"max_position_embeddings": 33_000_000}),
         ("llama", {"num_hidden_layers": 9_999}),
         ("t5", {"d_model": 30_000_000}),
+        ("roformer", {"max_position_embeddings": 33_000_000}),
         ("modernbert", {"num_hidden_layers": 9_999, "layer_types": None}),
     ],
 )

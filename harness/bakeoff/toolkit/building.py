@@ -12,9 +12,9 @@ from bakeoff.toolkit.model_folder import Stored
 
 NUMBERS_A_BYTE = 4
 """The most weights that a byte of a file holds, two bits each."""
-NEW_NUMBERS = 2**28
+NEW_NUMBERS = 2**24
 """So many weights may be new: heads, and parts that start from random numbers, as `allow_new` says."""
-NEW_TENSORS = 10_000
+NEW_TENSORS = 2_000
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
         if numbers > most_numbers or tensors > most_tensors:
             raise ModelError(
                 f"the config.json of {shown} asks for a far larger model than its weights are of, {stored.tensors:,} tensors "
-                f"in {stored.bytes:,} bytes: with {name} of {type(owner).__name__} it has {tensors:,} of {numbers:.3g} numbers"
+                f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} with {numbers:.3g} numbers"
             )
 
     hooks = [
