@@ -57,6 +57,19 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=to_jsonable_python)
 
 
+def id_of(asked: Asked) -> str:
+    """The id of the run that this was asked of: what `Run.id` gives, from a record."""
+    parts = {kind: getattr(asked, kind) for kind in ("task", "model", "method", "trainer")}
+    return _hashed(
+        {kind: {"name": part.name, "version": part.version, "options": part.options} for kind, part in parts.items()}
+        | {"recipe": asked.recipe, "seed": asked.seed, "replicate": asked.replicate, "select": asked.select}
+    )
+
+
+def _hashed(asked: dict[str, Any]) -> str:
+    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}"
+
+
 @dataclass(frozen=True)
 class Component:
     """A component of the registry with its validated options."""
@@ -181,7 +194,7 @@ class Run:
             "replicate": self.strategy.replicate,
             "select": self.select,
         }
-        return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}"
+        return _hashed(asked)
 
     @cached_property
     def asked(self) -> Asked:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bakeoff.contracts.fields import LARGEST, LARGEST_SEED
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.json_reader import read_json
+from bakeoff.plan import id_of
 from bakeoff.record import (
     PHASES,
     Attempt,
@@ -345,10 +346,34 @@ def test_a_lower_version_number_does_not_switch_the_checksum_off(kind: type[Part
         read_part(kind, json.dumps(altered(kind, "schema_version", version)).encode(), HERE)
 
 
+def real(record: Record) -> Record:
+    """With the id that a run has of what it was asked for."""
+    return record.model_copy(update={"id": id_of(record.asked)})
+
+
+def test_verify_names_a_record_under_another_id_than_its_own(tmp_path: Path, call: Any) -> None:
+    """One run copied under a second id, checksum and all, would count twice."""
+    record = real(make_record("trainer-api", 0))
+    copy = record.model_copy(update={"id": "r1-0123456789abcdef"})
+    other = copy.model_copy(update={"asked": copy.asked.model_copy(update={"strategy": "b"})})
+    folder = make_experiment(tmp_path / "e", [record, other])
+    code, out, _ = call("verify", folder)
+    assert code == 1
+    assert out.splitlines()[0] == "1 of 2 records are whole"
+    assert f"what it was asked for is run {record.id}, not this one" in out
+
+
+def test_published_records_have_the_ids_of_what_they_were_asked_for() -> None:
+    paths = sorted((Path(__file__).parents[2] / "results").glob("*/records/*/record.json"))
+    assert len(paths) > 100
+    for path in paths:
+        assert id_of(read_part(Record, path.read_bytes(), path).asked) == path.parent.name
+
+
 def test_verify_names_records_without_a_checksum(tmp_path: Path, call: Any) -> None:
     from core.test_record import third_version
 
-    one, other = make_record("trainer-api", 0), make_record("trainer-api", 1)
+    one, other = real(make_record("trainer-api", 0)), real(make_record("trainer-api", 1))
     folder = make_experiment(tmp_path / "e", [one, other])
     path = folder / "records" / one.id / "record.json"
     path.write_text(json.dumps(third_version(one)))
@@ -361,7 +386,7 @@ def test_verify_names_records_without_a_checksum(tmp_path: Path, call: Any) -> N
 def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, call: Any) -> None:
     from bakeoff.load import load_experiment
 
-    records = [make_record("trainer-api", seed) for seed in range(3)]
+    records = [real(make_record("trainer-api", seed)) for seed in range(3)]
     folder = make_experiment(tmp_path / "e", records)
     plan = json.loads((folder / "records" / "plan.json").read_bytes())
     plan["runs"][2]["seed"] = 7

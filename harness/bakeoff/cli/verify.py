@@ -8,6 +8,7 @@ import click
 
 from bakeoff.cli.saying import say
 from bakeoff.errors import LISTED, DamageError, StoreError
+from bakeoff.plan import ID_ALGORITHM, id_of
 from bakeoff.store import Store
 
 
@@ -32,7 +33,10 @@ def verify(folder: Path) -> int:
         except (DamageError, StoreError) as error:
             damaged.append(f"{run_id} ({wanted.get(run_id, 'not in the plan')}): {error}")
             continue
-        if misfit := store.misfit(record, declared.seed_of):
+        misfit = store.misfit(record, declared.seed_of)
+        if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.asked)) != record.id:
+            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): what it was asked for is run {own}, not this one"
+        if misfit:
             damaged.append(misfit)
             continue
         whole += 1
