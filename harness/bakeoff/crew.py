@@ -155,7 +155,7 @@ class Crew:
                 sources=as_plain(self.sources.get((run.task.label, run.model.label), {})),
                 keep=self.spec.keep,
                 checkpoint_every=self.spec.checkpoint_every,
-                checkpoints=store.checkpoints(run.id) if self.spec.checkpoint_every else None,
+                checkpoints=store.checkpoints(run.id).absolute() if self.spec.checkpoint_every else None,
             )
             self.progress.begin(run)
             supervised = Supervised(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)

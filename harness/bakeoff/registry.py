@@ -23,6 +23,7 @@ from bakeoff.components import COMPONENT_KINDS, Component, Supports, Task, Train
 from bakeoff.errors import PluginError, escaped, quoted, shown_path, unknown
 from bakeoff.hookspecs import GROUP
 from bakeoff.machine.distributions import builds, imported_build
+from bakeoff.machine.surroundings import same_folder
 from bakeoff.spec import COMPONENT_NAME, Options
 
 
@@ -125,7 +126,7 @@ def load_registry() -> Registry:
     for entry_point in entry_points:
         origin = _origin(entry_point.name, entry_point.dist)
         try:
-            with redirect_stdout(sys.stderr):  # a banner of theirs must not get into `--json`
+            with same_folder(), redirect_stdout(sys.stderr):  # a banner of theirs must not get into `--json`
                 plugins.append((origin.plugin, _load(entry_point, origin), origin))
         except KeyboardInterrupt:  # the user's, not the plugin's
             raise

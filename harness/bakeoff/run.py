@@ -15,6 +15,7 @@ from bakeoff.crew import Again, Crew
 from bakeoff.document import Document
 from bakeoff.errors import BakeoffError, DamageError, StoreError, shown_path
 from bakeoff.machine.faults import machine_error
+from bakeoff.machine.surroundings import same_folder
 from bakeoff.plan import Plan
 from bakeoff.readiness import differences_here, harmless, locate, rehearse_or_stop, told, unsure
 from bakeoff.record import MODEL_FOLDER, Declared, DeclaredRun, Record
@@ -56,7 +57,8 @@ def run_experiment(
         if recovered := store.recover():
             count = f"{len(recovered)} run{'s' * (len(recovered) > 1)}"
             progress.note(f"{count} that a command had made before it was killed: recorded now")
-        again, sources = made_again(document, plan, store, settings, progress)
+        with same_folder():  # tasks and models are asked whether they can be had
+            again, sources = made_again(document, plan, store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in again else store.find(run_id))
         store.declare(declaration(document, plan))
         if not store.adopt(spec, document.content):

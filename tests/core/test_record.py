@@ -35,7 +35,7 @@ FIRST: dict[str, Any] = {
 def fourth_version(record: Record) -> dict[str, Any]:
     """The record as schema version 4 wrote it."""
     old: dict[str, Any] = json.loads(dump(record))
-    for key in ("made_from", "largest_logit", "kept"):
+    for key in ("made_from", "largest_logit", "kept", "remarks"):
         del old[key]
     (old["weights"] or {}).pop("head", None)
     (old["data"] or {}).pop("silent", None)

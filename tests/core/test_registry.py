@@ -328,3 +328,10 @@ def test_a_broken_plugin_leaves_the_command_line_alive(install: Install, tmp_pat
     assert refused.returncode == 2
     assert "plugin 'acme-ml' of acme-ml 1.0: ModuleNotFoundError" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_a_plugin_that_changes_the_working_directory_changes_it_for_nobody(install: Install) -> None:
+    install("acme-wanderer", f"import os; os.chdir('/')\n{TASK}{HOOK}")
+    before = Path.cwd()
+    assert "colours" in load_registry().names("task")
+    assert Path.cwd() == before

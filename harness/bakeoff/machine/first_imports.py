@@ -10,9 +10,14 @@ import os
 import sys
 import traceback
 
+from bakeoff.machine.parent_death import READY
+from bakeoff.machine.streams import write_line
+
 try:
     import bakeoff.preload  # noqa: F401
 except BaseException:  # MemoryError, SystemExit: whatever it is, nothing can be trained
     traceback.print_exc()
     sys.stderr.flush()
     os._exit(1)
+write_line(sys.stderr, READY)
+sys.stderr.flush()

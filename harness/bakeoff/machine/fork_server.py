@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 import tempfile
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -20,13 +20,17 @@ from typing import Any, Final
 from bakeoff.errors import BakeoffError, escaped
 from bakeoff.files import nameless_file
 from bakeoff.machine.output import last_line
-from bakeoff.machine.parent_death import COMMAND
-from bakeoff.machine.process_tree import cpu_ticks, end_descendants
+from bakeoff.machine.parent_death import COMMAND, READY
+from bakeoff.machine.process_tree import cpu_ticks, end_descendants, is_gone
 from bakeoff.machine.surroundings import shorten_socket_paths
 
-LOOK_SECONDS = 5.0
-IDLE_LOOKS = 12
-"""A server that has not computed anything at so many looks in a row, while a worker is waited for, hangs in an import."""
+LOOK_SECONDS = 0.05
+IDLE_LOOKS = 1200
+"""A server that has not computed anything at so many looks in a row hangs in an import; so does one that has computed for so
+many seconds:"""
+LONGEST_IMPORT = 120.0
+LONGEST_IMPORT_WITH_LIMIT = 20.0
+"""Where memory is limited: libraries try for what they do not get."""
 
 LIMITS: Final = {resource.RLIMIT_AS: "ulimit -v", resource.RLIMIT_DATA: "ulimit -d"}
 NEEDED_GIB = 3
@@ -47,6 +51,7 @@ def context() -> Any:
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bakeoff.machine.parent_death", "bakeoff.machine.first_imports"])
+    running = number()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C while it imports must not end it loudly
     os.environ[COMMAND] = f"{os.getpid()}:{_log().fileno()}"
     try:
@@ -54,7 +59,48 @@ def context() -> Any:
     finally:
         del os.environ[COMMAND]
         signal.signal(signal.SIGINT, before)
+    if (started := number()) is not None and started != running:
+        _await_imports(started)
     return server
+
+
+def _await_imports(server: int) -> None:
+    """Raises BakeoffError where they fail or hang; a signal that stops the command stops this."""
+    idle = computed = 0
+    limit = LONGEST_IMPORT_WITH_LIMIT if _memory_limit() else LONGEST_IMPORT
+    try:
+        while _last_words() != READY:
+            before, computed = computed, cpu_ticks(server) or computed
+            idle = idle + 1 if computed == before else 0
+            if is_gone(server):
+                raise _refusal(_last_words() or "it ended without a word")
+            if idle >= IDLE_LOOKS or computed / os.sysconf("SC_CLK_TCK") > limit:
+                raise _refusal("the imports do not come to an end")
+            time.sleep(LOOK_SECONDS)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
+        raise
+
+
+def _last_words() -> str:
+    return escaped(last_line(Path(f"/proc/self/fd/{_log().fileno()}"))[:200])
+
+
+def _memory_limit() -> str:
+    """What a process may have, in words, where that is less than the imports need; else nothing."""
+    for limit, command in LIMITS.items():
+        allowed = resource.getrlimit(limit)[0]
+        if allowed != resource.RLIM_INFINITY and allowed < NEEDED_GIB * 2**30:
+            return f"{allowed / 2**30:.1f} GiB of memory (`{command}`)"
+    return ""
+
+
+def _refusal(why: str) -> BakeoffError:
+    if limit := _memory_limit():
+        needs = f"the libraries that train need about {NEEDED_GIB}; raise the limit"
+        return BakeoffError(f"no worker can be started: a process may have {limit}, and {needs} ({why})")
+    return BakeoffError(f"no worker can be started: {why}; `python -c 'import bakeoff.preload'` may show more")
 
 
 def _state() -> Any:
@@ -78,40 +124,11 @@ def forget() -> None:
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Within it a worker is started; raises BakeoffError with the reason where the server ends meanwhile, or hangs."""
-    done = threading.Event()
-    if (server := number()) is not None:
-        threading.Thread(target=_end_where_it_hangs, args=(server, done), daemon=True).start()
+    """Within it a worker is started; raises BakeoffError where the server ends meanwhile."""
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        raise BakeoffError(f"no worker can be started: {_reason(error)}") from None
-    finally:
-        done.set()
-
-
-def _end_where_it_hangs(server: int, done: threading.Event) -> None:
-    looks, computed = 0, cpu_ticks(server)
-    while not done.wait(LOOK_SECONDS):
-        now = cpu_ticks(server)
-        looks, computed = (looks + 1 if now == computed else 0), now
-        if looks == IDLE_LOOKS:
-            with suppress(ProcessLookupError):
-                os.kill(server, signal.SIGKILL)
-            return
-
-
-def _reason(error: Exception) -> str:
-    """Why the server is gone: a limit of memory that is too low, the last line that it printed."""
-    said = escaped(last_line(Path(f"/proc/self/fd/{_log().fileno()}"))[:200]) or type(error).__name__
-    for limit, command in LIMITS.items():
-        allowed = resource.getrlimit(limit)[0]
-        if allowed != resource.RLIM_INFINITY and allowed < NEEDED_GIB * 2**30:
-            return (
-                f"a process may have {allowed / 2**30:.1f} GiB of memory (`{command}`), and the libraries that train need "
-                f"about {NEEDED_GIB}; raise the limit ({said})"
-            )
-    return f"{said}; `python -c 'import bakeoff.preload'` may show more"
+        raise _refusal(f"the fork server has ended ({type(error).__name__})") from None
 
 
 def end_orphans() -> None:

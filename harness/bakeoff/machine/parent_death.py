@@ -20,6 +20,9 @@ from bakeoff.machine.signals import STOPPING
 COMMAND = "BAKEOFF_COMMAND"
 """The environment variable that tells the fork server which process starts it, and the number of the log's descriptor there."""
 
+READY = "ready"
+"""The last line of the log once the imports are done."""
+
 SERVER: int | None = None
 """The fork server, in itself and in its children."""
 

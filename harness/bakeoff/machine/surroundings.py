@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -78,3 +80,15 @@ def shorten_socket_paths() -> None:
         multiprocessing.util.get_temp_dir()  # made once for a process and its children
     finally:
         tempfile.tempdir = chosen
+
+
+@contextmanager
+def same_folder() -> Iterator[None]:
+    """Code of others that is called within it may change the working directory: afterwards that is what it was."""
+    try:
+        before = chdir(Path.cwd())
+    except FileNotFoundError:  # deleted: no path is relative to it
+        yield
+        return
+    with before:
+        yield
