@@ -37,10 +37,6 @@ class Outcome:
     undecided: int = 0
     """Runs that were not made, for no configuration of their search ended well."""
 
-    @property
-    def failed(self) -> int:
-        return sum(record.status == "failed" for record in self.done)
-
 
 def run_experiment(
     document: Document, plan: Plan, spec: Path, store: Store, *, settings: Settings, progress: Progress

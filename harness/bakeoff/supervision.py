@@ -31,6 +31,10 @@ from bakeoff.worker import perform, places_of
 FAULT = "fault"
 """The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
 
+LONGEST_LOOK = 10.0
+"""Seconds between two looks at a run that count towards its timeout: more have passed only where the command was suspended, and
+the run with it."""
+
 LONGEST_NOTE = 2000
 """Characters of a sentence that a run's process has for the user."""
 
@@ -127,12 +131,16 @@ class Supervised:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
         self.worker = Worker(perform_aloud, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
         self.seen = Seen()
+        self.seconds, self.looked = 0.0, time.monotonic()
+        """How long the run has gone on, and when it was looked at last."""
         self.recorded: tuple[State, float] | None = None
         """The record's file as it was last seen, and since when it is so."""
 
     def look(self) -> Record | None:
         """Hears what the worker has said; the record where it has ended, took too long, or does not end over its record. Raises
         MachineError."""
+        now = time.monotonic()
+        self.seconds, self.looked = self.seconds + min(now - self.looked, LONGEST_LOOK), now
         alive = self.worker.alive  # asked first, so that all is heard that a worker says before it ends
         try:
             for message in self.worker.messages(0):
@@ -145,7 +153,7 @@ class Supervised:
         if self.lingers():
             self.worker.end()
             return self.left(f"it went on for {EXIT_SECONDS:g} s after its record was whole, and was killed")
-        if self.timeout is not None and time.monotonic() - self.worker.started > self.timeout:
+        if self.timeout is not None and self.seconds > self.timeout:
             return self.stop("timed out", f"it took over {self.timeout:g} s")
         return None
 

@@ -199,6 +199,21 @@ def test_a_run_needs_no_room_in_the_cache(asked: Any, small_disk: Path, tmp_path
 
 
 @pytest.mark.slow
+def test_a_process_that_dies_where_a_disk_is_full_may_have_died_of_that(small_disk: Path, tmp_path: Path) -> None:
+    """A page of a mapped file that finds no room kills its process."""
+    spec = write_spec(tmp_path / "e", {"dies": {"trainer": "segfaults"}})
+    (small_disk / "cache").mkdir()
+    fill(small_disk / "filling")
+    stopped = call("run", spec, folder=small_disk)
+    assert stopped.returncode == 2, stopped.stderr
+    assert stopped.stderr.splitlines()[-1].startswith(f"{small_disk / 'cache'}: No space left on device")
+    assert (records(tmp_path / "e"), leftovers(tmp_path / "e")) == ({}, [])
+    (small_disk / "filling").unlink()
+    assert call("run", spec, folder=small_disk).returncode == 1
+    assert [record["failure"]["reason"] for record in records(tmp_path / "e").values()] == ["crashed"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kib", [24, 36])
 def test_several_processes_for_a_run_tell_a_full_disk_too(small_disk: Path, tmp_path: Path, kib: int) -> None:
     """Whether it fills up at the first folders of a run or when the last of it is written."""

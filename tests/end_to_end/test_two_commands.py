@@ -212,6 +212,21 @@ def test_a_good_record_that_is_made_again_stands_until_a_new_one_does(tmp_path: 
     assert "after 1 failed attempt (1 timed out)" in answer.stdout
 
 
+def test_time_in_which_a_command_was_suspended_is_none_of_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks at a run more than its whole timeout goes by."""
+    look, real, ahead = Crew.look, time.monotonic, [0.0]
+
+    def after_an_hour(self: Crew) -> list[Record]:
+        ahead[0] = 3600.0
+        return look(self)
+
+    monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
+    monkeypatch.setattr(Crew, "look", after_an_hour)
+    answer = call("run", write_spec(tmp_path / "e", QUICKLY, run_timeout=600), folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert [record["status"] for record in records(tmp_path / "e").values()] == ["ok"]
+
+
 TOY_FILE = (
     "name: toy\ntasks: [toy-file]\nmodels: [tiny-bert]\nrecipe: {epochs: 2, batch_size: 8, learning_rate: 1e-3}\nstrategies:\n"
 )
