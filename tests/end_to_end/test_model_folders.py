@@ -97,7 +97,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a pipe": (lambda model: os.mkfifo(model / "chat_template.jinja"), "it is a named pipe (FIFO), not a plain file"),
     "60 GiB of nothing": (
         lambda model: os.truncate(model / "model.safetensors", 60 * 2**30),
-        "is damaged: 64,424,509,440 bytes",
+        "64,424,509,440 bytes",
     ),
     "ten thousand layers": (lambda model: edit(model / "config.json", num_hidden_layers=9_999), "asks for a far larger model"),
     "a tokenizer that panics": (without_special_tokens, "its tokenizer cannot encode these texts: no entry found for key"),
