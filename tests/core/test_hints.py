@@ -336,12 +336,12 @@ def test_commands_of_a_page_stand_whole_in_one_line_as_they_are_pasted(tmp_path:
 def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Path) -> None:
     """Damaged ones `bakeoff run` sets aside itself; of those that are as they were written the record is removed by hand."""
     labels = np.arange(60) % 3 // 2
-    folder = make_experiment_folder(tmp_path / "my x", {"a": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
+    folder = make_experiment_folder(tmp_path / "my x", {"a": drawn_answers(labels, seeds=3, accuracy=0.8)}, labels)
     experiment = load_experiment([folder])
-    one, other = experiment.records
+    one, _, other = experiment.records
     (folder / "records" / one.id / PREDICTIONS_FILE).unlink()
     found = experiment.predictions(other.id)["test"]
-    odd = {other.id: {"test": replace(found, logits=np.full_like(found.logits, np.nan))}}
+    odd = {other.id: {"test": replace(found, ids=tuple(f"another {name}" for name in found.ids))}}
     misread = replace(experiment, predictions=lambda run: odd.get(run) or experiment.predictions(run))
     step = next(flag.next_step for flag in compare(misread).flags if flag.code == "S17")
     assert commands_in(step)

@@ -139,7 +139,7 @@ def _moment(control: Control) -> str:
 
 
 def misread_predictions(ground: Ground) -> Iterator[Found]:
-    """S17: predictions that are missing, doubled, not finite, or not those of the split."""
+    """S17: predictions that are missing, damaged, or not those of the split."""
     wrong = ground.outputs.misread
     if wrong:
         by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
