@@ -7,8 +7,10 @@ import csv
 import hashlib
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +34,8 @@ from bakeoff.recorded import dump
 from bakeoff.registry import load_registry
 from bakeoff.store import Store
 
+registry = cache(load_registry)
+"""What is installed stays as it is: it takes longer to look at than a small folder."""
 TIME = "2026-11-23T08:51:39+00:00"
 STEPS = 12
 TEXTS = ["a red kite", "rain, since noon", "we walk home", 'the "lamp" is lit', "bread and tea", "she hums"]
@@ -55,7 +59,7 @@ def use_spec(folder: Path, warnings: list[str]) -> Any:
     from bakeoff.document import read_document
     from bakeoff.resolution import resolve
 
-    return [run.id for run in resolve(read_document(folder / "spec.yaml"), load_registry()).runs]
+    return [run.id for run in resolve(read_document(folder / "spec.yaml"), registry()).runs]
 
 
 # --- a folder of results ---------------------------------------------------------------------------------------------------
@@ -126,7 +130,8 @@ def use_results(folder: Path, warnings: list[str]) -> Any:
     from bakeoff.report.page import write_page
     from bakeoff.report.tidy import write_json
 
-    reading = read([folder])
+    with patch("bakeoff.load.metrics.load_registry", registry):
+        reading = read([folder])
     shown = write_page(reading.report, reading.comparison)
     curves = {}
     for record in reading.experiment.records:
