@@ -22,7 +22,9 @@ from typing import Any
 
 from stress.damage import damage
 from stress.disturbances import DISTURBANCES
-from stress.fuzz import fuzz_records, fuzz_specs
+from stress.every_file import Fuzz
+from stress.fuzz import fuzz_specs
+from stress.kinds_of_files import kinds as kinds_of_files
 from stress.rounds import Round, numbered
 from stress.table import render
 from stress.together import twins
@@ -64,7 +66,7 @@ def main(words: Sequence[str]) -> int:
     (asked.folder / "table.md").write_text(render(found), encoding="utf-8")
     unfinished.unlink()
     print(render(found))
-    return 1 if any(one["broken"] for one in found["rounds"]) else 0
+    return 1 if any(one["broken"] for one in found["rounds"]) or found["fuzz"]["faults"] else 0
 
 
 def parsed(words: Sequence[str]) -> argparse.Namespace:
@@ -112,10 +114,10 @@ def several(folder: Path) -> list[Found]:
     return [twins(folder / f"{count}", count, seeds=4) for count in (2, 8)]
 
 
-def fuzzed(folder: Path) -> Found:
-    for name in ("specs", "records"):
-        (folder / name).mkdir(parents=True)
-    return {"specs": fuzz_specs(folder / "specs", 1000), "records": fuzz_records(folder / "records", 300)}
+def fuzzed(folder: Path, cases: int = 1000) -> Found:
+    (folder / "specs").mkdir(parents=True)
+    ends = Fuzz(folder / "files", kinds_of_files()).run(cases, seed=1)
+    return {"specs": fuzz_specs(folder / "specs", cases), "files": dict(ends.counts), "faults": ends.faults}
 
 
 PARTS: dict[str, Callable[[Path], Any]] = {

@@ -155,7 +155,7 @@ def seal_results(folder: Path, path: Path) -> None:
 
 
 def seal_json(path: Path) -> None:
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
+    with contextlib.suppress(ValueError, AttributeError, TypeError, RecursionError):
         plain = json.loads(path.read_bytes())
         path.write_bytes(sealed(plain))
 

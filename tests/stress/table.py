@@ -10,6 +10,8 @@ from stress.invariants import INVARIANTS
 from stress.processes import COMMAND, DESCENDANT, GUARD, SERVER, WORKER
 from stress.signals import KINDS
 
+ENDS = {"as before": "read as before", "told": "read with a warning", "another answer": "read as what they say now"}
+"""How damaged files are met, in words; what has a checksum is never read as what it says now without a warning."""
 ORDER = (COMMAND, SERVER, WORKER, GUARD, DESCENDANT)
 
 
@@ -89,10 +91,14 @@ def besides(found: dict[str, Any]) -> list[tuple[str, str, str]]:
             for one in found["twins"]
         ),
         ("damage", f"{altered['alterations']} files of records altered", f"{altered['named']} named"),
-        ("fuzz", f"{sum(fuzz['specs'].values())} experiment files mutated", said(fuzz["specs"])),
-        ("fuzz", f"{sum(fuzz['records'].values())} files of records mutated", said(fuzz["records"])),
+        ("fuzz", f"{sum(fuzz['specs'].values())} experiment files mutated", f"{said(fuzz['specs'])}, no traceback"),
+        (
+            "fuzz",
+            f"{sum(fuzz['files'].values()) + len(fuzz['faults'])} damaged files of every kind that is read",
+            f"{said(fuzz['files'])}, {len(fuzz['faults']) or 'none'} with a traceback, a wait or a checksum passed over",
+        ),
     ]
 
 
 def said(ends: dict[str, int]) -> str:
-    return ", ".join(f"{number} {end}" for end, number in ends.items()) + ", no traceback"
+    return ", ".join(f"{number} {ENDS.get(end, end)}" for end, number in sorted(ends.items()))
