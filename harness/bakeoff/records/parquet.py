@@ -90,6 +90,7 @@ def read_table(content: bytes, expected: Expected) -> Any:
         )
     file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
     kinds = _require_columns(file.schema_arrow, expected)
+    _require_rows(file.metadata.num_rows, file.metadata.num_row_groups, expected)
     sizes = _require_sizes(layout_of(content), kinds, expected)
     packed = [name for name, kind in kinds.items() if kind == TEXT and sizes[name] * expected.rows > expected.most_text]
     if packed:  # one text may stand in many rows: until their length is known, it is kept once
@@ -131,13 +132,17 @@ def _kind_of(found: Any) -> str:
     return "list of float" if pa.types.is_list(found) and pa.types.is_float32(found.value_type) else str(found)
 
 
-def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
-    """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
-    rows = sum(group.rows for group in groups)
+def _require_rows(rows: int, groups: int, expected: Expected) -> None:
+    """Raises FlawError unless the footer tells so many rows, in no more groups than they need."""
     if rows != expected.rows:
         raise FlawError(f"it has {rows:,} rows, and its record has {expected.rows:,}")
-    if len(groups) > 1 + rows // ROWS_OF_A_GROUP:
-        raise FlawError(f"its {rows:,} rows lie in {len(groups):,} groups")
+    if groups > 1 + rows // ROWS_OF_A_GROUP:
+        raise FlawError(f"its {rows:,} rows lie in {groups:,} groups")
+
+
+def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
+    """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
+    _require_rows(sum(group.rows for group in groups), len(groups), expected)
     sizes = dict.fromkeys(kinds, 0)
     for group in groups:
         if group.rows < 0 or [chunk.path[:1] for chunk in group.chunks] != [(name,) for name in kinds]:

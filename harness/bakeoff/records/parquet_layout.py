@@ -65,7 +65,9 @@ def _chunk(pages: bytes, column: dict[int, Any]) -> Chunk:
     if 0 < facts.get(11, 0) < first:  # the dictionary lies before the values
         first = facts[11]
     unpacked, seen = 0, 0
-    for header in _headers(pages, first, facts[7]):
+    for number, header in enumerate(_headers(pages, first, facts[7])):
+        if number > values:  # one of a dictionary, and each of the others has a value
+            raise ValueError(f"column {'.'.join(path)!r} has more pages than its {values:,} values need")
         data = header.get(5) or header.get(8)
         unpacked += header[2]
         seen += data[1] if data else 0

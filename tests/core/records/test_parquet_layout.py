@@ -66,6 +66,18 @@ def test_pages_that_hold_more_values_than_the_footer_says_are_refused(content: b
         layout_of(plain.replace(told, b"\xfe\x7f", 1))
 
 
+def test_pages_without_values_are_not_counted_one_by_one() -> None:
+    plain = parquet(pa.table({"a": pa.array([7], pa.int64())}), use_dictionary=False)
+    (chunk,) = layout_of(plain)[0].chunks
+    assert chunk.values == 1
+    start, footer = 4, len(plain) - 8 - int.from_bytes(plain[-8:-4], "little")
+    empty = bytes([0x15, 0x00, 0x15, 0x00, 0x15, 0x00, 0x2C, 0x15, 0x00, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00])
+    size = footer - start
+    padded = plain[:start] + (empty * (size // len(empty) + 1))[:size] + plain[footer:]
+    with pytest.raises(ValueError, match=r"'a' has more pages than its 1 values need"):
+        layout_of(padded)
+
+
 @pytest.mark.parametrize("least", [0, 4])
 def test_no_altered_byte_of_a_footer_ends_the_process(content: bytes, least: int, tmp_path: Path) -> None:
     """Asked for the metadata of a damaged column chunk, pyarrow 26.0 calls abort()."""
