@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def rehearse(
 
     asked = [Request.model_validate_json(text) for text in requests]
     device = hardware.pick_device(asked[0].device)
-    rehearsal = Rehearsal(trials, seeds)
+    rehearsal = Rehearsal(trials, seeds, places=[asked[0].cache])
     for request in asked:
         rehearsal.note_examples(request)
     for request in asked:
@@ -68,8 +69,11 @@ def rehearse(
 class Rehearsal:
     """Tries each task, model and method once, whatever the number of runs."""
 
-    def __init__(self, trials: Sequence[str] = (), seeds: Sequence[tuple[int, int]] = ()) -> None:
-        self.registry = load_registry()
+    def __init__(
+        self, trials: Sequence[str] = (), seeds: Sequence[tuple[int, int]] = (), *, places: Sequence[Path] = ()
+    ) -> None:
+        """`places` are the folders that may be written to."""
+        self.registry, self.places = load_registry(), places
         self.trials = frozenset(trials)
         self.seeds = seeds
         """Seed and replicate of all runs."""
@@ -248,7 +252,7 @@ class Rehearsal:
         try:
             return action(*arguments)
         except Exception as error:  # a component of any author: its error is what is asked for here
-            if (fault := machine_error(error, [])) is not None:
+            if (fault := machine_error(error, self.places)) is not None:
                 raise fault from error
             self.say(kind, name, str(error) if isinstance(error, BakeoffError) else message_of(error))
             return None

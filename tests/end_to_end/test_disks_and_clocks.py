@@ -199,6 +199,17 @@ def test_a_run_needs_no_room_in_the_cache(asked: Any, small_disk: Path, tmp_path
 
 
 @pytest.mark.slow
+def test_a_cache_without_room_for_a_model_that_is_kept_is_named_before_any_run(small_disk: Path, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path / "e", LOOP, keep="final")
+    (small_disk / "cache").mkdir()
+    fill(small_disk / "filling")
+    stopped = call("run", spec, folder=small_disk)
+    assert stopped.returncode == 2, stopped.stderr
+    assert re.match(rf"{small_disk}/cache.*: No space left on device \(", stopped.stderr.splitlines()[-1])
+    assert not (tmp_path / "e" / "records").exists()
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_where_a_disk_is_full_may_have_died_of_that(small_disk: Path, tmp_path: Path) -> None:
     """A page of a mapped file that finds no room kills its process."""
     spec = write_spec(tmp_path / "e", {"dies": {"trainer": "segfaults"}})

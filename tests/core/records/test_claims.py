@@ -172,7 +172,7 @@ def test_a_claim_that_is_gone_is_not_kept_and_not_made_again(claims: Claims, tmp
 
 def test_of_many_that_take_over_a_dead_claim_at_once_one_has_it(tmp_path: Path) -> None:
     dead = dead_process()
-    for _ in range(20):
+    for _ in range(8):
         write_claim(tmp_path, host=HOST, process=dead)
         ready, taken = threading.Barrier(8), []
 
