@@ -80,7 +80,7 @@ class Worker:
         for word in self._words():
             try:
                 message = json.loads(word)
-            except ValueError:
+            except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):
                 raise WordError(
