@@ -56,7 +56,7 @@ def filled(folder: Path, strategy: str, seed: int) -> Record:
         for name, size in SIZES.items()
     }
     cost: Cost = made.cost.model_copy(update={"steps": STEPS})
-    return made.model_copy(update={"data": made.data.model_copy(update={"splits": sizes}), "cost": cost})
+    return made.model_copy(update={"data": made.data.model_copy(update={"splits": sizes, "silent": {}}), "cost": cost})
 
 
 def made_steps() -> pa.Table:

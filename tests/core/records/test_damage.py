@@ -17,6 +17,7 @@ from core.table_records import make_record
 
 from bakeoff.errors import DamageError
 from bakeoff.load import load_experiment
+from bakeoff.load.folders import RunFiles, read_folder
 from bakeoff.outcome import capped, write_predictions
 from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split
 from bakeoff.records import steps
@@ -255,7 +256,7 @@ def test_the_order_of_rows_and_columns_is_free(copied: Copied) -> None:
 def test_damaged_predictions_are_one_sentence_and_the_rest_stands(copied: Copied, damage: str) -> None:
     folder, place, record = copied
     damaged(place, record, PREDICTIONS_FILE, PREDICTIONS[damage][0])
-    made = load_experiment([folder])
+    made = read_folder(Store(folder), RunFiles())
     (sentence,) = made.damaged
     assert sentence.startswith(f"{place / PREDICTIONS_FILE} is damaged: ")
     assert PREDICTIONS[damage][1] in sentence
@@ -270,13 +271,16 @@ def test_damaged_predictions_are_one_sentence_and_the_rest_stands(copied: Copied
 def test_damaged_steps_are_one_sentence_and_the_run_stands(copied: Copied, damage: str) -> None:
     folder, place, record = copied
     damaged(place, record, STEPS_FILE, OF_STEPS[damage][0])
-    made = load_experiment([folder])
+    store, files = Store(folder), RunFiles()
+    made = read_folder(store, files)
     assert (len(made.records), made.damaged) == (4, ())
     with pytest.raises(DamageError) as told:
-        made.steps(record.id)
+        store.steps(store.read(record.id))
     assert str(told.value).startswith(f"{place / STEPS_FILE} is damaged: ")
     assert OF_STEPS[damage][1] in str(told.value)
-    assert made.unusable == [str(told.value)]
+    files.add(record.id, store, store.read(record.id))
+    assert sentence_of(lambda: files.steps(record.id)) == str(told.value)
+    assert files.damaged == [str(told.value)]
     with pytest.raises(DamageError, match=r"steps\.parquet is damaged"):
         Store(folder).check(record.id)
 
