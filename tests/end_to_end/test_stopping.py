@@ -98,7 +98,7 @@ def reasons(folder: Path) -> list[str]:
     ("number", "first"),
     [
         (signal.SIGTERM, "the run"),
-        (signal.SIGTERM, "the server"),
+        pytest.param(signal.SIGTERM, "the server", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "the guard", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "the command", marks=pytest.mark.slow),
         pytest.param(signal.SIGHUP, "the run", marks=pytest.mark.slow),
