@@ -138,6 +138,7 @@ class Crew:
     def start(self, run: Run) -> bool:
         """Whether the run is under way now; not where another process has it or has recorded it."""
         store = self.store
+        store.require_place()
         if not store.claims.take(run.id):
             return False
         folder = None
@@ -180,6 +181,7 @@ class Crew:
     def look(self) -> list[Record]:
         """The records of the runs that have ended, after waiting a moment for a word of any."""
         wait([source for one in self.under_way for source in one.supervised.worker.sources()], timeout=WAIT_SECONDS)
+        self.store.require_place()
         ended = []
         for one in [*self.under_way]:
             record = one.supervised.look()

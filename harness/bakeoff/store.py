@@ -61,6 +61,8 @@ class Store:
         self._parsed: dict[State, Record] = {}
         """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
         self._declared: tuple[State, Declared] | None = None
+        self._place: tuple[int, int] | None = None
+        """Device and inode of the folder of records, once `declare` has written to it."""
         self._reader = PredictionsReader()
 
     # --- reading ---
@@ -271,9 +273,19 @@ class Store:
             recorded = sum(self.has(run.id) for run in before.runs)
             declared = declared.model_copy(update={"history": continued(before, declared, recorded)})
             if declared.model_copy(update={"seal": before.seal}) == before:
+                self._place = _place_of(self.records)
                 return
         self.tree.make(self.records)
         self.tree.write(self.plan_file, dump(declared))
+        self._place = _place_of(self.records)
+
+    def require_place(self) -> None:
+        """Raises StoreError where the folder that `declare` wrote to was moved, deleted or replaced meanwhile."""
+        if self._place is not None and self._place != _place_of(self.records):
+            raise StoreError(
+                f"{shown_path(self.records)} is no longer the folder in which this command began: it was moved, deleted or "
+                "replaced; nothing more is written there. Where it lies now, the same command goes on"
+            )
 
     def add_control(self, control: Control) -> None:
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
@@ -342,6 +354,15 @@ def _holds(path: Path, content: bytes) -> bool:
         return read_regular(path, at_most=len(content)) == content
     except OSError:
         return False
+
+
+def _place_of(folder: Path) -> tuple[int, int] | None:
+    """Device and inode of a folder; None where there is none."""
+    try:
+        found = folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_same_file(first: Path, second: Path) -> bool:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff import hardware
 from bakeoff.components import Places
+from bakeoff.contracts.fields import Count
 from bakeoff.errors import DamageError, MachineError, StoreError, escaped, quoted, shown_path
 from bakeoff.files import Tree
 from bakeoff.machine.faults import full_disk
@@ -106,8 +107,8 @@ class Told(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     phase: Literal[*PHASES]  # type: ignore[valid-type]
-    step: Annotated[int, Field(ge=0)]
-    total: Annotated[int, Field(ge=0)]
+    step: Count
+    total: Count
     loss: float | None
     note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
 

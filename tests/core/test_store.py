@@ -153,6 +153,19 @@ def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store
     store.check_owner(declared("one"), spec, read)
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store, replaced: bool) -> None:
+    store.declare(declared("one", "r1-a"))
+    store.require_place()
+    moved = store.folder.rename(store.folder.with_name("moved"))
+    if replaced:
+        Store(store.folder).declare(declared("one", "r1-a"))
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        store.require_place()
+    assert not replaced or Store(store.folder).declared().seal == Store(moved).declared().seal
+    Store(moved).require_place()
+
+
 def test_an_edit_of_the_file_in_the_folder_itself_stays(store: Store) -> None:
     store.folder.mkdir()
     own = store.folder / "spec.yaml"

@@ -133,6 +133,9 @@ def test_only_results_that_bakeoff_wrote_are_removed(folder: Path, call: Call) -
         "no list.yaml": "notes: made with bakeoff\n",
         "damaged.yaml": "[" * 5000 + "made with bakeoff",
         "large.yaml": RESULTS * 20_000,
+        "bomb.yaml": "".join(f"- &a{n + 1} {{notes: [{', '.join(9 * [f'*a{n}'])}]}}\n" for n in range(20)).replace(
+            ", ".join(9 * ["*a0"]), "made with bakeoff"
+        ),
         "ours.yml": RESULTS,
         "ours.txt": RESULTS,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -279,3 +280,32 @@ def test_two_records_of_one_moment_do_not_mix(tmp_path: Path) -> None:
     assert not store.publish(second, "r1-0"), "the first one stands"
     assert (store.records / "r1-0" / "record.json").read_text() == "0"
     assert [path.name for path in store.records.iterdir()] == ["r1-0"]
+
+
+@pytest.mark.parametrize("done", ["moved", "deleted"])
+def test_a_folder_that_is_gone_while_its_runs_are_made_rises_no_more(
+    tmp_path: Path, done: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the first word of the second run."""
+    from bakeoff.crew import Crew
+
+    spec, look = write_spec(tmp_path / "e", LONGER, seeds=2), Crew.look
+
+    def take_away(crew: Crew) -> list[Any]:
+        if crew.store.recorded_ids() and spec.parent.exists():
+            if done == "moved":
+                spec.parent.rename(tmp_path / "moved")
+            else:
+                shutil.rmtree(spec.parent)
+        return look(crew)
+
+    monkeypatch.setattr(Crew, "look", take_away)
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 2
+    assert "moved, deleted or replaced" in answer.stderr.splitlines()[-1]
+    assert not spec.parent.exists()
+    if done == "moved":
+        monkeypatch.undo()
+        again = call("run", tmp_path / "moved" / "spec.yaml", folder=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert len(records(tmp_path / "moved")) == 2

@@ -45,6 +45,8 @@ FAILS_TOO = {
     "makes its folder a link": ("crashed", f"its folder was removed; .*is a symbolic link.*{BY_HAND}"),
     "leaves a folder as record": ("crashed", f"its record.json cannot be read: it is a folder, not a file{BY_HAND}"),
     "says another shape": ("error", f"3 bytes in its pipe are no message: .*{BY_HAND}"),
+    "says what nests deep": ("error", f"200000 bytes in its pipe are no message: .*{BY_HAND}"),
+    "says a huge step": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
     "says half a word": ("error", f"[0-9]+ bytes in its pipe are no message: .*{BY_HAND}"),
     "says too much": ("error", f"over 67108864 bytes in its pipe are no message{BY_HAND}"),
     "kills its server": ("crashed", f"exit code 255{BY_HAND}"),

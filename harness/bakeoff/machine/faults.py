@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -68,6 +69,8 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
     path = _path_of(origin)
     if path is not None:
         return MachineError(sentence(code, path))
+    if code == errno.EFBIG and (limit := _limit_of_files()):  # of any file, on whichever disk
+        return MachineError(f"{escaped(os.strerror(code))} ({limit}); raise that limit, and the same command goes on from here")
     free = {place: room for place in (*places, *shared_places()) if (room := free_bytes(place)) is not None}
     suspects = [place for place in free if _is_read_only(place) is (code == errno.EROFS)] or [*free]
     return MachineError(sentence(code, min(suspects, key=free.__getitem__)) if suspects else os.strerror(code))
@@ -100,6 +103,8 @@ def sentence(code: int, path: Path, needed: int | None = None) -> str:
 def told(code: int, path: Path, needed: int | None = None) -> str:
     """The fault in the system's words, with the bytes that were to be written and those that are free."""
     words = escaped(os.strerror(code))
+    if code == errno.EFBIG and (limit := _limit_of_files()):
+        return f"{words} ({limit})"
     if code not in NO_ROOM:
         return words
     free = free_bytes(path)
@@ -107,6 +112,12 @@ def told(code: int, path: Path, needed: int | None = None) -> str:
     amounts += [f"{free:,} bytes are free"] if free is not None else []
     amounts += ["no more files can be made"] if _has_no_inode(path) else []
     return f"{words} ({' and '.join(amounts)})" if amounts else words
+
+
+def _limit_of_files() -> str:
+    """What this process's files may have at most, in words; empty where nothing limits them."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return "" if limit == resource.RLIM_INFINITY else f"no file of this process may have over {limit:,} bytes: `ulimit -f`"
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def is_ours(content: bytes) -> bool:
         return False
     if not isinstance(entries, list) or not entries:
         return False
-    return all(isinstance(entry, dict) and str(entry.get("notes")).endswith(MADE_WITH) for entry in entries)
+    notes = [entry.get("notes") if isinstance(entry, dict) else None for entry in entries]
+    return all(isinstance(note, str) and note.endswith(MADE_WITH) for note in notes)
 
 
 def model_index(comparison: Comparison, report: Report) -> str:

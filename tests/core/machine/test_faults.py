@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -184,3 +185,15 @@ def test_an_exception_that_is_its_own_cause_ends_the_search() -> None:
     first, second = RuntimeError("a"), RuntimeError("b")
     first.__context__, second.__context__ = second, first
     assert faults.code_of(first) is None
+
+
+def test_a_limit_of_a_processs_files_is_named_and_no_disk() -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, before[1]))
+    try:
+        found = faults.machine_error(RuntimeError("write failed (os error 27)"), [Path("/")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert found is not None
+    assert "1,073,741,824 bytes: `ulimit -f`" in str(found)
+    assert "/" not in str(found)

@@ -163,6 +163,8 @@ FAULTS: dict[str, Any] = {
     "says no JSON": lambda: say(b"hello\n"),
     "says another shape": lambda: say(b"[1]\n"),
     "says an unknown phase": lambda: say(b'{"phase": "lunch", "step": 1, "total": 2, "loss": null, "note": ""}\n'),
+    "says what nests deep": lambda: say(b"[" * 200_000 + b"\n"),
+    "says a huge step": lambda: say(b'{"phase": "train", "step": 1%s, "total": 1, "loss": null, "note": ""}\n' % (b"0" * 30)),
     "says half a word": lambda: say(b'{"phase": "tr'),
     "says too much": lambda: say(bytes(65 * 2**20)),
     "exits at once": lambda: os._exit(0),
