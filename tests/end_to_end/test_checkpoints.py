@@ -30,7 +30,7 @@ def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(PLANTED)
 
 
-class Killed(BaseException):
+class Killed(KeyboardInterrupt):
     """Stands for the end of the process: nothing catches it."""
 
 
