@@ -27,7 +27,7 @@ def loses_a_record() -> None:
 
 def leaves_a_process() -> None:
     """A process in a session of its own, which nobody ends."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True, env={**os.environ})
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(400)"], start_new_session=True, env={**os.environ})
 
 
 def ends_in_a_traceback() -> None:

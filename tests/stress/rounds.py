@@ -74,6 +74,7 @@ def play(
             DISTURBANCES[kind].prepare(scene)
         scene.write()
         witness = Witness(scene)
+        scene.look = witness.look
         disturb(scene, witness, kinds, disturbances)
         finish(scene, witness)
         witness.look_at_the_end(undisturbed(folder.parent, scene.variant, seeds, tuple(scene.strategies)))

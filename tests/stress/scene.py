@@ -32,6 +32,8 @@ WITH_CHILDREN = {"with-children": {"trainer": "leaves-children"}}
 STARTING, WORKING = 5.0, 2.0
 """A disturbance comes up to so many seconds after the one before; two of three up to so many after a worker was seen."""
 
+LOOK_SECONDS = 0.5
+
 HANGS = 300.0
 """Seconds after which a command that nothing disturbs any more is said to hang."""
 
@@ -70,6 +72,9 @@ class Scene:
     """(kind of process, signal) -> how many were sent."""
     excused: list[str] = field(default_factory=list)
     """What was done that may leave a failed record, which only `--retry failed` makes again."""
+    look: Callable[[], None] | None = None
+    """What looks at the experiment while commands are at work."""
+    looked: float = 0.0
     replaced: bool = False
     """Whether good records were asked to be made again since this was last looked at."""
 
@@ -133,10 +138,13 @@ class Scene:
             undo()
 
     def sleep(self, seconds: float) -> None:
-        """As long as a command lives; what is due meanwhile is undone."""
+        """As long as a command lives; what is due meanwhile is undone, and the experiment looked at."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.alive():
             self.undo()
+            if self.look is not None and time.monotonic() - self.looked > LOOK_SECONDS:
+                self.look()
+                self.looked = time.monotonic()
             time.sleep(0.02)
 
     def await_moment(self) -> None:
@@ -159,10 +167,9 @@ class Scene:
             for command in self.alive():
                 command.send(signal.SIGINT)
         wrong = []
+        self.sleep(HANGS)
         for command in self.commands:
-            try:
-                command.process.wait(HANGS)
-            except subprocess.TimeoutExpired:
+            if command.alive:
                 wrong.append(f"a command does not end within {HANGS:.0f} s")
                 command.process.kill()
                 command.process.wait()
