@@ -137,6 +137,7 @@ class Checkpoints:
         """Raises MachineError where the disk does not give the checkpoint: it may be whole."""
         if (fault := machine_error(error, [self.folder])) is not None:
             raise fault from error
+        self.unfit.add(place)
         reason = error.strerror or error if isinstance(error, OSError) else error
         why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
         self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is taken")

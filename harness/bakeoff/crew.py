@@ -190,7 +190,7 @@ class Crew:
                 ended += self.publish(one, record)
             elif time.monotonic() - one.touched > TOUCH_SECONDS:
                 one.touched = time.monotonic()
-                if not self.store.claims.keep(one.run.id):
+                if not self.owns(one):
                     self.leave(one)
         return ended
 
@@ -198,7 +198,7 @@ class Crew:
         """The record, where it is the run's now, or failed beside a better one."""
         title = one.run.title
         try:
-            if record.failure is not None and not self.store.claims.keep(one.run.id):
+            if record.failure is not None and not self.owns(one):
                 self.leave(one)
                 return []
             stands = self.store.publish(one.folder, one.run.id, instead_of=one.instead_of)
@@ -211,6 +211,11 @@ class Crew:
             return [record]
         finally:
             self.let_go(one)
+
+    def owns(self, one: UnderWay) -> bool:
+        """Whether the run is this process's still. A claim that somebody has removed, and nobody taken over, is made again."""
+        claims, run_id = self.store.claims, one.run.id
+        return claims.keep(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
 
     def leave(self, one: UnderWay) -> None:
         """Leaves a run to the process that has taken it over, while this one was suspended: whatever it came to here, that one

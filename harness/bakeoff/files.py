@@ -250,7 +250,7 @@ class Tree:
             os.close(descriptor)
             if error.errno in {errno.ELOOP, errno.ENOTDIR} and at.is_symlink():
                 raise self._refusal(at) from None
-            raise _with_path(error, at) from None
+            raise _at(at, error) from None
         return descriptor
 
     @contextmanager
@@ -265,15 +265,15 @@ class Tree:
             if error.errno == errno.ELOOP:
                 raise self._refusal(path) from None
             if not isinstance(error.filename, str) or os.sep not in error.filename:  # a name in the folder, or none
-                _with_path(error, path)
+                raise _at(path, error) from None
             raise
         finally:
             os.close(folder)
 
 
-def _with_path(error: OSError, path: Path) -> OSError:
-    error.filename, error.filename2 = str(path), None
-    return error
+def _at(path: Path, error: OSError) -> OSError:
+    """The same error, of that path."""
+    return OSError(error.errno, error.strerror, str(path))
 
 
 def _raise(error: OSError) -> None:

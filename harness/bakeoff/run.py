@@ -57,8 +57,8 @@ def run_experiment(
             again, sources = made_again(document, plan, store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in again else store.find(run_id))
         store.declare(declaration(document, plan))
-        if not store.adopt(spec, document.content):
-            progress.note(f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start")
+        if note := store.adopt(spec, document.content):
+            progress.note(note)
         store.sweep()
         crew = Crew(plan.spec, store, settings, progress, sources=sources, again=again)
         total = len(plan.trials) + len(plan.runs) + plan.waiting

@@ -13,7 +13,7 @@ from typing import Any
 
 from bakeoff.errors import DamageError, StoreError, quoted, shown_path
 from bakeoff.files import Tree, read_regular, temporary_name
-from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.file_hashes import State, sha256_of, state_of
 from bakeoff.machine.processes import maker_of
 from bakeoff.record import (
     MODEL_FOLDER,
@@ -43,7 +43,10 @@ from bakeoff.records.history import continued
 from bakeoff.records.kept import without_model
 from bakeoff.records.parquet import blamed_on
 from bakeoff.records.predictions import Predictions, PredictionsReader
-from bakeoff.records.publishing import Mark, Publishing, Rank, mark_of
+from bakeoff.records.publishing import REPLACED, Mark, Publishing, Rank, mark_of
+
+LONGEST_ENDING = 60
+"""Characters of a file's name that are repeated where it is set aside."""
 
 BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
 """What a file of a kept model may have at most: the tokenizer of one may be large, and weights have 2 or 4 bytes mostly."""
@@ -248,9 +251,11 @@ class Store:
             )
 
     def refuse_links(self) -> None:
-        """Raises StoreError where the records, or states of a training, would lie behind a link."""
+        """Raises StoreError where the records, or states of a training, would lie behind a link, or where a file stands."""
         for place in (self.records, *self.records.glob(".checkpoints-*")):
             self.tree.require_no_link(place)
+            if place.exists() and not place.is_dir():
+                raise StoreError(f"{shown_path(place)} is no folder, and one is made there: remove it")
 
     def checkpoints(self, run_id: str) -> Path:
         """Where the states in the middle of a run lie until it has ended; raises StoreError for a link in its place."""
@@ -290,18 +295,22 @@ class Store:
     def add_control(self, control: Control) -> None:
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
-    def adopt(self, spec: Path, content: bytes) -> bool:
+    def adopt(self, spec: Path, content: bytes) -> str:
         """Keeps the experiment file, as it was read, beside its records, so that the folder tells what it holds.
 
-        False where the file lies there itself and was edited since: the edit stays.
+        An edit of that very file stays, and another file of its name is set aside: a sentence says so.
         """
         own = self.folder / spec.name
         if _holds(own, content):
-            return True
+            return ""
         if own.is_file() and _is_same_file(own, spec):
-            return False
+            return f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start"
+        aside = ""
+        if own.is_file() and not own.is_symlink():
+            aside = f"{REPLACED}{own.name[-LONGEST_ENDING:]}-{sha256_of(own)[:8]}"
+            self.tree.move(own, self.folder / aside)
         self.tree.write(own, content)
-        return True
+        return f"{shown_path(own)} was another file; it is called {shown_path(aside)} now" if aside else ""
 
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""
@@ -333,6 +342,7 @@ class Store:
                 self.tree.remove(path / OUTPUT_FILE)
                 if self.publish(path, run_id):
                     found.append(run_id)
+                    self.drop_checkpoints(run_id)
         return found
 
     def sweep(self) -> None:

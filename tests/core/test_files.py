@@ -370,3 +370,11 @@ def test_a_temporary_folder_is_gone_with_all_in_it(tmp_path: Path) -> None:
         assert folder.parent == tmp_path / "cache"
         assert folder.name.startswith(".keep-")
     assert not folder.exists()
+
+
+def test_an_error_names_one_path_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "below" / "it", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="Not a directory") as raised:
+            Tree(tmp_path).write(path, b"")
+        assert str(raised.value).endswith(f"'{raised.value.filename}'")

@@ -147,7 +147,7 @@ def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store
     read = spec.read_bytes()
     spec.write_text("name: edited\n")
     store.folder.mkdir()
-    assert store.adopt(spec, read)
+    assert store.adopt(spec, read) == ""
     own = store.folder / "spec.yaml"
     assert own.read_bytes() == read
     store.check_owner(declared("one"), spec, read)
@@ -166,15 +166,31 @@ def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store,
     Store(moved).require_place()
 
 
+def test_a_file_in_the_place_of_a_folder_of_ours_is_refused(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
+    (store.records / ".checkpoints-r1-a").touch()
+    with pytest.raises(StoreError, match="is no folder"):
+        store.check_owner(declared("one", "r1-a"), spec, b"")
+
+
+def test_another_experiment_file_in_the_folder_is_set_aside(store: Store, spec: Path) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: thoughts\n")
+    (aside,) = [word for word in store.adopt(spec, spec.read_bytes()).split() if word.startswith(".replaced-spec.yaml-")]
+    assert own.read_bytes() == spec.read_bytes()
+    assert (store.folder / aside).read_text() == "name: thoughts\n"
+
+
 def test_an_edit_of_the_file_in_the_folder_itself_stays(store: Store) -> None:
     store.folder.mkdir()
     own = store.folder / "spec.yaml"
     own.write_text("name: edited\n")
     store.check_owner(declared("one"), own, b"name: one\n")
-    assert not store.adopt(own, b"name: one\n")
+    assert "was edited meanwhile" in store.adopt(own, b"name: one\n")
     assert own.read_text() == "name: edited\n"
     own.unlink()
-    assert store.adopt(own, b"name: one\n")
+    assert store.adopt(own, b"name: one\n") == ""
     assert own.read_text() == "name: one\n"
 
 

@@ -280,6 +280,22 @@ def test_a_checkpoints_file_that_is_no_plain_file_is_neither_waited_for_nor_foll
     assert [("a named pipe" in note, "symbolic link" in note) for note in notes] == [(True, False), (False, True)]
 
 
+def test_damaged_checkpoints_count_for_none_of_those_that_are_kept(tmp_path: Path) -> None:
+    """The newest by their numbers, they would have each whole one deleted as soon as it is written."""
+    import torch
+
+    mine = Checkpoints(tmp_path / "c", 1, made_by=FACTS)
+    for steps in (8, 9):
+        mine.save(steps, {"w": torch.zeros(1)}, {})
+        (mine.folder / f"step-{steps:09d}" / "manifest.json").write_bytes(b"{")
+    again = Checkpoints(tmp_path / "c", 1, made_by=FACTS)
+    assert again.newest() is None
+    again.save(1, {"w": torch.ones(1)}, {})
+    found = Checkpoints(tmp_path / "c", 1, made_by=FACTS).newest()
+    assert found is not None
+    assert found.steps == 1
+
+
 def test_a_checkpoint_of_an_older_bakeoff_is_left_with_a_note(tmp_path: Path) -> None:
     import torch
 

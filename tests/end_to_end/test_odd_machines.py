@@ -122,6 +122,18 @@ def test_a_name_that_is_too_long_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.parametrize("name", ["table.md", "report.html"])
+def test_an_experiment_file_that_results_would_replace_is_refused(tmp_path: Path, name: str) -> None:
+    spec = write_spec(tmp_path / "e", LOOP)
+    spec = spec.rename(spec.with_name(name))
+    before = spec.read_bytes()
+    answer = call("run", spec, folder=tmp_path)
+    assert answer.returncode == 2
+    assert "rename the experiment file" in answer.stderr
+    assert spec.read_bytes() == before
+    assert [path.name for path in spec.parent.iterdir()] == [name]
+
+
 def test_an_experiment_file_that_is_edited_while_its_runs_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bakeoff import hardware
 

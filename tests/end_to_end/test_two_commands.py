@@ -276,3 +276,25 @@ def test_a_run_that_was_left_whole_is_compared_with_the_data_that_are_there_now(
     assert again.returncode == 0, again.stderr
     assert [name[:10] for name in left(folder)] == [".replaced-"]
     assert len({json.dumps(record["data"]["splits"]) for record in records(folder).values()}) == 1
+
+
+def test_a_claim_that_somebody_removes_is_made_again_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, removed = Crew.look, 0
+
+    def remove_claims(crew: Crew) -> list[Record]:
+        nonlocal removed
+        for path in crew.store.records.glob(".claim-*"):
+            path.unlink()
+            removed += 1
+        return look(crew)
+
+    monkeypatch.setattr(Crew, "look", remove_claims)
+    monkeypatch.setattr("bakeoff.crew.TOUCH_SECONDS", 0.0)
+    answer = call("run", write_spec(tmp_path / "e", QUICKLY), folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert removed > 1
+    assert answer.stderr.count("started") == 1
+    assert "taken it over" not in answer.stderr
+    assert left(tmp_path / "e") == []

@@ -49,6 +49,7 @@ FAILS_TOO = {
     "says a huge step": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
     "says half a word": ("error", f"[0-9]+ bytes in its pipe are no message: .*{BY_HAND}"),
     "says too much": ("error", f"over 67108864 bytes in its pipe are no message{BY_HAND}"),
+    "stops its guard": ("crashed", f"exit code 3{BY_HAND}"),
     "kills its server": ("crashed", f"exit code 255{BY_HAND}"),
     "is deaf": ("timed out", "it took over 45 s"),
 }

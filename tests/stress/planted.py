@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def loses_a_record() -> None:
@@ -15,14 +16,14 @@ def loses_a_record() -> None:
 
     publish = Store.publish
 
-    def planted(store: Store, folder: Path, run_id: str) -> object:
+    def planted(store: Store, folder: Path, run_id: str, **more: Any) -> bool:
         before = [other for other in store.recorded_ids() if other != run_id]
-        published = publish(store, folder, run_id)
+        published = publish(store, folder, run_id, **more)
         for other in before[:1]:
             shutil.rmtree(store.records / other)
         return published
 
-    Store.publish = planted  # type: ignore[method-assign, assignment]
+    Store.publish = planted  # type: ignore[method-assign]
 
 
 def leaves_a_process() -> None:

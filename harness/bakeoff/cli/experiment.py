@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bakeoff.cli.progress import make_progress
+from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.saying import say, tell_damage
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
 from bakeoff.document import Document
-from bakeoff.errors import shown_path
+from bakeoff.errors import BakeoffError, shown_path
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.plan import Plan
 from bakeoff.report.page import write_page
@@ -16,10 +17,15 @@ from bakeoff.run import Outcome, run_experiment
 from bakeoff.store import Store
 from bakeoff.supervision import Settings
 
+WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
+"""Names of the files that `run` and `report` write and replace."""
+
 
 def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | None, settings: Settings) -> int:
     """Runs what is missing, then prints and writes the table; the exit code is 1 where a run of the experiment failed, or the
     model of one could not be kept though its file asks for it."""
+    if spec.name in WRITTEN:
+        raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
     store = Store(into or spec.parent)
     with stopped_by_signals(), make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bakeoff.cli.saying import say, say_json, tell
+from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.hardware import DEVICES
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ WIDTH = 110
 @click.argument("spec", type=click.Path(path_type=Path))
 @click.option("--strategies", metavar="A,B", help="Which two (default: the baseline and the first other).")
 @click.option("--steps", type=click.IntRange(1), default=DEFAULT_STEPS, show_default=True, help="How many to compare.")
-@click.option("--seed", type=click.IntRange(0), help="Default: the spec's first.")
+@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Default: the spec's first.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets (default: BAKEOFF_DATA).")
 @click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads (default: all usable cores).")

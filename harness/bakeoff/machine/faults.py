@@ -28,6 +28,9 @@ NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 LEAST_ROOM: Final = 2**14
 """Bytes: a disk with fewer is full."""
 
+MUCH: Final = 2**33
+"""Bytes: a disk with so much free is not the one that had no room, where nobody says which it was."""
+
 NO_FOLDER: Final = "No usable temporary directory found"
 """What `tempfile` says where it can write to none: for it that is a file that does not exist."""
 
@@ -72,8 +75,15 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
     if code == errno.EFBIG and (limit := _limit_of_files()):  # of any file, on whichever disk
         return MachineError(f"{escaped(os.strerror(code))} ({limit}); raise that limit, and the same command goes on from here")
     free = {place: room for place in (*places, *shared_places()) if (room := free_bytes(place)) is not None}
-    suspects = [place for place in free if _is_read_only(place) is (code == errno.EROFS)] or [*free]
-    return MachineError(sentence(code, min(suspects, key=free.__getitem__)) if suspects else os.strerror(code))
+    if code == errno.EROFS:
+        suspects = [place for place in free if _is_read_only(place)]
+    else:
+        suspects = [place for place in free if not _is_read_only(place) and (code not in NO_ROOM or free[place] < MUCH)]
+    if not suspects:
+        return MachineError(
+            f"{escaped(os.strerror(code))}, on a disk that was not named; mend that, and the same command goes on"
+        )
+    return MachineError(sentence(code, min(suspects, key=free.__getitem__)))
 
 
 def shared_places() -> list[Path]:

@@ -22,6 +22,8 @@ from bakeoff.files import Tree, write_all
 from bakeoff.machine import fork_server, parent_death
 from bakeoff.machine.guard import END, fork_guarded
 from bakeoff.machine.output import cut, last_line
+from bakeoff.machine.process_tree import descendants
+from bakeoff.machine.processes import fields_of
 from bakeoff.machine.signals import await_own_signal, ending, held_back, was_stopped
 from bakeoff.machine.streams import prepare_streams
 
@@ -116,7 +118,18 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return bool(self.process.is_alive())
+        """Whether it, or a descendant of it, runs still."""
+        if (alive := bool(self.process.is_alive())) and not self._unguarded:
+            self._wake()
+        return alive
+
+    def _wake(self) -> None:
+        """Lets a guard go on that somebody stopped, once there is nothing left for it to guard: it would never end."""
+        number = self.process.pid
+        fields = fields_of(number)
+        if fields is not None and fields[0] == "T" and not descendants(number):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGCONT)
 
     @property
     def number(self) -> int | None:

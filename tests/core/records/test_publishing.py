@@ -214,7 +214,9 @@ def test_a_record_whose_command_was_killed_before_its_model_was_kept_is_recovere
 
     store.tree.make(store.records)
     killed(die, at=CHANGES, after=False)
+    store.tree.make(store.checkpoints(GOOD.id) / "step-000000001")
     assert store.recover() == [GOOD.id]
+    assert not store.checkpoints(GOOD.id).exists()
     kept = store.read(GOOD.id).kept
     assert isinstance(kept, Kept)
     assert kept.reason is not None

@@ -167,6 +167,7 @@ FAULTS: dict[str, Any] = {
     "says a huge step": lambda: say(b'{"phase": "train", "step": 1%s, "total": 1, "loss": null, "note": ""}\n' % (b"0" * 30)),
     "says half a word": lambda: say(b'{"phase": "tr'),
     "says too much": lambda: say(bytes(65 * 2**20)),
+    "stops its guard": lambda: (os.kill(os.getppid(), signal.SIGSTOP), os._exit(3)),
     "exits at once": lambda: os._exit(0),
     "exits": lambda: sys.exit(0),
     "raises no exception": raise_leaving,
