@@ -74,6 +74,7 @@ def test_a_new_package_keeps_its_contract_when_its_author_does_as_told(tmp_path:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
     env = four_installed(tmp_path, call)
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rsp", *KINDS, env=env, cwd=tmp_path)

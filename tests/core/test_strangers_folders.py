@@ -98,7 +98,7 @@ def test_what_links_lead_to_stays_as_it_is(plant: str, folder: Path, outside: Pa
         assert "Traceback" not in out + err, verb
         assert code in {0, 1, 2}, verb
         assert code != 2 or len(err.strip().splitlines()) == 1, err
-        assert not code or f"{folder}" in out + err, verb
+        assert code < 2 or f"{folder}" in err, verb
 
 
 def test_a_report_behind_a_link_is_refused_before_anything_is_written(folder: Path, outside: Path, call: Call) -> None:
@@ -112,8 +112,10 @@ def test_a_report_behind_a_link_is_refused_before_anything_is_written(folder: Pa
 
 def test_a_folder_that_is_named_may_be_a_link(folder: Path, tmp_path: Path, call: Call) -> None:
     (tmp_path / "named").symlink_to(folder)
-    for verb in ("table", "report", "verify"):
+    for verb in ("table", "report"):
         assert call(verb, tmp_path / "named")[0] == 0, verb
+    assert "4 of 4" not in call("verify", folder)[1], "their ids are made up"
+    assert call("verify", tmp_path / "named") == call("verify", folder)
     assert (folder / "report.html").is_file()
     assert list((folder / ".eval_results").iterdir())
     other = tmp_path / "into"

@@ -32,6 +32,10 @@ BROKEN = Path(__file__).parents[1] / "thirdparty" / "broken-components"
 BUILT_IN = [registered.component for registered in load_registry().all() if registered.origin.distribution == "bakeoff"]
 
 
+LONG = "test_it_follows_the_recipe_keys_that_it_claims"
+"""A promise of trainers that takes up to 20 seconds."""
+
+
 def promises(contract: type[Contract]) -> list[str]:
     return sorted(name for name in dir(contract) if name.startswith("test_"))
 
@@ -44,7 +48,11 @@ def contract_of(component: Any) -> type[Contract]:
 
 @pytest.mark.parametrize(
     ("component", "promise"),
-    [(component, promise) for component in BUILT_IN for promise in promises(CONTRACTS[component.kind])],
+    [
+        pytest.param(component, promise, marks=[pytest.mark.slow] if promise == LONG else [])
+        for component in BUILT_IN
+        for promise in promises(CONTRACTS[component.kind])
+    ],
     ids=lambda value: value.removeprefix("test_") if isinstance(value, str) else f"{value.kind}-{value.name}",
 )
 def test_the_built_in_components_keep_every_promise(component: Any, promise: str) -> None:

@@ -65,12 +65,6 @@ def test_a_share_of_the_peak_that_says_nothing_is_withheld_with_the_reason(
     assert f"Of peak is withheld for a: {work.withheld}." in legend({"a": work, "b": work_of([], [])})
 
 
-def test_a_peak_of_nothing_is_none() -> None:
-    work = work_of([counted(1000.0, 10.0)], [control(hardware=HERE, peak_flops={"fp32": 0.0})])
-    assert (work.peak_share, work.withheld) == (None, "")
-    assert "withheld" not in legend({"a": work})
-
-
 def test_records_of_before_counting_show_no_table() -> None:
     assert work_cells({"old": work_of([make_record()], [])}) == ([], {})
 

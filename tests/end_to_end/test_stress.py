@@ -26,6 +26,7 @@ from bakeoff.recorded import dump
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_signals_lose_nothing_and_the_result_is_the_undisturbed_one(tmp_path: Path) -> None:
     one = play(tmp_path / "round", seed=3, number=0, kinds=["signals"], disturbances=3, seeds=1)

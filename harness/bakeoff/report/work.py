@@ -71,7 +71,7 @@ def peak_flops(record: Record, controls: Sequence[Control]) -> float | None:
     found = [
         control.peak_flops[precision]
         for control in controls
-        if control.hardware == record.environment.hardware and control.peak_flops.get(precision, 0.0) > 0
+        if control.hardware == record.environment.hardware and precision in control.peak_flops
     ]
     return statistics.median(found) if found else None
 

@@ -138,7 +138,7 @@ def lives(number: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("killed", ["the command", "the fork server"])
+@pytest.mark.parametrize("killed", ["the command", pytest.param("the fork server", marks=pytest.mark.slow)])
 def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed: str, tmp_path: Path) -> None:
     code = f"from test_worker_process import command; command({str(tmp_path)!r})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
@@ -308,7 +308,7 @@ def test_a_worker_whose_guard_is_killed_takes_no_other_with_it(begin: Callable[.
     assert [number for number in stay if not lives(number)] == []
 
 
-@pytest.mark.parametrize("killed", ["the command", "the fork server"])
+@pytest.mark.parametrize("killed", ["the command", pytest.param("the fork server", marks=pytest.mark.slow)])
 def test_children_end_with_the_command(killed: str, tmp_path: Path) -> None:
     code = (
         "import time; from pathlib import Path; from test_worker_process import *\n"
