@@ -68,13 +68,16 @@ def wrong_component(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     return getattr(broken_components, request.param)()
 
 
-def _wrong() -> list[tuple[str, str]]:
+def _wrong() -> list[Any]:
     sys.path.insert(0, str(BROKEN))
     try:
         import broken_components
     finally:
         sys.path.remove(str(BROKEN))
-    return [(type(component).__name__, promise) for component, promise in broken_components.WRONG]
+    return [
+        pytest.param(type(component).__name__, promise, marks=[pytest.mark.slow] if promise == LONG else [])
+        for component, promise in broken_components.WRONG
+    ]
 
 
 @pytest.mark.parametrize(("wrong_component", "promise"), _wrong(), indirect=["wrong_component"])

@@ -217,7 +217,9 @@ def test_files_written_anew_with_the_same_contents_stop_nothing(change: Callable
     )
 
 
-@pytest.mark.parametrize("what", ["a label renamed", "a row of dev", "weights"])
+@pytest.mark.parametrize(
+    "what", ["a label renamed", *(pytest.param(what, marks=pytest.mark.slow) for what in ("a row of dev", "weights"))]
+)
 def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(what: str, recorded: Path) -> None:
     change, _, told = CHANGES[what]
     change(recorded)
