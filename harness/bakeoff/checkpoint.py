@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import RunError, StoreError, escaped, shown_path
 from bakeoff.files import Tree, temporary_name
 from bakeoff.json_reader import read_json
@@ -197,8 +198,7 @@ def manifest_of(content: bytes) -> Manifest:
     try:
         manifest = Manifest.model_validate(plain, strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(f"{MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(f"{MANIFEST}: {first_flaw(error)}") from None
     if sealed(content, manifest.seal) != content:
         raise ValueError(f"{MANIFEST} is not what its own checksum says")
     return manifest

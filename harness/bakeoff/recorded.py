@@ -11,12 +11,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
-from bakeoff.errors import DamageError, StoreError, escaped, quoted, shown_path
-from bakeoff.files import open_regular
+from bakeoff.contracts.fields import first_flaw
+from bakeoff.errors import BakeoffError, DamageError, StoreError, escaped, quoted, shown_path
+from bakeoff.files import open_regular, read_regular
 from bakeoff.json_reader import read_json
 from bakeoff.record import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Part, Record
 
@@ -193,6 +194,23 @@ SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control
 """The first schema version of a file whose own checksum stands in it."""
 
 PartKind = TypeVar("PartKind", bound=Part)
+ModelKind = TypeVar("ModelKind", bound=BaseModel)
+
+
+def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) -> ModelKind:
+    """What a file without a checksum holds, of at most so many bytes; `what` says what it should be: `request`. Raises
+    BakeoffError that names the file and the first thing that is wrong with it."""
+    try:
+        content = read_regular(path, at_most=at_most)
+        read_json(content)
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        why = first_flaw(error)
+    except ValueError as error:
+        why = escaped(error)
+    except OSError as error:
+        raise BakeoffError(f"{shown_path(path)}: {error.strerror}") from None
+    raise BakeoffError(f"{shown_path(path)} is no {what}: {why}")
 
 
 def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
@@ -208,12 +226,11 @@ def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
         part = kind.model_validate(_upgraded(kind, plain), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if where == "schema_version":
+        if first["loc"] == ("schema_version",):
             raise StoreError(
                 f"{shown} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
             ) from None
-        raise DamageError(f"{shown} is damaged: {escaped(_flaw(where, first))}") from None
+        raise DamageError(f"{shown} is damaged: {first_flaw(error)}") from None
     except ValueError as error:
         raise DamageError(f"{shown} is damaged: {escaped(error)}") from None
     if has_seal and not (seal := plain.get("seal")):
@@ -221,16 +238,6 @@ def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
     if has_seal and sealed(content, seal) != content:
         raise DamageError(f"{shown} was altered: it is not what its own checksum says")
     return part
-
-
-def _flaw(where: str, first: Mapping[str, Any]) -> str:
-    """`asked.seed: Input should be a valid integer, not 'x'`."""
-    told = str(first["msg"]).removeprefix("Value error, ")
-    if not where:
-        return told
-    value = first["input"]
-    shown = f", not {quoted(value)}" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
-    return f"{where}: {told}{shown}"
 
 
 def _upgraded(kind: type[Part], plain: Any) -> Any:

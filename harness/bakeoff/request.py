@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from bakeoff.components import Places
 from bakeoff.contracts.fields import Count, Name, Some, Text
-from bakeoff.errors import BakeoffError, escaped, shown_path
-from bakeoff.files import read_regular
-from bakeoff.json_reader import read_json
 from bakeoff.record import Asked, Attempt, RunId
+from bakeoff.recorded import read_model
 
 MOST_BYTES: Final = 2**26
 """Of a request's file."""
@@ -30,7 +28,7 @@ Place = Annotated[Path, AfterValidator(_without_nul)]
 class Request(BaseModel):
     """What a worker is told: the run, and where things lie here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     id: RunId
     asked: Asked
@@ -60,15 +58,4 @@ class Request(BaseModel):
 
 def read_request(path: Path) -> Request:
     """What a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
-    try:
-        content = read_regular(path, at_most=MOST_BYTES)
-        read_json(content)
-        return Request.model_validate_json(content, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except ValueError as error:
-        why = str(error)
-    except OSError as error:
-        raise BakeoffError(f"{shown_path(path)}: {error.strerror}") from None
-    raise BakeoffError(f"{shown_path(path)} is no request: {escaped(why)}")
+    return read_model(Request, path, "request", at_most=MOST_BYTES)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff import hardware
 from bakeoff.components import Places
-from bakeoff.contracts.fields import Count
+from bakeoff.contracts.fields import Count, first_flaw
 from bakeoff.errors import DamageError, MachineError, StoreError, escaped, quoted, shown_path
 from bakeoff.files import Tree
 from bakeoff.machine.faults import full_disk
@@ -167,7 +167,7 @@ class Supervised:
         try:
             told = Told.model_validate(message)
         except ValidationError as error:
-            raise WordError(f"a message in its pipe is none of ours: {escaped(error.errors()[0]['msg'])}") from None
+            raise WordError(f"a message in its pipe is none of ours: {first_flaw(error)}") from None
         self.seen.hear(told)
         self.progress.update(self.run, told.phase, told.step, told.total, told.loss)
         if told.note:

@@ -9,8 +9,9 @@ import math
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
+from bakeoff.errors import escaped, quoted
 from bakeoff.json_reader import require_depth
 
 LARGEST: Final = 1e100
@@ -78,3 +79,15 @@ def _plain(value: Any) -> Any:
 Plain = Annotated[Any, AfterValidator(_plain)]
 """Whatever a component's author chose as an option's value, as JSON has it."""
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
+
+
+def first_flaw(error: ValidationError) -> str:
+    """The first thing that is wrong in a file, with its place: `asked.seed: Input should be a valid integer, not 'x'`."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))[:LONGEST_NAME]
+    told = str(first["msg"]).removeprefix("Value error, ")
+    if not where:
+        return escaped(told)
+    value = first["input"]
+    shown = f", not {quoted(value)}" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
+    return escaped(f"{where}: {told}{shown}")

@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from bakeoff import hardware
 from bakeoff.components import Encoding, Signal
 from bakeoff.data import weights_sha256
-from bakeoff.errors import BakeoffError, PluginError, RunError, escaped, shown_path
-from bakeoff.files import Tree, read_regular
+from bakeoff.errors import PluginError, RunError
+from bakeoff.files import Tree
 from bakeoff.job import Job
-from bakeoff.json_reader import read_json
 from bakeoff.meter import Observer
 from bakeoff.optimization import gradient_norm
 from bakeoff.outcome import message_of
 from bakeoff.plan import notes_of
 from bakeoff.preparation import training_rows
 from bakeoff.record import Asked, ObservedGroup, Part
+from bakeoff.recorded import read_model
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request
 from bakeoff.spec import Recipe
@@ -351,15 +351,4 @@ def _norm(norms: list[Any]) -> float | None:
 
 def read_trace(path: Path) -> Trace:
     """Raises BakeoffError that names the file and what is wrong with it."""
-    try:
-        content = read_regular(path, at_most=MOST_BYTES)
-        read_json(content)
-        return Trace.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except ValueError as error:
-        why = str(error)
-    except OSError as error:
-        why = error.strerror or str(error)
-    raise BakeoffError(f"{shown_path(path)} is no trace of a training: {escaped(why)}")
+    return read_model(Trace, path, "trace of a training", at_most=MOST_BYTES)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bakeoff.contracts.fields import LONGEST_NAME, Count, PlainDict, Seconds, Sha256, Some
+from bakeoff.contracts.fields import Count, PlainDict, Seconds, Sha256, Some, first_flaw
 from bakeoff.errors import quoted
 from bakeoff.record import PHASES
 
@@ -107,9 +107,7 @@ def state_of(facts: Any) -> TrainingState:
     try:
         return TrainingState.model_validate(facts)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:LONGEST_NAME]
-        raise ValueError(f"{FACTS}: {where}: {first['msg']}") from None
+        raise ValueError(f"{FACTS}: {first_flaw(error)}") from None
 
 
 def require_fit(steps: int, state: TrainingState, tensors: Mapping[str, Any], due: Due) -> None:
