@@ -111,4 +111,4 @@ def extrapolate(counted: Sequence[tuple[int, int, int]], tokens: int, padded: in
     all_tokens = per[unit][1]
     own_tokens = sum(step[1 if unit == "token" else 2] for step in steps)
     total = sum(flops for flops, _, _ in steps) / own_tokens * all_tokens
-    return total, f"operators of {len(steps)} steps by torch.utils.flop_counter's formulas, per {unit}, times all {unit}s"
+    return float(round(total)), f"by torch.utils.flop_counter's formulas: {len(steps)} steps' operators, scaled to all {unit}s"
