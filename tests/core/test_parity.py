@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from bakeoff.cli import bakeoff
 from bakeoff.cli.parity import choose_pair, in_words
+from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.errors import BakeoffError
 from bakeoff.hardware import BF16_FLAGS, cpu_flags
 from bakeoff.parity.trace import Trace
@@ -271,6 +274,17 @@ def test_the_pair_is_the_baseline_and_another_unless_named(tmp_path: Path) -> No
     for names in ("a", "a,a", "a,b,c"):
         with pytest.raises(BakeoffError, match="parity compares two strategies"):
             choose_pair(plan, names, None)
+
+
+@pytest.mark.parametrize("seed", ["2147483648", "-1", "9" * 4000])
+def test_a_seed_that_no_run_can_have_is_refused_in_one_line(tmp_path: Path, seed: str) -> None:
+    from bakeoff_planted_bench import plan_of
+
+    plan_of(tmp_path, f"{{one: {LOOP}, api: {{trainer: hf-trainer}}}}")
+    answer = CliRunner().invoke(bakeoff, ["parity", str(tmp_path / "spec.yaml"), "--seed", seed])
+    assert answer.exit_code == 2
+    (told,) = (line for line in answer.output.splitlines() if line.startswith("Error: "))
+    assert told == f"Error: Invalid value for '--seed': {seed} is not in the range 0<=x<={LARGEST_SEED}."
 
 
 def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path) -> None:

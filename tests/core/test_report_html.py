@@ -278,6 +278,21 @@ def test_a_row_without_scores_has_dashes_and_its_reason() -> None:
     assert "0 of 1" in page.words
 
 
+def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
+    made = example({"trainer-api": 0.78, "loop": 0.7}, seeds=2)
+    plain = Page(made.html())
+    records = [
+        record.model_copy(update={"remarks": ["the run's process: exit code 3 <b>"]} if record.asked.strategy == "loop" else {})
+        for record in made.records
+    ]
+    report = build_report(made.report.declared, records)
+    page = Page(write_html(made.comparison, report, records, made.steps))
+    assert not page.open
+    assert "loop, seed 0: the run's process: exit code 3 <b>" in page.words
+    assert "loop, seed 1: the run's process: exit code 3 <b>" in page.words
+    assert "the run's process" not in plain.words
+
+
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
     report = build_report(declaration_of([record]), [])

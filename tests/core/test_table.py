@@ -315,6 +315,23 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert "manual-loop 3 of 3: 3 crashed (seed 0 to 2: 'it is gone')" in flowing(text)
 
 
+def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
+    hung, code = "the run's process: it went on for 5 s and was killed", "the run's process: exit code 3 (phase save: `x` | y)"
+    records = both()
+    plain = show(make_experiment(tmp_path / "plain", records))
+    remarked = [records[number].model_copy(update={"remarks": [hung]}) for number in (0, 2)]
+    records[0], records[2] = remarked
+    records[1] = records[1].model_copy(update={"remarks": [code]})
+    folder = make_experiment(tmp_path / "x", records)
+    told = flowing(show(folder))
+    assert f"- trainer-api, seed 0, 1: {hung} - " in told
+    assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
+    (only,) = json.loads(show(folder, "--json"))["tables"]
+    assert [[remark["seed"] for remark in row["remarked"]] for row in only["rows"]] == [[0, 1], [0]]
+    assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"
+    assert "the run's process" not in plain
+
+
 def test_nothing_but_failures_is_a_table_too(tmp_path: Path) -> None:
     text = show(make_experiment(tmp_path / "x", [failed(record) for record in both()]))
     assert cells(text, "trainer-api")["failed"] == "3"

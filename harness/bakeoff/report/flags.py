@@ -17,8 +17,8 @@ def owned(row: Row) -> list[str]:
 
 
 def sentences(table: Table, commands: Sequence[str]) -> list[str]:
-    """A sentence for failed runs, for models that are not kept, for missing runs, for times from elsewhere, for what trainers
-    own, and for equal weights. `commands` are those that make it all again."""
+    """A sentence for failed runs, for models that are not kept, for what is remarked of runs, for missing runs, for times from
+    elsewhere, for what trainers own, and for equal weights. `commands` are those that make it all again."""
     found = []
     if any(row.failed for row in table.rows):
         found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
@@ -29,6 +29,8 @@ def sentences(table: Table, commands: Sequence[str]) -> list[str]:
     if any(row.unkept for row in table.rows):
         unkept = "; ".join(_unkept(row) for row in table.rows if row.unkept)
         found.append(f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} makes these runs again.")
+    for row in table.rows:
+        found += _remarks(row)
     if any(row.missing for row in table.rows):
         found.append(_unfinished(table.rows, commands))
     if any(row.elsewhere for row in table.rows):
@@ -92,6 +94,14 @@ def _unscored(row: Row, unscored: Unscored) -> str:
 def _unkept(row: Row) -> str:
     seeds = seeds_spelt([unkept.seed for unkept in row.unkept])
     return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].reason)})"
+
+
+def _remarks(row: Row) -> list[str]:
+    """What is to be said of its runs' processes, each sentence once."""
+    seeds: dict[str, list[int]] = {}
+    for remarked in row.remarked:
+        seeds.setdefault(remarked.remark, []).append(remarked.seed)
+    return [f"{row.strategy}, seed {seeds_spelt(of)}: {remark}" for remark, of in seeds.items()]
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:

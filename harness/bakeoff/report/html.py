@@ -73,6 +73,8 @@ class Section:
     """(strategy, seed, reason, message)."""
     unkept: list[tuple[str, int, str]]
     """(strategy, seed, why the run's model is not kept)."""
+    remarked: list[tuple[str, int, str]]
+    """(strategy, seed, what is to be said of the run's process)."""
     missing: list[tuple[str, str]]
     """(strategy, seeds that are declared and not recorded)."""
 
@@ -172,6 +174,7 @@ def _section(joined: Joined, report: Report, steps: Callable[[str], Steps | None
         caption=[(label, ", ".join(parts)) for label, parts in caption(table, report.declared)] if table else [],
         failures=[(name, failed.seed, failed.reason, failed.message) for name, row in shown for failed in row.failed],
         unkept=[(name, unkept.seed, unkept.reason) for name, row in shown for unkept in row.unkept],
+        remarked=[(name, remarked.seed, remarked.remark) for name, row in shown for remarked in row.remarked],
         missing=[(name, seeds_spelt(row.missing)) for name, row in shown if row.missing],
     )
 

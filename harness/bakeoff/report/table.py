@@ -39,6 +39,13 @@ class Unkept(Part):
     reason: str
 
 
+class Remarked(Part):
+    """A run whose process did not end well after its record was whole."""
+
+    seed: int
+    remark: str
+
+
 class Unscored(Part):
     """Runs to whose answers on a split a metric gave no score."""
 
@@ -64,6 +71,7 @@ class Row(Part):
     attempts: list[Attempt]
     """Earlier tries at its runs, which failed, of all seeds."""
     unkept: list[Unkept]
+    remarked: list[Remarked]
     missing: list[int]
     """Seeds that are declared and not (or not readably) recorded."""
     owns: list[str]
@@ -247,6 +255,7 @@ def _row(
             for record in records
             if record.kept is not None and record.kept.reason is not None
         ],
+        remarked=[Remarked(seed=seed_of[record.id], remark=remark) for record in records for remark in record.remarks],
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),
