@@ -34,7 +34,8 @@ from bakeoff.records.training_state import (
     TENSORS,
     Manifest,
     is_plain,
-    require_optimizer,
+    kept_of_parameters,
+    require_scheduler,
 )
 
 LONGEST_REASON = 300
@@ -48,11 +49,20 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saved:
-    """A state that was read back: after so many steps."""
+    """A state that was read back: after so many steps, from the folder `place`."""
 
     steps: int
     tensors: Tensors
     facts: Facts
+    place: Path
+
+    def damaged(self, why: object) -> RunError:
+        """`why` begins with the name of the file in the folder."""
+        return RunError(
+            "error",
+            f"checkpoint {shown_path(self.place)} is damaged: {escaped(why)[:LONGEST_REASON]}; remove this folder: the run "
+            "then goes on from the checkpoint before it, or from its beginning",
+        )
 
 
 class Checkpoints:
@@ -161,7 +171,7 @@ class Checkpoints:
         if not isinstance(plain, dict):
             raise ValueError(f"{FACTS} is no object")
         try:
-            return Saved(manifest.steps, load(state), plain)
+            return Saved(manifest.steps, load(state), plain, place)
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"{TENSORS}: {error}") from None
 
@@ -206,17 +216,13 @@ def manifest_of(content: bytes) -> Manifest:
 
 def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
     """The state of `optimizer_state` put back; learning rates are the scheduler's. Raises RunError where it fits neither."""
-    state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in saved.facts["optimizer"].items()}
-    for name, tensor in saved.tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = tensor
     whole = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:
-        require_optimizer(state, parameters, saved.facts["scheduler"], scheduler.state_dict())
+        state = kept_of_parameters(saved.facts["optimizer"], saved.tensors, parameters)
+        require_scheduler(saved.facts["scheduler"], scheduler.state_dict())
     except ValueError as error:
-        raise RunError("error", f"the checkpoint of step {saved.steps} is damaged: {error}") from None
+        raise saved.damaged(error) from None
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
     scheduler.load_state_dict(scheduler.state_dict() | saved.facts["scheduler"])
     for group, rate in zip(optimizer.param_groups, saved.facts["scheduler"]["_last_lr"], strict=True):

@@ -9,7 +9,6 @@ import numpy as np
 
 from bakeoff.compare.measures import luck_of_the_best
 from bakeoff.components import Answers, Metric
-from bakeoff.errors import RunError
 from bakeoff.record import SCORES_KEPT, Selection
 
 
@@ -49,12 +48,11 @@ class BestState:
         return tensors, {"scores": self.scores, "best": self.best}
 
     def take_up(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Goes on from what `state` gave. Raises ValueError where answers are missing."""
         self.scores, self.best = list(facts["scores"]), facts["best"]
         self.answers = [tensors[f"answers/{number}"].numpy() for number in range(len(self.scores))]
         if any(answers.shape != self.labels.shape for answers in self.answers):
-            raise RunError(
-                "error", f"the checkpoint is damaged: it has no answers to the {len(self.labels)} examples of {self.split}"
-            )
+            raise ValueError(f"answers to the {len(self.labels)} examples of {self.split} are missing")
         self._state = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
 
     def restore(self) -> Selection:

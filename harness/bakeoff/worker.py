@@ -52,6 +52,7 @@ from bakeoff.record import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.recorded import dump
 from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.provenance import facts_of_data, facts_of_environment, facts_of_model
+from bakeoff.records.training_state import TENSORS
 from bakeoff.registry import Registry, load_registry
 from bakeoff.request import Request, read_request
 from bakeoff.selection import BestState
@@ -335,7 +336,10 @@ def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
     if job.saved is not None:
         clock.add(job.saved.facts["others"]["seconds"])
         if best is not None:
-            best.take_up(job.saved.tensors, job.saved.facts["others"]["best"])
+            try:
+                best.take_up(job.saved.tensors, job.saved.facts["others"]["best"])
+            except ValueError as error:
+                raise job.saved.damaged(f"{TENSORS}: {error}") from None
 
     def state() -> tuple[dict[str, Any], dict[str, Any]]:
         clock.enter(clock.phase)

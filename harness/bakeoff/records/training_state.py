@@ -6,6 +6,7 @@ without blaming the trainer for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -24,6 +25,8 @@ STATES_OF_A_MODEL: Final = 12
 """A checkpoint's tensors are at most so many times the model's: weights, the best ones, what optimizers keep of each."""
 AVERAGES: Final = frozenset({"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"})
 """Of torch's optimizers, by the names in their state."""
+NUMBER: Final = re.compile(r"[0-9]{1,9}")
+"""Of a parameter."""
 BESIDE_THE_MODEL: Final = 2**30
 """Bytes of what does not grow with the model: losses, and the answers of each evaluation."""
 
@@ -159,26 +162,41 @@ def _require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
             raise ValueError(f"{TENSORS}: {what}/{name} is {tuple(tensor.shape)} {tensor.dtype}, the model's is another")
 
 
-def require_optimizer(
-    state: Mapping[int, Mapping[str, Any]], parameters: Sequence[Any], schedule: Mapping[str, Any], own: Mapping[str, Any]
-) -> None:
-    """Raises ValueError where an optimizer of these parameters and a scheduler, whose state is `own` now, can't go on from it.
+def kept_of_parameters(
+    numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Any], parameters: Sequence[Any]
+) -> dict[int, dict[str, Any]]:
+    """What an optimizer keeps: number of a parameter (0, 1, ...) -> name -> a number or a tensor.
 
-    The averages of torch's optimizers have their parameter's shape; what others keep is theirs.
+    The averages of torch's optimizers have their parameter's shape; what others keep is theirs. Raises ValueError, which begins
+    with the file's name, where an optimizer of these parameters can't go on from it.
     """
-    for index, values in state.items():
-        if index >= len(parameters):
-            raise ValueError(f"optimizer/{index}: the optimizer has {len(parameters)} parameters")
-        wanted = tuple(parameters[index].shape)
-        for name, value in values.items():
-            shape = tuple(getattr(value, "shape", ()))
-            if (name in AVERAGES and shape != wanted) or (name == "step" and shape not in {(), (1,)}):
-                raise ValueError(f"optimizer/{index}/{name} is {shape}, its parameter {wanted}")
-    if schedule.keys() != {name for name, value in own.items() if is_plain(value)}:
-        raise ValueError(f"scheduler: it has {', '.join(sorted(schedule))}")
+    kept = [(FACTS, index, name, value) for index, values in numbers.items() for name, value in values.items()]
+    for whole, tensor in tensors.items():
+        group, _, rest = whole.partition("/")
+        index, _, name = rest.partition("/")
+        if group == "optimizer":
+            kept.append((TENSORS, index, name, tensor))
+    state: dict[int, dict[str, Any]] = {}
+    for file, index, name, value in kept:
+        place = f"{file}: {quoted(f'optimizer/{index}/{name}')}"
+        if not name or not NUMBER.fullmatch(index) or int(index) >= len(parameters):
+            raise ValueError(f"{place} is of no parameter's state: the optimizer has {len(parameters)} parameters")
+        wanted, shape = tuple(parameters[int(index)].shape), tuple(getattr(value, "shape", ()))
+        if (name in AVERAGES and shape != wanted) or (name == "step" and shape not in {(), (1,)}):
+            raise ValueError(f"{place} is of shape {shape}, its parameter of {wanted}")
+        state.setdefault(int(index), {})[name] = value
+    return state
+
+
+def require_scheduler(schedule: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Raises ValueError, which begins with the file's name, where a scheduler whose state is `own` now can't go on from it."""
+    wanted = {name for name, value in own.items() if is_plain(value)}
+    if wrong := sorted(schedule.keys() ^ wanted):
+        why = "is missing" if wrong[0] in wanted else "is nothing that this scheduler keeps"
+        raise ValueError(f"{FACTS}: scheduler: {quoted(wrong[0])} {why}")
     for name, value in schedule.items():
         if not _alike(value, own[name]):
-            raise ValueError(f"scheduler: {name} is {quoted(value)}")
+            raise ValueError(f"{FACTS}: scheduler: {name} is {quoted(value)}")
 
 
 def is_plain(value: Any) -> bool:
