@@ -351,18 +351,26 @@ def make_cache(folder: Path) -> None:
 
 
 def use_cache(folder: Path, warnings: list[str]) -> Any:
-    """Encoded texts and the hashes of files, as they are found in the cache or made."""
+    """Encoded texts, rows and the hashes of files, as they are found in the cache or made."""
     from core.test_encoding import ROWS, Numbers
 
+    from bakeoff.components import Places
     from bakeoff.encoding import encode
     from bakeoff.machine.file_hashes import FileHashes
+    from bakeoff.worker import load_task
+    from bakeoff_table import Table
 
     rows = encode(Numbers(), ROWS, cache=folder, fingerprint="f")
     hashed = folder / "hashed"
     if not hashed.exists():
         hashed.write_bytes(b"abc")
     digest = FileHashes(folder / "hashes").sha256(hashed)
-    return [[*row["input_ids"]] for row in (rows[number] for number in range(len(rows)))], digest
+    (folder / "a.csv").write_text("text,label\n" + "".join(f"{text.replace(',', '')},{len(text) % 2}\n" for text in TEXTS))
+    task = Table()
+    options = task.Options.model_validate({"train": "a.csv", "text": "text", "label": "label"})
+    _, splits = load_task(task, options, Places(folder, folder))
+    told = splits["train"]["text"][:], [*splits["train"]["label"]], splits["train"].said
+    return [[*row["input_ids"]] for row in (rows[number] for number in range(len(rows)))], digest, told
 
 
 def kinds() -> list[Kind]:
@@ -377,5 +385,5 @@ def kinds() -> list[Kind]:
         Kind("rows", make_rows, use_rows, files_below("a.*"), weight=10),
         Kind("glue", make_glue, use_glue, files_below("*.tsv"), weight=4),
         Kind("model", make_model, use_model, states, weight=5),
-        Kind("cache", make_cache, use_cache, files_below("*.arrow"), weight=3),
+        Kind("cache", make_cache, use_cache, files_below("*.arrow"), checked=True, weight=3),
     ]  # fmt: skip
