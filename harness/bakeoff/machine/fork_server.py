@@ -7,13 +7,14 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker, spawn, util
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,15 @@ NEEDED_GIB = 3
 """Of address space, for the imports and a small model."""
 
 
+TRACK: Final = """
+import os
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+from multiprocessing.resource_tracker import main
+main({})
+"""
+"""What the tracker does, with its end of the pipe."""
+
+
 @cache
 def _log() -> Any:
     """What the server prints: a file without a name, which is gone with this process."""
@@ -47,6 +57,7 @@ def context() -> Any:
     """Where processes come from: on Linux a fork server, so that only the first worker pays for imports; elsewhere a fresh
     interpreter each time."""
     shorten_socket_paths()
+    _start_tracker()
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     server = multiprocessing.get_context("forkserver")
@@ -62,6 +73,36 @@ def context() -> Any:
     if (started := number()) is not None and started != running:
         _await_imports(started)
     return server
+
+
+def _start_tracker() -> None:
+    """Starts multiprocessing's tracker of semaphores and shared memory as that would do it, but silent.
+
+    The process of each run has the pipe to it, and what a plugin writes there that is no message of multiprocessing's the
+    tracker answers with tracebacks. One that was killed is replaced without a warning.
+    """
+    tracker: Any = resource_tracker._resource_tracker
+    with tracker._lock:
+        if tracker._fd is not None:
+            if tracker._check_alive():
+                return
+            os.close(tracker._fd)
+            with suppress(ChildProcessError):
+                os.waitpid(tracker._pid, 0)
+            tracker._fd = tracker._pid = None
+        reading, writing = os.pipe()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # inherited, until it ignores them
+        try:
+            flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+            python = os.fsencode(spawn.get_executable())
+            tracker._pid = util.spawnv_passfds(python, [python, *flags, "-c", TRACK.format(reading)], [reading])
+            tracker._fd = writing
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            os.close(reading)
 
 
 def _await_imports(server: int) -> None:
