@@ -38,7 +38,7 @@ def kept_table(
         if fits(table := mapped(path)):
             return table
     with suppress(OSError, DamagedError):
-        write(path, batches())
+        write_batches(path, batches())
         return mapped(path)
     made = list(batches())
     return pa.Table.from_batches(made) if made else None
@@ -79,7 +79,7 @@ def mapped(path: Path) -> pa.Table:
         return pa.ipc.open_file(source, footer_offset=end).read_all()
 
 
-def write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     """Raises OSError. Whoever else makes the file meanwhile makes the same."""
     import pyarrow as pa
 

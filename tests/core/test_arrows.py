@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bakeoff.arrows import DamagedError, kept_table, mapped, write
+from bakeoff.arrows import DamagedError, kept_table, mapped, write_batches
 
 ROWS = {"numbers": [[1, 2, 3], [], [4]], "text": ["a", "", None]}
 SCHEMA = pa.schema({"numbers": pa.list_(pa.int32()), "text": pa.string()})
@@ -27,7 +27,7 @@ class Batches:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write(tmp_path / "a.arrow", Batches()())
+    write_batches(tmp_path / "a.arrow", Batches()())
     return tmp_path / "a.arrow"
 
 

@@ -29,7 +29,7 @@ LIBRARIES = {
 }
 """Writers of libraries, which get a stream of `Tree.writing`, or a path in a folder of `Tree.make_fresh`."""
 GIVEN_PLACES = {
-    "harness/bakeoff/arrows.py:write": "new_file: a stream",
+    "harness/bakeoff/arrows.py:write_batches": "new_file: a stream",
     "harness/bakeoff/outcome.py:write_steps": "write_table: a stream",
     "harness/bakeoff/outcome.py:write_predictions": "write_table: a stream",
     "harness/bakeoff/checkpoint.py:save": "save_file: a fresh folder",
