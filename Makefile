@@ -21,7 +21,7 @@ test: $(READY) lint
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder --durations=30
+	$(BIN)/pytest -q -m "slow and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
 # 200 signals among all other disturbances, 1,200 trainings of a strategy against itself, whole contracts and more: an hour and a half, too long for CI.
 test-long: $(READY)

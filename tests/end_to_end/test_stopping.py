@@ -16,9 +16,12 @@ import pytest
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.machine import fork_server
+from bakeoff.supervision import Seen, Told
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes of a run in /proc")
 
+SECONDS = 600.0
+"""For all runs to train: they take ten, on an idle machine."""
 LATER = 0.03
 """Seconds between the first that hears and the others."""
 HEAD = """
@@ -31,33 +34,40 @@ strategies:
 BOTH = {"trainer-api": {"trainer": "hf-trainer"}, "manual-loop": {"trainer": "torch-loop"}}
 
 
-def family(folder: Path, runs: int) -> dict[str, list[int]]:
-    """The command, its fork server, guards and the processes of runs, once so many runs train; ranks are among the latter."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        server = fork_server.number()
-        guards = psutil.Process(server).children() if server is not None else []
-        if len(list(folder.glob("records/.tmp-r1-*/output.txt"))) == runs and len(guards) == runs:
-            trainings = [child for guard in guards for child in guard.children(recursive=True)]
-            if len(trainings) >= runs and all(process.cpu_times().user > 0.5 for process in trainings[:runs]):
-                assert server is not None
-                return {
-                    "the command": [os.getpid()],
-                    "the server": [server],
-                    "the guard": [process.pid for process in guards],
-                    "the run": [process.pid for process in trainings],
-                }
-        time.sleep(0.05)
-    raise AssertionError("no run trains")
+def family(runs: int) -> dict[str, list[int]]:
+    """The command, its fork server, guards and the processes of runs; ranks, and the process that waits for them, are among the
+    latter."""
+    server = fork_server.number()
+    assert server is not None
+    guards = psutil.Process(server).children()
+    assert len(guards) == runs
+    return {
+        "the command": [os.getpid()],
+        "the server": [server],
+        "the guard": [guard.pid for guard in guards],
+        "the run": [child.pid for guard in guards for child in guard.children(recursive=True)],
+    }
 
 
 def interrupted(folder: Path, strategies: dict[str, Any], send: Callable[[dict[str, list[int]]], None], *more: str) -> int:
-    """The exit code of a command to whose processes `send` does something while all its runs train."""
+    """The exit code of a command to whose processes `send` does something once each run has said that it has made a step."""
     failed: list[BaseException] = []
+    train: set[Seen] = set()
+    all_train, over = threading.Event(), threading.Event()
+    hear = Seen.hear
+
+    def listen(self: Seen, told: Told) -> None:
+        hear(self, told)
+        if told.phase == "train" and told.step > 0:
+            train.add(self)
+        if len(train) == len(strategies):
+            all_train.set()
 
     def act() -> None:
         try:
-            send(family(folder, len(strategies)))
+            assert all_train.wait(SECONDS), "not all runs train"
+            if not over.is_set():
+                send(family(len(strategies)))
         except BaseException as error:
             failed.append(error)
             os.kill(os.getpid(), signal.SIGTERM)
@@ -67,9 +77,15 @@ def interrupted(folder: Path, strategies: dict[str, Any], send: Callable[[dict[s
     before = signal.getsignal(signal.SIGTERM)
     thread.start()
     try:
-        answer = call("run", spec, "--threads", "1", *more, folder=folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Seen, "hear", listen)
+            answer = call("run", spec, "--threads", "1", *more, folder=folder)
     finally:
+        ended_by_itself = not all_train.is_set()
+        over.set()
+        all_train.set()
         thread.join()
+    assert not ended_by_itself, answer.stderr
     assert not failed, failed
     assert "Traceback" not in answer.stderr
     assert signal.getsignal(signal.SIGTERM) is before
@@ -99,9 +115,9 @@ def reasons(folder: Path) -> list[str]:
     [
         (signal.SIGTERM, "the run"),
         pytest.param(signal.SIGTERM, "the server", marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, "the guard", marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, "the command", marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, "the run", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, "the guard", marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, "the command", marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, "the run", marks=pytest.mark.long),
         pytest.param(signal.SIGINT, "the command", marks=pytest.mark.slow),
     ],
 )
@@ -112,7 +128,7 @@ def test_whoever_hears_it_first_all_runs_are_interrupted(tmp_path: Path, number:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", ["the run", "the command"])
+@pytest.mark.parametrize("first", ["the run", pytest.param("the command", marks=pytest.mark.long)])
 def test_a_run_of_two_processes_is_interrupted_too(tmp_path: Path, first: str) -> None:
     two = {"two": {"trainer": "torch-loop", "recipe": {"processes": 2}}}
     assert interrupted(tmp_path, two, sending(signal.SIGTERM, first)) == 130
