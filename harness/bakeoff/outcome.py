@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +18,17 @@ from bakeoff.compare.silence import shortened, silent_metrics
 from bakeoff.components import Built, Row, Task, TaskInfo, TaskKind
 from bakeoff.contracts.fields import LARGEST
 from bakeoff.data import Columns, split_fingerprint, weights_sha256
-from bakeoff.errors import BakeoffError, RunError, escaped
-from bakeoff.files import Tree
+from bakeoff.errors import BakeoffError, PluginError, RunError, escaped, quoted
+from bakeoff.files import KINDS, Tree, temporary_name
 from bakeoff.job import Job
 from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.meter import Clock, EnergyCounter, Observer, peak_memory_bytes
 from bakeoff.metrics import facts_of
 from bakeoff.record import (
+    FILE_NAME,
     KIND_KEY,
+    LONGEST_FILE_NAME,
     MOST_LABELS,
     MOST_NEW,
     MOST_NOTES,
@@ -215,6 +220,7 @@ def compose(
     folder: Path,
 ) -> Record:
     """The record of whatever was found."""
+    require_plain(folder, request.asked)
     total = clock.stop()
     joules, note = found.energy.joules()
     job, device, seconds = found.job, found.device, clock.seconds
@@ -352,6 +358,49 @@ def files_in(folder: Path) -> list[str]:
     """Of a run, its record and what it printed apart."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
+
+
+def clear(tree: Tree, folder: Path) -> None:
+    """Removes all from a run's folder, which was empty when the run began, but what it printed and its traceback. What the
+    system does not let go stays."""
+    for name in tree.names(folder):
+        path = folder / name
+        with suppress(OSError):
+            if name in {OUTPUT_FILE, TRACEBACK_FILE} and stat.S_ISREG(path.lstat().st_mode):
+                continue
+            tree.move(path, gone := folder / temporary_name("left"))  # by that name it is known as the run's
+            tree.remove_folder(gone)
+
+
+def require_plain(folder: Path, asked: Asked) -> None:
+    """Raises PluginError for what a plugin left in its run's folder and no record can name."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if (what := _oddity(path, name)) is None:
+            continue
+        who = f"trainer {asked.trainer.name} of {asked.trainer.distribution}, or another plugin of the run, left it there"
+        raise PluginError(f"{quoted(name)} in the run's folder is {what}; {who}, and a record is of plain files alone")
+
+
+def _oddity(path: Path, name: str) -> str | None:
+    """What a record cannot name, in words; None for a plain file with a plain name, and for a folder of such."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    if stat.S_ISDIR(mode):
+        if name == RECORD_FILE:
+            return "a folder in the place of the record"
+        return None if any(path.iterdir()) else "an empty folder"
+    if not stat.S_ISREG(mode):
+        return KINDS.get(stat.S_IFMT(mode), "no plain file")
+    fits = FILE_NAME.fullmatch(name) and len(name) <= LONGEST_FILE_NAME
+    return None if fits else "a file with a name that no record can hold"
+
+
+def end_copy(process: int) -> None:
+    """Ends this process where it is another: a copy of the run's that a plugin's `os.fork` made, and let go on."""
+    if os.getpid() != process:
+        os._exit(1)
 
 
 def reason_of(error: BaseException) -> Any:

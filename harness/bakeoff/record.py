@@ -75,7 +75,8 @@ RunId = Annotated[str, Field(pattern=r"^r[0-9]+-[0-9a-z]+$", max_length=100)]
 """A folder's name and nothing else: whoever wrote a record may be a stranger."""
 
 FILE_NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}$")
-FileName = Annotated[str, Field(pattern=FILE_NAME.pattern, max_length=255)]
+LONGEST_FILE_NAME: Final = 255
+FileName = Annotated[str, Field(pattern=FILE_NAME.pattern, max_length=LONGEST_FILE_NAME)]
 """A file in a record's folder, or in a folder there (`model/`), or in one of that (`model/adapter/`)."""
 
 UNSEALED: Final = "0" * 64

@@ -12,13 +12,22 @@ from pathlib import Path
 from typing import Protocol
 
 from bakeoff import hardware
-from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.errors import BakeoffError, MachineError, PluginError
 from bakeoff.files import Tree, read_regular
 from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.meter import Clock
-from bakeoff.outcome import bare_record, message_of, processes_of, reason_of, write_record, write_traceback
+from bakeoff.outcome import (
+    bare_record,
+    clear,
+    message_of,
+    processes_of,
+    reason_of,
+    require_plain,
+    write_record,
+    write_traceback,
+)
 from bakeoff.ranks import NO_MACHINE, RankError, World, launch
 from bakeoff.record import RECORD_FILE, Failure, Reason, Record
 from bakeoff.recorded import dump
@@ -100,6 +109,12 @@ def share(
             write_traceback(folder)
     finally:
         tree.remove_folder(rooms)
+    try:
+        require_plain(folder, request.asked)  # a plugin may leave something here too, and not in its room
+    except PluginError as error:
+        if record.failure is None:
+            record = bare_record(request, started, Failure(reason="error", message=message_of(error), phase="save"))
+        clear(tree, folder)
     content = dump(record)
     with writing(folder, size=len(content)):
         write_record(folder, content)

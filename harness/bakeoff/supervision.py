@@ -21,9 +21,9 @@ from bakeoff.machine.faults import full_disk
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
 from bakeoff.machine.worker_process import Message, WordError, Worker
-from bakeoff.outcome import bare_record, processes_of
+from bakeoff.outcome import bare_record, clear, processes_of
 from bakeoff.plan import Run
-from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, TRACEBACK_FILE, Cost, Failure, Reason, Record
+from bakeoff.record import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.recorded import dump
 from bakeoff.records.kept import UNFINISHED, without_model
 from bakeoff.request import Request
@@ -261,10 +261,7 @@ class Supervised:
         if self.folder.is_symlink() or not self.folder.is_dir():  # whatever somebody's code has made of it
             tree.remove_folder(self.folder)
             tree.make_fresh(self.folder)
-        for name in tree.names(self.folder):
-            path = self.folder / name
-            if name not in {OUTPUT_FILE, TRACEBACK_FILE} or path.is_symlink() or not path.is_file():
-                tree.remove_folder(path)
+        clear(tree, self.folder)
         tree.write(self.folder / RECORD_FILE, dump(record))
         return record
 

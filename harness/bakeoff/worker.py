@@ -7,6 +7,7 @@ bakeoff.worker` does the same, but Python then imports from the working director
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,10 +33,12 @@ from bakeoff.metrics import answers, memberships
 from bakeoff.outcome import (
     Findings,
     bare_record,
+    clear,
     compose,
     describe_data,
     describe_weights,
     distributions_of,
+    end_copy,
     memory_peaks,
     message_of,
     processes_of,
@@ -184,21 +187,29 @@ def perform(request: Request, folder: Path, report: Report = print_notes) -> Rec
 
 def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
     """What this process does for the run: all of it, where it is alone. Raises MachineError, of which nothing is recorded."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started, process = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
     observer, found = Observer(), Findings()
+
+    def report_alone(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+        end_copy(process)
+        report(phase, step, total, loss, note)
+
     forget_peak_memory()
     failure = trained = None
     try:
         import_all(request)
-        trained = fine_tune(request, folder, clock, found, observer, report, world)
+        trained = fine_tune(request, folder, clock, found, observer, report_alone, world)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a run that raises, `sys.exit` too, is a record with its reason, and the experiment goes on
+        end_copy(process)
         if (fault := machine_error(error, places_of(request, folder))) is not None:
             raise fault from error
         failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
+        clear(Tree(folder), folder)
+    end_copy(process)
     try:
         record = compose(request, started, clock, observer, found, failure, folder)
         if trained is not None:
@@ -207,8 +218,9 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
         if (fault := machine_error(error, places_of(request, folder))) is not None:
             raise fault from error
-        unfit = Failure(reason="error", message=f"no record could be made of it: {message_of(error)}", phase=clock.phase)
-        record = bare_record(request, started, failure or unfit)
+        why = message_of(error) if isinstance(error, BakeoffError) else f"no record could be made of it: {message_of(error)}"
+        record = bare_record(request, started, failure or Failure(reason="error", message=why, phase=clock.phase))
+        clear(Tree(folder), folder)
         content = dump(record)
     with writing(folder, size=len(content)):
         write_record(folder, content)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,46 @@ def test_a_record_that_cannot_be_composed_is_left_bare_with_its_reason(tmp_path:
     assert record.failure.reason == "error"
     assert "OverflowError: a number that is none" in record.failure.message
     assert json.loads((tmp_path / "record.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("leave", "what"),
+    [
+        (lambda folder: (folder / "a b").touch(), "'a b' in the run's folder is a file with a name that no record can hold"),
+        (lambda folder: (folder / "x\x1b\n").touch(), r"'x\x1b\n' in the run's folder is a file with a name that"),
+        (lambda folder: (folder / "a.txt").symlink_to(__file__), "'a.txt' in the run's folder is a symbolic link"),
+        (lambda folder: (folder / "a").symlink_to("/nowhere"), "'a' in the run's folder is a symbolic link"),
+        (lambda folder: os.mkfifo(folder / "pipe"), "'pipe' in the run's folder is a named pipe (FIFO)"),
+        (lambda folder: (folder / "more" / "empty").mkdir(parents=True), "'more/empty' in the run's folder is an empty folder"),
+        (lambda folder: (folder / "record.json" / "a").mkdir(parents=True), "'record.json' in the run's folder is a folder in"),
+    ],
+    ids=["a blank", "controls", "a link to a file", "a link to nowhere", "a FIFO", "an empty folder", "a record's place"],
+)
+@pytest.mark.parametrize("raising", [False, True])
+def test_what_no_record_can_name_fails_its_run_and_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[Path], None], what: str, raising: bool
+) -> None:
+    """A run that failed for another reason keeps that one."""
+
+    def litter(*_: object) -> None:
+        (tmp_path / "steps.parquet").touch()
+        leave(tmp_path)
+        if raising:
+            raise OverflowError("too much")
+
+    monkeypatch.setattr(worker, "import_all", lambda _: None)
+    monkeypatch.setattr(worker, "fine_tune", litter)
+    record = worker.perform(request(tmp_path), tmp_path)
+    assert record.failure is not None
+    assert record.failure.reason == "error"
+    if raising:
+        assert record.failure.message.startswith("OverflowError: too much")
+    else:
+        assert record.failure.message.startswith(what)
+        assert "; trainer hf-trainer of bakeoff, or another plugin of the run, left it there" in record.failure.message
+    assert {path.name for path in tmp_path.iterdir()} == {"record.json", *record.files}
+    assert list(record.files) == ["traceback.txt"] * raising
+    assert read_record(tmp_path).failure == record.failure
 
 
 def test_a_score_that_is_no_number_is_named() -> None:

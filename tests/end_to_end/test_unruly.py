@@ -30,7 +30,10 @@ strategies:
 BY_HAND = r" \(phase (train|save): trainer unruly of unruly(, model tiny-bert of bakeoff)?\)"
 """How the words of a record end that the run's own process could not write."""
 
+LEFT = "; trainer unruly of unruly, or another plugin of the run, left it there, and a record is of plain files alone"
+
 FAILS = {
+    "litters": ("error", re.escape(r"'mod el/x\n' in the run's folder is a file with a name that no record can hold" + LEFT)),
     "removes its folder": ("crashed", f"its folder was removed; exit code 1{BY_HAND}"),
     "leaves another's record": ("crashed", f"its record says that it is run 'r1-[0-9a-f]+'{BY_HAND}"),
     "says no JSON": ("error", f"5 bytes in its pipe are no message: hello{BY_HAND}"),
@@ -38,6 +41,9 @@ FAILS = {
     "raises no exception": ("error", r"Leaving: so long \(unruly.py:[0-9]+\)"),
 }
 FAILS_TOO = {
+    "litters and raises": ("error", r"ValueError: so long \(unruly.py:[0-9]+\)"),
+    "leaves a link": ("error", re.escape("'data' in the run's folder is a symbolic link" + LEFT)),
+    "leaves a FIFO": ("error", re.escape("'fifo' in the run's folder is a named pipe (FIFO)" + LEFT)),
     "says an unknown phase": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
     "exits": ("error", r"SystemExit: 0 \(unruly.py:[0-9]+\)"),
     "kills its parent": ("crashed", f"killed by SIGKILL .*{BY_HAND}"),
@@ -53,8 +59,8 @@ FAILS_TOO = {
     "kills its server": ("crashed", f"exit code 255{BY_HAND}"),
     "is deaf": ("timed out", "it took over 45 s"),
 }
-WELL = ("changes folder", "closes its pipes", "leaves children")
-WELL_TOO = ("makes a session", "clears its environment", "floods")
+WELL = ("changes folder", "closes its pipes", "leaves children", "makes copies of itself")
+WELL_TOO = ("makes a session", "clears its environment", "floods", "raises in a copy")
 REMARKED = {"exits with 3 at exit": "exit code 3", "hangs at exit": "it went on for 1 s after its record was whole"}
 REMARKED_TOO = {"segfaults at exit": "killed by SIGSEGV", "leaves a thread": "it went on for 1 s after its record was whole"}
 
@@ -97,6 +103,8 @@ def hold(folder: Path, fails: dict[str, tuple[str, str]], well: Sequence[str], r
         assert failure["reason"] == reason, fault
         assert re.fullmatch(message, failure["message"]), fault
         assert found[fault]["asked"]["trainer"]["distribution"] == "unruly"
+        left = {path.name for path in (folder / "records" / found[fault]["id"]).iterdir()}
+        assert left <= {"record.json", "output.txt", "traceback.txt"}, fault
     for fault in (*well, *remarked):
         assert found[fault]["status"] == "ok", found[fault]["failure"]
         assert found[fault]["weights"]["final_sha256"] == found["good"]["weights"]["final_sha256"], fault
@@ -126,11 +134,18 @@ def test_whatever_an_unruly_trainer_does_the_experiment_goes_on(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.skipif(hardware.usable_threads() < 2, reason="two processes need two cores")
 def test_a_run_of_two_processes_that_do_not_end_is_whole(tmp_path: Path) -> None:
-    """Each rank has a thread that never ends."""
-    two = {"two": {"trainer": {"name": "unruly", "fault": "leaves a thread"}, "recipe": {"processes": 2}}}
+    """Each rank has a thread that never ends. In another run they leave a link in the folder around their own."""
+    options = {"name": "unruly", "records": str(tmp_path / "records")}
+    two = {
+        name: {"trainer": {**options, "fault": fault}, "recipe": {"processes": 2}}
+        for name, fault in {"two": "leaves a thread", "linked": "leaves a link"}.items()
+    }
     answer = call("run", write_spec(tmp_path, two, head=HEAD), "--threads", "2", folder=tmp_path)
-    assert answer.returncode == 0, answer.stderr
-    (record,) = records(tmp_path).values()
+    assert answer.returncode == 1, answer.stderr
+    found = records(tmp_path)
+    linked, record = found["linked/0"], found["two/0"]
+    assert linked["failure"]["message"].startswith("'data' in the run's folder is a symbolic link; trainer unruly of unruly")
+    assert not (tmp_path / "records" / linked["id"] / "data").is_symlink()
     assert record["status"] == "ok"
     (remark,) = record["remarks"]
     assert "after its record was whole" in remark

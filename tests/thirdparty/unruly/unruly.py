@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import resource_tracker
+from contextlib import suppress
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,36 @@ def leave_a_folder_as_record(options: UnrulyOptions) -> None:
     os._exit(0)
 
 
+def litter(options: UnrulyOptions) -> None:
+    folder = own_folder(options)
+    (folder / "z link").symlink_to("/etc")
+    os.mkfifo(folder / "z fifo")
+    (folder / "mod el").mkdir()
+    (folder / "mod el" / "x\n").touch()
+    (folder / "z empty").mkdir()
+
+
+def leave_link(options: UnrulyOptions) -> None:
+    with suppress(FileExistsError):  # the other rank was faster
+        (own_folder(options) / "data").symlink_to("/etc", target_is_directory=True)
+
+
+def leave_fifo(options: UnrulyOptions) -> None:
+    os.mkfifo(own_folder(options) / "fifo")
+
+
+def litter_and_raise(options: UnrulyOptions) -> None:
+    litter(options)
+    raise ValueError("so long")
+
+
+def raise_in_a_copy() -> None:
+    if os.fork() == 0:
+        raise ValueError("a copy")
+
+
 def say(words: bytes) -> None:
-    """Into each pipe that it finds but its standard streams, and that by which multiprocessing is told of semaphores."""
+    """Into each pipe that it finds but its standard streams: that to the command, and that to multiprocessing's tracker."""
     for number in pipes():
         rest = words
         while rest:
@@ -92,7 +120,7 @@ def say(words: bytes) -> None:
 
 def pipes() -> list[int]:
     found = []
-    for number in set(range(3, 256)) - {resource_tracker.getfd()}:
+    for number in range(3, 256):
         try:
             flags = int(Path(f"/proc/self/fdinfo/{number}").read_text().split()[3], 8)
             if stat.S_ISFIFO(os.fstat(number).st_mode) and flags & os.O_WRONLY:
@@ -160,6 +188,10 @@ FAULTS: dict[str, Any] = {
     "leaves no record": leave_no_record,
     "leaves another's record": leave_anothers_record,
     "leaves a folder as record": leave_a_folder_as_record,
+    "litters": litter,
+    "litters and raises": litter_and_raise,
+    "leaves a link": leave_link,
+    "leaves a FIFO": leave_fifo,
     "says no JSON": lambda: say(b"hello\n"),
     "says another shape": lambda: say(b"[1]\n"),
     "says an unknown phase": lambda: say(b'{"phase": "lunch", "step": 1, "total": 2, "loss": null, "note": ""}\n'),
@@ -176,6 +208,8 @@ FAULTS: dict[str, Any] = {
     "is deaf": deaf,
     # the run ends well
     "changes folder": lambda: os.chdir("/"),
+    "makes copies of itself": lambda: (os.fork(), os.fork()),
+    "raises in a copy": raise_in_a_copy,
     "makes a session": lambda: os.setsid(),
     "closes its pipes": close_pipes,
     "clears its environment": lambda: os.environ.clear(),
