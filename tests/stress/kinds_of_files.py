@@ -323,26 +323,32 @@ def use_glue(folder: Path, warnings: list[str]) -> Any:
 def make_model(folder: Path) -> None:
     from plugins.checkpoints import model_of, save
 
-    save(folder / "m", model_of("bert", num_labels=2), "bert", labels=["no", "yes"])
+    save(folder / "tiny-bert", model_of("bert", num_labels=2), "bert", labels=["no", "yes"])
 
 
 def use_model(folder: Path, warnings: list[str]) -> Any:
-    """Logits of the model as a run begins with it."""
+    """Logits of the model as a run begins with it, once it was asked what it is asked before any run."""
     import torch
     from plugins.checkpoints import task
 
     from bakeoff.components import Encoding
+    from bakeoff.errors import ModelError
+    from bakeoff.model_checks import ModelCheck
     from bakeoff_hub_models import HubModel
 
-    model, info = HubModel(), task()
-    options = model.Options.model_validate({"path": str(folder / "m")})
+    model, info, device = HubModel(), task(), torch.device("cpu")
+    options = model.Options.model_validate({"path": str(folder / "tiny-bert")})
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         model.locate(options)
         prepared = model.prepare(info, options, Encoding(16, "longest"))
         torch.manual_seed(0)
         built = model.build(info, options).model.eval()
+        rows = prepared.encode({"text": ["w20 w21 w22", "w23"]})
+        try:
+            ModelCheck(built, prepared, prepared, {"dev": rows}, lambda split, number: f"{split}-{number}", device).run()
+        except ModelError as error:
+            raise ModelError(f"model tiny-bert: {error}") from error  # as the rehearsal names it
         with torch.inference_mode():
-            rows = prepared.encode({"text": ["w20 w21 w22", "w23"]})
             return prepared.predict(built, prepared.collate(rows)).tolist()
 
 
