@@ -121,6 +121,20 @@ def test_what_was_done_to_a_folder_is_found(finished: Path, tmp_path: Path, case
     assert {invariant for invariant, _ in witness.broken} == found
 
 
+def test_a_record_that_was_asked_to_be_made_again_may_change_once(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "round"
+    shutil.copytree(finished, folder)
+    scene = Scene(folder, seeds=1)
+    witness = Witness(scene)
+    witness.look()
+    places = sorted((folder / "e" / "records").glob("r1-*"))
+    scene.replaced = {places[0].name}
+    for number, expected in enumerate((0, 1)):
+        alter(places[0], lambda _, number=number: {"started": f"2026-01-0{number + 1}T00:00:00+00:00"})
+        witness.look()
+        assert [invariant for invariant, _ in witness.broken].count(LOST) == expected
+
+
 def test_a_process_that_is_left_is_found(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     witness = Witness(scene, patience=0.1)

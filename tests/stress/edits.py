@@ -32,6 +32,6 @@ class EditedData(Disturbance):
             scene.done[self.name, "refused, and put back"] += 1
         else:
             scene.options += ["--changed", "rerun"]
-            scene.replaced = True
+            scene.replaced |= before.keys()
             scene.done[self.name, "refused, and everything made again of the new ones"] += 1
         return wrong

@@ -69,10 +69,14 @@ class Witness:
 
     def look(self) -> None:
         """At any moment: what is recorded is whole, and what was good is still there."""
-        if self.scene.replaced:
-            self.seen, self.scene.replaced = {}, False
         for run_id, before in self.seen.items():
-            self.check(LOST, lost(self.scene.experiment / "records" / run_id, before))
+            folder = self.scene.experiment / "records" / run_id
+            wrong = lost(folder, before)
+            if wrong and run_id in self.scene.replaced:
+                if folder.is_dir():  # made again; while the old one is set aside there is none
+                    self.scene.replaced.remove(run_id)
+            else:
+                self.check(LOST, wrong)
         self.check(DAMAGED, damaged(self.scene.experiment))
         self.seen |= good_records(self.scene.experiment)
 

@@ -123,7 +123,7 @@ def finish(scene: Scene, witness: Witness) -> None:
     if failed:
         answer_whole(scene, witness, "--retry", "failed")
     if scene.keys.get("keep") == "final" and unkept(scene.experiment):
-        scene.replaced = True
+        scene.replaced |= set(unkept(scene.experiment))
         answer_whole(scene, witness, "--retry", "unkept")
 
 

@@ -75,8 +75,8 @@ class Scene:
     look: Callable[[], None] | None = None
     """What looks at the experiment while commands are at work."""
     looked: float = 0.0
-    replaced: bool = False
-    """Whether good records were asked to be made again since this was last looked at."""
+    replaced: set[str] = field(default_factory=set)
+    """The good records that were asked to be made again, by run id: each may change once."""
 
     @property
     def experiment(self) -> Path:
