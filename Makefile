@@ -23,7 +23,9 @@ test: $(READY) lint
 test-slow: $(READY)
 	$(BIN)/pytest -q -m "slow and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
-# 200 signals among all other disturbances, 1,200 trainings of a strategy against itself, whole contracts and more: an hour and a half, too long for CI.
+# What takes too long for CI, two hours: 200 signals among all other disturbances, 1,200 trainings of a strategy against itself,
+# 4,000 worlds of the calibration, and the further cases of what slow tests try once or twice (signals, disturbances, hostile names,
+# verbs, kept models, official scripts).
 test-long: $(READY)
 	$(BIN)/pytest -q -m long
 

@@ -24,7 +24,10 @@ from bakeoff.machine.streams import one_line, write_json
 
 GROUPS = [
     [EVERYTHING],
-    *(pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.slow) for first in range(0, len(HOSTILE), 14)),
+    *(
+        pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.long if first % 42 else pytest.mark.slow)
+        for first in range(0, len(HOSTILE), 14)
+    ),
 ]
 
 

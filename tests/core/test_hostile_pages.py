@@ -27,7 +27,10 @@ from bakeoff.training.kept_model import card_lines
 
 NAMES = [
     [EVERYTHING],
-    *(pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.slow) for first in range(0, 130, 20)),
+    *(
+        pytest.param((*HOSTILE[first:], *HOSTILE[:first]), marks=pytest.mark.long if first % 60 else pytest.mark.slow)
+        for first in range(0, 130, 20)
+    ),
 ]
 
 

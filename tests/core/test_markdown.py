@@ -121,7 +121,10 @@ def pages_of(call: Call, place: Path, names: Sequence[str]) -> dict[str, list[To
 NAMES = {"all in each": [EVERYTHING], **{first: (*HOSTILE[first:], *HOSTILE[:first]) for first in range(10, 130, 20)}}
 
 
-@pytest.mark.parametrize("which", [pytest.param(key, marks=pytest.mark.slow if key != "all in each" else ()) for key in NAMES])
+MARKS = {"all in each": [], 10: pytest.mark.slow, 70: pytest.mark.slow}
+
+
+@pytest.mark.parametrize("which", [pytest.param(key, marks=MARKS.get(key, pytest.mark.long)) for key in NAMES])
 def test_whole_pages_hold_no_more_than_with_ordinary_names(call: Call, tmp_path: Path, which: str | int) -> None:
     plain, hostile = (pages_of(call, tmp_path / place, names) for place, names in (("p", ["p"]), ("h", NAMES[which])))
     for name, page in hostile.items():

@@ -394,7 +394,7 @@ def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() ->
 
 @pytest.mark.parametrize(
     ("strategies", "seeds"),
-    [(10, 100), pytest.param(200, 5, marks=pytest.mark.slow), pytest.param(1000, 1, marks=pytest.mark.slow)],
+    [(10, 100), pytest.param(200, 5, marks=pytest.mark.long), pytest.param(1000, 1, marks=pytest.mark.slow)],
 )
 def test_a_thousand_records_stay_under_two_megabytes(strategies: int, seeds: int) -> None:
     skill = {f"strategy-number-{number}": 0.7 + 0.0003 * number for number in range(strategies)}

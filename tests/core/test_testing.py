@@ -40,6 +40,12 @@ def promises(contract: type[Contract]) -> list[str]:
     return sorted(name for name in dir(contract) if name.startswith("test_"))
 
 
+def marks_of(component: Any, promise: str) -> list[pytest.MarkDecorator]:
+    if promise != LONG:
+        return []
+    return [pytest.mark.slow if component.name in {"hf-trainer", "torch-loop"} else pytest.mark.long]
+
+
 def contract_of(component: Any) -> type[Contract]:
     base = CONTRACTS[component.kind]
     given = {"component": component, "options": OPTIONS.get(component.name, {}), "data": DATA.get(component.name)}
@@ -49,7 +55,7 @@ def contract_of(component: Any) -> type[Contract]:
 @pytest.mark.parametrize(
     ("component", "promise"),
     [
-        pytest.param(component, promise, marks=[pytest.mark.slow] if promise == LONG else [])
+        pytest.param(component, promise, marks=marks_of(component, promise))
         for component in BUILT_IN
         for promise in promises(CONTRACTS[component.kind])
     ],

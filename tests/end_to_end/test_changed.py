@@ -218,7 +218,8 @@ def test_files_written_anew_with_the_same_contents_stop_nothing(change: Callable
 
 
 @pytest.mark.parametrize(
-    "what", ["a label renamed", *(pytest.param(what, marks=pytest.mark.slow) for what in ("a row of dev", "weights"))]
+    "what",
+    ["a label renamed", pytest.param("a row of dev", marks=pytest.mark.long), pytest.param("weights", marks=pytest.mark.slow)],
 )
 def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(what: str, recorded: Path) -> None:
     change, _, told = CHANGES[what]
@@ -283,7 +284,7 @@ def killed_in_training(folder: Path, seeds: int) -> Path:
             "the rows of train",
         ),
         (other_weights, 1, (), "the weights"),
-        (other_tokenizer, 1, (), "the tokenizer"),
+        pytest.param(other_tokenizer, 1, (), "the tokenizer", marks=pytest.mark.long),
     ],
     ids=["rows, beside a recorded run", "weights", "tokenizer"],
 )

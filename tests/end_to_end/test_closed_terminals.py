@@ -53,7 +53,11 @@ def on_a_terminal(line: str, folder: Path) -> tuple[int, int]:
     return child, master
 
 
-@pytest.mark.parametrize("line", ["{} & disown", "nohup {} & sleep 1", "{}"], ids=["disowned", "nohup", "in front"])
+@pytest.mark.parametrize(
+    "line",
+    ["{} & disown", pytest.param("nohup {} & sleep 1", marks=pytest.mark.long), "{}"],
+    ids=["disowned", "nohup", "in front"],
+)
 def test_a_terminal_that_is_closed_while_a_run_trains(line: str, spec: Path, tmp_path: Path) -> None:
     command = f"cd {tmp_path}; " + line.format(f"{COMMAND[0]} run {spec} --threads 1 --no-control")
     shell, master = on_a_terminal(command, tmp_path)
@@ -70,7 +74,10 @@ def test_a_terminal_that_is_closed_while_a_run_trains(line: str, spec: Path, tmp
         assert [record["status"] for record in records(tmp_path).values()] == ["ok", "ok"]
 
 
-@pytest.mark.parametrize("line", ["{} 2>&1 | head -1", "{} 2>&1 | (sleep 1)", "{} 2>/dev/full"])
+@pytest.mark.parametrize(
+    "line",
+    ["{} 2>&1 | head -1", *(pytest.param(line, marks=pytest.mark.long) for line in ("{} 2>&1 | (sleep 1)", "{} 2>/dev/full"))],
+)
 def test_output_that_nobody_reads(line: str, spec: Path, tmp_path: Path) -> None:
     words = line.format(f"{COMMAND[0]} run {spec} --threads 1 --no-control")
     subprocess.run(["/bin/sh", "-c", words], env=environment(tmp_path), stdout=subprocess.DEVNULL, check=False, timeout=SECONDS)

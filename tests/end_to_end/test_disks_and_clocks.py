@@ -227,7 +227,7 @@ def test_a_process_that_dies_where_a_disk_is_full_may_have_died_of_that(small_di
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kib", [24, 36])
+@pytest.mark.parametrize("kib", [24, pytest.param(36, marks=pytest.mark.long)])
 def test_several_processes_for_a_run_tell_a_full_disk_too(small_disk: Path, tmp_path: Path, kib: int) -> None:
     """Whether it fills up at the first folders of a run or when the last of it is written."""
     remount(small_disk, f"size={kib}k")

@@ -139,7 +139,7 @@ def test_what_can_t_be_kept_is_refused_before_any_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["timed out", "interrupted"])
+@pytest.mark.parametrize("how", ["timed out", pytest.param("interrupted", marks=pytest.mark.long)])
 def test_what_ends_a_run_over_its_model_leaves_the_scores(tmp_path: Path, how: str) -> None:
     limit = {"run_timeout": 30} if how == "timed out" else {}
     keys: dict[str, Any] = {"models": fragile(tmp_path, ("sleeps",)), "report_on": "test", "keep": "final", **limit}

@@ -11,7 +11,7 @@ from peers.scripts import CASES, EXACT, FOLDER, LOOP, ROUNDING, SHIPPED, beside
 
 from bakeoff.hardware import usable_threads
 
-IN_CI = {"plain", "accumulation, short last group", "two processes", "no Trainer"}
+IN_CI = {"plain", "two processes", "no Trainer"}
 """One of each kind; the others take minutes more."""
 
 EQUAL_WEIGHTS = {"label smoothing"}

@@ -59,7 +59,7 @@ def spec(folder: Path, label: str, kind: str, strategies: dict[str, Any] = THREE
     [
         ("red", "classification", "single_label_classification"),
         pytest.param("set", "multilabel", "multi_label_classification", marks=pytest.mark.slow),
-        pytest.param("count", "regression", "regression", marks=pytest.mark.slow),
+        pytest.param("count", "regression", "regression", marks=pytest.mark.long),
     ],
 )
 def test_a_kept_model_of_any_kind_gives_the_recorded_predictions_in_plain_transformers(
@@ -148,7 +148,7 @@ def test_texts_are_encoded_once_for_all_runs(own: Path) -> None:
     [
         ("red", "classification"),
         pytest.param("set", "multilabel", marks=pytest.mark.slow),
-        pytest.param("count", "regression", marks=pytest.mark.slow),
+        pytest.param("count", "regression", marks=pytest.mark.long),
     ],
 )
 def test_a_split_without_labels_is_predicted_and_kept_and_never_scored(own: Path, label: str, kind: str) -> None:

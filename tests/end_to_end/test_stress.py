@@ -24,6 +24,8 @@ from bakeoff.record import Failure, Record
 from bakeoff.recorded import dump
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+IN_CI = {"several commands", "full disks"}
+"""The others take a minute each."""
 
 
 @pytest.mark.slow
@@ -37,7 +39,7 @@ def test_signals_lose_nothing_and_the_result_is_the_undisturbed_one(tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", DISTURBANCES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[] if kind in IN_CI else pytest.mark.long) for kind in DISTURBANCES])
 def test_nothing_is_lost_by(tmp_path: Path, kind: str) -> None:
     if why := DISTURBANCES[kind].lacks():
         pytest.skip(why)
@@ -161,7 +163,14 @@ def test_an_answer_that_none_should_give_is_found(tmp_path: Path, code: int, pri
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("bug", "invariant"), [("loses_a_record", LOST), ("leaves_a_process", PROCESS), ("ends_in_a_traceback", ANSWER)]
+    ("bug", "invariant"),
+    [
+        ("loses_a_record", LOST),
+        *(
+            pytest.param(*bug, marks=pytest.mark.long)
+            for bug in (("leaves_a_process", PROCESS), ("ends_in_a_traceback", ANSWER))
+        ),
+    ],
 )
 def test_a_bug_of_the_command_is_found_by_a_round(tmp_path: Path, bug: str, invariant: str) -> None:
     def with_the_bug(start: Start) -> None:

@@ -80,13 +80,15 @@ QUICK = (
     ("table", "."),
     ("verify", "."),
 )
-LONG = (
+SLOW = (
     ("check", "spec.yaml", "--build"),
-    ("doctor",),
     ("gate", ".", "--against", "../copy"),
-    ("new", "trainer", "my-loop"),
     ("parity", "spec.yaml", "--steps", "2"),
     ("report", "."),
+)
+LONG = (
+    ("doctor",),
+    ("new", "trainer", "my-loop"),
     ("rescore", ".", "--metric", "mcc"),
     ("show", "task", "toy", "--option", "size=20", "--model", "tiny-bert"),
 )
@@ -97,7 +99,15 @@ def test_a_run_executes_nothing_of_the_folder_that_it_is_started_in(trap: Path) 
     assert records(trap)["right/0"]["status"] == "ok"
 
 
-@pytest.mark.parametrize("words", [*QUICK, *(pytest.param(verb, marks=pytest.mark.slow) for verb in LONG)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        *QUICK,
+        *(pytest.param(verb, marks=pytest.mark.slow) for verb in SLOW),
+        *(pytest.param(verb, marks=pytest.mark.long) for verb in LONG),
+    ],
+    ids=" ".join,
+)
 def test_no_command_executes_anything_of_the_folder_that_it_is_started_in(words: tuple[str, ...], trap: Path) -> None:
     done = perform(*words, folder=trap)
     assert not (trap / "executed").exists(), (trap / "executed").read_text()

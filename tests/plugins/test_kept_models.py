@@ -123,7 +123,7 @@ WITHOUT_BIASES = ("llama", "modernbert", "t5")
 SILENT = pytest.mark.filterwarnings("ignore")
 """peft warns of much, and none of it is the test's."""
 QUICK = ("LORA", "IA3", "LN_TUNING", "OFT", "LILY", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
-OFTEN = ("bert", "llama")
+OFTEN = ("llama",)
 """Families that CI tries with every type, half a minute each; `make test-long` tries the others."""
 REFUSALS = ("cannot be put on", "its model does not answer", "refuses its settings", "leaves the head random and frozen")
 

@@ -113,7 +113,7 @@ def test_ten_strategies_alike_seldom_have_a_winner() -> None:
 
 
 @FAMILIES
-@pytest.mark.parametrize("k", SEEDS)
+@pytest.mark.parametrize("k", [3, *(pytest.param(k, marks=pytest.mark.long) for k in SEEDS if k != 3)])
 @pytest.mark.parametrize("name", WORLDS)
 def test_ten_strategies_alike_seldom_have_a_winner_in_any_world(name: str, k: int, replications: int) -> None:
     assert family_wise_error(WORLDS[name], k, replications) <= 0.06
