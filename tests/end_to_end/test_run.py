@@ -413,7 +413,7 @@ def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_at_once_record_every_run_once(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, BOTH, seeds=2)
     twins = [start("run", spec, folder=tmp_path) for _ in range(2)]

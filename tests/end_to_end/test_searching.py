@@ -104,7 +104,7 @@ def test_killed_among_its_trials_it_goes_on_and_chooses_the_same(tmp_path: Path)
     assert records(cut).keys() == records(whole).keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_at_once_on_one_folder_record_every_run_once(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, ROWS, seeds=1, **RATES)
     both = [start("run", spec, folder=tmp_path) for _ in range(2)]
