@@ -26,7 +26,7 @@ SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
 QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
 
 
-def until(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
+def until(happened: Callable[[], Any], seconds: float = 600.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := happened()):
         assert time.monotonic() < deadline, "it never came to that"
@@ -96,7 +96,7 @@ def test_a_command_that_lost_its_run_while_it_was_suspended_publishes_no_interru
     other.start()
     answer = call("run", folder / "spec.yaml", folder=tmp_path)
     other.join()
-    _, err = first.communicate(timeout=60)
+    _, err = first.communicate(timeout=300)
     assert first.returncode == 130, err
     assert "another process has taken it over" in err
     assert answer.returncode == 0, answer.stderr
@@ -118,7 +118,7 @@ def test_a_command_that_lost_its_run_leaves_it_to_the_other_and_ends_well(suspen
     other.start()
     answer = call("run", folder / "spec.yaml", folder=tmp_path)
     other.join()
-    _, err = first.communicate(timeout=120)
+    _, err = first.communicate(timeout=300)
     assert (first.returncode, answer.returncode) == (0, 0), err + answer.stderr
     (record,) = records(folder).values()
     assert (record["status"], record["attempts"]) == ("ok", [])
@@ -173,7 +173,7 @@ def test_two_retries_at_once_make_the_run_once(tmp_path: Path) -> None:
     assert call("run", spec, folder=tmp_path).returncode == 0
     failed_one(folder)
     both = [start("run", spec, "--retry", "failed", folder=tmp_path) for _ in range(2)]
-    told = [process.communicate(timeout=180)[1] for process in both]
+    told = [process.communicate(timeout=300)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert sum(one.count(": started") for one in told) == 1
     (record,) = records(folder).values()
