@@ -21,7 +21,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from bakeoff.errors import StoreError, shown_path
+from bakeoff.errors import StoreError
+from bakeoff.text.words import shown_path
 
 OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
 """Names of the folders that Bakeoff makes and deletes again, with all that is in them."""

@@ -7,52 +7,35 @@ Nothing here imports torch, transformers, datasets or evaluate; import those ins
 
 from __future__ import annotations
 
-from bakeoff.anatomy import body_of, head_names, layer_depths, layers_of, top_layers
-from bakeoff.arrows import kept_table
-from bakeoff.components import (
-    MOST_LABELS_AT_ONCE,
-    Adaptation,
-    Batch,
-    Built,
-    Encoding,
-    Method,
-    Metric,
-    MicroBatch,
-    Model,
-    Owned,
-    ParameterGroup,
-    Places,
-    Prepared,
-    Row,
-    Signal,
-    Supports,
-    Task,
-    TaskInfo,
-    TaskKind,
-    Trainer,
-    TrainingJob,
-)
+from bakeoff.contracts.hookspecs import hookimpl
+from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
+from bakeoff.contracts.metric import Metric, MetricNames, TaskKind
+from bakeoff.contracts.metrics import F1, Accuracy, metric_named
+from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
+from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
+from bakeoff.contracts.task import MAX_LABELS, Paths, Row, Task, TaskInfo
+from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
-from bakeoff.encoders import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
-from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, quoted, quoted_whole, shown_path, unknown
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError
 from bakeoff.files import Tree, read_regular, temporary_folder
-from bakeoff.hookspecs import hookimpl
-from bakeoff.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
-from bakeoff.metrics import F1, Accuracy, metric_named
-from bakeoff.optimization import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
-from bakeoff.parameters import decay_groups
-from bakeoff.spec import MetricNames, Options, Recipe, different
-from bakeoff.spelling import yaml_value
+from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
+from bakeoff.text.values import yaml_value
+from bakeoff.text.words import did_you_mean, quoted, quoted_whole, shown_path
+from bakeoff.toolkit.arrow_cache import cached_table
 from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
 from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
+from bakeoff.toolkit.model_structure import body_of, head_names, layer_depths, layers_of, top_layers
+from bakeoff.toolkit.optimizers import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
+from bakeoff.toolkit.parameter_groups import weight_decay_groups
+from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
     "CORRELATION",
     "F1",
-    "MOST_LABELS_AT_ONCE",
+    "MAX_LABELS",
     "NOT_FETCHED",
     "PERCENT",
     "SHARE",
@@ -72,7 +55,7 @@ __all__ = [
     "Options",
     "Owned",
     "ParameterGroup",
-    "Places",
+    "Paths",
     "PluginError",
     "Prepared",
     "Recipe",
@@ -89,10 +72,10 @@ __all__ = [
     "Unit",
     "body_of",
     "cached_model",
+    "cached_table",
     "check_folder",
     "copy_of",
-    "decay_groups",
-    "different",
+    "did_you_mean",
     "head_names",
     "hookimpl",
     "hub_file",
@@ -101,7 +84,6 @@ __all__ = [
     "in_hub_cache",
     "installed_version",
     "is_git_pointer",
-    "kept_table",
     "layer_depths",
     "layers_of",
     "load_classifier",
@@ -112,6 +94,7 @@ __all__ = [
     "metric_named",
     "model_files",
     "model_folder",
+    "no_duplicates",
     "of_unread_weights",
     "quoted",
     "quoted_whole",
@@ -125,6 +108,6 @@ __all__ = [
     "start_anew",
     "temporary_folder",
     "top_layers",
-    "unknown",
+    "weight_decay_groups",
     "yaml_value",
 ]

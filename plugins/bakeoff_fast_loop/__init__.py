@@ -26,7 +26,7 @@ class FastLoop(Trainer):
         resume=True,
     )
 
-    def examine(self, model: Any, recipe: Recipe) -> None:
+    def check_model(self, model: Any, recipe: Recipe) -> None:
         from bakeoff_fast_loop.families import encoder_of
 
         encoder_of(model)
@@ -36,12 +36,12 @@ class FastLoop(Trainer):
 
         train(job)
 
-    def evaluating(self, model: Any) -> AbstractContextManager[None]:
+    def fast_inference(self, model: Any) -> AbstractContextManager[None]:
         if next(model.parameters()).device.type == "cuda":
             return nullcontext()  # recording graphs took longer than they saved: results/speed-cuda
-        from bakeoff_fast_loop.evaluation import evaluating
+        from bakeoff_fast_loop.evaluation import fast_inference
 
-        return evaluating(model)
+        return fast_inference(model)
 
 
 @hookimpl

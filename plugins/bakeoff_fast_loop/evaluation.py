@@ -19,7 +19,7 @@ from bakeoff_fast_loop.parts import Gelu, Joined
 
 
 @contextmanager
-def evaluating(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
+def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
     """While entered, `model(**inputs)` computes the logits so, with products in `dtype`; whatever stood in the place of its
     forward pass, stands there again at the end."""
     hidden = model.__dict__.get("forward")

@@ -30,7 +30,7 @@ class LinearProbe(Trainer):
     )
     owns = frozenset({"steps", "order", "randomness", "loss"})
 
-    def examine(self, model: Any, recipe: Recipe) -> None:
+    def check_model(self, model: Any, recipe: Recipe) -> None:
         from bakeoff_fast_loop.probe import final_linear
 
         final_linear(model)

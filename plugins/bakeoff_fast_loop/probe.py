@@ -10,7 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from bakeoff.plugin import ModelError, TrainingJob, body_of
-from bakeoff_fast_loop.evaluation import evaluating
+from bakeoff_fast_loop.evaluation import fast_inference
 from bakeoff_fast_loop.families import encoder_of
 from bakeoff_fast_loop.packing import pack_batch
 
@@ -64,7 +64,7 @@ def quickly(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContext
         pack_batch(**{name: tensor for name, tensor in batch.items() if name != "labels"})
     except ModelError:
         return nullcontext()
-    return evaluating(job.model, torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32)
+    return fast_inference(job.model, torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32)
 
 
 def solve_head(model: Any, features: np.ndarray, labels: np.ndarray, *, l2: float) -> None:

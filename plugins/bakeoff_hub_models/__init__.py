@@ -14,7 +14,7 @@ from bakeoff.plugin import (
     Model,
     ModelError,
     Options,
-    Places,
+    Paths,
     TaskInfo,
     TextEncoder,
     cached_model,
@@ -66,7 +66,7 @@ class HubModel(Model):
     version = "2"
     Options = HubOptions
 
-    def resolved(self, options: HubOptions, places: Places) -> HubOptions:
+    def resolved(self, options: HubOptions, places: Paths) -> HubOptions:
         if options.revision is not None and local_folder(options.path) is None:
             return options
         path = local_folder(options.path) or Path(options.path)
@@ -79,7 +79,7 @@ class HubModel(Model):
         is_folder = local_folder(options.path) is not None or _is_folder(beside)
         return options.model_copy(update={"path": str(beside)}) if is_folder else options
 
-    def locate(self, options: HubOptions) -> None:
+    def check_available(self, options: HubOptions) -> None:
         if (folder := local_folder(options.path)) is not None:
             refuse_adapter(folder, ignore=options.adapter == "ignore")
             check_folder(folder)
@@ -99,13 +99,13 @@ class HubModel(Model):
         return model_files(folder)
 
     def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
-        self.locate(options)
+        self.check_available(options)
         return TextEncoder(
             load_tokenizer(local_folder(options.path) or options.path, revision=options.revision), task, encoding
         )
 
     def build(self, task: TaskInfo, options: HubOptions) -> Built:
-        self.locate(options)
+        self.check_available(options)
         folder = local_folder(options.path)
         built = load_classifier(
             folder or options.path,

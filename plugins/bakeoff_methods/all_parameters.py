@@ -14,10 +14,10 @@ from bakeoff.plugin import (
     Options,
     ParameterGroup,
     Recipe,
-    decay_groups,
     layer_depths,
     start_anew,
     top_layers,
+    weight_decay_groups,
 )
 
 
@@ -30,7 +30,7 @@ class Full(Method):
 
     def adapt(self, built: Built, options: Options, recipe: Recipe) -> Adaptation:
         train_all(built.model)
-        return Adaptation(built.model, decay_groups(built.model, recipe))
+        return Adaptation(built.model, weight_decay_groups(built.model, recipe))
 
 
 class LayerDecayOptions(Options):
@@ -58,7 +58,7 @@ class LayerDecay(Method):
         depth = layer_depths(built.model)
         top = max(depth.values())
         groups = []
-        for group in decay_groups(built.model, recipe):
+        for group in weight_decay_groups(built.model, recipe):
             names: dict[int, list[str]] = defaultdict(list)
             for name in group.names:
                 names[depth[name]].append(name)
@@ -90,7 +90,7 @@ class Reinit(Method):
             if own and all(name in anew for name in own):
                 start_anew(built.model, module)
         train_all(built.model)
-        return Adaptation(built.model, decay_groups(built.model, recipe))
+        return Adaptation(built.model, weight_decay_groups(built.model, recipe))
 
 
 def train_all(model: Any) -> None:

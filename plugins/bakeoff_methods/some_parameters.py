@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, decay_groups, head_names, top_layers
+from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, head_names, top_layers, weight_decay_groups
 
 
 class HeadOnly(Method):
@@ -57,4 +57,4 @@ def train_only(built: Built, names: Container[str], recipe: Recipe) -> Adaptatio
     for name, parameter in built.model.named_parameters():
         parameter.requires_grad_(name in names or name in head)
     model: Any = built.model
-    return Adaptation(model, decay_groups(model, recipe))
+    return Adaptation(model, weight_decay_groups(model, recipe))

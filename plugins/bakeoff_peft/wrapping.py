@@ -10,7 +10,7 @@ from peft import TaskType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import nn
 
-from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, decay_groups, head_names, unknown
+from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, head_names, weight_decay_groups
 
 
 def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -> Adaptation:
@@ -28,17 +28,17 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
             there = norms(built.model) if kind == "LN_TUNING" else linear_maps(built.model)
             why = f"peft knows no target modules of its own for it; target_modules may name {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
-    return Adaptation(model, decay_groups(model, recipe))
+    return Adaptation(model, weight_decay_groups(model, recipe))
 
 
 def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
     """The type's config; for sequence classification with its head, unless the settings say otherwise."""
     types = {str(getattr(name, "value", name)): config for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if kind not in types:
-        raise ModelError(unknown("peft type", kind, sorted(types)))
+        raise ModelError(did_you_mean("peft type", kind, sorted(types)))
     known = {field.name for field in dataclasses.fields(types[kind]) if field.init}
     if strange := [key for key in settings if key not in known]:
-        raise ModelError(unknown(f"setting of peft's {types[kind].__name__}", strange[0], sorted(known)))
+        raise ModelError(did_you_mean(f"setting of peft's {types[kind].__name__}", strange[0], sorted(known)))
     defaults: dict[str, Any] = {"task_type": TaskType.SEQ_CLS}
     if "modules_to_save" in known:
         defaults["modules_to_save"] = sorted(head_modules(built))
@@ -74,7 +74,7 @@ def require_targets(model: Any, targets: Any) -> None:
     for target in targets if isinstance(targets, list | tuple | set) else ():
         if not any(f".{name}".endswith(f".{target}") for name in names):
             endings = {ending for name in names if (ending := name.rpartition(".")[2]) and not ending.isdigit()}
-            raise ModelError(f"{type(model).__name__}: {unknown('module', str(target), sorted(endings))}")
+            raise ModelError(f"{type(model).__name__}: {did_you_mean('module', str(target), sorted(endings))}")
 
 
 def _first_line(error: Exception) -> str:

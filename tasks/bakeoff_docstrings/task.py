@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bakeoff.plugin import F1, Accuracy, DataError, Options, Places, Task, TaskInfo
+from bakeoff.plugin import F1, Accuracy, DataError, Options, Paths, Task, TaskInfo
 from bakeoff_docstrings.cache import cache_file, load_pairs, save_pairs
 from bakeoff_docstrings.pairs import SPLITS, Pair, draw, read
 from bakeoff_docstrings.sources import DISTRIBUTIONS, Library, installed_libraries
@@ -59,23 +59,23 @@ class Docstrings(Task):
             slice_columns=("library", "length"),
         )
 
-    def files(self, options: DocstringsOptions, places: Places) -> dict[str, list[Path]]:
+    def files(self, options: DocstringsOptions, places: Paths) -> dict[str, list[Path]]:
         """None that a person edits: `sources` tells the libraries that are read."""
         return {}
 
-    def sources(self) -> dict[str, str]:
+    def source_versions(self) -> dict[str, str]:
         """Distribution -> version of every library that is read: with the task's version, all that decides the rows."""
         return {library.name: library.version for library in self._find()}
 
-    def locate(self, options: DocstringsOptions, places: Places) -> None:
+    def check_available(self, options: DocstringsOptions, places: Paths) -> None:
         self._find()
 
-    def load(self, options: DocstringsOptions, places: Places) -> dict[str, Dataset]:
+    def load(self, options: DocstringsOptions, places: Paths) -> dict[str, Dataset]:
         from datasets import Dataset  # here, so that listing tasks stays fast
 
         pairs = self.pairs(places)
         if options.size is not None and options.size > len(pairs):
-            installed = ", ".join(f"{name} {version}" for name, version in self.sources().items())
+            installed = ", ".join(f"{name} {version}" for name, version in self.source_versions().items())
             raise DataError(f"docstrings: size is {options.size}, and there are only {len(pairs)} pairs in {installed}")
         splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
         for pair in pairs[: options.size]:
@@ -87,7 +87,7 @@ class Docstrings(Task):
             for split, rows in splits.items()
         }
 
-    def pairs(self, places: Places) -> list[Pair]:
+    def pairs(self, places: Paths) -> list[Pair]:
         """All pairs with the files that their texts come from; the sources are read only where the cache has none."""
         libraries = self._find()
         versions = {library.name: library.version for library in libraries}

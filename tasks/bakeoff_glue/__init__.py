@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, create_model
 
-from bakeoff.plugin import MetricNames, Options, Places, Task, TaskInfo, hookimpl, metric_named
+from bakeoff.plugin import MetricNames, Options, Paths, Task, TaskInfo, hookimpl, metric_named
 from bakeoff_glue.facts import EVERY, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import cached_files, find_on_hub, read_hub_split
@@ -56,22 +56,22 @@ class GlueTask(Task):
             hidden_splits=facts.hidden_splits,
         )
 
-    def locate(self, options: GlueOptions, places: Places) -> None:
+    def check_available(self, options: GlueOptions, places: Paths) -> None:
         if places.data is not None:
             find_folder(self.facts, places.data)
         else:
             find_on_hub(self.facts)
         for metric in self.info(options).metrics:
-            metric.locate()
+            metric.check_available()
 
-    def files(self, options: GlueOptions, places: Places) -> dict[str, list[Path]]:
+    def files(self, options: GlueOptions, places: Paths) -> dict[str, list[Path]]:
         if places.data is None:
             return cached_files(self.facts)
         folder = find_folder(self.facts, places.data)
         return {name: [folder / split.file] for name, split in self.facts.splits.items()}
 
-    def load(self, options: GlueOptions, places: Places) -> dict[str, Dataset]:
-        self.locate(options, places)  # before their libraries are imported: it may have to set HF_HUB_OFFLINE
+    def load(self, options: GlueOptions, places: Paths) -> dict[str, Dataset]:
+        self.check_available(options, places)  # before their libraries are imported: it may have to set HF_HUB_OFFLINE
         from datasets import Dataset, Features, Value
 
         text = Value("string")
@@ -84,7 +84,7 @@ class GlueTask(Task):
             loaded[name].info.description = remark
         return loaded
 
-    def _read(self, places: Places) -> dict[str, tuple[Columns, str]]:
+    def _read(self, places: Paths) -> dict[str, tuple[Columns, str]]:
         if places.data is None:
             return {name: (read_hub_split(self.facts, split), "") for name, split in self.facts.splits.items()}
         folder = find_folder(self.facts, places.data)

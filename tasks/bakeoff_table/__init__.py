@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import (
     DataError,
-    Places,
+    Paths,
     Task,
     TaskInfo,
     hookimpl,
@@ -50,7 +50,7 @@ class RowsTask(Task):
             slice_columns=tuple(options.slices),
         )
 
-    def load(self, options: Any, places: Places) -> dict[str, Dataset]:
+    def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
         files = {
             split: [self.file(entry, options, places) for entry in entries] for split, entries in self.entries(options).items()
         }
@@ -62,7 +62,7 @@ class RowsTask(Task):
         return {split: getattr(options, split) for split in SPLITS if getattr(options, split)}
 
     @abstractmethod
-    def file(self, entry: str | FileOptions, options: Any, places: Places) -> File:
+    def file(self, entry: str | FileOptions, options: Any, places: Paths) -> File:
         """Raises DataError where it can't be had."""
 
 
@@ -73,20 +73,20 @@ class Table(RowsTask):
     summary = "Your own rows: CSV, TSV, JSON or Parquet."
     Options = TableOptions
 
-    def locate(self, options: TableOptions, places: Places) -> None:
+    def check_available(self, options: TableOptions, places: Paths) -> None:
         for entries in self.entries(options).values():
             for entry in entries:
                 self.file(entry, options, places)
         for metric in self.info(options).metrics:
-            metric.locate()
+            metric.check_available()
 
-    def files(self, options: TableOptions, places: Places) -> dict[str, list[Path]]:
+    def files(self, options: TableOptions, places: Paths) -> dict[str, list[Path]]:
         return {
             split: [self.file(entry, options, places).path for entry in entries]
             for split, entries in self.entries(options).items()
         }
 
-    def file(self, entry: str | FileOptions, options: TableOptions, places: Places) -> File:
+    def file(self, entry: str | FileOptions, options: TableOptions, places: Paths) -> File:
         return found_in(places.data, places.beside, entry, options)
 
 
@@ -97,7 +97,7 @@ class HubDataset(RowsTask):
     summary = "Rows of any dataset on the Hugging Face hub, at a pinned commit."
     Options = HubOptions
 
-    def locate(self, options: HubOptions, places: Places) -> None:
+    def check_available(self, options: HubOptions, places: Paths) -> None:
         files = [name for entries in self.entries(options).values() for name in self.on_the_hub(entries)]
         cached = in_hub_cache(options.path, repo_type="dataset", revision=options.revision, files=files)
         if not cached and not hub_is_reachable():
@@ -106,9 +106,9 @@ class HubDataset(RowsTask):
                 "Hugging Face hub is not reachable; make it reachable, or fetch the files elsewhere and use the task `table`"
             )
         for metric in self.info(options).metrics:
-            metric.locate()
+            metric.check_available()
 
-    def files(self, options: HubOptions, places: Places) -> dict[str, list[Path]]:
+    def files(self, options: HubOptions, places: Paths) -> dict[str, list[Path]]:
         named = {split: self.on_the_hub(entries) for split, entries in self.entries(options).items()}
         needed = [name for names in named.values() for name in names]
         folder = hub_snapshot(options.path, repo_type="dataset", revision=options.revision, files=needed)
@@ -121,7 +121,7 @@ class HubDataset(RowsTask):
         """The repository's files that hold them."""
         return [split_archive(name_of(entry))[0] for entry in entries]
 
-    def file(self, entry: str | FileOptions, options: HubOptions, places: Places) -> File:
+    def file(self, entry: str | FileOptions, options: HubOptions, places: Paths) -> File:
         name, member = split_archive(name_of(entry))
         path = hub_file(options.path, name, repo_type="dataset", revision=options.revision)
         return file_of(path, f"{options.path}/{name_of(entry)}", entry, options, member=member)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 
-from bakeoff.plugin import DataError, quoted, unknown, yaml_value
+from bakeoff.plugin import DataError, did_you_mean, quoted, yaml_value
 from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
 from bakeoff_table.values import Odd, Row
@@ -156,7 +156,7 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> 
         if names.count(name) > 1:
             raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
         if name not in names:
-            raise ColumnError(f"{file.shown}: {unknown('column', name, names)}{how_else(names, file)}", name)
+            raise ColumnError(f"{file.shown}: {did_you_mean('column', name, names)}{how_else(names, file)}", name)
 
 
 def how_else(names: Sequence[str], file: File) -> str:

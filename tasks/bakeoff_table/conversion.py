@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import DataError, quoted, unknown
+from bakeoff.plugin import DataError, did_you_mean, quoted
 from bakeoff_table.cells import ColumnError, cell_rows
 from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
@@ -214,7 +214,7 @@ class Conversion:
         if column is None:
             return f"{self.position}-{count}" if self.position else f"{count}"
         if column not in cells:
-            raise self.error(line, unknown("column", column, cells))
+            raise self.error(line, did_you_mean("column", column, cells))
         if is_gap(cells[column]) or (name := id_name(cells[column])) is None:
             raise self.wrong(line, column, cells[column], "tells no row apart")
         return name

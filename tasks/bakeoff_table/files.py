@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakeoff.plugin import DataError, quoted, quoted_whole, read_regular, shown_path, unknown
+from bakeoff.plugin import DataError, did_you_mean, quoted, quoted_whole, read_regular, shown_path
 from bakeoff_table.options import FORMATS, FileOptions, TableOptions, name_of
 
 ARCHIVE, COMPRESSED = ".zip", ".gz"
@@ -120,7 +120,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
         raise DataError(f"{quoted(name)} cannot be read: {odd[0]}")
     looked = [folder for folder, _ in [*folders, (beside, False)]]
     near = sorted({path.name for folder in looked for path in (folder / name).parent.glob("*") if path.is_file()})
-    told = unknown("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
+    told = did_you_mean("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
     where = " and ".join(map(shown_path, looked))
     raise DataError(f"{told} (looked for {quoted(name)} in {where}; --data names another folder)")
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import MOST_LABELS_AT_ONCE, DataError, quoted, unknown, yaml_value
+from bakeoff.plugin import MAX_LABELS, DataError, did_you_mean, quoted, yaml_value
 from bakeoff_table.conversion import NAMES, PLACE
 from bakeoff_table.files import File
 from bakeoff_table.options import FEWEST_LABELS, TableOptions
@@ -101,8 +101,8 @@ class Labels:
         """Raises DataError for more labels than a model of the kind can have, or than rows to learn them from."""
         told = f"{self.shown}: column {quoted(self.column)} holds {len(found):,} different labels, such as"
         some = f"{quoted(found[0])} and {quoted(found[-1])}"
-        if self.options.kind == "multilabel" and len(found) > MOST_LABELS_AT_ONCE:
-            raise DataError(f"{told} {some}; a multilabel has at most {MOST_LABELS_AT_ONCE}. Is it the right column?")
+        if self.options.kind == "multilabel" and len(found) > MAX_LABELS:
+            raise DataError(f"{told} {some}; a multilabel has at most {MAX_LABELS}. Is it the right column?")
         if self.options.kind is None and len(found) > PLENTY and self.nearly_all_different():
             raise DataError(
                 f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers say `kind: regression`, "
@@ -199,7 +199,7 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         hint = "; for numbers that were measured say `kind: regression`" if of_numbers(word, names, options) else ""
         if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
             hint = f"; each row of {split} has it: where that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
-        raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {unknown('label', word, names)}{seen}{hint}")
+        raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {did_you_mean('label', word, names)}{seen}{hint}")
     return table.set_column(table.column_names.index("label"), "label", labels)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bakeoff.plugin import MOST_LABELS_AT_ONCE, MetricNames, Options, TaskKind, different, yaml_value
+from bakeoff.plugin import MAX_LABELS, MetricNames, Options, TaskKind, no_duplicates, yaml_value
 from bakeoff_table.values import label_name
 
 METRICS: dict[TaskKind, list[str]] = {
@@ -98,7 +98,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[
     list[Name],
     BeforeValidator(_as_list, json_schema_input_type=Name | list[Name]),
-    AfterValidator(different),
+    AfterValidator(no_duplicates),
     Field(min_length=1),
 ]
 """One, or several."""
@@ -106,7 +106,7 @@ LabelName = Annotated[Name, BeforeValidator(_label, json_schema_input_type=Name 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 Quoting = Literal["minimal", "none"]
 Delimiter = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_tab), AfterValidator(_a_delimiter)]
-Columns = Annotated[list[Name], AfterValidator(different), Field(min_length=1)]
+Columns = Annotated[list[Name], AfterValidator(no_duplicates), Field(min_length=1)]
 Encoding = Annotated[str, AfterValidator(_a_codec)]
 Template = Annotated[str, AfterValidator(_a_template)]
 Templates = Annotated[
@@ -134,7 +134,7 @@ def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:
 
 
 def _different_files(entries: list[str | FileOptions]) -> list[str | FileOptions]:
-    different([name_of(entry) for entry in entries])
+    no_duplicates([name_of(entry) for entry in entries])
     return entries
 
 
@@ -164,7 +164,7 @@ class TableOptions(Options):
     )
     dev: Files | None = Field(None, description="To look at while working.")
     test: Files | None = Field(None, description="To report on.")
-    unlabelled: Annotated[list[Literal["dev", "test"]], AfterValidator(different)] = Field(
+    unlabelled: Annotated[list[Literal["dev", "test"]], AfterValidator(no_duplicates)] = Field(
         [], description="Splits whose rows have no labels: they are predicted and kept, and never scored."
     )
     text: Names = Field(description="The columns that the model reads: one or two, or more with `join`.")
@@ -180,13 +180,13 @@ class TableOptions(Options):
         description="Whether an answer is a label, a number or a set of labels. Without: a label, unless they look like "
         "numbers that were measured.",
     )
-    labels: Annotated[list[LabelName], AfterValidator(different)] | None = Field(
+    labels: Annotated[list[LabelName], AfterValidator(no_duplicates)] | None = Field(
         None,
         min_length=1,
         description="In their order; without, those that the training rows hold: numbers by size, words by alphabet.",
     )
     id: Name | None = Field(None, description="A column that tells rows apart; without, their place in the file does.")
-    slices: Annotated[list[Name], AfterValidator(different)] = Field([], description="Columns by which results may be cut.")
+    slices: Annotated[list[Name], AfterValidator(no_duplicates)] = Field([], description="Columns by which results may be cut.")
     metrics: MetricNames | None = Field(
         None,
         description="The first is primary. Without: accuracy, macro_f1; pearson, spearman, mae; micro_f1, label_f1, accuracy.",
@@ -201,7 +201,7 @@ class TableOptions(Options):
     columns: Columns | None = Field(None, description="Their names, where the file's first line is a row.")
     encoding: Encoding = Field("utf-8", description="Of CSV, TSV and JSON.")
     separator: str = Field("|", min_length=1, max_length=5, description="Between labels in one cell of multi-label data.")
-    missing: Annotated[list[Name], AfterValidator(different)] = Field(
+    missing: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="What a cell holds where nothing is known, such as NA or null; an empty one always is missing."
     )
     gaps: Literal["refuse", "drop", "none"] = Field(
@@ -244,8 +244,8 @@ class TableOptions(Options):
         stated = self.label if len(self.label) > 1 else self.labels
         if stated is not None and len(stated) < (least := FEWEST_LABELS.get(self.task_kind, 0)):
             raise ValueError(f"labels: a {self.task_kind} has {least} or more of them; here are {len(stated)}")
-        if stated is not None and self.kind == "multilabel" and len(stated) > MOST_LABELS_AT_ONCE:
-            raise ValueError(f"labels: a multilabel has {MOST_LABELS_AT_ONCE} of them at most; here are {len(stated)}")
+        if stated is not None and self.kind == "multilabel" and len(stated) > MAX_LABELS:
+            raise ValueError(f"labels: a multilabel has {MAX_LABELS} of them at most; here are {len(stated)}")
         if self.gaps == "none" and self.kind != "multilabel" and self.join is None:
             raise ValueError(
                 "gaps: none goes with `kind: multilabel` or `join`; of other rows a missing one is refused or dropped"

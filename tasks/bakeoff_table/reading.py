@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import DataError, kept_table, quoted, sha256_of
+from bakeoff.plugin import DataError, cached_table, quoted, sha256_of
 from bakeoff_table.conversion import PLACE, SAID, Conversion, settings_of
 from bakeoff_table.files import File
 from bakeoff_table.labels import Labels, numbered, place_of
@@ -85,7 +85,7 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
     key = json.dumps([contents, split, position, settings_of(file, split, options), version], sort_keys=True)
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()}.arrow"
     conversion = Conversion(file, split, position, options, sha256=contents, cache=cache)
-    table = kept_table(path, conversion.batches)
+    table = cached_table(path, conversion.batches)
     if table is None:
         raise DataError(f"{file.shown} holds no rows")
     return table

@@ -27,6 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bakeoff.records.provenance import environment
+
 ROOT = Path(__file__).parents[2]
 COURSE, PADDED = "course loop", "hf-trainer, padded to 128"
 STEPS = {"cpu": 9, "cuda": 116}
@@ -86,10 +88,10 @@ class Material:
 
 def material(model: str) -> Material:
     """Raises what the task raises where the official files are not there."""
-    from bakeoff.cli.opening import find_places
-    from bakeoff.components import Encoding
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.model import Encoding
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.plugin import Options
-    from bakeoff.registry import load_registry
     from bakeoff_minilm import MiniLM
 
     task = load_registry().get("task", "glue/mrpc").component
@@ -128,7 +130,7 @@ class CourseLoop:
         """Seconds of each step on these batches."""
         from torch.utils.data import DataLoader
 
-        from bakeoff.hardware import synchronize
+        from bakeoff.machine.hardware import synchronize
 
         self.model.train()
         ends = [time.perf_counter()]
@@ -148,9 +150,9 @@ class TrainerLoop:
     """One of our trainers under its job; its preparation is not among the steps."""
 
     def __init__(self, given: Material, batch_size: int, device: Any, name: str) -> None:
-        from bakeoff.components import Built
+        from bakeoff.contracts.model import Built
+        from bakeoff.contracts.registry import load_registry
         from bakeoff.plugin import Options, Recipe
-        from bakeoff.registry import load_registry
 
         kind, changes = TRAINERS[name]
         self.given, self.device = given, device
@@ -162,9 +164,9 @@ class TrainerLoop:
 
     def turn(self, batches: Sequence[Sequence[int]]) -> list[float]:
         """Seconds of each step on these batches."""
-        from bakeoff.hardware import synchronize
-        from bakeoff.job import Job
-        from bakeoff.meter import Observer
+        from bakeoff.machine.hardware import synchronize
+        from bakeoff.training.job import Job
+        from bakeoff.training.observer import Observer
 
         given = self.given
 
@@ -206,8 +208,8 @@ def measure(setting: Setting, device: Any, say: Callable[[str], None]) -> dict[s
 
     On CUDA, one figure a turn: the mean of its steps.
     """
-    from bakeoff.data import epoch_batches
-    from bakeoff.hardware import set_threads, usable_threads
+    from bakeoff.machine.hardware import set_threads, usable_threads
+    from bakeoff.training.data import epoch_batches
 
     set_threads(usable_threads())
     given = material(setting.model)
@@ -234,10 +236,10 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
     import numpy as np
     import torch
 
-    from bakeoff.cli.opening import find_places
-    from bakeoff.evaluation import predict
-    from bakeoff.ranks import ALONE
-    from bakeoff.registry import load_registry
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.training.distributed import ALONE
+    from bakeoff.training.evaluation import predict
 
     given = material("minilm")
     task = load_registry().get("task", "glue/mrpc").component
@@ -257,7 +259,7 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
         return predict(given.prepared, model, examples, device, ALONE)
 
     def fast() -> Any:
-        with load_registry().get("trainer", "fast-loop").component.evaluating(model):
+        with load_registry().get("trainer", "fast-loop").component.fast_inference(model):
             return bakeoff()
 
     loops = {
@@ -285,8 +287,8 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
 
 def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything, with what the machine was; `kind` is of a device."""
-    from bakeoff import hardware
-    from bakeoff.control import time_products, time_work
+    from bakeoff.machine import hardware
+    from bakeoff.runner.machine_check import time_products, time_work
 
     before = os.getloadavg()[0]
     threads, device = hardware.usable_threads(), hardware.pick_device(kind)
@@ -301,7 +303,7 @@ def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
     return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),
-        "machine": hardware.environment((), threads=threads, device=kind, accelerator=accelerator).model_dump(),
+        "machine": environment((), threads=threads, device=kind, accelerator=accelerator).model_dump(),
         "matrix_product_flops": time_products(device),
         "load_before": round(before, 2),
         "control_milliseconds": [round(1000 * control_before, 2), round(1000 * statistics.median(time_work(device)), 2)],

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.timing import say
-from core.compare.made_records import drawn_answers, fill, made_run, make_experiment_in_memory
+from core.made_records import drawn_answers, fill, made_run, make_experiment_in_memory
 from core.table_records import declare
 
-from bakeoff.compare.boards import compare
-from bakeoff.record import RECORD_FILE, Record
-from bakeoff.recorded import dump
-from bakeoff.store import Store
+from bakeoff.analysis.boards import compare
+from bakeoff.records.schema import RECORD_FILE, Record
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))
 STRATEGIES, EXAMPLES = 20, 1725

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.timing import say
 from end_to_end.experiments import call, records
 
-from bakeoff.hardware import usable_threads
+from bakeoff.machine.hardware import usable_threads
 
 SPEC = Path(__file__).parents[2] / "results" / "quickstart" / "spec.yaml"
 ROUNDS = 2

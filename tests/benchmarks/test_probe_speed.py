@@ -20,8 +20,8 @@ def test_linear_probe_trains_in_a_fraction_of_the_time_of_full(benchmark: Any, c
     """Target: 30 times faster than torch-loop with the same recipe, its steps taken from medians."""
     import torch
 
-    from bakeoff.data import epoch_batches
-    from bakeoff.hardware import set_threads, usable_threads
+    from bakeoff.machine.hardware import set_threads, usable_threads
+    from bakeoff.training.data import epoch_batches
 
     set_threads(usable_threads())
     given = material("minilm")
@@ -52,11 +52,11 @@ def probe(given: Any, precision: str) -> float:
     """Seconds of one training."""
     import torch
 
-    from bakeoff.components import Built
-    from bakeoff.job import Job
-    from bakeoff.meter import Observer
+    from bakeoff.contracts.model import Built
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.plugin import Recipe
-    from bakeoff.registry import load_registry
+    from bakeoff.training.job import Job
+    from bakeoff.training.observer import Observer
 
     registry = load_registry()
     trainer, method = registry.get("trainer", "linear-probe").component, registry.get("method", "head-only").component

@@ -39,9 +39,9 @@ class Course:
 
 def parts() -> tuple[Any, Any, Any, Any]:
     """Info, rows, prepared and a fresh minilm: real text from the embedded task, batches of 8, at most 128 tokens."""
-    from bakeoff.cli.opening import find_places
-    from bakeoff.components import Encoding
-    from bakeoff.hardware import set_threads, usable_threads
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.model import Encoding
+    from bakeoff.machine.hardware import set_threads, usable_threads
     from bakeoff_docstrings import bakeoff_tasks
     from bakeoff_minilm import MiniLM
 
@@ -60,10 +60,10 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
     from torch.utils.data import DataLoader
     from transformers import DataCollatorWithPadding
 
-    from bakeoff.components import Built
-    from bakeoff.job import Job
-    from bakeoff.meter import Observer
-    from bakeoff.spec import Recipe
+    from bakeoff.contracts.model import Built
+    from bakeoff.contracts.recipe import Recipe
+    from bakeoff.training.job import Job
+    from bakeoff.training.observer import Observer
     from bakeoff_methods import Full
     from bakeoff_torch_loop import TorchLoop
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from core.compare.made_records import Runs, drawn_answers, made_runs, write_run
+from core.made_records import Runs, drawn_answers, made_runs, write_run
 from core.table_records import declaration_of, failed, run_id
 from pydantic import BaseModel, ValidationError
 
-from bakeoff.compare.experiment import Predictions
 from bakeoff.contracts.unit import Unit
-from bakeoff.record import (
+from bakeoff.records.experiment import Predictions
+from bakeoff.records.schema import (
     Attempt,
     Change,
     Chosen,
@@ -32,8 +32,8 @@ from bakeoff.record import (
     Selection,
     TrialRun,
 )
-from bakeoff.recorded import dump
-from bakeoff.store import Store
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
 
 TERMINAL = (
     *("\x1b]0;owned\x07title", "\x1b[2J\x1b[31mred", "\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "\x1bcreset"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bakeoff.record import Record
+from bakeoff.records.schema import Record
 
 Call = Callable[..., tuple[int, str, str]]
 """What the fixture `call` gives: the command's words -> (exit code, stdout, stderr)."""

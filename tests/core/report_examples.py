@@ -11,7 +11,7 @@ import numpy as np
 from core.table_records import declaration_of, failed, make_record, run_id
 from numpy.typing import NDArray
 
-from bakeoff.compare.findings import (
+from bakeoff.analysis.findings import (
     Board,
     Budget,
     Calibration,
@@ -26,11 +26,11 @@ from bakeoff.compare.findings import (
     SliceScore,
     Standing,
 )
-from bakeoff.compare.selection import expected_bests, probability_of_improvement
+from bakeoff.analysis.summary.rows import Report, build_report
 from bakeoff.contracts.unit import SHARE, Figures
-from bakeoff.record import Record
-from bakeoff.report.html import write_html
-from bakeoff.report.table import Report, build_report
+from bakeoff.records.schema import Record
+from bakeoff.report.page.html import write_html
+from bakeoff.statistics.best_of_n import expected_bests, probability_of_improvement
 
 QUESTION = "Does a hand-written loop match the Trainer API on MRPC?"
 CLIPPING = Fact(subject="gradient clipping", first="none", second="1", parts=["recipe.max_grad_norm"], declared=False)

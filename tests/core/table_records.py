@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bakeoff.contracts.metric import MetricFacts
 from bakeoff.files import Tree
-from bakeoff.record import (
+from bakeoff.records.schema import (
     PHASES,
     RECORD_FILE,
     UNSEALED,
@@ -20,14 +21,13 @@ from bakeoff.record import (
     DeclaredRun,
     Environment,
     Failure,
-    MetricFacts,
     Record,
     Split,
     Weights,
 )
-from bakeoff.record import Asked as Question
-from bakeoff.recorded import dump
-from bakeoff.store import Store
+from bakeoff.records.schema import Asked as Question
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
 
 RECIPE = {"epochs": 3, "max_steps": None, "batch_size": 8, "learning_rate": 5e-5, "fused": True, "betas": [0.9, 0.999]}
 FLOOR = {"dev": {"accuracy": 0.6838235, "f1": 0.8122271}, "test": {"accuracy": 0.6649275, "f1": 0.7987465}}

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError, unknown
+from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError
+from bakeoff.text.words import did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError, unknown
     ],
 )
 def test_a_slip_of_the_hand_finds_the_name(name: str, valid: list[str], nearest: str) -> None:
-    assert unknown("name", name, valid) == f"no name {name!r}; did you mean '{nearest}'?"
+    assert did_you_mean("name", name, valid) == f"no name {name!r}; did you mean '{nearest}'?"
 
 
 @pytest.mark.parametrize(
@@ -50,17 +51,17 @@ def test_a_slip_of_the_hand_finds_the_name(name: str, valid: list[str], nearest:
     ],
 )
 def test_another_number_a_short_word_and_the_opposite_are_no_slips(name: str, valid: list[str]) -> None:
-    assert unknown("name", name, valid) == f"no name {name!r}; there is {', '.join(valid)}"
+    assert did_you_mean("name", name, valid) == f"no name {name!r}; there is {', '.join(valid)}"
 
 
 def test_of_many_names_the_first_are_listed_and_the_rest_counted() -> None:
-    said = unknown("label", "zzz", [f"intent {number:03}" for number in range(77)])
+    said = did_you_mean("label", "zzz", [f"intent {number:03}" for number in range(77)])
     assert said.startswith("no label 'zzz'; there is intent 000, intent 001, ")
     assert said.endswith(", intent 029 and 47 more")
 
 
 def test_without_names_there_is_none() -> None:
-    assert unknown("method", "full", []) == "no method 'full'; there is none"
+    assert did_you_mean("method", "full", []) == "no method 'full'; there is none"
 
 
 def test_an_error_is_safe_to_print_in_a_notebook_too() -> None:

@@ -79,10 +79,10 @@ def test_on_cuda_a_turn_has_one_figure_and_the_cpus_targets_do_not_hold() -> Non
 def test_predictions_stand_in_the_examples_order(texts: list[str]) -> None:
     import torch
 
-    from bakeoff.components import Encoding
-    from bakeoff.evaluation import predict
+    from bakeoff.contracts.model import Encoding
     from bakeoff.plugin import Accuracy, TaskInfo
-    from bakeoff.ranks import ALONE
+    from bakeoff.training.distributed import ALONE
+    from bakeoff.training.evaluation import predict
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
     splits = ("train", "test")

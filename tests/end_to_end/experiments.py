@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bakeoff.record import Record
-from bakeoff.recorded import dump
+from bakeoff.records.schema import Record
+from bakeoff.records.versions import dump
 
 COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 
@@ -68,7 +68,7 @@ def call(*arguments: str | Path, folder: Path, control: bool = False) -> subproc
     """The command in this process, whose commands share one fork server; `start` has it in a process of its own, which imports
     for six seconds before its first run."""
     from bakeoff.cli import main
-    from bakeoff.hub import hub_is_reachable
+    from bakeoff.machine.hub import hub_is_reachable
 
     words = ["bakeoff", *map(str, arguments), *_rest(arguments, control)]
     out, err, before, handler = io.StringIO(), io.StringIO(), dict(os.environ), signal.getsignal(signal.SIGTERM)

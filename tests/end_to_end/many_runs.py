@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bakeoff import hardware
-from bakeoff.cli.opening import open_experiment
-from bakeoff.components import Places
-from bakeoff.run import declaration
-from bakeoff.store import Store
-from bakeoff.supervision import Settings, request_of
-from bakeoff.worker import perform
+from bakeoff.cli.inputs import open_experiment
+from bakeoff.contracts.task import Paths
+from bakeoff.machine import hardware
+from bakeoff.records.store import Store
+from bakeoff.runner.experiment import declaration
+from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.training.worker import perform
 
 
 def main(spec: Path, folder: Path, part: int, parts: int) -> None:
@@ -22,7 +22,7 @@ def main(spec: Path, folder: Path, part: int, parts: int) -> None:
     document, plan = open_experiment(spec)
     store = Store(folder)
     store.declare(declaration(document, plan))
-    settings = Settings(places=Places(None, folder / "cache"), device="cpu", threads=1)
+    settings = Settings(places=Paths(None, folder / "cache"), device="cpu", threads=1)
     for run in plan.runs[part::parts]:
         fresh = store.begin(run.id)
         perform(request_of(run, settings), fresh)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from end_to_end.experiments import environment
 
-from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Experiment
-from bakeoff.load import load_experiment
+from bakeoff.analysis.boards import compare
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.load import load_experiment
 
 TESTS = Path(__file__).parents[1]
 PAIRS = 200

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from bakeoff.hardware import BF16_FLAGS, cpu_flags
+from bakeoff.machine.hardware import BF16_FLAGS, cpu_flags
 from bakeoff.parity.verdict import compare
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
@@ -67,7 +67,7 @@ def test_tiny_bert_is_identical_over_two_epochs(tmp_path: Path, threads: int) ->
 def test_real_runs_leave_equal_losses_rates_norms_predictions_and_weights(tmp_path: Path, threads: int) -> None:
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     records, tables = {}, {}
     for name, request in requests_of(plan_of(tmp_path, BOTH, recipe=f"{{{FULL}}}"), threads=threads).items():
@@ -89,7 +89,7 @@ def test_predictions_of_a_bf16_training_are_equal_and_made_in_fp32(tmp_path: Pat
     """A trainer that leaves its autocast on the model would predict in half precision."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     skip_without_bf16("bf16")
     tables = []

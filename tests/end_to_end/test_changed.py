@@ -27,8 +27,9 @@ def make_model(folder: Path, seed: int = 0, dropout: float = 0.1) -> None:
     """A tiny BERT with weights from the seed, as transformers saves it; the tokenizer stays where one is there."""
     import torch
 
-    from bakeoff.components import Encoding, TaskInfo
-    from bakeoff.metrics import Accuracy
+    from bakeoff.contracts.metrics import Accuracy
+    from bakeoff.contracts.model import Encoding
+    from bakeoff.contracts.task import TaskInfo
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
     info = TaskInfo(

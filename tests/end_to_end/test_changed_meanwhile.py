@@ -11,15 +11,15 @@ import pytest
 from end_to_end.experiments import call, records, start
 from end_to_end.test_changed import edited, make_model, other_tokenizer, other_weights, renamed_label, rows, spec
 
-from bakeoff.components import Places
-from bakeoff.document import read_document
-from bakeoff.record import RECORD_FILE, Record
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths
+from bakeoff.planning.resolver import resolve
 from bakeoff.records.provenance import as_plain, facts_of_sources
-from bakeoff.registry import load_registry
-from bakeoff.request import Request
-from bakeoff.resolution import resolve
-from bakeoff.supervision import Settings, request_of
-from bakeoff.worker import perform
+from bakeoff.records.schema import RECORD_FILE, Record
+from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.spec.document import read_document
+from bakeoff.training.request import Request
+from bakeoff.training.worker import perform
 
 
 def make(folder: Path) -> Path:
@@ -44,7 +44,7 @@ def made(tmp_path: Path) -> Path:
 
 def request(folder: Path) -> Request:
     plan = resolve(read_document(spec(folder)), load_registry())
-    settings = Settings(places=Places(None, folder / "cache", folder / "e"), device="cpu", threads=1)
+    settings = Settings(places=Paths(None, folder / "cache", folder / "e"), device="cpu", threads=1)
     return request_of(plan.runs[0], settings)
 
 
@@ -96,7 +96,7 @@ def test_rows_that_are_written_while_they_are_read_are_not_trained_on(made: Path
 
     load = Table.load
 
-    def load_and_edit(self: Any, options: Any, places: Places) -> Any:
+    def load_and_edit(self: Any, options: Any, places: Paths) -> Any:
         found = load(self, options, places)
         edited(made / "e" / "train.csv", "number 3,", "number 4,")
         return found

@@ -13,12 +13,12 @@ import safetensors.numpy
 from end_to_end.experiments import call, records, start, write_spec
 from end_to_end.test_changed import ONE, make_model, rows
 
-from bakeoff.components import Places
-from bakeoff.document import read_document
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths
+from bakeoff.planning.resolver import resolve
 from bakeoff.records.provenance import Facts, differences
-from bakeoff.registry import load_registry
-from bakeoff.resolution import resolve
 from bakeoff.runner.changes import look_at_files
+from bakeoff.spec.document import read_document
 
 OLD, NEW, SAME, ROWS = (letter * 40 for letter in "abcd")
 HEAD = f"""
@@ -91,7 +91,7 @@ def test_the_files_of_the_snapshot_that_is_loaded_are_looked_at(tmp_path: Path, 
     plan = resolve(read_document(write_spec(tmp_path / "e", ONE, head=HEAD)), load_registry())
 
     def facts() -> Facts:
-        seen = look_at_files(plan, Places(None, tmp_path / "cache", tmp_path / "e"))
+        seen = look_at_files(plan, Paths(None, tmp_path / "cache", tmp_path / "e"))
         assert seen.unseen == ()
         (found,) = seen.facts.values()
         return found

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from core.table_records import sealed
 
-from bakeoff.checkpoint import Checkpoints
 from bakeoff.errors import SpecError
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.provenance import Facts
-from bakeoff.worker import perform
+from bakeoff.training.checkpoints import Checkpoints
+from bakeoff.training.worker import perform
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 RECIPE = "epochs: 3, batch_size: 4, learning_rate: 1e-3, warmup: 2"
@@ -48,7 +48,7 @@ def run(asked: Any, folder: Path) -> Any:
 
 def killed_at(step: int, asked: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run until it begins this step (0, 1, ...)."""
-    from bakeoff.job import Job
+    from bakeoff.training.job import Job
 
     begin = Job.begin_step
 
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_named_though_its_checksums_fi
     """All kinds in one training, which reads the last checkpoint again and again before it goes on from the one before."""
     from safetensors.torch import load_file, save_file
 
-    from bakeoff.job import Job
+    from bakeoff.training.job import Job
 
     shutil.copytree(halted, tmp_path / "checkpoints")
     place = tmp_path / "checkpoints" / "step-000000008"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from end_to_end.experiments import call, start, write_spec
 
-from bakeoff.hardware import usable_threads
-from bakeoff.store import Store
+from bakeoff.machine.hardware import usable_threads
+from bakeoff.records.store import Store
 
 RIGHT = {"right": {"trainer": "right"}}
 

@@ -15,10 +15,10 @@ import pytest
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.errors import MachineError
-from bakeoff.job import Job
 from bakeoff.records import claims
-from bakeoff.store import Store
-from bakeoff.worker import perform
+from bakeoff.records.store import Store
+from bakeoff.training.job import Job
+from bakeoff.training.worker import perform
 
 LOOP = {"manual-loop": {"trainer": "torch-loop"}}
 LONGER = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 20}}}
@@ -288,7 +288,7 @@ def test_a_folder_that_is_gone_while_its_runs_are_made_rises_no_more(
     tmp_path: Path, done: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the first word of the second run."""
-    from bakeoff.crew import Crew
+    from bakeoff.runner.scheduler import Crew
 
     spec, look = write_spec(tmp_path / "e", LONGER, seeds=2), Crew.look
 

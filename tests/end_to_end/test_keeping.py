@@ -16,7 +16,7 @@ import pytest
 from end_to_end.experiments import call, environment, records, start, write_spec
 from toybox import Toy
 
-from bakeoff import hardware
+from bakeoff.machine import hardware
 
 LOOP = {"loop": {"trainer": "torch-loop"}}
 ANSWERS = """

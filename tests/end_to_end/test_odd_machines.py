@@ -135,7 +135,7 @@ def test_an_experiment_file_that_results_would_replace_is_refused(tmp_path: Path
 
 
 def test_an_experiment_file_that_is_edited_while_its_runs_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bakeoff import hardware
+    from bakeoff.machine import hardware
 
     spec = write_spec(tmp_path / "e", LOOP)
     read, prepare = spec.read_bytes(), hardware.prepare_environment

@@ -9,7 +9,7 @@ import pytest
 from end_to_end.test_bitwise import mrpc
 from peers.scripts import CASES, EXACT, FOLDER, LOOP, ROUNDING, SHIPPED, beside
 
-from bakeoff.hardware import usable_threads
+from bakeoff.machine.hardware import usable_threads
 
 IN_CI = {"plain", "two processes", "no Trainer"}
 """One of each kind; the others take minutes more."""

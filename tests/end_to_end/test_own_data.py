@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
-from bakeoff.document import read_document
-from bakeoff.metrics import label_sets
-from bakeoff.registry import load_registry
-from bakeoff.resolution import resolve
+from bakeoff.contracts.metrics import label_sets
+from bakeoff.contracts.registry import load_registry
+from bakeoff.planning.resolver import resolve
+from bakeoff.spec.document import read_document
 
 HEAD = """
 name: own

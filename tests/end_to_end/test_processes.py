@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import COMMAND, call, environment, records, start, write_spec
 
-from bakeoff import hardware
 from bakeoff.errors import BakeoffError
-from bakeoff.job import LOOK_STEPS
-from bakeoff.request import Request
+from bakeoff.machine import hardware
+from bakeoff.training.job import LOOK_STEPS
+from bakeoff.training.request import Request
 
 UNEVEN = str(Path(__file__).parents[1] / "thirdparty" / "uneven")
 HEAD = """
@@ -278,17 +278,17 @@ def test_more_processes_than_cores_are_refused_by_number() -> None:
 
 
 def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> None:
-    from bakeoff.components import Places
-    from bakeoff.document import read_document
-    from bakeoff.registry import load_registry
-    from bakeoff.rehearsal import Rehearsal
-    from bakeoff.resolution import resolve
-    from bakeoff.supervision import Settings, request_of
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.contracts.task import Paths
+    from bakeoff.planning.resolver import resolve
+    from bakeoff.runner.rehearsal import Rehearsal
+    from bakeoff.runner.supervisor import Settings, request_of
+    from bakeoff.spec.document import read_document
 
     spec = write_spec(tmp_path, {"many": {"trainer": "torch-loop", "recipe": {"processes": 1000}}}, head=HEAD)
     (run,) = resolve(read_document(spec), load_registry()).runs
     rehearsal = Rehearsal()
-    rehearsal.attempt_run(request_of(run, Settings(places=Places(None, tmp_path), device="cpu")))
+    rehearsal.attempt_run(request_of(run, Settings(places=Paths(None, tmp_path), device="cpu")))
     ((kind, name, message),) = rehearsal.problems
     assert (kind, name) == ("strategy", "many")
     assert message.startswith("processes 1000: each takes one usable core")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bakeoff.components import Places
-from bakeoff.record import RECORD_FILE
-from bakeoff.recorded import read_record
-from bakeoff.worker import perform
+from bakeoff.contracts.task import Paths
+from bakeoff.records.schema import RECORD_FILE
+from bakeoff.records.versions import read_record
+from bakeoff.training.worker import perform
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 TOPICS = ("billing", "refund", "login", "hardware", "shipping", "contract", "feature", "praise", "spam", "other")
@@ -64,7 +64,7 @@ def test_a_kept_model_with_many_figures_fits(
         keep="final",
     )
     asked: Any = requests_of(plan)["one"].model_copy(update={"keep": "final", "cache": tmp_path, "beside": tmp_path})
-    assert asked.places == Places(None, tmp_path, tmp_path)
+    assert asked.places == Paths(None, tmp_path, tmp_path)
     (tmp_path / "run").mkdir()
     record = perform(asked, tmp_path / "run")
     assert record.status == "ok", record.failure

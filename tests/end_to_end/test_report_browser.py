@@ -14,11 +14,11 @@ from core.hostile import MARKDOWN, MARKUP, Renamer, hostile_folder
 from core.report_examples import COURSE, example, slice_scores
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 
-from bakeoff.compare.boards import compare
-from bakeoff.load import load_experiment
-from bakeoff.report.html import write_html
-from bakeoff.report.markdown import visible
-from bakeoff.report.table import build_report
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.summary.rows import build_report
+from bakeoff.records.load import load_experiment
+from bakeoff.report.page.html import write_html
+from bakeoff.text.markdown import visible
 
 pytestmark = needs_chromium
 

@@ -19,7 +19,7 @@ import pytest
 from core.made_up import counted_parses
 from end_to_end.experiments import COMMAND, call, records, say_otherwise, start, write_spec
 
-from bakeoff.record import PHASES
+from bakeoff.records.schema import PHASES
 
 BOTH = {"trainer-api": {"trainer": "hf-trainer"}, "manual-loop": {"trainer": "torch-loop"}}
 
@@ -428,7 +428,7 @@ def test_two_at_once_record_every_run_once(tmp_path: Path) -> None:
 def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) -> None:
     import subprocess
 
-    from bakeoff.request import Request
+    from bakeoff.training.request import Request
 
     record = records(finished)["manual-loop/0"]
     request = Request(

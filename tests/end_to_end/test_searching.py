@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
-from bakeoff.store import Store
+from bakeoff.records.store import Store
 
 RATES = {"search": {"learning_rate": [1e-3, 3e-3], "seeds": 2}}
 ROWS = {"loop": {"trainer": "torch-loop"}, "head": {"trainer": "torch-loop", "method": "head-only"}}

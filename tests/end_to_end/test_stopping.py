@@ -16,7 +16,7 @@ import pytest
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.machine import fork_server
-from bakeoff.supervision import Seen, Told
+from bakeoff.runner.supervisor import Seen, Told
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes of a run in /proc")
 

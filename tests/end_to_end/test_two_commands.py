@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
-from bakeoff.crew import Crew
-from bakeoff.plan import Run
-from bakeoff.record import RECORD_FILE, Failure, Record
-from bakeoff.recorded import dump
+from bakeoff.planning.runs import Run
 from bakeoff.records import claims
-from bakeoff.store import Store
+from bakeoff.records.schema import RECORD_FILE, Failure, Record
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
+from bakeoff.runner.scheduler import Crew
 
 SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
 QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
@@ -291,7 +291,7 @@ def test_a_claim_that_somebody_removes_is_made_again_and_the_run_goes_on(
         return look(crew)
 
     monkeypatch.setattr(Crew, "look", remove_claims)
-    monkeypatch.setattr("bakeoff.crew.TOUCH_SECONDS", 0.0)
+    monkeypatch.setattr("bakeoff.runner.scheduler.TOUCH_SECONDS", 0.0)
     answer = call("run", write_spec(tmp_path / "e", QUICKLY), folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert removed > 1

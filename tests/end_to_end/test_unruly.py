@@ -12,8 +12,9 @@ import psutil
 import pytest
 from end_to_end.experiments import call, records, write_spec
 
-from bakeoff import hardware, supervision
-from bakeoff.store import Store
+from bakeoff.machine import hardware
+from bakeoff.records.store import Store
+from bakeoff.runner import supervisor as supervision
 
 LINGERING = "86400.25"
 """As the trainer has it."""

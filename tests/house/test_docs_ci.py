@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from bakeoff.cli import VERBS, Verbs
 from bakeoff.cli.gate import EXIT_CODES
-from bakeoff.spec import Gate
+from bakeoff.spec.experiment_file import Gate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "ci.md").read_text(encoding="utf-8")
 

@@ -76,8 +76,8 @@ def test_the_lines_that_the_page_shows_are_what_plugins_prints() -> None:
 
 
 def test_the_sentences_that_the_page_promises_stand_in_the_registry() -> None:
-    """Their tests are in tests/core/test_registry.py; here, that the page tells them in the same words."""
-    tests = (ROOT / "tests" / "core" / "test_registry.py").read_text(encoding="utf-8")
+    """Their tests are in tests/core/contracts/test_registry.py; here, that the page tells them in the same words."""
+    tests = (ROOT / "tests" / "core" / "contracts" / "test_registry.py").read_text(encoding="utf-8")
     for sentence in (
         "no hook 'bakeoff_task'; did you mean 'bakeoff_tasks'?",
         "bakeoff_tasks lacks the decorator @hookimpl (from bakeoff.plugin)",
@@ -110,9 +110,9 @@ def test_a_pair_of_lines_never_crosses_splits_and_ids_are_unique(monkeypatch: py
     monkeypatch.syspath_prepend(PACKAGE)
     from bakeoff_questions import Questions, QuestionsOptions
 
-    from bakeoff.plugin import Places
+    from bakeoff.plugin import Paths
 
-    splits = Questions().load(QuestionsOptions(marks=True), Places(None, tmp_path))
+    splits = Questions().load(QuestionsOptions(marks=True), Paths(None, tmp_path))
     ids = {name: list(split["id"]) for name, split in splits.items()}
     assert {name: len(numbers) for name, numbers in ids.items()} == {"train": 768, "dev": 96, "test": 96}
     pairs = {name: {number.split("-")[0] for number in numbers} for name, numbers in ids.items()}

@@ -29,22 +29,22 @@ LIBRARIES = {
 }
 """Writers of libraries, which get a stream of `Tree.writing`, or a path in a folder of `Tree.make_fresh`."""
 GIVEN_PLACES = {
-    "harness/bakeoff/arrows.py:write_batches": "new_file: a stream",
-    "harness/bakeoff/outcome.py:write_steps": "write_table: a stream",
-    "harness/bakeoff/outcome.py:write_predictions": "write_table: a stream",
-    "harness/bakeoff/checkpoint.py:save": "save_file: a fresh folder",
+    "harness/bakeoff/toolkit/arrow_cache.py:write_batches": "new_file: a stream",
+    "harness/bakeoff/training/record_writer.py:write_steps": "write_table: a stream",
+    "harness/bakeoff/training/record_writer.py:write_predictions": "write_table: a stream",
+    "harness/bakeoff/training/checkpoints.py:save": "save_file: a fresh folder",
     "harness/bakeoff/toolkit/saved_classifier.py:save_classifier": "save_pretrained: the fresh folder of `keep`",
 }
 """Where they may be called, FILE:FUNCTION."""
 READ_ELSEWHERE = {
     "harness/bakeoff/cli/new.py:package": "a template of the package",
-    "harness/bakeoff/report/html.py:write_html": "a template of the package",
+    "harness/bakeoff/report/page/html.py:write_html": "a template of the package",
     "harness/bakeoff/machine/distributions.py:_modules": "what an installed distribution says of itself",
     "harness/bakeoff/machine/distributions.py:_sources": "what an installed distribution says of itself",
-    "harness/bakeoff/estimate.py:hardware_here": "of the kernel",
-    "harness/bakeoff/hardware.py:cpu_flags": "of the kernel",
-    "harness/bakeoff/hardware.py:processor": "of the kernel",
-    "harness/bakeoff/meter.py:_read": "of the kernel",
+    "harness/bakeoff/planning/estimate.py:hardware_here": "of the kernel",
+    "harness/bakeoff/machine/hardware.py:cpu_flags": "of the kernel",
+    "harness/bakeoff/machine/hardware.py:processor": "of the kernel",
+    "harness/bakeoff/training/observer.py:_read": "of the kernel",
     "tasks/bakeoff_table/contents.py:member": "a member of an archive that is a private copy",
 }
 """Where files are read without `open_regular`, FILE:FUNCTION, and which."""

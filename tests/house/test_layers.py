@@ -13,53 +13,27 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "harness" / "bakeoff"
 
-LAYERS = [
-    {"errors", "json_reader"},
-    {"tree", "spelling", "allowance", "files", "contracts"},
-    {"spec", "hub", "machine", "record"},
-    {"recorded", "components", "document"},
-    {
-        "anatomy",
-        "arrows",
-        "carving",
-        "hardware",
-        "hookspecs",
-        "metrics",
-        "optimization",
-        "parameters",
-        "ranks",
-        "records",
-        "schema",
-        "toolkit",
-    },
-    {"compare", "encoders"},
-    {"plugin", "registry", "report", "data", "checkpoint", "planning"},
-    {"plan", "meter", "flops", "loss_scale"},
-    {"job", "request", "preparation", "encoding", "remarks", "resolution"},
-    {"outcome", "selection", "search", "evaluation", "extremes", "runner"},
-    {"sharing", "model_checks", "training"},
-    {"worker"},
-    {"rehearsal", "parity", "store", "look"},
-    {"supervision", "estimate", "load"},
-    {"readiness", "control", "frames", "crew"},
-    {"run", "testing"},
-    {"cli"},
-    {"__main__"},
+STEPS = [
+    "errors text version files",
+    "machine",
+    "contracts",
+    "kinds",
+    "spec records toolkit statistics",
+    "planning training analysis plugin",
+    "runner report parity",
+    "api",
+    "cli testing worker",
+    "__main__",
 ]
-"""Each module imports only from layers before its own. `bakeoff/__init__` and `preload` import nothing of ours: the functions
-that the package gives, it imports when they are called.
-"""
+"""Each room (a package, or a module beside the packages) imports only rooms of the steps before its own. The ground, the first
+step, is the exception: its modules may import each other. `bakeoff/__init__` imports only the version."""
+MOST_FLOORS, MOST_MODULES = 8, 8
 
 HEAVY = {"torch", "transformers", "datasets", "evaluate", "accelerate", "peft"}
 
 
 def modules() -> list[Path]:
     return sorted(CORE.rglob("*.py"))
-
-
-def layer_of(name: str) -> int | None:
-    """The layer of `bakeoff.NAME`, by its first part; None for the package itself."""
-    return next((number for number, layer in enumerate(LAYERS) if name in layer), None)
 
 
 def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
@@ -79,28 +53,71 @@ def imports(path: Path) -> Iterator[tuple[str, int, bool]]:
             for alias in node.names:
                 yield alias.name, node.lineno, id(node) in top
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "bakeoff" else [node.module]
-            for name in names:
-                yield name, node.lineno, id(node) in top
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno, id(node) in top
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(CORE)))
-def test_each_module_imports_only_from_layers_below(path: Path) -> None:
-    own = path.relative_to(CORE).parts[0].removesuffix(".py")
-    if own in {"__init__", "preload"}:
-        assert not [name for name, _, _ in imports(path) if name.startswith("bakeoff.")]
-        return
-    layer = layer_of(own)
-    assert layer is not None, f"{own} stands in no layer: add it to LAYERS in {Path(__file__).name}"
-    for name, line, _ in imports(path):
-        if not name.startswith("bakeoff."):
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def arrows() -> dict[str, set[str]]:
+    """Module -> the modules of ours that it imports, wherever the import stands."""
+    names = {name_of(path) for path in modules()}
+    found: dict[str, set[str]] = {}
+    for path in modules():
+        wanted = {name if name in names else name.rpartition(".")[0] for name, _, _ in imports(path)} & names
+        found[name_of(path)] = wanted - {name_of(path), "bakeoff"}
+    return found
+
+
+def test_each_room_imports_only_rooms_of_earlier_steps() -> None:
+    step = {room: number for number, rooms in enumerate(STEPS) for room in rooms.split()}
+    wrong = []
+    for module, wanted in arrows().items():
+        if module == "bakeoff":
+            assert wanted == {"bakeoff.version"}
             continue
-        other = name.split(".")[1]
-        if other in {own, "__version__", "preload"}:
-            continue
-        below = layer_of(other)
-        assert below is not None, f"{path.name}:{line} imports bakeoff.{other}, which stands in no layer"
-        assert below < layer, f"{path.name}:{line} (layer {layer}) imports bakeoff.{other} (layer {below}): only lower ones"
+        assert room_of(module) in step, f"{module} is in no room of STEPS: give it a place in {Path(__file__).name}"
+        for other in wanted:
+            own, below = room_of(module), room_of(other)
+            if own != below and step[below] >= max(step[own], 1):
+                wrong.append(f"{module} imports {other}")
+    assert wrong == []
+
+
+def test_no_circle_of_imports() -> None:
+    found = arrows()
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " -> ".join((*above[above.index(module) :], module))
+        if module not in done:
+            for other in found[module]:
+                visit(other, (*above, module))
+            done.add(module)
+
+    for module in found:
+        visit(module, ())
+
+
+def test_the_house_is_low_and_its_hall_is_small() -> None:
+    ground = set(STEPS[0].split())
+    rooms: dict[str, set[str]] = {}
+    for module, wanted in arrows().items():
+        if module != "bakeoff":
+            rooms.setdefault(room_of(module), set()).update(room_of(other) for other in wanted)
+
+    def floor(room: str) -> int:
+        return 0 if room in ground else 1 + max((floor(below) for below in rooms[room] - {room}), default=0)
+
+    assert max(map(floor, rooms)) <= MOST_FLOORS
+    beside = [path.stem for path in CORE.glob("*.py")]
+    assert len(beside) <= MOST_MODULES, beside
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(CORE)))
@@ -127,7 +144,7 @@ def test_plugins_know_one_door(path: Path) -> None:
     for name, line, _ in imports(path):
         package = name.split(".")[0]
         if package == "bakeoff":
-            assert name == "bakeoff.plugin", f"{path.name}:{line} imports {name}; plugins import only bakeoff.plugin"
+            assert name.startswith("bakeoff.plugin."), f"{path.name}:{line} imports {name}; plugins import only bakeoff.plugin"
         else:
             assert package == own or not package.startswith("bakeoff_"), f"{path.name}:{line} imports another plugin, {name}"
 
@@ -157,7 +174,7 @@ def printing(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(CORE)))
 def test_one_door_leads_to_the_terminal(path: Path) -> None:
-    assert list(printing(path)) == [], "use bakeoff.cli.saying, or write_line of bakeoff.machine.streams"
+    assert list(printing(path)) == [], "use bakeoff.cli.output, or write_line of bakeoff.machine.streams"
 
 
 def test_another_door_is_found(tmp_path: Path) -> None:
@@ -169,7 +186,7 @@ def test_another_door_is_found(tmp_path: Path) -> None:
 
 def test_discovery_loads_nothing_that_trains() -> None:
     code = (
-        "import sys; from bakeoff.registry import load_registry; registry = load_registry(); "
+        "import sys; from bakeoff.contracts.registry import load_registry; registry = load_registry(); "
         "assert len(registry.all()) >= 8, registry.all(); "
         f"print(sorted({HEAVY!r} & set(sys.modules)))"
     )

@@ -15,14 +15,14 @@ import pytest
 
 from bakeoff.cli.report import files_of
 from bakeoff.cli.table import read as read_folders
-from bakeoff.document import read_document
-from bakeoff.record import Record
-from bakeoff.registry import load_registry
-from bakeoff.report.page import write_page
-from bakeoff.report.tidy import write_csv
-from bakeoff.resolution import resolve
-from bakeoff.search import settled
-from bakeoff.store import Store
+from bakeoff.contracts.registry import load_registry
+from bakeoff.planning.resolver import resolve
+from bakeoff.planning.search import settled
+from bakeoff.records.schema import Record
+from bakeoff.records.store import Store
+from bakeoff.report.text.csv_json import write_csv
+from bakeoff.report.text.table_md import write_page
+from bakeoff.spec.document import read_document
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"

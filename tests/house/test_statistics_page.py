@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bakeoff.compare.flags.raising import DETECTORS
+from bakeoff.analysis.flags.detectors import DETECTORS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")

@@ -47,8 +47,8 @@ def imposed(seed: int = SEED) -> Iterator[Seen]:
     from torch.utils.data import RandomSampler
     from transformers import PreTrainedModel
 
-    from bakeoff.data import epoch_batches
-    from bakeoff.hardware import restart_random, stream_seed
+    from bakeoff.machine.random_streams import restart_random, stream_seed
+    from bakeoff.training.data import epoch_batches
 
     seen, rank = Seen(), int(os.environ.get("RANK", "0"))
     parts: list[Any] = []

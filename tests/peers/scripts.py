@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from end_to_end.experiments import call, records, write_spec
 
-from bakeoff.compare.recipes import SAME_SCALE
+from bakeoff.analysis.recipes import SAME_SCALE
 
 SOFTWARE = ("transformers", "torch", "accelerate", "datasets", "evaluate")
 STEPS = 20
@@ -232,7 +232,7 @@ def start(arguments: Sequence[str], folder: Path, *, launcher: Sequence[str] = (
 def left_by(case: Case, folder: Path) -> dict[str, Any]:
     from safetensors.torch import load_file
 
-    from bakeoff.data import weights_sha256
+    from bakeoff.training.data import weights_sha256
 
     ranks = [folder / f"losses.{rank}" for rank in range(case.processes)]
     if not all(path.is_file() for path in ranks):
@@ -250,8 +250,8 @@ def left_by(case: Case, folder: Path) -> dict[str, Any]:
 
 def write_rows(folder: Path, rows: Rows) -> None:
     """The first rows of MRPC as train.csv and dev.csv."""
-    from bakeoff.cli.opening import find_places
-    from bakeoff.registry import load_registry
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.registry import load_registry
 
     task = load_registry().get("task", "glue/mrpc").component
     splits = task.load(task.Options(), find_places(None))

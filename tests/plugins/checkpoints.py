@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bakeoff.components import TaskInfo
+from bakeoff.contracts.task import TaskInfo
 from bakeoff.plugin import Accuracy
 
 WIDTH, WORDS, POSITIONS = 16, 60, 40
@@ -100,7 +100,7 @@ def task(labels: Sequence[str] = ("no", "yes"), *, kind: Any = "classification")
     metrics, splits = (Accuracy(),), ("train", "test")
     outputs = len(labels) or 1
     if kind == "regression":
-        from bakeoff.metrics import metric_named
+        from bakeoff.contracts.metrics import metric_named
 
         metrics = (metric_named("mae"),)  # type: ignore[assignment]
     return TaskInfo(

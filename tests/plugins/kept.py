@@ -7,7 +7,7 @@ from typing import Any
 
 from plugins.families import small
 
-from bakeoff.metrics import Accuracy
+from bakeoff.contracts.metrics import Accuracy
 from bakeoff.plugin import Built, Encoding, TaskInfo, TextEncoder
 from bakeoff.training.kept_model import Trained
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from peers.imposer import imposed
 
-from bakeoff.compare.recipes import contradictions, differences, effective_recipe, side_by_side
-from bakeoff.data import weights_sha256
+from bakeoff.analysis.recipes import contradictions, differences, effective_recipe, side_by_side
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
 from bakeoff.parity.trace import Trace, prepare, trace
 from bakeoff.parity.verdict import compare
-from bakeoff.record import LossScale, Record
-from bakeoff.registry import load_registry
+from bakeoff.records.schema import LossScale, Record
+from bakeoff.training.data import weights_sha256
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 SHIPPED = "{name: hf-trainer, as_shipped: true}"
@@ -72,7 +72,7 @@ def by_a_user(folder: Path, recipe: str, arguments: dict[str, Any], **rest: Any)
 
 def made(folder: Path, trainer: str, recipe: str, **rest: Any) -> Record:
     """The record of a real run."""
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     place = folder / "run"
     place.mkdir()

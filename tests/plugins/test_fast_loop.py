@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from bakeoff.components import Built
+from bakeoff.contracts.model import Built
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.errors import ModelError, SpecError
-from bakeoff.spec import Recipe
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
@@ -288,8 +288,8 @@ def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Any, 
     """The trace of a whole training, and its job."""
     from bakeoff_planted_bench import plan_of, requests_of
 
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.parity.trace import prepare, trace
-    from bakeoff.registry import load_registry
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest)
     bench = prepare(requests_of(plan)["one"], None, load_registry())
@@ -319,18 +319,19 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
     """The job of a whole training that nobody traces: then words that no text uses may be left out."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.components import Encoding, Places
-    from bakeoff.job import Job
-    from bakeoff.meter import Observer
-    from bakeoff.registry import load_registry
-    from bakeoff.spec import Recipe
-    from bakeoff.worker import build, components, load_task
+    from bakeoff.contracts.model import Encoding
+    from bakeoff.contracts.recipe import Recipe
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.contracts.task import Paths
+    from bakeoff.training.job import Job
+    from bakeoff.training.observer import Observer
+    from bakeoff.training.worker import build, components, load_task
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
     asked = requests_of(plan)["one"].asked
-    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry(), Places(None, Path("/nowhere")))
+    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry(), Paths(None, Path("/nowhere")))
     task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
-    info, splits = load_task(task, parts["task"].options, Places(None, Path("/nowhere")))
+    info, splits = load_task(task, parts["task"].options, Paths(None, Path("/nowhere")))
     prepared = model.prepare(info, parts["model"].options, Encoding(wanted.max_length, wanted.padding))
     _, adaptation, _, _ = build(parts, info, asked, wanted)
     job = Job(
@@ -379,8 +380,8 @@ def test_a_training_is_reproducible_to_the_bit_dropout_included(tmp_path: Path) 
 def test_a_run_leaves_a_record_of_all_its_steps(tmp_path: Path, precision: str) -> None:
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.hardware import BF16_FLAGS, cpu_flags
-    from bakeoff.worker import perform
+    from bakeoff.machine.hardware import BF16_FLAGS, cpu_flags
+    from bakeoff.training.worker import perform
 
     if precision == "bf16" and not BF16_FLAGS & cpu_flags():
         pytest.skip("this processor has no bfloat16 arithmetic")
@@ -404,12 +405,12 @@ def test_the_model_has_its_own_forward_pass_back_after_an_exception() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_evaluation_gives_the_logits_of_the_padded_forward_pass(family: str) -> None:
-    from bakeoff_fast_loop.evaluation import evaluating
+    from bakeoff_fast_loop.evaluation import fast_inference
 
     model = classifier(family, dropout=0.5).eval()
     inputs = texts(model)
     own = model(**inputs).logits
-    with evaluating(model):
+    with fast_inference(model):
         packed = model(**inputs).logits
         assert "forward" in vars(model)
         assert packed.numpy() == pytest.approx(own.detach().numpy(), abs=1e-5)
@@ -420,19 +421,19 @@ def test_an_evaluation_gives_the_logits_of_the_padded_forward_pass(family: str) 
 def test_an_evaluation_sees_adapters() -> None:
     from peft import LoraConfig, TaskType, get_peft_model
 
-    from bakeoff_fast_loop.evaluation import evaluating
+    from bakeoff_fast_loop.evaluation import fast_inference
 
     config = LoraConfig(task_type=TaskType.SEQ_CLS, r=4, init_lora_weights=False, target_modules=["query", "value"])
     model = get_peft_model(classifier("Bert"), config).eval()
     inputs = texts(model.get_base_model())
     own = model(**inputs).logits
-    with evaluating(model):
+    with fast_inference(model):
         assert model(**inputs).logits.detach().numpy() == pytest.approx(own.detach().numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on_after_it(dtype: Any) -> None:
-    from bakeoff_fast_loop.evaluation import evaluating
+    from bakeoff_fast_loop.evaluation import fast_inference
     from bakeoff_fast_loop.network import unpadded
 
     model = classifier("Bert")
@@ -445,7 +446,7 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
             optimizer.step()
             network.flat.after_step()
             model.eval()
-            with evaluating(model):
+            with fast_inference(model):
                 packed = model(**inputs).logits
             assert packed.numpy() == pytest.approx(model(**inputs).logits.detach().numpy(), abs=1e-5)
         assert model.forward == network.forward
@@ -468,7 +469,7 @@ def examined(model: Any) -> str:
     from bakeoff_fast_loop import FastLoop
 
     with pytest.raises(ModelError) as caught:
-        FastLoop().examine(model, Recipe())
+        FastLoop().check_model(model, Recipe())
     return str(caught.value)
 
 
@@ -502,13 +503,13 @@ def test_prompts_of_peft_are_refused() -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_an_input_that_it_does_not_know_is_refused_and_none_is_no_input(training: bool) -> None:
-    from bakeoff_fast_loop.evaluation import evaluating
+    from bakeoff_fast_loop.evaluation import fast_inference
     from bakeoff_fast_loop.network import unpadded
 
     model = classifier("Bert").train(training)
     inputs = texts(model)
     places = torch.arange(inputs["input_ids"].shape[1]).flip(0).expand_as(inputs["input_ids"])
-    with unpadded(model, torch.float32) if training else evaluating(model):
+    with unpadded(model, torch.float32) if training else fast_inference(model):
         model(**inputs, inputs_embeds=None)
         with pytest.raises(ModelError, match="can't treat the model's input 'position_ids': it knows input_ids, "):
             model(**inputs, position_ids=places)
@@ -539,11 +540,11 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
     torch-loop's weights."""
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-    from bakeoff.cli.opening import find_places
-    from bakeoff.components import Encoding
-    from bakeoff.job import Job
-    from bakeoff.meter import Observer
-    from bakeoff.registry import load_registry
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.model import Encoding
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.training.job import Job
+    from bakeoff.training.observer import Observer
     from bakeoff_fast_loop.network import unpadded
     from bakeoff_methods.all_parameters import Full
     from bakeoff_minilm import MiniLM

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 from plugins.checkpoints import edit, model_of, save, task
 
-from bakeoff.components import Encoding, Places
+from bakeoff.contracts.model import Encoding
+from bakeoff.contracts.task import Paths
 from bakeoff.errors import ModelError
 from bakeoff.plugin import load_classifier, load_tokenizer
 from bakeoff_hub_models import HubModel, HubOptions
@@ -150,7 +151,7 @@ def refusals(folder: Path) -> list[str]:
     """What each way to a model says, in less than SECONDS."""
     options, said, began = HubOptions(path=str(folder)), [], time.monotonic()
     for look in (
-        lambda: HubModel().locate(options),
+        lambda: HubModel().check_available(options),
         lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
         lambda: HubModel().build(task(), options),
     ):
@@ -345,7 +346,7 @@ def test_a_path_that_is_none_is_one_line(
     (tmp_path / "hub" / "models--acme--outside" / "refs" / "main").write_text(f"../../../..{sound}")
     os.mkfifo(tmp_path / "hub" / "models--acme--waits" / "refs" / "main")
     with pytest.raises(ModelError, match=re.escape(sentence)):
-        HubModel().locate(HubModel().resolved(HubOptions(path=path), Places(None, tmp_path / "cache", tmp_path)))
+        HubModel().check_available(HubModel().resolved(HubOptions(path=path), Paths(None, tmp_path / "cache", tmp_path)))
 
 
 # --- at random -----------------------------------------------------------------------------------------------------------

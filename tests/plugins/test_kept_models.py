@@ -15,10 +15,10 @@ from plugins.test_methods import adapt
 
 from bakeoff.errors import BakeoffError, ModelError, PluginError
 from bakeoff.plugin import Encoding, TextEncoder
-from bakeoff.preparation import head_of
-from bakeoff.rehearsal import require_answer
+from bakeoff.runner.rehearsal import require_answer
 from bakeoff.toolkit.saved_classifier import how_to_load
 from bakeoff.training.kept_model import keep, require_keepable
+from bakeoff.training.preparation import head_of
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {},

@@ -24,7 +24,7 @@ def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(folder: Path, strategy: str = PROBE, **rest: Any) -> Any:
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     request = requests_of(plan_of(folder, f"{{one: {strategy}}}", **rest))["one"]
     (folder / "run").mkdir()
@@ -67,12 +67,12 @@ def test_a_method_that_trains_more_than_the_head_is_refused(tmp_path: Path) -> N
 
 
 def test_a_head_of_several_layers_is_refused_by_name() -> None:
-    from bakeoff.spec import Recipe
+    from bakeoff.contracts.recipe import Recipe
     from bakeoff_fast_loop.linear_probe import LinearProbe
 
     with pytest.raises(ModelError, match=r"DistilBertForSequenceClassification has pre_classifier \(Linear\), classifier"):
-        LinearProbe().examine(built("distilbert").model, Recipe())
-    LinearProbe().examine(built("bert").model, Recipe())
+        LinearProbe().check_model(built("distilbert").model, Recipe())
+    LinearProbe().check_model(built("bert").model, Recipe())
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -83,9 +83,9 @@ def test_features_are_what_the_models_own_head_reads(family: str, places: bool, 
     """Quickly where fast-loop knows the model and all of its inputs; `places` are one that it does not know."""
     import torch
 
-    from bakeoff.flops import Counter
-    from bakeoff.hardware import BF16_FLAGS, cpu_flags
-    from bakeoff.spec import Recipe
+    from bakeoff.contracts.recipe import Recipe
+    from bakeoff.machine.hardware import BF16_FLAGS, cpu_flags
+    from bakeoff.training.flops import Counter
     from bakeoff_fast_loop.probe import encode_features, final_linear
 
     if precision == "bf16" and not BF16_FLAGS & cpu_flags():
@@ -180,8 +180,8 @@ def test_more_regularisation_makes_smaller_weights(tmp_path: Path) -> None:
 def test_the_encoder_stays_as_it_was_and_the_head_moves(tmp_path: Path) -> None:
     from bakeoff_planted_bench import plan_of, requests_of
 
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.parity.trace import prepare
-    from bakeoff.registry import load_registry
 
     bench = prepare(requests_of(plan_of(tmp_path, f"{{one: {PROBE}}}"))["one"], None, load_registry())
     model = bench.job.model

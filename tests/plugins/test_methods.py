@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from plugins.families import FAMILIES, built
 
-from bakeoff.components import Adaptation, Method, ParameterGroup
+from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import ModelError, PluginError
 from bakeoff.plugin import Built, Options, Recipe
-from bakeoff.preparation import make_ready
-from bakeoff.registry import load_registry
+from bakeoff.training.preparation import make_ready
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 HEADS = {

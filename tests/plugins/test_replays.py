@@ -10,10 +10,10 @@ import torch
 from plugins.families import FAMILIES, small
 from torch import nn
 
-from bakeoff.components import Built
-from bakeoff.job import Job
-from bakeoff.meter import Observer
+from bakeoff.contracts.model import Built
 from bakeoff.plugin import Recipe
+from bakeoff.training.job import Job
+from bakeoff.training.observer import Observer
 from bakeoff_fast_loop import FastLoop
 from bakeoff_fast_loop.replayed import replayed
 from bakeoff_fast_loop.replays import Replays, Widths
@@ -140,7 +140,7 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
     def look(trainer: Any, model: Any) -> Callable[[], None]:
         def evaluate() -> None:
             model.eval()
-            with torch.no_grad(), trainer.evaluating(model):
+            with torch.no_grad(), trainer.fast_inference(model):
                 seen[trainer.name] += model(input_ids=tokens.to(device)).logits.flatten().tolist()
             model.train()
 

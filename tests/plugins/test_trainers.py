@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bakeoff.components import Signal
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.trainer import Signal
 from bakeoff.parity.trace import TracedJob
-from bakeoff.registry import load_registry
-from bakeoff.spec import Recipe
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 BUILT_IN = ("torch-loop", "hf-trainer", "fast-loop")
@@ -26,7 +26,7 @@ def record_of(folder: Path, strategy: str, **rest: Any) -> Any:
     """The record of one run, made by the worker's main line in this process."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.worker import perform
+    from bakeoff.training.worker import perform
 
     request = requests_of(plan_of(folder, f"{{one: {strategy}}}", **rest))["one"]
     (folder / "run").mkdir()
@@ -92,7 +92,7 @@ def test_weight_decay_groups_are_the_trainer_apis_own(tmp_path: Path, model_name
     """`full` splits parameters as `Trainer.get_decay_parameter_names` does, by its defaults."""
     from transformers import Trainer, TrainingArguments
 
-    from bakeoff.plugin import decay_groups
+    from bakeoff.plugin import weight_decay_groups
 
     registry = load_registry()
     registered = registry.get("model", model_name).component
@@ -102,7 +102,7 @@ def test_weight_decay_groups_are_the_trainer_apis_own(tmp_path: Path, model_name
     model = registered.build(task.info(task.Options()), registered.Options()).model
     arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
     theirs = Trainer(model=model, args=arguments).get_decay_parameter_names(model)
-    decayed, spared = decay_groups(model, Recipe(weight_decay=0.01))
+    decayed, spared = weight_decay_groups(model, Recipe(weight_decay=0.01))
     assert set(decayed.names) == set(theirs)
     assert set(decayed.names) | set(spared.names) == {name for name, _ in model.named_parameters()}
     assert (decayed.weight_decay, spared.weight_decay) == (0.01, 0.0)

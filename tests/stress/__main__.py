@@ -29,6 +29,8 @@ from stress.rounds import Round, numbered
 from stress.table import render
 from stress.together import twins
 
+from bakeoff.records.provenance import environment
+
 SIGNALS = 200
 
 UNFINISHED = ".tmp-measurements.json"
@@ -158,9 +160,9 @@ def commit() -> str:
 
 
 def machine() -> str:
-    from bakeoff import hardware
+    from bakeoff.machine import hardware
 
-    return hardware.environment((), threads=hardware.usable_threads()).hardware
+    return environment((), threads=hardware.usable_threads()).hardware
 
 
 if __name__ == "__main__":

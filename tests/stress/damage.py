@@ -11,7 +11,7 @@ from stress.invariants import damaged
 from stress.scene import STRATEGIES
 
 from bakeoff.errors import DamageError
-from bakeoff.store import Store
+from bakeoff.records.store import Store
 
 
 def damage(folder: Path, times: int, *, seed: int) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bakeoff.errors import BakeoffError, escaped
+from bakeoff.errors import BakeoffError
+from bakeoff.text.words import escaped
 
 LONGEST_SECONDS = 60.0
 """Of one case, on a machine that is busy: what takes longer is waiting for something."""

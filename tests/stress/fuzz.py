@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
-from bakeoff.registry import load_registry
 
 SPEC = """\
 name: mrpc-trainers
@@ -61,8 +61,8 @@ def mutated(draw: st.DrawFn, text: str, pieces: list[str], most: int = 4) -> str
 
 def fuzz_specs(folder: Path, examples: int) -> dict[str, int]:
     """How so many mutated experiment files end; raises what none of them may raise."""
-    from bakeoff.document import read_document
-    from bakeoff.resolution import resolve
+    from bakeoff.planning.resolver import resolve
+    from bakeoff.spec.document import read_document
 
     registry, path, ends = load_registry(), folder / "spec.yaml", {"planned": 0, "refused": 0}
 

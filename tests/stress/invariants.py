@@ -16,8 +16,8 @@ from stress.processes import described, living, seconds_until_gone
 from stress.scene import Scene
 
 from bakeoff.errors import BakeoffError, DamageError
-from bakeoff.record import Record
-from bakeoff.store import Store
+from bakeoff.records.schema import Record
+from bakeoff.records.store import Store
 
 HALF_WRITTEN = (".tmp-", ".claim-", ".checkpoints-")
 """How the names begin of what only a command at work may have in its folder."""

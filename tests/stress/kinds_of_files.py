@@ -15,12 +15,13 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from core.compare.made_records import drawn_answers, fill, made_runs
+from core.made_records import drawn_answers, fill, made_runs
 from core.table_records import declare, sealed
 from stress.every_file import Kind
 from stress.fuzz import SPEC
 
-from bakeoff.record import (
+from bakeoff.contracts.registry import load_registry
+from bakeoff.records.schema import (
     RECORD_FILE,
     STEPS_FILE,
     Chosen,
@@ -30,9 +31,8 @@ from bakeoff.record import (
     Search,
     TrialRun,
 )
-from bakeoff.recorded import dump
-from bakeoff.registry import load_registry
-from bakeoff.store import Store
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
 
 registry = cache(load_registry)
 """What is installed stays as it is: it takes longer to look at than a small folder."""
@@ -56,8 +56,8 @@ def make_spec(folder: Path) -> None:
 
 
 def use_spec(folder: Path, warnings: list[str]) -> Any:
-    from bakeoff.document import read_document
-    from bakeoff.resolution import resolve
+    from bakeoff.planning.resolver import resolve
+    from bakeoff.spec.document import read_document
 
     return [run.id for run in resolve(read_document(folder / "spec.yaml"), registry()).runs]
 
@@ -127,10 +127,10 @@ def use_results(folder: Path, warnings: list[str]) -> Any:
     """What `bakeoff report` and `verify` read: the figures of the table, the curves, each record with its files."""
     from bakeoff.cli.table import read
     from bakeoff.errors import StoreError
-    from bakeoff.report.page import write_page
-    from bakeoff.report.tidy import write_json
+    from bakeoff.report.text.csv_json import write_json
+    from bakeoff.report.text.table_md import write_page
 
-    with patch("bakeoff.load.metrics.load_registry", registry):
+    with patch("bakeoff.records.load.metrics.load_registry", registry):
         reading = read([folder])
     shown = write_page(reading.report, reading.comparison)
     curves = {}
@@ -201,7 +201,7 @@ def make_checkpoint(folder: Path) -> None:
 
 def use_checkpoint(folder: Path, warnings: list[str]) -> Any:
     """The step that the job goes on from, and the weights that it has there."""
-    from bakeoff.data import weights_sha256
+    from bakeoff.training.data import weights_sha256
 
     job, _, _ = checkpointed(folder, warnings)
     return job.first_step, weights_sha256(job.model.state_dict().items()), job.clock
@@ -238,7 +238,7 @@ def make_request(folder: Path) -> None:
 
 
 def use_request(folder: Path, warnings: list[str]) -> Any:
-    from bakeoff.request import read_request
+    from bakeoff.training.request import read_request
 
     return read_request(folder / "request.json").model_dump_json()
 
@@ -285,14 +285,14 @@ def make_rows(folder: Path) -> None:
 
 def use_rows(folder: Path, warnings: list[str]) -> Any:
     """Each file as the training split of a task."""
-    from bakeoff.components import Places
-    from bakeoff.worker import load_task
+    from bakeoff.contracts.task import Paths
+    from bakeoff.training.worker import load_task
     from bakeoff_table import Table
 
     task, found = Table(), {}
     for name in ("a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"):
         options = task.Options.model_validate({"train": name, "text": ["q1", "q2"], "label": "same"})
-        info, splits = load_task(task, options, Places(folder, folder / "cache"))
+        info, splits = load_task(task, options, Paths(folder, folder / "cache"))
         found[name] = info.labels, splits["train"]["q1"], splits["train"]["q2"], [*splits["train"]["label"]]
     return repr(found)
 
@@ -306,14 +306,14 @@ def make_glue(folder: Path) -> None:
 def use_glue(folder: Path, warnings: list[str]) -> Any:
     from dataclasses import replace
 
-    from bakeoff.components import Places
-    from bakeoff.worker import load_task
+    from bakeoff.contracts.task import Paths
+    from bakeoff.training.worker import load_task
     from bakeoff_glue import GlueTask
     from bakeoff_glue.facts import WNLI
 
     facts = replace(WNLI, splits={split: replace(there, rows=12) for split, there in WNLI.splits.items()})
     task = GlueTask(facts)
-    _, splits = load_task(task, task.Options(), Places(folder, folder / "cache"))
+    _, splits = load_task(task, task.Options(), Paths(folder, folder / "cache"))
     return repr({name: (rows["sentence1"], [*rows["label"]]) for name, rows in splits.items()})
 
 
@@ -331,15 +331,15 @@ def use_model(folder: Path, warnings: list[str]) -> Any:
     import torch
     from plugins.checkpoints import task
 
-    from bakeoff.components import Encoding
+    from bakeoff.contracts.model import Encoding
     from bakeoff.errors import ModelError
-    from bakeoff.model_checks import ModelCheck
+    from bakeoff.training.model_checks import ModelCheck
     from bakeoff_hub_models import HubModel
 
     model, info, device = HubModel(), task(), torch.device("cpu")
     options = model.Options.model_validate({"path": str(folder / "tiny-bert")})
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        model.locate(options)
+        model.check_available(options)
         prepared = model.prepare(info, options, Encoding(16, "longest"))
         torch.manual_seed(0)
         built = model.build(info, options).model.eval()
@@ -358,12 +358,12 @@ def make_cache(folder: Path) -> None:
 
 def use_cache(folder: Path, warnings: list[str]) -> Any:
     """Encoded texts, rows and the hashes of files, as they are found in the cache or made."""
-    from core.test_encoding import ROWS, Numbers
+    from core.training.test_encoding import ROWS, Numbers
 
-    from bakeoff.components import Places
-    from bakeoff.encoding import encode
+    from bakeoff.contracts.task import Paths
     from bakeoff.machine.file_hashes import FileHashes
-    from bakeoff.worker import load_task
+    from bakeoff.training.encoding import encode
+    from bakeoff.training.worker import load_task
     from bakeoff_table import Table
 
     rows = encode(Numbers(), ROWS, cache=folder, fingerprint="f")
@@ -374,7 +374,7 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
     (folder / "a.csv").write_text("text,label\n" + "".join(f"{text.replace(',', '')},{len(text) % 2}\n" for text in TEXTS))
     task = Table()
     options = task.Options.model_validate({"train": "a.csv", "text": "text", "label": "label"})
-    _, splits = load_task(task, options, Places(folder, folder))
+    _, splits = load_task(task, options, Paths(folder, folder))
     told = splits["train"]["text"][:], [*splits["train"]["label"]], splits["train"].said
     return [[*row["input_ids"]] for row in (rows[number] for number in range(len(rows)))], digest, told
 

@@ -12,7 +12,7 @@ from typing import Any
 
 def loses_a_record() -> None:
     """Whoever publishes removes the record before."""
-    from bakeoff.store import Store
+    from bakeoff.records.store import Store
 
     publish = Store.publish
 
@@ -33,7 +33,7 @@ def leaves_a_process() -> None:
 
 def ends_in_a_traceback() -> None:
     """A bug that nobody expected."""
-    from bakeoff.store import Store
+    from bakeoff.records.store import Store
 
     def planted(store: Store, *arguments: object) -> None:
         raise ZeroDivisionError

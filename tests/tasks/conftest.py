@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bakeoff.components import Places, TaskInfo
-from bakeoff.data import Columns
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import BakeoffError
-from bakeoff.remarks import remarks
-from bakeoff.worker import load_task
+from bakeoff.training.data import Columns
+from bakeoff.training.data_checks import remarks
+from bakeoff.training.worker import load_task
 from bakeoff_table import Table
 
 TABLE = Table()
@@ -26,7 +26,7 @@ def load(tmp_path: Path) -> Load:
 
     def loaded(**options: Any) -> tuple[TaskInfo, dict[str, Columns]]:
         chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
-        return load_task(TABLE, chosen, Places(tmp_path, tmp_path / "cache"))
+        return load_task(TABLE, chosen, Paths(tmp_path, tmp_path / "cache"))
 
     return loaded
 

@@ -10,7 +10,7 @@ from textwrap import indent
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.plugin import DataError, Places
+from bakeoff.plugin import DataError, Paths
 from bakeoff_docstrings.cache import cache_file
 from bakeoff_docstrings.documentation import documented_functions
 from bakeoff_docstrings.pairs import Entry, Pair, draw, read, split_of
@@ -37,8 +37,8 @@ def library(tmp_path: Path) -> Library:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places(data=None, cache=tmp_path / "cache")
+def places(tmp_path: Path) -> Paths:
+    return Paths(data=None, cache=tmp_path / "cache")
 
 
 # --- what is read -----------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def task_for(library: Library) -> Docstrings:
     return Docstrings(find=lambda: [library])
 
 
-def test_columns_are_what_info_says(library: Library, places: Places) -> None:
+def test_columns_are_what_info_says(library: Library, places: Paths) -> None:
     task = task_for(library)
     info = task.info(task.Options())
     splits = task.load(task.Options(), places)
@@ -182,14 +182,14 @@ def test_columns_are_what_info_says(library: Library, places: Places) -> None:
         assert set(rows["label"]) <= {0, 1}
 
 
-def test_ids_are_unique_and_tell_no_machine(library: Library, places: Places) -> None:
+def test_ids_are_unique_and_tell_no_machine(library: Library, places: Paths) -> None:
     task = task_for(library)
     ids = [row_id for rows in task.load(task.Options(), places).values() for row_id in rows["id"]]
     assert len(set(ids)) == len(ids)
     assert all(row_id.startswith("made_up/part_") for row_id in ids)
 
 
-def test_a_smaller_size_is_the_beginning_of_a_larger_one(library: Library, places: Places) -> None:
+def test_a_smaller_size_is_the_beginning_of_a_larger_one(library: Library, places: Paths) -> None:
     task = task_for(library)
     larger = task.load(task.Options(), places)
     for size in (200, 100, 32):
@@ -200,7 +200,7 @@ def test_a_smaller_size_is_the_beginning_of_a_larger_one(library: Library, place
         larger = smaller
 
 
-def test_more_than_there_is_is_an_error_that_says_how_much_there_is(library: Library, places: Places) -> None:
+def test_more_than_there_is_is_an_error_that_says_how_much_there_is(library: Library, places: Paths) -> None:
     task = task_for(library)
     with pytest.raises(DataError, match=r"size is 361, and there are only 360 pairs in made-up 1\.0"):
         task.load(task.Options(size=361), places)
@@ -212,22 +212,22 @@ def test_a_size_that_cannot_be_is_refused(size: object) -> None:
         Docstrings.Options(size=size)
 
 
-def test_a_second_load_opens_no_source(library: Library, places: Places, tmp_path: Path) -> None:
+def test_a_second_load_opens_no_source(library: Library, places: Paths, tmp_path: Path) -> None:
     pairs = task_for(library).pairs(places)
     gone = Library(library.name, library.version, tmp_path / "nowhere")
     assert task_for(gone).pairs(places) == pairs
 
 
-def test_another_version_is_read_anew(library: Library, places: Places) -> None:
+def test_another_version_is_read_anew(library: Library, places: Paths) -> None:
     task_for(library).pairs(places)
     (library.folder / "part_0" / "module_0.py").unlink()
     upgraded = Library(library.name, "1.1", library.folder)
-    assert task_for(library).sources() == {"made-up": "1.0"}
+    assert task_for(library).source_versions() == {"made-up": "1.0"}
     assert len(task_for(upgraded).pairs(places)) == 354
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "foreign"])
-def test_a_damaged_cache_is_built_again(library: Library, places: Places, damage: str) -> None:
+def test_a_damaged_cache_is_built_again(library: Library, places: Paths, damage: str) -> None:
     pairs = task_for(library).pairs(places)
     (path,) = (places.cache / "docstrings").iterdir()
     whole = path.read_bytes()
@@ -246,7 +246,7 @@ def test_a_damaged_cache_is_built_again(library: Library, places: Places, damage
 def test_a_cache_that_cannot_be_written_is_named(library: Library, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write its cache"):
-        task_for(library).pairs(Places(data=None, cache=tmp_path / "file"))
+        task_for(library).pairs(Paths(data=None, cache=tmp_path / "file"))
 
 
 def test_every_library_and_version_has_a_cache_of_its_own(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_missing_libraries_are_all_named() -> None:
         installed_libraries({"no_such_one": "no-such-one", "numpy": "numpy", "no_such_two": "no-such-two"})
 
 
-def test_libraries_without_sources_are_an_error(tmp_path: Path, places: Places) -> None:
+def test_libraries_without_sources_are_an_error(tmp_path: Path, places: Paths) -> None:
     (tmp_path / "empty").mkdir()
     task = task_for(Library("empty", "1.0", tmp_path / "empty"))
     with pytest.raises(DataError, match="no pairs for train, dev, test"):

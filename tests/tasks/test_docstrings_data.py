@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bakeoff.plugin import Places
+from bakeoff.plugin import Paths
 from bakeoff_docstrings.pairs import SPLITS, Pair
 from bakeoff_docstrings.sources import DISTRIBUTIONS
 from bakeoff_docstrings.task import Docstrings
@@ -23,9 +23,9 @@ from bakeoff_docstrings.task import Docstrings
 COLD_BUILD = """
 import sys
 from pathlib import Path
-from bakeoff.plugin import Places
+from bakeoff.plugin import Paths
 from bakeoff_docstrings.task import Docstrings
-Docstrings().pairs(Places(data=None, cache=Path(sys.argv[1])))
+Docstrings().pairs(Paths(data=None, cache=Path(sys.argv[1])))
 print(*{"datasets", "networkx", "pandas", "scipy", "sklearn", "sympy", "torch"} & set(sys.modules))
 """
 
@@ -50,7 +50,7 @@ def cold_builds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, st
 
 @pytest.fixture(scope="module")
 def pairs(cold_builds: list[tuple[Path, str]]) -> list[Pair]:
-    return Docstrings().pairs(Places(data=None, cache=cold_builds[0][0]))
+    return Docstrings().pairs(Paths(data=None, cache=cold_builds[0][0]))
 
 
 def of(pairs: list[Pair], *splits: str) -> list[Pair]:
@@ -93,7 +93,7 @@ def test_there_are_enough_pairs_and_two_thirds_belong(pairs: list[Pair]) -> None
 
 def test_every_slice_is_in_every_split(pairs: list[Pair]) -> None:
     for split in SPLITS:
-        assert {pair.library for pair in of(pairs, split)} == set(Docstrings().sources())
+        assert {pair.library for pair in of(pairs, split)} == set(Docstrings().source_versions())
         assert {pair.length for pair in of(pairs, split)} == {"short", "medium", "long"}
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.plugin import DataError, Places
+from bakeoff.plugin import DataError, Paths
 from bakeoff_glue import GlueOptions, GlueTask
 from bakeoff_glue.facts import EVERY, MRPC, REPOSITORY, REVISION
 
@@ -61,13 +61,13 @@ def made_up(tmp_path: Path) -> Path:
 
 def load(data: Path) -> dict[str, dict[str, list[object]]]:
     """Column by column, as plain lists."""
-    loaded = TASK.load(OPTIONS, Places(data, data))
+    loaded = TASK.load(OPTIONS, Paths(data, data))
     return {name: dataset[:] for name, dataset in loaded.items()}
 
 
 def refusal(data: Path) -> str:
     with pytest.raises(DataError) as caught:
-        TASK.load(OPTIONS, Places(data, data))
+        TASK.load(OPTIONS, Paths(data, data))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -87,7 +87,7 @@ def test_the_test_labels_are_public() -> None:
 
 def test_always_answering_paraphrase_scores_the_known_floor_on_dev() -> None:
     splits = load(real_data())
-    floor = TASK.floor(TASK.info(OPTIONS), np.array(splits["train"]["label"]), np.array(splits["dev"]["label"]))
+    floor = TASK.majority_baseline(TASK.info(OPTIONS), np.array(splits["train"]["label"]), np.array(splits["dev"]["label"]))
     assert floor == {"accuracy": pytest.approx(0.683824, abs=5e-7), "f1 (equivalent)": pytest.approx(0.812227, abs=5e-7)}
 
 
@@ -106,7 +106,7 @@ def test_rows_come_as_they_stand_in_the_file(made_up: Path) -> None:
 
 def test_columns_and_types_are_what_the_info_says(made_up: Path) -> None:
     info = TASK.info(OPTIONS)
-    loaded = TASK.load(OPTIONS, Places(made_up, made_up))
+    loaded = TASK.load(OPTIONS, Paths(made_up, made_up))
     assert tuple(loaded) == info.splits == info.labelled_splits
     assert info.n_outputs == len(info.labels) == 2
     for dataset in loaded.values():
@@ -265,13 +265,13 @@ def test_metrics_that_can_be_none_are_refused(metrics: object) -> None:
 LOOK = """
     import json, sys
     from pathlib import Path
-    from bakeoff.plugin import DataError, Places
+    from bakeoff.plugin import DataError, Paths
     from bakeoff_glue import GlueOptions, GlueTask
     from bakeoff_glue.facts import MRPC
 
     data, metrics, verb = json.loads(sys.argv[1])
     task, options = GlueTask(MRPC), GlueOptions(metrics=metrics)
-    places = Places(Path(data) if data else None, Path())
+    places = Paths(Path(data) if data else None, Path())
     error, rows = "", {}
     try:
         rows = {name: dataset[:] for name, dataset in (getattr(task, verb)(options, places) or {}).items()}
@@ -283,7 +283,7 @@ LOOK = """
 
 
 def look(home: Path, endpoint: str | None, verb: str, *, data: Path | None = None, metrics: tuple[str, ...] = ("f1",)) -> dict:
-    """A task's `locate` or `load` in a fresh process, for the hub's libraries read the environment when imported."""
+    """A task's `check_available` or `load` in a fresh process, for the hub's libraries read the environment when imported."""
     foreign = ("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "XDG_")
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(foreign) and "proxy" not in name.lower()
@@ -371,7 +371,7 @@ def test_a_cache_that_lacks_one_file_is_no_cache(made_up: Path, tmp_path: Path) 
     with hub_of(as_parquet(made_up, tmp_path)) as (endpoint, _):
         assert look(tmp_path / "home", endpoint, "load")["error"] == ""
     next((tmp_path / "home").glob(f"hub/*/snapshots/*/{MRPC.splits['dev'].hub_file}")).unlink()
-    assert "not in the local cache" in look(tmp_path / "home", endpoint, "locate")["error"]
+    assert "not in the local cache" in look(tmp_path / "home", endpoint, "check_available")["error"]
 
 
 def test_a_damaged_cached_file_is_named(made_up: Path, tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_hub_with_other_rows_is_refused(
 
 def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        result = look(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", "locate")
+        result = look(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}", "check_available")
     assert result["heavy"] == [], "nor was a library asked, which would try for minutes"
     assert "the Hugging Face hub is not reachable" in result["error"]
 
@@ -427,10 +427,10 @@ def test_a_hub_that_never_answers_is_given_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "endpoint"),
     [
-        ("locate", "http://127.0.0.1:9"),
+        ("check_available", "http://127.0.0.1:9"),
         ("load", "http://127.0.0.1:9"),
-        ("locate", "http://no.invalid"),
-        ("locate", None),
+        ("check_available", "http://no.invalid"),
+        ("check_available", None),
     ],
 )
 def test_without_a_network_both_ways_are_named(verb: str, endpoint: str | None, tmp_path: Path) -> None:
@@ -443,17 +443,17 @@ def test_without_a_network_both_ways_are_named(verb: str, endpoint: str | None, 
 
 
 def test_a_folder_is_located_without_the_hub_and_without_heavy_imports(made_up: Path, tmp_path: Path) -> None:
-    result = look(tmp_path, "http://127.0.0.1:9", "locate", data=made_up)
+    result = look(tmp_path, "http://127.0.0.1:9", "check_available", data=made_up)
     assert result["error"] == ""
     assert result["heavy"] == []
 
 
 def test_a_metric_of_the_hub_needs_the_hub_though_the_data_do_not(made_up: Path, tmp_path: Path) -> None:
-    result = look(tmp_path, "http://127.0.0.1:9", "locate", data=made_up, metrics=("accuracy", "rouge"))
+    result = look(tmp_path, "http://127.0.0.1:9", "check_available", data=made_up, metrics=("accuracy", "rouge"))
     assert result["error"].startswith("metric 'rouge' comes from the hub, which is not reachable; offline work accuracy, f1, ")
     assert result["heavy"] == []
 
 
 def test_a_folder_that_lacks_a_file_is_found_out_before_anything_is_loaded(made_up: Path, tmp_path: Path) -> None:
     shutil.move(made_up / "glue/MRPC/train.tsv", tmp_path)
-    assert "lacks train.tsv" in look(tmp_path, "http://127.0.0.1:9", "locate", data=made_up)["error"]
+    assert "lacks train.tsv" in look(tmp_path, "http://127.0.0.1:9", "check_available", data=made_up)["error"]

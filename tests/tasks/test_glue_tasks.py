@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, write_spec
 
-from bakeoff.document import read_document
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import DataError, SpecError
-from bakeoff.plugin import Places
-from bakeoff.registry import load_registry
-from bakeoff.resolution import resolve
+from bakeoff.planning.resolver import resolve
+from bakeoff.plugin import Paths
+from bakeoff.spec.document import read_document
 from bakeoff_glue import GlueTask
 from bakeoff_glue.facts import EVERY, GlueFacts
 
@@ -69,7 +69,7 @@ def official(name: str, data: Path, rows: int = 12) -> GlueFacts:
 def load(facts: GlueFacts, data: Path) -> tuple[Any, dict[str, Any]]:
     task = GlueTask(facts)
     options = task.Options()
-    return task.info(options), {name: rows.to_dict() for name, rows in task.load(options, Places(data, data)).items()}
+    return task.info(options), {name: rows.to_dict() for name, rows in task.load(options, Paths(data, data)).items()}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -98,7 +98,7 @@ def test_a_last_line_without_a_line_break_is_a_row_and_is_told(name: str, tmp_pa
     content = path.read_bytes()
     path.write_bytes(content.removesuffix(b"\n"))
     assert load(facts, tmp_path)[1] == before
-    loaded = GlueTask(facts).load(GlueTask(facts).Options(), Places(tmp_path, tmp_path))
+    loaded = GlueTask(facts).load(GlueTask(facts).Options(), Paths(tmp_path, tmp_path))
     last = content.count(b"\n")
     assert loaded["dev"].info.description.startswith(f"{path.name}:{last}: the last line has no line break, and ends in ")
     assert not loaded["train"].info.description

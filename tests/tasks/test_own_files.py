@@ -16,7 +16,7 @@ import pytest
 from core.records.made_files import NO_FILES
 from tasks.conftest import TABLE, Load
 
-from bakeoff.components import Places
+from bakeoff.contracts.task import Paths
 from bakeoff.errors import DataError
 from bakeoff_table import contents, json_rows, reading
 
@@ -32,7 +32,7 @@ def zipped(path: Path, **files: str) -> None:
 
 def labels_of(folder: Path, beside: Path, **options: Any) -> list[int]:
     chosen = TABLE.Options.model_validate({"train": "a.csv", **ONE, **options})
-    return list(TABLE.load(chosen, Places(folder, folder / "cache", beside))["train"]["label"])
+    return list(TABLE.load(chosen, Paths(folder, folder / "cache", beside))["train"]["label"])
 
 
 # --- what was hashed is what was read ----------------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.carving import Carvable
-from bakeoff.components import Places, TaskInfo
-from bakeoff.data import Columns
+from bakeoff.contracts.dev_split import Carvable
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
-from bakeoff.remarks import remarks
-from bakeoff.worker import load_task
+from bakeoff.training.data import Columns
+from bakeoff.training.data_checks import remarks
+from bakeoff.training.worker import load_task
 from bakeoff_table import HubDataset, Table
 
 TABLE = Table()
@@ -271,15 +271,15 @@ def test_a_file_is_looked_for_in_the_data_folder_then_beside_the_experiment(tmp_
         folder.mkdir()
     options = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
     (beside / "a.csv").write_text(csv_of(ROWS))
-    assert len(load_task(TABLE, options, Places(data, tmp_path, beside))[1]["train"]["id"]) == 3
+    assert len(load_task(TABLE, options, Paths(data, tmp_path, beside))[1]["train"]["id"]) == 3
     (data / "a.csv").write_text(csv_of(ROWS[:2]))
-    assert len(load_task(TABLE, options, Places(data, tmp_path, beside))[1]["train"]["id"]) == 2
+    assert len(load_task(TABLE, options, Paths(data, tmp_path, beside))[1]["train"]["id"]) == 2
     (data / "a.csv").rename(data / "a2.csv")
     (beside / "a.csv").unlink()
     with pytest.raises(
         DataError, match=r"no file 'a\.csv'; did you mean 'a2\.csv'\? \(looked for 'a\.csv' in .*data and .*beside"
     ):
-        TABLE.locate(options, Places(data, tmp_path, beside))
+        TABLE.check_available(options, Paths(data, tmp_path, beside))
 
 
 def test_an_edited_file_is_read_anew(tmp_path: Path, load: Load) -> None:
@@ -300,7 +300,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
     kept.write_bytes(kept.read_bytes()[:100])
     assert texts(load()[1]["train"]) == right
     chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
-    assert texts(load_task(TABLE, chosen, Places(tmp_path, Path("/proc/nowhere")))[1]["train"]) == right
+    assert texts(load_task(TABLE, chosen, Paths(tmp_path, Path("/proc/nowhere")))[1]["train"]) == right
 
 
 @pytest.mark.parametrize(
@@ -352,12 +352,12 @@ def test_files_of_the_hub_are_read_from_its_cache_at_their_commit(tmp_path: Path
     pq.write_table(pa.table({"q1": ["a", "b"], "same": ["no", "yes"]}), snapshot / "train.parquet")
     task, more = HubDataset(), {"text": "q1", "label": "same"}
     options = {"path": "someone/pairs", "revision": REVISION, "train": "data/train.parquet", **more}
-    info, splits = load_task(task, task.Options.model_validate(options), Places(None, tmp_path / "cache"))
+    info, splits = load_task(task, task.Options.model_validate(options), Paths(None, tmp_path / "cache"))
     assert (info.labels, list(splits["train"]["label"])) == (("no", "yes"), [0, 1])
     monkeypatch.setattr("bakeoff_table.hub_is_reachable", lambda: False)
     missing = task.Options.model_validate({**options, "dev": "data/dev.parquet"})
     with pytest.raises(DataError, match=r"someone/pairs at 0123456789ab is not in the local cache with .*data/dev\.parquet"):
-        task.locate(missing, Places(None, tmp_path / "cache"))
+        task.check_available(missing, Paths(None, tmp_path / "cache"))
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:
     chosen = Carvable(TABLE).Options.model_validate(
         {"train": "a.csv", "text": "q1", "label": "same", "gaps": "drop", "split": {"select": "train 20%"}}
     )
-    found = remarks(*load_task(Carvable(TABLE), chosen, Places(tmp_path, tmp_path / "cache")))
+    found = remarks(*load_task(Carvable(TABLE), chosen, Paths(tmp_path, tmp_path / "cache")))
     assert found == ["train: 1 row without text or label left out"]
 
 

@@ -9,7 +9,7 @@ import traceback
 import click
 
 from bakeoff import __version__
-from bakeoff.cli.saying import tell
+from bakeoff.cli.output import tell
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.streams import prepare_streams
 from bakeoff.machine.surroundings import prepare_surroundings
@@ -51,9 +51,9 @@ class Verbs(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            from bakeoff.errors import unknown
+            from bakeoff.text.words import did_you_mean
 
-            raise BakeoffError(unknown("command", args[0], VERBS))
+            raise BakeoffError(did_you_mean("command", args[0], VERBS))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bakeoff.cli.saying import say
+from bakeoff.cli.output import say
 
 if TYPE_CHECKING:
-    from bakeoff.document import Document
-    from bakeoff.plan import Plan
-    from bakeoff.store import Store
+    from bakeoff.planning.runs import Plan
+    from bakeoff.records.store import Store
+    from bakeoff.spec.document import Document
 
 
 @click.command()
@@ -30,10 +30,10 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
 
     Each error is a line with its place in the file: FILE:LINE:COLUMN.
     """
-    from bakeoff.cli.opening import look_for_changes, open_experiment
+    from bakeoff.cli.inputs import look_for_changes, open_experiment
     from bakeoff.cli.plan import note_lines
-    from bakeoff.search import settled
-    from bakeoff.store import Store
+    from bakeoff.planning.search import settled
+    from bakeoff.records.store import Store
 
     document, plan = open_experiment(spec)
     store = Store(into or spec.parent)
@@ -46,15 +46,15 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
 def rehearse(document: Document, plan: Plan, settled: Plan, store: Store, data: Path | None, spec: Path) -> list[str]:
     """In what recorded runs were made otherwise than they would be here. Raises SpecError with all that would keep the plan's
     runs from starting."""
-    from bakeoff.cli.opening import find_places
+    from bakeoff.cli.inputs import find_places
     from bakeoff.cli.progress import PlainProgress
-    from bakeoff.hardware import prepare_environment
-    from bakeoff.readiness import differences_here, locate, rehearse_or_stop, told, unsure
-    from bakeoff.supervision import Settings
+    from bakeoff.machine.hardware import prepare_environment
+    from bakeoff.runner.preflight import check_available, differences_here, rehearse_or_stop, told, unsure
+    from bakeoff.runner.supervisor import Settings
 
     settings = Settings(places=find_places(data, spec))
     prepare_environment(settings.threads)
-    locate(document, plan, settings.places)
+    check_available(document, plan, settings.places)
     machine = rehearse_or_stop(document, plan, settings, PlainProgress())
     runs = {run.id: run for run in (*settled.trials, *settled.runs)}
     records = {record.id: record for record in store.read_all(runs)[0]}
@@ -64,7 +64,7 @@ def rehearse(document: Document, plan: Plan, settled: Plan, store: Store, data: 
 
 def arithmetic(plan: Plan) -> str:
     """2 strategies x 1 task x 1 model x 3 seeds = 6 runs."""
-    from bakeoff.cli.plan import count
+    from bakeoff.cli.columns import count
 
     spec = plan.spec
     factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds}

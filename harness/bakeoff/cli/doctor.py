@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.saying import say
+from bakeoff.cli.output import say
 
 WIDTH = 11
 """Of the names of what is looked at."""
@@ -63,7 +63,7 @@ def findings(data: Path | None, *, control: bool) -> Iterator[Finding]:
 
 
 def versions() -> Iterator[Finding]:
-    from bakeoff import hardware
+    from bakeoff.machine import hardware
 
     found = hardware.software(("bakeoff",))
     yield Finding("bakeoff", found.pop("bakeoff", "not installed as a distribution"))
@@ -75,8 +75,8 @@ def machine() -> Iterator[Finding]:
     """Processor, memory, devices, and the precisions that they have."""
     import psutil
 
-    from bakeoff import hardware
     from bakeoff.errors import BakeoffError
+    from bakeoff.machine import hardware
 
     cores = os.cpu_count() or 1
     usable = hardware.usable_threads()
@@ -104,9 +104,9 @@ def machine() -> Iterator[Finding]:
 
 def plugins() -> Iterator[Finding]:
     """What is installed, what lacks an extra, and what is broken."""
-    from bakeoff.cli.opening import doubly_installed
+    from bakeoff.cli.inputs import doubly_installed
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.machine.distributions import REMEDY
-    from bakeoff.registry import load_registry
 
     registry = load_registry()
     for clause in doubly_installed(registry):
@@ -129,7 +129,7 @@ def plugins() -> Iterator[Finding]:
 
 
 def hub() -> Finding:
-    from bakeoff.hub import hub_cache, hub_endpoint, hub_is_reachable
+    from bakeoff.machine.hub import hub_cache, hub_endpoint, hub_is_reachable
 
     if hub_is_reachable():
         return Finding("hub", f"{hub_endpoint()} answers; cache {hub_cache()}")
@@ -142,9 +142,9 @@ def hub() -> Finding:
 
 def datasets(data: Path | None) -> Iterator[Finding]:
     """Whether each task's data can be had, as far as it can be told without options."""
-    from bakeoff.cli.opening import find_places
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.registry import load_registry
     from bakeoff.errors import BakeoffError
-    from bakeoff.registry import load_registry
 
     try:
         places = find_places(data)
@@ -155,7 +155,7 @@ def datasets(data: Path | None) -> Iterator[Finding]:
     here = []
     for found in [entry.component for entry in load_registry().all() if entry.component.kind == "task"]:
         try:
-            found.locate(found.Options(), places)
+            found.check_available(found.Options(), places)
             here.append(found.name)
         except BakeoffError as error:
             yield Finding("task", f"{found.name}: {error}", "only if you want this task")
@@ -166,7 +166,7 @@ def datasets(data: Path | None) -> Iterator[Finding]:
 
 def write_access() -> Iterator[Finding]:
     """The working directory, the cache, and how much room there is."""
-    from bakeoff.cli.opening import find_places
+    from bakeoff.cli.inputs import find_places
     from bakeoff.errors import BakeoffError
     from bakeoff.files import nameless_file
 
@@ -185,11 +185,11 @@ def write_access() -> Iterator[Finding]:
 
 def measured() -> Iterator[Finding]:
     """Two control runs: how fast this machine is, and whether it is steady."""
-    from bakeoff.components import Places
-    from bakeoff.control import measure_control
-    from bakeoff.supervision import Settings
+    from bakeoff.contracts.task import Paths
+    from bakeoff.runner.machine_check import measure_control
+    from bakeoff.runner.supervisor import Settings
 
-    settings = Settings(places=Places(None, Path()))
+    settings = Settings(places=Paths(None, Path()))
     first, second = (measure_control(settings, session="doctor", moment=moment) for moment in ("before", "after"))
     products = ", ".join(f"{precision} {flops / 1e9:,.0f} GFLOP/s" for precision, flops in second.peak_flops.items())
     drift = second.milliseconds / first.milliseconds - 1

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bakeoff.cli.output import say, tell_damage
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
-from bakeoff.cli.saying import say, tell_damage
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
-from bakeoff.document import Document
-from bakeoff.errors import BakeoffError, shown_path
+from bakeoff.errors import BakeoffError
 from bakeoff.machine.signals import stopped_by_signals
-from bakeoff.plan import Plan
-from bakeoff.report.page import write_page
-from bakeoff.run import Outcome, run_experiment
-from bakeoff.store import Store
-from bakeoff.supervision import Settings
+from bakeoff.planning.runs import Plan
+from bakeoff.records.store import Store
+from bakeoff.report.text.table_md import write_page
+from bakeoff.runner.experiment import Outcome, run_experiment
+from bakeoff.runner.supervisor import Settings
+from bakeoff.spec.document import Document
+from bakeoff.text.words import shown_path
 
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 """Names of the files that `run` and `report` write and replace."""

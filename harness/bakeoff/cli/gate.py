@@ -21,13 +21,14 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     "$GITHUB_STEP_SUMMARY" the table stands on the page of the workflow.
     Exit code 0: pass, 1: fail, 3: not enough evidence, 2: an error.
     """
-    from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say_json, say_page, tell_damage
-    from bakeoff.compare.gate import judge
-    from bakeoff.errors import BakeoffError, StoreError, shown_path
+    from bakeoff.analysis.gate.gate import judge
+    from bakeoff.cli.inputs import tell_changed_sources
+    from bakeoff.cli.output import say_json, say_page, tell_damage
+    from bakeoff.errors import BakeoffError, StoreError
     from bakeoff.files import append_to_named_file
-    from bakeoff.load import load_experiment
-    from bakeoff.report.gate import write_gate
+    from bakeoff.records.load import load_experiment
+    from bakeoff.report.text.gate import write_gate
+    from bakeoff.text.words import shown_path
 
     if candidate.resolve() == baseline.resolve():
         raise BakeoffError(f"candidate and baseline are the same folder, {shown_path(candidate)}")

@@ -11,13 +11,13 @@ from string import Template
 
 import click
 
-from bakeoff.cli.saying import say
-from bakeoff.components import COMPONENT_KINDS
-from bakeoff.errors import BakeoffError, quoted, shown_path
+from bakeoff.cli.output import say
+from bakeoff.contracts.recipe import COMPONENT_NAME
+from bakeoff.contracts.registry import COMPONENT_KINDS, load_registry
+from bakeoff.errors import BakeoffError
 from bakeoff.files import Tree
-from bakeoff.registry import load_registry
-from bakeoff.spec import COMPONENT_NAME
-from bakeoff.spelling import shell_word
+from bakeoff.text.values import shell_word
+from bakeoff.text.words import quoted, shown_path
 
 USAGES = {
     "task": "tasks: [{name}]",

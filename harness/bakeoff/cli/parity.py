@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakeoff.cli.saying import say, say_json, tell
+from bakeoff.cli.output import say, say_json, tell
 from bakeoff.contracts.fields import LARGEST_SEED
-from bakeoff.hardware import DEVICES
+from bakeoff.machine.hardware import DEVICES
 
 if TYPE_CHECKING:
     from bakeoff.parity.trace import Trace
     from bakeoff.parity.verdict import Verdict
-    from bakeoff.plan import Plan, Run
-    from bakeoff.supervision import Settings
+    from bakeoff.planning.runs import Plan, Run
+    from bakeoff.runner.supervisor import Settings
 
 DEFAULT_STEPS = 20
 WIDTH = 110
@@ -47,16 +47,16 @@ def parity(
     real run: --steps only stops early, the learning rates stay what they are. Nothing is recorded.
     Exit code 0: identical, 1: different, 2: an error.
     """
-    from bakeoff.cli.opening import find_places, open_experiment
-    from bakeoff.hardware import usable_threads
+    from bakeoff.cli.inputs import find_places, open_experiment
+    from bakeoff.machine.hardware import usable_threads
     from bakeoff.parity.verdict import compare
-    from bakeoff.readiness import locate
-    from bakeoff.supervision import Settings
+    from bakeoff.runner.preflight import check_available
+    from bakeoff.runner.supervisor import Settings
 
     document, plan = open_experiment(spec)
     settings = Settings(places=find_places(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
-    locate(document, plan, settings.places)
+    check_available(document, plan, settings.places)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
     if as_json:
         say_json(verdict.model_dump_json(indent=1, ensure_ascii=True))
@@ -67,8 +67,9 @@ def parity(
 
 def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, Run]:
     """The two runs to compare; raises BakeoffError where the names are not two strategies."""
-    from bakeoff.errors import BakeoffError, unknown
-    from bakeoff.plan import Run
+    from bakeoff.errors import BakeoffError
+    from bakeoff.planning.runs import Run
+    from bakeoff.text.words import did_you_mean
 
     known = {strategy.name: strategy for strategy in plan.strategies}
     wanted = (
@@ -78,7 +79,7 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
     )
     for name in wanted:
         if name not in known:
-            raise BakeoffError(f"--strategies: {unknown('strategy', name, known)}")
+            raise BakeoffError(f"--strategies: {did_you_mean('strategy', name, known)}")
     if len(set(wanted)) != 2 or len(wanted) != 2:
         raise BakeoffError(f"parity compares two strategies (--strategies A,B); there is {', '.join(known)}")
     spec = plan.spec
@@ -91,11 +92,11 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     """One strategy's trace, made in a process of its own; raises BakeoffError where there is none."""
     from bakeoff.errors import BakeoffError
     from bakeoff.files import temporary_folder
-    from bakeoff.hardware import prepare_environment
+    from bakeoff.machine.hardware import prepare_environment
     from bakeoff.machine.worker_process import Worker
     from bakeoff.parity.trace import read_trace, trace_into
-    from bakeoff.record import OUTPUT_FILE
-    from bakeoff.supervision import request_of
+    from bakeoff.records.schema import OUTPUT_FILE
+    from bakeoff.runner.supervisor import request_of
 
     tell(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bakeoff.cli.columns import aligned, count, duration
+
 if TYPE_CHECKING:
-    from bakeoff.estimate import Left, Outlook
-    from bakeoff.plan import Plan
+    from bakeoff.planning.estimate import Left, Outlook
+    from bakeoff.planning.runs import Plan
 
 
 @click.command()
@@ -35,11 +37,11 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     With --resolve, the spread over seeds and examples comes from there too, or from planning values where nothing like it is
     recorded.
     """
-    from bakeoff.cli.opening import again, look_for_changes, open_experiment
-    from bakeoff.cli.saying import say, say_json, tell
-    from bakeoff.estimate import left, survey
-    from bakeoff.search import settled
-    from bakeoff.store import Store
+    from bakeoff.cli.inputs import again, look_for_changes, open_experiment
+    from bakeoff.cli.output import say, say_json, tell
+    from bakeoff.planning.estimate import left, survey
+    from bakeoff.planning.search import settled
+    from bakeoff.records.store import Store
 
     _, resolved = open_experiment(spec)
     store = Store(into or spec.parent)
@@ -49,7 +51,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     if difference is not None:
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
-        from bakeoff.cli.resolution import in_words, resolve
+        from bakeoff.cli.sample_size import in_words, resolve
 
         if resolved.waiting:
             makes = again("run", spec, into, data)
@@ -113,7 +115,7 @@ def search_lines(plan: Plan) -> list[str]:
 
 def table(outlooks: list[Outlook]) -> list[str]:
     """The runs in aligned columns; the time is what a run took, or, with `about`, what it may take."""
-    from bakeoff.errors import escaped
+    from bakeoff.text.words import escaped
 
     rows = [["id", "task", "model", "strategy", "seed", "state", "time"]]
     if any(outlook.run.tried for outlook in outlooks):
@@ -133,17 +135,6 @@ def table(outlooks: list[Outlook]) -> list[str]:
     return aligned(rows, right=None)
 
 
-def aligned(rows: list[list[str]], *, right: int | None = 1) -> list[str]:
-    """Rows of cells as lines; columns from number `right` on stand to the right, none where it is None."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def placed(number: int, cell: str) -> str:
-        to_the_right = right is not None and number >= right
-        return cell.rjust(widths[number]) if to_the_right else cell.ljust(widths[number])
-
-    return ["  ".join(placed(number, cell) for number, cell in enumerate(row)).rstrip() for row in rows]
-
-
 def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
     """What is left, and what went wrong; `retry` is the command that tries failed runs again."""
     lines = [f"{outlook.run.id}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
@@ -154,17 +145,3 @@ def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
     known = [f"about {duration(left.seconds)}"] if left.runs > left.unknown else []
     rest = [f"{count(left.unknown, 'run')} of unknown length" if known else "of unknown length"] if left.unknown else []
     return [*lines, f"{count(len(outlooks), 'run')}; {left.runs} left to do, {' and '.join([*known, *rest])}"]
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Two figures, as a person would say it: 0.8 s, 45 s, 11 min, 2 h 05 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from bakeoff.cli.saying import say, say_json
-from bakeoff.components import COMPONENT_KINDS
-from bakeoff.registry import Registered, Registry, load_registry
+from bakeoff.cli.output import say, say_json
+from bakeoff.contracts.registry import COMPONENT_KINDS, Registered, Registry, load_registry
 
 GAP = "  "
 NARROWEST = 30

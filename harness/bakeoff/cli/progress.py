@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
-from bakeoff.cli.saying import tell
+from bakeoff.cli.output import tell
 from bakeoff.machine.streams import as_it_is, one_line
-from bakeoff.plan import Run
-from bakeoff.record import Record
-from bakeoff.supervision import Progress
+from bakeoff.planning.runs import Run
+from bakeoff.records.schema import Record
+from bakeoff.runner.supervisor import Progress
 
 
 def result_line(run: Run, record: Record) -> str:

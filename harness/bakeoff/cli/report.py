@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bakeoff.cli.table import Reading
-    from bakeoff.compare.experiment import Experiment
-    from bakeoff.report.views import Steps
+    from bakeoff.records.experiment import Experiment
+    from bakeoff.report.page.views import Steps
 
 LARGEST_RESULTS = 2**18
 """Bytes of a file of results that is ours, generously."""
@@ -33,13 +33,13 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     Writes report.html, table.md, table.csv, table.tex, .eval_results/ and model-index.yaml. Several experiments make one
     leaderboard; the first says baseline, margin and split.
     """
-    from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say, say_json, tell, tell_damage
+    from bakeoff.cli.inputs import tell_changed_sources
+    from bakeoff.cli.output import say, say_json, tell, tell_damage
     from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, write_files
     from bakeoff.errors import BakeoffError
     from bakeoff.files import Tree
-    from bakeoff.report.tidy import write_json
-    from bakeoff.store import Store
+    from bakeoff.records.store import Store
+    from bakeoff.report.text.csv_json import write_json
 
     target = into or folders[0]
     if into is None and len(set(folders)) > 1:
@@ -71,9 +71,9 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
 
 def files_of(reading: Reading) -> dict[str, str]:
     """Name -> content of everything beside the tables."""
-    from bakeoff.report.cards import eval_results, model_index
-    from bakeoff.report.html import write_html
-    from bakeoff.report.latex import write_tex
+    from bakeoff.report.page.html import write_html
+    from bakeoff.report.text.hub_cards import eval_results, model_index
+    from bakeoff.report.text.latex import write_tex
 
     experiment, comparison = reading.experiment, reading.comparison
     return {
@@ -100,19 +100,21 @@ def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
 
 def check_codes(codes: tuple[str, ...]) -> None:
     """Raises BakeoffError for a flag that does not exist."""
-    from bakeoff.compare.flags.raising import DETECTORS
-    from bakeoff.errors import BakeoffError, unknown
+    from bakeoff.analysis.flags.detectors import DETECTORS
+    from bakeoff.errors import BakeoffError
+    from bakeoff.text.words import did_you_mean
 
     for code in codes:
         if code not in DETECTORS:
-            raise BakeoffError(f"--allow: {unknown('flag', code, DETECTORS)}")
+            raise BakeoffError(f"--allow: {did_you_mean('flag', code, DETECTORS)}")
 
 
 def clear_away(target: Path, written: Mapping[str, str]) -> None:
     """Removes the results of rows that are gone, which `report` wrote before; nobody else's files."""
-    from bakeoff.errors import StoreError, shown_path
+    from bakeoff.errors import StoreError
     from bakeoff.files import Tree
-    from bakeoff.report.cards import is_ours
+    from bakeoff.report.text.hub_cards import is_ours
+    from bakeoff.text.words import shown_path
 
     tree, folder = Tree(target), target / RESULTS_FOLDER
     for name in tree.names(folder) if folder.is_dir() else []:
@@ -128,9 +130,9 @@ def clear_away(target: Path, written: Mapping[str, str]) -> None:
 
 def told(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
     """The answer, what to mind, and where the report lies, in lines as wide as the terminal."""
-    from bakeoff.cli.saying import columns
-    from bakeoff.errors import escaped
-    from bakeoff.report.terminal import wrapped
+    from bakeoff.cli.output import columns
+    from bakeoff.report.text.terminal import wrapped
+    from bakeoff.text.words import escaped
 
     comparison, width = reading.comparison, columns()
     answers = [comparison.answer]

@@ -27,11 +27,11 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     """
     import json
 
-    from bakeoff.cli.opening import tell_changed_sources
-    from bakeoff.cli.saying import say_json, say_page, tell_damage
-    from bakeoff.compare.rescoring import rescore as score_anew
-    from bakeoff.load import load_experiment
-    from bakeoff.report.rescored import write_rescored
+    from bakeoff.analysis.rescoring import rescore as score_anew
+    from bakeoff.cli.inputs import tell_changed_sources
+    from bakeoff.cli.output import say_json, say_page, tell_damage
+    from bakeoff.records.load import load_experiment
+    from bakeoff.report.text.rescored import write_rescored
 
     experiment = load_experiment([folder])
     found = score_anew(experiment, metric, split=split)

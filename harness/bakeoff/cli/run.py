@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from bakeoff.hardware import DEVICES
+from bakeoff.machine.hardware import DEVICES
 
 POLICIES = ("stop", "rerun", "mix")
 
@@ -54,10 +54,10 @@ def run(
     the exit code is 1.
     """
     from bakeoff.cli.experiment import perform_experiment
-    from bakeoff.cli.opening import find_places, open_experiment, require_text
-    from bakeoff.cli.saying import tell
-    from bakeoff.hardware import usable_threads
-    from bakeoff.supervision import Settings
+    from bakeoff.cli.inputs import find_places, open_experiment, require_text
+    from bakeoff.cli.output import tell
+    from bakeoff.machine.hardware import usable_threads
+    from bakeoff.runner.supervisor import Settings
 
     if environment is not None:
         tell("--environment is called --changed now, and is about data and models too")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakeoff.cli.saying import say, say_json
+from bakeoff.cli.output import say, say_json
 
 if TYPE_CHECKING:
-    from bakeoff.look import Look, SplitLook
+    from bakeoff.training.preview import Look, SplitLook
 
 LONGEST_TEXT = 300
 MOST_VALUES = 20
@@ -48,9 +48,9 @@ def task(
 
     For example: bakeoff show task docstrings --option size=200
     """
-    from bakeoff.cli.opening import find_places
-    from bakeoff.look import chosen, default_model, look_at
-    from bakeoff.registry import load_registry
+    from bakeoff.cli.inputs import find_places
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.training.preview import chosen, default_model, look_at
 
     if model_options and model is None:
         raise click.UsageError("--model-option goes with --model")
@@ -69,8 +69,9 @@ def task(
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
     """KEY=VALUE pairs, each value read as an experiment file would be."""
-    from bakeoff.document import parse_document
-    from bakeoff.errors import BakeoffError, SpecError, quoted
+    from bakeoff.errors import BakeoffError, SpecError
+    from bakeoff.spec.document import parse_document
+    from bakeoff.text.words import quoted
 
     options: dict[str, Any] = {}
     for pair in given:
@@ -91,7 +92,7 @@ def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
 
 def lines(look: Look) -> Iterator[str]:
     """The look as text."""
-    from bakeoff.cli.plan import aligned
+    from bakeoff.cli.columns import aligned
 
     yield f"{look.task}: {look.summary}"
     yield f"version {look.version}, {look.origin}"
@@ -146,7 +147,7 @@ def floor_table(look: Look) -> list[list[str]]:
 
 
 def slice_table(look: Look, column: str) -> list[list[str]]:
-    from bakeoff.errors import escaped
+    from bakeoff.text.words import escaped
 
     values = {value for split in look.splits.values() for value in split.slices[column]}
     totals = {value: sum(split.slices[column].get(value, 0) for split in look.splits.values()) for value in values}

@@ -10,21 +10,22 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.opening import tell_changed_sources, tell_changes
-from bakeoff.cli.saying import say_json, say_page, tell, tell_damage
-from bakeoff.compare.boards import compare
-from bakeoff.compare.experiment import Experiment
-from bakeoff.compare.findings import Comparison
-from bakeoff.errors import StoreError, shown_path
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.findings import Comparison
+from bakeoff.analysis.summary.rows import Report, build_report
+from bakeoff.cli.inputs import tell_changed_sources, tell_changes
+from bakeoff.cli.output import say_json, say_page, tell, tell_damage
+from bakeoff.errors import StoreError
 from bakeoff.files import Tree
-from bakeoff.load import load_experiment
-from bakeoff.load.folders import RunFiles, read_folder
-from bakeoff.record import Declared, Record
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.load import load_experiment
+from bakeoff.records.load.folders import RunFiles, read_folder
+from bakeoff.records.schema import Declared, Record
+from bakeoff.records.store import Store
 from bakeoff.report.beside import set_beside, write_beside
-from bakeoff.report.page import write_page
-from bakeoff.report.table import Report, build_report
-from bakeoff.report.tidy import write_csv, write_json
-from bakeoff.store import Store
+from bakeoff.report.text.csv_json import write_csv, write_json
+from bakeoff.report.text.table_md import write_page
+from bakeoff.text.words import shown_path
 
 PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 

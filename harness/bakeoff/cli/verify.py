@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.saying import say
-from bakeoff.errors import LISTED, DamageError, StoreError
-from bakeoff.plan import ID_ALGORITHM, id_of
-from bakeoff.store import Store
+from bakeoff.cli.output import say
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.planning.runs import ID_ALGORITHM, id_of
+from bakeoff.records.store import Store
+from bakeoff.text.words import LISTED
 
 
 @click.command()

@@ -9,10 +9,10 @@ import math
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bakeoff.errors import escaped, quoted
-from bakeoff.json_reader import require_depth
+from bakeoff.machine.json_reader import require_depth
+from bakeoff.text.words import escaped, quoted
 
 LARGEST: Final = 1e100
 """Of any number: its square is finite, and so is the sum of as many squares as fit into memory."""
@@ -91,3 +91,11 @@ def first_flaw(error: ValidationError) -> str:
     value = first["input"]
     shown = f", not {quoted(value)}" if isinstance(value, str | int | float | None) and first["type"] != "missing" else ""
     return escaped(f"{where}: {told}{shown}")
+
+
+class Part(BaseModel):
+    """The base of all parts of a record: frozen, nothing unknown, nothing optional. The fields of what is read from files have
+    types of `contracts.fields`, each with its range: `recorded.read_part` checks them once, and whoever has a part relies on
+    it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from bakeoff.errors import escaped, shown_path
-from bakeoff.spelling import listed
+from bakeoff.text.values import listed
+from bakeoff.text.words import escaped, shown_path
 
 REMEDY = "uninstall it until none is left, then install it once"
 """What to do about several builds."""

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bakeoff.errors import BakeoffError, MachineError, escaped, shown_path
+from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.text.words import escaped, shown_path
 
 FAULTS: Final = {
     errno.ENOSPC,

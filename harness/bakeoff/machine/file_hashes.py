@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bakeoff.files import Tree, nameless_file, open_regular, read_regular
-from bakeoff.json_reader import read_json
+from bakeoff.machine.json_reader import read_json
 
 SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its

@@ -14,7 +14,7 @@ from bakeoff.machine.parent_death import READY
 from bakeoff.machine.streams import write_line
 
 try:
-    import bakeoff.preload  # noqa: F401
+    import bakeoff.machine.preload  # noqa: F401
 except BaseException:  # MemoryError, SystemExit: whatever it is, nothing can be trained
     traceback.print_exc()
     sys.stderr.flush()

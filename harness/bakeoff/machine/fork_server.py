@@ -18,12 +18,13 @@ from multiprocessing import forkserver, resource_tracker, spawn, util
 from pathlib import Path
 from typing import Any, Final
 
-from bakeoff.errors import BakeoffError, escaped
+from bakeoff.errors import BakeoffError
 from bakeoff.files import nameless_file
 from bakeoff.machine.output import last_line
 from bakeoff.machine.parent_death import COMMAND, READY
 from bakeoff.machine.process_tree import cpu_ticks, end_descendants, is_gone
 from bakeoff.machine.surroundings import shorten_socket_paths
+from bakeoff.text.words import escaped
 
 LOOK_SECONDS = 0.05
 IDLE_LOOKS = 1200
@@ -141,7 +142,7 @@ def _refusal(why: str) -> BakeoffError:
     if limit := _memory_limit():
         needs = f"the libraries that train need about {NEEDED_GIB}; raise the limit"
         return BakeoffError(f"no worker can be started: a process may have {limit}, and {needs} ({why})")
-    return BakeoffError(f"no worker can be started: {why}; `python -c 'import bakeoff.preload'` may show more")
+    return BakeoffError(f"no worker can be started: {why}; `python -c 'import bakeoff.machine.preload'` may show more")
 
 
 def _state() -> Any:

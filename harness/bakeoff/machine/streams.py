@@ -21,7 +21,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
 
-from bakeoff.errors import escaped, is_shown
+from bakeoff.text.words import escaped, is_shown
 
 PLAIN_ERRORS: Final = "bakeoff.plain"
 """The name of the error handler that writes `PLAIN` characters where the encoding lacks ours."""

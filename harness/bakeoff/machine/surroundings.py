@@ -10,8 +10,9 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
 
-from bakeoff.errors import BakeoffError, shown_path
+from bakeoff.errors import BakeoffError
 from bakeoff.files import make_private
+from bakeoff.text.words import shown_path
 
 SOCKET_PATH_BYTES: Final = 107
 """The longest path of a socket, by unix(7): `sun_path` has 108 bytes, the last of them zero."""

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bakeoff.errors import BakeoffError, StoreError, escaped
+from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree, write_all
 from bakeoff.machine import fork_server, parent_death
 from bakeoff.machine.guard import END, fork_guarded
@@ -26,6 +26,7 @@ from bakeoff.machine.process_tree import descendants
 from bakeoff.machine.processes import fields_of
 from bakeoff.machine.signals import await_own_signal, ending, held_back, was_stopped
 from bakeoff.machine.streams import prepare_streams
+from bakeoff.text.words import escaped
 
 Message = dict[str, Any]
 
@@ -77,7 +78,7 @@ class Worker:
 
     def messages(self, seconds: float) -> list[Message]:
         """What it said, after waiting up to that long for the first word; raises WordError for what is no message."""
-        wait(self.sources(), timeout=seconds)
+        wait(self.source_versions(), timeout=seconds)
         heard: list[Message] = []
         for word in self._words():
             try:
@@ -112,7 +113,7 @@ class Worker:
         self._unread[:] = rest
         return words
 
-    def sources(self) -> list[Any]:
+    def source_versions(self) -> list[Any]:
         """What becomes ready when it says something or ends, for `multiprocessing.connection.wait`."""
         return [self.process.sentinel] if self._closed else [self.connection, self.process.sentinel]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.parity.trace import StepTrace, Trace
-from bakeoff.spec import Recipe
 
 END = "number of steps"
 """What differs where one training ended and the other went on."""

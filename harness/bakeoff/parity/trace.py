@@ -16,23 +16,25 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from bakeoff import hardware
-from bakeoff.components import Encoding, Signal
-from bakeoff.data import weights_sha256
+from bakeoff.contracts.configured import notes_of
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.model import Encoding
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.registry import Registry, load_registry
+from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError, RunError
 from bakeoff.files import Tree
-from bakeoff.job import Job
-from bakeoff.meter import Observer
-from bakeoff.optimization import gradient_norm
-from bakeoff.outcome import message_of
-from bakeoff.plan import notes_of
-from bakeoff.preparation import training_rows
-from bakeoff.record import Asked, ObservedGroup, Part
-from bakeoff.recorded import read_model
-from bakeoff.registry import Registry, load_registry
-from bakeoff.request import Request
-from bakeoff.spec import Recipe
-from bakeoff.worker import build, components, load_task, targets
+from bakeoff.machine import hardware
+from bakeoff.records.schema import Asked, ObservedGroup
+from bakeoff.records.versions import read_model
+from bakeoff.toolkit.optimizers import gradient_norm
+from bakeoff.training.data import weights_sha256
+from bakeoff.training.job import Job
+from bakeoff.training.observer import Observer
+from bakeoff.training.preparation import training_rows
+from bakeoff.training.record_writer import message_of
+from bakeoff.training.request import Request
+from bakeoff.training.worker import build, components, load_task, targets
 
 MOST_BYTES = 2**30
 """Of a file with a trace."""
@@ -329,7 +331,7 @@ def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
 
 def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, file: str) -> None:
     """A worker process's side: writes the trace to a file."""
-    import bakeoff.preload  # noqa: F401 - where there is no fork server, its settings are made here
+    import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     trace = trace_strategy(Request.model_validate_json(request), limit, load_registry())
     Tree(Path(file).parent).write(Path(file), trace.model_dump_json().encode(), synced=False)

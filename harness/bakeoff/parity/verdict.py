@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bakeoff.contracts.fields import Part
 from bakeoff.parity.causes import END, clipped_at, find_causes, setting
 from bakeoff.parity.trace import StepTrace, Trace
-from bakeoff.record import Part
 
 QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("batch", lambda step: step.batch),

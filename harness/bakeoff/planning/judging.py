@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bakeoff.allowance import POINTS, Loss, loss_of, losses, with_loss
-from bakeoff.components import Metric
+from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.unit import DEFAULT_MARGIN
-from bakeoff.errors import unknown
-from bakeoff.spec import PLAIN_MARGIN
-from bakeoff.spelling import yaml_value
-from bakeoff.tree import KeyPath
+from bakeoff.spec.experiment_file import PLAIN_MARGIN
+from bakeoff.spec.yaml_reader import KeyPath
+from bakeoff.text.allowance import POINTS, Loss, loss_of, losses, with_loss
+from bakeoff.text.values import yaml_value
+from bakeoff.text.words import did_you_mean
 
 Problem = tuple[KeyPath, str]
 """Where in the experiment file, and what is wrong there."""
@@ -67,7 +67,7 @@ def wrong_margins(given: Mapping[str, float], primaries: Sequence[Primary]) -> I
     known = {POINTS, *(name for primary in primaries for name in (primary.called, primary.metric.name))}
     for name in given:
         if name not in known | {PLAIN_MARGIN}:
-            yield ("margin", name), unknown("primary metric", name, sorted(known))
+            yield ("margin", name), did_you_mean("primary metric", name, sorted(known))
     found = margins(given, primaries)
     own_unit = [primary for primary in primaries if primary.unit != POINTS]
     lacking = {one.called: 0.05 for one in own_unit if found.get(one.metric.name, found.get(one.unit)) is None}
@@ -93,7 +93,7 @@ def wrong_gate(rule: str, primaries: Sequence[Primary]) -> Iterator[Problem]:
     known = {name for primary in primaries for name in (primary.called, primary.metric.name)}
     for loss in losses(rule):
         if loss.of not in known | {POINTS}:
-            yield where, unknown("primary metric", loss.of, sorted(known | {POINTS}))
+            yield where, did_you_mean("primary metric", loss.of, sorted(known | {POINTS}))
     wrong, whole = [], rule
     for primary in primaries:
         metric = primary.metric

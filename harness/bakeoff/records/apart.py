@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bakeoff.record import Declared, DeclaredRun, Record, Search
 from bakeoff.records.provenance import (
     DATA,
     MODEL,
@@ -19,7 +18,8 @@ from bakeoff.records.provenance import (
     in_words,
     unknown,
 )
-from bakeoff.spelling import listed
+from bakeoff.records.schema import Declared, DeclaredRun, Record, Search
+from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
 """Differences that stand in a name; of more, only that they are."""

@@ -19,9 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from bakeoff.errors import StoreError, shown_path
+from bakeoff.errors import StoreError
 from bakeoff.files import HOST, Tree, open_regular
 from bakeoff.machine.processes import lives, start_of
+from bakeoff.text.words import shown_path
 
 STALE_SECONDS = 60.0
 """A claim that is left as it is for this long may be taken over: its owner is suspended, dead, or has lost the folder."""

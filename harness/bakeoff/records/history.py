@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from bakeoff.record import Change, Declared, Look
-from bakeoff.spelling import spelt
+from bakeoff.records.schema import Change, Declared, Look
+from bakeoff.text.values import spelt
 
 
 def continued(before: Declared, after: Declared, recorded: int) -> list[Look]:

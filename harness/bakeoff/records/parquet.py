@@ -15,9 +15,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.errors import DamageError, escaped, quoted, shown_path
+from bakeoff.errors import DamageError
 from bakeoff.files import ALWAYS_READ, LARGEST_RATIO
 from bakeoff.records.parquet_layout import Group, layout_of
+from bakeoff.text.words import escaped, quoted, shown_path
 
 TEXT: Final = "text"
 WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}

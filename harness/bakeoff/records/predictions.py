@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.components import MOST_LABELS_AT_ONCE, Floats, Ints, TaskKind
-from bakeoff.errors import quoted
-from bakeoff.record import KIND_KEY, MOST_LABELS, Data
+from bakeoff.contracts.metric import Floats, Ints, TaskKind
+from bakeoff.contracts.task import MAX_LABELS
 from bakeoff.records.parquet import TEXT, Expected, FlawError, blamed_on, read_table, require, require_whole
+from bakeoff.records.schema import KIND_KEY, MOST_LABELS, Data
+from bakeoff.text.words import quoted
 
 SLICE: Final = "slice:"
 """How the names of the columns begin by which a task lets its results be cut."""
@@ -106,7 +107,7 @@ def outputs_of(data: Data) -> int:
         return 1
     more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) > MOST_LABELS else None
     count = MOST_LABELS + int(more[1]) if more else len(data.labels)
-    if not 1 <= count <= (MOST_LABELS_AT_ONCE if data.kind == "multilabel" else count):
+    if not 1 <= count <= (MAX_LABELS if data.kind == "multilabel" else count):
         raise FlawError(f"its record is of a {data.kind} with {count} labels")
     return count
 

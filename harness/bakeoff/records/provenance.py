@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import platform
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +19,12 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from bakeoff.errors import BakeoffError, DataError, shown_path
+from bakeoff.contracts.configured import Configured, identity
+from bakeoff.errors import BakeoffError, DataError
 from bakeoff.machine.file_hashes import FileHashes, State, sha256_of, state_of
-from bakeoff.record import MOST_LABELS, Data, Environment, MadeFrom, Record
+from bakeoff.machine.hardware import hardware_class, instructions, processor, software
+from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record
+from bakeoff.text.words import shown_path
 
 Subject = Literal[
     "splits",
@@ -329,3 +333,39 @@ def code_digest(package: str) -> str | None:
         return digest_of({name: sha256_of(path) for name, path in files.items()})
     except OSError:
         return None
+
+
+def environment(
+    distributions: Iterable[str],
+    *,
+    threads: int,
+    device: str = "cpu",
+    accelerator: str = "",
+    processes: int = 1,
+    jobs: int = 1,
+) -> Environment:
+    """Where a run's processes run, beside so many `jobs`. `accelerator` is the device's own name, empty on the CPU."""
+    import psutil
+
+    return Environment(
+        software=software(distributions),
+        hardware=hardware_class(accelerator, threads=threads, processes=processes),
+        threads=max(threads, processes),
+        device=device,
+        processor=processor(),
+        memory_bytes=psutil.virtual_memory().total,
+        system=f"{platform.system()} {platform.machine()}",
+        jobs=jobs,
+        instructions=instructions(),
+    )
+
+
+def origin_of(part: Configured) -> ComponentOrigin:
+    """What is recorded of a component: its name, version and options, and the distribution that it comes from."""
+    return ComponentOrigin(
+        name=part.name,
+        version=part.registered.component.version,
+        distribution=part.registered.origin.distribution,
+        distribution_version=part.registered.origin.version,
+        options=identity(part.options),
+    )

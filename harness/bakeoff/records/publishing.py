@@ -21,7 +21,7 @@ from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
 from bakeoff.machine.faults import machine_error
 from bakeoff.machine.file_hashes import State, state_of
-from bakeoff.record import RECORD_FILE, Attempt, Record
+from bakeoff.records.schema import RECORD_FILE, Attempt, Record
 
 REPLACED: Final = ".replaced-"
 """How the folders of records begin that were set aside."""

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from bakeoff.record import Record
 from bakeoff.records.parquet import Expected, blamed_on, read_table, require, require_whole
+from bakeoff.records.schema import Record
 
 COLUMNS: Final = {"step": "int32", "loss": "float", "learning_rate": "double", "grad_norm": "float", "seconds": "float"}
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff.contracts.fields import Count, PlainDict, Seconds, Sha256, Some, first_flaw
-from bakeoff.errors import quoted
-from bakeoff.record import PHASES
+from bakeoff.records.schema import PHASES
+from bakeoff.text.words import quoted
 
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 MOST_OF_A_MANIFEST: Final = 2**12

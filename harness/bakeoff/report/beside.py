@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bakeoff.compare.drift import why_moved
-from bakeoff.errors import StoreError, quoted
-from bakeoff.record import Control, Declared, Part, Record
+from bakeoff.analysis.machine_drift import why_moved
+from bakeoff.analysis.summary.rows import Row, Table, build_report
+from bakeoff.contracts.fields import Part
+from bakeoff.errors import StoreError
 from bakeoff.records.apart import Apart, set_apart, taken_for_same
 from bakeoff.records.provenance import HARDWARE, Difference, differences, differing, facts_of_environment
-from bakeoff.report.markdown import Column, escaped, grid, item, level
-from bakeoff.report.page import BASELINE, figures_in, score_cell, time_cell
-from bakeoff.report.table import Row, Table, build_report
-from bakeoff.spelling import listed
+from bakeoff.records.schema import Control, Declared, Record
+from bakeoff.report.text.table_md import BASELINE, figures_in, score_cell, time_cell
+from bakeoff.text.markdown import Column, escaped, grid, item, level
+from bakeoff.text.values import listed
+from bakeoff.text.words import quoted
 
 
 class Weights(Part):

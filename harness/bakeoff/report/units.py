@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bakeoff.report.markdown import DASH
+from bakeoff.text.markdown import DASH
 
 
 def probability(value: float | None) -> str:

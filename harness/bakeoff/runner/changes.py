@@ -1,6 +1,6 @@
 """What changed since the runs of a plan were recorded, told from files alone: without torch, within a second.
 
-Files that differ may hold the same rows or weights; which it is, the rehearsal finds out (`bakeoff.readiness`).
+Files that differ may hold the same rows or weights; which it is, the rehearsal finds out (`bakeoff.runner.preflight`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bakeoff.components import Places
-from bakeoff.errors import BakeoffError, escaped
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.task import Paths
+from bakeoff.errors import BakeoffError
 from bakeoff.machine.file_hashes import FileHashes
-from bakeoff.plan import Component, Plan, Run
-from bakeoff.record import MadeFrom, Record
+from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
     HASHES,
     MADE_FROM,
@@ -27,8 +27,11 @@ from bakeoff.records.provenance import (
     facts_of_model,
     facts_of_sources,
     files_digest,
+    origin_of,
     unknown,
 )
+from bakeoff.records.schema import MadeFrom, Record
+from bakeoff.text.words import escaped
 
 LARGE: Final = 64 * 2**20
 """Bytes of a file that `check` and `plan` do not read: a second's work on a slow machine."""
@@ -46,11 +49,11 @@ class Sources:
     """What could not be looked at, and why, each a clause."""
 
 
-def look_at_files(plan: Plan, places: Places, *, at_most: int | None = None) -> Sources:
+def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> Sources:
     """The hashes of all files that the plan's tasks and models name; of those above `at_most` bytes only if remembered."""
     hashes, unseen = FileHashes(places.cache / HASHES), list[str]()
 
-    def found(component: Component, find: Callable[[], Files | None]) -> dict[str, str] | None:
+    def found(component: Configured, find: Callable[[], Files | None]) -> dict[str, str] | None:
         kind, label = component.registered.component.kind, escaped(component.label)
         try:
             files = find()
@@ -80,7 +83,7 @@ def look_at_files(plan: Plan, places: Places, *, at_most: int | None = None) -> 
     return Sources(facts, tuple(unseen))
 
 
-def files_of_model(model: Component, places: Places) -> Files | None:
+def files_of_model(model: Configured, places: Paths) -> Files | None:
     """As `Model.files` has them; raises ModelError where they can't be had."""
     files: Files | None = model.registered.component.files(model.options_at(places))
     return files
@@ -139,7 +142,8 @@ def _edited(run: Run, record: Record) -> list[str]:
     found = []
     for kind, part in parts.items():
         origin, before = getattr(record.asked, kind), record.made_from.code.get(kind)
-        same = (origin.version, origin.distribution_version) == (part.origin.version, part.origin.distribution_version)
+        here = origin_of(part)
+        same = (origin.version, origin.distribution_version) == (here.version, here.distribution_version)
         if same and before not in (None, code_digest(part.registered.package)):
             plugin = f"{kind} {part.name} (version {origin.version}; {part.registered.origin})"
             found.append(plugin)

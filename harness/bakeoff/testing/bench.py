@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-from bakeoff import hardware
-from bakeoff.checkpoint import Checkpoints
-from bakeoff.components import Adaptation, Built, Encoding, Model, Prepared, TaskInfo, Trainer
-from bakeoff.data import weights_sha256
+from bakeoff.contracts.method import Adaptation
+from bakeoff.contracts.metrics import Accuracy
+from bakeoff.contracts.model import Built, Encoding, Model, Prepared
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import TaskInfo
+from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError
-from bakeoff.metrics import Accuracy
+from bakeoff.machine import random_streams
 from bakeoff.parity.trace import TracedJob, TracingObserver, train_under
-from bakeoff.preparation import make_ready
-from bakeoff.registry import load_registry
-from bakeoff.spec import Recipe
+from bakeoff.training.checkpoints import Checkpoints
+from bakeoff.training.data import weights_sha256
+from bakeoff.training.preparation import make_ready
 
 TINY, REFERENCE = ("model", "tiny-bert"), ("trainer", "torch-loop")
 """What methods and trainers are tried on, and the loop that trainers are compared with."""
@@ -58,7 +61,7 @@ def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
 
 def seeded(seed: int, action: Callable[..., Any], *arguments: Any) -> Any:
     """What the action gives, all random streams started from the seed."""
-    hardware.restart_random(hardware.stream_seed(seed, 0, "init"))
+    random_streams.restart_random(random_streams.stream_seed(seed, 0, "init"))
     return action(*arguments)
 
 

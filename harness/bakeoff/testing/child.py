@@ -12,8 +12,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from bakeoff.components import Component, Places
-from bakeoff.data import split_fingerprint
+from bakeoff.contracts.component import Component
+from bakeoff.contracts.task import Paths
+from bakeoff.training.data import split_fingerprint
 
 HEAVY = ("accelerate", "datasets", "evaluate", "peft", "torch", "transformers")
 CODE = "from bakeoff.testing.child import main; main()"
@@ -74,7 +75,7 @@ def rows(task: Any, options: Mapping[str, Any], data: str | None, cache: str) ->
     """Split -> fingerprint of its rows."""
     chosen = task.Options.model_validate(dict(options))
     info = task.info(chosen)
-    splits = task.load(chosen, Places(Path(data) if data else None, Path(cache)))
+    splits = task.load(chosen, Paths(Path(data) if data else None, Path(cache)))
     return {name: split_fingerprint(plain(splits[name], name in info.labelled_splits), info, {}) for name in info.splits}
 
 

@@ -10,11 +10,12 @@ from unittest import SkipTest
 
 from pydantic import ValidationError
 
-from bakeoff.components import Component
-from bakeoff.errors import BakeoffError, quoted, shown_path
-from bakeoff.registry import load_registry
-from bakeoff.spec import COMPONENT_NAME, Options
+from bakeoff.contracts.component import Component
+from bakeoff.contracts.recipe import COMPONENT_NAME, Options
+from bakeoff.contracts.registry import load_registry
+from bakeoff.errors import BakeoffError
 from bakeoff.testing.child import ChildError, ask
+from bakeoff.text.words import quoted, shown_path
 
 UNKNOWN_KEY = "no_option_has_this_name"
 

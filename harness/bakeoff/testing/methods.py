@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from bakeoff.components import Adaptation, ParameterGroup
+from bakeoff.contracts.method import Adaptation, ParameterGroup
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.errors import PluginError
-from bakeoff.preparation import head_of, require_promises
-from bakeoff.spec import Recipe
 from bakeoff.testing.bench import (
     ENCODING,
     GIVEN,
@@ -24,6 +23,7 @@ from bakeoff.testing.bench import (
     tiny,
 )
 from bakeoff.testing.contract import Contract
+from bakeoff.training.preparation import head_of, require_promises
 
 
 class MethodContract(Contract):

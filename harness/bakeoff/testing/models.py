@@ -6,11 +6,12 @@ import copy
 from typing import Any
 from unittest import SkipTest
 
-from bakeoff.components import Built, Encoding, Prepared, same_logits
-from bakeoff.errors import BakeoffError, PluginError, quoted
+from bakeoff.contracts.model import Built, Encoding, Prepared, same_logits
+from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import temporary_folder
 from bakeoff.testing.bench import COLUMNS, ENCODING, GIVEN, LABELS, examples_of, random_state, sample_info, seeded, sha256_of
 from bakeoff.testing.contract import Contract
+from bakeoff.text.words import quoted
 
 SHORT = 8
 """Tokens: less than most pairs have."""
@@ -144,7 +145,7 @@ class ModelContract(Contract):
         """Skips where the weights are not."""
         self.ready()
         try:
-            self.component.locate(self.chosen())
+            self.component.check_available(self.chosen())
         except BakeoffError as error:
             raise SkipTest(str(error)) from None
 

@@ -15,12 +15,14 @@ from unittest import SkipTest
 
 import numpy as np
 
-from bakeoff.components import MOST_LABELS_AT_ONCE, Answers, Metric, Places, TaskInfo
-from bakeoff.data import as_set, named_by_data, split_fingerprint
-from bakeoff.errors import BakeoffError, quoted
+from bakeoff.contracts.metric import Answers, Metric
+from bakeoff.contracts.task import MAX_LABELS, Paths, TaskInfo
+from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
 from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
+from bakeoff.text.words import quoted
+from bakeoff.training.data import as_set, named_by_data, split_fingerprint
 
 EXAMPLES = 60
 """Made-up answers that a metric is tried on."""
@@ -52,19 +54,21 @@ class TaskContract(Contract):
                 self.broken(f"`info` tells another `{key}` the second time; the same options must give the same answer")
 
     def test_missing_data_is_a_sentence(self) -> None:
-        """`locate` in an empty folder: nothing, for a task that needs no files, or an error in our words."""
+        """`check_available` in an empty folder: nothing, for a task that needs no files, or an error in our words."""
         self.ready()
         with temporary_folder() as empty:
             try:
-                self.component.locate(self.chosen(), Places(empty, empty))
+                self.component.check_available(self.chosen(), Paths(empty, empty))
             except BakeoffError as error:
                 if len(str(error).strip().splitlines()) != 1:
                     self.broken(
-                        f"without its data `locate` says {quoted(error)}; it must be one line: what is missing, how to get it"
+                        f"without its data `check_available` says {quoted(error)}; it must be one line: what is missing, "
+                        "how to get it"
                     )
             except Exception as error:  # whatever it raises is what is looked for
                 self.broken(
-                    f"without its data `locate` raises {type(error).__name__}: {error}; raise DataError that says how to get it"
+                    f"without its data `check_available` raises {type(error).__name__}: {error}; raise DataError that says "
+                    "how to get it"
                 )
 
     def test_every_promised_split_and_column_is_there(self) -> None:
@@ -123,7 +127,7 @@ class TaskContract(Contract):
         info = self.known()
         for metric in self.metrics(info):
             for predictions, references in made_up_answers(info):
-                parts = metric.parts(predictions, references)
+                parts = metric.ratio_terms(predictions, references)
                 if parts is None:
                     continue
                 numerator, denominator = parts
@@ -165,15 +169,15 @@ class TaskContract(Contract):
             raise SkipTest("one of its metrics can't be had here")
         train = answers_in(splits["train"]["label"], info)
         for name in info.scored_splits:
-            floor = self.component.floor(info, train, answers_in(splits[name]["label"], info))
+            floor = self.component.majority_baseline(info, train, answers_in(splits[name]["label"], info))
             if set(floor) != metrics or not all(math.isfinite(score) for score in floor.values()):
                 self.broken(f"`floor` gives {floor} on {name!r}; it must give a finite score of {', '.join(sorted(metrics))}")
 
     # --- what the tests share --------------------------------------------------------------------------------------------
 
-    def places(self) -> Places:
+    def places(self) -> Paths:
         given = os.environ.get("BAKEOFF_DATA")
-        return Places(self.data or (Path(given) if given else None), cache_folder())
+        return Paths(self.data or (Path(given) if given else None), cache_folder())
 
     def known(self) -> TaskInfo:
         """What it is, its labels included."""
@@ -185,7 +189,7 @@ class TaskContract(Contract):
         self.ready()
         options, places = self.chosen(), self.places()
         try:
-            self.component.locate(options, places)
+            self.component.check_available(options, places)
         except Exception as error:  # whatever it is: `test_missing_data_is_a_sentence` tells of it
             raise SkipTest(str(error)) from None
         splits = self.component.load(options, places)
@@ -204,7 +208,7 @@ class TaskContract(Contract):
         """Those that can be had here: not the hub's, offline."""
         for metric in info.metrics:
             try:
-                metric.locate()
+                metric.check_available()
             except BakeoffError:
                 continue
             yield metric
@@ -228,7 +232,7 @@ def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
 
 def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
     """(predictions, references) by five seeds, each (EXAMPLES,), and one where every prediction is the same."""
-    answers = {"classification": info.n_outputs, "multilabel": 1 << min(info.n_outputs, MOST_LABELS_AT_ONCE)}
+    answers = {"classification": info.n_outputs, "multilabel": 1 << min(info.n_outputs, MAX_LABELS)}
     for seed in range(5):
         draw = np.random.default_rng(seed)
         if info.kind in answers:

@@ -8,10 +8,10 @@ from unittest import SkipTest
 
 import numpy as np
 
-from bakeoff import hardware
-from bakeoff.components import Signal
+from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError
 from bakeoff.files import temporary_folder
+from bakeoff.machine import random_streams
 from bakeoff.testing.bench import BenchJob, bench_job, reference, sha256_of, train
 from bakeoff.testing.contract import Contract
 
@@ -55,7 +55,7 @@ class OtherDropout(BenchJob):
 
     def begin_step(self, step: int) -> None:
         super().begin_step(step)
-        hardware.restart_random(10_000 + step)
+        random_streams.restart_random(10_000 + step)
 
 
 class TrainerContract(Contract):
@@ -206,7 +206,7 @@ class TrainerContract(Contract):
             raise SkipTest(f"it does not go with the method {method}")
         chosen = method or ("full" if methods is None else sorted(methods)[0])
         job = bench_job({**self.base(), **(recipe or {})}, method=chosen, **rest)
-        self.component.examine(job.model, job.recipe)
+        self.component.check_model(job.model, job.recipe)
         return job
 
     def trained(self, *, quietly: bool = False, **rest: Any) -> BenchJob:

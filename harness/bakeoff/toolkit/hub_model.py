@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from bakeoff.errors import BakeoffError, ModelError, quoted
-from bakeoff.hub import hub_file, hub_is_reachable, hub_listing, hub_snapshot
+from bakeoff.errors import BakeoffError, ModelError
+from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_listing, hub_snapshot
+from bakeoff.text.words import quoted
 from bakeoff.toolkit.model_folder import (
     ADAPTER,
     INDEX,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bakeoff.errors import ModelError, quoted, unknown
-from bakeoff.spelling import yaml_value
+from bakeoff.errors import ModelError
+from bakeoff.text.values import yaml_value
+from bakeoff.text.words import did_you_mean, quoted
 
 POOLER = "pooler"
 """The name of that part in every family of transformers that has one."""
@@ -38,7 +39,7 @@ def require_pretrained(
     parts = whole_parts(lost, model.state_dict())
     kept = [part for part in allow_new or () if not any(_within(name, part) for name in lost)]
     if kept:
-        named = unknown("part", kept[0], parts) if parts else f"no part {quoted(kept[0])}"
+        named = did_you_mean("part", kept[0], parts) if parts else f"no part {quoted(kept[0])}"
         raise ModelError(f"allow_new: {named} among those that the weights of {where} lack")
     left = [name for name in lost if not any(_within(name, part) for part in allow_new or ())]
     if not left:

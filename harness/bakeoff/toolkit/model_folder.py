@@ -12,9 +12,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bakeoff.errors import ModelError, quoted, shown_path
+from bakeoff.errors import ModelError
 from bakeoff.files import open_regular, read_regular
 from bakeoff.machine.file_hashes import NOT_FETCHED, is_git_pointer
+from bakeoff.text.words import quoted, shown_path
 from bakeoff.toolkit.model_settings import check_config, check_tokenizer_config
 
 CONFIG = "config.json"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bakeoff.errors import ModelError, escaped, quoted
+from bakeoff.errors import ModelError
+from bakeoff.text.words import escaped, quoted
 
 LOADS = {
     "transformers_weights": "its weights are model.safetensors, or the files that model.safetensors.index.json names",

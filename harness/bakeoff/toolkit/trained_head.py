@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.components import TaskInfo
 from bakeoff.contracts.model import HeadOrigin
-from bakeoff.errors import quoted
+from bakeoff.contracts.task import TaskInfo
+from bakeoff.text.words import quoted
 
 UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
 """What transformers calls labels that nobody named (LABEL_0), or their bare numbers."""

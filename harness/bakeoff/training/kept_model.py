@@ -13,20 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.components import SAME_LOGITS, Prepared, Row, TaskInfo, same_logits
+from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
+from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.contracts.unit import UNKNOWN_VALUE, figures_of
-from bakeoff.data import Columns
-from bakeoff.errors import BakeoffError, PluginError, quoted
-from bakeoff.evaluation import EVALUATION_BATCH, longest_first, predict
+from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, told
 from bakeoff.machine.file_hashes import sha256_of
-from bakeoff.meter import Clock
-from bakeoff.metrics import unit_of
-from bakeoff.outcome import DECIMALS, capped, files_in, message_of, rounded
-from bakeoff.preparation import within
-from bakeoff.record import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
-from bakeoff.report.markdown import escaped, item
+from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
+from bakeoff.text.markdown import escaped, item
+from bakeoff.text.words import quoted
+from bakeoff.training.data import Columns
+from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
+from bakeoff.training.observer import Clock
+from bakeoff.training.preparation import within
+from bakeoff.training.record_writer import DECIMALS, capped, files_in, message_of, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of

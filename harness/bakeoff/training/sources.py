@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bakeoff.components import Places, Prepared, TaskInfo
-from bakeoff.data import weights_sha256
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.model import Prepared
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.machine.file_hashes import FileHashes
-from bakeoff.plan import Component
-from bakeoff.record import Data, MadeFrom
 from bakeoff.records.provenance import (
     HASHES,
     WatchedFiles,
@@ -24,15 +23,17 @@ from bakeoff.records.provenance import (
     from_plain,
     shortened,
 )
-from bakeoff.request import Request
+from bakeoff.records.schema import Data, MadeFrom
+from bakeoff.training.data import weights_sha256
+from bakeoff.training.request import Request
 
 
-def watched_task(task: Component, places: Places) -> WatchedFiles:
+def watched_task(task: Configured, places: Paths) -> WatchedFiles:
     """To be made before the task is loaded."""
     return WatchedFiles(partial(task.registered.component.files, task.options, places), _hashes(places.cache))
 
 
-def watched_model(model: Component, cache: Path) -> WatchedFiles:
+def watched_model(model: Configured, cache: Path) -> WatchedFiles:
     """To be made before the tokenizer is loaded."""
     return WatchedFiles(partial(model.registered.component.files, model.options), _hashes(cache))
 
@@ -41,7 +42,7 @@ def _hashes(cache: Path) -> FileHashes:
     return FileHashes(cache / HASHES)
 
 
-def of_code(parts: Mapping[str, Component]) -> MadeFrom:
+def of_code(parts: Mapping[str, Configured]) -> MadeFrom:
     """The sources of the plugins of a run's components."""
     digests = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
     return MadeFrom(code={kind: digest for kind, digest in digests.items() if digest is not None})

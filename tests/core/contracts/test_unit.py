@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.components import Metric
+from bakeoff.contracts.metric import Metric, MetricFacts
+from bakeoff.contracts.metrics import BUILT_IN, Accuracy, HubMetric, MeanAbsoluteError, facts_of, unit_of
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Figures, Unit, figures_of
-from bakeoff.metrics import BUILT_IN, Accuracy, HubMetric, MeanAbsoluteError, facts_of, unit_of
-from bakeoff.record import MetricFacts
 
 STARS = Unit(name="stars", low=0.0)
 

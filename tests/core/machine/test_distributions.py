@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from core.made_up import HOOK, TASK, Call
 
-from bakeoff import hardware
+from bakeoff.contracts.registry import load_registry
+from bakeoff.machine import hardware
 from bakeoff.machine.distributions import builds, installed_version, several_builds
-from bakeoff.registry import load_registry
 
 Build = Callable[..., Path]
 

@@ -422,7 +422,7 @@ except BakeoffError as error:
         (
             "import time; time.sleep(3600)",
             "",
-            "the imports do not come to an end; `python -c 'import bakeoff.preload'",
+            "the imports do not come to an end; `python -c 'import bakeoff.machine.preload'",
         ),
         ("while True: pass", "", "the imports do not come to an end; `python -c"),
         ("1 / 0", "", "ZeroDivisionError: division by zero; `python -c"),

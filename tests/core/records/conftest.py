@@ -9,7 +9,7 @@ import pytest
 from core.records.made_files import Copied, filled, seal
 from core.table_records import declare
 
-from bakeoff.store import Store
+from bakeoff.records.store import Store
 
 
 @pytest.fixture(scope="session")

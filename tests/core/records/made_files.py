@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from core.table_records import make_record
 
-from bakeoff.outcome import write_predictions
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Record, Split
-from bakeoff.recorded import dump
+from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Record, Split
+from bakeoff.records.versions import dump
+from bakeoff.training.record_writer import write_predictions
 
 SIZES = {"train": 100, "dev": 30, "test": 20, "blind": 10}
 ROWS = 60

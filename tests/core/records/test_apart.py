@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.compare.made_records import drawn_answers, make_experiment_in_memory
+from core.made_records import drawn_answers, make_experiment_in_memory
 from core.table_records import declaration_of, failed, make_experiment, make_record
 
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.gate.gate import judge
+from bakeoff.analysis.rescoring import rescore
 from bakeoff.cli.table import read
-from bakeoff.compare.boards import compare
-from bakeoff.compare.gate import judge
-from bakeoff.compare.rescoring import rescore
-from bakeoff.load import load_experiment
-from bakeoff.record import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.records.apart import set_apart, taken_for_same
+from bakeoff.records.load import load_experiment
 from bakeoff.records.provenance import alike, labels_digest
+from bakeoff.records.schema import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.report.beside import set_beside, write_beside
-from bakeoff.report.html import write_html
-from bakeoff.report.page import write_page
-from bakeoff.report.tidy import write_json
+from bakeoff.report.page.html import write_html
+from bakeoff.report.text.csv_json import write_json
+from bakeoff.report.text.table_md import write_page
 
 LABELS = labels_digest(["not_equivalent", "equivalent"])
 HERE = MadeFrom(labels=LABELS, weights="w", tokenizer="t", model_files={"configuration": "c"})

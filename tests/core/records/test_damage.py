@@ -16,13 +16,13 @@ from core.records.made_files import ROWS, Copied, made_steps, parquet, seal
 from core.table_records import make_record
 
 from bakeoff.errors import DamageError
-from bakeoff.load import load_experiment
-from bakeoff.load.folders import RunFiles, read_folder
-from bakeoff.outcome import capped, write_predictions
-from bakeoff.record import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split
 from bakeoff.records import steps
+from bakeoff.records.load import load_experiment
+from bakeoff.records.load.folders import RunFiles, read_folder
 from bakeoff.records.predictions import Predictions, PredictionsReader
-from bakeoff.store import Store
+from bakeoff.records.schema import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split
+from bakeoff.records.store import Store
+from bakeoff.training.record_writer import capped, write_predictions
 
 Damage = Callable[[pa.Table], "pa.Table | bytes"]
 

@@ -12,9 +12,9 @@ from core.made_up import Call
 from core.records.made_files import NO_FILES, Copied, fifo
 
 from bakeoff.errors import DamageError
-from bakeoff.load import load_experiment
-from bakeoff.record import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE
-from bakeoff.store import Store
+from bakeoff.records.load import load_experiment
+from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE
+from bakeoff.records.store import Store
 
 
 @pytest.mark.parametrize("name", [PREDICTIONS_FILE, STEPS_FILE, RECORD_FILE])

@@ -13,9 +13,9 @@ import pytest
 from core.records.made_files import ROWS, filled, parquet
 
 from bakeoff.errors import DamageError
-from bakeoff.record import PREDICTIONS_FILE
 from bakeoff.records.parquet_layout import layout_of
 from bakeoff.records.predictions import PredictionsReader
+from bakeoff.records.schema import PREDICTIONS_FILE
 
 OPTIONS: list[dict[str, Any]] = [
     {},

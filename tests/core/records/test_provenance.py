@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from core.table_records import failed, make_record
 
-from bakeoff.record import MadeFrom, Record
 from bakeoff.records.provenance import (
     DATA,
     MACHINE,
@@ -21,6 +20,7 @@ from bakeoff.records.provenance import (
     labels_digest,
     unknown,
 )
+from bakeoff.records.schema import MadeFrom, Record
 
 KNOWN = MadeFrom(
     labels="l",

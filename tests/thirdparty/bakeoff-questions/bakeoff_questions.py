@@ -11,7 +11,7 @@ from zlib import crc32
 
 from pydantic import Field
 
-from bakeoff.plugin import F1, Accuracy, Adaptation, Built, Method, Options, Places, Task, TaskInfo, decay_groups, hookimpl
+from bakeoff.plugin import F1, Accuracy, Adaptation, Method, Options, Paths, Task, TaskInfo, hookimpl, weight_decay_groups
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,7 +52,7 @@ class Questions(Task):
             labelled_splits=splits,
         )
 
-    def load(self, options: QuestionsOptions, places: Places) -> dict[str, Dataset]:
+    def load(self, options: QuestionsOptions, places: Paths) -> dict[str, Dataset]:
         from datasets import Dataset  # here, so that `bakeoff plugins` need not wait for it
 
         pairs = sorted(product(WHO, WILL, DO, WHERE), key=mixed)
@@ -78,10 +78,10 @@ class FrozenEmbeddings(Method):
     summary = "Full fine-tuning, but the embeddings stay as they are."
     version = "1"
 
-    def adapt(self, built: Built, options: Options, recipe: Any) -> Adaptation:
+    def adapt(self, built: Any, options: Options, recipe: Any) -> Adaptation:
         for name, parameter in built.model.named_parameters():
             parameter.requires_grad_("embeddings" not in name)
-        return Adaptation(built.model, decay_groups(built.model, recipe))  # the head is among them: it always trains
+        return Adaptation(built.model, weight_decay_groups(built.model, recipe))  # the head is among them: it always trains
 
 
 @hookimpl

@@ -19,7 +19,7 @@ from bakeoff.plugin import (
     Model,
     Options,
     ParameterGroup,
-    Places,
+    Paths,
     Prepared,
     Recipe,
     Signal,
@@ -29,9 +29,9 @@ from bakeoff.plugin import (
     TextEncoder,
     Trainer,
     TrainingJob,
-    decay_groups,
     make_optimizer,
     make_scheduler,
+    weight_decay_groups,
 )
 
 # --- tasks ---------------------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ class Greetings(Task):
             labelled_splits=RIGHT_SPLITS,
         )
 
-    def load(self, options: Any, places: Places) -> dict[str, Any]:
+    def load(self, options: Any, places: Paths) -> dict[str, Any]:
         from datasets import Dataset
 
         return {name: Dataset.from_list([self.row(name, number) for number in range(8)]) for name in RIGHT_SPLITS}
@@ -124,7 +124,7 @@ class Fickle(Greetings):
 
 
 class OnlyTrace(Greetings):
-    def locate(self, options: Any, places: Places) -> None:
+    def check_available(self, options: Any, places: Paths) -> None:
         if places.data is not None:
             raise FileNotFoundError("lines.csv")
 
@@ -150,7 +150,7 @@ class OneLabelMore(Greetings):
     def row(self, split: str, number: int) -> dict[str, Any]:
         return {**super().row(split, number), "label": number % 3}
 
-    def floor(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
+    def majority_baseline(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
         return {"accuracy": 0.5}
 
 
@@ -174,8 +174,8 @@ class Upside(Greetings):
 class Percent(Accuracy):
     """Declares what it inherits, 0 to 1, and scores up to 100."""
 
-    def parts(self, predictions: Any, references: Any) -> Any:
-        numerator, denominator = super().parts(predictions, references)
+    def ratio_terms(self, predictions: Any, references: Any) -> Any:
+        numerator, denominator = super().ratio_terms(predictions, references)
         return 100 * numerator, denominator
 
 
@@ -184,7 +184,7 @@ class OutOfRange(Greetings):
 
 
 class NoFloor(Greetings):
-    def floor(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
+    def majority_baseline(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
         return {"f1": 0.5}
 
 
@@ -356,7 +356,7 @@ class Everything(Method):
     version = "1"
 
     def adapt(self, built: Built, options: Any, recipe: Recipe) -> Adaptation:
-        return Adaptation(built.model, decay_groups(built.model, recipe))
+        return Adaptation(built.model, weight_decay_groups(built.model, recipe))
 
 
 class FrozenHead(Everything):

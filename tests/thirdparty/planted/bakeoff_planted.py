@@ -13,7 +13,7 @@ from bakeoff.plugin import (
     Accuracy,
     MicroBatch,
     Options,
-    Places,
+    Paths,
     Signal,
     Task,
     TaskInfo,
@@ -54,7 +54,7 @@ class Sentences(Task):
             labelled_splits=("train", "test"),
         )
 
-    def load(self, options: SentenceOptions, places: Places) -> dict[str, Dataset]:
+    def load(self, options: SentenceOptions, places: Paths) -> dict[str, Dataset]:
         from datasets import Dataset
 
         pairs = list(itertools.product(WORDS, WORDS))

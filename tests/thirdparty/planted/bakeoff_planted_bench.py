@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bakeoff.components import Places
-from bakeoff.document import read_document
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths
 from bakeoff.parity.trace import Trace, trace_strategy
-from bakeoff.plan import Plan
-from bakeoff.registry import load_registry
-from bakeoff.request import Request
-from bakeoff.resolution import resolve
-from bakeoff.supervision import Settings, request_of
+from bakeoff.planning.resolver import resolve
+from bakeoff.planning.runs import Plan
+from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.spec.document import read_document
+from bakeoff.training.request import Request
 
 RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, max_grad_norm: 0.45, warmup: 2}"
 """22 examples: 6 steps an epoch, the last one short; clipping bites at some steps and not at others."""
@@ -39,7 +39,7 @@ def plan_of(
 
 def requests_of(plan: Plan, *, threads: int = 1, data: Path | None = None) -> dict[str, Request]:
     """What a worker would be told of each strategy."""
-    settings = Settings(places=Places(data, Path("/nowhere")), device="cpu", threads=threads)
+    settings = Settings(places=Paths(data, Path("/nowhere")), device="cpu", threads=threads)
     return {run.strategy.name: request_of(run, settings) for run in plan.runs}
 
 

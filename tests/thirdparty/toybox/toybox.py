@@ -23,7 +23,7 @@ from bakeoff.plugin import (
     Encoding,
     Model,
     Options,
-    Places,
+    Paths,
     Signal,
     Task,
     TaskInfo,
@@ -67,7 +67,7 @@ class Toy(Task):
             slice_columns=("start",),
         )
 
-    def load(self, options: ToyOptions, places: Places) -> dict[str, Any]:
+    def load(self, options: ToyOptions, places: Paths) -> dict[str, Any]:
         from datasets import Dataset
 
         if options.missing:
@@ -121,7 +121,7 @@ class Temper(Task):
             labelled_splits=("train", "test"),
         )
 
-    def load(self, options: TemperOptions, places: Places) -> dict[str, Any]:
+    def load(self, options: TemperOptions, places: Paths) -> dict[str, Any]:
         from datasets import Dataset
 
         splits = {}
@@ -156,7 +156,7 @@ class ToyFile(Task):
             labelled_splits=("train", "test"),
         )
 
-    def load(self, options: Options, places: Places) -> dict[str, Any]:
+    def load(self, options: Options, places: Paths) -> dict[str, Any]:
         from datasets import Dataset
 
         assert places.data is not None
@@ -253,7 +253,7 @@ class Planted(Trainer):
                 steps(job)
 
     @contextmanager
-    def evaluating(self, model: Any) -> Iterator[None]:
+    def fast_inference(self, model: Any) -> Iterator[None]:
         if self.name != "evaluates-otherwise":
             yield
             return

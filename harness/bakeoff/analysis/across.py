@@ -1,0 +1,93 @@
+"""Strategies over several tasks: Friedman's test on mean scores, with mean ranks and the critical difference.
+
+Boards are the blocks, never seeds: those of one task share their examples and are not independent. J. Demšar, Statistical
+comparisons of classifiers over multiple data sets (2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bakeoff.analysis.findings import AcrossTasks, Board
+from bakeoff.statistics.multiplicity import critical_difference, friedman, mean_ranks, shuffled_p
+from bakeoff.text.values import listed
+
+LEAST_BOARDS = 5
+"""Below, ranks over boards say next to nothing."""
+
+ALPHA = 0.05
+
+
+def across_tasks(boards: Sequence[Board]) -> AcrossTasks | None:
+    """None where fewer than five boards have the same two strategies, or more, scored and in the baseline's group."""
+    used, names = _shared(boards)
+    if not names:
+        return None
+    scores = np.array([[_scores(board)[name] for name in names] for board in used])
+    scores *= np.array([[1.0 if board.higher_is_better else -1.0] for board in used])
+    ranks, correction = mean_ranks(scores)
+    test = friedman(ranks, len(used), correction=correction)
+    ordered = {names[place]: float(ranks[place]) for place in np.argsort(ranks, kind="stable")}
+    first = next(iter(ordered))
+    undeclared = {
+        name
+        for board in used
+        for pair in (*board.to_baseline, *board.all_pairs)
+        if pair.confounders and first in (pair.first, pair.second)
+        for name in (pair.first, pair.second)
+        if name != first
+    }
+    found = AcrossTasks(
+        mean_ranks=ordered,
+        boards=[board.title for board in used],
+        chi2_p=test.chi2_p,
+        f_p=test.f_p,
+        p=shuffled_p(scores),
+        critical_difference=critical_difference(len(names), len(used)),
+        confounded=[name for name in ordered if name in undeclared],
+        sentence="",
+    )
+    return found.model_copy(update={"sentence": _sentence(found, tasks=len({board.task for board in used}))})
+
+
+def _scores(board: Board) -> Mapping[str, float]:
+    """Row -> its mean, of rows that may be ranked with the baseline."""
+    found = {row.strategy: row.scores.get(board.split, {}).get(board.metric) for row in board.rows if row.group == 0}
+    return {name: score.mean for name, score in found.items() if score is not None}
+
+
+def _shared(boards: Sequence[Board]) -> tuple[list[Board], list[str]]:
+    """The boards and the strategies that all of them have: of all such choices the one with the most scores; else nothing."""
+    own = [frozenset(_scores(board)) for board in boards]
+    best: tuple[list[Board], list[str]] = [], []
+    for names in dict.fromkeys([*own, frozenset.intersection(*own)] if own else []):
+        having = [board for board, there in zip(boards, own, strict=True) if names <= there]
+        if len(names) >= 2 and len(having) >= LEAST_BOARDS and len(names) * len(having) > len(best[0]) * len(best[1]):
+            best = having, [name for name in _scores(having[0]) if name in names]
+    return best
+
+
+def _sentence(found: AcrossTasks, *, tasks: int) -> str:
+    first, boards = next(iter(found.mean_ranks)), len(found.boards)
+    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+    told = f"Over {boards} boards, the ranks of {len(found.mean_ranks)} strategies"
+    if found.p < ALPHA:
+        told += f" differ ({p}). {_ahead(found, first)}"
+    else:
+        told += f" are not told apart ({p})."
+    if found.confounded:
+        differ = "differs" if len(found.confounded) == 1 else "differ"
+        told += f" {listed(found.confounded)} also {differ} from {first} in something that is not under test."
+    if tasks < boards:
+        told += f" These boards are of {tasks} task{'s' if tasks > 1 else ''}, and those of one task are not independent."
+    return told
+
+
+def _ahead(found: AcrossTasks, first: str) -> str:
+    """Whom the first is ahead of; nobody who is confounded with it."""
+    ranks, least = found.mean_ranks, found.critical_difference
+    behind = [name for name in ranks if ranks[name] - ranks[first] >= least and name not in found.confounded]
+    whom = f"{first} is ahead of {listed(behind)}" if behind else f"None may be called behind {first}"
+    return f"{whom}: that takes {least:.2f} mean ranks."

@@ -1,0 +1,57 @@
+"""Flags about what runs were made from: other data (S3) or another model (S7) than the rest, plugins that were edited (S8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bakeoff.analysis.board_context import Ground
+from bakeoff.analysis.flags.wording import Found, counted, ended_well, listed, run_again, told
+
+
+def data_set_apart(ground: Ground) -> Iterator[Found]:
+    """S3: runs that were made from other data than the experiment's other runs, and so stand on a board of their own."""
+    yield from _set_apart(ground, data=True)
+
+
+def model_set_apart(ground: Ground) -> Iterator[Found]:
+    """S7: runs that started from other weights, or another tokenizer or configuration, and so stand on a board of their own."""
+    yield from _set_apart(ground, data=False)
+
+
+def _set_apart(ground: Ground, *, data: bool) -> Iterator[Found]:
+    for apart in ground.experiment.apart:
+        rows = {row: sum(record.id in apart.runs for record in records) for row, records in ground.records.items()}
+        if apart.data is data and any(rows.values()):
+            yield Found(
+                tuple(row for row, count in rows.items() if count),
+                f"{'Other data' if data else 'Another model'}: {counted(sum(rows.values()), 'run')} differ from the other runs "
+                f"of {apart.was} in {apart.what}. They stand here, and in no row with those.",
+                f"To make all of one: {run_again(ground, '--changed', 'rerun')}.",
+            )
+
+
+def edited_plugins(ground: Ground) -> Iterator[Found]:
+    """S8: a plugin whose source changed between runs though its version did not."""
+    sources: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for row, records in ended_well(ground).items():
+        for record in records:
+            for kind, digest in record.made_from.code.items():
+                origin = getattr(record.asked, kind)
+                plugin = (kind, origin.name, origin.version, origin.distribution, origin.distribution_version)
+                under = sources.setdefault(plugin, {}).setdefault(digest, [])
+                if row not in under:
+                    under.append(row)
+    edited = {plugin: found for plugin, found in sources.items() if len(found) > 1}
+    if edited:
+        rows = dict.fromkeys(row for found in edited.values() for under in found.values() for row in under)
+        yield Found(
+            tuple(rows),
+            "Edited between runs: "
+            + told(
+                f"the source of {kind} {name} (version {version}, {distribution} {release}), in {len(found)} states under "
+                f"{listed(dict.fromkeys(row for under in found.values() for row in under))}"
+                for (kind, name, version, distribution, release), found in edited.items()
+            )
+            + ". Whether it gives other results now, its version does not say.",
+            "Raise its 'version' if it does: its runs then get other ids, and are made again.",
+        )

@@ -1,0 +1,148 @@
+"""What the records of one strategy say about each rule of a gate: a figure, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bakeoff.analysis.gate.candidate_baseline import (
+    BASELINE,
+    CANDIDATE,
+    Arm,
+    outputs_of,
+    why_no_pass,
+    why_no_quality,
+    why_nothing_compares,
+)
+from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
+from bakeoff.analysis.pairs import estimate_of
+from bakeoff.analysis.pareto import amounts
+from bakeoff.contracts.metric import MetricFacts
+from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.unit import Figures, Unit, figures_of
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.schema import Control
+from bakeoff.statistics import margins as limits
+from bakeoff.statistics.margins import Evidence
+from bakeoff.text.allowance import Loss, loss_of, percent, with_loss
+
+QUALITY = "quality"
+PER_CENT = Figures(unit=Unit(name="%"), decimals=1)
+"""Of a change in cost."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A rule, held to one strategy, before the family of all checks is known."""
+
+    arm: Arm
+    rule: str
+    limit: str
+    evidence: Evidence | None = None
+    paired: bool = False
+    identical: bool = False
+    obstacle: str = ""
+    """Why there can be no pass."""
+    broken: bool = False
+    """No run of the candidate ended well, and none is still to come: that fails without a figure."""
+    figures: Figures = PER_CENT
+    """How its change is written."""
+
+
+def drafts_of(
+    arm: Arm, rules: Mapping[str, str], split: str, candidate: Experiment, baseline: Experiment, controls: Sequence[Control]
+) -> list[Draft]:
+    """One for each rule, in their order."""
+    obstacle = why_nothing_compares(arm, candidate.declared)
+    if obstacle:
+        side = arm.candidate
+        broken = bool(side.failed and not side.ended and not side.missing and arm.baseline.ended)
+        if broken:
+            obstacle = f"all candidate runs failed: {why_no_pass(arm)}"
+        return [Draft(arm, rule, limit, obstacle=obstacle, broken=broken) for rule, limit in rules.items()]
+    return [
+        _quality(arm, limit, split, candidate, baseline) if rule == QUALITY else _cost(arm, rule, limit, controls)
+        for rule, limit in rules.items()
+    ]
+
+
+def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: Experiment) -> Draft:
+    data = next(record.data for record in arm.baseline.records if record.data is not None)
+    facts = next(facts for facts in data.metrics if facts.name == data.primary_metric)
+    unit = unit_of(facts)
+    allowed = loss_of(limit, facts.name, in_points=unit.in_points)
+    if allowed is None or (allowed.sign == "-") != facts.higher_is_better:
+        return Draft(arm, QUALITY, limit, obstacle=_no_rule(facts, unit, limit))
+    draft = Draft(arm, QUALITY, str(allowed), figures=_figures(arm, split, facts))
+    if obstacle := why_no_quality(arm, split, facts.name):
+        return replace(draft, obstacle=obstacle)
+    outputs = outputs_of(arm, candidate, baseline)
+    misread = [f"the {one.strategy}'s seed {one.seed}: {one.sentence}" for one in outputs.misread]
+    obstacle = joined(why_no_pass(arm), *misread)
+    found = outputs.splits.get(split)
+    if found is None or not {CANDIDATE, BASELINE} <= found.answers.keys():
+        return replace(draft, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
+    metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
+    if silent := (data.silent or {}).get(split, {}).get(facts.name):
+        return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
+    paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
+    if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
+        return replace(draft, evidence=_unchanged(), paired=True, identical=True, obstacle=obstacle)
+    if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
+        return replace(draft, obstacle=joined(obstacle, few))
+    if len(found.ids) < 2:
+        return replace(draft, obstacle=joined(obstacle, f"one example of {split} says nothing of others"))
+    estimate = estimate_of(found, metric, CANDIDATE, BASELINE) if metric else None
+    if estimate is None:
+        return replace(draft, obstacle=f"the metric {facts.name} cannot be computed here from predictions")
+    evidence = limits.quality(estimate, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better)
+    return replace(draft, evidence=evidence, paired=paired, obstacle=obstacle)
+
+
+def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:
+    """Why the rule does not hold for the metric, and one that would."""
+    sign, way = ("-", "falls") if facts.higher_is_better else ("+", "grows")
+    of = unit.name if unit.in_points and facts.higher_is_better else facts.name.partition(" (")[0]
+    whole = with_loss(rule, Loss(sign, 0.05, of), facts.name)
+    return f"the rule says nothing of {facts.name}, which gets worse where it {way}: write one like `quality: {whole}`"
+
+
+def _figures(arm: Arm, split: str, facts: MetricFacts) -> Figures:
+    """How the metric's figures are written, by the scores of both sides."""
+    sides = [
+        [record.scores[split][facts.name] for record in side.records if facts.name in record.scores.get(split, {})]
+        for side in (arm.candidate, arm.baseline)
+    ]
+    spreads = [float(np.std(scores, ddof=1)) for scores in sides if len(scores) > 1]
+    return figures_of(unit_of(facts), [score for scores in sides for score in scores], spreads)
+
+
+def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft:
+    sides = arm.candidate.records, arm.baseline.records
+    unlike = why_no_hardware(*sides) if rule == "peak_memory" else why_no_time(*sides, controls)
+    if unlike:
+        return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), unlike))
+    costs = [[record.cost for record in side.records if record.cost is not None] for side in (arm.candidate, arm.baseline)]
+    if few := _too_few(*map(len, costs)):
+        return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), few))
+    a, b = amounts(rule, *costs)
+    if not (np.isfinite([*a, *b]).all() and min(*a, *b) > 0):
+        return Draft(arm, rule, limit, obstacle=f"a run's {rule} is not a positive number")
+    evidence = limits.cost(a, b, paired=arm.paired, allowed=percent(limit))
+    return Draft(arm, rule, limit, evidence, paired=arm.paired, obstacle=why_no_pass(arm))
+
+
+def _unchanged() -> Evidence:
+    return Evidence(change=0.0, low=0.0, high=0.0, within=True, p_beyond=1.0, needed=None)
+
+
+def _too_few(here: int, there: int) -> str:
+    if min(here, there) >= 2:
+        return ""
+    return f"{here} candidate and {there} baseline runs: fewer than two on a side say nothing of the spread between seeds"
+
+
+def joined(*sentences: str) -> str:
+    return "; ".join(filter(None, sentences))

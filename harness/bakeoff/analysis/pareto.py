@@ -1,0 +1,148 @@
+"""Quality against cost: ratios of costs to the baseline's, and which rows no other row beats on both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bakeoff.analysis.findings import Ratio
+from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
+from bakeoff.analysis.pairs import Contest, Side
+from bakeoff.analysis.verdicts import Terms
+from bakeoff.contracts.metric import Floats
+from bakeoff.records.schema import Control, Cost, Record
+from bakeoff.statistics.cost_ratios import Objective, dominates, front_probability, log_ratio
+
+Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "peak_memory"]
+QUANTITIES: tuple[Quantity, ...] = ("train_seconds", "evaluate_seconds", "total_seconds", "peak_memory")
+TIME_MARGIN = 0.05
+"""A row may take so much longer and still count as not slower, when it is asked who beats whom."""
+DRAWS = 2000
+
+
+def amounts(quantity: str, a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:
+    """A cost of two sides in seconds or bytes; memory is the device's where every run has measured it, else the process's."""
+    field = quantity
+    if quantity == "peak_memory":
+        on_device = all(cost.peak_device_memory_bytes for cost in (*a, *b))
+        field = "peak_device_memory_bytes" if on_device else "peak_memory_bytes"
+    mine, theirs = (np.array([float(getattr(cost, field)) for cost in side]) for side in (a, b))
+    return mine, theirs
+
+
+def cost_ratios(ended: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> list[Ratio]:
+    """Every row's costs over the baseline's, seed by seed where both have the same seeds."""
+    found = []
+    there = [record for record in ended.get(baseline, ()) if record.cost is not None]
+    for row, records in ended.items():
+        here = [record for record in records if record.cost is not None]
+        if row == baseline or not here or not there:
+            continue
+        unlike = why_no_hardware(here, there)
+        moved = why_no_time(here, there, controls)
+        found += [
+            _ratio(row, baseline, here, there, quantity, unlike if quantity == "peak_memory" else moved)
+            for quantity in QUANTITIES
+        ]
+    return found
+
+
+def _ratio(row: str, baseline: str, here: Sequence[Record], there: Sequence[Record], quantity: Quantity, reason: str) -> Ratio:
+    paired = [record.asked.seed for record in here] == [record.asked.seed for record in there]
+    mine, theirs = amounts(quantity, *([record.cost for record in side if record.cost is not None] for side in (here, there)))
+    positive = bool((mine > 0).all() and (theirs > 0).all())
+    whole = log_ratio(theirs, mine, paired=paired) if positive and min(len(mine), len(theirs)) >= 2 else None
+    simple = math.exp(float(np.log(mine).mean() - np.log(theirs).mean())) if positive else math.nan
+    return Ratio(
+        first=row,
+        second=baseline,
+        quantity=quantity,
+        ratio=whole.ratio if whole else simple if positive else None,
+        low=whole.low if whole else None,
+        high=whole.high if whole else None,
+        p=whole.p if whole else None,
+        seeds=min(len(mine), len(theirs)),
+        comparable=positive and not reason,
+        reason=reason if positive else f"a run's {quantity} is not a positive number",
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands between quality and train seconds."""
+
+    probability: float
+    dominated_by: tuple[str, ...]
+
+
+def front_of(
+    ended: Mapping[str, Sequence[Record]],
+    groups: Mapping[str, int],
+    contests: Sequence[Contest],
+    terms: Terms,
+    controls: Sequence[Control],
+) -> dict[str, Place]:
+    """For the rows of each group whose times may be compared: who dominates them, and how often they are on the front."""
+    sides = {side.name: side for contest in contests for side in (contest.first, contest.second)}
+    found: dict[str, Place] = {}
+    for group in set(groups.values()):
+        names = [name for name in sides if groups[name] == group and len(sides[name].seeds) >= 2]
+        records = {name: _of_side(ended[name], sides[name]) for name in names}
+        timed = {name: [record.cost.train_seconds for record in records[name] if record.cost] for name in names}
+        names = [name for name in names if len(timed[name]) == len(sides[name].seeds) and min(timed[name]) > 0]
+        if len(names) < 2 or any(why_no_time(records[names[0]], records[name], controls) for name in names[1:]):
+            continue
+        times = {name: np.array(timed[name]) for name in names}
+        own = [contest for contest in contests if {contest.first.name, contest.second.name} <= set(names)]
+        beaten = _dominations(own, times, terms)
+        chances = _chances([sides[name] for name in names], times, terms)
+        found |= {name: Place(float(chance), tuple(beaten.get(name, ()))) for name, chance in zip(names, chances, strict=True)}
+    return found
+
+
+def _of_side(records: Sequence[Record], side: Side) -> list[Record]:
+    by_seed = {record.asked.seed: record for record in records}
+    return [by_seed[seed] for seed in side.seeds]
+
+
+def _dominations(contests: Sequence[Contest], times: Mapping[str, Floats], terms: Terms) -> dict[str, list[str]]:
+    """Row -> those that dominate it: worse in nothing by more than the margins, better in something, at simultaneous 95 %."""
+    found: dict[str, list[str]] = {}
+    for contest in contests:
+        first, second = contest.first.name, contest.second.name
+        if contest.estimate is None or any(not fact.declared for fact in contest.facts):
+            continue
+        log = log_ratio(times[second], times[first], paired=contest.paired).log
+        margin = terms.margin or 0.0
+        forward = [
+            Objective(contest.estimate.interval, margin, "higher" if terms.higher_is_better else "lower"),
+            Objective(log.interval, math.log1p(TIME_MARGIN), "lower"),
+        ]
+        backward = [
+            Objective(lambda level, own=contest.estimate: _turned(own.interval(level)), margin, forward[0].direction),  # type: ignore[misc]
+            Objective(lambda level, own=log: _turned(own.interval(level)), math.log1p(TIME_MARGIN), "lower"),  # type: ignore[misc]
+        ]
+        if dominates(forward):
+            found.setdefault(second, []).append(first)
+        if dominates(backward):
+            found.setdefault(first, []).append(second)
+    return found
+
+
+def _turned(bounds: tuple[float, float]) -> tuple[float, float]:
+    return -bounds[1], -bounds[0]
+
+
+def _chances(sides: Sequence[Side], times: Mapping[str, Floats], terms: Terms) -> Floats:
+    """How often each row is on the front when its seeds are drawn anew, quality and time of a run together."""
+    generator = np.random.default_rng(0)
+    samples = np.empty((DRAWS, len(sides), 2))
+    for number, side in enumerate(sides):
+        drawn = generator.integers(0, len(side.seeds), (DRAWS, len(side.seeds)))
+        samples[:, number, 0] = side.scores[drawn].mean(axis=1)
+        samples[:, number, 1] = times[side.name][drawn].mean(axis=1)
+    return front_probability(samples, ("higher" if terms.higher_is_better else "lower", "lower"))

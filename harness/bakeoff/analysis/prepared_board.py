@@ -1,0 +1,236 @@
+"""A board laid out and made ready for judging: its rows aligned, keyed and resampled once, for all that uses them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bakeoff.analysis import recipes
+from bakeoff.analysis.comparability import Key, grouped, key_of
+from bakeoff.analysis.findings import Fact, Score
+from bakeoff.analysis.measures import counted, resample, scores_of, values_of
+from bakeoff.analysis.outputs import Outputs, gather
+from bakeoff.analysis.pairs import Contest, Side, measure
+from bakeoff.analysis.row_scores import Bounds, bounds_of, score_of
+from bakeoff.analysis.verdicts import Terms
+from bakeoff.contracts.metric import Metric, MetricFacts
+from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.schema import Data, Declared, Record
+from bakeoff.statistics.bootstrap import Replicates
+
+MOST_ROWS = 60
+"""Above, not every row is held against every other: the pairs would be thousands, and nobody reads them."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of a board, before anything is known of their scores."""
+
+    task: str
+    model: str
+    rows: Mapping[str, Sequence[Record]]
+    """Row -> its records, ended well or not, by seed."""
+    baseline: str
+
+
+def layouts(experiment: Experiment) -> list[Layout]:
+    """One for each task and model."""
+    declared = experiment.declared
+    by_id = {record.id: record for record in experiment.records}
+    boards: dict[tuple[str, str], dict[str, list[Record]]] = {}
+    for run in declared.runs:
+        boards.setdefault((run.task, run.model), {}).setdefault(run.strategy, [])
+    for run in sorted(declared.runs, key=lambda run: run.seed):
+        if run.id in by_id:
+            boards[run.task, run.model][run.strategy].append(by_id[run.id])
+    return [
+        Layout(task, model, rows, declared.baseline if declared.baseline in rows else next(iter(rows)))
+        for (task, model), rows in boards.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A board's rows with all that judging them takes."""
+
+    experiment: Experiment
+    layout: Layout
+    data: Data
+    """Of the first run that ended well; a board's runs share it."""
+    ended: Mapping[str, Sequence[Record]]
+    """Row -> its runs that ended well."""
+    outputs: Outputs
+
+    @property
+    def split(self) -> str:
+        return self.experiment.declared.report_on
+
+    @property
+    def under_test(self) -> Sequence[str]:
+        return self.experiment.declared.under_test
+
+    @property
+    def silent(self) -> dict[str, dict[str, str]]:
+        """split -> metric that says nothing there -> why."""
+        return self.data.silent or {}
+
+    @property
+    def judges(self) -> bool:
+        """Whether the primary metric says anything on the reported split."""
+        return self.terms.metric not in self.silent.get(self.split, {})
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        return self.experiment.metrics.get(self.layout.task, {})
+
+    @cached_property
+    def terms(self) -> Terms:
+        facts = next(facts for facts in self.data.metrics if facts.name == self.data.primary_metric)
+        figures = self.figures(facts)
+        return Terms(facts.name, facts.higher_is_better, margin_of(self.experiment.declared, facts), figures)
+
+    def figures(self, facts: MetricFacts) -> Figures:
+        """How a metric's figures are written on this board, by its rows' means and spreads on every split."""
+        runs = [
+            [record.scores[split][facts.name] for record in records if facts.name in record.scores.get(split, {})]
+            for records in self.ended.values()
+            for split in dict.fromkeys(split for record in records for split in record.scores)
+        ]
+        means = [float(np.mean(scores)) for scores in runs if scores]
+        spreads = [float(np.std(scores, ddof=1)) for scores in runs if len(scores) > 1]
+        return figures_of(unit_of(facts), means, spreads)
+
+    @cached_property
+    def told(self) -> dict[str, Sequence[Record]]:
+        """Row -> the records that say what it is: those that its score is made of; failed ones only where there are no others.
+
+        A run that failed half-way was seen at half of its schedule: beside the others it would look like another recipe.
+        """
+        return {name: self.ended[name] or records for name, records in self.layout.rows.items() if records}
+
+    @cached_property
+    def keys(self) -> dict[str, Key]:
+        """Row -> comparability key, of every row with a record."""
+        return {name: key_of(own, self.split, self.terms.metric) for name, own in self.told.items()}
+
+    @cached_property
+    def groups(self) -> tuple[dict[str, int], list[str]]:
+        """Row -> number of its group; and for each group in what it differs from the baseline's."""
+        return grouped(self.keys, self.layout.baseline, self.under_test)
+
+    @cached_property
+    def recipes(self) -> dict[str, dict[str, str]]:
+        return recipes.side_by_side({name: recipes.effective_recipe(own) for name, own in self.told.items()})
+
+    @cached_property
+    def sides(self) -> dict[str, Side]:
+        """What can be compared: rows with predictions on the reported split."""
+        metric = self.metrics.get(self.terms.metric) if self.judges else None
+        return _sides(self.outputs, metric, self.split, self.terms, self.ended)
+
+    @cached_property
+    def replicates(self) -> Replicates | None:
+        metric = self.metrics.get(self.terms.metric) if self.judges else None
+        return resample(self.outputs.splits[self.split], metric, list(self.sides)) if metric and self.sides else None
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.sides) > MOST_ROWS
+
+    def together(self, first: str, second: str) -> bool:
+        """Whether two rows may be compared: the same group."""
+        groups, _ = self.groups
+        return groups[first] == groups[second]
+
+    def contests(self, pairs: Iterable[tuple[str, str]]) -> list[Contest]:
+        return [measure(self.sides[one], self.sides[two], self.facts(one, two), self.replicates) for one, two in pairs]
+
+    def facts(self, first: str, second: str) -> list[Fact]:
+        """In what two rows differ, the software by version."""
+        found = recipes.differences(self.recipes[first], self.recipes[second], self.under_test)
+        here, there = self.keys[first].software, self.keys[second].software
+        versions = self.keys[first].other_software(self.keys[second])
+        if versions:
+            found.append(
+                Fact(
+                    subject="software",
+                    first=", ".join(f"{name} {here[name]}" for name in versions),
+                    second=", ".join(f"{name} {there[name]}" for name in versions),
+                    parts=["software"],
+                    declared="software" in self.under_test,
+                )
+            )
+        return found
+
+    def scores(self, row: str) -> dict[str, dict[str, Score]]:
+        """Every metric on every split, by the records' own figures, with intervals from the predictions."""
+        own = self.ended[row]
+        return {
+            split: {
+                facts.name: score
+                for facts in self.data.metrics
+                if facts.name not in self.silent.get(split, {})
+                and (score := score_of(own, split, facts.name, self.bounds(split, facts.name, row)))
+            }
+            for split in dict.fromkeys(split for record in own for split in record.scores)
+        }
+
+    def bounds(self, split: str, metric: str, row: str) -> Bounds:
+        drawn = self.replicates if (split, metric) == (self.split, self.terms.metric) else None
+        quick = len(self.ended) > MOST_ROWS
+        return bounds_of(self.outputs.splits.get(split), self.metrics.get(metric), row, replicates=drawn, quick=quick)
+
+
+def margin_of(declared: Declared, facts: MetricFacts) -> float | None:
+    """The declared margin of a metric in its own unit: under its name, else that of points where it is shown in points."""
+    unit = unit_of(facts)
+    margin = declared.margin.get(facts.name, declared.margin.get(POINTS, DEFAULT_MARGIN) if unit.in_points else None)
+    return None if margin is None else margin / unit.scale
+
+
+def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
+    """The board's bench; None where no run of it got as far as scores on the reported split."""
+    ended = {name: [record for record in records if record.status == "ok"] for name, records in layout.rows.items()}
+    data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
+    if data is None or experiment.declared.report_on not in data.splits:
+        return None
+    outputs = gather(experiment, {name: records for name, records in ended.items() if records})
+    return Bench(experiment, layout, data, ended, outputs)
+
+
+def _sides(
+    outputs: Outputs, metric: Metric | None, split: str, terms: Terms, ended: Mapping[str, Sequence[Record]]
+) -> dict[str, Side]:
+    """What can be compared: rows with predictions on the reported split.
+
+    Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do; by
+    one that says nothing there are none, which is NaN.
+    """
+    own = outputs.splits.get(split)
+    if own is None:
+        return {}
+    found = {}
+    for number, strategy in enumerate(own.answers):
+        values = values_of(own, metric, strategy) if metric else None
+        scores = scores_of(own, metric, strategy, values) if metric else None
+        if scores is None:
+            recorded = {record.asked.seed: record.scores[split].get(terms.metric, math.nan) for record in ended[strategy]}
+            scores = np.array([recorded[seed] for seed in own.seeds[strategy]])
+        found[strategy] = Side(
+            name=strategy,
+            seeds=own.seeds[strategy],
+            answers=own.answers[strategy],
+            everything={name: part.answers[strategy] for name, part in outputs.splits.items() if strategy in part.answers},
+            values=values,
+            scores=scores,
+            number=number,
+            unit=terms.figures.unit,
+            counted=counted(own, metric, strategy) if metric else len(own.ids),
+        )
+    return found

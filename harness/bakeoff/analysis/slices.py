@@ -1,0 +1,224 @@
+"""Scores on parts of a split: by label, by length, by every column that the task declares for slicing."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.analysis.findings import SliceScore
+from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis.pairs import two_way_of, within_range
+from bakeoff.contracts.metric import Floats, Metric
+from bakeoff.contracts.metrics import Accuracy
+from bakeoff.contracts.unit import Unit
+from bakeoff.records.silent_metrics import why_silent
+from bakeoff.statistics.bootstrap import or_nan
+from bakeoff.statistics.intervals import Estimate, pseudo_values
+from bakeoff.statistics.multiplicity import holm
+
+FEWEST = 20
+"""A slice of fewer examples is shown and not tested: a t interval over so few zeros and ones means little."""
+
+MOST_VALUES = 12
+"""A column with more values is cut into the most frequent ones and `other`."""
+
+NAMED_LABELS = 20
+"""A record names so many labels; after them stands how many more there are."""
+
+BY_LABEL = "label (accuracy)"
+BY_LENGTH = "length in tokens"
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A column by which a split is cut: value -> which of its N examples have it. Every example has exactly one."""
+
+    column: str
+    members: dict[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A strategy's answers under one metric."""
+
+    seeds: tuple[int, ...]
+    answers: NDArray[Any]
+    """(K, N)."""
+    parts: tuple[Floats, Floats] | None
+    """(K, N) each."""
+    unit: Unit
+    score: Callable[[NDArray[np.bool_]], float]
+    """Mean over seeds on a slice."""
+    is_silent: Callable[[NDArray[np.bool_]], bool]
+    """Whether the metric says nothing on a slice."""
+
+
+def slice_scores(
+    outputs: SplitOutputs,
+    metric: Metric,
+    *,
+    baseline: str,
+    strategies: Sequence[str],
+    label_names: Sequence[str] = (),
+) -> list[SliceScore]:
+    """Every strategy's score on every slice, and its difference to the baseline there; Holm over each column.
+
+    Within one label every metric but the share of right answers is constant or undefined, so that column is always scored by
+    accuracy, the label's recall, and says so in its name. A metric that is no ratio of sums is shown without intervals, as are
+    slices of fewer than 20 examples and rows of fewer than two runs. A slice on which a score is not finite is left out; one
+    on which the metric says nothing has no score.
+    """
+    present = [strategy for strategy in strategies if strategy in outputs.answers]
+    found: list[SliceScore] = []
+    own = {strategy: _side(outputs, metric, strategy) for strategy in present}
+    for cut in cuts(outputs, label_names):
+        sides = {name: _side(outputs, Accuracy(), name) for name in present} if cut.column == BY_LABEL else own
+        rows = [row for value in cut.members for row in _rows(cut, value, sides, baseline)]
+        adjusted = holm([math.nan if estimate is None else estimate.p for _, estimate in rows])
+        for (row, estimate), p in zip(rows, adjusted, strict=True):
+            if estimate is not None:
+                low, high = estimate.interval()
+                row = row.model_copy(update={"low": low, "high": high, "p_adjusted": float(p)})
+            found.append(row)
+    return found
+
+
+# --- what is cut ---------------------------------------------------------------------------------------------------------
+
+
+def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut]:
+    """The columns of a split that have more than one value."""
+    by_label = _by_label(outputs.labels, label_names) if outputs.kind == "classification" else []
+    columns = [*by_label, _by_length(outputs.tokens)]
+    columns += [_by_value(column, values) for column, values in outputs.slices.items()]
+    for cut in columns:
+        if len(cut.members) > 1:
+            yield cut
+
+
+def _by_label(labels: NDArray[Any], names: Sequence[str]) -> list[Cut]:
+    names = names[:NAMED_LABELS]
+    shown = sorted(_frequent(Counter(labels.tolist())))
+    members = {names[label] if 0 <= label < len(names) else f"label number {label}": labels == label for label in shown}
+    return [Cut(BY_LABEL, _with_other(members, len(labels)))]
+
+
+def _by_length(tokens: NDArray[Any]) -> Cut:
+    """Quartiles, fewer where many examples are equally long: those that were cut to the longest input stay together."""
+    shorter = tokens[tokens < tokens.max(initial=0)]
+    edges = np.quantile(tokens, (0.25, 0.5, 0.75), method="inverted_cdf") if len(shorter) else np.zeros(0)
+    edges = np.unique(np.minimum(edges, shorter.max(initial=0)))
+    quarter = np.searchsorted(edges, tokens, side="left")  # an edge belongs to the part that it ends
+    members = {}
+    for number in np.unique(quarter):
+        inside = quarter == number
+        low, high = int(tokens[inside].min()), int(tokens[inside].max())
+        members[f"{low} tokens" if low == high else f"{low}-{high} tokens"] = inside
+    return Cut(BY_LENGTH, members)
+
+
+def _by_value(column: str, values: Sequence[str]) -> Cut:
+    texts = np.asarray(values, dtype=object)
+    members = {value: np.asarray(texts == value, dtype=bool) for value in _frequent(Counter(values))}
+    return Cut(column, _with_other(members, len(texts)))
+
+
+def _frequent(counts: Counter[Any]) -> list[Any]:
+    """All values, the most frequent first; of too many, those that leave room for `other`, with which a value so named goes."""
+    ordered = sorted(counts, key=lambda value: (-counts[value], value))
+    if len(ordered) <= MOST_VALUES:
+        return ordered
+    return [value for value in ordered if value != OTHER][: MOST_VALUES - 1]
+
+
+def _with_other(members: dict[str, NDArray[np.bool_]], examples: int) -> dict[str, NDArray[np.bool_]]:
+    rest = ~np.logical_or.reduce(list(members.values())) if members else np.zeros(examples, dtype=bool)
+    if OTHER in members:  # a value so named goes with the rest
+        rest = rest | members[OTHER]
+    return {**members, OTHER: rest} if rest.any() else members
+
+
+# --- what is scored ------------------------------------------------------------------------------------------------------
+
+
+def _side(outputs: SplitOutputs, metric: Metric, strategy: str) -> _Side:
+    parts, answers, labels = outputs.ratio_terms(metric, strategy), outputs.answers[strategy], outputs.labels
+
+    def of_parts(inside: NDArray[np.bool_]) -> float:
+        assert parts is not None
+        above, below = (part[:, inside].sum(axis=1) for part in parts)
+        return float(np.divide(above, below, out=np.zeros_like(above), where=below > 0).mean())
+
+    def of_answers(inside: NDArray[np.bool_]) -> float:
+        score = or_nan(metric.score)
+        return float(np.mean([score(row[inside], labels[inside]) for row in answers]))
+
+    def silent(inside: NDArray[np.bool_]) -> bool:
+        return bool(why_silent(metric, labels[inside]))
+
+    return _Side(outputs.seeds[strategy], answers, parts, metric.unit, of_answers if parts is None else of_parts, silent)
+
+
+def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Iterator[tuple[SliceScore, Estimate | None]]:
+    inside = cut.members[value]
+    silent = any(side.is_silent(inside) for side in sides.values())
+    scores = {strategy: side.score(inside) for strategy, side in sides.items()}
+    for strategy, score in scores.items():
+        if silent:
+            yield _silent(cut, value, strategy), None
+            continue
+        if not math.isfinite(score):
+            continue
+        there = strategy != baseline and math.isfinite(scores.get(baseline, math.nan))
+        row = SliceScore(
+            column=cut.column,
+            value=value,
+            strategy=strategy,
+            examples=int(inside.sum()),
+            score=score,
+            difference=score - scores[baseline] if there else None,
+            low=None,
+            high=None,
+            p_adjusted=None,
+        )
+        yield row, _estimate(sides[strategy], sides[baseline], inside) if there else None
+
+
+def _silent(cut: Cut, value: str, strategy: str) -> SliceScore:
+    """A slice on which the metric gives one score whatever is answered."""
+    return SliceScore(
+        column=cut.column,
+        value=value,
+        strategy=strategy,
+        examples=int(cut.members[value].sum()),
+        score=None,
+        difference=None,
+        low=None,
+        high=None,
+        p_adjusted=None,
+    )
+
+
+def _estimate(side: _Side, baseline: _Side, inside: NDArray[np.bool_]) -> Estimate | None:
+    """The two-way difference on the slice's examples; None where it cannot be told, and where all answers are equal there."""
+    if side.parts is None or baseline.parts is None or inside.sum() < FEWEST:
+        return None
+    if min(len(side.seeds), len(baseline.seeds)) < 2:
+        return None
+    own, other = (pseudo_values(parts[0][:, inside], parts[1][:, inside]) for parts in (side.parts, baseline.parts))
+    paired = sorted(side.seeds) == sorted(baseline.seeds)
+    if paired:
+        order = [baseline.seeds.index(seed) for seed in side.seeds]
+        if np.array_equal(side.answers[:, inside], baseline.answers[order][:, inside]):
+            return None
+        other = other[order]
+    counted = min(int((parts[1][:, inside] != 0).sum(axis=1).min()) for parts in (side.parts, baseline.parts))
+    found = within_range(two_way_of(own, other, paired=paired), side.unit, counted)
+    return found if found.variance > 0 else None

@@ -1,0 +1,162 @@
+"""How the configurations of searched strategies were chosen: every trial's mean on dev, and what it cost."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.unit import Figures
+from bakeoff.records.provenance import alike, differing
+from bakeoff.records.schema import Declared, Record, Search
+from bakeoff.text.values import listed, spelt
+
+UNTUNED = "untuned"
+
+
+class Tried(Part):
+    """One configuration of a search, on one task and model."""
+
+    values: dict[str, Any]
+    score: float | None
+    """Mean of the primary metric on dev; None where no trial ended well."""
+    ended: int
+    failed: int
+    asked: int
+    chosen: bool
+
+
+class Searched(Part):
+    """A row's search."""
+
+    split: str
+    """On which it chooses."""
+    configurations: list[Tried]
+    seconds: float
+    """Of all its recorded trials, from the start of their processes to their ends."""
+    shared: bool
+    """Whether another row, which this one repeats, has the same search."""
+    elsewhere: list[str]
+    """In what trials in the folder differ from the row, so that they are none of its search: `the rows of dev`."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether no trial is left of those that chose, since they were made again from something else."""
+        return bool(self.elsewhere) and not any(tried.ended or tried.failed for tried in self.configurations)
+
+
+def searched(
+    declared: Declared, trials: Mapping[str, Record], task: str, model: str, rows: Mapping[str, Sequence[Record]]
+) -> dict[str, Searched]:
+    """Strategy -> its search, of those that have one.
+
+    rows: strategy of the table -> its records; trials: records by run id. What a trial found holds for rows that were made from
+    the same data and model.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    found = {}
+    for name, search in declared.searches.items():
+        if name in rows:
+            owner = first.setdefault(tuple(run.id for run in search.trials), name)
+            found[name] = _searched(search, trials, task, model, rows[name], shared=owner != name)
+    return found
+
+
+def _searched(
+    search: Search, trials: Mapping[str, Record], task: str, model: str, row: Sequence[Record], *, shared: bool
+) -> Searched:
+    mine = [run for run in search.trials if (run.task, run.model) == (task, model)]
+    trials, elsewhere = _of_the_row([trials[run.id] for run in mine if run.id in trials], row)
+    chosen = [choice.values for choice in search.chosen if (choice.task, choice.model) == (task, model)]
+    values: list[dict[str, Any]] = []
+    for run in mine:
+        if run.values not in values:
+            values.append(run.values)
+    recorded = [trials[run.id] for run in mine if run.id in trials]
+    configurations = []
+    for each in values:
+        records = [trials[run.id] for run in mine if run.values == each and run.id in trials]
+        scores = [
+            score
+            for record in records
+            if record.status == "ok" and record.data is not None
+            for score in [record.scores[selection_split(record.scores)].get(record.data.primary_metric)]
+            if score is not None
+        ]
+        configurations.append(
+            Tried(
+                values=each,
+                score=statistics.fmean(scores) if scores else None,
+                ended=len(scores),
+                failed=len(records) - len(scores),
+                asked=sum(run.values == each for run in mine),
+                chosen=each in chosen,
+            )
+        )
+    scored = next((record.scores for record in recorded if record.status == "ok"), {})
+    return Searched(
+        split=selection_split(scored),
+        configurations=configurations,
+        seconds=sum(record.cost.total_seconds for record in recorded if record.cost),
+        shared=shared,
+        elsewhere=elsewhere,
+    )
+
+
+def _of_the_row(trials: Sequence[Record], row: Sequence[Record]) -> tuple[dict[str, Record], list[str]]:
+    """The trials that were made from what the row was made from, by id; and in what the others differ."""
+    own, elsewhere = dict[str, Record](), dict[str, None]()
+    for group in alike(trials):
+        if unlike := differing(group, row):
+            elsewhere |= dict.fromkeys(one.what for one in unlike)
+        else:
+            own |= {record.id: record for record in group}
+    return own, list(elsewhere)
+
+
+def tuning(found: Searched | None) -> str:
+    """How a row came to its configuration, for its line."""
+    if found is None:
+        return UNTUNED
+    many = len(found.configurations)
+    if found.gone:
+        return f"best of {many}, trials gone"
+    return f"best of {many}" if any(tried.chosen for tried in found.configurations) else f"{many} to try"
+
+
+def search_cells(rows: Mapping[str, Searched], figures: Figures) -> list[tuple[str, list[str]]]:
+    """(strategy, cells) of every configuration: what was tried, mean on dev, runs, whether it was chosen."""
+    lines = []
+    for name, found in rows.items():
+        for tried in () if found.shared else found.configurations:
+            told = ", ".join(f"{key} {spelt(value)}" for key, value in tried.values.items())
+            score = figures.number(tried.score)
+            runs = f"{tried.ended} of {tried.asked}" if tried.ended != tried.asked else str(tried.ended)
+            note = f"{tried.failed} failed" if tried.failed else "chosen" if tried.chosen else ""
+            lines.append((name, [told, score, runs, note]))
+    return lines
+
+
+def search_titles(rows: Mapping[str, Searched], metric: str) -> tuple[str, ...]:
+    return ("tried", f"{next(iter(rows.values())).split} {metric}", "n", "")
+
+
+def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
+    """What the searches cost, of which the trials are gone, and which rows had none."""
+    own = {name: found.seconds for name, found in rows.items() if not (found.shared or found.gone)}
+    split = next(iter(rows.values())).split
+    parts = [f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported."]
+    if own:
+        told = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in own.items())
+        parts.append(f"The searches' runs took {sum(own.values()):,.0f} s in all: {told}; that is not in the rows' train s.")
+    gone: dict[str, list[str]] = {}
+    for name, found in rows.items():
+        if found.gone:
+            gone.setdefault(listed(found.elsewhere), []).append(name)
+    for what, names in gone.items():
+        parts.append(f"The trials that chose for {listed(names)} are gone: those in the folder were made otherwise ({what}).")
+    if untuned:
+        parts.append(f"{', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned.")
+    return " ".join(parts)

@@ -1,0 +1,229 @@
+"""What may be said of pairs: adjusted for their family, judged, and put into a sentence.
+
+The order is fixed: identical (a fact, before any statistic); equivalent (TOST within the margin that was named before the
+runs); better or worse (adjusted p below 5 %); else inconclusive, with what the design could have seen. A pair that differs in
+something undeclared is confounded, whatever its numbers say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bakeoff.analysis.findings import Budget, Checks, Finding, Pair, Verdict
+from bakeoff.analysis.pairs import Contest, check, possible
+from bakeoff.contracts.unit import Figures
+from bakeoff.statistics.bootstrap import Replicates
+from bakeoff.statistics.intervals import Estimate
+from bakeoff.statistics.multiplicity import holm
+from bakeoff.statistics.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
+from bakeoff.statistics.twoway import TwoWay
+from bakeoff.text.values import listed
+
+ALPHA = 0.05
+LEAST_SEEDS = 3
+"""Below, a difference is an anecdote: no verdict and no rank."""
+
+UNCHECKED = Checks(
+    sign_flip_p=None,
+    sign_flip_floor=None,
+    bootstrap_low=None,
+    bootstrap_high=None,
+    bootstrap_p=None,
+    paired_t_p=None,
+    mcnemar_p=None,
+    seed_correlation=None,
+    probability_of_improvement=None,
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What pairs of one board are judged by."""
+
+    metric: str
+    higher_is_better: bool
+    margin: float | None
+    """In the metric's own unit, named before the runs; None where nobody named one: then nothing is equivalent."""
+    figures: Figures
+    """The metric's unit and range, and how its figures are written."""
+
+
+UNTESTED = math.nan
+
+
+def judge(
+    contests: Sequence[Contest], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
+) -> list[Pair]:
+    """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`."""
+    family = sum(not contest.identical and contest.method != "none" for contest in contests)
+    among = [contest.among(family) for contest in contests]
+    tested = [UNTESTED if contest.identical or (p := contest.p) is None else p for contest in among]
+    inside = [_outside_p(contest, terms.margin) for contest in among]
+    pairs = [
+        _pair(contest, terms, _known(p), _known(equivalence), family)
+        for contest, p, equivalence in zip(contests, holm(tested), holm(inside), strict=True)
+    ]
+    return (
+        [_detailed(pair, contest, terms, replicates) for pair, contest in zip(pairs, contests, strict=True)]
+        if thorough
+        else pairs
+    )
+
+
+def _outside_p(contest: Contest, margin: float | None) -> float:
+    """Of TOST; untested where the two are identical, no margin was named or no estimate is to be had."""
+    p = None if contest.identical or margin is None else contest.equivalence_p(margin)
+    return UNTESTED if p is None else p
+
+
+def _detailed(pair: Pair, contest: Contest, terms: Terms, replicates: Replicates | None) -> Pair:
+    advice = _advice(contest, terms) if pair.verdict == "inconclusive" else ""
+    limit = None if contest.identical else _limit(contest.estimate)
+    checks = check(contest, replicates, higher_is_better=terms.higher_is_better)
+    return pair.model_copy(update={"checks": checks, "advice": advice, "detectable_with_all_seeds": limit})
+
+
+def _known(p: float) -> float | None:
+    return None if math.isnan(p) else float(p)
+
+
+def _pair(contest: Contest, terms: Terms, p_adjusted: float | None, equivalence_p: float | None, family: int) -> Pair:
+    finding = _finding(contest, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
+    confounders = [fact for fact in contest.facts if not fact.declared]
+    verdict: Verdict = "confounded" if confounders and finding != "identical" else finding
+    low, high = contest.interval(1 - ALPHA)
+    wide_low, wide_high = contest.among(family).interval(1 - ALPHA / max(1, family))
+    pair = Pair(
+        first=contest.first.name,
+        second=contest.second.name,
+        seeds=(len(contest.first.seeds), len(contest.second.seeds)),
+        paired=contest.paired,
+        examples=contest.first.answers.shape[1],
+        method=contest.method,
+        difference=contest.difference,
+        low=low,
+        high=high,
+        wide_low=wide_low,
+        wide_high=wide_high,
+        p=None if contest.identical else contest.p,
+        p_adjusted=p_adjusted,
+        comparisons=family,
+        margin=terms.margin,
+        equivalence_p=equivalence_p,
+        detectable=contest.detectable,
+        detectable_with_all_seeds=None,
+        budget=_budget(contest.estimate),
+        checks=UNCHECKED,
+        studied=[fact for fact in contest.facts if fact.declared],
+        confounders=confounders,
+        finding=finding,
+        verdict=verdict,
+        advice="",
+        sentence="",
+    )
+    return pair.model_copy(update={"sentence": _sentence(pair, terms)})
+
+
+def _finding(contest: Contest, p_adjusted: float | None, equivalence_p: float | None, *, higher_is_better: bool) -> Finding:
+    """Identical is a fact and comes before all statistics; what lies inside the margin is equivalent, significant or not."""
+    if contest.identical:
+        return "identical"
+    if contest.least_seeds < LEAST_SEEDS or p_adjusted is None:
+        return "inconclusive"
+    if equivalence_p is not None and equivalence_p < ALPHA:
+        return "equivalent"
+    if p_adjusted < ALPHA:
+        return "better" if (contest.difference > 0) == higher_is_better else "worse"
+    return "inconclusive"
+
+
+def _limit(estimate: Estimate | None) -> float | None:
+    """None where a few seeds cannot tell the examples' part from none, and where it is more than two scores can differ by."""
+    if not isinstance(estimate, TwoWay) or (estimate.budget.example_range or (0.0,))[0] == 0:
+        return None
+    found = minimum_detectable_effect(math.sqrt(estimate.budget.example / estimate.examples), estimate.examples - 1)
+    return possible(found, estimate.span)
+
+
+def _budget(estimate: Estimate | None) -> Budget | None:
+    if not isinstance(estimate, TwoWay):
+        return None
+    own = estimate.budget
+    k = 2 / (1 / estimate.seeds[0] + 1 / estimate.seeds[1])
+    largest: Literal["seeds", "examples"] = "seeds" if own.seed / k >= own.example / estimate.examples else "examples"
+    return Budget(seed=own.seed, example=own.example, residual=own.residual, largest=largest)
+
+
+def _advice(contest: Contest, terms: Terms) -> str:
+    """What would settle an open pair, within the margin that the experiment names."""
+    if contest.least_seeds < LEAST_SEEDS:
+        return f"run at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
+    estimate = contest.estimate
+    if not isinstance(estimate, TwoWay):
+        return "more seeds bring the interval down"
+    if terms.margin is None:
+        return f"name a margin of {terms.metric} in the experiment file: without one no difference is small, and none too small"
+    wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
+    seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
+    here = f"{estimate.examples:,} examples"
+    if seeds.number is not None and seeds.number > contest.least_seeds:
+        alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
+        return f"about {seeds.number:,} seeds of each would find {wanted} on these {here}{alone}"
+    if seeds.number is not None:
+        return f"these seeds find {wanted} in four of five experiments; this one left it open, so add some"
+    if seeds.why == "too many":
+        return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
+    examples = examples_needed(estimate.budget, terms.margin, seeds=contest.least_seeds, paired=estimate.paired)
+    more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
+    if seeds.why == "unknown" and seeds.limits:
+        low, high = (_open(limit, terms) for limit in seeds.limits)
+        return f"whether more seeds would find {wanted} is not known: {here} alone leave {low} to {high} open{more}"
+    return f"no number of seeds finds {wanted} on {here}, which alone leave {_open(seeds.limit, terms)} open{more}"
+
+
+def _open(limit: float, terms: Terms) -> str:
+    """Differences up to this one are left open; no two scores differ by more than their metric's range."""
+    return "all" if possible(limit, terms.figures.unit.span) is None else terms.figures.alone(limit)
+
+
+def _sentence(pair: Pair, terms: Terms) -> str:
+    metric, figures = terms.metric, terms.figures
+    names = f"{pair.first} against {pair.second}"
+    if pair.verdict == "identical":
+        seeds = f"all {pair.seeds[0]} seeds" if pair.seeds[0] > 1 else "the one seed"
+        return f"{pair.first} and {pair.second} are identical: every prediction is equal, at {seeds}."
+    amount = figures.amount(abs(pair.difference), metric)
+    way = "higher" if pair.difference > 0 else "lower"
+    told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
+    if pair.low is not None and pair.high is not None:
+        told += f" (95 % interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
+    if pair.verdict == "confounded":
+        what = listed([fact.subject for fact in pair.confounders])
+        return (
+            f"{names} is confounded by {what}: {told}, and what made it cannot be told; make them equal or put them under test."
+        )
+    family = f" over {pair.comparisons} comparisons" if pair.comparisons > 1 else ""
+    if pair.verdict in ("better", "worse"):
+        return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."
+    if pair.verdict == "equivalent":
+        assert pair.margin is not None
+        return (
+            f"{pair.first} and {pair.second} are equivalent within {figures.amount_as_declared(pair.margin, metric)}: {told}."
+        )
+    if min(pair.seeds) < LEAST_SEEDS:
+        few = sorted(set(pair.seeds))
+        seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"
+        return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
+    reach = ""
+    if pair.detectable:
+        seen = figures.amount(pair.detectable, metric)
+        reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
+    return f"{names} is inconclusive: {told}{reach}."
+
+
+def _p(p: float | None) -> str:
+    assert p is not None
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

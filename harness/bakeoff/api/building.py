@@ -1,0 +1,53 @@
+"""DataFrames of exactly the columns that are promised, and their HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bakeoff.text.words import escaped
+
+TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "bool"
+"""The dtypes in use."""
+
+MOST_ROWS = 200
+"""HTML of a longer table shows its first and last rows."""
+
+
+def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """A frame of exactly these columns, name -> dtype; what a row lacks is missing, of a text empty."""
+    there = list(rows)
+    return pd.DataFrame(
+        {name: pd.Series([_cell(row.get(name), dtype) for row in there], dtype=dtype) for name, dtype in columns.items()}
+    )
+
+
+def _cell(value: Any, dtype: str) -> Any:
+    return "" if value is None and dtype == TEXT else value
+
+
+def stacked(parts: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    """The same from parts of many rows each: sequences of one length, and single values that hold for all of them."""
+    if not parts:
+        return frame([], columns)
+    frames = [pd.DataFrame({name: part.get(name, "" if columns[name] == TEXT else None) for name in columns}) for part in parts]
+    return pd.concat([frame.astype(dict(columns)) for frame in frames], ignore_index=True)
+
+
+def table(of: pd.DataFrame) -> str:
+    """HTML in which all text is only text, control characters too."""
+    shown = of.copy()
+    for name in shown.columns:
+        if shown[name].dtype == TEXT:
+            shown[name] = [escaped(value) for value in shown[name]]
+    shown.columns = pd.Index(map(escaped, shown.columns))
+    with pd.option_context("display.max_colwidth", None):  # else sentences are cut
+        return str(shown.to_html(index=False, na_rep="", border=0, escape=True, max_rows=MOST_ROWS))
+
+
+def safe(text: object) -> str:
+    """Foreign text within HTML."""
+    return html.escape(escaped(text))

@@ -1,0 +1,284 @@
+"""Comparisons as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from bakeoff.analysis import boards
+from bakeoff.analysis.findings import AcrossTasks, Board, Comparison, Pair, Standing
+from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
+from bakeoff.api.results import Results
+from bakeoff.errors import BakeoffError
+from bakeoff.text.words import quoted
+
+BASELINE_FAMILY, ALL_FAMILY = "to baseline", "all pairs"
+
+LEADERBOARD_COLUMNS = {
+    "board": TEXT,
+    "strategy": TEXT,
+    "experiment": TEXT,
+    "baseline": TRUTH,
+    "group": WHOLE,
+    "rank_best": WHOLE,
+    "rank_worst": WHOLE,
+    "tie_group": WHOLE,
+    "split": TEXT,
+    "metric": TEXT,
+    "score": NUMBER,
+    "sd": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "interval": TEXT,
+    "seeds": WHOLE,
+    "degenerate": WHOLE,
+    "front_probability": NUMBER,
+    "flags": TEXT,
+}
+PAIR_COLUMNS = {
+    "board": TEXT,
+    "family": TEXT,
+    "first": TEXT,
+    "second": TEXT,
+    "seeds_first": WHOLE,
+    "seeds_second": WHOLE,
+    "paired": TRUTH,
+    "examples": WHOLE,
+    "method": TEXT,
+    "difference": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "p": NUMBER,
+    "p_adjusted": NUMBER,
+    "comparisons": WHOLE,
+    "margin": NUMBER,
+    "equivalence_p": NUMBER,
+    "detectable": NUMBER,
+    "finding": TEXT,
+    "verdict": TEXT,
+    "confounders": TEXT,
+    "advice": TEXT,
+    "sentence": TEXT,
+}
+FLAG_COLUMNS = {"code": TEXT, "board": TEXT, "rows": TEXT, "sentence": TEXT, "next_step": TEXT}
+SLICE_COLUMNS = {
+    "board": TEXT,
+    "column": TEXT,
+    "value": TEXT,
+    "strategy": TEXT,
+    "examples": WHOLE,
+    "score": NUMBER,
+    "difference": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "p_adjusted": NUMBER,
+}
+ACROSS_COLUMNS = {
+    "strategy": TEXT,
+    "mean_rank": NUMBER,
+    "boards": WHOLE,
+    "confounded": TRUTH,
+    "critical_difference": NUMBER,
+    "p": NUMBER,
+    "chi2_p": NUMBER,
+    "f_p": NUMBER,
+}
+
+
+def compare(results: Results) -> Comparisons:
+    """What the records say: verdicts, intervals, flags. Raises StoreError where they cannot be compared."""
+    if not isinstance(results, Results):
+        raise BakeoffError(f"compare takes what load gave, as in compare(load('results/quickstart')); got {quoted(results)}")
+    return Comparisons(boards.compare(results.experiment))
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """What a comparison found. `comparison` is the same for programs, with what stands in no table here."""
+
+    comparison: Comparison
+
+    @property
+    def answer(self) -> str:
+        """One sentence, made from the verdicts."""
+        return self.comparison.answer
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row for each strategy of each board, by the primary metric on the reported split.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | board | string | task and model |
+        | strategy | string | |
+        | experiment | string | |
+        | baseline | bool | |
+        | group | Int64 | rows of one group are ranked against each other; 0 is the baseline's |
+        | rank_best | Int64 | best rank that the verdicts leave open; missing where the row is not ranked |
+        | rank_worst | Int64 | |
+        | tie_group | Int64 | rows of one rank interval share one, from 1 |
+        | split | string | |
+        | metric | string | |
+        | score | float64 | the metric's own unit; mean over seeds |
+        | sd | float64 | the metric's own unit; over seeds |
+        | low | float64 | the metric's own unit; end of the 95 % interval |
+        | high | float64 | the metric's own unit |
+        | interval | string | what the interval covers |
+        | seeds | Int64 | runs with a score |
+        | degenerate | Int64 | of them, runs that learned nothing |
+        | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
+        | flags | string | codes |
+        """
+        return frame((row for board in self.comparison.boards for row in _standings(board)), LEADERBOARD_COLUMNS)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """One row for each comparison of two strategies, `first` minus `second`.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | board | string | task and model |
+        | family | string | to baseline, or all pairs: what Holm adjusts over |
+        | first | string | |
+        | second | string | |
+        | seeds_first | Int64 | |
+        | seeds_second | Int64 | |
+        | paired | bool | the same seeds on both sides |
+        | examples | Int64 | |
+        | method | string | of the interval |
+        | difference | float64 | the metric's own unit |
+        | low | float64 | the metric's own unit; end of the 95 % interval, not adjusted |
+        | high | float64 | the metric's own unit |
+        | p | float64 | 0 to 1; two-sided, not adjusted |
+        | p_adjusted | float64 | 0 to 1; by Holm over the family |
+        | comparisons | Int64 | pairs in the family |
+        | margin | float64 | the metric's own unit; differences inside it count as equivalent |
+        | equivalence_p | float64 | 0 to 1; of TOST, by Holm over the family |
+        | detectable | float64 | the metric's own unit; found with 80 % power at 5 % |
+        | finding | string | what the numbers say by themselves |
+        | verdict | string | what may be said |
+        | confounders | string | undeclared differences |
+        | advice | string | what it would take to know more |
+        | sentence | string | |
+        """
+        return frame((row for board in self.comparison.boards for row in _pairs(board)), PAIR_COLUMNS)
+
+    @cached_property
+    def flags(self) -> pd.DataFrame:
+        """One row for each thing to mind.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | code | string | S1 to S17, as in docs/statistics.md |
+        | board | string | empty where it concerns all |
+        | rows | string | |
+        | sentence | string | |
+        | next_step | string | |
+        """
+        return frame((flag.model_dump() | {"rows": ", ".join(flag.rows)} for flag in self.comparison.flags), FLAG_COLUMNS)
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """One row for each strategy on each part of the reported split.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | board | string | task and model |
+        | column | string | what the split is cut by |
+        | value | string | |
+        | strategy | string | |
+        | examples | Int64 | |
+        | score | float64 | the metric's own unit; within a label, the share of right answers |
+        | difference | float64 | the metric's own unit; to the baseline |
+        | low | float64 | the metric's own unit; end of the 95 % interval |
+        | high | float64 | the metric's own unit |
+        | p_adjusted | float64 | 0 to 1; by Holm over the column |
+        """
+        return frame(
+            ({"board": board.title} | row.model_dump() for board in self.comparison.boards for row in board.slices),
+            SLICE_COLUMNS,
+        )
+
+    @cached_property
+    def across(self) -> pd.DataFrame:
+        """One row for each strategy that is ranked over several boards; none where fewer than five share two strategies.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | strategy | string | |
+        | mean_rank | float64 | 1 is the best, ties share |
+        | boards | Int64 | over so many |
+        | confounded | bool | differs from the first in something that is not under test |
+        | critical_difference | float64 | of mean ranks, at 5 % |
+        | p | float64 | 0 to 1; of Friedman's statistic, with each board's ranks dealt anew |
+        | chi2_p | float64 | 0 to 1; by chi-squared |
+        | f_p | float64 | 0 to 1; by the F of Iman and Davenport |
+        """
+        return frame(_across(self.comparison.across), ACROSS_COLUMNS)
+
+    def _repr_html_(self) -> str:
+        found = self.comparison
+        parts = [f"<p><b>{safe(found.title)}</b>: {safe(found.question)}</p>", f"<p>{safe(found.answer)}</p>"]
+        parts += [table(self.leaderboard), table(self.pairs[self.pairs["family"] == BASELINE_FAMILY])]
+        if found.flags:
+            parts.append(table(self.flags))
+        return "\n".join(parts)
+
+
+def _standings(board: Board) -> Iterator[dict[str, Any]]:
+    for row in board.rows:
+        yield {"board": board.title, "split": board.split, "metric": board.metric} | _standing(row, board)
+
+
+def _standing(row: Standing, board: Board) -> dict[str, Any]:
+    told = {
+        "strategy": row.strategy,
+        "experiment": row.experiment,
+        "baseline": row.baseline,
+        "group": row.group,
+        "rank_best": row.rank[0] if row.rank else None,
+        "rank_worst": row.rank[1] if row.rank else None,
+        "tie_group": row.tie_group,
+        "seeds": 0,
+        "degenerate": len(row.degenerate),
+        "front_probability": row.front_probability,
+        "flags": ", ".join(row.flags),
+    }
+    score = row.scores.get(board.split, {}).get(board.metric)
+    if score is None:
+        return told
+    return told | {
+        "score": score.mean,
+        "sd": score.sd,
+        "low": score.low,
+        "high": score.high,
+        "interval": score.method,
+        "seeds": len(score.seeds),
+    }
+
+
+def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
+    if found is None:
+        return
+    shared = found.model_dump(include={"critical_difference", "p", "chi2_p", "f_p"}) | {"boards": len(found.boards)}
+    for name, rank in found.mean_ranks.items():
+        yield {"strategy": name, "mean_rank": rank, "confounded": name in found.confounded} | shared
+
+
+def _pairs(board: Board) -> Iterator[dict[str, Any]]:
+    for family, pairs in ((BASELINE_FAMILY, board.to_baseline), (ALL_FAMILY, board.all_pairs)):
+        for pair in pairs:
+            yield {"board": board.title, "family": family} | _pair(pair)
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    plain = pair.model_dump(exclude={"budget", "checks", "studied", "seeds"})
+    return plain | {
+        "seeds_first": pair.seeds[0],
+        "seeds_second": pair.seeds[1],
+        "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
+    }

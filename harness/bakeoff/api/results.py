@@ -1,0 +1,202 @@
+"""Records as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bakeoff.api.building import NUMBER, TEXT, WHOLE, frame, safe, stacked, table
+from bakeoff.contracts.metrics import answers
+from bakeoff.errors import BakeoffError
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.load import load_experiment
+from bakeoff.records.predictions import Predictions
+from bakeoff.records.schema import DeclaredRun, Record
+from bakeoff.text.words import did_you_mean
+
+RUN = {"run": TEXT, "task": TEXT, "model": TEXT, "strategy": TEXT, "seed": WHOLE}
+
+RUN_COLUMNS = RUN | {
+    "experiment": TEXT,
+    "status": TEXT,
+    "reason": TEXT,
+    "started": TEXT,
+    "trainer": TEXT,
+    "method": TEXT,
+    "hardware": TEXT,
+    "steps": WHOLE,
+    "train_seconds": NUMBER,
+    "evaluate_seconds": NUMBER,
+    "total_seconds": NUMBER,
+    "peak_memory_bytes": WHOLE,
+}
+PREDICTION_COLUMNS = RUN | {
+    "split": TEXT,
+    "id": TEXT,
+    "label": NUMBER,
+    "answer": NUMBER,
+    "confidence": NUMBER,
+    "tokens": WHOLE,
+}
+STEP_COLUMNS = RUN | {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER, "grad_norm": NUMBER, "seconds": NUMBER}
+
+
+def load(*folders: str | Path) -> Results:
+    """The records of one experiment's folder, or of several as one; raises StoreError where a folder holds no experiment."""
+    return Results(load_experiment([Path(folder) for folder in folders]))
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment's records. `experiment` is the same for programs."""
+
+    experiment: Experiment
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row for each run that the experiment asks for.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | run | string | the run's id |
+        | task | string | |
+        | model | string | |
+        | strategy | string | |
+        | seed | Int64 | |
+        | experiment | string | where it comes from, of several |
+        | status | string | ok, failed or missing |
+        | reason | string | why it failed |
+        | started | string | UTC, ISO 8601 |
+        | trainer | string | |
+        | method | string | |
+        | hardware | string | class of the machine |
+        | steps | Int64 | optimizer steps |
+        | train_seconds | float64 | s |
+        | evaluate_seconds | float64 | s |
+        | total_seconds | float64 | s |
+        | peak_memory_bytes | Int64 | bytes |
+
+        After these, a column `SPLIT_METRIC` (float64, the metric's own unit) for every predicted split and metric.
+        """
+        by_id = {record.id: record for record in self.experiment.records}
+        scores = dict.fromkeys(
+            f"{split}_{metric}"
+            for record in self.experiment.records
+            for split, found in _reported_first(record, self.experiment.declared.report_on)
+            for metric in found
+        )
+        rows = [self._run(run, by_id.get(run.id)) for run in self.experiment.declared.runs]
+        return frame(rows, RUN_COLUMNS | dict.fromkeys(scores, NUMBER))
+
+    def predictions(self, split: str | None = None, *, strategy: str | None = None) -> pd.DataFrame:
+        """One row for each run and example of a split, by default the one that is reported on; of all strategies or of one.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | run | string | the run's id |
+        | task | string | |
+        | model | string | |
+        | strategy | string | |
+        | seed | Int64 | |
+        | split | string | |
+        | id | string | the example's |
+        | label | float64 | number of the right label; for regression, the number; of sets, the sum of 2^number |
+        | answer | float64 | number of the label with the largest logit; for regression, the number; of sets, as above |
+        | confidence | float64 | probability of the answer, 0 to 1; of classifications only |
+        | tokens | Int64 | length of the encoded input |
+
+        After these, a column `slice_NAME` (string) for every column that a task declares for slicing. Raises StoreError where
+        predictions are missing or damaged.
+        """
+        wanted = split or self.experiment.declared.report_on
+        found = [(run, self._split_of(run, wanted)) for run in self._ended(strategy)]
+        slices = dict.fromkeys(f"slice_{column}" for _, told in found for column in told.slices)
+        columns = PREDICTION_COLUMNS | dict.fromkeys(slices, TEXT)
+        return stacked([_predicted(run, wanted, told) for run, told in found], columns)
+
+    def steps(self, *, strategy: str | None = None) -> pd.DataFrame:
+        """One row for each optimizer step of each run that ended well; of all strategies or of one.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | run | string | the run's id |
+        | task | string | |
+        | model | string | |
+        | strategy | string | |
+        | seed | Int64 | |
+        | step | Int64 | from 0 |
+        | loss | float64 | mean of the batch |
+        | learning_rate | float64 | |
+        | grad_norm | float64 | global 2-norm as the optimizer received it; missing where it was not measured |
+        | seconds | float64 | s since the first step began |
+        """
+        return stacked([_told(run) | self.experiment.steps(run.id).to_pydict() for run in self._ended(strategy)], STEP_COLUMNS)
+
+    def _run(self, run: DeclaredRun, record: Record | None) -> dict[str, Any]:
+        row = _told(run) | {"experiment": self.experiment.source.get(run.strategy, ""), "status": "missing"}
+        if record is None:
+            return row
+        row |= {
+            "status": record.status,
+            "reason": record.failure.reason if record.failure else "",
+            "started": record.started,
+            "trainer": record.asked.trainer.name,
+            "method": record.asked.method.name,
+            "hardware": record.environment.hardware,
+        }
+        if (cost := record.cost) is not None:
+            row |= {
+                "steps": cost.steps,
+                "train_seconds": cost.train_seconds,
+                "evaluate_seconds": cost.evaluate_seconds,
+                "total_seconds": cost.total_seconds,
+                "peak_memory_bytes": cost.peak_memory_bytes,
+            }
+        return row | {f"{split}_{metric}": score for split, found in record.scores.items() for metric, score in found.items()}
+
+    def _ended(self, strategy: str | None) -> list[DeclaredRun]:
+        runs = self.experiment.declared.runs
+        names = {run.strategy for run in runs}
+        if strategy is not None and strategy not in names:
+            raise BakeoffError(did_you_mean("strategy", strategy, names))
+        ended = {record.id for record in self.experiment.records if record.status == "ok"}
+        return [run for run in runs if run.id in ended and strategy in (None, run.strategy)]
+
+    def _split_of(self, run: DeclaredRun, split: str) -> Predictions:
+        told = self.experiment.predictions(run.id)
+        if split not in told:
+            raise BakeoffError(did_you_mean("predicted split", split, told))
+        return told[split]
+
+    def _repr_html_(self) -> str:
+        declared = self.experiment.declared
+        return f"<p><b>{safe(declared.name)}</b>: {safe(declared.question)}</p>\n{table(self.runs)}"
+
+
+def _told(run: DeclaredRun) -> dict[str, Any]:
+    return {"run": run.id, "task": run.task, "model": run.model, "strategy": run.strategy, "seed": run.seed}
+
+
+def _reported_first(record: Record, split: str) -> Iterator[tuple[str, Mapping[str, float]]]:
+    yield from sorted(record.scores.items(), key=lambda item: item[0] != split)
+
+
+def _predicted(run: DeclaredRun, split: str, told: Predictions) -> dict[str, Any]:
+    classes = told.kind == "classification"
+    return (
+        _told(run)
+        | {
+            "split": split,
+            "id": told.ids,
+            "label": told.labels,
+            "answer": answers(told.logits, told.kind),
+            "confidence": told.probabilities.max(axis=1) if classes else None,
+            "tokens": told.tokens,
+        }
+        | {f"slice_{column}": values for column, values in told.slices.items()}
+    )

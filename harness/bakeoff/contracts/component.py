@@ -1,0 +1,35 @@
+"""What tasks, models, methods and trainers have in common."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from bakeoff.contracts.recipe import Options
+
+
+class Component(ABC):
+    """What every component has. `version` goes up when the same options would give another result."""
+
+    kind: ClassVar[Literal["task", "model", "method", "trainer"]]
+    name: str
+    summary: str
+    version: str
+    Options: ClassVar[type[Options]] = Options
+    """The component's options as pydantic: unknown keys refused, every value checked before anything runs."""
+    needs: ClassVar[Mapping[str, str]] = {}
+    """Modules beyond bakeoff's own dependencies, each with the extra that installs it: `{"peft": "peft"}`."""
+
+    def missing_extras(self) -> list[str]:
+        """The extras that would have to be installed before this component can run."""
+        return sorted({extra for module, extra in self.needs.items() if not _is_installed(module)})
+
+
+def _is_installed(module: str) -> bool:
+    """Whether a module could be imported; a dotted one's parents may be missing too."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

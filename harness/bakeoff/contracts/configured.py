@@ -1,0 +1,99 @@
+"""A component of the registry with its validated options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from bakeoff.contracts.model import Model
+from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.contracts.registry import Registered
+from bakeoff.contracts.task import Paths
+from bakeoff.contracts.trainer import Trainer
+from bakeoff.text.words import escaped
+
+LONGEST_NOTE = 500
+"""Characters: a record holds them."""
+
+
+def identity(options: BaseModel) -> dict[str, Any]:
+    """Options as an id sees them: an option added later says its neutral value, at which ids stay what they were.
+
+    `Field(..., json_schema_extra={"neutral": value})` marks such an option.
+    """
+    result = {}
+    for name, known in type(options).model_fields.items():
+        value = getattr(options, name)
+        extra = known.json_schema_extra if isinstance(known.json_schema_extra, dict) else {}
+        if "neutral" in extra and value == extra["neutral"]:
+            continue
+        result[name] = _identity_within(value)
+    return result
+
+
+def _identity_within(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return identity(value)
+    if isinstance(value, list | tuple):
+        return [_identity_within(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _identity_within(item) for key, item in value.items()}
+    return value
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text; NaN and infinity refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=to_jsonable_python)
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A component of the registry with its validated options."""
+
+    registered: Registered
+    options: Options
+
+    @property
+    def name(self) -> str:
+        return str(self.registered.component.name)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.registered.component.version, "options": identity(self.options)}
+
+    @cached_property
+    def label(self) -> str:
+        """The name, and the options that were given."""
+        given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
+        shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
+        return f"{self.name} ({shown})" if shown else self.name
+
+    def options_at(self, places: Paths) -> Options:
+        """The options with paths as this machine has them; no part of ids and labels."""
+        component = self.registered.component
+        return component.resolved(self.options, places) if isinstance(component, Model) else self.options
+
+
+def _as_label(value: Any) -> str:
+    """An option's value in few characters."""
+    words = [_as_word(item) for item in value] if isinstance(value, list) else []
+    if words and None not in words:
+        return "+".join(filter(None, words))
+    return value if isinstance(value, str) else canonical(value)
+
+
+def _as_word(item: Any) -> str | None:
+    """A text, or a metric with what is said of it: `f1 (spam)`; None of anything else."""
+    if isinstance(item, dict) and isinstance(name := item.get("name"), str):
+        return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
+    return item if isinstance(item, str) else None
+
+
+def notes_of(trainer: Trainer, recipe: Recipe, options: Options) -> list[str]:
+    """What a trainer has to say of a recipe, each a line."""
+    return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in trainer.notes(recipe, options)]

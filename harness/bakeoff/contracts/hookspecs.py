@@ -1,0 +1,38 @@
+"""The hooks: each returns components, nothing is passed in and nothing is mutated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from bakeoff.contracts.method import Method
+from bakeoff.contracts.model import Model
+from bakeoff.contracts.task import Task
+from bakeoff.contracts.trainer import Trainer
+
+GROUP = "bakeoff"
+"""The entry-point group, and pluggy's project name."""
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def bakeoff_tasks() -> Iterable[Task]:  # type: ignore[empty-body]  # pluggy reads only the signature
+    """Tasks to train on: `return [Mrpc()]`."""
+
+
+@hookspec
+def bakeoff_models() -> Iterable[Model]:  # type: ignore[empty-body]
+    """Models to fine-tune: `return [MiniLM()]`."""
+
+
+@hookspec
+def bakeoff_methods() -> Iterable[Method]:  # type: ignore[empty-body]
+    """Ways to choose what trains: `return [Full()]`."""
+
+
+@hookspec
+def bakeoff_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
+    """Training loops: `return [TorchLoop()]`."""

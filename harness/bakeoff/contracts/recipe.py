@@ -1,0 +1,187 @@
+"""The base of all options, and the hyper-parameters that every strategy shares."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
+
+from bakeoff.contracts.fields import LARGEST
+
+COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
+
+
+def _positive_zero(number: float) -> float:
+    return number + 0.0  # -0.0 is 0.0, and must not get another run id
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+
+
+Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, le=LARGEST)]
+
+
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), AfterValidator(_positive_zero)]
+
+
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), AfterValidator(_positive_zero)]
+
+
+class Options(BaseModel):
+    """The base of everything that a user writes: unknown keys and loose types are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
+
+
+def no_duplicates(names: list[str]) -> list[str]:
+    """The names, for a validator; raises ValueError where one stands twice."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice))}")
+    return names
+
+
+UNSAID: JsonDict = {"neutral": None}
+
+
+def _checked_warmup(value: Any) -> Any:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    if not right or (isinstance(value, float) and value >= 1) or value > MOST_STEPS:
+        raise ValueError("must be steps (an integer, 0 or more) or a share of all steps (0.0 up to, not including, 1.0)")
+    return value or 0  # 0 steps and a share of 0.0 are one thing
+
+
+def _none_word(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    """Sorted, so that a set has one spelling and one id."""
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"each may stand once; twice: {', '.join(map(str, twice))}")
+    return sorted(values)
+
+
+MOST_STEPS = 10**9
+
+
+NormLimit = Annotated[
+    Positive | None,
+    BeforeValidator(_none_word),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "none"}, {"type": "null"}]}),
+]
+
+
+Warmup = Annotated[
+    int | float,
+    BeforeValidator(_checked_warmup),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": MOST_STEPS},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            ]
+        }
+    ),
+]
+
+
+NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
+
+
+LARGEST_UNCORRECTED_BETA = 0.99999
+"""See `optimization.skip_bias_correction`."""
+
+
+class Recipe(Options):
+    """The hyper-parameters that every strategy shares unless it says otherwise. The defaults are the course chapter's."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        3, description="Passes over the training split; not in effect when max_steps is given."
+    )
+    max_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None, description="Optimizer steps, in place of epochs; starts over when data ends."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
+    learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: Share = Field(0.0, description="Of sgd.", json_schema_extra=NEUTRAL_ZERO)
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Of Adam.")
+    eps: Positive = Field(1e-8, description="Of Adam's denominator.")
+    fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
+    weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW; with sgd a part of the gradient.")
+    weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], AfterValidator(_each_once)] = Field(
+        ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
+    )
+    max_grad_norm: NormLimit = Field(1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping.")
+    bias_correction: bool = Field(
+        True,
+        description="Of Adam's moments; without it as in BERT's first code (stability studies).",
+        json_schema_extra={"neutral": True},
+    )
+    scheduler: Literal["linear", "cosine", "constant", "polynomial"] = "linear"
+    power: Positive = Field(1.0, description="Of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
+    warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
+    max_length: Annotated[int, Field(ge=4, le=8192)] = Field(128, description="Tokens; longer inputs are cut.")
+    padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and optimizer stay in fp32.")
+    micro_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="Examples per forward pass, over all processes; gradients are accumulated up to batch_size.",
+        json_schema_extra={"neutral": None},
+    )
+    processes: Annotated[int, Field(ge=1, le=1024)] = Field(
+        1, description="Processes that share each batch, one device each.", json_schema_extra={"neutral": 1}
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Activations are computed again in the backward pass.", json_schema_extra={"neutral": False}
+    )
+    label_smoothing: Share = Field(
+        0.0, description="Share of each label's weight that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
+    )
+    train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None,
+        description="Train on so many examples only, drawn by the seed; a smaller number draws a subset of a larger one's.",
+        json_schema_extra={"neutral": None},
+    )
+    frozen_embeddings: bool = Field(False, description="Embeddings do not train.", json_schema_extra={"neutral": False})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, data: Any) -> Any:
+        """`max_steps` stands in for `epochs`, so that one training has one spelling and one id."""
+        if isinstance(data, dict) and data.get("max_steps") is not None:
+            if data.get("epochs") is not None:
+                raise ValueError("epochs and max_steps exclude each other; max_steps counts optimizer steps")
+            return {**data, "epochs": None}
+        return data
+
+    @model_validator(mode="after")
+    def _some_length(self) -> Self:
+        if self.epochs is None and self.max_steps is None:
+            raise ValueError("one of epochs and max_steps is needed")
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}: "
+                f"{_divisors(self.batch_size)} do"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_that_mean_something(self) -> Self:
+        for key, lost, needed in (
+            ("momentum", self.momentum != 0 and self.optimizer != "sgd", "optimizer: sgd"),
+            ("bias_correction", not self.bias_correction and self.optimizer != "adamw", "optimizer: adamw"),
+            ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
+        ):
+            if lost:
+                raise ValueError(f"{key} means something with {needed} only")
+        if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
+            raise ValueError(f"bias_correction: false needs betas of {LARGEST_UNCORRECTED_BETA:g} at most")
+        return self
+
+
+def _divisors(number: int) -> str:
+    return ", ".join(str(part) for part in range(1, min(number, 1024) + 1) if number % part == 0)

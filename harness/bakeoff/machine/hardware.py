@@ -1,0 +1,187 @@
+"""Devices, threads, random streams, and what this machine and its software are."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bakeoff.errors import BakeoffError
+from bakeoff.machine.distributions import installed_version
+from bakeoff.text.words import did_you_mean
+
+SOFTWARE = ("accelerate", "datasets", "evaluate", "numpy", "safetensors", "tokenizers", "torch", "transformers")
+"""Distributions that can change a result, besides bakeoff and the plugins in use."""
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+ALL_DEVICES = "BAKEOFF_ALL_CUDA_DEVICES"
+"""An environment variable: what CUDA_VISIBLE_DEVICES was, empty where it was not set."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""Of a processor that multiplies in bfloat16, as Linux names it: two of x86, and ARM's."""
+
+
+def usable_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare_environment(threads: int) -> None:
+    """Settings that libraries read when imported; a fork server freezes them, so they are made before it starts."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
+    os.environ["USE_HUB_KERNELS"] = "NO"  # else, where the kernels library is installed, models run code of the hub
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # asking for CUDA through cuInit would poison the forks
+    # A process has one device: the Trainer would take all it sees and multiply the batch. `show_all_devices` undoes it.
+    os.environ.setdefault(ALL_DEVICES, os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    os.environ["PYTHONSAFEPATH"] = "1"  # else a user's evaluate.py in the working directory would be imported
+
+
+def set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def show_all_devices() -> None:
+    """CUDA's devices become those that were visible at first: each process of a run takes one of them."""
+    if devices := os.environ.get(ALL_DEVICES):
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+    else:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+
+
+def take_devices(place: int, processes: int) -> None:
+    """Gives this process, before CUDA starts, the devices of the run at this place among those under way at the same time."""
+    visible = os.environ.get(ALL_DEVICES, "")
+    devices = visible.split(",") if visible else [str(number) for number in range((place + 1) * processes)]
+    own = devices[place * processes : (place + 1) * processes]
+    os.environ[ALL_DEVICES] = ",".join(own)
+    os.environ["CUDA_VISIBLE_DEVICES"] = own[0] if own else ""
+
+
+def pick_device(name: str) -> Any:
+    """`auto` takes cuda, then mps, then cpu; a device that is not there is an error."""
+    import torch
+
+    if name not in DEVICES:
+        raise BakeoffError(did_you_mean("device", name, DEVICES))
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, present in there.items() if present)
+    if not there[name]:
+        raise BakeoffError(f"there is no device '{name}' here; there is {', '.join(d for d in there if there[d])}")
+    return torch.device(name)
+
+
+def require_precision(precision: str, device: str) -> None:
+    """Raises BakeoffError where the device would only imitate the precision: slower than fp32, and of no use."""
+    if precision != "bf16":
+        return
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise BakeoffError(f"precision bf16: {torch.cuda.get_device_name()} has no bfloat16 arithmetic; use fp32")
+    elif device == "cpu" and not BF16_FLAGS & cpu_flags():
+        flags = ", ".join(sorted(BF16_FLAGS))
+        raise BakeoffError(f"precision bf16: {processor()} has no bfloat16 arithmetic (none of the flags {flags}); use fp32")
+
+
+def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
+    """Raises BakeoffError where one run cannot have so many processes here, or so many runs not a device each."""
+    if processes == 1 and (jobs == 1 or device != "cuda"):
+        return
+    if processes > 1 and (sys.platform != "linux" or device not in {"cpu", "cuda"}):
+        raise BakeoffError(f"processes {processes}: several for one run need Linux, and the CPU or CUDA")
+    if device == "cpu":
+        most, what = usable_threads(), "usable core"
+    else:
+        import torch
+
+        before = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        show_all_devices()
+        most, what = torch.cuda.device_count(), "CUDA device"
+        os.environ["CUDA_VISIBLE_DEVICES"] = before
+    there = f"{most} {what}{'s' if most != 1 else ''}"
+    if processes > most:
+        raise BakeoffError(f"processes {processes}: each takes one {what}, and this machine has {there}")
+    if device == "cuda" and processes * jobs > most:
+        raise BakeoffError(
+            f"--jobs {jobs}: each run takes {processes} {what}{'s' * (processes > 1)}, and this machine has {there}"
+        )
+
+
+def cpu_flags() -> set[str]:
+    """What the kernel says that the processor can do; where it says nothing (macOS), the best is believed."""
+    try:
+        lines = CPU_INFO.read_text().splitlines()
+    except OSError:
+        return BF16_FLAGS
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), ()))
+
+
+def synchronize(device: Any) -> None:
+    """Waits until the device has done what it was given, so that a clock read now is true."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def software(distributions: Iterable[str]) -> dict[str, str]:
+    """Installed versions, of several builds the imported one's, read without importing anything; python's own among them."""
+    found = {"python": platform.python_version()}
+    for name in sorted({*SOFTWARE, *distributions}):
+        try:
+            found[name] = installed_version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=1)
+def processor() -> str:
+    """The processor's name as the kernel gives it."""
+    try:
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str:
+    """What a run has: so many threads, however many processes share them; or one accelerator for each of its processes."""
+    if accelerator:
+        return accelerator if processes == 1 else f"{processes} x {accelerator}"
+    threads = max(threads, processes)
+    return f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def instructions() -> str | None:
+    """The vector instructions that torch uses on this CPU, `ATEN_CPU_CAPABILITY` heeded; None where torch was not imported."""
+    torch = sys.modules.get("torch")
+    return str(torch.backends.cpu.get_cpu_capability()) if torch is not None else None
+
+
+def accelerator_name(device: Any) -> str:
+    """The name of a CUDA or MPS device; empty for the CPU."""
+    import torch
+
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"Apple {platform.machine()} (mps)" if device.type == "mps" else ""

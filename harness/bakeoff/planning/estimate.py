@@ -1,0 +1,125 @@
+"""What of a plan is done, and how long the rest may take by what like runs took."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bakeoff.contracts.configured import canonical
+from bakeoff.errors import StoreError
+from bakeoff.machine import hardware
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.records.provenance import environment
+from bakeoff.records.schema import Asked, Record
+from bakeoff.records.store import Store
+
+State = Literal["recorded", "changed", "failed", "damaged", "running", "to do"]
+"""`changed`: recorded, but from other files than those that are there now."""
+
+NEIGHBOURS_READ = 200
+"""Records of other experiments that are looked at: enough for a median, few enough to answer at once."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A run of the plan: its state; the seconds that it took, or that it may take; None where nothing tells."""
+
+    run: Run
+    state: State
+    seconds: float | None
+    note: str = ""
+    """Why it failed, or what is wrong with its record."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a call of `bakeoff run` would do now."""
+
+    runs: int
+    seconds: float
+    unknown: int
+    """Runs of which no like run is recorded; not in `seconds`."""
+
+
+def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
+    """Every run of the plan, trials of a search first, in its order; of those in `changed`, by id, the files are others now."""
+    runs = (*plan.trials, *plan.runs)
+    todo = {run.id for run in runs if store.is_due(run.id)}
+    times = like_times(plan, store) if todo else {}
+    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store, changed) for run in runs]
+
+
+def left(outlooks: Iterable[Outlook]) -> Left:
+    """The sum of what is not recorded yet, running or not; a recorded failure stays as it is."""
+    todo = [outlook.seconds for outlook in outlooks if outlook.state in ("to do", "running")]
+    known = [seconds for seconds in todo if seconds is not None]
+    return Left(len(todo), sum(known), len(todo) - len(known))
+
+
+def like_times(plan: Plan, store: Store) -> dict[str, float]:
+    """Likeness -> median seconds of the like runs that ended well on such a machine, of this folder where it has any."""
+    classes = hardware_here()
+    own = _times(store.read_all()[0], classes)
+    wanted = {likeness(run.asked) for run in (*plan.trials, *plan.runs)} - own.keys()
+    elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
+    return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
+
+
+def neighbours(plan: Plan, store: Store) -> list[Record]:
+    """Records of the experiments in the folder beside this one that share a task and a model with the plan."""
+    pairs = {(task.label, model.label) for task in plan.tasks for model in plan.models}
+    found: list[Record] = []
+    for other in store.neighbours:
+        try:
+            like = [run.id for run in other.declared().runs if (run.task, run.model) in pairs]
+        except StoreError:
+            continue  # another experiment's damage is no concern of this one
+        found += other.read_all(like[: NEIGHBOURS_READ - len(found)])[0]
+        if len(found) >= NEIGHBOURS_READ:
+            break
+    return found
+
+
+def hardware_here() -> set[str]:
+    """The hardware classes that a run may have on this machine, told without asking torch."""
+    classes = {environment((), threads=hardware.usable_threads()).hardware}
+    for information in Path("/proc/driver/nvidia/gpus").glob("*/information"):
+        try:
+            lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        classes |= {line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}
+    return classes
+
+
+def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        if record.status == "ok" and record.cost is not None and record.environment.hardware in classes:
+            times[likeness(record.asked)].append(record.cost.total_seconds)
+    return times
+
+
+def likeness(asked: Asked) -> str:
+    """All that was asked but the seed: such runs take about the same time."""
+    trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
+    return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
+
+
+def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
+    return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.asked)))
+
+
+def _recorded(run: Run, store: Store, changed: Collection[str]) -> Outlook:
+    try:
+        record = store.read(run.id)
+    except StoreError as error:
+        return Outlook(run, "damaged", None, str(error))
+    seconds = record.cost.total_seconds if record.cost else None
+    if record.failure:
+        return Outlook(run, "failed", seconds, f"{record.failure.reason}: {record.failure.message}")
+    return Outlook(run, "changed" if run.id in changed else "recorded", seconds)

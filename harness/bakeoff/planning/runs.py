@@ -1,0 +1,207 @@
+"""What is to be run: strategies whose every part is known, and their runs in order, with stable ids."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from bakeoff.contracts.configured import Configured, canonical, identity, notes_of
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.trainer import Trainer
+from bakeoff.planning.judging import Primary, margins
+from bakeoff.records.provenance import origin_of
+from bakeoff.records.schema import Asked, Imported
+from bakeoff.spec.experiment_file import SearchSpace, Spec
+
+ID_ALGORITHM = "r1"
+"""Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
+
+
+def id_of(asked: Asked) -> str:
+    """The id of the run that this was asked of: what `Run.id` gives, from a record."""
+    parts = {kind: getattr(asked, kind) for kind in ("task", "model", "method", "trainer")}
+    return _hashed(
+        {kind: {"name": part.name, "version": part.version, "options": part.options} for kind, part in parts.items()}
+        | {"recipe": asked.recipe, "seed": asked.seed, "replicate": asked.replicate, "select": asked.select}
+    )
+
+
+def _hashed(asked: dict[str, Any]) -> str:
+    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class ResolvedStrategy:
+    """A strategy with nothing left to look up."""
+
+    name: str
+    trainer: Configured
+    method: Configured
+    recipe: Recipe
+    replicate: int
+    trials: int
+    tuning: Tuning | None = None
+    """How its configuration is chosen; until then it stands here with the first one."""
+
+    @cached_property
+    def asked_recipe(self) -> dict[str, Any]:
+        """The recipe as far as it is in effect: a trainer that owns its steps leaves what it does not follow out of them."""
+        trainer: Trainer = self.trainer.registered.component
+        whole = identity(self.recipe)
+        owns_steps = "steps" in trainer.owns
+        return {key: value for key, value in whole.items() if not owns_steps or key in trainer.supports.recipe_keys}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One combination of a search's values."""
+
+    values: tuple[tuple[str, Any], ...]
+    strategy: ResolvedStrategy
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a strategy's configuration is chosen."""
+
+    owner: str
+    """The strategy whose trials decide: its own name, or that of the one it repeats."""
+    space: SearchSpace
+    configurations: tuple[Configuration, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task x model x strategy x seed."""
+
+    experiment: str
+    task: Configured
+    model: Configured
+    strategy: ResolvedStrategy
+    seed: int
+    select: str
+    tried: tuple[tuple[str, Any], ...] = ()
+    """The values of a search's trial; empty for a run that is reported."""
+
+    @cached_property
+    def id(self) -> str:
+        """A hash of what was asked; not of names, margin, folder or machine."""
+        asked = {
+            "task": self.task.identity,
+            "model": self.model.identity,
+            "method": self.strategy.method.identity,
+            "trainer": self.strategy.trainer.identity,
+            "recipe": self.strategy.asked_recipe,
+            "seed": self.seed,
+            "replicate": self.strategy.replicate,
+            "select": self.select,
+        }
+        return _hashed(asked)
+
+    @cached_property
+    def asked(self) -> Asked:
+        return Asked(
+            experiment=self.experiment,
+            strategy=self.strategy.name,
+            task_label=self.task.label,
+            model_label=self.model.label,
+            task=origin_of(self.task),
+            model=origin_of(self.model),
+            method=origin_of(self.strategy.method),
+            trainer=origin_of(self.strategy.trainer),
+            recipe=self.strategy.asked_recipe,
+            seed=self.seed,
+            replicate=self.strategy.replicate,
+            select=self.select,
+        )
+
+    @property
+    def title(self) -> str:
+        """What a person calls it, where the experiment has one task and one model."""
+        tried = ", ".join(f"{key} {value if isinstance(value, str) else canonical(value)}" for key, value in self.tried)
+        return f"{self.strategy.name} seed {self.seed}{f' (trial: {tried})' if tried else ''}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment's runs, interleaved seed by seed so that drift of the machine hits all strategies alike.
+
+    Where a strategy's configuration is searched, its runs are known once `chosen` says which one.
+    """
+
+    spec: Spec
+    tasks: tuple[Configured, ...]
+    models: tuple[Configured, ...]
+    strategies: tuple[ResolvedStrategy, ...]
+    imported: tuple[Imported, ...] = ()
+    primaries: tuple[Primary, ...] = ()
+    """Of the tasks, in their order."""
+    chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    """(strategy that was searched, task, model) -> which of its configurations."""
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs to report, as far as they are known."""
+        return tuple(
+            Run(self.spec.name, task, model, settled, seed, self.spec.select)
+            for task in self.tasks
+            for model in self.models
+            for seed in self.spec.seeds
+            for strategy in self.strategies
+            if (settled := self.settled(strategy, task, model)) is not None
+        )
+
+    @cached_property
+    def trials(self) -> tuple[Run, ...]:
+        """The runs by which configurations are chosen."""
+        tuned = [strategy for strategy in self.strategies if strategy.tuning and strategy.tuning.owner == strategy.name]
+        longest = max((len(strategy.tuning.space.seeds) for strategy in tuned if strategy.tuning), default=0)
+        return tuple(
+            Run(self.spec.name, task, model, trial.strategy, seed, self.spec.select, trial.values)
+            for task in self.tasks
+            for model in self.models
+            for position in range(longest)
+            for strategy in tuned
+            if strategy.tuning
+            for seed in strategy.tuning.space.seeds[position : position + 1]
+            for trial in strategy.tuning.configurations
+        )
+
+    @cached_property
+    def notes(self) -> dict[str, list[str]]:
+        """What trainers have to say of the recipes that they are given -> the strategies that it is said of."""
+        found: dict[str, list[str]] = {}
+        for strategy in self.strategies:
+            variants = strategy.tuning.configurations if strategy.tuning else (Configuration((), strategy),)
+            for variant in variants:
+                part, recipe = variant.strategy.trainer, variant.strategy.recipe
+                for note in notes_of(part.registered.component, recipe, part.options):
+                    names = found.setdefault(note, [])
+                    if strategy.name not in names:
+                        names.append(strategy.name)
+        return found
+
+    @property
+    def waiting(self) -> int:
+        """Runs to report whose configuration is not chosen yet."""
+        everything = len(self.tasks) * len(self.models) * len(self.spec.seeds) * len(self.strategies)
+        return everything - len(self.runs)
+
+    def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured) -> ResolvedStrategy | None:
+        """The strategy with what was chosen for it; None where that is not known."""
+        if strategy.tuning is None:
+            return strategy
+        number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
+        return None if number is None else strategy.tuning.configurations[number].strategy
+
+    @property
+    def margin(self) -> dict[str, float]:
+        """As `record.Declared` has it."""
+        return margins(self.spec.margin, self.primaries)
+
+    @property
+    def baseline(self) -> str:
+        return self.spec.baseline or self.strategies[0].name

@@ -1,0 +1,70 @@
+"""On which board each run of an experiment stands, and under which row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bakeoff.records.apart import Pair, set_apart
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.load.metrics import metrics_of
+from bakeoff.records.schema import Search
+
+
+def with_boards(experiment: Experiment) -> Experiment:
+    """Runs of other data or another model than the rest are on boards of their own."""
+    declared, apart = set_apart(experiment.declared, experiment.records)
+    if apart:
+        metrics = metrics_of(declared.runs, experiment.records)
+        experiment = replace(experiment, declared=declared, apart=apart, metrics=metrics)
+    return _with_models_in_rows(experiment)
+
+
+def _with_models_in_rows(experiment: Experiment) -> Experiment:
+    """Where the model is under test and a task has several, rows are strategy and model, on one board."""
+    declared = experiment.declared
+    models: dict[str, list[str]] = {}
+    for run in declared.runs:
+        if run.model not in models.setdefault(run.task, []):
+            models[run.task].append(run.model)
+    if "model" not in declared.under_test or all(len(found) == 1 for found in models.values()):
+        return experiment
+    runs = [
+        run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": " / ".join(models[run.task])})
+        for run in declared.runs
+    ]
+    source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
+    trials = {new.strategy: declared.trials.get(old.strategy, 1) for old, new in zip(declared.runs, runs, strict=True)}
+    baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
+    rows: dict[str, list[str]] = {}
+    for old, new in zip(declared.runs, runs, strict=True):
+        if new.strategy not in rows.setdefault(old.strategy, []):
+            rows[old.strategy].append(new.strategy)
+    # a strategy that is gone has no rows of its own: it keeps its name
+    history = [
+        look.model_copy(update={"seeds": {row: seeds for old, seeds in look.seeds.items() for row in rows.get(old, [old])}})
+        for look in declared.history
+    ]
+    places: dict[tuple[str, str], dict[Pair, Pair]] = {}
+    for old, new in zip(declared.runs, runs, strict=True):
+        places.setdefault((old.strategy, new.strategy), {})[old.task, old.model] = (new.task, new.model)
+    searches = {new: placed(declared.searches[old], found) for (old, new), found in places.items() if old in declared.searches}
+    changed = declared.model_copy(
+        update={"runs": runs, "baseline": baseline, "trials": trials, "searches": searches, "history": history}
+    )
+    return replace(experiment, declared=changed, source=source)
+
+
+def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:
+    """The search under other labels of task and model, without what it did elsewhere; `ids` begin those of its trials."""
+    trials = [
+        trial.model_copy(update={"id": f"{ids}{trial.id}", "task": place[0], "model": place[1]})
+        for trial in search.trials
+        if (place := places.get((trial.task, trial.model)))
+    ]
+    chosen = [
+        choice.model_copy(update={"task": place[0], "model": place[1]})
+        for choice in search.chosen
+        if (place := places.get((choice.task, choice.model)))
+    ]
+    return search.model_copy(update={"trials": trials, "chosen": chosen})

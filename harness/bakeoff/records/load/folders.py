@@ -1,0 +1,147 @@
+"""One experiment's folder, read: what is damaged in it is named and left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bakeoff.errors import DamageError
+from bakeoff.records.load.metrics import metrics_of
+from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.publishing import with_attempts
+from bakeoff.records.schema import PREDICTIONS_FILE, Control, Declared, Record
+from bakeoff.records.silent_metrics import with_silence
+from bakeoff.records.store import Store
+
+MOST_HELD: Final = 2**28
+"""Bytes of logits that stay in memory once they were read; those of further runs are read again when they are asked for."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One experiment's folder, read."""
+
+    path: Path
+    store: Store
+    declared: Declared
+    records: tuple[Record, ...]
+    damaged: tuple[str, ...]
+    foreign: int
+    controls: tuple[Control, ...]
+    trials: tuple[Record, ...]
+
+
+@dataclass
+class RunFiles:
+    """The files of runs, each read and checked once as long as there is room."""
+
+    damaged: list[str] = field(default_factory=list)
+    """A sentence for each file that could not be used when it was asked for."""
+    room: int = MOST_HELD
+    """Bytes of logits that may still be held."""
+    _places: dict[str, tuple[Store, Record]] = field(default_factory=dict)
+    _reader: PredictionsReader = field(default_factory=PredictionsReader)
+    _held: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
+
+    def add(self, run_id: str, store: Store, record: Record) -> None:
+        """Says where the files of a run lie; `record` is as its own folder has it."""
+        self._places[run_id] = store, record
+
+    def read(self, store: Store, record: Record) -> dict[str, Predictions]:
+        """Split -> predictions; raises StoreError that names the file."""
+        place = store.records / record.id
+        if (held := self._held.get(place)) is not None:
+            return held
+        found = store.predictions(record, self._reader)
+        size = sum(part.logits.nbytes for part in found.values())
+        if size <= self.room:
+            self._held[place] = found
+            self.room -= size
+        return found
+
+    def predictions(self, run_id: str) -> dict[str, Predictions]:
+        """Split -> predictions of the run; raises StoreError that names the file."""
+        try:
+            return self.read(*self._places[run_id])
+        except DamageError as error:
+            self._note(str(error))
+            raise
+
+    def steps(self, run_id: str) -> Any:
+        """The run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
+        store, record = self._places[run_id]
+        try:
+            return store.steps(record)
+        except DamageError as error:
+            self._note(str(error))
+            raise
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.damaged:
+            self.damaged.append(sentence)
+
+
+def read_folder(store: Store, files: RunFiles) -> Folder:
+    """Raises StoreError where no experiment is; damaged records are named and left out, and so are those whose predictions are
+    damaged: a score and an interval of one row are of the same runs."""
+    declared = store.declared()
+    ids = [run.id for run in declared.runs]
+    records, damaged = _with_own_predictions(store, files, *_as_declared(declared, store, *store.read_all(ids)))
+    attempts = store.attempts()
+    records = [with_attempts(record, attempts.get(record.id, [])) for record in records]
+    tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
+    trials, damaged_trials = _as_declared(declared, store, *store.read_all(tried))
+    controls, damaged_controls = store.controls()
+    foreign = len(set(store.recorded_ids()) - {*ids, *tried})
+    return Folder(
+        store.folder,
+        store,
+        declared,
+        tuple(_with_silence(store, files, declared, records)),
+        (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
+        foreign,
+        tuple(controls),
+        tuple(trials),
+    )
+
+
+def _as_declared(
+    declared: Declared, store: Store, records: Sequence[Record], damaged: Sequence[str]
+) -> tuple[list[Record], list[str]]:
+    """The records and the sentences, without those of other seeds than the plan says: pairs are made by seed."""
+    seed_of = declared.seed_of
+    wrong = {record.id: sentence for record in records if (sentence := store.misfit(record, seed_of))}
+    return [record for record in records if record.id not in wrong], [*damaged, *wrong.values()]
+
+
+def _with_own_predictions(
+    store: Store, files: RunFiles, records: Sequence[Record], damaged: list[str]
+) -> tuple[list[Record], list[str]]:
+    """The records and the sentences, when the predictions of all have been read. Where they are gone, the record stands: its
+    scores are all that there is."""
+    kept, damaged = [], [*damaged]
+    for record in records:
+        try:
+            if PREDICTIONS_FILE in record.files and os.path.lexists(store.records / record.id / PREDICTIONS_FILE):
+                files.read(store, record)
+        except DamageError as error:
+            damaged.append(str(error))
+        else:
+            kept.append(record)
+    return kept, damaged
+
+
+def _with_silence(store: Store, files: RunFiles, declared: Declared, records: Sequence[Record]) -> Sequence[Record]:
+    """The records without figures of metrics that say nothing, where they don't tell themselves."""
+    if all(record.data is None or record.data.silent is not None for record in records):
+        return records
+    by_id = {record.id: record for record in records}
+    metrics, task_of = metrics_of(declared.runs, records), {run.id: run.task for run in declared.runs}
+    return with_silence(
+        records,
+        lambda run_id: files.read(store, by_id[run_id]),
+        {record.id: metrics.get(task_of[record.id], {}) for record in records},
+    )

@@ -1,0 +1,183 @@
+"""Several folders of records as one experiment: names that are unique, tasks whose data differ apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.load.boards import placed
+from bakeoff.records.load.folders import Folder, RunFiles
+from bakeoff.records.load.metrics import metrics_of
+from bakeoff.records.provenance import DATA, differences, facts_of_sources
+from bakeoff.records.schema import Change, DeclaredRun, Imported, Record, Search
+
+
+def merged(read: Sequence[Folder], files: RunFiles) -> Experiment:
+    """Several folders as one experiment: see `load_experiment`."""
+    names, tasks = _strategy_names(read), _task_names(read)
+    runs: list[DeclaredRun] = []
+    records: list[Record] = []
+    seen: set[tuple[str, str, str, int]] = set()
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for run in folder.declared.runs:
+            name = names[number, run.strategy]
+            task = tasks[number, run.task]
+            where = (name, task, run.model, run.seed)
+            if where in seen:  # the same run, recorded in two folders
+                continue
+            seen.add(where)
+            run_id = f"{number}:{run.id}"
+            runs.append(run.model_copy(update={"id": run_id, "strategy": name, "task": task}))
+            if run.id in by_id:
+                records.append(by_id[run.id].model_copy(update={"id": run_id}))
+                files.add(run_id, folder.store, by_id[run.id])
+    first = read[0].declared
+    return Experiment(
+        declared=first.model_copy(
+            update={
+                "name": " + ".join(dict.fromkeys(folder.declared.name for folder in read)),
+                "question": _joined(folder.declared.question for folder in read),
+                "baseline": names.get((0, first.baseline), first.baseline),
+                "margin": {unit: margin for folder in reversed(read) for unit, margin in folder.declared.margin.items()},
+                "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
+                "runs": runs,
+                "imported": _imported(read, tasks),
+                "trials": {
+                    names[number, old]: count
+                    for number, folder in enumerate(read)
+                    for old, count in folder.declared.trials.items()
+                    if (number, old) in names
+                },
+                "searches": _searches(read, names, tasks),
+                "history": [
+                    look.model_copy(
+                        update={
+                            "seeds": {names.get((number, old), old): seeds for old, seeds in look.seeds.items()},
+                            "changes": [_of(folder.declared.name, change) for change in look.changes],
+                        }
+                    )
+                    for number, folder in enumerate(read)
+                    for look in folder.declared.history
+                ],
+            }
+        ),
+        records=tuple(records),
+        predictions=files.predictions,
+        steps=files.steps,
+        unusable=files.damaged,
+        metrics=metrics_of(runs, records),
+        folders=tuple(str(folder.path) for folder in read),
+        specs=tuple(folder.declared.spec_file for folder in read),
+        damaged=tuple(sentence for folder in read for sentence in folder.damaged),
+        foreign=sum(folder.foreign for folder in read),
+        controls=tuple(control for folder in read for control in folder.controls),
+        trials={
+            run_id: record.model_copy(update={"id": run_id})
+            for number, folder in enumerate(read)
+            for record in folder.trials
+            for run_id in [f"{number}:{record.id}"]
+        },
+        source={
+            names[number, run.strategy]: folder.declared.name
+            for number, folder in enumerate(read)
+            for run in folder.declared.runs
+        },
+    )
+
+
+def _of(experiment: str, change: Change) -> Change:
+    return change.model_copy(update={"what": f"{change.what} of {experiment}"})
+
+
+def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+    """(number of the folder, task) -> its name; with the experiment's behind it where its data are not the first folder's."""
+    first: dict[str, Record] = {}
+    names: dict[tuple[int, str], str] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for task in dict.fromkeys(run.task for run in folder.declared.runs):
+            records = [by_id[run.id] for run in folder.declared.runs if run.task == task and run.id in by_id]
+            told = next((record for record in records if record.data is not None), None)
+            same = told is None or _scored_alike(told, first.setdefault(task, told))
+            names[number, task] = task if same else f"{task} ({folder.declared.name})"
+    return names
+
+
+def _scored_alike(record: Record, other: Record) -> bool:
+    """Whether two records of a task, which both got as far as its data, are scored on the same thing."""
+    if differences(facts_of_sources(record), facts_of_sources(other), DATA):
+        return False
+    mine, theirs = record.data, other.data
+    assert mine is not None
+    assert theirs is not None
+    metrics = [sorted((facts.name, facts.version) for facts in data.metrics) for data in (mine, theirs)]
+    same = metrics[0] == metrics[1] and mine.primary_metric == theirs.primary_metric
+    return same and record.asked.task.version == other.asked.task.version
+
+
+def _joined(questions: Iterable[str]) -> str:
+    return " / ".join(dict.fromkeys(filter(None, questions)))
+
+
+def _imported(read: Sequence[Folder], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
+    """Published figures beside the tasks of their own experiment; one that several cite is one."""
+    found: list[Imported] = []
+    for number, folder in enumerate(read):
+        own = dict.fromkeys(run.task for run in folder.declared.runs)
+        for row in folder.declared.imported:
+            for task in own if row.task is None else (row.task,):
+                placed = row.model_copy(update={"task": tasks.get((number, task), task)})
+                found += [] if placed in found else [placed]
+    return found
+
+
+def _searches(
+    read: Sequence[Folder], names: Mapping[tuple[int, str], str], tasks: Mapping[tuple[int, str], str]
+) -> dict[str, Search]:
+    """Row -> its search; a strategy whose search has chosen nothing yet has no row."""
+    found: dict[str, Search] = {}
+    for number, folder in enumerate(read):
+        places = {(run.task, run.model): (tasks[number, run.task], run.model) for run in folder.declared.runs}
+        for old, search in folder.declared.searches.items():
+            if (number, old) not in names:
+                continue
+            name, own = names[number, old], placed(search, places, ids=f"{number}:")
+            found[name] = _both(found[name], own) if name in found else own
+    return found
+
+
+def _both(first: Search, second: Search) -> Search:
+    """A row's search in two folders: where both searched for one task and model, they are the same runs."""
+    there = {(trial.task, trial.model) for trial in first.trials}
+    trials = [trial for trial in second.trials if (trial.task, trial.model) not in there]
+    chosen = [choice for choice in second.chosen if (choice.task, choice.model) not in there]
+    return first.model_copy(update={"trials": [*first.trials, *trials], "chosen": [*first.chosen, *chosen]})
+
+
+def _strategy_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+    """(number of the folder, strategy) -> a name that no other row of its boards has; the same runs keep one name."""
+    runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
+    boards: dict[tuple[int, str], set[tuple[str, str]]] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for strategy in dict.fromkeys(run.strategy for run in folder.declared.runs):
+            own = [run for run in folder.declared.runs if run.strategy == strategy]
+            runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
+            boards[number, strategy] = {(run.task, run.model) for run in own}
+    titles = [folder.declared.name for folder in read]
+    if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
+        titles = [str(folder.path) for folder in read]
+    names: dict[tuple[int, str], str] = {}
+    for place, own_runs in runs.items():
+        number, strategy = place
+        rivals = [other for other in runs if other[1] == strategy and other[0] != number and boards[other] & boards[place]]
+        twins = [other[0] for other in rivals if runs[other] == own_runs]
+        alone = len(twins) == len(rivals)
+        names[place] = strategy if alone else f"{strategy} · {titles[min([number, *twins])]}"
+    return names
+
+
+def _traces(record: Record | None) -> tuple[str, ...]:
+    """What makes a record the same as another of its id: when it began, and what it ended with."""
+    return () if record is None else (record.started, record.weights.final_sha256 if record.weights else record.status)

@@ -1,0 +1,49 @@
+"""The metrics of recorded runs, as far as they can be computed here from predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bakeoff.contracts.metric import Metric, MetricFacts
+from bakeoff.contracts.metrics import label_of, recorded_metric
+from bakeoff.contracts.registry import Registry, load_registry
+from bakeoff.errors import PluginError
+from bakeoff.records.schema import DeclaredRun, Record
+
+
+def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[str, dict[str, Metric]]:
+    """Task -> name -> metric: by the installed task's own word, else the built-in of that name."""
+    by_id = {record.id: record for record in records}
+    found: dict[str, dict[str, Metric]] = {}
+    registry: Registry | None = None
+    for run in runs:
+        record = by_id.get(run.id)
+        if run.task in found or record is None or record.data is None:
+            continue
+        registry = registry or load_registry()
+        own = _declared_metrics(record, registry)
+        kind: Any = record.data.kind
+        found[run.task] = {
+            facts.name: metric
+            for facts in record.data.metrics
+            if (metric := _of_its_label(own.get(facts.name), facts) or recorded_metric(facts, kind)) is not None
+        }
+    return found
+
+
+def _of_its_label(metric: Metric | None, facts: MetricFacts) -> Metric | None:
+    """The task's metric where it looks at the label that the record says: before its data are read, a task may know no label,
+    and what it asks of each class is called like the metric of a class named `each`."""
+    return metric if metric is not None and label_of(metric) == facts.label else None
+
+
+def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:
+    try:
+        component = registry.get("task", record.asked.task.name).component
+        if component.version != record.asked.task.version:
+            return {}
+        info = component.info(component.Options.model_validate(record.asked.task.options))
+    except (PluginError, ValueError):  # not installed here, or with other options: records alone must do
+        return {}
+    return {metric.name: metric for metric in info.metrics}

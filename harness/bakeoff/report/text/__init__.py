@@ -1,0 +1,1 @@
+"""Tables, LaTeX, CSV, JSON and cards of a comparison."""

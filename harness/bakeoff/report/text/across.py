@@ -1,0 +1,59 @@
+"""What the page and `table.md` say of strategies over several boards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bakeoff.analysis.findings import Comparison
+from bakeoff.report.units import probability
+from bakeoff.text.markdown import DASH, Column, escaped, grid, paragraph
+
+DAGGER = "†"
+TITLES = ("mean rank", "behind the first")
+
+
+@dataclass(frozen=True)
+class Across:
+    """A table of mean ranks, with words before and after it."""
+
+    sentence: str
+    lines: list[tuple[str, bool, list[str]]]
+    """(strategy, whether confounded with the first, a cell for each of `TITLES`)."""
+    legend: str
+
+
+def across(comparison: Comparison) -> Across | None:
+    """None where too few boards share their strategies."""
+    found = comparison.across
+    if found is None:
+        return None
+    least = min(found.mean_ranks.values())
+    lines = [
+        (name, name in found.confounded, [f"{rank:.2f}", f"{rank - least:.2f}" if rank > least else DASH])
+        for name, rank in found.mean_ranks.items()
+    ]
+    legend = (
+        f"Ranks are by the mean scores on each of {len(found.boards)} boards, 1 the best, ties shared. Friedman's statistic: "
+        f"p {probability(found.p)} with each board's ranks dealt anew, {probability(found.chi2_p)} by chi-squared, "
+        f"{probability(found.f_p)} by the F of Iman and Davenport. The critical difference of mean ranks is Nemenyi's, "
+        f"{found.critical_difference:.2f} at 5 %. Seeds are no boards: they count in the means alone."
+    )
+    if found.confounded:
+        legend += f" {DAGGER} differs from the first in something that is not under test."
+    return Across(found.sentence, lines, legend)
+
+
+def across_markdown(comparison: Comparison) -> list[str]:
+    """A section of `table.md`; no line where there is nothing to say."""
+    found = across(comparison)
+    if found is None:
+        return []
+    names = [f"{escaped(name)}{f' {DAGGER}' if confounded else ''}" for name, confounded, _ in found.lines]
+    columns = [Column("strategy", names, "left")]
+    columns += [Column(title, [cells[number] for _, _, cells in found.lines]) for number, title in enumerate(TITLES)]
+    return [
+        *("## Across tasks", ""),
+        *paragraph(escaped(found.sentence)),
+        *("", *grid(columns), ""),
+        *paragraph(escaped(found.legend)),
+    ]

@@ -1,0 +1,81 @@
+"""A gate's judgement as Markdown, fit for a pull request."""
+
+from __future__ import annotations
+
+from bakeoff.analysis.gate.gate import Check, Gate
+from bakeoff.contracts.unit import OWN_UNIT, Figures
+from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph
+
+SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
+TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "Gate open"}
+
+
+def write_gate(gate: Gate) -> str:
+    """One line that says it all, the table of checks, and why each that did not pass did not."""
+    lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {escaped(gate.headline)}", ""]
+    boards = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
+    where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
+    about = f"{gate.candidate} against {gate.baseline}{where}; quality on {gate.split}; rules of the {gate.rules_of}."
+    lines += [*paragraph(escaped(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
+    for symbol, sentence in _reasons(gate.checks, with_board=len(boards) > 1):
+        lines += item(f"{symbol} {escaped(sentence)}")
+    for note in gate.notes:
+        lines += item(escaped(note))
+    return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(escaped(_legend(gate)))]) + "\n"
+
+
+def _table(checks: list[Check], *, with_board: bool) -> list[str]:
+    columns = (
+        [Column("task · model", [escaped(f"{check.task} · {check.model}") for check in checks], "left")] if with_board else []
+    )
+    columns += [
+        Column("strategy", [escaped(check.strategy) for check in checks], "left"),
+        Column("rule", [escaped(check.rule) for check in checks], "left"),
+        Column("limit", [escaped(check.limit) for check in checks]),
+        Column("observed", level([_observed(check) for check in checks])),
+        Column("seeds", [f"{check.seeds[0]} / {check.seeds[1]}" for check in checks]),
+        Column("verdict", [f"{SYMBOLS[check.result]} {_verdict(check)}" for check in checks], "left"),
+    ]
+    return grid(columns)
+
+
+def _observed(check: Check) -> tuple[str, str]:
+    """The change, and its interval."""
+    if check.identical:
+        return "identical", ""
+    if check.change is None or check.low is None or check.high is None:
+        return DASH, ""
+    figures = Figures(unit=OWN_UNIT, decimals=check.decimals)  # they are as shown already
+    change, bounds = figures.signed(check.change), figures.signed_range(check.low, check.high)
+    return f"{change}{' %' if check.unit == '%' else ''}", f" {bounds}"
+
+
+def _verdict(check: Check) -> str:
+    return "pass (identical)" if check.identical and check.result == "pass" else check.result
+
+
+def _reasons(checks: list[Check], *, with_board: bool) -> list[tuple[str, str]]:
+    """Symbol and sentence of each reason, with the checks that it holds for."""
+    titles: dict[tuple[str, str], list[str]] = {}
+    for check in checks:
+        if check.reason:
+            titles.setdefault((SYMBOLS[check.result], check.reason), []).append(_title(check, with_board))
+    return [
+        (symbol, f"{'all checks' if 1 < len(found) == len(checks) else '; '.join(found)}: {reason}")
+        for (symbol, reason), found in titles.items()
+    ]
+
+
+def _title(check: Check, with_board: bool) -> str:
+    return f"{check.task} · {check.model}, {check.strategy}, {check.rule}" if with_board else f"{check.strategy}, {check.rule}"
+
+
+def _legend(gate: Gate) -> str:
+    tested = sum(check.p_fail is not None for check in gate.checks)
+    return (
+        "Observed is candidate against baseline: points of the primary metric, or its own unit, and per cent of costs; in "
+        "brackets the 90 % interval, each end of which is a one-sided 95 % bound. A check passes where the bound is within the "
+        "limit, and fails where the change is beyond the limit with p at most 0.05 after Holm over the "
+        f"{tested} checks that could be tested. "
+        "Anything else is not enough evidence. Seeds are those of candidate / baseline that ended well."
+    )

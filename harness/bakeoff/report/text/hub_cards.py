@@ -1,0 +1,126 @@
+"""A comparison for the Hugging Face hub: `.eval_results/*.yaml`, and the `model-index` of model cards.
+
+Written by huggingface_hub's own functions. Values are means over seeds in the metric's own unit (accuracy: 0 to 1); interval,
+seeds and method stand in the notes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bakeoff.analysis.findings import Comparison, Score, Standing
+from bakeoff.analysis.summary.rows import Report
+from bakeoff.contracts.metrics import called
+from bakeoff.report.board_view import Joined, join
+from bakeoff.text.values import portable, seeds_spelt
+from bakeoff.text.words import escaped
+
+MADE_WITH = "made with bakeoff"
+"""The end of all notes."""
+
+PIPELINES = {"tokens": "token-classification", "text": "text-generation"}
+"""Kind of task -> the hub's word; the others are `text-classification`, regression over texts too."""
+
+
+def eval_results(comparison: Comparison, report: Report) -> dict[str, str]:
+    """File name -> YAML of a row's scores on the reported split, one file for each row that has any."""
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
+
+    files: dict[str, str] = {}
+    for joined, standing, scores in _rows(comparison, report):
+        entries = [
+            EvalResultEntry(
+                dataset_id=escaped(joined.board.task),
+                task_id=escaped(metric),
+                value=portable(score.mean),
+                notes=_notes(joined, standing, metric, score),
+            )
+            for metric, score in scores.items()
+        ]
+        name = _file_name(f"{joined.board.task}-{joined.board.model}-{standing.strategy}", files)
+        files[name] = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
+    return files
+
+
+def is_ours(content: bytes) -> bool:
+    """Whether a file is one of `eval_results`: a list of scores, each with notes that end as ours do."""
+    try:
+        entries = YAML(typ="safe", pure=True).load(content)
+    except (YAMLError, ValueError, RecursionError):
+        return False
+    if not isinstance(entries, list) or not entries:
+        return False
+    notes = [entry.get("notes") if isinstance(entry, dict) else None for entry in entries]
+    return all(isinstance(note, str) and note.endswith(MADE_WITH) for note in notes)
+
+
+def model_index(comparison: Comparison, report: Report) -> str:
+    """A YAML document for each row: the front matter of the card that its model would have."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    documents = []
+    for joined, standing, scores in _rows(comparison, report):
+        board = joined.board
+        kind = joined.table.data.kind if joined.table and joined.table.data else ""
+        kinds = {facts.name: called(facts) for facts in joined.table.metrics} if joined.table else {}
+        results = [
+            EvalResult(
+                task_type=PIPELINES.get(kind, "text-classification"),
+                dataset_type=escaped(board.task),
+                dataset_name=escaped(board.task),
+                dataset_split=escaped(board.split),
+                metric_type=escaped(kinds.get(metric, metric)),
+                metric_name=escaped(metric),
+                metric_value=portable(score.mean),
+                metric_args={"notes": _notes(joined, standing, metric, score)},
+            )
+            for metric, score in scores.items()
+        ]
+        card = ModelCardData(model_name=escaped(f"{board.model} {standing.strategy}"), eval_results=results)
+        documents.append(f"---\n{card.to_yaml()}\n")
+    return "".join(documents)
+
+
+def _rows(comparison: Comparison, report: Report) -> Iterator[tuple[Joined, Standing, dict[str, Score]]]:
+    """Every row that has scores on the reported split, the primary metric first."""
+    for joined in join(comparison, report, {}):
+        for standing in joined.standings:
+            scores = standing.scores.get(joined.board.split, {})
+            if scores:
+                order = sorted(scores, key=lambda metric: metric != joined.board.metric)
+                yield joined, standing, {metric: scores[metric] for metric in order}
+
+
+def _notes(joined: Joined, standing: Standing, metric: str, score: Score) -> str:
+    """What the figure is the mean of, how sure it is, and how it was made."""
+    board, row = joined.board, joined.rows.get(standing.strategy)
+    count = len(score.seeds)
+    told = [f"{metric} on {board.split} ({board.examples:,} examples)"]
+    if score.low is not None and score.high is not None:
+        told.append(f"95 % interval {score.low:.4f} to {score.high:.4f}, covering {score.method}")
+    told.append(f"{'mean of ' if count > 1 else ''}{count} seed{'s' if count > 1 else ''} ({seeds_spelt(score.seeds)})")
+    if score.sd is not None:
+        told.append(f"standard deviation over seeds {score.sd:.4f}")
+    made = [f"strategy {standing.strategy}", f"model {board.model}"]
+    if row is not None and row.trainer and row.method:
+        made += [f"trainer {row.trainer}", f"method {row.method}"]
+    told.append(", ".join(made))
+    pair = joined.pairs.get(standing.strategy)
+    if pair is not None and metric == board.metric:
+        told.append(pair.sentence.rstrip("."))
+    return escaped("; ".join([*told, MADE_WITH]))
+
+
+def _file_name(text: str, taken: dict[str, str]) -> str:
+    """A name that no folder can be left by, and that no other row has."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "row"
+    name, number = f"{stem}.yaml", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.yaml"
+    return name

@@ -1,0 +1,109 @@
+"""Rescored predictions as Markdown that is also read on a terminal."""
+
+from __future__ import annotations
+
+from bakeoff.analysis.findings import Calibration, SliceScore
+from bakeoff.analysis.rescoring import Rescored, RescoredRow, Rescoring
+from bakeoff.contracts.unit import Figures
+from bakeoff.report.text.table_md import BASELINE
+from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph
+
+
+def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
+    """A section for each task and model; slices and calibration on demand. What could not be scored is named below."""
+    lines: list[str] = []
+    for board in found.boards:
+        lines += [*([""] if lines else []), f"## {escaped(board.task)} · {escaped(board.model)}", "", *_scores(board), ""]
+        lines += paragraph(_legend(board))
+        for note in board.notes:
+            lines += item(escaped(note))
+        if slices:
+            lines += ["", *_slices(board)]
+        if calibration:
+            lines += ["", *_calibration(board)]
+    lines += [""] if found.left_out else []
+    for one in found.left_out:
+        lines += item(escaped(f"left out: {one.sentence}"))
+    return "\n".join(lines) + "\n"
+
+
+def _scores(board: Rescored) -> list[str]:
+    figures = board.figures
+    return grid(
+        [
+            Column("strategy", [_name(row.strategy, board) for row in board.rows], "left"),
+            Column(escaped(f"{board.split} {board.metric}"), level([_score(row, figures) for row in board.rows])),
+            Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in board.rows]),
+            Column("n", [str(len(row.score.seeds)) for row in board.rows]),
+            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
+            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in board.rows]),
+        ]
+    )
+
+
+def _name(strategy: str, board: Rescored) -> str:
+    return f"{escaped(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
+
+
+def _score(row: RescoredRow, figures: Figures) -> tuple[str, str]:
+    score = row.score
+    return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
+
+
+def _legend(board: Rescored) -> str:
+    """How to read the table."""
+    unit = board.figures.unit.words or "the metric's own unit"
+    direction = "" if board.higher_is_better else " (less is better)"
+    parts = [
+        f"{escaped(board.metric)}{direction} of the stored predictions on {escaped(board.split)}, {board.examples:,} examples, "
+        f"in {escaped(unit)}: mean ± standard deviation over n seeds."
+    ]
+    covers = {row.score.method for row in board.rows}
+    if "seeds and examples" in covers:
+        parts.append("Intervals cover seeds and examples; those of differences are not adjusted for their number.")
+    if "examples only (one run)" in covers:
+        parts.append("With one run, the interval covers examples only, not training.")
+    return " ".join(parts)
+
+
+def _slices(board: Rescored) -> list[str]:
+    rows: list[SliceScore] = board.slices
+    if not rows:
+        return paragraph("No column cuts this split into parts.")
+    figures = board.figures
+    table = grid(
+        [
+            Column("column", [escaped(row.column) for row in rows], "left"),
+            Column("slice", [escaped(row.value) for row in rows], "left"),
+            Column("examples", [f"{row.examples:,}" for row in rows]),
+            Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
+            Column("score", [figures.number(row.score) for row in rows]),
+            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
+            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
+            Column("p (Holm)", [DASH if row.p_adjusted is None else f"{row.p_adjusted:.3f}" for row in rows]),
+        ]
+    )
+    legend = (
+        f"p is adjusted over all slices and rows of a column. No test ({DASH}) below 20 examples or 2 runs, "
+        "and of a metric that is no ratio of sums over examples."
+    )
+    return [*table, "", *paragraph(legend)]
+
+
+def _calibration(board: Rescored) -> list[str]:
+    rows: list[Calibration] = board.calibration
+    if not rows:
+        return paragraph("There are no probabilities to calibrate.")
+    table = grid(
+        [
+            Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
+            Column("ECE", [f"{row.ece:.4f}" for row in rows]),
+            Column("Brier", [f"{row.brier:.4f}" for row in rows]),
+            Column("agreement", [DASH if row.agreement is None else f"{row.agreement:.4f}" for row in rows]),
+        ]
+    )
+    legend = (
+        "ECE: mean distance of confidence and accuracy over 15 bins of equal mass, 0 is best. Brier: squared error of the "
+        "probabilities, 0 to 2. Agreement: share of examples on which two seeds answer alike."
+    )
+    return [*table, "", *paragraph(legend)]

@@ -1,0 +1,66 @@
+"""A page of Markdown fitted to a terminal: lines wrapped between words, tables that are too wide cut into several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from bakeoff.text.markdown import width_of, wrap
+
+ROW_NAME = "strategy"
+"""The column up to which every part of a table that is cut repeats the columns."""
+
+
+def fitted(page: str, width: int) -> str:
+    """The page in lines of at most so many columns, where no single word or cell is longer."""
+    lines: list[str] = []
+    for is_table, block in groupby(page.splitlines(), key=lambda line: line.startswith("| ")):
+        rows = list(block)
+        lines += _cut(rows, width) if is_table else [line for text in _paragraphs(rows) for line in wrapped(text, width)]
+    return "\n".join(lines) + "\n"
+
+
+def wrapped(text: str, width: int, *, indent: str | None = None) -> list[str]:
+    """Lines of a paragraph; those after the first stand under the text of an item, or behind `indent`."""
+    if indent is None:
+        indent = "  " if text.startswith("- ") else ""
+    return wrap(text, width, indent=indent)
+
+
+def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
+    """Paragraphs, items and headings, each joined into one line; empty lines as they are."""
+    joined = ""
+    for line in lines:
+        if joined and line and not line.startswith(("- ", "#")):
+            joined = f"{joined} {line.strip()}"
+            continue
+        if joined:
+            yield joined
+        joined = line
+        if not line:
+            yield ""
+    if joined:
+        yield joined
+
+
+def _cut(rows: Sequence[str], width: int) -> list[str]:
+    """The table, or where it is too wide its parts, an empty line between two."""
+    if max(map(width_of, rows)) <= width:
+        return list(rows)
+    cells = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in rows]  # a cell's own | has a \ before it
+    sizes = [width_of(cell) + 3 for cell in cells[0]]
+    titles = [title.strip() for title in cells[0]]
+    named = titles.index(ROW_NAME) + 1 if ROW_NAME in titles else 1
+    parts: list[list[int]] = []
+    room = 0
+    for column in range(named, len(titles)):
+        if not parts or sizes[column] > room:
+            parts.append([])
+            room = width - 1 - sum(sizes[:named])
+        parts[-1].append(column)
+        room -= sizes[column]
+    lines: list[str] = []
+    for part in parts:
+        lines += [""] if lines else []
+        lines += [f"| {' | '.join(row[column] for column in (*range(named), *part))} |" for row in cells]
+    return lines

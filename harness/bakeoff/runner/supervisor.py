@@ -1,0 +1,331 @@
+"""One run watched from outside: its worker started, heard, timed, and its record read or, where it left none, written."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bakeoff.contracts.fields import Count, first_flaw
+from bakeoff.contracts.task import Paths
+from bakeoff.errors import DamageError, MachineError, StoreError
+from bakeoff.files import Tree
+from bakeoff.machine import hardware
+from bakeoff.machine.faults import full_disk
+from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
+from bakeoff.machine.worker_process import Message, WordError, Worker
+from bakeoff.planning.runs import Run
+from bakeoff.records.kept import UNFINISHED, without_model
+from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
+from bakeoff.records.versions import dump
+from bakeoff.text.words import escaped, quoted, shown_path
+from bakeoff.training.record_writer import bare_record, clear, processes_of
+from bakeoff.training.request import Request
+from bakeoff.training.worker import perform, places_of
+
+FAULT = "fault"
+"""The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
+
+LONGEST_LOOK = 10.0
+"""Seconds between two looks at a run that count towards its timeout: more have passed only where the command was suspended, and
+the run with it."""
+
+LONGEST_NOTE = 2000
+"""Characters of a sentence that a run's process has for the user."""
+
+AT_WORK: Final[Mapping[str, Sequence[str]]] = {
+    "import": ("task", "model", "method", "trainer"),
+    "load": ("task",),
+    "encode": ("model",),
+    "build": ("model", "method"),
+    "warm-up": ("trainer",),
+    "train": ("trainer",),
+    "evaluate": ("trainer", "model"),
+    "save": ("trainer", "model"),
+}
+"""Phase -> the components whose code runs in it."""
+
+Policy = Literal["stop", "rerun", "mix"]
+"""What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is not part of the experiment: where things lie, and on what to run."""
+
+    places: Paths
+    device: str = "auto"
+    threads: int = field(default_factory=hardware.usable_threads)
+    """Of one run."""
+    jobs: int = 1
+    """Runs under way at the same time."""
+    changed: Policy = "stop"
+    retry: Literal["failed", "unkept"] | None = None
+    """Recorded runs that are made again: those that failed, or those that left no model where `keep: final` wants one."""
+    control: bool = True
+    """Whether a control run is timed before the first run and after the last."""
+
+
+class Progress(Protocol):
+    """Where a run's progress goes."""
+
+    def start(self, *, total: int, done: int) -> None: ...
+
+    def begin(self, run: Run) -> None: ...
+
+    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None: ...
+
+    def end(self, run: Run, record: Record) -> None: ...
+
+    def note(self, line: str) -> None: ...
+
+
+def request_of(run: Run, settings: Settings, **more: Any) -> Request:
+    """What a worker is told of a run; `more` are further fields of the request."""
+    return Request(
+        id=run.id,
+        asked=run.asked,
+        data=settings.places.data,
+        cache=settings.places.cache,
+        beside=settings.places.beside,
+        device=settings.device,
+        threads=settings.threads,
+        jobs=settings.jobs,
+        **more,
+    )
+
+
+class Told(BaseModel):
+    """A message of a run's process: how far it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    phase: Literal[*PHASES]  # type: ignore[valid-type]
+    step: Count
+    total: Count
+    loss: float | None
+    note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
+
+
+class Supervised:
+    """A run's worker, from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
+
+    def __init__(
+        self,
+        run: Run,
+        folder: Path,
+        request: Request,
+        timeout: float | None,
+        progress: Progress,
+        *,
+        read: Callable[[Path], Record],
+    ) -> None:
+        """`folder` is empty, and holds the record at the end; `timeout` is in seconds; `read` gives the record in a folder."""
+        self.run, self.folder, self.request, self.timeout, self.progress = run, folder.absolute(), request, timeout, progress
+        self.read = read
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.worker = Worker(perform_aloud, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
+        self.seen = Seen()
+        self.seconds, self.looked = 0.0, time.monotonic()
+        """How long the run has gone on, and when it was looked at last."""
+        self.recorded: tuple[State, float] | None = None
+        """The record's file as it was last seen, and since when it is so."""
+
+    def look(self) -> Record | None:
+        """Hears what the worker has said; the record where it has ended, took too long, or does not end over its record. Raises
+        MachineError."""
+        now = time.monotonic()
+        self.seconds, self.looked = self.seconds + min(now - self.looked, LONGEST_LOOK), now
+        alive = self.worker.alive  # asked first, so that all is heard that a worker says before it ends
+        try:
+            for message in self.worker.messages(0):
+                self.hear(message)
+        except WordError as error:
+            return self.stop("error", str(error))
+        if not alive:
+            return self.left()
+        self.seen.weigh(self.worker.number)
+        if self.lingers():
+            self.worker.end()
+            return self.left(f"it went on for {EXIT_SECONDS:g} s after its record was whole, and was killed")
+        if self.timeout is not None and self.seconds > self.timeout:
+            return self.stop("timed out", f"it took over {self.timeout:g} s")
+        return None
+
+    def hear(self, message: Message) -> None:
+        """Raises WordError for a message of another kind than ours, and MachineError."""
+        if FAULT in message:
+            raise MachineError(str(message[FAULT]))
+        if "error" in message:  # of a process that could not even begin; how it ended says the same
+            return
+        try:
+            told = Told.model_validate(message)
+        except ValidationError as error:
+            raise WordError(f"a message in its pipe is none of ours: {first_flaw(error)}") from None
+        self.seen.hear(told)
+        self.progress.update(self.run, told.phase, told.step, told.total, told.loss)
+        if told.note:
+            self.progress.note(f"{self.run.title}: {escaped(told.note)}")
+
+    def lingers(self) -> bool:
+        """Whether the record has been whole for `EXIT_SECONDS`, while the process has not ended."""
+        try:
+            state = state_of(self.folder / RECORD_FILE)
+        except OSError:
+            return False
+        if self.recorded is None or self.recorded[0] != state:
+            self.recorded = state, time.monotonic()
+        if time.monotonic() - self.recorded[1] < EXIT_SECONDS:
+            return False
+        with contextlib.suppress(StoreError):
+            record = self.written()
+            return record is not None and record.kept != UNFINISHED
+        return True
+
+    def left(self, remark: str = "") -> Record:
+        """The record of a worker that is gone: what it has written whole stands, however its process ended."""
+        code = self.worker.process.exitcode
+        try:
+            record, words = self.written(), self.worker.last_words()
+        except StoreError as error:
+            record, words = None, str(error).replace(f"{shown_path(self.folder)}/", "its ")
+        if record is None or record.failure is not None:
+            await_own_signal()
+            if was_stopped(code):
+                return self.record_failure("interrupted", f"its process was {ending(code)}")
+        if record is None:
+            if (fault := full_disk(places_of(self.request, self.folder))) is not None:  # it may have died of that
+                raise fault
+            if self.folder.is_symlink() or not self.folder.is_dir():
+                words = f"its folder was removed; {words}"
+            return self.record_failure("crashed", f"{words} ({self.at_work()})")
+        if code != 0:
+            remark = remark or f"it did not end well after its record was whole: {words}"
+        record = without_model(record, self.folder, f"the run's process ended over it: {words}")
+        output = self.folder / OUTPUT_FILE
+        kept = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
+        if not kept or (output.is_file() and not output.stat().st_size):  # nobody will read it, or there is nothing in it
+            Tree(self.folder.parent).remove(output)
+        return self.with_remark(record, remark) if remark else record
+
+    def stop(self, reason: Reason, message: str) -> Record:
+        """Ends the worker; the record says why. A run that is recorded whole stands: then only the model may be not kept."""
+        self.worker.end()
+        how = f"{reason}: {message}"
+        with contextlib.suppress(StoreError):  # written just then, and not whole
+            record = self.written()
+            if record is not None and record.status == "ok":
+                if record.kept == UNFINISHED:
+                    return without_model(record, self.folder, how)
+                return self.with_remark(record, f"it was ended after its record was whole: {how}")
+        if reason not in ("interrupted", "timed out"):
+            message = f"{message} ({self.at_work()})"
+        return self.record_failure(reason, message)
+
+    def with_remark(self, record: Record, remark: str) -> Record:
+        """The record with what is to be said of the run's process, written anew."""
+        remarked = record.model_copy(update={"remarks": [*record.remarks, f"the run's process: {remark} ({self.at_work()})"]})
+        try:
+            Tree(self.folder.parent).write(self.folder / RECORD_FILE, dump(remarked))
+        except OSError:  # there may be no room for a word more: the record stands
+            return record
+        return remarked
+
+    def at_work(self) -> str:
+        """Whose code was at work when the process was last heard of."""
+        phase = self.seen.phase
+        parts = [getattr(self.request.asked, kind) for kind in AT_WORK[phase]]
+        named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(AT_WORK[phase], parts, strict=True))
+        return escaped(f"phase {phase}: {', '.join(named)}")
+
+    def written(self) -> Record | None:
+        """The record that the worker has written so far; raises StoreError where it is none, or none of this run."""
+        if not (self.folder / RECORD_FILE).exists():
+            return None
+        record = self.read(self.folder)
+        if record.id != self.request.id:
+            raise DamageError(f"its record says that it is run {quoted(record.id)}")
+        return record
+
+    def record_failure(self, reason: Reason, message: str) -> Record:
+        """The record of a run whose process could not write one; what it left half-written goes."""
+        failure = Failure(reason=reason, message=message, phase=self.seen.phase)
+        record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
+        tree = Tree(self.folder.parent)
+        if self.folder.is_symlink() or not self.folder.is_dir():  # whatever somebody's code has made of it
+            tree.remove_folder(self.folder)
+            tree.make_fresh(self.folder)
+        clear(tree, self.folder)
+        tree.write(self.folder / RECORD_FILE, dump(record))
+        return record
+
+
+class Seen:
+    """What could be seen of a run from outside: its phases, steps and memory."""
+
+    def __init__(self) -> None:
+        self.phase, self.step, self.memory = "import", 0, 0
+        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self.entered = time.monotonic()
+
+    def hear(self, told: Told) -> None:
+        if told.phase != self.phase:
+            self.pass_on()
+            self.phase = told.phase
+        self.step = max(self.step, told.step)
+
+    def pass_on(self) -> None:
+        now = time.monotonic()
+        self.seconds[self.phase] += now - self.entered
+        self.entered = now
+
+    def weigh(self, process: int | None) -> None:
+        """`process` is the run's own, and not that which guards it; None before it has said a word."""
+        import psutil
+
+        if process is None:
+            return
+
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            self.memory = max(self.memory, psutil.Process(process).memory_info().rss)
+
+    def cost(self) -> Cost:
+        self.pass_on()
+        gone = "not measured: the run's process ended before"
+        return Cost(
+            phase_seconds=self.seconds,
+            total_seconds=sum(self.seconds.values()),
+            steps=self.step,
+            train_samples_per_second=None,
+            evaluate_samples_per_second=None,
+            peak_memory_bytes=self.memory,
+            peak_device_memory_bytes=None,
+            energy_joules=None,
+            energy_note=gone,
+            flops=None,
+            flops_note=gone,
+            harness_seconds=0.0,
+        )
+
+
+def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> None:
+    """The worker's side of `Supervised`."""
+
+    def report(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+        finite = loss if loss is None or loss == loss else None
+        say({"phase": phase, "step": step, "total": total, "loss": finite, "note": note[:LONGEST_NOTE]})
+
+    asked = Request.model_validate_json(request)
+    if asked.jobs > 1:
+        hardware.take_devices(asked.place, processes_of(asked.asked))
+    try:
+        perform(asked, Path(folder), report)
+    except MachineError as error:
+        say({FAULT: str(error)})

@@ -1,0 +1,88 @@
+"""The best of several, and figures that cannot be: expected maxima, probability of improvement, GRIM."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bakeoff.contracts.metric import Floats
+
+MOST_TRIES = 10
+"""The best of more is not told."""
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """The expected best of n: drawn with replacement (biased low; Dodge 2019), and without (Tang 2020)."""
+
+    with_replacement: float
+    unbiased: float
+
+
+@dataclass(frozen=True)
+class Grim:
+    """Whether some confusion matrix gives the printed figures, and the closest one with its own."""
+
+    attainable: bool
+    true_positives: int
+    false_positives: int
+    accuracy: float
+    f1: float
+
+
+def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> BestOf:
+    """The expected best of n runs from B values; ValueError unless 1 <= n <= B: nothing is extrapolated."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    size = len(ordered)
+    if not 1 <= n <= size:
+        raise ValueError(f"the best of {n} cannot be told from {size} values")
+    place = np.arange(1, size + 1)
+    weights = (place / size) ** n - ((place - 1) / size) ** n
+    subsets = np.array([math.comb(i - 1, n - 1) / math.comb(size, n) for i in range(1, size + 1)])
+    return BestOf(float(weights @ ordered), float(subsets @ ordered))
+
+
+def expected_bests(values: Sequence[float] | Floats, *, higher_is_better: bool) -> list[float]:
+    """The unbiased expected best of 1, 2 and so on of these runs, up to all or ten; the least where less is better."""
+    sign = 1.0 if higher_is_better else -1.0
+    signed = sign * np.asarray(values, dtype=np.float64)
+    return [sign * expected_best_of_n(signed, n).unbiased for n in range(1, min(len(signed), MOST_TRIES) + 1)]
+
+
+def probability_of_improvement(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
+    """How often a run of `a` scores above a run of `b`, ties counting half."""
+    left, right = np.asarray(a, dtype=np.float64)[:, None], np.asarray(b, dtype=np.float64)[None]
+    if not left.size or not right.size:
+        raise ValueError("both sides need a run")
+    return float((left > right).mean() + (left == right).mean() / 2)
+
+
+def grim(accuracy: float, f1: float, *, positives: int, negatives: int, digits: int) -> Grim:
+    """Whether accuracy and F1, as printed with so many decimals, can come from one evaluation of these labels.
+
+    Both are shares: 84.07 points are 0.8407 with 4 digits. For each number of right answers, F1 grows with the true positives,
+    so only the two counts around the printed F1 come into question. After Brown and Heathers (2017).
+    """
+    if not (0 <= accuracy <= 1 and 0 <= f1 <= 1) or min(positives, negatives) < 0 or positives + negatives < 1:
+        raise ValueError(f"accuracy and F1 are shares of counted labels, not {accuracy}, {f1} of {positives} + {negatives}")
+    n = positives + negatives
+    wrong = np.arange(n + 1)  # fn + fp
+    # fn = positives - tp is at most `wrong`; fp = wrong - fn is at most `negatives`
+    least, most = np.maximum(positives - wrong, 0), np.minimum(positives, n - wrong)
+    ideal = f1 * wrong / (2 * (1 - f1)) if f1 < 1 else np.full(n + 1, float(positives))
+    tp = np.stack([np.clip(np.floor(ideal), least, most), np.clip(np.ceil(ideal), least, most)]).astype(np.int64)
+    total = 2 * tp + wrong
+    scores = np.divide(2 * tp, total, out=np.zeros(tp.shape), where=total > 0)
+    apart = np.maximum(np.abs(scores - f1), np.abs((n - wrong) / n - accuracy))
+    row, column = np.unravel_index(int(apart.argmin()), apart.shape)
+    best = int(tp[row, column])
+    return Grim(
+        attainable=bool(apart[row, column] <= 0.5 * 10.0**-digits + 1e-12),
+        true_positives=best,
+        false_positives=int(wrong[column]) - (positives - best),
+        accuracy=float((n - wrong[column]) / n),
+        f1=float(scores[row, column]),
+    )

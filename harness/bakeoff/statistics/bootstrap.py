@@ -1,0 +1,278 @@
+"""The check for any metric: seeds and examples resampled crosswise (Sellam et al., MultiBERTs, 2022), percentile intervals.
+
+No more than a check: where seeds make most of the variance, it errs like any bootstrap of a few seeds. A metric that is no
+ratio of sums is judged by t, its variance components taken from resamples of the examples alone (`Replicates.difference`).
+
+Resampling examples is weighting them: a scorer maps weights (r, N), the times that each example was drawn, to the scores
+(r, runs) of all runs at once. Scorers of ratios, MCC and Pearson are matrix products. Spearman's follows from one sort a run,
+since the rank that a value has in a resample is a running sum of weights. The crossed bootstrap counts the interaction of seeds
+and examples more than once (Owen 2007): where examples make most of the variance, it errs on the safe side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bakeoff.contracts.metric import Floats
+from bakeoff.statistics.intervals import LEAST_DEFINED
+from bakeoff.statistics.twoway import TwoWay, two_way_resampled, two_way_unpaired_resampled
+
+Scorer = Callable[[Floats], Floats]
+"""Weights of examples (r, N) -> scores (r, runs)."""
+
+CHUNK = 8_000_000
+"""So many weights, and scores of runs, are held at once, 64 MB."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A bootstrapped difference: percentile interval, and two-sided p with the observed counted among the replicates."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Scores of S strategies, each the mean over its seeds: as observed (S,), and in each replicate (R, S)."""
+
+    observed: Floats
+    scores: Floats
+    runs: Floats
+    """(runs,) the score of every run."""
+    resampled: Floats | None
+    """(R, runs) the same with only the examples drawn anew; None unless it was asked for."""
+    spans: Sequence[slice]
+    """Strategy -> its runs among all."""
+    examples: int
+
+    def defined(self) -> Replicates | None:
+        """Without the replicates in which a run has no score; None where those are the most, so that the rest tells little."""
+        if self.resampled is None or not np.isfinite(self.runs).all():
+            return None
+        whole = np.isfinite(self.resampled).all(axis=1)
+        if whole.all():
+            return self
+        if whole.mean() < LEAST_DEFINED:
+            return None
+        return replace(self, scores=self.scores[whole], resampled=self.resampled[whole])
+
+    def compare(self, one: int, other: int, *, level: float = 0.95) -> Interval:
+        """Strategy `one` minus strategy `other`, by their numbers."""
+        apart = self.scores[:, one] - self.scores[:, other]
+        low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
+        least = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
+        p = min(1.0, 2 * (least + 1) / (len(apart) + 1))
+        return Interval(float(self.observed[one] - self.observed[other]), float(low), float(high), p)
+
+    def difference(self, one: int, other: int, *, paired: bool) -> TwoWay | None:
+        """Strategy `one` minus strategy `other` over seeds and examples, by t; None without `resampled`."""
+        if self.resampled is None:
+            return None
+        spans = self.spans[one], self.spans[other]
+        runs, resampled = [self.runs[span] for span in spans], [self.resampled[:, span] for span in spans]
+        if paired:
+            return two_way_resampled(runs[0] - runs[1], resampled[0] - resampled[1], self.examples)
+        return two_way_unpaired_resampled(runs, resampled, self.examples)
+
+    def score(self, one: int) -> TwoWay | None:
+        """A strategy's own, likewise."""
+        if self.resampled is None:
+            return None
+        span = self.spans[one]
+        return two_way_resampled(self.runs[span], self.resampled[:, span], self.examples)
+
+
+def multi_bootstrap(
+    scorer: Scorer,
+    seeds: Sequence[int],
+    *,
+    examples: int,
+    paired: bool = True,
+    replicates: int = 2000,
+    seed: int = 0,
+    keep_runs: bool = False,
+) -> Replicates:
+    """Replicate scores of strategies with so many seeds each, whose runs the scorer gives one after another.
+
+    Examples are drawn once for all strategies; seeds too where `paired` (then all have as many), else for each strategy alone.
+    keep_runs: hold every run's score in every replicate too, 8 bytes each.
+    """
+    if paired and len(set(seeds)) > 1:
+        raise ValueError(f"paired seeds are as many for every strategy, not {list(seeds)}")
+    rng = np.random.default_rng(seed)
+    drawn = [_weights(rng, count, replicates) for count in (seeds[:1] if paired else seeds)]
+    drawn = drawn * len(seeds) if paired else drawn
+    ends = np.cumsum(seeds)
+    spans = [slice(end - count, end) for end, count in zip(ends, seeds, strict=True)]
+    scores = np.empty((replicates, len(seeds)))
+    resampled = np.empty((replicates, sum(seeds))) if keep_runs else None
+    step = max(1, CHUNK // max(examples, sum(seeds)))
+    for start in range(0, replicates, step):
+        rows = slice(start, min(start + step, replicates))
+        runs = scorer(_weights(rng, examples, rows.stop - rows.start))
+        if resampled is not None:
+            resampled[rows] = runs
+        for strategy, span in enumerate(spans):
+            scores[rows, strategy] = np.einsum("rk,rk->r", runs[:, span], drawn[strategy][rows]) / seeds[strategy]
+    once = scorer(np.ones((1, examples)))[0]
+    return Replicates(np.array([once[span].mean() for span in spans]), scores, once, resampled, spans, examples)
+
+
+def bootstrap_ratio(
+    numerators: Sequence[Floats] | Floats,
+    denominators: Sequence[Floats] | Floats,
+    *,
+    paired: bool = True,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> Replicates:
+    """Of a ratio or a mean, from its parts per example: for each strategy (K, N), or all in one (S, K, N)."""
+    scorers = [ratio_scorer(np.asarray(a), np.asarray(b)) for a, b in zip(numerators, denominators, strict=True)]
+    return multi_bootstrap(
+        lambda weights: np.concatenate([scorer(weights) for scorer in scorers], axis=1),
+        [len(part) for part in numerators],
+        examples=numerators[0].shape[1],
+        paired=paired,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def _weights(rng: np.random.Generator, size: int, replicates: int) -> Floats:
+    """(replicates, size): how often each of `size` is drawn in `size` draws with replacement."""
+    drawn = rng.integers(0, size, (replicates, size))
+    drawn += np.arange(replicates)[:, None] * size
+    return np.bincount(drawn.ravel(), minlength=replicates * size).reshape(replicates, size).astype(np.float64)
+
+
+def _quotient(above: Floats, below: Floats) -> Floats:
+    """0 where nothing stands below, as metrics have it."""
+    return np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
+
+
+def ratio_scorer(numerator: Floats, denominator: Floats) -> Scorer:
+    """Sum of numerators over sum of denominators, parts (runs, N) each."""
+    if (denominator == 1).all():
+        return lambda weights: weights @ numerator.T / weights.sum(axis=1, keepdims=True)
+    return lambda weights: _quotient(weights @ numerator.T, weights @ denominator.T)
+
+
+def mcc_scorer(predictions: Floats, references: Floats) -> Scorer:
+    """Matthews' correlation for any number of labels (Gorodkin 2004), predictions (runs, N), references (N,)."""
+    right = (predictions == references).astype(np.float64)
+    labels = np.union1d(predictions, references)
+    predicted = [(predictions == label).astype(np.float64).T for label in labels]
+    actual = [(references == label).astype(np.float64)[:, None] for label in labels]
+
+    def score(weights: Floats) -> Floats:
+        n = weights.sum(axis=1, keepdims=True)
+        of_predicted = [weights @ column for column in predicted]  # (r, runs) each
+        of_actual = [weights @ column for column in actual]  # (r, 1) each
+        covariance = n * (weights @ right.T) - sum(p * t for p, t in zip(of_predicted, of_actual, strict=True))
+        spread = (n * n - sum(p * p for p in of_predicted)) * (n * n - sum(t * t for t in of_actual))
+        return _quotient(covariance, np.sqrt(np.maximum(spread, 0.0)))
+
+    return score
+
+
+def pearson_scorer(predictions: Floats, references: Floats) -> Scorer:
+    """Pearson's correlation, predictions (runs, N), references (N,); 0 where either is constant."""
+    x = np.asarray(predictions, dtype=np.float64)
+    y = np.asarray(references, dtype=np.float64)
+    x, y = _standard(x), _standard(y)  # weighted moments of centred values lose no digits
+
+    def score(weights: Floats) -> Floats:
+        n = weights.sum(axis=1, keepdims=True)
+        mean_x, mean_y = weights @ x.T / n, weights @ y[:, None] / n
+        covariance = weights @ (x * y).T / n - mean_x * mean_y
+        variance_x = weights @ (x * x).T / n - mean_x**2
+        variance_y = weights @ (y * y)[:, None] / n - mean_y**2
+        return _correlation(covariance, variance_x, variance_y)
+
+    return score
+
+
+def spearman_scorer(predictions: Floats, references: Floats) -> Scorer:
+    """Spearman's correlation with shared ranks for ties, predictions (runs, N), references (N,); 0 where either is constant."""
+    rank_references = _ranker(np.asarray(references, dtype=np.float64))
+    rankers = [_ranker(np.asarray(run, dtype=np.float64)) for run in predictions]
+
+    def score(weights: Floats) -> Floats:
+        n = weights.sum(axis=1, keepdims=True)
+        # the mean of mid-ranks is (n + 1) / 2 whatever the ties; over n, so that variances are at most 1 / 12
+        y = (rank_references(weights) - (n + 1) / 2) / n
+        weighted = weights * y
+        variance_y = (weighted * y).sum(axis=1) / n[:, 0]
+        columns = []
+        for ranker in rankers:
+            x = (ranker(weights) - (n + 1) / 2) / n
+            covariance = (weighted * x).sum(axis=1) / n[:, 0]
+            columns.append(_correlation(covariance, (weights * x * x).sum(axis=1) / n[:, 0], variance_y))
+        return np.stack(columns, axis=1)
+
+    return score
+
+
+def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
+    """The same score(predictions, references), NaN where it raises: a plugin's metric may have no value on a resample of one
+    class."""
+
+    def guarded(predictions: Any, references: Any) -> float:
+        try:
+            return float(score(predictions, references))
+        except Exception:
+            return math.nan
+
+    return guarded
+
+
+def any_scorer(score: Callable[[Floats, Floats], float], predictions: Floats, references: Floats) -> Scorer:
+    """Any score(predictions (n,), references (n,)), called once a run and replicate: slow, and always right; NaN where there is
+    none."""
+    score = or_nan(score)
+    places = np.arange(len(references))
+
+    def score_all(weights: Floats) -> Floats:
+        rows = np.empty((len(weights), len(predictions)))
+        for row, drawn in enumerate(weights.astype(np.int64)):
+            chosen = np.repeat(places, drawn)
+            rows[row] = [score(run[chosen], references[chosen]) for run in predictions]
+        return rows
+
+    return score_all
+
+
+def _standard(values: Floats) -> Floats:
+    """Centred and scaled along the last axis; zeros where constant."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    scale = np.abs(centred).max(axis=-1, keepdims=True)
+    return np.where(np.ptp(values, axis=-1, keepdims=True) > 0, centred / np.where(scale > 0, scale, 1.0), 0.0)
+
+
+def _correlation(covariance: Floats, variance_x: Floats, variance_y: Floats) -> Floats:
+    """0 where a resample is constant, which rounding makes a variance of about 1e-16 of standardised values."""
+    there = (variance_x > 1e-13) & (variance_y > 1e-13)
+    spread = np.sqrt(np.where(there, variance_x * variance_y, 1.0))
+    return np.clip(np.where(there, covariance / spread, 0.0), -1.0, 1.0)
+
+
+def _ranker(values: Floats) -> Scorer:
+    """Weights (r, N) -> the rank of each value in its resample (r, N), ties sharing theirs."""
+    _, group = np.unique(values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+
+    def rank(weights: Floats) -> Floats:
+        of_group = np.add.reduceat(weights[:, order], starts, axis=1)
+        ranks = np.cumsum(of_group, axis=1) - (of_group - 1) / 2
+        return ranks[:, group]
+
+    return rank

@@ -1,0 +1,45 @@
+"""How far probabilities can be taken at their word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.contracts.metric import Floats
+
+BINS = 15
+
+
+def expected_calibration_error(probabilities: Floats, labels: NDArray[Any]) -> float:
+    """Mean distance between confidence and accuracy over 15 bins of equal mass, weighted by their examples; 0 to 1.
+
+    (n, n_outputs) and (n,). Bins of equal mass, because fine-tuned models are confident nearly everywhere: bins of equal
+    width would leave most of them empty (Nixon et al., 2019).
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(confidence, kind="stable")
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.arange(len(order)) * min(BINS, len(order)) // len(order)
+    return float(np.abs(np.bincount(bins, right[order] - confidence[order])).sum() / len(order))
+
+
+def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
+    """The Brier score in its original form (1950): squared differences summed over labels, mean over examples; 0 to 2."""
+    n = len(labels)
+    true = probabilities[np.arange(n), np.asarray(labels, dtype=np.intp)]
+    found = float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)
+    return min(max(found, 0.0), 2.0)  # rounding may lead beyond
+
+
+def agreement(answers: NDArray[Any]) -> float | None:
+    """Share of examples on which two runs answer alike, mean over all pairs of runs; (K, N); None for one run."""
+    runs, examples = answers.shape
+    if runs < 2:
+        return None
+    same = 0.0
+    for value in np.unique(answers):
+        votes = (answers == value).sum(axis=0)
+        same += float((votes * (votes - 1)).sum())
+    return float(same / (runs * (runs - 1) * examples))

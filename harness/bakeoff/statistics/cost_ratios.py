@@ -1,0 +1,89 @@
+"""Time and other costs: ratios on the log scale, and who dominates whom under uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from bakeoff.contracts.metric import Floats
+from bakeoff.statistics.intervals import Estimate, mean_estimate
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times a cost is of another: geometric mean, interval and two-sided p against 1; `log` is all that as a log."""
+
+    ratio: float
+    low: float
+    high: float
+    p: float
+    log: Estimate
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One thing that counts between two strategies, A minus B.
+
+    interval(level) gives the bounds of the difference; for a ratio, of its log (`Ratio.log.interval`). Differences the wrong
+    way that stay within `margin` (same unit, >= 0) do not count as inferior.
+    """
+
+    interval: Callable[[float], tuple[float, float]]
+    margin: float = 0.0
+    direction: Literal["higher", "lower"] = "higher"
+
+
+def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95) -> Ratio:
+    """Costs `b` as a multiple of costs `a`, run by run where `paired` and else by Welch's t, on logs.
+
+    (K,) positive numbers each, K >= 2, ValueError otherwise; 0.84 says that b costs 84 % of a.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
+    if any(side.ndim != 1 or len(side) < 2 or not (np.isfinite(side) & (side > 0)).all() for side in sides):
+        raise ValueError("a ratio of costs needs at least two positive numbers a side")
+    logs = [np.log(side) for side in sides]
+    if paired and len(logs[0]) != len(logs[1]):
+        raise ValueError(f"paired costs have as many runs a side, not {len(logs[0])} and {len(logs[1])}")
+    log = mean_estimate(logs[1] - logs[0]) if paired else _welch(mean_estimate(logs[0]), mean_estimate(logs[1]))
+    low, high = log.interval(level)
+    return Ratio(math.exp(log.difference), math.exp(low), math.exp(high), log.p, log)
+
+
+def _welch(a: Estimate, b: Estimate) -> Estimate:
+    variance = a.variance + b.variance
+    weight = a.variance**2 / a.df + b.variance**2 / b.df
+    return Estimate(b.difference - a.difference, variance, variance**2 / weight if weight > 0 else a.df + b.df)
+
+
+def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
+    """Whether A is inferior in none, by more than its margin, and superior in at least one, all at once at that level.
+
+    Bonferroni over the objectives. A bound that touches the margin is not inferior, so that equal constants never count.
+    """
+    if not objectives:
+        raise ValueError("dominance needs an objective")
+    each = 1 - (1 - level) / len(objectives)
+    lows = []
+    for objective in objectives:
+        low, high = objective.interval(each)
+        lows.append(low if objective.direction == "higher" else -high)
+    inferior = any(low < -objective.margin for low, objective in zip(lows, objectives, strict=True))
+    return not inferior and any(low > 0 for low in lows)
+
+
+def front_probability(samples: Floats, directions: Sequence[Literal["higher", "lower"]]) -> Floats:
+    """(S,) share of replicates in which a row is on the Pareto front, from (R, S, objectives) joint replicates."""
+    samples = np.asarray(samples, dtype=np.float64)
+    if samples.ndim != 3 or samples.shape[2] != len(directions):
+        raise ValueError(f"samples are (replicates, rows, objectives) with a direction each, not shape {samples.shape}")
+    signed = samples * np.where(np.asarray(directions) == "higher", 1.0, -1.0)
+    shares = np.empty(samples.shape[1])
+    for row in range(samples.shape[1]):
+        own = signed[:, row : row + 1]
+        beaten = np.all(signed >= own, axis=2) & np.any(signed > own, axis=2)  # (R, S)
+        shares[row] = 1 - np.any(beaten, axis=1).mean()
+    return shares

@@ -1,0 +1,75 @@
+"""Whether a change stays within what is allowed, by one-sided tests at 5 %: quality over seeds and examples, costs over seeds.
+
+The 90 % interval is shown, because each of its ends is a one-sided 95 % bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from bakeoff.contracts.metric import Floats
+from bakeoff.statistics.cost_ratios import log_ratio
+from bakeoff.statistics.power import Needed, seeds_needed
+from bakeoff.statistics.twoway import Budget, TwoWay
+
+ALPHA = 0.05
+LEVEL = 1 - 2 * ALPHA
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A change, candidate minus baseline, and its limit: of quality as the metric is shown, of costs in per cent."""
+
+    change: float
+    low: float
+    high: float
+    within: bool
+    """The one-sided 95 % bound is not beyond the limit."""
+    p_beyond: float
+    """One-sided; small where the change is beyond the limit."""
+    needed: Needed | None
+    """Seeds a side that find the change within the limit with 80 % power if nothing has changed; None where it is within
+    already, where nothing may change, and where the method gives no variance components."""
+
+
+def quality(found: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
+    """Of candidate minus baseline. allowed: by how much the score may fall, or an error grow, as it is shown: times `scale`."""
+    limit = allowed / scale
+    low, high = found.interval(LEVEL)
+    within, p_beyond = (low >= -limit, found.p_below(-limit)) if higher_is_better else (high <= limit, found.p_above(limit))
+    needed = None if within else _seeds(found.budget, limit, examples=found.examples, paired=found.paired)
+    return Evidence(found.difference * scale, low * scale, high * scale, within, p_beyond, _as_shown(needed, scale))
+
+
+def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
+    """Candidate's costs `a` (Ka,) over the baseline's `b` (Kb,), by t on logs; allowed: per cent that may be added.
+
+    ValueError below two runs a side.
+    """
+    log = log_ratio(b, a, paired=paired).log
+    limit = math.log1p(allowed / 100)
+    low, high = log.interval(LEVEL)
+    within = high <= limit
+    seeds = len(a) if paired else 2 / (1 / len(a) + 1 / len(b))
+    budget = Budget(seed=log.variance * seeds, example=0.0, residual=0.0)
+    needed = None if within else _seeds(budget, limit, examples=2, paired=paired)
+    return Evidence(_per_cent(log.difference), _per_cent(low), _per_cent(high), within, log.p_above(limit), needed)
+
+
+def _per_cent(log: float) -> float:
+    return 100 * math.expm1(min(log, 700.0))  # of two wild runs the bound may pass what a float holds
+
+
+def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Needed | None:
+    """For the claim that an unchanged candidate is within: a two-sided test at twice alpha is the one-sided one at alpha."""
+    if allowed <= 0:
+        return None
+    return seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
+
+
+def _as_shown(needed: Needed | None, scale: float) -> Needed | None:
+    if needed is None:
+        return None
+    limits = (needed.limits[0] * scale, needed.limits[1] * scale) if needed.limits else None
+    return replace(needed, limit=needed.limit * scale, limits=limits)

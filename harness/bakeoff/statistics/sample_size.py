@@ -1,0 +1,173 @@
+"""How many seeds a difference needs, and what the seeds in hand can find: the arithmetic of `bakeoff plan --resolve`.
+
+The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. A pilot's predictions tell
+the three parts. Without a pilot, planning values stand in: the spread of healthy runs over seeds, and for the examples both the
+best case and the worst.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.unit import SHARE, Unit
+from bakeoff.statistics.power import Needed, WhyNone, examples_needed, mde_examples, mde_of_design, seeds_needed
+from bakeoff.statistics.twoway import Budget, TwoWay
+
+ALPHA, POWER = 0.05, 0.8
+
+PLANNED_SD = (0.7, 1.0, 1.5)
+"""Points, low, usual and high: the standard deviation of accuracy over seeds of healthy fine-tuning runs of base models on a
+test set of a few hundred examples, as published by those who ran many (Mosbach et al. 2021, Zhang et al. 2021)."""
+PLANNED_DISCORDANCE = 0.08
+"""Share of examples on which just one of two fine-tuned models is right."""
+ROUGH_SEEDS = 6
+"""A pilot of fewer seeds tells the spread between seeds only roughly."""
+
+
+class Needs(Part):
+    """What one comparison with the baseline takes. Differences are as the metric is shown: in points, or in its own unit."""
+
+    task: str
+    model: str
+    strategy: str
+    origin: Literal["pilot", "planning values", "nothing"]
+    """`nothing`: there is no pilot, and the metric is no share, for which alone there are planning values."""
+    pilot: str
+    """Where the pilot's records lie; empty without one."""
+    pilot_seeds: int
+    """The fewer of the two sides'; 0 without a pilot."""
+    identical: bool
+    """The pilot's predictions are the baseline's, so that there is no spread to reckon with: no number of seeds is given."""
+    seeds: int | None
+    """A side, for 80 % power at a two-sided 5 %; None where no number is given, and `why_none`."""
+    why_none: WhyNone = ""
+    seeds_in_family: int | None
+    """The same at 5 % over all comparisons: Holm's hardest step."""
+    why_none_in_family: WhyNone = ""
+    seeds_range: tuple[int, int] | None
+    """At the low and the high end of the planning values; None with a pilot."""
+    detectable: float | None
+    """The least difference that the seeds in the experiment file find; None for one seed."""
+    limit: float | None
+    """The least difference that seeds without end find on these examples; by planning values the worst case, in which all
+    discordance is the strategies' own. None where the number of examples is not known."""
+    limit_range: tuple[float, float] | None = None
+    """Of a pilot: what `limit` may be, since a few seeds tell it roughly (90 % interval)."""
+    examples: int | None
+    """Of the reported split; None where nothing is recorded that tells."""
+    examples_needed: int | None
+    """How many it would take with the seeds in the experiment file; None where seeds suffice, and where none would do."""
+
+
+class Question(Part):
+    """What is to be found, by what: `difference`, as the metric is shown, with `seeds` in the experiment file."""
+
+    difference: float
+    metric: str
+    """The primary one; of several tasks the first's."""
+    unit: Unit
+    """Of all tasks' primary metrics."""
+    seeds: int
+    comparisons: int
+    """With the baseline, over all boards: Holm's family."""
+
+
+def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:
+    """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy).
+
+    identical: whether all predictions of the two are equal.
+    """
+    scale, budget, examples, paired = question.unit.scale, found.budget, found.examples, found.paired
+    wanted = question.difference / scale
+    needed, hard = (
+        seeds_needed(budget, wanted, examples=examples, paired=paired, comparisons=many, alpha=ALPHA, power=POWER)
+        for many in (1, question.comparisons)
+    )
+    more = None
+    if needed.number is None:
+        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), paired=paired, alpha=ALPHA, power=POWER).number
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="pilot",
+        pilot=where,
+        pilot_seeds=min(found.seeds),
+        identical=identical,
+        seeds=None if identical else needed.number,
+        why_none=needed.why,
+        seeds_in_family=None if identical else hard.number,
+        why_none_in_family=hard.why,
+        seeds_range=None,
+        detectable=_detectable(question, budget, examples, paired=paired),
+        limit=scale * needed.limit,
+        limit_range=(scale * needed.limits[0], scale * needed.limits[1]) if needed.limits else None,
+        examples=examples,
+        examples_needed=more,
+    )
+
+
+def from_planning_values(question: Question, place: tuple[str, str, str], *, examples: int | None) -> Needs:
+    """By what healthy runs are known to do; place is (task, model, strategy).
+
+    Pairing by seed is not counted on: a difference has twice the variance of a run. Whether the strategies err on different
+    examples whatever the seed is not known: the numbers of seeds take it that they do not, `limit` that they do.
+    """
+    if question.unit != SHARE:
+        return _from_nothing(place, examples)
+    budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
+    usual = budgets[1]
+
+    def needed(budget: Budget, alpha: float = ALPHA) -> Needed:
+        return seeds_needed(budget, question.difference / 100, examples=2, alpha=alpha, power=POWER)
+
+    least, alone, most = (needed(budget) for budget in budgets)
+    hard = needed(usual, ALPHA / question.comparisons)
+    limit = None if examples is None else 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=ALPHA, power=POWER)
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="planning values",
+        pilot="",
+        pilot_seeds=0,
+        identical=False,
+        seeds=alone.number,
+        why_none=alone.why,
+        seeds_in_family=hard.number,
+        why_none_in_family=hard.why,
+        seeds_range=(least.number, most.number) if least.number is not None and most.number is not None else None,
+        detectable=_detectable(question, usual, 2, paired=True),
+        limit=limit,
+        examples=examples,
+        examples_needed=None,
+    )
+
+
+def _from_nothing(place: tuple[str, str, str], examples: int | None) -> Needs:
+    return Needs(
+        task=place[0],
+        model=place[1],
+        strategy=place[2],
+        origin="nothing",
+        pilot="",
+        pilot_seeds=0,
+        identical=False,
+        seeds=None,
+        why_none="unknown",
+        seeds_in_family=None,
+        why_none_in_family="unknown",
+        seeds_range=None,
+        detectable=None,
+        limit=None,
+        examples=examples,
+        examples_needed=None,
+    )
+
+
+def _detectable(question: Question, budget: Budget, examples: int, *, paired: bool) -> float | None:
+    if question.seeds < 2:
+        return None
+    least = mde_of_design(budget, question.seeds, examples=examples, paired=paired, alpha=ALPHA, power=POWER)
+    return question.unit.scale * least

@@ -1,0 +1,140 @@
+"""Markdown that is also read on a terminal. All text is untrusted: it cannot leave its cell, format, link or run."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bakeoff.text import words
+
+WIDTH = 120
+"""Characters in a line of running text. Tables are as wide as they are."""
+
+DASH = "–"
+_BLANK = "\0"
+"""Stands for a blank at which no line is broken."""
+
+_SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
+_OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$)|[:-](?=-*:?$))")
+_LIVE = re.compile(
+    r"""://|www\.|(?:mailto|xmpp):              # links without brackets
+    |(?<!\w)@\w|\w@[\w-]+\.\w|@[\da-f]{7}    # people, addresses, commits
+    |\#\d|\bgh-\d                             # issues
+    |\$                                       # formulas
+    |:(?:\w*[a-z][\w-]*|[+-]1|100|1234):      # emoji
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What GitHub's Markdown and its like make more of, whatever stands before it: only code is left alone."""
+_BRACKETED = re.compile(r"""([(\["']*)(.*?)([)\]"'.,;:!?]*)""")
+"""A word without the brackets and stops around it."""
+_COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
+_TAG = re.compile(r"<(?=[^\s\d=])")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+
+
+def visible(text: object) -> str:
+    """Foreign text as one line that hides nothing: control and invisible characters by their numbers."""
+    return words.escaped(" ".join(str(text).split()))
+
+
+def escaped(text: object) -> str:
+    """Foreign text as one line of Markdown that shows it."""
+    return _marked(visible(text))
+
+
+def _marked(line: str) -> str:
+    *words, last = line.split(" ")
+    last = f"\\{last}" if last and not last.strip("#") else _word(last)  # else it closes a heading
+    return " ".join([*map(_word, words), last])
+
+
+def _word(word: str) -> str:
+    return _code(word) if _LIVE.search(word) else _plain(word)
+
+
+def _plain(word: str) -> str:
+    marked = _SPECIAL.sub(lambda found: "\\" + found[0], word)
+    return _TAG.sub("&lt;", _ENTITY.sub("&amp;", marked))
+
+
+def _code(word: str) -> str:
+    """A word that would come alive, as code. Backquotes, which would end it, and bars, which would end a cell, stay outside."""
+    opening, inner, closing = _BRACKETED.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits every word
+    parts = re.split(r"([`|])", inner)  # odd ones are these signs
+    shown = [f"\\{part}" if number % 2 else f"`{part}`" if part else "" for number, part in enumerate(parts)]
+    return _plain(opening) + "".join(shown) + _plain(closing)
+
+
+def prose(text: object) -> str:
+    """A sentence of ours as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
+    parts = _COMMAND.split(visible(text))  # odd ones are commands
+    return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; its cells are Markdown already."""
+
+    title: str
+    cells: list[str]
+    align: Literal["left", "right"] = "right"
+
+
+def grid(columns: Sequence[Column]) -> list[str]:
+    """The lines of a table, its columns aligned for a terminal."""
+    lines = []
+    widths = [max(map(width_of, ["---", column.title, *column.cells])) for column in columns]
+    rows = zip(*(column.cells for column in columns), strict=True)
+    ruler = [
+        "-" * (width - 1) + ":" if column.align == "right" else "-" * width
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for row in ([column.title for column in columns], ruler, *rows):
+        cells = [
+            " " * (width - width_of(cell)) + cell if column.align == "right" else cell + " " * (width - width_of(cell))
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def item(text: str) -> list[str]:
+    """A list item of Markdown text, wrapped."""
+    first, *others = _wrapped(text, WIDTH - 2)
+    return [f"- {first}", *(f"  {line}" for line in others)]
+
+
+def paragraph(text: str) -> list[str]:
+    """A paragraph of Markdown text, wrapped."""
+    return _wrapped(text, WIDTH)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of which none opens a heading, a quotation or a list, whatever word it begins with."""
+    lines = wrap(text, width)
+    return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
+
+
+def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
+    """Lines of text, broken between words; a command to be copied stays in one. Lines after the first begin with `indent`."""
+    whole = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), text)
+    lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(_BLANK, " ") for line in lines] or [""]
+
+
+def level(cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Cells of a number and what follows it (` ± sd`), padded so that the numbers stand under each other."""
+    width = max((width_of(tail) for _, tail in cells), default=0)
+    return [head + tail + " " * (width - width_of(tail)) for head, tail in cells]
+
+
+def width_of(text: str) -> int:
+    """Columns of a terminal that the text takes."""
+    return sum(
+        2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character) for character in text
+    )

@@ -1,0 +1,103 @@
+"""Values as a person writes them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Final
+
+from bakeoff.text.words import escaped, is_shown, quoted_whole
+
+
+def spelt(value: Any) -> str:
+    """A value as a person writes it: 5e-5, yes, none, 0.9 / 0.999, f1 (spam)."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        usual, scientific = f"{value:.6g}", re.sub(r"\.?0*e([+-])0*", r"e\1", f"{value:.5e}").replace("e+", "e")
+        return scientific if len(scientific) < len(usual) else usual
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return " / ".join(map(spelt, value)) or "nothing"
+    if isinstance(value, dict) and isinstance(name := value.get("name"), str):  # a metric with its class: f1 (spam)
+        return f"{name} ({', '.join(spelt(entry) for key, entry in value.items() if key != 'name')})"
+    if isinstance(value, dict):
+        return " / ".join(f"{key} {spelt(entry)}" for key, entry in value.items()) or "nothing"
+    return str(value)
+
+
+PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w*(?:[./-]\w+)*", re.ASCII)
+WORDS_OF_YAML: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+"""Words that YAML, some programs' or ours, reads as a truth or as nothing."""
+
+
+def yaml_value(value: Any) -> str:
+    """A value in one line as an experiment file has it: `[a, "it's"]`, `{name: f1, positive: 'yes'}`, `1e-05`."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{yaml_value(key)}: {yaml_value(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(yaml_value, value))}]"
+    word = str(value)
+    return word if PLAIN_WORD.fullmatch(word) and word.lower() not in WORDS_OF_YAML else quoted_whole(word)
+
+
+def command(verb: str, *words: object) -> str:
+    """A command line as it is typed into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
+
+    A path that begins like an option is named from the current folder, and control characters are escaped, which bash and zsh
+    read.
+    """
+    return " ".join(map(shell_word, ["bakeoff", verb, *words]))
+
+
+def shell_word(word: object) -> str:
+    text = f"./{word}" if isinstance(word, PurePath) and str(word).startswith("-") else str(word)
+    if is_shown(text):
+        return shlex.quote(text)
+    backslashed = {"'": "\\'", "\\": "\\\\"}
+    return "$'" + "".join(backslashed.get(one) or escaped(one) for one in text) + "'"
+
+
+PORTABLE_DIGITS = 10
+
+
+def portable(value: Any) -> Any:
+    """A value whose floats, in mappings and sequences too, keep ten significant digits.
+
+    Sums of the same records differ beyond them between processors and versions of numpy (the last one or two of 16 digits were
+    seen to, more where values cancel).
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{PORTABLE_DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {key: portable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry) for entry in value]
+    return value
+
+
+def seeds_spelt(seeds: Sequence[int]) -> str:
+    """Seeds as runs of neighbours: `0 to 4, 17`."""
+    parts: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if parts and seed == parts[-1][-1] + 1:
+            parts[-1].append(seed)
+        else:
+            parts.append([seed])
+    return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -1,0 +1,109 @@
+"""Names and texts in messages: escaped, quoted, listed, and the nearest valid name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+HIDDEN: Final = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]")
+"""Characters that take no ink though Unicode counts them as letters and marks, not as controls."""
+
+
+def is_shown(text: str) -> bool:
+    """Whether the text is one line in which every character can be seen, and none drives a terminal or turns its direction."""
+    return text.isprintable() and not HIDDEN.search(text)
+
+
+def escaped(text: object) -> str:
+    """Foreign text in full, safe to print: controls, line ends, invisible characters and lone surrogates as escapes."""
+    whole = str(text)
+    if is_shown(whole):
+        return whole
+    return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in whole)
+
+
+def quoted(text: object) -> str:
+    """Foreign text, safe to print: control characters escaped, cut at 80 characters."""
+    shown = escaped(repr(str(text)))
+    return shown if len(shown) <= 80 else shown[:76] + "...'"
+
+
+def quoted_whole(text: object) -> str:
+    """Foreign text in full, safe to print, in quotation marks as YAML has them: an experiment file reads it back."""
+    whole = str(text)
+    if is_shown(whole) and "'" not in whole:
+        return f"'{whole}'"
+    escapes = {'"': '\\"', "\\": "\\\\"}
+    return '"' + "".join(escapes.get(one) or escaped(one) for one in whole) + '"'
+
+
+def shown_path(path: object) -> str:
+    """A path in full, safe to print; `quoted` would cut the file's name off."""
+    return escaped(path)
+
+
+NUMBER: Final = re.compile(r"[-+]?[0-9][0-9.,_]*([eE][-+]?[0-9]+)?\s*%?")
+
+
+SIGN: Final = re.compile(r"[-+<>=!]")
+
+
+NEGATIONS: Final = frozenset({"un", "non", "not", "no", "in", "im", "ir", "dis", "anti"})
+
+
+SHORT: Final = 2
+"""Letters of a name of which one more or less makes another word."""
+
+
+LONGEST: Final = 100
+"""Letters of a name that is compared with others; what is longer is a text."""
+
+
+LISTED: Final = 30
+"""So many names are listed; the rest are counted."""
+
+
+def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:
+    """The sentence for a name that does not exist: the nearest one, else those that do."""
+    names = sorted(valid)
+    if (near := nearest(name, names)) is not None:
+        return f"no {what} {quoted(name)}; did you mean {quoted_whole(near)}?"
+    if not names:
+        return f"no {what} {quoted(name)}; there is none"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"no {what} {quoted(name)}; there is {', '.join(map(escaped, names[:LISTED]))}{more}"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of these names that was probably meant: in other case, with other separators, or with a slip of the hand.
+
+    None for a number, for a name with another number or sign in it (`>50K` of `<=50K`, `A-` of `A`), and for the opposite
+    (`not_entailment` of `entailment`).
+    """
+    given = _letters(name)
+    if NUMBER.fullmatch(name.strip()) or not 0 < len(given) <= LONGEST:
+        return None
+    known = {_letters(one): one for one in sorted(names, reverse=True) if _may_be_meant(given, _letters(one))}
+    if given in known:
+        return known[given]
+    close = difflib.get_close_matches(given, sorted(known), n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _letters(name: str) -> str:
+    """A name without case and separators; a hyphen before or behind all words is a sign."""
+    return re.sub(r"(?<=\w)[\s_-]+(?=\w)|[\s_]", "", name.casefold())
+
+
+def _may_be_meant(given: str, known: str) -> bool:
+    numbers, theirs = re.findall(r"\d+", given), re.findall(r"\d+", known)
+    if numbers and theirs and numbers != theirs:
+        return False
+    if SIGN.findall(given) != SIGN.findall(known):
+        return False
+    shorter, longer = sorted((given, known), key=len)
+    if longer.endswith(shorter) and longer.removesuffix(shorter) in NEGATIONS:
+        return False
+    return len(shorter) > SHORT or difflib.SequenceMatcher(None, given, known).ratio() > 0.75

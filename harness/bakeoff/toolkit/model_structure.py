@@ -1,0 +1,111 @@
+"""Where a Hugging Face classifier has its body, its layers and its head, told by its own structure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bakeoff.contracts.model import Built
+from bakeoff.errors import ModelError
+
+
+def body_of(model: Any) -> tuple[str, Any]:
+    """The encoder's name within the model, and the encoder. Raises ModelError where there is none."""
+    prefix = getattr(model, "base_model_prefix", "")
+    body = getattr(model, prefix, None) if prefix else None
+    if body is None:
+        raise ModelError(f"{type(model).__name__} does not tell its encoder from its head")
+    return prefix, body
+
+
+def head_names(built: Built) -> frozenset[str]:
+    """Parameters of the head: all outside the encoder, and those of an encoder from a checkpoint that the checkpoint lacked
+    (a pooler, often). They start from random numbers, so that every method has to train them.
+    """
+    prefix, _ = body_of(built.model)
+    names = {name for name, _ in built.model.named_parameters()}
+    body = {name for name in names if name.startswith(f"{prefix}.")}
+    fresh = set(built.newly_initialised) & body
+    return frozenset((names - body) | (fresh if fresh != body else set()))
+
+
+def layers_of(model: Any) -> tuple[str, Any]:
+    """The name and the modules of the encoder's layers: its longest list. Raises ModelError where it has none."""
+    from torch.nn import ModuleList
+
+    prefix, body = body_of(model)
+    lists = [(name, module) for name, module in body.named_modules() if isinstance(module, ModuleList)]
+    if not lists:
+        raise ModelError(f"{type(model).__name__} has no layers that could be told apart")
+    name, layers = max(lists, key=lambda item: len(item[1]))
+    return f"{prefix}.{name}", layers
+
+
+def layer_depths(model: Any) -> dict[str, int]:
+    """Parameter -> 0 for embeddings, 1 for the first layer, ..., layers + 1 for the head and what else follows the last layer.
+
+    What all layers share (relative positions) is an embedding too.
+    """
+    from torch.nn import Embedding
+
+    prefix, layers = layers_of(model)
+    tables = {f"{name}." for name, module in model.named_modules() if isinstance(module, Embedding)}
+    depths, past = {}, False
+    for name, _ in model.named_parameters():
+        if name.startswith(f"{prefix}."):
+            depths[name], past = int(name.removeprefix(f"{prefix}.").partition(".")[0]) + 1, True
+        else:
+            below = not past or any(name.startswith(table) for table in tables)
+            depths[name] = 0 if below else len(layers) + 1
+    return depths
+
+
+def top_layers(model: Any, k: int) -> frozenset[str]:
+    """Parameters of the last k layers and of what follows them within the encoder; raises ModelError where there are fewer."""
+    prefix, _ = body_of(model)
+    depth, layers = layer_depths(model), len(layers_of(model)[1])
+    if k > layers:
+        raise ModelError(f"k: {k} is more than the {layers} layers of {type(model).__name__}")
+    return frozenset(name for name, level in depth.items() if level > layers - k and name.startswith(f"{prefix}."))
+
+
+POSITION_TABLES = (
+    "position_embeddings",
+    "embed_positions",
+    "positions_embed",
+    "wpe",
+    "char_position_embeddings",
+    "pos_encoding",
+)
+"""transformers' names for tables of absolute positions; relative and rotary ones have none, and no limit."""
+
+
+def positions_of(model: Any) -> int | None:
+    """How many tokens a text may have: the rows of its smallest table of positions, from the first that is used; None where it
+    has no table. RoBERTa's 514 are 512, for its positions begin after the padding token's number."""
+    found: list[int] = []
+    for name, module in model.named_modules():
+        parent, _, own = name.rpartition(".")
+        weight = getattr(module, "weight", None)
+        if own in POSITION_TABLES and weight is not None and weight.dim() == 2:
+            holder = model.get_submodule(parent)
+            found += [len(weight) - _first_position(holder, module), *_numbered(holder)]
+    for name, table in model.named_buffers():  # sines that are computed, not learned: CTRL's, GPT-J's
+        if name.rpartition(".")[2] in POSITION_TABLES and table.dim() == 2:
+            found.append(len(table))
+    return min(found, default=None)
+
+
+def _first_position(parent: Any, table: Any) -> int:
+    """The row of a text's first token."""
+    if isinstance(offset := getattr(table, "offset", None), int):
+        return offset
+    if (padding := getattr(table, "padding_idx", None)) is not None:
+        return int(padding) + 1
+    numbers = getattr(parent, "position_ids", None)
+    return 0 if numbers is None or numbers.is_meta else int(numbers.min())
+
+
+def _numbered(parent: Any) -> list[int]:
+    """How many places are numbered beforehand, if any are; CANINE's table has more rows than that, for it is one of hashes."""
+    numbers = getattr(parent, "position_ids", None)
+    return [] if numbers is None else [int(numbers.shape[-1])]

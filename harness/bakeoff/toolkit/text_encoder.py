@@ -1,0 +1,301 @@
+"""What every Hugging Face text classifier shares: tokenise, collate, predict, load."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bakeoff.contracts.metric import TaskKind
+from bakeoff.contracts.model import Built, Encoding, Prepared
+from bakeoff.contracts.task import Row, TaskInfo
+from bakeoff.errors import ModelError
+from bakeoff.machine.distributions import installed_version
+from bakeoff.text.words import escaped, quoted, shown_path
+from bakeoff.toolkit.building import building_at_most
+from bakeoff.toolkit.hub_model import model_folder
+from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
+from bakeoff.toolkit.model_folder import (
+    ADAPTER,
+    CONFIG,
+    INDEX,
+    PICKLES,
+    WEIGHTS,
+    check_files,
+    check_tokenizer,
+    check_weights,
+    read_config,
+    read_json,
+)
+from bakeoff.toolkit.model_structure import positions_of
+from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
+from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
+
+PROBLEM_TYPES: dict[TaskKind, str] = {
+    "classification": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regression": "regression",
+}
+"""transformers' words: its pipelines read from them what to make of logits."""
+
+
+class TextEncoder(Prepared):
+    """One or two texts an example, through a fast tokenizer; padded per batch."""
+
+    def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
+        self.tokenizer = tokenizer
+        self.columns = task.text_columns
+        self.kind = task.kind
+        self.encoding = encoding
+
+    def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
+        texts = [list(columns[name]) for name in self.columns]
+        if not texts[0]:
+            return []
+        try:
+            encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
+        except BaseException as error:  # their code by somebody's rules
+            _keep_what_is_no_fault_of_files(error)
+            raise ModelError(f"its tokenizer cannot encode these texts: {_first_line(error)}") from error
+        names = [name for name in self.tokenizer.model_input_names if name in encoded]
+        return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
+
+    def encoding_key(self) -> str | None:
+        return self._encoding_key if type(self).encode is TextEncoder.encode else None  # else whatever it hangs on
+
+    def tokenizer_key(self) -> str | None:
+        return json.dumps(self._settings, sort_keys=True) if type(self).encode is TextEncoder.encode else None
+
+    @cached_property
+    def _encoding_key(self) -> str:
+        versions = {name: installed_version(name) for name in ("tokenizers", "transformers")}
+        settings, names, sides = (self._settings[name] for name in ("settings", "names", "truncation_side"))
+        cut = self.encoding.max_length
+        return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """The tokenizer itself: what the recipe decides is not in it."""
+        settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        del settings["truncation"], settings["padding"]  # left by the last call
+        return {
+            "settings": settings,
+            "names": self.tokenizer.model_input_names,
+            "truncation_side": self.tokenizer.truncation_side,
+            "padding_side": self.tokenizer.padding_side,
+            "pad": [self.tokenizer.pad_token_id, self.tokenizer.pad_token_type_id],
+        }
+
+    def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        import torch
+
+        inputs = [{name: row[name] for name in row if name in self.tokenizer.model_input_names} for row in examples]
+        padding, max_length = self.encoding.padding, self.encoding.max_length
+        arrays = self.tokenizer.pad(inputs, padding=padding, max_length=max_length, return_tensors="np")
+        batch = {name: torch.from_numpy(array) for name, array in arrays.items()}  # torch takes longer over nested lists
+        if "labels" in examples[0]:
+            batch["labels"] = torch.tensor([row["labels"] for row in examples])
+        return batch
+
+    def predict(self, model: Any, batch: dict[str, Any]) -> Any:
+        return model(**batch).logits
+
+    def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
+        """As `from_pretrained` reads it: safetensors and tokenizer; an adapter is merged, or where it can't be lies beside."""
+        model.config.problem_type = PROBLEM_TYPES.get(self.kind)
+        if labels:
+            model.config.id2label = dict(enumerate(labels))
+            model.config.label2id = {label: number for number, label in enumerate(labels)}
+        tokenizer = copy.deepcopy(self.tokenizer)
+        tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
+        save_classifier(model, tokenizer, folder)
+
+    def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
+        return answers_of_saved(folder, [columns[name] for name in self.columns], device)
+
+    def how_to_load(self, folder: Path) -> str:
+        return how_to_load(folder, self.columns)
+
+
+def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
+    """The fast tokenizer of a folder or hub id; raises ModelError in our words."""
+    from transformers import AutoTokenizer
+
+    folder = model_folder(path, revision=revision)
+    check_files(folder)
+    check_tokenizer(folder)
+    config = {} if folder == path else {"config": _config_by_its_name(str(path), folder)}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, use_fast=True, trust_remote_code=False, local_files_only=True, **config
+        )
+    except BaseException as error:  # their code over somebody's files: OSError, KeyError, a panic of tokenizers ...
+        _keep_what_is_no_fault_of_files(error)
+        raise ModelError(f"no tokenizer could be read from {_shown(path)}: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        # transformers 5 makes an empty tokenizer where a model has none: every word would be unknown.
+        raise ModelError(f"{_shown(path)} has no tokenizer: there is no word in its vocabulary")
+    names = tokenizer.model_input_names
+    if not isinstance(names, list) or "input_ids" not in names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"the tokenizer of {_shown(path)} gives no input_ids (model_input_names: {quoted(names)})")
+    if tokenizer.pad_token is None:
+        raise ModelError(
+            f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made: "
+            "tokenizer.add_special_tokens({'pad_token': '[PAD]'}), model.resize_token_embeddings(len(tokenizer)), "
+            "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
+        )
+    if tokenizer.padding_side == "left" and _counts_positions(folder):
+        tokenizer.padding_side = "right"  # else a text's first token would have another position in each batch
+    return tokenizer
+
+
+def _config_by_its_name(name: str, folder: Path) -> Any:
+    """The configuration of a hub's model under its hub id, by which transformers knows a few whose tokenizer class is wrong."""
+    from transformers import AutoConfig
+
+    try:
+        read_config(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # as where it is read by AutoTokenizer, which does without it
+        _keep_what_is_no_fault_of_files(error)
+        return None
+    config.name_or_path = name
+    return config
+
+
+def _counts_positions(folder: Path) -> bool:
+    """Whether the model looks positions up in a table, from the first place of a row."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    try:
+        read_config(folder)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
+            return positions_of(AutoModelForSequenceClassification.from_config(config)) is not None
+    except Exception as error:  # a folder without a model, or one that can't be built, as its `build` will say
+        _keep_what_is_no_fault_of_files(error)
+        return False
+
+
+def load_classifier(
+    path: str | Path,
+    task: TaskInfo,
+    *,
+    revision: str | None = None,
+    allow_new: Sequence[str] | None = None,
+    ignore_adapter: bool = False,
+) -> Built:
+    """A sequence classifier with `task.n_outputs` outputs from a folder or hub id, fp32, eager choice left to the library.
+
+    Only the task's head may be missing from the checkpoint, and what `allow_new` names; a head that is there is made to answer
+    in the task's labels, or replaced. Safetensors only, remote code never. Raises ModelError in our words.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    shown, folder = _shown(path), model_folder(path, revision=revision)
+    check_files(folder)
+    refuse_adapter(folder, ignore=ignore_adapter)
+    read_config(folder)
+    stored = check_weights(folder)
+    try:
+        with building_at_most(stored, shown):
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                num_labels=task.n_outputs,
+                dtype="float32",
+                return_dict=True,  # some old checkpoints say no, and then no output has a name
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # a classifier fine-tuned for other labels: its head is made anew, and recorded
+                output_loading_info=True,
+                # Transformers puts any adapter that it finds into the model, unasked. Below a file it finds none.
+                adapter_kwargs={"subfolder": CONFIG},
+            )
+    except BaseException as error:  # as above
+        _keep_what_is_no_fault_of_files(error)
+        raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
+    missing, mismatched = set(report["missing_keys"]), {item[0] for item in report["mismatched_keys"]}
+    if mismatched and (misfits := sorted(mismatched & pretrained_names(model))):
+        raise ModelError(
+            f"the weights of {shown} do not fit its config.json: {len(misfits)} of other shapes, first {misfits[0]}"
+        )
+    unused = sorted(report["unexpected_keys"])
+    require_pretrained(model, missing, unused, allow_new, where=shown)
+    head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
+    cautions = (head.caution, *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new"))
+    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)))
+
+
+def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, lacks_head: bool) -> list[str]:
+    """Sentences on tensors of a checkpoint that the model has no place for and that somebody may miss."""
+    found = []
+    if layers := unused_layers(model, unused):
+        found.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
+    outside = [name for name in unused if not name.startswith(f"{model.base_model_prefix}.")]
+    if lacks_head and outside and (names := _labels_named_at(folder)):
+        found.append(
+            f"{shown} names labels ({first_labels(names)}), yet no trained head was found: {len(outside)} tensors are left out "
+            f"that this model has no place for, first {outside[0]}"
+        )
+    return found
+
+
+def _labels_named_at(folder: Path) -> list[str]:
+    """The names that a checkpoint's config.json gives its labels; none where it has only those of transformers."""
+    names = read_json(folder / CONFIG).get("id2label")
+    return [str(name) for name in (names or {}).values() if not UNNAMED.fullmatch(str(name))]
+
+
+def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
+    """Raises ModelError for a folder with an adapter of peft: one with no model beside it, and one with a model, unless the
+    adapter is to be ignored."""
+    try:
+        if not (folder / ADAPTER).is_file():
+            return
+    except OSError:  # a name that no file system takes: whoever looks for the model says so
+        return
+    beside = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, INDEX, *PICKLES[:2]))
+    if beside and ignore:
+        return
+    try:
+        base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+    except ModelError:  # then nobody knows for which
+        base = None
+    made_for = f", made for {quoted(base)}," if base else ""
+    merge = (
+        "merge it into its model (PeftModel.from_pretrained(model, FOLDER).merge_and_unload().save_pretrained(ANOTHER)), save "
+        "the tokenizer there too, and give that folder"
+    )
+    if beside:
+        raise ModelError(
+            f"{_shown(folder)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
+            f"`adapter: ignore` for the model without it; for both, {merge}"
+        )
+    raise ModelError(f"{_shown(folder)} holds an adapter of peft{made_for} and no model: {merge}")
+
+
+def _keep_what_is_no_fault_of_files(error: BaseException) -> None:
+    """Raises a lack of memory again as it is, for a record tells it apart; and what asks the process to end. A panic of Rust
+    code, in tokenizers or safetensors, is raised by pyo3 as if it were such."""
+    to_end = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+    if to_end or isinstance(error, MemoryError) or "allocate memory" in str(error):
+        raise error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, LookupError):  # its text is the bare key
+        text = f"{type(error).__name__}: {text}"
+    return escaped(text.splitlines()[0])
+
+
+def _shown(path: str | Path) -> str:
+    """A folder in full, a hub id quoted."""
+    return shown_path(path) if isinstance(path, Path) else quoted(path)

@@ -1,0 +1,230 @@
+"""The state of a training in the middle, on disk: tensors, facts, and a manifest of checksums, which is written last.
+
+Nothing in it is pickled. A checkpoint without a manifest, or one whose files are not what its manifest says, is none.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bakeoff.contracts.fields import first_flaw
+from bakeoff.errors import RunError, StoreError
+from bakeoff.files import Tree, temporary_name
+from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine.file_hashes import sha256_of
+from bakeoff.machine.json_reader import read_json
+from bakeoff.machine.processes import maker_of
+from bakeoff.records import provenance
+from bakeoff.records.provenance import MACHINE, MADE_FROM
+from bakeoff.records.schema import UNSEALED
+from bakeoff.records.training_state import (
+    FACTS,
+    MANIFEST,
+    MOST_OF_A_MANIFEST,
+    MOST_OF_THE_FACTS,
+    TENSORS,
+    Manifest,
+    is_plain,
+    kept_of_parameters,
+    require_scheduler,
+)
+from bakeoff.records.versions import sealed
+from bakeoff.text.words import escaped, shown_path
+
+LONGEST_REASON = 300
+"""Characters."""
+KEPT = 2
+"""The newest one, and the one before it, should the newest be damaged."""
+
+Tensors = dict[str, Any]
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A state that was read back: after so many steps, from the folder `place`."""
+
+    steps: int
+    tensors: Tensors
+    facts: Facts
+    place: Path
+
+    def damaged(self, why: object) -> RunError:
+        """`why` begins with the name of the file in the folder."""
+        return RunError(
+            "error",
+            f"checkpoint {shown_path(self.place)} is damaged: {escaped(why)[:LONGEST_REASON]}; remove this folder: the run "
+            "then goes on from the checkpoint before it, or from its beginning",
+        )
+
+
+class Checkpoints:
+    """Of one run, in a folder of its own; one every so many steps."""
+
+    def __init__(
+        self, folder: Path, every: int, *, made_by: provenance.Facts, note: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """`made_by` says what a state depends on beside the run: data, model, software, hardware. A checkpoint that was made by
+        others is left alone, with a note."""
+        self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
+        self.tree = Tree(folder.parent)
+        self.unfit: set[Path] = set()
+
+    def due(self, steps: int) -> bool:
+        return steps % self.every == 0
+
+    def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
+        """A new one, whole before it takes its place; then the oldest beyond two go. Raises MachineError where there is no room
+        for it: those that are there stay."""
+        from safetensors.torch import save_file
+
+        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        told = json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode()
+        place = self.folder / f"step-{steps:09d}"
+        fresh = self.folder / temporary_name(place.name)
+        try:
+            with writing(self.folder, size=sum(tensor.nbytes for tensor in copies.values()) + len(told)):
+                self.tree.make_fresh(fresh)
+                save_file(copies, fresh / TENSORS)
+                self.tree.write(fresh / FACTS, told)
+                self.tree.sync(fresh)
+                manifest = {"steps": steps, "files": {name: sha256_of(fresh / name) for name in (TENSORS, FACTS)}}
+                self.tree.write(fresh / MANIFEST, sealed(json.dumps({**manifest, "seal": UNSEALED}).encode(), UNSEALED))
+                self._put(fresh, place)
+        finally:
+            self.tree.remove_folder(fresh)
+        self.unfit.discard(place)
+        for old in [place for place in self.places() if place not in self.unfit][:-KEPT]:
+            self.tree.remove_folder(old)
+
+    def _put(self, fresh: Path, place: Path) -> None:
+        """Another process may be at this run too, where one was suspended and lost its claim: it makes the same checkpoint."""
+        self.tree.remove_folder(place)
+        try:
+            self.tree.move(fresh, place)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+        self.tree.sync(self.folder, inside=False)
+
+    def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
+        """The newest whole one that was made from the same data and model, by the same software on the same hardware.
+
+        `check` raises ValueError for one that does not fit the run; `most_bytes`: of its tensors. What is damaged or does not
+        fit is left alone, with a note.
+        """
+        for left in self.folder.glob(".tmp-*"):  # a process was killed while it wrote
+            maker = maker_of(left.name)
+            if maker is not None and not maker.alive:
+                self.tree.remove_folder(left)
+        for place in reversed(self.places()):
+            try:
+                saved = self.read(place, most_bytes=most_bytes)
+                made_by = provenance.from_plain(saved.facts.pop("made_by", None))
+            except (OSError, StoreError, ValueError, TypeError) as error:
+                self._leave(place, error)
+                continue
+            others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
+            if not others:
+                try:
+                    check(saved)
+                except ValueError as error:
+                    self._leave(place, error)
+                    continue
+                return saved
+            self.unfit.add(place)
+            changed = ", ".join(found.what for found in others)
+            self.note(f"checkpoint {shown_path(place)} is not used, for these are others now: {changed}")
+        return None
+
+    def _leave(self, place: Path, error: Exception) -> None:
+        """Raises MachineError where the disk does not give the checkpoint: it may be whole."""
+        if (fault := machine_error(error, [self.folder])) is not None:
+            raise fault from error
+        self.unfit.add(place)
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
+        self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is taken")
+
+    def read(self, place: Path, *, most_bytes: int = 2**40) -> Saved:
+        """Raises OSError, StoreError or ValueError for one that is not whole."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        content = self.tree.read(place / MANIFEST, at_most=MOST_OF_A_MANIFEST)
+        manifest = manifest_of(content)
+        if f"step-{manifest.steps:09d}" != place.name:
+            raise ValueError(f"{MANIFEST} is of step {manifest.steps}")
+        facts = self.tree.read(place / FACTS, at_most=MOST_OF_THE_FACTS)
+        state = self.tree.read(place / TENSORS, at_most=most_bytes)
+        for name, found in ((TENSORS, state), (FACTS, facts)):
+            if hashlib.sha256(found).hexdigest() != manifest.files.get(name):
+                raise ValueError(f"{name} is not what {MANIFEST} says")
+        plain = read_json(facts)
+        if not isinstance(plain, dict):
+            raise ValueError(f"{FACTS} is no object")
+        try:
+            return Saved(manifest.steps, load(state), plain, place)
+        except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{TENSORS}: {error}") from None
+
+    def places(self) -> list[Path]:
+        """Oldest first; symbolic links are not followed."""
+        return sorted(place for place in self.folder.glob("step-*") if place.is_dir() and not place.is_symlink())
+
+
+# --- the state of torch's optimizers and schedulers ----------------------------------------------------------------------
+
+
+def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
+    """What `restore_optimizer` needs, tensors apart from numbers."""
+    import torch
+
+    state = optimizer.state_dict()
+    tensors: Tensors = {}
+    numbers: dict[str, dict[str, Any]] = {}
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer/{index}/{name}"] = value
+            else:
+                numbers.setdefault(str(index), {})[name] = value
+    schedule = {name: value for name, value in scheduler.state_dict().items() if is_plain(value)}
+    return tensors, {"optimizer": numbers, "scheduler": schedule}
+
+
+def manifest_of(content: bytes) -> Manifest:
+    """Raises ValueError for what is no manifest, or not what its own checksum says."""
+    plain = read_json(content)
+    if isinstance(plain, dict) and "seal" not in plain:
+        raise ValueError(f"{MANIFEST} has no checksum of its own, as an older bakeoff left it")
+    try:
+        manifest = Manifest.model_validate(plain, strict=True)
+    except ValidationError as error:
+        raise ValueError(f"{MANIFEST}: {first_flaw(error)}") from None
+    if sealed(content, manifest.seal) != content:
+        raise ValueError(f"{MANIFEST} is not what its own checksum says")
+    return manifest
+
+
+def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
+    """The state of `optimizer_state` put back; learning rates are the scheduler's. Raises RunError where it fits neither."""
+    whole = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    try:
+        state = kept_of_parameters(saved.facts["optimizer"], saved.tensors, parameters)
+        require_scheduler(saved.facts["scheduler"], scheduler.state_dict())
+    except ValueError as error:
+        raise saved.damaged(error) from None
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    scheduler.load_state_dict(scheduler.state_dict() | saved.facts["scheduler"])
+    for group, rate in zip(optimizer.param_groups, saved.facts["scheduler"]["_last_lr"], strict=True):
+        group["lr"] = rate

@@ -1,0 +1,172 @@
+"""What the harness does to data: columns that stay where they lie, fingerprints, orders, and hashes of weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+
+from bakeoff.contracts.model import Batch
+from bakeoff.contracts.task import TaskInfo
+from bakeoff.errors import DataError
+from bakeoff.machine.random_streams import stream_seed
+from bakeoff.text.words import quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+AT_ONCE = 10_000
+"""Rows that are Python objects at the same time."""
+
+
+T = TypeVar("T")
+
+
+class Lazy(Sequence[T]):
+    """Items that are made when they are asked for, by `item(number)`, 0 to `len` - 1."""
+
+    @abstractmethod
+    def item(self, number: int) -> T: ...
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[T]: ...
+    def __getitem__(self, place: int | slice) -> T | list[T]:
+        if isinstance(place, slice):
+            return self.items(place)
+        return self.item(range(len(self))[place])
+
+    def items(self, places: slice) -> list[T]:
+        return [self.item(number) for number in range(*places.indices(len(self)))]
+
+
+class Column(Lazy[Any]):
+    """A column of a split, read from Arrow as it is asked for: what is mapped from a file stays there."""
+
+    def __init__(self, values: pa.ChunkedArray) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def item(self, number: int) -> Any:
+        return self.values[number].as_py()
+
+    def items(self, places: slice) -> list[Any]:
+        return list(self.values[places].to_pylist())
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self), AT_ONCE):
+            yield from self[start : start + AT_ONCE]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self.values.to_numpy(), dtype=dtype)
+
+
+class Columns(dict[str, Sequence[Any]]):
+    """A split: column name -> values, one a row."""
+
+    said: tuple[str, ...] = ()
+    """What its task has to say of it, in sentences."""
+
+
+def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
+    """A loaded split as the harness works with it: lists of labels are sets (`contracts.metric.Answers`), and labels of a split
+    without any are None, whatever its column holds."""
+    table = split.with_format("arrow")[:]
+    columns = Columns({name: Column(table[name]) for name in table.column_names})
+    columns.said = tuple((split.info.description or "").splitlines())
+    if not labelled:
+        columns["label"] = [None] * len(table)
+    elif info.kind == "multilabel" and "label" in columns:
+        columns["label"] = [as_set(labels, info, row) for row, labels in enumerate(columns["label"])]
+    return columns
+
+
+def as_set(labels: Any, info: TaskInfo, row: int) -> int:
+    """Raises DataError for what is no list of label numbers."""
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < info.n_outputs for label in labels):
+        raise DataError(f"row {row}: labels {quoted(labels)} are no list of numbers from 0 to {info.n_outputs - 1}")
+    return sum(1 << label for label in set(labels))
+
+
+def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
+    """The task with the label names that only its data can tell. Raises DataError where they don't."""
+    if info.labels_are_known:
+        return info
+    feature = train.features.get("label")
+    names = getattr(getattr(feature, "feature", feature), "names", None)
+    if not names:
+        raise DataError("the task names no labels, and the `label` of its training split is no ClassLabel that would")
+    return replace(info, labels=tuple(names), n_outputs=len(names))
+
+
+def split_fingerprint(rows: Mapping[str, Sequence[Any]], task: TaskInfo, sources: Mapping[str, str]) -> str:
+    """sha256 over sources, ids, texts and labels, row by row: the same rows give the same word, whichever way they came."""
+    digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode() if sources else b"")
+    columns = [rows[name] for name in ("id", *task.text_columns, "label")]
+    for row in zip(*columns, strict=True):
+        digest.update(json.dumps(row, ensure_ascii=True).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None:
+    """Raises DataError where a task breaks its promise: splits, columns, unique ids, labels in range."""
+    if missing := [name for name in info.splits if name not in splits]:
+        raise DataError(f"task '{task}' promised split {quoted(missing[0])} and did not load it")
+    seen: set[str] = set()
+    for name in info.splits:
+        columns = splits[name]
+        if lacking := [column for column in ("id", *info.text_columns, "label", *info.slice_columns) if column not in columns]:
+            raise DataError(f"task '{task}', split '{name}': no column {quoted(lacking[0])}")
+        ids = columns["id"]
+        if not len(ids):
+            raise DataError(f"task '{task}', split '{name}' is empty")
+        if not all(isinstance(row, str) for row in ids):
+            raise DataError(f"task '{task}', split '{name}': ids must be text")
+        for row in ids:
+            if row in seen:
+                raise DataError(f"task '{task}', split '{name}': id {quoted(row)} stands there twice, or in another split too")
+            seen.add(row)
+        if info.kind == "classification" and name in info.labelled_splits:
+            valid = range(len(info.labels))
+            wrong = [label for label in columns["label"] if not isinstance(label, int) or label not in valid]
+            if wrong:
+                raise DataError(
+                    f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}"
+                )
+        if info.kind == "regression" and name in info.labelled_splits:
+            wrong = [label for label in columns["label"] if not isinstance(label, float) or not math.isfinite(label)]
+            if wrong:
+                raise DataError(f"task '{task}', split '{name}': label {quoted(wrong[0])} is no finite number (a float)")
+
+
+def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:
+    """An epoch's global batches as row numbers, the last one short if it must be.
+
+    numpy's PCG64 draws the order, so that it hangs neither on torch's version nor on the device.
+    """
+    generator = np.random.Generator(np.random.PCG64(stream_seed(seed, replicate, "order", epoch)))
+    order = generator.permutation(examples).tolist()
+    return [tuple(order[start : start + batch_size]) for start in range(0, examples, batch_size)]
+
+
+def weights_sha256(named_tensors: Iterable[tuple[str, Any]]) -> str:
+    """Canonical hash of named tensors: sorted name, dtype, shape, bytes; the device does not matter."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(named_tensors, key=lambda item: item[0]):
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
+    return digest.hexdigest()

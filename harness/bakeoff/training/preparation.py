@@ -1,0 +1,112 @@
+"""What a recipe asks of the training split and of the network before any trainer has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bakeoff.contracts.method import Adaptation, Method
+from bakeoff.contracts.model import Built
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.errors import DataError, ModelError, PluginError
+from bakeoff.machine.random_streams import stream_seed
+from bakeoff.toolkit.model_structure import head_names
+from bakeoff.training.data import Columns
+
+
+def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> Columns:
+    """The columns of the rows to train on, in the split's order; `seed` is (seed, replicate).
+
+    They are the first `train_examples` of a random order: a smaller number's are among a larger one's.
+    Raises DataError where the split has fewer.
+    """
+    there = len(split["label"])
+    require_examples(recipe, there)
+    if recipe.train_examples is None:
+        return split
+    return taken(split, drawn_rows(there, recipe.train_examples, seed))
+
+
+def drawn_rows(there: int, examples: int, seed: tuple[int, int]) -> list[int]:
+    """The numbers, ascending, of so many rows (or all) of `there`."""
+    generator = np.random.Generator(np.random.PCG64(stream_seed(*seed, "subset")))
+    return sorted(generator.permutation(there)[:examples].tolist())
+
+
+def taken(split: Columns, rows: Sequence[int]) -> Columns:
+    """The columns of those rows."""
+    return Columns({name: [values[row] for row in rows] for name, values in split.items()})
+
+
+def require_examples(recipe: Recipe, there: int) -> None:
+    """Raises DataError where the training split has fewer examples than the recipe wants."""
+    if recipe.train_examples is not None and recipe.train_examples > there:
+        raise DataError(f"train_examples {recipe.train_examples:,} is more than the training split's {there:,}")
+
+
+def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Adaptation:
+    """The model as the method and then the recipe want it. Raises ModelError where it can't be had."""
+    head = head_of(built)  # told before the method renames or wraps anything
+    adaptation = method.adapt(built, options, recipe)
+    if recipe.frozen_embeddings:
+        adaptation = freeze_embeddings(adaptation)
+    if recipe.gradient_checkpointing:
+        checkpoint_gradients(adaptation.model)
+    require_promises(adaptation, head, method.name)
+    return adaptation
+
+
+def head_of(built: Built) -> frozenset[str]:
+    """The parameters that start from random numbers beside a body that does not, and so have to train."""
+    try:
+        return head_names(built)
+    except ModelError:  # a model that is built otherwise: then what came from no checkpoint
+        names = {name for name, _ in built.model.named_parameters()}
+        fresh = names & set(built.newly_initialised)
+        return frozenset(fresh if fresh != names else ())
+
+
+def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
+    """Raises PluginError where the head would stay as random as it is, or the groups are not what trains."""
+    trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
+    if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
+        more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
+        raise PluginError(f"method '{method}' leaves the head random and frozen: {idle[0]}{more} would not train")
+    grouped = [name for group in adaptation.groups for name in group.names]
+    if len(grouped) != len(trainable) or set(grouped) != trainable:
+        odd = sorted(trainable.symmetric_difference(grouped)) or sorted(name for name in grouped if grouped.count(name) > 1)
+        raise PluginError(f"method '{method}': its groups are not the {len(trainable)} parameters that train; first {odd[0]}")
+
+
+def within(name: str, wrapped: str) -> bool:
+    """Whether `wrapped` is `name` with parts put in before, between or behind, as wrapping a module does."""
+    parts = iter(wrapped.split("."))
+    return all(part in parts for part in name.split("."))
+
+
+def freeze_embeddings(adaptation: Adaptation) -> Adaptation:
+    """No table of embeddings (words, positions, types of token) trains, whatever the method says."""
+    from torch.nn import Embedding
+
+    frozen = set()
+    for module_name, module in adaptation.model.named_modules():
+        if isinstance(module, Embedding) and module.weight.requires_grad:
+            module.weight.requires_grad_(False)
+            frozen.add(f"{module_name}.weight")
+    if not frozen:
+        raise ModelError("frozen_embeddings: no embedding of this model trains with this method")
+    kept = (tuple(name for name in group.names if name not in frozen) for group in adaptation.groups)
+    groups = tuple(replace(group, names=names) for group, names in zip(adaptation.groups, kept, strict=True) if names)
+    return replace(adaptation, groups=groups)
+
+
+def checkpoint_gradients(model: Any) -> None:
+    """Layers forget their activations and compute them again in the backward pass, dropout masks and all: the same bits."""
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise ModelError(f"gradient_checkpointing: {type(model).__name__} has none")
+    name = "activation_checkpointing_enable"  # before transformers 5.23: gradient_checkpointing_enable
+    enable = getattr(model, name, None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})

@@ -1,0 +1,211 @@
+"""A look at a task's data before anything is trained: splits, labels, lengths, the floor, some examples."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.metrics import memberships
+from bakeoff.contracts.model import Encoding
+from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.contracts.registry import Registry
+from bakeoff.contracts.task import Paths, TaskInfo
+from bakeoff.errors import BakeoffError, SpecError
+from bakeoff.spec.document import Document
+from bakeoff.text.words import escaped
+from bakeoff.training.data_checks import remarks
+from bakeoff.training.record_writer import describe_data
+from bakeoff.training.worker import load_task
+
+LONGEST = 8192
+"""Tokens up to which lengths are measured: the longest that a recipe may ask for."""
+
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+class Shown(BaseModel):
+    """The base of what a look shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenLengths(Shown):
+    """Lengths in tokens, special tokens included."""
+
+    quantiles: dict[str, int]
+    longest: int
+    share_cut: float
+    """Of the examples that are longer than `max_length` of the look."""
+
+
+class SplitLook(Shown):
+    """One split."""
+
+    examples: int
+    labelled: bool
+    labels: dict[str, int]
+    slices: dict[str, dict[str, int]]
+    """slice column -> value -> examples."""
+    tokens: TokenLengths | None
+    floor: dict[str, float] | None
+    """metric -> score of always giving the most frequent label of `train`; of predicted splits only."""
+
+
+class Look(Shown):
+    """All that is shown of a task."""
+
+    task: str
+    summary: str
+    version: str
+    origin: str
+    kind: str
+    columns: dict[str, str]
+    text_columns: list[str]
+    labels: list[str]
+    metrics: list[str]
+    """The first is primary."""
+    sources: dict[str, str]
+    remarks: list[str]
+    """What is odd about its rows."""
+    splits: dict[str, SplitLook]
+    model: str | None
+    """Whose tokenizer measured the lengths."""
+    max_length: int
+    examples: list[dict[str, str]]
+
+
+def look_at(task: Configured, model: Configured | None, places: Paths, *, examples: int) -> Look:
+    """Loads the task; raises DataError or ModelError, within seconds where it only could not be found."""
+    _keep_quiet()
+    component, info = task.registered.component, task.registered.component.info(task.options)
+    component.check_available(task.options, places)
+    if model is not None:
+        model = replace(model, options=model.options_at(places))
+        model.registered.component.check_available(model.options)
+    info, columns = load_task(component, task.options, places)
+    data = describe_data(component, info, columns)
+    cut = Recipe().max_length
+    lengths = _token_lengths(model, info, columns) if model else {}
+    return Look(
+        task=task.name,
+        summary=component.summary,
+        version=component.version,
+        origin=str(task.registered.origin),
+        kind=info.kind,
+        columns={name: type(values[0]).__name__ for name, values in columns["train"].items()},
+        text_columns=list(info.text_columns),
+        labels=list(info.labels),
+        metrics=sorted((metric.name for metric in info.metrics), key=lambda name: name != info.primary_metric),
+        sources=data.sources,
+        remarks=remarks(info, columns),
+        splits={
+            name: SplitLook(
+                examples=split.examples,
+                labelled=split.labelled,
+                labels=_label_counts(info, columns[name]["label"]) if split.labelled else {},
+                slices={column: _counts(columns[name][column]) for column in info.slice_columns},
+                tokens=_summary(lengths[name], cut) if name in lengths else None,
+                floor=data.floor.get(name),
+            )
+            for name, split in data.splits.items()
+        },
+        model=model.label if model else None,
+        max_length=cut,
+        examples=[_example(info, columns["train"], row) for row in range(min(examples, data.splits["train"].examples))],
+    )
+
+
+# --- what is looked at ---------------------------------------------------------------------------------------------------
+
+
+def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any], where: str) -> Configured:
+    """The installed component with these options; `where` is what error messages call them."""
+    registered = registry.get(kind, name)
+    if registered.needs:
+        raise BakeoffError(f"{kind} '{name}' needs {registered.needs} (pip install '{registered.needs}')")
+    schema: type[Options] = registered.component.Options
+    try:
+        return Configured(registered, schema.model_validate(dict(options)))
+    except ValidationError as error:
+        problems = Document(where, dict(options), {}).problems_of(error, model=schema)
+        raise SpecError(problems) from None
+
+
+def default_model(registry: Registry) -> Configured | None:
+    """The first installed model that needs no option and lacks nothing; for its tokenizer."""
+    for name in registry.names("model"):
+        registered = registry.get("model", name)
+        schema: type[Options] = registered.component.Options
+        if not registered.needs and not any(field.is_required() for field in schema.model_fields.values()):
+            return Configured(registered, schema())
+    return None
+
+
+# --- its parts -----------------------------------------------------------------------------------------------------------
+
+
+def _keep_quiet() -> None:
+    """Read by the libraries when they are imported."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_NO_ADVISORY_WARNINGS"):
+        os.environ.setdefault(name, "1")
+
+
+def _token_lengths(
+    model: Configured, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
+) -> dict[str, list[int]]:
+    """Tokens of every example, by split; nothing for a model that does not read tokens."""
+    prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST, "longest"))
+    lengths = {}
+    for name in info.splits:
+        rows = prepared.encode({column: columns[name][column] for column in info.text_columns})
+        if rows and "input_ids" in rows[0]:
+            lengths[name] = [len(row["input_ids"]) for row in rows]
+    return lengths
+
+
+def _summary(lengths: list[int], cut: int) -> TokenLengths:
+    values = np.quantile(lengths, QUANTILES, method="higher")  # lengths that examples have
+    return TokenLengths(
+        quantiles={f"{quantile:.0%}": int(value) for quantile, value in zip(QUANTILES, values, strict=True)},
+        longest=max(lengths),
+        share_cut=sum(length > cut for length in lengths) / len(lengths),
+    )
+
+
+def _label_counts(info: TaskInfo, labels: Sequence[Any]) -> dict[str, int]:
+    """Examples by label, in the labels' order; nothing where labels are numbers. In sets, an example counts for each."""
+    if info.kind == "multilabel":
+        counted = memberships(np.asarray(labels), info.n_outputs).sum(axis=0)
+        return {name: int(count) for name, count in zip(info.labels, counted, strict=True)}
+    if info.kind != "classification":
+        return {}
+    counts = Counter(labels)
+    return {name: counts[number] for number, name in enumerate(info.labels)}
+
+
+def _counts(values: Sequence[Any]) -> dict[str, int]:
+    return dict(sorted(Counter(map(str, values)).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, str]:
+    """id, texts and label as words, safe to print."""
+    label = columns["label"][row]
+    shown = {name: columns[name][row] for name in ("id", *info.text_columns)}
+    shown["label"] = label_of(info, label)
+    return {name: escaped(value) for name, value in shown.items()}
+
+
+def label_of(info: TaskInfo, label: Any) -> str:
+    """In words."""
+    if info.kind == "multilabel":
+        members = memberships(np.asarray([label]), info.n_outputs)[0]
+        return ", ".join(name for name, member in zip(info.labels, members, strict=True) if member) or "none"
+    return info.labels[label] if info.kind == "classification" else str(label)

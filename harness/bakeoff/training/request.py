@@ -1,0 +1,61 @@
+"""What a worker is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from bakeoff.contracts.fields import Count, Name, Some, Text
+from bakeoff.contracts.task import Paths
+from bakeoff.records.schema import Asked, Attempt, RunId
+from bakeoff.records.versions import read_model
+
+MOST_BYTES: Final = 2**26
+"""Of a request's file."""
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path holds no NUL character")
+    return path
+
+
+Place = Annotated[Path, AfterValidator(_without_nul)]
+
+
+class Request(BaseModel):
+    """What a worker is told: the run, and where things lie here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    id: RunId
+    asked: Asked
+    data: Place | None
+    cache: Place
+    beside: Place = Path()
+    """The folder of the experiment file."""
+    device: Name
+    threads: Some
+    jobs: Some = 1
+    """How many runs may be under way at the same time, and which of them this is, from 0."""
+    place: Count = 0
+    attempts: list[Attempt] = []
+    """At this run, before this one."""
+    sources: list[list[Text | None]] = []
+    """What the experiment's runs are made from, as `provenance.as_plain` has it; empty where nobody looked."""
+    keep: Literal["none", "final"] = "none"
+    checkpoint_every: Some | None = None
+    """Steps."""
+    checkpoints: Place | None = None
+    """Their folder; it outlives this attempt."""
+
+    @property
+    def places(self) -> Paths:
+        return Paths(self.data, self.cache, self.beside)
+
+
+def read_request(path: Path) -> Request:
+    """What a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
+    return read_model(Request, path, "request", at_most=MOST_BYTES)

@@ -1,0 +1,118 @@
+"""The comparability key: what must be equal before two rows share a ranking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.sins import BASELINE, ROW, declaring, experiment, sinning
+
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.findings import Board
+from bakeoff.records.experiment import Experiment
+
+
+def board(made: Experiment) -> Board:
+    (only,) = compare(made).boards
+    return only
+
+
+def environment(made: Experiment, **changes: Any) -> Experiment:
+    return sinning(made, "environment", **changes)
+
+
+def test_rows_of_one_key_share_a_ranking() -> None:
+    found = board(experiment())
+    assert {row.strategy: (row.group, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
+    assert found.groups == [""]
+
+
+@pytest.mark.parametrize(
+    ("part", "made", "declared"),
+    [
+        (
+            "instruction set",
+            environment(environment(experiment(), row=None, instructions="AVX512"), instructions="AVX2"),
+            "hardware",
+        ),
+        ("hardware", environment(experiment(), hardware="H100"), "hardware"),
+        ("torch", environment(experiment(), software={"python": "3.11.7", "torch": "2.99"}), "software"),
+    ],
+)
+def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: str, made: Experiment, declared: str) -> None:
+    found = board(made)
+    assert [row.group for row in found.rows] == [0, 1]
+    assert part in found.groups[1]
+    assert [row.rank for row in found.rows] == [None, None]
+    assert found.to_baseline == found.all_pairs == []
+    studied = board(declaring(made, under_test=["trainer", declared]))
+    assert [row.group for row in studied.rows] == [0, 0]
+    assert studied.to_baseline[0].verdict == "better"
+
+
+@pytest.mark.parametrize("part", ["weights", "tokenizer"])
+def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: str) -> None:
+    known = sinning(experiment(), "made_from", row=None, **{part: "a" * 32})
+    assert board(known).groups == [""]
+    other = sinning(known, "made_from", **{part: "b" * 32})
+    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).groups[1]
+    assert board(other).to_baseline == []
+    assert board(declaring(other, under_test=["trainer", "model"])).groups == [""]
+    assert board(sinning(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
+
+
+def test_rows_whose_labels_have_other_names_are_not_compared() -> None:
+    renamed = sinning(experiment(), "data", labels=["not_equivalent", "equivalnt"])
+    found = board(renamed)
+    assert "equivalnt" in found.groups[1]
+    assert found.to_baseline == []
+
+
+def test_a_budget_is_part_of_the_key() -> None:
+    made = experiment()
+    recipe = {**made.records[0].asked.recipe, "epochs": 6}
+    longer = sinning(made, "asked", recipe=recipe)
+    assert "budget 22,008 examples instead of 11,004 examples" in board(longer).groups[1]
+    assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).groups == [""]
+
+
+def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
+    made = sinning(experiment(), "weights", lineage=["mnli"])
+    found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
+    assert "start mnli instead of the model's own" in found.groups[1]
+
+
+def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
+    software = {**experiment().records[0].environment.software, "peft": "0.21"}
+    assert board(environment(experiment(), software=software)).groups == [""]
+
+
+def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
+    made = experiment()
+    software = {**made.records[0].environment.software, "bakeoff": "9.9"}
+    found = board(environment(made, software=software))
+    assert found.groups == [""]
+    assert "S8" not in {code for row in found.rows for code in row.flags}
+    assert any("more than one version of Bakeoff" in note and f"9.9 ({ROW})" in note for note in found.notes)
+
+
+def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
+    mixed = sinning(experiment(), "environment", seeds=[0, 1], hardware="H100")
+    assert "varies" in board(mixed).groups[1]
+
+
+def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:
+    from dataclasses import replace
+
+    from core.sins import control
+
+    quiet = {ratio.quantity: ratio for ratio in board(experiment()).costs}
+    assert quiet["train_seconds"].comparable
+    elsewhere = {ratio.quantity: ratio for ratio in board(environment(experiment(), hardware="H100")).costs}
+    assert not elsewhere["train_seconds"].comparable
+    assert "hardware differs" in elsewhere["train_seconds"].reason
+    moved = replace(experiment(), controls=(control(10.0), control(13.0, moment="after")))
+    ratio = next(ratio for ratio in board(moved).costs if ratio.quantity == "train_seconds")
+    assert not ratio.comparable
+    assert "30 %" in ratio.reason
+    assert next(ratio for ratio in board(moved).costs if ratio.quantity == "peak_memory").comparable

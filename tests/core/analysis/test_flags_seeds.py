@@ -1,0 +1,173 @@
+"""S1, S10, S11: seeds that are too few, collapsed, changed after looking, missing or failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from core.sins import (
+    BASELINE,
+    LABELS,
+    ROW,
+    answers,
+    codes,
+    declaring,
+    experiment,
+    importing,
+    only_flag,
+    published,
+    the_flag,
+)
+from core.table_records import declaration_of, failed, make_record
+
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.flags.seeds import next_after_failures
+from bakeoff.records.schema import Look
+from bakeoff.statistics.intervals import wilson
+
+
+def test_one_seed_is_an_anecdote() -> None:
+    flag = the_flag(experiment({BASELINE: answers(seeds=1, seed=1), ROW: answers(seeds=2)}), "S1")
+    assert flag.rows == [BASELINE, ROW]
+    assert f"1 seed behind {BASELINE} and 2 seeds behind {ROW}" in flag.sentence
+    assert "no rank" in flag.sentence
+    assert "'seeds: 6' in spec.yaml" in flag.next_step
+    assert "--resolve 1" in flag.next_step
+
+
+def test_three_to_five_seeds_have_a_floor_of_p() -> None:
+    flag = only_flag(experiment({BASELINE: answers(accuracy=0.8, seeds=5, seed=1), ROW: answers(seeds=5)}), "S1")
+    assert f"with 5 seeds ({BASELINE} and {ROW}) not below 0.0625" in flag.sentence
+    assert "6 seeds are the fewest that can." in flag.sentence
+
+
+def test_holm_over_the_board_asks_for_more_seeds() -> None:
+    rows = {BASELINE: answers(accuracy=0.6, seeds=3, seed=1)}
+    rows |= {f"row-{n}": answers(accuracy=0.9, seeds=3, seed=n) for n in (2, 3, 4)}
+    flag = the_flag(experiment(rows), "S1")
+    assert "not below 0.25" in flag.sentence
+    assert "6 seeds are the fewest that can, 7 with Holm over the 3 comparisons" in flag.sentence
+    assert "'seeds: 7'" in flag.next_step
+
+
+def test_six_seeds_are_enough_for_one_comparison() -> None:
+    assert codes(experiment({BASELINE: answers(accuracy=0.8, seeds=6, seed=1), ROW: answers(seeds=6)})) == []
+
+
+def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
+    fallen = answers()
+    fallen[[2, 5]] = 1
+    flag = the_flag(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}), "S10")
+    low, high = wilson(2, 8)
+    assert flag.rows == [ROW]
+    assert "2 of 8 runs collapsed" in flag.sentence
+    assert "seeds 2, 5" in flag.sentence
+    assert f"{100 * low:.0f} to {100 * high:.0f} %" in flag.sentence
+    right = (fallen == LABELS).mean(axis=1)
+    without = np.delete(right, [2, 5]).mean()
+    assert f"{100 * right.mean():.2f} with them, {100 * without:.2f} without" in flag.sentence
+
+
+def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
+    flag = the_flag(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "S10")
+    assert "8 of 8 runs collapsed" in flag.sentence
+    assert "no mean without them" in flag.sentence
+
+
+def test_a_published_figure_at_the_floor_is_a_collapsed_run() -> None:
+    floor = (LABELS == 1).mean()
+    flag = the_flag(importing(experiment(), published(accuracy=round(float(floor), 4))), "S10")
+    assert flag.rows == ["theirs"]
+    assert "0.665" in flag.sentence
+    assert "S10" not in codes(importing(experiment(), published(accuracy=0.6655)))
+
+
+def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> None:
+    before = {BASELINE: [0, 1, 2], ROW: [0, 1, 2]}
+    looks = [
+        Look(when="2026-11-20T10:00:00+00:00", seeds=before, recorded=6),
+        Look(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
+    ]
+    flag = only_flag(declaring(experiment(), history=looks), "S11")
+    assert flag.board == ""
+    assert flag.rows == [ROW, BASELINE]
+    assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in flag.sentence
+    assert "went from 5 to 8 seeds on 2026-11-21, when 10 runs" in flag.sentence
+    assert "optimistic" in flag.sentence
+
+
+def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
+    seeds = {BASELINE: list(range(8)), ROW: [*range(8), 8, 9], "forgotten": [0]}
+    look = Look(when="2026-11-20T10:00:00+00:00", seeds=seeds, recorded=6)
+    flag = only_flag(declaring(experiment(), history=[look]), "S11")
+    assert flag.rows == ["forgotten", ROW]
+    assert f"{ROW} lost seeds 8, 9 of 10" in flag.sentence
+    assert "forgotten left the experiment" in flag.sentence
+
+
+def test_a_history_without_a_change_is_none() -> None:
+    same = Look(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: list(range(8))}, recorded=6)
+    assert codes(declaring(experiment(), history=[same])) == []
+
+
+def test_declared_runs_without_a_record_are_named() -> None:
+    flag = only_flag(experiment(undone=[make_record(ROW, 11), make_record(ROW, 12)]), "S11")
+    assert flag.rows == [ROW]
+    assert "2 of 18 declared runs have no record" in flag.sentence
+    assert f"{ROW} (seeds 11, 12)" in flag.sentence
+    assert flag.next_step.startswith("`bakeoff run spec.yaml`")
+
+
+def test_failed_runs_are_counted_by_reason() -> None:
+    flag = only_flag(experiment(failing={ROW: [3]}), "S11")
+    assert flag.rows == [ROW]
+    assert f"{ROW} 1 of 8, crashed (seed 3)" in flag.sentence
+    assert "--retry failed" in flag.next_step
+
+
+@pytest.mark.parametrize(
+    ("reason", "files", "named", "again"),
+    [
+        ("error", {"traceback.txt": "0" * 64}, "'traceback.txt'", "--retry failed"),
+        ("crashed", {}, "'output.txt'", "--retry failed"),
+        ("interrupted", {}, "", "`bakeoff run spec.yaml` makes"),
+    ],
+)
+def test_advice_after_failures_names_what_there_is_to_read(reason: str, files: dict[str, str], named: str, again: str) -> None:
+    records = [failed(make_record(ROW, seed), reason).model_copy(update={"files": files}) for seed in range(2)]
+    told = next_after_failures(records, experiment())
+    assert again in told
+    assert [name for name in ("'traceback.txt'", "'output.txt'") if name in told] == ([named] if named else [])
+
+
+def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> None:
+    lost = [failed(make_record(row, seed, task="glue/rte"), "out of memory") for row in (BASELINE, ROW) for seed in range(8)]
+    clean, other = experiment(), declaration_of(lost)
+    both = replace(
+        declaring(clean, runs=[*clean.declared.runs, *other.runs]),
+        records=(*clean.records, *lost),
+    )
+    found = compare(both)
+    assert [board.task for board in found.boards] == ["glue/mrpc"]
+    (flag,) = found.flags
+    assert (flag.code, flag.sentence) == (
+        "S11",
+        "glue/rte · minilm is not shown: all of 16 recorded runs failed (out of memory).",
+    )
+
+
+def test_a_task_that_is_still_to_be_run_is_no_sin() -> None:
+    clean, other = experiment(), declaration_of([make_record(ROW, 0, task="glue/rte")])
+    assert compare(declaring(clean, runs=[*clean.declared.runs, *other.runs])).flags == []
+
+
+def test_records_that_nobody_asked_for_are_said() -> None:
+    flag = only_flag(replace(experiment(), foreign=2), "S11")
+    assert flag.board == ""
+    assert "2 records" in flag.sentence
+
+
+def test_records_that_cannot_be_read_are_said() -> None:
+    flag = only_flag(replace(experiment(), damaged=("r1-abc/record.json is damaged: scores",)), "S11")
+    assert "r1-abc/record.json is damaged" in flag.sentence

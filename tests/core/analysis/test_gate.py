@@ -1,0 +1,372 @@
+"""What a gate says of a candidate, by records whose answers are given: pass, fail, not enough evidence, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from core.made_records import drawn_answers, make_experiment_in_memory
+from core.table_records import make_record
+from numpy.typing import NDArray
+
+from bakeoff.analysis.gate.gate import Check, Gate, judge
+from bakeoff.contracts.unit import CORRELATION
+from bakeoff.errors import BakeoffError
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.predictions import Predictions
+from bakeoff.records.schema import Control
+from bakeoff.report.text.gate import write_gate
+
+LABELS = np.random.default_rng(0).integers(0, 2, 1000)
+GATE = {"quality": "-1 points", "train_seconds": "+10%"}
+SECONDS = (100.0, 101.0, 99.5, 100.5, 100.2)
+
+
+def answers(accuracy: float = 0.85, *, seeds: int = 5, seed: int = 1, wobble: float = 0.05) -> NDArray[np.int64]:
+    return drawn_answers(LABELS, seeds=seeds, accuracy=accuracy, wobble=wobble, seed=seed)
+
+
+def experiment(
+    rows: NDArray[np.int64] | None = None,
+    *,
+    gate: dict[str, str] | None = None,
+    seconds: tuple[float, ...] = SECONDS,
+    strategy: str = "loop",
+    controls: tuple[float, ...] = (),
+    **keywords: Any,
+) -> Experiment:
+    """One strategy, with five seeds unless said otherwise."""
+    given = answers() if rows is None else rows
+    made = make_experiment_in_memory(
+        {strategy: given},
+        LABELS,
+        gate=GATE if gate is None else gate,
+        train_seconds={strategy: seconds[: len(given)]},
+        **keywords,
+    )
+    return replace(made, controls=tuple(control(milliseconds) for milliseconds in controls))
+
+
+def control(milliseconds: float, hardware: str = "AMD EPYC, 2 threads") -> Control:
+    return Control(
+        session="s",
+        moment="before",
+        started="2026-11-23T08:51:39+00:00",
+        hardware=hardware,
+        threads=2,
+        milliseconds=milliseconds,
+        spread=0.01,
+        repetitions=30,
+        peak_flops={},
+    )
+
+
+BASELINE = experiment()
+
+
+def faster(factor: float = 0.97) -> tuple[float, ...]:
+    return tuple(second * factor for second in SECONDS)
+
+
+def check(gate: Gate, rule: str, strategy: str = "loop") -> Check:
+    (found,) = [check for check in gate.checks if (check.rule, check.strategy) == (rule, strategy)]
+    return found
+
+
+def test_a_candidate_as_good_and_as_fast_passes() -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster()), BASELINE)
+    assert gate.result == "pass"
+    quality, time = check(gate, "quality"), check(gate, "train_seconds")
+    assert (quality.result, time.result) == ("pass", "pass")
+    assert quality.low is not None
+    assert quality.low >= -1.0
+    assert time.change == pytest.approx(-3.0)
+    assert quality.seeds == (5, 5)
+    assert quality.paired
+
+
+def test_a_candidate_that_lost_five_points_fails_and_the_headline_says_so() -> None:
+    gate = judge(experiment(answers(0.80, seed=2), seconds=faster()), BASELINE)
+    assert gate.result == "fail"
+    quality = check(gate, "quality")
+    assert quality.change == pytest.approx(-5.0, abs=1.0)
+    assert quality.p_fail_adjusted is not None
+    assert quality.p_fail_adjusted <= 0.05
+    assert gate.headline.startswith("1 of 2 checks failed; first loop quality: the change is beyond the limit")
+
+
+def test_a_candidate_that_trains_twice_as_long_fails_by_its_time_alone() -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster(2.0)), BASELINE)
+    assert [one.result for one in gate.checks] == ["pass", "fail"]
+    assert check(gate, "train_seconds").change == pytest.approx(100.0)
+    assert gate.result == "fail"
+
+
+def test_noise_around_the_limit_is_no_evidence_and_says_how_many_seeds_it_takes() -> None:
+    noisy = experiment(answers(seed=3, seeds=3, wobble=0.4), seconds=faster())
+    gate = judge(noisy, experiment(answers(seed=4, seeds=3, wobble=0.4)))
+    quality = check(gate, "quality")
+    assert (quality.result, gate.result) == ("not enough evidence", "not enough evidence")
+    assert quality.seeds_needed is not None
+    assert quality.seeds_needed > 3
+    assert f"if nothing has changed, {quality.seeds_needed} seeds a side show it four times in five" in quality.reason
+
+
+def test_where_the_examples_are_too_few_no_number_of_seeds_is_promised() -> None:
+    # the candidate errs on other examples than the baseline, at every seed on the same
+    here, there = np.tile(LABELS, (5, 1)), np.tile(LABELS, (5, 1))
+    here[:, :100], there[:, 100:200] = 1 - here[:, :100], 1 - there[:, 100:200]
+    here[np.arange(5), 200 + np.arange(5)] = 1 - here[np.arange(5), 200 + np.arange(5)]
+    gate = judge(experiment(here, seconds=faster()), experiment(there))
+    quality = check(gate, "quality")
+    assert quality.result == "not enough evidence"
+    assert quality.seeds_needed is None
+    assert "no number of seeds will do: the examples resolve 3." in quality.reason
+
+
+def test_identical_predictions_pass_as_identical_even_with_one_seed_and_no_points_to_lose() -> None:
+    rules = {"quality": "-0 points"}
+    one = answers(seeds=1)
+    gate = judge(experiment(one, gate=rules, seconds=faster()), experiment(one, gate=rules))
+    quality = check(gate, "quality")
+    assert (quality.result, quality.identical, quality.change) == ("pass", True, 0.0)
+    assert "pass (identical)" in write_gate(gate)
+
+
+def test_one_seed_a_side_is_no_evidence() -> None:
+    gate = judge(experiment(answers(seeds=1, seed=2), seconds=faster()), experiment(answers(seeds=1)))
+    assert [one.result for one in gate.checks] == ["not enough evidence"] * 2
+    assert "fewer than two on a side" in check(gate, "quality").reason
+
+
+def test_fails_are_adjusted_over_all_checks_and_passes_are_not() -> None:
+    strategies = {f"loop-{number}": answers(0.832, seed=10 + number, wobble=0.2) for number in range(4)}
+    before = {name: answers(seed=30 + number, wobble=0.2) for number, name in enumerate(strategies)}
+    gate = judge(
+        make_experiment_in_memory(strategies, LABELS, gate={"quality": "-1 points"}),
+        make_experiment_in_memory(before, LABELS, gate={"quality": "-1 points"}),
+    )
+    raw = [one.p_fail for one in gate.checks if one.p_fail is not None]
+    adjusted = [one.p_fail_adjusted for one in gate.checks if one.p_fail_adjusted is not None]
+    assert min(adjusted) == pytest.approx(4 * min(raw))
+    nearly = [one for one in gate.checks if (one.p_fail or 1) <= 0.05 < (one.p_fail_adjusted or 1)]
+    for one in nearly:
+        assert one.result == "not enough evidence"
+        assert "not after Holm over all checks" in one.reason
+    loose = judge(
+        make_experiment_in_memory(before, LABELS, gate={"quality": "-8 points"}),
+        make_experiment_in_memory(strategies, LABELS, gate={"quality": "-8 points"}),
+    )
+    assert [one.result for one in loose.checks] == ["pass"] * 4
+
+
+def test_a_candidate_with_failed_or_missing_runs_cannot_pass() -> None:
+    rows = answers(seed=2)
+    gate = judge(experiment(rows, seconds=faster(), failing={"loop": [3]}), BASELINE)
+    assert gate.result == "not enough evidence"
+    assert check(gate, "quality").reason == "1 of 5 candidate runs failed (crashed)"
+    assert check(gate, "quality").change is not None
+    undone = [make_record("loop", 5)]
+    gate = judge(experiment(rows, seconds=faster(), undone=undone), BASELINE)
+    assert gate.result == "not enough evidence"
+    assert "1 of 6 candidate runs are not recorded" in check(gate, "train_seconds").reason
+
+
+def test_a_candidate_of_which_every_run_failed_fails() -> None:
+    gate = judge(experiment(failing={"loop": range(5)}), BASELINE)
+    assert gate.result == "fail"
+    assert "all candidate runs failed: 5 of 5 candidate runs failed (crashed)" in gate.headline
+
+
+def test_a_strategy_that_the_candidate_lacks_keeps_the_gate_open() -> None:
+    there = make_experiment_in_memory({"loop": answers(), "api": answers(seed=4)}, LABELS, gate={"quality": "-1 points"})
+    gate = judge(experiment(answers(seed=2)), there)
+    assert gate.result == "not enough evidence"
+    assert check(gate, "quality", "api").reason == "the candidate has no strategy 'api' on glue/mrpc · minilm"
+    assert check(gate, "quality", "loop").result == "pass"
+
+
+def test_no_strategy_in_common_is_an_error() -> None:
+    with pytest.raises(BakeoffError, match="none of the baseline's strategies \\(loop\\)"):
+        judge(experiment(strategy="other"), BASELINE)
+
+
+def test_records_that_were_copied_from_the_baseline_prove_nothing() -> None:
+    gate = judge(experiment(), BASELINE)
+    assert gate.result == "not enough evidence"
+    assert "the candidate's records are the baseline's own" in check(gate, "quality").reason
+
+
+@pytest.mark.parametrize(
+    ("record", "rule", "reason"),
+    [
+        ({"test_data": "other"}, "quality", "the examples of test are not the same"),
+        ({"task_version": "2"}, "quality", "the task is of version 2, the baseline's of version 1"),
+        ({"task_version": "2"}, "train_seconds", "the task is of version 2"),
+        ({"hardware": "H100"}, "train_seconds", "the hardware differs: H100 against AMD EPYC, 2 threads"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(record: dict[str, Any], rule: str, reason: str) -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster(), records={"loop": record}), BASELINE)
+    found = check(gate, rule)
+    assert (found.result, found.change) == ("not enough evidence", None)
+    assert reason in found.reason
+
+
+def test_hardware_does_not_touch_quality_and_is_noted() -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster(), records={"loop": {"hardware": "H100"}}), BASELINE)
+    assert check(gate, "quality").result == "pass"
+    assert any("hardware H100 instead of AMD EPYC, 2 threads" in note for note in gate.notes)
+
+
+def test_a_control_run_that_moved_keeps_times_open_and_says_by_how_much() -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster(), controls=(50.0, 51.0)), experiment(controls=(50.0, 62.0)))
+    assert check(gate, "quality").result == "pass"
+    time = check(gate, "train_seconds")
+    assert (time.result, time.change) == ("not enough evidence", None)
+    assert "the control run moved by 24 %" in time.reason
+    steady = judge(experiment(answers(seed=2), seconds=faster(), controls=(50.0,)), experiment(controls=(52.0,)))
+    assert steady.result == "pass"
+
+
+def test_that_nothing_controlled_the_machine_is_noted() -> None:
+    gate = judge(experiment(answers(seed=2), seconds=faster()), BASELINE)
+    assert any("no control run on both sides" in note for note in gate.notes)
+
+
+def test_the_baselines_rules_hold_and_differing_ones_are_named() -> None:
+    loose = experiment(answers(0.80, seed=2), seconds=faster(), gate={"quality": "-20 points"})
+    gate = judge(loose, BASELINE)
+    assert (gate.result, gate.rules, gate.rules_of) == ("fail", GATE, "baseline")
+    assert any("the candidate's own rules differ (quality -20 points)" in note for note in gate.notes)
+    gate = judge(loose, experiment(gate={}))
+    assert (gate.result, gate.rules_of) == ("pass", "candidate")
+
+
+def test_without_any_rule_the_error_says_how_to_write_one() -> None:
+    with pytest.raises(BakeoffError, match=r"gate: \{quality: -1\.0 points, train_seconds: \+10%\}"):
+        judge(experiment(answers(seed=2), gate={}), experiment(gate={}))
+
+
+def test_other_seeds_are_compared_without_pairing() -> None:
+    here = experiment(answers(seed=2), seconds=faster(), seeds={"loop": [5, 6, 7, 8, 9]})
+    gate = judge(here, BASELINE)
+    assert not check(gate, "quality").paired
+    assert any("without pairing" in note for note in gate.notes)
+    assert gate.result == "pass"
+
+
+def test_memory_that_never_varies_passes_at_its_limit_and_fails_beyond() -> None:
+    rules = {"peak_memory": "+0%"}
+    same = judge(experiment(answers(seed=2), gate=rules), experiment(gate=rules))
+    assert same.result == "pass"
+    more = judge(experiment(answers(seed=2), gate=rules, records={"loop": {"peak_memory_mib": 1001}}), experiment(gate=rules))
+    assert more.result == "fail"
+
+
+def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
+    class Kappa:
+        """Agreement beyond chance, by no parts."""
+
+        name, version, higher_is_better, unit = "accuracy", "1", True, CORRELATION
+
+        def ratio_terms(self, predictions: Any, references: Any) -> None:
+            return None
+
+        def score(self, predictions: Any, references: Any) -> float:
+            return float(2 * np.mean(predictions == references) - 1)
+
+    def with_kappa(made: Experiment) -> Experiment:
+        return replace(made, metrics={"glue/mrpc": {"accuracy": Kappa()}})  # type: ignore[dict-item]
+
+    rules = {"quality": "-3 points"}
+    good = judge(with_kappa(experiment(answers(seed=2), gate=rules)), with_kappa(experiment(gate=rules)))
+    bad = judge(with_kappa(experiment(answers(0.75, seed=2), gate=rules)), with_kappa(experiment(gate=rules)))
+    assert (good.result, bad.result) == ("pass", "fail")
+    assert check(bad, "quality").change == pytest.approx(-20.0, abs=2.0)
+
+
+def test_false_alarms_and_false_passes_stay_below_their_levels() -> None:
+    """An unchanged candidate fails in at most 5 % of gates; one that is just at the limit passes in at most 5 %."""
+    labels = np.ones(400, dtype=np.int64)
+    blank = {name: np.ones((3, 400), dtype=np.int64) for name in ("a", "b")}
+    here = make_experiment_in_memory(blank, labels, gate={"quality": "-1 points"}, train_seconds={"a": (1.0, 2.0, 3.0)})
+    there = make_experiment_in_memory(blank, labels, gate={"quality": "-1 points"})
+    generator = np.random.default_rng(7)
+
+    def drawn(made: Experiment, accuracy: float) -> Experiment:
+        """The same records with answers that are right by chance."""
+        first = next(iter(made.predictions(made.records[0].id).values()))
+
+        def read(run_id: str) -> dict[str, Predictions]:
+            right = generator.random((400, 1)) < accuracy
+            return {"test": replace(first, logits=np.hstack([~right, right]).astype(np.float32))}
+
+        return replace(made, predictions=read)
+
+    same = [judge(drawn(here, 0.85), drawn(there, 0.85)).result for _ in range(200)]
+    at_limit = [judge(drawn(here, 0.84), drawn(there, 0.85)).result for _ in range(200)]
+    assert same.count("fail") / 200 <= 0.05
+    assert at_limit.count("pass") / 200 <= 0.05
+    assert at_limit.count("fail") / 200 <= 0.08
+    certain = [judge(drawn(here, 0.60), drawn(there, 0.85)).result for _ in range(20)]
+    assert certain == ["fail"] * 20
+
+
+def test_hostile_names_stay_in_their_cells() -> None:
+    name = "evil | <script>alert(1)</script>"
+    page = write_gate(judge(experiment(answers(seed=2), strategy=name), experiment(strategy=name)))
+    assert "<script>" not in page
+    assert "evil \\| &lt;script>" in page
+
+
+def test_the_page_begins_with_the_verdict_and_holds_the_table() -> None:
+    page = write_gate(judge(experiment(answers(0.80, seed=2), seconds=faster()), BASELINE))
+    assert page.startswith("## ❌ Gate failed: 1 of 2 checks failed; first loop quality")
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in rows[0].strip("|").split("|")] == [
+        "strategy",
+        "rule",
+        "limit",
+        "observed",
+        "seeds",
+        "verdict",
+    ]
+    assert "−3.0 % [−3.0, −3.0]" in rows[3]
+    assert "after Holm over the 2 checks" in " ".join(page.split())
+
+
+def changed(made: Experiment, part: str, **changes: Any) -> Experiment:
+    """With a part of all records changed."""
+    records = [record.model_copy(update={part: getattr(record, part).model_copy(update=changes)}) for record in made.records]
+    return replace(made, records=tuple(records))
+
+
+def test_a_label_that_has_another_name_leaves_no_evidence_of_quality() -> None:
+    renamed = changed(experiment(seconds=faster()), "data", labels=["not_equivalent", "equivalnt"])
+    gate = judge(renamed, BASELINE)
+    assert check(gate, "quality").result == "not enough evidence"
+    assert "equivalnt" in check(gate, "quality").reason
+
+
+def test_of_more_labels_than_a_record_lists_the_names_are_compared_too() -> None:
+    listed = [*(str(number) for number in range(20)), "and 5 more"]
+    sides = [
+        changed(changed(made, "data", labels=listed), "made_from", labels=word)
+        for made, word in ((experiment(seconds=faster()), "b"), (BASELINE, "a"))
+    ]
+    found = check(judge(*sides), "quality")
+    assert (found.result, found.reason) == ("not enough evidence", "the names of labels are not the same on both sides")
+
+
+@pytest.mark.parametrize("part", ["weights", "tokenizer"])
+def test_another_model_under_one_name_is_told(part: str) -> None:
+    candidate, baseline = (
+        changed(made, "made_from", **{part: word * 32}) for made, word in ((experiment(), "b"), (BASELINE, "a"))
+    )
+    assert any(f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in note for note in judge(candidate, baseline).notes)
+    notes = judge(candidate, BASELINE).notes
+    assert not any("instead of" in note for note in notes), "unknown is no difference"
+    assert any(note.startswith("taken for the same: ") and part in note for note in notes)

@@ -1,0 +1,50 @@
+"""Answers as statistics hold them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from core.made_records import drawn_answers, make_experiment_in_memory
+
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.outputs import label_type
+from bakeoff.analysis.rescoring import rescore
+from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH
+from bakeoff.records.predictions import Predictions
+
+
+@pytest.mark.parametrize("classes", [2, 1000, 32_768, 32_769, 70_000])
+def test_the_last_of_many_labels_keeps_its_number(classes: int) -> None:
+    last = np.asarray([classes - 1])
+    assert last.astype(label_type(classes)).tolist() == last.tolist()
+    assert label_type(classes)().nbytes == (2 if classes <= 32_768 else 4)
+
+
+def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> None:
+    labels = np.arange(60) % 2
+    part = ["web" if number < 30 else "app" for number in range(60)]
+    answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
+    made = make_experiment_in_memory(answers, labels, slices={"channel": part, "other": part})
+    last, old = made.declared.runs[-1].id, made.predictions
+
+    def edited(run_id: str, *, changes: int) -> dict[str, Predictions]:
+        """One run's rows the other way round, with some values of a column edited."""
+        (found,) = old(run_id).values()
+        if run_id != last:
+            return {"test": found}
+        slices = {name: values[::-1] for name, values in found.slices.items()}
+        slices["channel"] = ("fax",) * changes + slices["channel"][changes:]
+        turned = {"ids": found.ids[::-1], "labels": found.labels[::-1], "logits": found.logits[::-1], "slices": slices}
+        return {"test": replace(found, **turned)}
+
+    columns = {BY_LABEL, BY_LENGTH, "channel", "other"}
+    for changes in (0, 1):
+        found = replace(made, predictions=partial(edited, changes=changes))
+        (board,), (rescored,) = compare(found).boards, rescore(found).boards
+        cut = columns - ({"channel"} if changes else set())
+        assert {one.column for one in board.slices} == {one.column for one in rescored.slices} == cut
+        for notes in (board.notes, rescored.notes):
+            assert sum("not cut by channel" in note for note in notes) == changes

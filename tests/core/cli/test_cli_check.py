@@ -1,0 +1,216 @@
+"""`bakeoff check` and `bakeoff plan` as a user calls them: lines, exit codes, and nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core.made_up import Call
+from core.table_records import failed, lasting, make_record
+from end_to_end import experiments
+
+from bakeoff.cli.columns import duration
+from bakeoff.cli.inputs import open_experiment
+from bakeoff.machine import hardware
+from bakeoff.planning.runs import Run
+from bakeoff.records import provenance
+from bakeoff.records.schema import RECORD_FILE
+from bakeoff.records.store import Store
+from bakeoff.records.versions import dump
+from bakeoff.runner.experiment import declaration
+
+SPEC = """\
+name: toy
+tasks: [{name: docstrings, size: 100}]
+models: [tiny-bert]
+strategies:
+  loop: {trainer: torch-loop}
+  api: {trainer: hf-trainer}
+seeds: 2
+"""
+COUNTED = "2 strategies x 1 task x 1 model x 2 seeds = 4 runs"
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "toy" / "spec.yaml"
+    path.parent.mkdir()
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_good_file_is_counted(call: Call, spec: Path) -> None:
+    code, out, err = call("check", spec)
+    assert (code, err) == (0, "")
+    assert out == (f"{spec}: 2 strategies x 1 task x 1 model x 2 seeds = 4 runs; nothing wrong found (--build looks further)\n")
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "run"])
+def test_bad_files_end_with_code_2_one_line_each_and_nothing_written(call: Call, spec: Path, verb: str) -> None:
+    spec.write_text(SPEC.replace("toy", "<b>").replace("seeds: 2", "seeds: -1\nmargin: .nan"), encoding="utf-8")
+    before = contents(spec.parent)
+    code, out, err = call(verb, spec)
+    assert (code, out) == (2, "")
+    assert [line.split(": ")[:2] for line in err.splitlines()] == [
+        [f"{spec}:1:1", "name"],
+        [f"{spec}:7:1", "seeds"],
+        [f"{spec}:8:1", "margin"],
+    ]
+    assert contents(spec.parent) == before
+    assert list(spec.parent.iterdir()) == [spec]
+
+
+@pytest.mark.parametrize("content", [b"", b"- a", b"\x00\xff", b"a: [", b"a: 1\na: 2\n", b"[" * 1_000_001])
+def test_what_is_no_experiment_file_ends_with_code_2(call: Call, spec: Path, content: bytes) -> None:
+    spec.write_bytes(content)
+    code, out, err = call("check", spec)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{spec}:")
+    assert "Traceback" not in err
+    assert list(spec.parent.iterdir()) == [spec]
+
+
+def test_a_missing_file_and_a_folder_end_with_code_2(call: Call, tmp_path: Path) -> None:
+    assert call("check", tmp_path / "no.yaml") == (2, "", f"{tmp_path}/no.yaml: no such file\n")
+    assert call("check", tmp_path)[2] == f"{tmp_path}: this is a folder; name the experiment file in it\n"
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "schema"])
+def test_nothing_that_trains_is_loaded(spec: Path, verb: str) -> None:
+    arguments = [verb] if verb == "schema" else [verb, str(spec)]
+    code = (
+        "import sys; from bakeoff.cli import bakeoff; "
+        f"bakeoff.main({arguments!r}, standalone_mode=False); "
+        "print(sorted({'torch', 'transformers', 'datasets', 'evaluate', 'pandas'} & set(sys.modules)), file=sys.stderr)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stderr.strip() == "[]"
+
+
+def test_check_build_finds_what_a_look_at_the_file_cannot(call: Call, spec: Path) -> None:
+    """The data folder is refused before anything heavy is loaded."""
+    spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "glue/mrpc"), encoding="utf-8")
+    (spec.parent / "empty").mkdir()
+    code, out, err = call("check", spec, "--build", "--data", spec.parent / "empty")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{spec}:2:9: tasks[0]: ")
+    assert call("check", spec, "--data", spec.parent / "nowhere")[0] == 0, (
+        "nothing is recorded that data could be compared with"
+    )
+
+
+def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: Path) -> None:
+    spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}"), encoding="utf-8")
+    answer = experiments.call("check", spec, "--build", folder=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"{spec}: {COUNTED}; nothing wrong found\n")
+    spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, missing: true}"), encoding="utf-8")
+    answer = experiments.call("check", spec, "--build", folder=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1] == f"{spec}:2:9: tasks[0]: the toy box is empty"
+    assert list(spec.parent.iterdir()) == [spec]
+
+
+# --- plan ----------------------------------------------------------------------------------------------------------------
+
+
+def record(run: Run, store: Store, seconds: float, *, hardware_class: str = "", fails: str = "") -> None:
+    """A record of the run that nobody trained; `fails`: for this reason."""
+    made = failed(make_record(), fails, "it is gone") if fails else make_record()
+    here = provenance.environment((), threads=hardware.usable_threads()).hardware
+    environment = made.environment.model_copy(update={"hardware": hardware_class or here})
+    cost = lasting(made.cost, seconds) if made.cost else None
+    update = {"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}
+    folder = store.records / run.id
+    folder.mkdir(parents=True)
+    (folder / RECORD_FILE).write_bytes(dump(made.model_copy(update=update)))
+
+
+def planned(call: Call, spec: Path, *more: str | Path) -> dict[str, Any]:
+    code, out, err = call("plan", spec, "--json", *more)
+    assert (code, err) == (0, "")
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def test_a_plan_without_records_knows_no_times(call: Call, spec: Path) -> None:
+    before = contents(spec.parent)
+    answer = planned(call, spec)
+    assert answer["left"] == {"runs": 4, "seconds": 0, "unknown": 4}
+    assert {run["state"] for run in answer["runs"]} == {"to do"}
+    _, out, _ = call("plan", spec)
+    assert out.splitlines()[-1] == "4 runs; 4 left to do, of unknown length"
+    assert contents(spec.parent) == before
+
+
+def test_times_are_the_median_of_like_runs_of_the_folder(call: Call, spec: Path) -> None:
+    store = Store(spec.parent)
+    more = spec.with_name("more.yaml")
+    more.write_text(SPEC.replace("seeds: 2", "seeds: 5"), encoding="utf-8")
+    loops = [run for run in open_experiment(more)[1].runs if run.strategy.name == "loop"]
+    for run, seconds in zip(loops[1:], (10.0, 30.0, 20.0, 900.0), strict=True):
+        record(run, store, seconds, hardware_class="elsewhere" if seconds == 900 else "")
+    states = {(run["strategy"], run["seed"]): (run["state"], run["seconds"]) for run in planned(call, spec)["runs"]}
+    assert states == {
+        ("loop", 0): ("to do", 20.0),
+        ("loop", 1): ("recorded", 10.0),
+        ("api", 0): ("to do", None),
+        ("api", 1): ("to do", None),
+    }
+    _, out, _ = call("plan", spec)
+    assert out.splitlines()[-1] == "4 runs; 3 left to do, about 20 s and 2 runs of unknown length"
+    assert len({line.index("to do") for line in out.splitlines() if "to do  " in line}) == 1
+
+
+def test_where_the_folder_has_no_like_run_those_beside_it_tell(call: Call, spec: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "spec.yaml"
+    other.parent.mkdir()
+    other.write_text(SPEC.replace("name: toy", "name: other").replace("seeds: 2", "seeds: [7]"), encoding="utf-8")
+    document, plan = open_experiment(other)
+    store = Store(other.parent)
+    store.declare(declaration(document, plan))
+    for run in plan.runs:
+        record(run, store, 60.0)
+    assert planned(call, spec)["left"] == {"runs": 4, "seconds": 240.0, "unknown": 0}
+    record(open_experiment(spec)[1].runs[0], Store(spec.parent), 5.0)  # its own folder's record counts for more
+    assert planned(call, spec)["left"] == {"runs": 3, "seconds": 125.0, "unknown": 0}
+    assert planned(call, spec, "--into", other.parent)["left"]["runs"] == 4
+
+
+def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
+    runs = open_experiment(spec)[1].runs
+    store = Store(spec.parent)
+    record(runs[0], store, 5.0, fails="crashed")
+    record(runs[1], store, 5.0)
+    (store.records / runs[1].id / RECORD_FILE).write_text("{")
+    code, out, _ = call("plan", spec)
+    assert code == 0
+    assert f"{runs[0].id}: failed: crashed: it is gone\n" in out
+    assert f"{runs[1].id}: damaged: " in out
+    assert f"1 failed run kept as recorded; `bakeoff run {spec} --retry failed` tries again" in out
+
+
+def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:
+    store = Store(spec.parent)
+    for run, reason in zip(open_experiment(spec)[1].runs, ("interrupted", "crashed"), strict=False):
+        record(run, store, 5.0, fails=reason)
+    found = planned(call, spec)
+    assert [run["state"] for run in found["runs"]] == ["to do", "failed", "to do", "to do"]
+    assert found["left"]["runs"] == 3
+    _, out, _ = call("plan", spec)
+    assert "1 failed run kept as recorded" in out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.84, "0.8 s"), (45.2, "45 s"), (89.9, "90 s"), (660, "11 min"), (7500, "2 h 05 min"), (360000, "100 h 00 min")],
+)
+def test_durations_are_said_as_a_person_would(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

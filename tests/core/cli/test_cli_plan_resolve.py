@@ -1,0 +1,187 @@
+"""`bakeoff plan --resolve` as a user calls it: where the pilot comes from, what it says, what it costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from core.made_records import drawn_answers, made_run, write_run
+from core.made_up import Call
+from core.table_records import lasting
+from numpy.typing import NDArray
+
+from bakeoff.cli.inputs import open_experiment
+from bakeoff.machine import hardware
+from bakeoff.records import provenance
+from bakeoff.records.store import Store
+from bakeoff.runner.experiment import declaration
+
+SPEC = """\
+name: toy
+tasks: [{name: docstrings, size: 100}]
+models: [tiny-bert]
+strategies:
+  loop: {trainer: torch-loop}
+  api: {trainer: hf-trainer}
+  again: {same_as: loop, replicate: 1}
+seeds: 3
+"""
+LABELS = np.random.default_rng(0).integers(0, 2, 1000)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "toy" / "spec.yaml"
+    path.parent.mkdir()
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+def record(spec: Path, answers: dict[str, NDArray[np.int64]], *, seconds: float = 60.0) -> None:
+    """Runs that nobody trained, of the strategies and seeds that have answers, on such a machine as this."""
+    document, plan = open_experiment(spec)
+    store = Store(spec.parent)
+    store.declare(declaration(document, plan))
+    here = provenance.environment((), threads=hardware.usable_threads()).hardware
+    for run in plan.runs:
+        rows = answers.get(run.strategy.name, np.empty((0, 0)))
+        if run.seed >= len(rows):
+            continue
+        made, predictions = made_run(run.strategy.name, run.seed, rows[run.seed], LABELS)
+        assert made.cost is not None
+        environment = made.environment.model_copy(update={"hardware": here})
+        cost = lasting(made.cost, seconds)
+        write_run(
+            store,
+            made.model_copy(update={"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}),
+            predictions,
+        )
+
+
+def drawn(seed: int, seeds: int = 3) -> NDArray[np.int64]:
+    return drawn_answers(LABELS, seeds=seeds, accuracy=0.85, wobble=0.2, seed=seed)
+
+
+def resolved(call: Call, spec: Path, points: str = "2.0") -> dict[str, Any]:
+    code, out, err = call("plan", spec, "--resolve", points, "--json")
+    assert code == 0
+    assert all(line.startswith("not compared with what is recorded: ") for line in err.splitlines()), err
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def test_without_records_planning_values_answer_and_say_so(call: Call, spec: Path) -> None:
+    answer = resolved(call, spec, "1.0")
+    assert [(need["strategy"], need["origin"], need["seeds"]) for need in answer["needs"]] == [
+        ("api", "planning values", 18),
+        ("again", "planning values", 18),
+    ]
+    assert answer["price"] == {"seeds": 18, "runs": 54, "left": 54, "seconds": 0.0, "unknown": 54}
+    code, out, _ = call("plan", spec, "--resolve", "1.0")
+    assert code == 0
+    assert "18 seeds: 54 runs, 54 left to do, 54 runs of unknown length" in out
+    assert "0.7 to 1.5 points of accuracy over seeds" in out
+    assert "found at best is unknown until a run is recorded" in out
+    assert list(spec.parent.iterdir()) == [spec]
+
+
+def test_this_folders_records_are_the_pilot_and_give_the_price(call: Call, spec: Path) -> None:
+    record(spec, {"loop": drawn(1), "api": drawn(2), "again": drawn(3)})
+    answer = resolved(call, spec)
+    api, again = answer["needs"]
+    assert (api["origin"], api["pilot"], api["pilot_seeds"], api["examples"]) == ("pilot", "this folder", 3, 1000)
+    assert again["origin"] == "pilot"
+    assert api["seeds"] <= api["seeds_in_family"]
+    most = max(api["seeds"], again["seeds"])
+    left = 3 * max(0, most - 3)
+    assert answer["price"] == {"seeds": most, "runs": 3 * most, "left": left, "seconds": 60.0 * left, "unknown": 0}
+    out = call("plan", spec, "--resolve", "2.0")[1]
+    assert "3 seeds in this folder" in out
+    assert "a pilot of fewer than 6 seeds tells the spread between seeds only roughly" in out
+
+
+def test_a_pilot_beside_the_folder_is_found_by_what_was_asked_not_by_names(call: Call, spec: Path, tmp_path: Path) -> None:
+    other = tmp_path / "pilot" / "spec.yaml"
+    other.parent.mkdir()
+    other.write_text(SPEC.replace("loop:", "mine:").replace("same_as: loop", "same_as: mine"), encoding="utf-8")
+    record(other, {"mine": drawn(1), "api": drawn(2)})
+    api, again = resolved(call, spec)["needs"]
+    assert (api["origin"], api["pilot"]) == ("pilot", "pilot")
+    assert (again["origin"], again["examples"]) == ("planning values", 1000)
+
+
+def test_one_seed_is_no_pilot(call: Call, spec: Path) -> None:
+    record(spec, {"loop": drawn(1, seeds=1), "api": drawn(2, seeds=1)})
+    assert {need["origin"] for need in resolved(call, spec)["needs"]} == {"planning values"}
+
+
+def test_where_no_number_of_seeds_will_do_the_examples_that_would_are_named(call: Call, spec: Path) -> None:
+    here, there = np.tile(LABELS, (3, 1)), np.tile(LABELS, (3, 1))
+    here[:, :100], there[:, 100:200] = 1 - here[:, :100], 1 - there[:, 100:200]  # each errs on its own, at every seed
+    for seed in range(3):
+        here[seed, 200 + seed] = 1 - here[seed, 200 + seed]
+    record(spec, {"loop": there, "api": here, "again": there})
+    answer = resolved(call, spec, "1.0")
+    api = answer["needs"][0]
+    assert (api["seeds"], answer["price"]) == (None, None)
+    assert api["examples_needed"] > 1000
+    out = call("plan", spec, "--resolve", "1.0")[1]
+    assert "api: no number of seeds finds 1 point on 1,000 examples, at best 4.0 points" in out
+    assert "again: the pilot's predictions are the baseline's to the last" in out
+    assert answer["needs"][1]["seeds"] is None
+    (line,) = [line for line in out.splitlines() if line.startswith("again  ")]
+    assert line.split()[1:3] == ["–", "–"]
+
+
+def test_a_difference_that_neither_seeds_nor_examples_find_is_told_and_is_no_crash(call: Call, spec: Path) -> None:
+    """Runs that move by far more than what is asked, and examples that the two sides always answer unlike."""
+    here, there = (np.tile(LABELS, (3, 1)) for _ in range(2))
+    here[:, :60], there[:, 60:120] = 1 - here[:, :60], 1 - there[:, 60:120]
+    here[0, 200:600], there[1, 500:990] = 1 - here[0, 200:600], 1 - there[1, 500:990]
+    record(spec, {"loop": there, "api": here})
+    api = resolved(call, spec, "0.3")["needs"][0]
+    assert (api["seeds"], api["examples_needed"]) == (None, None)
+    code, out, _ = call("plan", spec, "--resolve", "0.3")
+    assert code == 0
+    assert "api: " in out
+
+
+def test_rows_that_are_right_on_the_same_examples_are_not_called_identical(call: Call, spec: Path) -> None:
+    """Three labels: both err on the same examples, each with a wrong answer of its own."""
+    labels = LABELS
+    one, other = np.tile(labels, (3, 1)), np.tile(labels, (3, 1))
+    one[:, :50], other[:, :50] = 2, 3
+    record(spec, {"loop": one, "api": other})
+    api = resolved(call, spec, "1.0")["needs"][0]
+    assert not api["identical"]
+    assert "to the last" not in call("plan", spec, "--resolve", "1.0")[1].split("again")[0]
+
+
+@pytest.mark.parametrize("points", ["0", "-1", "nan", "much"])
+def test_a_difference_is_a_positive_number(call: Call, spec: Path, points: str) -> None:
+    assert call("plan", spec, "--resolve", points)[0] == 2
+
+
+def test_one_strategy_has_no_difference(call: Call, spec: Path) -> None:
+    spec.write_text(SPEC.replace("  api: {trainer: hf-trainer}\n", "").replace("  again: {same_as: loop, replicate: 1}\n", ""))
+    code, out, err = call("plan", spec, "--resolve", "1.0")
+    assert (code, out) == (2, "")
+    assert err == "--resolve: a difference needs two strategies; the experiment file has one\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "unwanted"), [([], {"scipy", "pandas", "torch"}), (["--resolve", "1"], {"torch", "evaluate"})]
+)
+def test_a_plan_loads_only_what_it_needs(spec: Path, more: list[str], unwanted: set[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['bakeoff', 'plan', *sys.argv[1:]]\nfrom bakeoff.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print(sorted({unwanted!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(spec), *more], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,132 @@
+"""`bakeoff report` and its neighbours on a terminal and in folders that are not as they should be."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from core.made_records import drawn_answers, make_experiment_folder
+from core.made_up import Call
+
+LABELS = np.arange(300) % 3 // 2
+GATE = {"quality": "-1.0 points"}
+
+
+def made(folder: Path, *names: str, **keywords: object) -> Path:
+    answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(names, 1)}
+    return make_experiment_folder(folder, answers, LABELS, **keywords)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return made(tmp_path / "made", "trainer-api", "manual-loop", gate=GATE)
+
+
+def bakeoff(*arguments: str | Path, stdout: int) -> tuple[int, str]:
+    """The command in a process of its own: its exit code and what it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from bakeoff.cli import main; main()", *map(str, arguments)],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def spoil(folder: Path) -> None:
+    for record in folder.glob("records/*/record.json"):
+        record.write_text("{")
+
+
+def test_a_reader_that_has_gone_does_not_change_the_verdict(folder: Path, tmp_path: Path) -> None:
+    other = made(tmp_path / "other", "trainer-api", "manual-loop", gate=GATE)
+    (other / "records" / "plan.json").write_text((folder / "records" / "plan.json").read_text())
+    for verb in (["gate", folder, "--against", other], ["report", folder, "--strict"]):
+        expected, _ = bakeoff(*verb, stdout=subprocess.DEVNULL)
+        assert expected in (3, 4)  # neither 0 nor 1, which a crash would give
+        reading, writing = os.pipe()
+        os.close(reading)
+        assert bakeoff(*verb, stdout=writing)[0] == expected
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("verb", ["report", "table", "rescore"])
+def test_output_that_cannot_be_written_is_one_line(folder: Path, verb: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, err = bakeoff(verb, folder, stdout=full.fileno())
+    assert (code, err.splitlines()) == (2, ["standard output cannot be written: No space left on device"])
+
+
+def test_a_file_in_place_of_a_folder_is_named(folder: Path, tmp_path: Path, call: Call) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert call("report", file) == (2, "", f"{file} is a file; name the folder of an experiment\n")
+    assert call("report", folder, "--into", file) == (2, "", f"{file} is a file, not a folder to write into\n")
+
+
+def test_what_cannot_be_written_is_named_by_its_own_name(folder: Path, call: Call) -> None:
+    (folder / "report.html").mkdir()
+    assert call("report", folder) == (2, "", f"{folder / 'report.html'} cannot be written: {os.strerror(errno.EISDIR)}\n")
+
+
+def test_a_table_that_cannot_be_saved_is_shown_all_the_same(folder: Path, call: Call) -> None:
+    (folder / "table.md").mkdir()
+    code, out, err = call("table", folder)
+    assert (code, err) == (2, f"{folder / 'table.md'} cannot be written: {os.strerror(errno.EISDIR)}\n")
+    assert out.startswith("# mrpc")
+
+
+def test_strict_fails_where_nothing_could_be_compared_and_the_damage_is_told(folder: Path, call: Call) -> None:
+    spoil(folder)
+    code, out, err = call("report", folder, "--strict")
+    assert (code, err.splitlines()[-1]) == (4, "--strict: nothing could be compared")
+    assert (out.count("damaged and left out"), err.count("damaged and left out")) == (0, 6)
+    assert (folder / "table.md").read_text().count("**damaged and left out") == 6
+    assert call("report", folder)[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_record_that_may_not_be_read_is_told_and_left_out(folder: Path, call: Call) -> None:
+    run = next(folder.glob("records/r1-*"))
+    run.chmod(0)
+    try:
+        code, out, _ = call("report", folder)
+    finally:
+        run.chmod(stat.S_IRWXU)
+    assert code == 0
+    assert f"{run.name}/record.json cannot be read: {os.strerror(errno.EACCES)}" in " ".join(out.split())
+
+
+def test_results_of_rows_that_are_gone_are_cleared_away_and_nobody_elses(tmp_path: Path, call: Call) -> None:
+    into, before = tmp_path / "into", made(tmp_path / "before", "trainer-api", "old-name")
+    assert call("report", before, "--into", into)[0] == 0
+    (into / ".eval_results" / "theirs.yaml").write_text("value: 1\n")
+    assert call("report", made(tmp_path / "after", "trainer-api", "new-name"), "--into", into)[0] == 0
+    names = {path.stem.split("minilm-")[-1] for path in into.glob(".eval_results/*.yaml")}
+    assert names == {"trainer-api", "new-name", "theirs"}
+
+
+def test_of_several_boards_each_flag_says_which(tmp_path: Path, call: Call) -> None:
+    rows = ("trainer-api", "manual-loop")
+    folders = [
+        made(tmp_path / task, *rows, name=task, records={row: {"task": task} for row in rows}) for task in ("one", "two")
+    ]
+    code, out, _ = call("report", *folders, "--into", tmp_path / "into")
+    assert code == 0
+    flags = [line for line in out.splitlines() if line.startswith("S1 ")]
+    assert [line.split()[1:4] for line in flags] == [["one", "·", "minilm:"], ["two", "·", "minilm:"]]
+
+
+def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.chdir(folder.parent)
+    _, out, _ = call("report", folder.name)
+    assert 50 < max(map(len, out.splitlines())) <= 60

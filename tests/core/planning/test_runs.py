@@ -1,0 +1,552 @@
+"""Spec x registry -> runs: names looked up, pairs checked, and ids that change with what was asked and with nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from bakeoff.contracts.configured import Configured, canonical, identity
+from bakeoff.contracts.registry import Origin, Registry, load_registry, register
+from bakeoff.errors import SpecError
+from bakeoff.planning.judging import Primary, margins
+from bakeoff.planning.resolver import resolve
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
+from bakeoff.runner.experiment import declaration
+from bakeoff.spec.document import parse_document, read_document
+
+ROOT = Path(__file__).parents[3]
+INSTALLED = load_registry()
+
+SPEC = """\
+name: toy
+question: Which?
+tasks: [{name: docstrings, size: 100}]
+models: [{name: tiny-bert, layers: 1}]
+recipe: {epochs: 3, learning_rate: 5e-5}
+strategies:
+  loop: {trainer: torch-loop}
+  api: {trainer: hf-trainer, method: full, recipe: {learning_rate: 1e-4}}
+seeds: 2
+"""
+
+EVERYTHING = """\
+name: everything
+tasks: [{name: glue/mrpc, metrics: [f1, accuracy]}]
+models: [{name: hub, path: google-bert/bert-base-uncased, revision: 86b5e0934494bd15c9632b12f734a8a67f723594}]
+recipe: {max_steps: 7, batch_size: 16, learning_rate: 2e-5, betas: [0.8, 0.99], eps: 1e-6, fused: false, weight_decay: 0.01,
+         weight_decay_exempt: [], max_grad_norm: none, scheduler: cosine, warmup: 0.1, max_length: 64, padding: max_length}
+strategies:
+  a: {trainer: torch-loop}
+  again: {same_as: a, replicate: 1}
+seeds: [7]
+"""
+
+
+def plan_of(text: str, registry: Registry = INSTALLED) -> Plan:
+    return resolve(parse_document(text, "spec.yaml"), registry)
+
+
+def ids(text: str) -> list[str]:
+    return [run.id for run in plan_of(text).runs]
+
+
+def problems_in(text: str, registry: Registry = INSTALLED) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        plan_of(text, registry)
+    assert all(str(problem).isprintable() for problem in caught.value.problems)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def edited(old: str, new: str) -> str:
+    assert old in SPEC
+    return SPEC.replace(old, new)
+
+
+# --- ids -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_published_mrpc_experiment_keeps_its_ids() -> None:
+    plan = resolve(read_document(ROOT / "results/mrpc-trainers/spec.yaml"), INSTALLED)
+    assert {run.title: run.id for run in plan.runs} == {
+        "trainer-api seed 0": "r1-1361ca8bfe515b4f",
+        "manual-loop seed 0": "r1-6bbf14dd616852a1",
+        "trainer-api seed 1": "r1-edae59f16b00b82b",
+        "manual-loop seed 1": "r1-dbaf9ccaa666e1ed",
+        "trainer-api seed 2": "r1-808120f2ec09bf0c",
+        "manual-loop seed 2": "r1-02b2b6f3ef9d4eca",
+    }
+
+
+def test_golden_ids() -> None:
+    """Ids of recorded runs must never change by themselves: another algorithm takes another prefix than `r1`."""
+    assert ids(SPEC) == GOLDEN_TOY
+    assert ids(EVERYTHING) == GOLDEN_EVERYTHING
+
+
+GOLDEN_TOY = ["r1-247fc191c778c681", "r1-7d4fd77ead5758cc", "r1-7797f606759cd08e", "r1-52481ca6f1a46551"]
+GOLDEN_EVERYTHING = ["r1-507d1e4e9392b174", "r1-ce9b91d569b900ed"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("name: toy", "name: renamed"),
+        ("question: Which?", "question: Another?"),
+        ("seeds: 2", "seeds: [0, 1]"),
+        ("seeds: 2", "seeds: 2\nmargin: 5"),
+        ("seeds: 2", "seeds: 2\nbaseline: api"),
+        ("seeds: 2", "seeds: 2\nreport_on: dev"),
+        ("seeds: 2", "seeds: 2\nunder_test: [trainer, recipe.learning_rate]"),
+        ("seeds: 2", "seeds: 2\nrun_timeout: 60"),
+        ("seeds: 2", "seeds: 2\nselect: last-epoch"),
+        ("seeds: 2", "seeds: 2\ngate: {quality: -1 points}"),
+        ("seeds: 2", "seeds: 2\nimported: [{name: a, source: b, split: dev, scores: {accuracy: 0.5}}]"),
+        ("loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}"),
+        ("loop: {", "renamed: {"),
+        ("epochs: 3, ", ""),
+        ("epochs: 3, ", "epochs: 3, batch_size: 8, "),
+        ("epochs: 3, ", "max_steps: null, epochs: 3, "),
+        ("learning_rate: 5e-5", "learning_rate: 0.00005"),
+        ("learning_rate: 5e-5", "learning_rate: 5.0E-05"),
+        ("learning_rate: 5e-5", "warmup: 0.0"),
+        ("learning_rate: 5e-5", "warmup: -0.0"),
+        ("learning_rate: 5e-5", "weight_decay: 0"),
+        ("learning_rate: 5e-5", "weight_decay: -0.0"),
+        ("learning_rate: 5e-5", "max_grad_norm: 1"),
+        ("learning_rate: 5e-5", "weight_decay_exempt: [norm, bias]"),
+        ("{trainer: torch-loop}", "{trainer: {name: torch-loop}, method: {name: full}}"),
+        ("{trainer: torch-loop}", "{trainer: torch-loop, method: null, same_as: null, recipe: {}, replicate: 0}"),
+        ("{name: docstrings, size: 100}", "{size: 100, name: docstrings}"),
+        ("{name: tiny-bert, layers: 1}", "{name: tiny-bert, dropout: 0.1, layers: 1}"),
+    ],
+)
+def test_what_changes_no_result_changes_no_id(old: str, new: str) -> None:
+    assert ids(edited(old, new)) == ids(SPEC)
+
+
+def test_the_order_of_keys_changes_no_id() -> None:
+    lines = SPEC.splitlines()
+    turned = [*lines[-1:], *lines[5:-1], *reversed(lines[:5])]
+    assert ids("\n".join(turned)) == ids(SPEC)
+
+
+def test_the_file_s_place_changes_no_id(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(SPEC, encoding="utf-8")
+    assert [run.id for run in resolve(read_document(tmp_path / "other.yaml"), INSTALLED).runs] == ids(SPEC)
+
+
+@pytest.mark.parametrize("key", Recipe.model_fields)
+def test_every_key_of_the_recipe_changes_the_id(key: str) -> None:
+    run = plan_of(SPEC).runs[0]
+    other = run.strategy.recipe.model_copy(update={key: "another"})
+    assert replace(run, strategy=replace(run.strategy, recipe=other)).id != run.id
+
+
+@pytest.mark.parametrize(
+    ("registered", "option"),
+    [(registered, option) for registered in INSTALLED.all() for option in registered.component.Options.model_fields],
+    ids=lambda value: value if isinstance(value, str) else value.component.name,
+)
+def test_every_option_of_every_component_changes_the_id(registered: Any, option: str) -> None:
+    fields = registered.component.Options.model_fields
+    given = registered.component.Options.model_construct(**dict.fromkeys(fields, "given"))
+    run = with_component(plan_of(SPEC).runs[0], Configured(registered, given))
+    other = with_component(run, Configured(registered, given.model_copy(update={option: "another"})))
+    assert other.id != run.id
+
+
+def with_component(run: Run, component: Configured) -> Run:
+    kind = component.registered.component.kind
+    if kind in ("task", "model"):
+        return replace(run, **{kind: component})
+    return replace(run, strategy=replace(run.strategy, **{kind: component}))
+
+
+def test_seed_replicate_and_selection_change_the_id() -> None:
+    run = plan_of(SPEC).runs[0]
+    others = [
+        replace(run, seed=99),
+        replace(run, strategy=replace(run.strategy, replicate=1)),
+        replace(run, select="best-on-dev"),
+    ]
+    assert len({run.id, *(other.id for other in others)}) == 4
+
+
+def test_another_version_of_a_component_changes_the_id() -> None:
+    run = plan_of(SPEC).runs[0]
+
+    class Newer(type(run.task.registered.component.task)):  # type: ignore[misc]
+        version = "2"
+
+    newer = Configured(replace(run.task.registered, component=Newer()), run.task.options)
+    assert replace(run, task=newer).id != run.id
+
+
+def test_a_later_option_at_its_neutral_value_leaves_ids_as_they_were() -> None:
+    class LaterRecipe(Recipe):
+        label_smoothing: float = Field(0.0, json_schema_extra={"neutral": 0.0})
+
+    class Inner(Options):
+        old: int = 1
+        later: bool = Field(False, json_schema_extra={"neutral": False})
+
+    class Outer(Options):
+        inner: Inner = Inner()
+        many: list[Inner] = Field(default_factory=list)
+
+    assert identity(LaterRecipe()) == identity(Recipe())
+    assert identity(LaterRecipe(label_smoothing=0.1)) == {**identity(Recipe()), "label_smoothing": 0.1}
+    assert identity(Outer(many=[Inner()])) == {"inner": {"old": 1}, "many": [{"old": 1}]}
+    assert identity(Outer(inner=Inner(later=True)))["inner"] == {"old": 1, "later": True}
+
+
+def test_options_of_any_type_have_an_identity() -> None:
+    assert canonical({"path": Path("a/b"), "pair": (1, 2)}) == '{"pair":[1,2],"path":"a/b"}'
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("name: docstrings", "name: docstring", "3:10: tasks[0].name: no task 'docstring'; did you mean 'docstrings'?"),
+        ("{name: tiny-bert, layers: 1}", "tiny-brt", "4:10: models[0]: no model 'tiny-brt'; did you mean 'tiny-bert'?"),
+        ("trainer: torch-loop", "trainer: torch-lop", "7:10: strategies.loop.trainer: no trainer 'torch-lop'; did you mean"),
+        ("method: full", "method: ful", "8:30: strategies.api.method: no method 'ful'; did you mean 'full'?"),
+        ("trainer: torch-loop", "trainer: minilm", "7:10: strategies.loop.trainer: no trainer 'minilm'; there is "),
+        ("size: 100", "sise: 100", "3:28: tasks[0].sise: no key 'sise'; did you mean 'size'?"),
+        ("size: 100", "layers: 1", "3:28: tasks[0].layers: no key 'layers'; there is size"),
+        ("trainer: torch-loop", "trainer: {name: torch-loop, k: 3}", "7:38: strategies.loop.trainer.k: no key 'k'; there are"),
+        ("size: 100", "size: 3", "3:28: tasks[0].size: must be 32 or more; got 3"),
+        ("layers: 1", "layers: 1, dropout: .nan", "4:39: models[0].dropout: must be a finite number; got .nan"),
+        ("{name: tiny-bert, layers: 1}", "hub", "4:10: models[0].path: this key is needed"),
+        ("{name: tiny-bert, layers: 1}", "tiny-bert, tiny-bert", "4:21: models[1]: the same as models[0]"),
+        ("learning_rate: 1e-4", "learning_rte: 1", "8:53: strategies.api.recipe.learning_rte: no key 'learning_rte'; did you"),
+        ("learning_rate: 1e-4", "epochs: 1, max_steps: 2", "8:44: strategies.api.recipe: epochs and max_steps exclude"),
+        ("seeds: 2", "baseline: lop", "9:1: baseline: no strategy 'lop'; did you mean 'loop'?"),
+        ("seeds: 2", "report_on: tset", "9:1: report_on: task 'docstrings': no split to report on 'tset'; did you mean"),
+        ("seeds: 2", "report_on: train", "9:1: report_on: task 'docstrings': no split to report on 'train'; there is dev,"),
+        ("{trainer: torch-loop}", "{same_as: ap}", "7:10: strategies.loop.same_as: no strategy 'ap'; did you mean 'api'?"),
+        ("{trainer: torch-loop}", "{same_as: loop}", "7:10: strategies.loop.same_as: 'loop' is itself a repeat"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_its_place(old: str, new: str, line: str) -> None:
+    problems = problems_in(edited(old, new))
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(f"spec.yaml:{line}")
+
+
+def test_two_strategies_that_are_the_same_runs_are_refused_unless_one_is_a_replicate() -> None:
+    twice = "  twin: {trainer: {name: torch-loop}, recipe: {epochs: 3}"
+    text = edited("  api:", f"{twice}}}\n  api:")
+    assert problems_in(text) == [
+        "spec.yaml:8:3: strategies.twin: the same runs as strategy 'loop'; "
+        "say `replicate: 1` for an A/A arm with other seed streams"
+    ]
+    plan = plan_of(text.replace(f"{twice}}}", f"{twice}, replicate: 1}}"))
+    assert len({run.id for run in plan.runs}) == 6
+    assert "the same runs as" in problems_in(edited("  api:", "  twin: {same_as: loop}\n  api:"))[0]
+
+
+def test_mistakes_of_all_kinds_come_at_once() -> None:
+    text = """\
+name: a/b
+tasks: [docstring, docstrings]
+models: [{name: tiny-bert, layer: 1}]
+recipe: {epochs: 0}
+strategies:
+  a: {trainer: torch-loop, recipe: {epoch: 1}}
+  b: {trainer: torch-loop, recipe: {learning_rate: -1}}
+baseline: c
+under_test: [losses]
+report_on: tst
+margin: .nan
+"""
+    assert [problem.split(": ")[0] for problem in problems_in(text)] == [
+        f"spec.yaml:{place}" for place in ("1:1", "2:9", "3:28", "4:10", "6:37", "7:37", "8:1", "9:14", "10:1", "11:1")
+    ]
+
+
+def test_what_is_wrong_in_the_shared_recipe_is_said_once() -> None:
+    both = edited("epochs: 3", "epochs: 3, max_steps: 5")
+    assert problems_in(both) == [
+        "spec.yaml:5:1: recipe: epochs and max_steps exclude each other; max_steps counts optimizer steps"
+    ]
+    assert len(problems_in(edited("epochs: 3", "epochs: 0"))) == 1
+
+
+def test_a_strategy_may_count_steps_where_the_others_count_epochs() -> None:
+    plan = plan_of(edited("learning_rate: 1e-4", "max_steps: 10"))
+    assert [(strategy.recipe.epochs, strategy.recipe.max_steps) for strategy in plan.strategies] == [(3, None), (None, 10)]
+
+
+def test_a_method_left_empty_is_the_full_one_and_its_strategy_stays() -> None:
+    plan = plan_of(edited("{trainer: torch-loop}", "{trainer: torch-loop, method: }"))
+    assert [(strategy.name, strategy.method.name) for strategy in plan.strategies] == [("loop", "full"), ("api", "full")]
+
+
+def test_runs_are_interleaved_seed_by_seed() -> None:
+    assert [run.title for run in plan_of(SPEC).runs] == ["loop seed 0", "api seed 0", "loop seed 1", "api seed 1"]
+
+
+# --- published figures, trials, selection --------------------------------------------------------------------------------
+
+FIGURE = "{name: course, source: chapter 3, split: dev, scores: {accuracy: 0.857843}}"
+
+
+def test_a_figure_belongs_to_the_only_task() -> None:
+    (figure,) = plan_of(f"{SPEC}imported: [{FIGURE}]\n").imported
+    assert (figure.name, figure.split, figure.scores, figure.seeds) == ("course", "dev", {"accuracy": 0.857843}, 1)
+    assert figure.task == "docstrings (size=100)", "the label under which tables know the task"
+
+
+TWO_TASKS = SPEC.replace("tasks: [{name: docstrings, size: 100}]", "tasks: [{name: docstrings, size: 100}, glue/mrpc]")
+
+
+@pytest.mark.parametrize(("task", "label"), [("glue/mrpc", "glue/mrpc"), ("docstrings", "docstrings (size=100)")])
+def test_a_figure_names_its_task_where_there_are_several(task: str, label: str) -> None:
+    figure = FIGURE.replace("split: dev", f"split: dev, task: {task}")
+    assert [row.task for row in plan_of(f"{TWO_TASKS}imported: [{figure}]\n").imported] == [label]
+
+
+def test_a_figure_of_nowhere_is_a_problem_at_its_place() -> None:
+    figures = [
+        FIGURE,
+        FIGURE.replace("split: dev", "split: dev, task: glue/mrcp"),
+        FIGURE.replace("split: dev", "split: dv, task: glue/mrpc"),
+    ]
+    found = problems_in(f"{TWO_TASKS}imported: [{', '.join(figures)}]\n")
+    assert len(found) == 3
+    assert "imported[0]: `task` must say which of docstrings (size=100), glue/mrpc" in found[0]
+    assert "imported[1].task: no task 'glue/mrcp'; did you mean 'glue/mrpc'?" in found[1]
+    assert "imported[2].split: no split 'dv'; did you mean 'dev'?" in found[2]
+
+
+def test_trials_are_a_strategys_and_its_repeats() -> None:
+    text = edited(
+        "loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}\n  again: {same_as: loop, replicate: 1}"
+    )
+    assert {strategy.name: strategy.trials for strategy in plan_of(text).strategies} == {"loop": 20, "again": 20, "api": 1}
+
+
+def test_the_declaration_holds_gate_figures_and_trials() -> None:
+    text = edited("loop: {trainer: torch-loop}", "loop: {trainer: torch-loop, trials: 20}")
+    text += f"gate: {{quality: -1.0 points, train_seconds: +10%}}\nimported: [{FIGURE}]\n"
+    document = parse_document(text, "folder/spec.yaml")
+    declared = declaration(document, resolve(document, INSTALLED))
+    assert declared.gate == {"quality": "-1 points", "train_seconds": "+10%"}
+    assert declared.trials == {"loop": 20, "api": 1}
+    assert [(figure.source, figure.task) for figure in declared.imported] == [("chapter 3", "docstrings (size=100)")]
+    assert (declared.history, declared.seeds) == ([], {"api": [0, 1], "loop": [0, 1]})
+
+
+def test_selecting_on_dev_needs_a_labelled_dev_split() -> None:
+    text = edited("tasks: [{name: docstrings, size: 100}]", "tasks: [regression]") + "select: best-on-dev\n"
+    found = problems_in(text, ODD)
+    assert any("select: task 'regression' has no labelled split 'dev' to select on; use last-epoch" in line for line in found)
+
+
+def test_selection_is_part_of_the_id() -> None:
+    assert not set(ids(SPEC)) & set(ids(SPEC + "select: best-on-dev\n"))
+
+
+# --- components that do not fit together ---------------------------------------------------------------------------------
+
+
+class Regression(Task):
+    name, summary, version = "regression", "A number.", "1"
+
+    def info(self, options: Options) -> TaskInfo:
+        return TaskInfo(
+            kind="regression", text_columns=("text",), labels=(), n_outputs=1,
+            metrics=(metric_named("pearson"),), primary_metric="pearson", splits=("train", "test"),
+            labelled_splits=("train", "test"),
+        )  # fmt: skip
+
+    def load(self, options: Options, places: Any) -> Any:
+        raise NotImplementedError
+
+
+class Errors(Regression):
+    name = "errors"
+
+    def info(self, options: Options) -> TaskInfo:
+        metrics = (metric_named("mae"), metric_named("pearson"))
+        return replace(super().info(options), metrics=metrics, primary_metric="mae")
+
+
+class Unread(Regression):
+    name = "unread"
+
+    def info(self, options: Options) -> TaskInfo:
+        raise DataError("a.csv cannot be read")
+
+
+class Plain(Trainer):
+    name, summary, version = "plain", "No clipping.", "1"
+    supports = Supports(recipe_keys=frozenset(Recipe.model_fields) - {"max_grad_norm", "warmup"})
+
+    def fit(self, job: Any, options: Options) -> None:
+        raise NotImplementedError
+
+
+class Plugin:
+    @hookimpl
+    def bakeoff_tasks(self) -> list[Task]:
+        return [Regression(), Errors(), Unread()]
+
+    @hookimpl
+    def bakeoff_trainers(self) -> list[Trainer]:
+        return [Plain()]
+
+
+class Same:
+    """Passes on the installed components that a spec needs."""
+
+    @hookimpl
+    def bakeoff_models(self) -> list[Any]:
+        return [INSTALLED.get("model", "tiny-bert").component]
+
+    @hookimpl
+    def bakeoff_methods(self) -> list[Any]:
+        return [INSTALLED.get("method", "full").component]
+
+
+ODD = register([("odd", Plugin(), Origin("odd", "odd", "1")), ("same", Same(), Origin("same", "same", "1"))])
+
+
+REGRESSION = """\
+name: units
+tasks: [errors]
+models: [tiny-bert]
+strategies: {plain: {trainer: plain}}
+"""
+BOTH = REGRESSION.replace("[errors]", "[regression, errors]")
+
+
+def about_units(text: str) -> list[str]:
+    """What is wrong with margin and gate; that the made-up trainer does no regression is another thing."""
+    return [line for line in problems_in(text, ODD) if re.search(r": (margin|gate|tasks)\b", line)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (REGRESSION, "tasks[0]", "`margin: {mae: 0.05}`"),
+        (BOTH, "tasks[1]", "`margin: {mae: 0.05}`"),
+        (BOTH + "margin: 1.0", "margin", "`margin: {points: 1.0, mae: 1.0}`"),
+        (BOTH + "margin: {points: 1.0}", "tasks[1]", "`margin: {points: 1.0, mae: 0.05}`"),
+        (REGRESSION + "margin: {maee: 1.0}", "margin.maee", "did you mean 'mae'?"),
+        (BOTH + "margin: {mae: 0.1, points: 200}", "margin", "200 points is all that pearson can range over"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: -10 points, +0.05 mae`"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: -0.1 mae}", "gate.quality", "`quality: +0.1 mae`"),
+        (REGRESSION + "margin: 0.1\ngate: {quality: +0.1 maee}", "gate.quality", "did you mean 'mae'?"),
+        (BOTH + "margin: {mae: 0.1}\ngate: {quality: +0.1 mae}", "gate.quality", "says nothing of pearson"),
+        (BOTH + "margin: {mae: 0.1}\ngate: {quality: [+0.1 mae, +1 points]}", "gate.quality", "`quality: +0.1 mae, -1 points`"),
+    ],
+)
+def test_a_margin_or_a_gate_of_no_unit_or_another_is_refused_with_the_way_out(text: str, place: str, words: str) -> None:
+    found = about_units(text)
+    assert any(f": {place}: " in line and words in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "margin"),
+    [
+        (REGRESSION + "margin: 0.25", {"mae": 0.25}),
+        (REGRESSION + "margin: {mae: 1000000}", {"mae": 1e6}),
+        (BOTH + "margin: {mae: 1e-7}\ngate: {quality: [-1 points, +1e-7 mae]}", {"mae": 1e-7, "points": 1.0}),
+        (BOTH + "margin: {mae: 0.1, pearson: 2}", {"mae": 0.1, "pearson": 2.0}),
+        (BOTH + "margin: {mae: 0.1, points: 2}", {"mae": 0.1, "points": 2.0}),
+    ],
+)
+def test_a_margin_of_the_metrics_unit_is_taken(text: str, margin: dict[str, float]) -> None:
+    assert about_units(text) == []
+    spec = parse_document(text, "spec.yaml").parsed[0]
+    assert spec is not None
+    tasks = [ODD.get("task", task.name).component for task in spec.tasks]
+    primaries = [Primary(task.name, 0, task.info(Options()).metrics[0]) for task in tasks]
+    assert margins(spec.margin, primaries) == margin
+
+
+def test_components_that_do_not_fit_are_named() -> None:
+    text = """\
+name: odd
+tasks: [regression, unread]
+models: [tiny-bert]
+recipe: {max_grad_norm: none}
+strategies:
+  a: {trainer: plain, recipe: {warmup: 5}}
+  b: {trainer: plain}
+"""
+    assert problems_in(text, ODD) == [
+        "spec.yaml:2:21: tasks[1]: a.csv cannot be read",
+        "spec.yaml:4:10: recipe.max_grad_norm: trainer 'plain' (strategy 'a') does not follow this key",
+        "spec.yaml:4:10: recipe.max_grad_norm: trainer 'plain' (strategy 'b') does not follow this key",
+        "spec.yaml:6:7: strategies.a.trainer: trainer 'plain' does no regression (task 'regression', tasks[0])",
+        "spec.yaml:6:32: strategies.a.recipe.warmup: trainer 'plain' (strategy 'a') does not follow this key",
+        "spec.yaml:7:7: strategies.b.trainer: trainer 'plain' does no regression (task 'regression', tasks[0])",
+    ]
+
+
+# --- anything at all -----------------------------------------------------------------------------------------------------
+
+VALUES = [
+    "1",
+    "-1",
+    "0",
+    "1e999",
+    ".nan",
+    "null",
+    "true",
+    "yes",
+    "[]",
+    "{}",
+    "[a]",
+    "{a: b}",
+    "a/b",
+    "'<b>'",
+    "2024-01-01",
+    "*x",
+]
+WORDS = [
+    "name",
+    "size",
+    "layers",
+    "epochs",
+    "trainer",
+    "method",
+    "recipe",
+    "same_as",
+    "full",
+    "tiny-bert",
+    "docstrings",
+    "loop",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_mutated_spec_is_a_plan_or_a_spec_error(data: st.DataObject) -> None:
+    text = SPEC
+    for _ in range(data.draw(st.integers(1, 3))):
+        words = sorted({word.strip("[]{},") for word in text.replace(":", " ").split()} - {""})
+        old = data.draw(st.sampled_from(words))
+        text = text.replace(old, data.draw(st.sampled_from(VALUES + WORDS)), data.draw(st.integers(1, 2)))
+    try:
+        plan = plan_of(text)
+    except SpecError as error:
+        shown = [str(problem) for problem in error.problems]
+    else:
+        shown = [run.id for run in plan.runs]
+    assert shown
+    assert all(line.isprintable() for line in shown)

@@ -1,0 +1,197 @@
+"""Searches in an experiment file: which trials they ask for, what they choose, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from core.table_records import make_record
+
+from bakeoff.contracts.registry import load_registry
+from bakeoff.errors import SpecError
+from bakeoff.planning.resolver import resolve
+from bakeoff.planning.runs import Plan
+from bakeoff.planning.search import settled, undecided
+from bakeoff.records.schema import Record
+from bakeoff.runner.experiment import declaration
+from bakeoff.spec.document import parse_document
+from bakeoff.spec.experiment_file import FIRST_TRIAL_SEED
+
+INSTALLED = load_registry()
+HEAD = """\
+name: toy
+tasks: [{name: docstrings, size: 100}]
+models: [tiny-bert]
+recipe: {epochs: 1}
+seeds: 2
+"""
+SEARCH = "search: {learning_rate: [1e-4, 1e-3], seeds: 2}\n"
+ROWS = "strategies:\n  full: {trainer: torch-loop}\n  lora: {trainer: torch-loop, method: {name: lora, r: 2}}\n"
+
+
+def plan_of(text: str) -> Plan:
+    return resolve(parse_document(text, "spec.yaml"), INSTALLED)
+
+
+def problem_in(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        plan_of(text)
+    assert len(caught.value.problems) == 1, [str(problem) for problem in caught.value.problems]
+    return str(caught.value.problems[0])
+
+
+def found(plan: Plan, scores: dict[float, Any]) -> dict[str, Record]:
+    """A record for each trial: dev accuracy by learning rate, a list by seed; None for a failed run."""
+    made = {}
+    for run in plan.trials:
+        score = scores[dict(run.tried)["learning_rate"]]
+        value = score[run.seed - FIRST_TRIAL_SEED] if isinstance(score, list) else score
+        record = make_record(run.strategy.name, run.seed)
+        changes: dict[str, Any] = {"status": "failed"} if value is None else {"scores": {"dev": {"accuracy": value}}}
+        made[run.id] = record.model_copy(update={"id": run.id, **changes})
+    return made
+
+
+def test_trials_come_first_seed_by_seed_and_the_reported_runs_wait_for_them() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    assert [(run.strategy.name, dict(run.tried)["learning_rate"], run.seed) for run in plan.trials] == [
+        (name, rate, seed) for seed in (1000, 1001) for name in ("full", "lora") for rate in (1e-4, 1e-3)
+    ]
+    assert plan.runs == ()
+    assert plan.waiting == 4
+
+
+def test_a_trial_is_the_plain_run_of_its_configuration() -> None:
+    (trial, *_) = plan_of(HEAD + SEARCH + ROWS).trials
+    plain = plan_of(HEAD.replace("seeds: 2", "seeds: [1000]").replace("epochs: 1", "epochs: 1, learning_rate: 1e-4") + ROWS)
+    assert trial.id == plain.runs[0].id
+    assert trial.asked == plain.runs[0].asked
+
+
+def test_the_best_mean_on_dev_is_reported_at_the_reported_seeds() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    records = found(plan, {1e-4: [0.9, 0.1], 1e-3: [0.6, 0.6]})
+    after = settled(plan, records.get)
+    assert [(run.strategy.name, run.strategy.recipe.learning_rate, run.seed) for run in after.runs] == [
+        (name, 1e-3, seed) for seed in (0, 1) for name in ("full", "lora")
+    ]
+    assert after.waiting == 0
+    plain = plan_of(HEAD.replace("epochs: 1", "epochs: 1, learning_rate: 1e-3") + ROWS)
+    assert [run.id for run in after.runs] == [run.id for run in plain.runs]
+
+
+def test_of_equals_the_first_is_chosen() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    after = settled(plan, found(plan, {1e-4: 0.5, 1e-3: 0.5}).get)
+    assert {run.strategy.recipe.learning_rate for run in after.runs} == {1e-4}
+
+
+def test_nothing_is_chosen_while_a_trial_is_missing() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    records = found(plan, {1e-4: 0.5, 1e-3: 0.6})
+    del records[plan.trials[-1].id]  # of lora
+    after = settled(plan, records.get)
+    assert {run.strategy.name for run in after.runs} == {"full"}
+    assert after.waiting == 2
+
+
+def test_a_failed_trial_rules_its_configuration_out() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    after = settled(plan, found(plan, {1e-4: 0.5, 1e-3: [0.9, None]}).get)
+    assert {run.strategy.recipe.learning_rate for run in after.runs} == {1e-4}
+
+
+def test_where_every_configuration_fails_nothing_is_reported_and_that_is_said() -> None:
+    plan = plan_of(HEAD + SEARCH + ROWS)
+    records = found(plan, {1e-4: [0.5, None], 1e-3: None})
+    after = settled(plan, records.get)
+    assert after.runs == ()
+    first, second = undecided(after, records.get)
+    assert first.startswith("full: no configuration of its search ended well at every seed")
+    assert second.startswith("lora: ")
+
+
+def test_several_keys_make_all_combinations_of_recipe_and_options() -> None:
+    grid = "search: {learning_rate: [1e-4, 1e-3], method.r: [1, 2, 4], seeds: 1}\n"
+    plan = plan_of(HEAD + grid + "strategies: {lora: {trainer: torch-loop, method: lora}}\n")
+    tried = [(run.strategy.recipe.learning_rate, run.strategy.method.options.r) for run in plan.trials]  # type: ignore[attr-defined]
+    assert tried == [(rate, rank) for rate in (1e-4, 1e-3) for rank in (1, 2, 4)]
+
+
+def test_a_repeat_takes_what_the_repeated_strategys_trials_choose() -> None:
+    plan = plan_of(HEAD + SEARCH + "strategies: {full: {trainer: torch-loop}, again: {same_as: full, replicate: 1}}\n")
+    assert {run.strategy.name for run in plan.trials} == {"full"}
+    after = settled(plan, found(plan, {1e-4: 0.5, 1e-3: 0.6}).get)
+    reported = {(run.strategy.name, run.strategy.recipe.learning_rate, run.strategy.replicate) for run in after.runs}
+    assert reported == {("full", 1e-3, 0), ("again", 1e-3, 1)}
+
+
+def test_a_strategy_may_have_its_own_search_or_none() -> None:
+    rows = (
+        "strategies:\n  full: {trainer: torch-loop}\n"
+        "  fixed: {trainer: hf-trainer, search: none, recipe: {learning_rate: 5e-5}}\n"
+        "  probe: {trainer: linear-probe, method: head-only, search: {trainer.l2: [0.1, 1.0], seeds: [7]}}\n"
+    )
+    plan = plan_of(HEAD + SEARCH + rows)
+    assert [run.strategy.name for run in plan.runs] == ["fixed", "fixed"]
+    assert {(run.strategy.name, run.seed) for run in plan.trials} == {("full", 1000), ("full", 1001), ("probe", 7)}
+
+
+def test_the_declaration_says_what_was_searched_and_chosen() -> None:
+    document = parse_document(HEAD + SEARCH + ROWS, "spec.yaml")
+    plan = resolve(document, INSTALLED)
+    before = declaration(document, plan)
+    assert before.runs == []
+    assert before.searches["full"].chosen == []
+    assert before.trials == {"full": 2, "lora": 2}
+    after = declaration(document, settled(plan, found(plan, {1e-4: 0.5, 1e-3: 0.6}).get))
+    (chosen,) = after.searches["lora"].chosen
+    assert (chosen.model, chosen.values) == ("tiny-bert", {"learning_rate": 1e-3})
+    assert len(after.searches["lora"].trials) == 4
+    assert len(after.runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ("{seeds: 2}", "spec.yaml:6:1: search: a search needs a key with values to try"),
+        ("{learning_rate: []}", "search: 'learning_rate' needs a list of values to try"),
+        ("{learning_rate: 1e-4}", "search: 'learning_rate' needs a list of values to try"),
+        ("{learning_rate: [1e-4, 1e-4]}", "search: each value of 'learning_rate' may stand once"),
+        ("{learning_rate: [1e-4, -1.0]}", "spec.yaml:6:32: search.learning_rate[1]: must be greater than 0; got -1.0"),
+        ("{learning_rat: [1e-4]}", "no recipe key or option 'learning_rat'; did you mean 'learning_rate'?"),
+        ("{learning_rate: [1e-4], seeds: [0, 9]}", "search.seeds: seed 0 is reported too; a search needs seeds of its own"),
+        ("{learning_rate: [1e-4], choose: worst}", "search.choose: must be 'best mean on dev'; got 'worst'"),
+        ("{method.r: [2]}", "search.method.r: no option of method 'full' 'method.r'"),
+        ("{batch_size: [8, 16], micro_batch_size: [8, 16]}", "micro_batch_size 16 does not divide batch_size 8"),
+    ],
+)
+def test_a_wrong_search_is_said_with_its_place(search: str, message: str) -> None:
+    assert message in problem_in(f"{HEAD}search: {search}\nstrategies: {{full: {{trainer: torch-loop}}}}\n")
+
+
+def test_what_the_strategy_itself_sets_cannot_be_searched() -> None:
+    rows = "strategies: {full: {trainer: torch-loop, recipe: {learning_rate: 1e-4}}}\n"
+    message = problem_in(HEAD + SEARCH + rows)
+    assert "strategies.full.recipe.learning_rate: the search chooses this; it cannot be given too" in message
+
+
+def test_a_trainer_that_does_not_follow_a_searched_key_says_so() -> None:
+    message = problem_in(HEAD + SEARCH + "strategies: {probe: {trainer: linear-probe, method: head-only}}\n")
+    assert "learning_rate" in message
+    assert "trainer 'linear-probe' (strategy 'probe') does not follow this key" in message
+
+
+def test_two_strategies_with_the_same_trials_are_one() -> None:
+    message = problem_in(HEAD + SEARCH + "strategies: {a: {trainer: torch-loop}, b: {trainer: torch-loop}}\n")
+    assert "strategies.b: the same runs as strategy 'a'" in message
+
+
+@pytest.mark.parametrize("key", ["-.learning_rate", "trainer.", "optimiser.l2", "learning_rat"])
+def test_a_wrong_key_that_two_strategies_share_is_said_once(key: str) -> None:
+    again = "  again: {same_as: full, replicate: 1}\n"
+    own = f"strategies:\n  full: {{trainer: torch-loop, search: {{{key}: [1e-5, 2e-5], seeds: 2}}}}\n"
+    assert "spec.yaml:7:" in problem_in(HEAD + own + again)
+    with pytest.raises(SpecError) as caught:
+        plan_of(HEAD + f"search: {{{key}: [1e-5, 2e-5], seeds: 2}}\n" + ROWS)
+    assert {problem.line for problem in caught.value.problems} == {6}

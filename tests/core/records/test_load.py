@@ -1,0 +1,245 @@
+"""Folders of records as one experiment: read, and merged where there are several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from core.made_records import make_experiment_folder
+from core.sins import LABELS, answers
+from core.table_records import declaration_of, declare, make_record
+
+from bakeoff.analysis.boards import compare
+from bakeoff.contracts.metric import MetricFacts
+from bakeoff.contracts.metrics import answers as given
+from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.unit import OWN_UNIT, SHARE
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.records.load import load_experiment
+from bakeoff.records.load.metrics import metrics_of
+from bakeoff.records.schema import PREDICTIONS_FILE, Imported, Look, Record
+from bakeoff.records.silent_metrics import why_silent
+from bakeoff.records.store import Store
+from bakeoff_table import Table
+
+
+def folder(path: Path, name: str, rows: dict[str, float], *, seed: int = 0, **keywords: object) -> Path:
+    """An experiment whose strategies are right so often."""
+    given = {strategy: answers(accuracy=share, seed=seed + number) for number, (strategy, share) in enumerate(rows.items())}
+    return make_experiment_folder(path / name, given, LABELS, name=name, **keywords)
+
+
+def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
+    made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
+    record = next(record for record in made.records if record.asked.strategy == "row" and record.asked.seed == 3)
+    found = made.predictions(record.id)["test"]
+    assert (given(found.logits, found.kind) == answers(accuracy=0.9, seed=1)[3]).all()
+    assert (found.labels == LABELS).all()
+    assert len(set(found.ids)) == len(LABELS)
+    assert np.allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_a_record_with_a_damaged_file_is_left_out_and_one_without_stands(tmp_path: Path) -> None:
+    path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    damaged, without = Store(path).read_all()[0][:2]
+    (path / "records" / damaged.id / PREDICTIONS_FILE).write_bytes(b"PAR1 and no more")
+    (path / "records" / without.id / PREDICTIONS_FILE).unlink()
+    made = load_experiment([path])
+    (sentence,) = made.damaged
+    assert sentence.endswith(f"{damaged.id}/{PREDICTIONS_FILE} was altered: it is not what its record says")
+    assert damaged.id not in {record.id for record in made.records}
+    with pytest.raises(DamageError, match=f"{without.id}.*is missing"):
+        made.predictions(without.id)
+    assert len(made.unusable) == 1
+
+
+def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
+    path = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    record = Store(path).read_all()[0][0]
+    (path / "records" / record.id / PREDICTIONS_FILE).unlink()
+    comparison = compare(load_experiment([path]))
+    (board,) = comparison.boards
+    assert board.to_baseline[0].verdict == "better"
+    assert sorted(board.to_baseline[0].seeds) == [7, 8]
+    assert any(flag.code == "S17" and record.asked.strategy in flag.rows for flag in comparison.flags)
+
+
+def test_several_experiments_make_one_board(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9}, under_test=["trainer"])
+    two = folder(tmp_path, "two", {"third": 0.7}, seed=7, under_test=["method"], margin=5.0)
+    made = load_experiment([one, two])
+    (board,) = compare(made).boards
+    assert [row.strategy for row in board.rows] == ["base", "row", "third"]
+    assert [row.experiment for row in board.rows] == ["one", "one", "two"]
+    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row": "better", "third": "worse"}
+    assert made.declared.under_test == ["trainer", "method"]
+    assert made.declared.margin == {"points": 1.0}
+
+
+def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    two = folder(tmp_path, "two", {"base": 0.8, "row": 0.7})
+    other = Store(two).read_all()[0]
+    changed = [
+        record.model_copy(update={"started": "2026-11-24T00:00:00+00:00"}) for record in other if record.asked.strategy == "row"
+    ]
+    from bakeoff.records.schema import RECORD_FILE
+    from bakeoff.records.versions import dump
+
+    for record in changed:
+        (two / "records" / record.id / RECORD_FILE).write_bytes(dump(record))
+    (board,) = compare(load_experiment([one, two])).boards
+    assert [row.strategy for row in board.rows] == ["base", "row · one", "row · two"]
+    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row · one": "better", "row · two": "worse"}
+
+
+def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> None:
+    """Before and after an upgrade, say: the same runs asked, made again elsewhere."""
+    before = folder(tmp_path, "before", {"base": 0.8}, under_test=["software"])
+    after = make_experiment_folder(
+        tmp_path / "after",
+        {"base": answers(accuracy=0.6, seed=9)},
+        LABELS,
+        name="before",
+        under_test=["software"],
+        records={"base": {"torch": "2.99", "final": "other"}},
+    )
+    (board,) = compare(load_experiment([before, after])).boards
+    (pair,) = board.to_baseline
+    assert (pair.second, pair.first) == (f"base · {before}", f"base · {after}")
+    assert pair.verdict == "worse"
+    assert [fact.subject for fact in pair.studied] == ["software"]
+
+
+def test_tasks_whose_data_differ_stand_apart(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    two = folder(tmp_path, "two", {"third": 0.7}, records={"third": {"test_data": "cleaned"}})
+    boards = compare(load_experiment([one, two])).boards
+    assert [board.task for board in boards] == ["glue/mrpc", "glue/mrpc (two)"]
+    assert [[row.strategy for row in board.rows] for board in boards] == [["base", "row"], ["third"]]
+
+
+def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> None:
+    given = {"small": answers(accuracy=0.7, seed=1), "large": answers(accuracy=0.9, seed=2)}
+    path = make_experiment_folder(
+        tmp_path / "models",
+        given,
+        LABELS,
+        records={"small": {"model": "tiny-bert"}, "large": {"model": "minilm"}},
+        baseline="full",
+        under_test=["model"],
+    )
+    renamed = [
+        record.model_copy(update={"asked": record.asked.model_copy(update={"strategy": "full"})})
+        for record in Store(path).read_all()[0]
+    ]
+    declare(path, renamed, baseline="full", under_test=["model"])
+    (board,) = compare(load_experiment([path])).boards
+    assert {row.strategy for row in board.rows} == {"full · tiny-bert", "full · minilm"}
+    assert board.to_baseline[0].verdict in ("better", "worse")
+    looked = Look(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
+    declare(path, renamed, baseline="full", under_test=["model"], history=[looked])
+    (changed,) = [flag for flag in compare(load_experiment([path])).flags if flag.code == "S11"]
+    assert changed.sentence.startswith("Changed after looking: full · tiny-bert and full · minilm went from 1 to ")
+    declare(path, renamed, baseline="full", under_test=["trainer"])
+    assert len(compare(load_experiment([path])).boards) == 2
+
+
+def test_a_folder_without_an_experiment_is_named(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8})
+    with pytest.raises(StoreError, match="nothing-here holds no experiment"):
+        load_experiment([one, tmp_path / "nothing-here"])
+
+
+# --- metrics, found again ------------------------------------------------------------------------------------------------
+
+
+def of_table(labels: list[str], metrics: list[MetricFacts], asked: list[object], *, kind: str = "classification") -> Record:
+    """A run of the task `table`, whose labels only its data know."""
+    record = make_record("base")
+    assert record.data is not None
+    options = {"train": "train.tsv", "text": "text", "label": "label", "metrics": asked, "kind": kind}
+    task = record.asked.task.model_copy(update={"name": "table", "version": Table.version, "options": options})
+    data = record.data.model_copy(update={"kind": kind, "labels": labels, "metrics": metrics})
+    return record.model_copy(update={"asked": record.asked.model_copy(update={"task": task}), "data": data})
+
+
+def of_class(name: str, label: int | None) -> MetricFacts:
+    return MetricFacts(name=name, higher_is_better=True, version="1", label=label)
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+@pytest.mark.parametrize(
+    ("labels", "asked"),
+    [
+        (["each", "spam"], {"name": "precision", "of": "each"}),
+        (["spam", "each"], {"name": "precision", "of": "each"}),
+        (["each", "spam"], {"name": "precision", "positive": "each"}),
+        (["spam (bulk)", "a|b"], {"name": "precision", "of": "each"}),
+        ([*(f"class {number}" for number in range(20)), "and 4 more"], {"name": "precision", "positive": "class 3"}),
+    ],
+)
+def test_a_recorded_metric_is_found_again_whatever_its_class_is_called(labels: list[str], asked: object, kind: str) -> None:
+    of = [labels.index("class 3")] if "class 3" in labels else range(2)
+    names = [f"precision ({labels[number]})" for number in of]
+    facts = [of_class("accuracy", None), *(of_class(name, number) for name, number in zip(names, of, strict=True))]
+    record = of_table(labels, facts, ["accuracy", asked], kind=kind)
+    found = metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]
+    assert list(found) == ["accuracy", *names]
+    truth, given = np.random.default_rng(0).integers(0, len(labels), (2, 400))
+    if kind == "multilabel":
+        truth, given = 1 << truth, 1 << given
+    for number, name in zip(of, names, strict=True):
+        member = (given >> number & 1, truth >> number & 1) if kind == "multilabel" else (given == number, truth == number)
+        right, given_so = (member[0] & member[1]).sum(), member[0].sum()
+        assert found[name].score(given, truth) == pytest.approx(right / given_so)
+        assert why_silent(found[name], truth, labels) == ""
+
+
+def test_a_plugins_metric_is_not_taken_for_the_built_in_of_its_first_word() -> None:
+    """`accuracy (top 5)` is no accuracy of a class: without its plugin nobody can compute it."""
+    record = make_record("base")
+    assert record.data is not None
+    facts = [of_class("accuracy (top 5)", None), of_class("macro_f1 (seen)", None), of_class("f1 (a)", 0)]
+    data = record.data.model_copy(update={"metrics": facts})
+    record = record.model_copy(update={"data": data})
+    assert list(metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]) == ["f1 (a)"]
+    assert [unit_of(one) for one in facts] == [OWN_UNIT, OWN_UNIT, SHARE]
+
+
+# --- published figures beside several experiments ------------------------------------------------------------------------
+
+
+def cited(name: str, task: str | None, accuracy: float = 0.81) -> Imported:
+    return Imported(name=name, source="a card", split="test", scores={"accuracy": accuracy}, seeds=1, task=task)
+
+
+def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path: Path) -> None:
+    """The second experiment's task has other data, so it stands on a board of its own, under another name."""
+    for number, (task, mine) in enumerate((("glue/mrpc", "named"), (None, "everywhere"))):
+        one = folder(tmp_path / str(number), "one", {"base": 0.8}, imported=[cited("theirs", None)])
+        two = folder(
+            tmp_path / str(number),
+            "two",
+            {"third": 0.7},
+            records={"third": {"test_data": "cleaned"}},
+            imported=[cited(mine, task)],
+        )
+        boards = compare(load_experiment([one, two])).boards
+        assert [(board.task, [row.name for row in board.imported]) for board in boards] == [
+            ("glue/mrpc", ["theirs"]),
+            ("glue/mrpc (two)", [mine]),
+        ]
+
+
+def test_a_figure_that_two_experiments_cite_is_shown_once(tmp_path: Path) -> None:
+    same = [cited("theirs", None), cited("of the task", "glue/mrpc")]
+    one = folder(tmp_path, "one", {"base": 0.8}, imported=same)
+    two = folder(tmp_path, "two", {"third": 0.7}, imported=[*same, cited("theirs", None, 0.82)])
+    (board,) = compare(load_experiment([one, two])).boards
+    assert [(row.name, row.scores["accuracy"]) for row in board.imported] == [
+        ("theirs", 0.81),
+        ("of the task", 0.81),
+        ("theirs", 0.82),
+    ]

@@ -1,0 +1,273 @@
+"""Records on disk: whole or not at all; what an experiment declares; what the dead left half-made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from bakeoff.errors import StoreError
+from bakeoff.files import HOST
+from bakeoff.records.schema import Control, Declared, DeclaredRun
+from bakeoff.records.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "experiment")
+
+
+def filled(store: Store, run_id: str, content: str = "{}") -> Path:
+    folder = store.begin(run_id)
+    (folder / "record.json").write_text(content)
+    return folder
+
+
+def dead_process() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_folder_is_no_record_until_it_is_published(store: Store) -> None:
+    folder = filled(store, "r1-a")
+    assert not store.has("r1-a")
+    assert store.recorded_ids() == []
+    assert store.publish(folder, "r1-a")
+    assert store.has("r1-a")
+    assert store.recorded_ids() == ["r1-a"]
+
+
+def test_the_first_to_publish_wins(store: Store) -> None:
+    first, second = filled(store, "r1-a", '{"by": 1}'), filled(store, "r1-a", '{"by": 2}')
+    assert store.publish(second, "r1-a")
+    assert not store.publish(first, "r1-a")
+    assert json.loads((store.records / "r1-a" / "record.json").read_text()) == {"by": 2}
+    assert sorted(path.name for path in store.records.iterdir()) == ["r1-a"]
+
+
+def test_a_sweep_takes_what_the_dead_left_and_nothing_else(store: Store) -> None:
+    mine = store.begin("r1-a")
+    dead = dead_process()
+    left = store.records / f".tmp-r1-b-{HOST}-{dead}-0123abcd"
+    left.mkdir()
+    file = store.folder / f".tmp-table.md-{HOST}-{dead}-0123abcd"
+    file.touch()
+    elsewhere = store.records / f".tmp-r1-b-0000aaaa-{dead}-0123abcd"
+    elsewhere.mkdir()
+    store.sweep()
+    assert mine.is_dir()
+    assert not left.exists()
+    assert not file.exists()
+    assert elsewhere.is_dir(), "another machine's process may live under that number"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "damaged"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema_version": 1}', "id"),
+        ('{"schema_version": 99}', "schema version"),
+        ("\x00\xff", "damaged"),
+    ],
+)
+def test_a_damaged_record_is_named_and_the_others_stand(store: Store, content: str, words: str) -> None:
+    store.publish(filled(store, "r1-a", content), "r1-a")
+    records, damaged = store.read_all()
+    assert records == []
+    (sentence,) = damaged
+    assert "r1-a" in sentence
+    assert words in sentence
+    assert "\n" not in sentence
+
+
+def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"holds no experiment.*records/plan\.json"):
+        store.declared()
+
+
+def declared(name: str, *ids: str) -> Declared:
+    runs = [DeclaredRun(id=run_id, task="t", model="m", strategy="a", seed=seed) for seed, run_id in enumerate(ids)]
+    return Declared(
+        name=name,
+        question="",
+        spec_file="spec.yaml",
+        baseline="a",
+        report_on="test",
+        margin=1.0,
+        under_test=[],
+        gate={},
+        imported=[],
+        trials={},
+        searches={},
+        history=[],
+        runs=runs,
+    )
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "spec.yaml"
+    path.write_text("name: one\n")
+    return path
+
+
+def test_a_folder_belongs_to_one_experiment(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
+    with pytest.raises(StoreError, match="holds the records of experiment 'one'"):
+        store.check_owner(declared("other", "r1-b"), spec, spec.read_bytes())
+    assert store.declared().name == "one"
+
+
+def test_an_experiment_may_change_its_name_or_its_runs(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
+    store.check_owner(declared("renamed", "r1-a", "r1-b"), spec, spec.read_bytes())
+    store.check_owner(declared("one", "r1-c"), spec, spec.read_bytes())
+
+
+def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, spec: Path) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: mine\n")
+    with pytest.raises(StoreError, match="another experiment file"):
+        store.check_owner(declared("one"), spec, spec.read_bytes())
+    assert own.read_text() == "name: mine\n"
+    own.write_bytes(spec.read_bytes())
+    store.check_owner(declared("one"), spec, spec.read_bytes())
+
+
+def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store: Store, spec: Path) -> None:
+    read = spec.read_bytes()
+    spec.write_text("name: edited\n")
+    store.folder.mkdir()
+    assert store.adopt(spec, read) == ""
+    own = store.folder / "spec.yaml"
+    assert own.read_bytes() == read
+    store.check_owner(declared("one"), spec, read)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store, replaced: bool) -> None:
+    store.declare(declared("one", "r1-a"))
+    store.require_place()
+    moved = store.folder.rename(store.folder.with_name("moved"))
+    if replaced:
+        Store(store.folder).declare(declared("one", "r1-a"))
+    with pytest.raises(StoreError, match="moved, deleted or replaced"):
+        store.require_place()
+    assert not replaced or Store(store.folder).declared().seal == Store(moved).declared().seal
+    Store(moved).require_place()
+
+
+def test_a_file_in_the_place_of_a_folder_of_ours_is_refused(store: Store, spec: Path) -> None:
+    store.declare(declared("one", "r1-a"))
+    (store.records / ".checkpoints-r1-a").touch()
+    with pytest.raises(StoreError, match="is no folder"):
+        store.check_owner(declared("one", "r1-a"), spec, b"")
+
+
+def test_another_experiment_file_in_the_folder_is_set_aside(store: Store, spec: Path) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: thoughts\n")
+    (aside,) = [word for word in store.adopt(spec, spec.read_bytes()).split() if word.startswith(".replaced-spec.yaml-")]
+    assert own.read_bytes() == spec.read_bytes()
+    assert (store.folder / aside).read_text() == "name: thoughts\n"
+
+
+def test_an_edit_of_the_file_in_the_folder_itself_stays(store: Store) -> None:
+    store.folder.mkdir()
+    own = store.folder / "spec.yaml"
+    own.write_text("name: edited\n")
+    store.check_owner(declared("one"), own, b"name: one\n")
+    assert "was edited meanwhile" in store.adopt(own, b"name: one\n")
+    assert own.read_text() == "name: edited\n"
+    own.unlink()
+    assert store.adopt(own, b"name: one\n") == ""
+    assert own.read_text() == "name: one\n"
+
+
+def test_a_damaged_plan_is_written_anew(store: Store, spec: Path) -> None:
+    store.declare(declared("one"))
+    store.plan_file.write_text("{")
+    store.check_owner(declared("two"), spec, spec.read_bytes())
+    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
+        store.declared()
+    store.declare(declared("two"))
+    assert store.declared().name == "two"
+
+
+def with_seeds(*seeds: int) -> Declared:
+    """A declaration of these seeds; ids are their numbers."""
+    runs = [DeclaredRun(id=f"r1-{seed}", task="t", model="m", strategy="a", seed=seed) for seed in seeds]
+    return declared("one").model_copy(update={"runs": runs})
+
+
+def test_seeds_added_after_a_look_are_kept_in_the_history(store: Store) -> None:
+    store.declare(with_seeds(0, 1))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1, 2))
+    (look,) = store.declared().history
+    assert (look.seeds, look.recorded) == ({"a": [0, 1]}, 1)
+    store.publish(filled(store, "r1-1"), "r1-1")
+    store.declare(with_seeds(0, 1, 2, 3))
+    assert [(look.seeds["a"], look.recorded) for look in store.declared().history] == [([0, 1], 1), ([0, 1, 2], 2)]
+    assert [run.seed for run in store.declared().runs] == [0, 1, 2, 3]
+
+
+def test_seeds_changed_before_the_first_record_are_no_look(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.declare(with_seeds(0, 1))
+    assert store.declared().history == []
+
+
+def test_an_unchanged_declaration_is_not_written_again(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1))
+    before = (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns)
+    store.declare(with_seeds(0, 1))
+    assert (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns) == before
+
+
+def test_another_question_keeps_the_history_and_adds_nothing(store: Store) -> None:
+    store.declare(with_seeds(0))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    store.declare(with_seeds(0, 1))
+    store.declare(with_seeds(0, 1).model_copy(update={"question": "Another?"}))
+    assert (len(store.declared().history), store.declared().question) == (1, "Another?")
+
+
+def control(session: str, moment: Literal["before", "after"], started: str) -> Control:
+    return Control(
+        session=session,
+        moment=moment,
+        started=started,
+        hardware="h",
+        threads=1,
+        milliseconds=5.0,
+        spread=0.1,
+        repetitions=20,
+        peak_flops={},
+    )
+
+
+def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store) -> None:
+    store.declare(with_seeds(0))
+    assert store.controls() == ([], [])
+    first, second = control("s", "before", "2026-01-01T10:00:00+00:00"), control("s", "after", "2026-01-01T10:00:00+00:00")
+    third = control("0", "before", "2026-01-02T10:00:00+00:00")
+    for one in (third, second, first):
+        store.add_control(one)
+    (store.records / "control-t-before.json").write_text("{")
+    found, (damaged,) = store.controls()
+    assert [one.model_copy(update={"seal": first.seal}) for one in found] == [first, second, third]
+    assert damaged.startswith(f"{store.records / 'control-t-before.json'} is damaged")
+    assert store.recorded_ids() == []

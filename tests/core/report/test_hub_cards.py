@@ -1,0 +1,134 @@
+"""Files for the hub, read back by huggingface_hub's own readers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from core.made_records import drawn_answers, make_experiment_in_memory, scored_by
+from huggingface_hub import ModelCardData, parse_eval_result_entries
+from huggingface_hub.repocard_data import model_index_to_eval_results
+from ruamel.yaml import YAML
+
+from bakeoff.analysis.boards import compare
+from bakeoff.analysis.summary.rows import build_report
+from bakeoff.contracts.metrics import F1, Accuracy
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.schema import Imported
+from bakeoff.report.text.hub_cards import eval_results, model_index
+
+LABELS = np.random.default_rng(1).integers(0, 2, 400)
+
+
+def experiment(*names: str) -> Experiment:
+    return make_experiment_in_memory(
+        {name: drawn_answers(LABELS, seeds=3, accuracy=0.85 - 0.1 * number, seed=number) for number, name in enumerate(names)},
+        LABELS,
+    )
+
+
+def files(made: Experiment) -> dict[str, str]:
+    return eval_results(compare(made), build_report(made.declared, made.records))
+
+
+def cards(made: Experiment) -> str:
+    return model_index(compare(made), build_report(made.declared, made.records))
+
+
+def test_each_row_has_a_file_that_the_hubs_reader_gives_back() -> None:
+    made = experiment("trainer-api", "loop")
+    written = files(made)
+    assert list(written) == ["glue-mrpc-minilm-trainer-api.yaml", "glue-mrpc-minilm-loop.yaml"]
+    for standing, text in zip(compare(made).boards[0].rows, written.values(), strict=True):
+        first, second = parse_eval_result_entries(YAML(typ="safe").load(text))
+        score = standing.scores["test"]["accuracy"]
+        assert (first.dataset_id, first.task_id, second.task_id) == ("glue/mrpc", "accuracy", "f1")
+        assert first.value == pytest.approx(score.mean)
+        assert second.value == pytest.approx(standing.scores["test"]["f1"].mean)
+        assert f"95 % interval {score.low:.4f} to {score.high:.4f}, covering seeds and examples" in first.notes
+        assert "mean of 3 seeds (0 to 2)" in first.notes
+        assert f"strategy {standing.strategy}, model minilm, trainer hf-trainer, method full" in first.notes
+
+
+def test_each_row_has_a_model_index_that_the_hubs_reader_gives_back() -> None:
+    made = experiment("trainer-api", "loop")
+    documents = list(YAML(typ="safe").load_all(cards(made)))
+    assert len(documents) == 2
+    for standing, document in zip(compare(made).boards[0].rows, documents, strict=True):
+        name, results = model_index_to_eval_results(document["model-index"])
+        assert name == f"minilm {standing.strategy}"
+        assert [(one.metric_type, one.dataset_split, one.task_type) for one in results] == [
+            ("accuracy", "test", "text-classification"),
+            ("f1", "test", "text-classification"),
+        ]
+        assert results[0].metric_value == pytest.approx(standing.scores["test"]["accuracy"].mean)
+        assert "95 % interval" in results[0].metric_args["notes"]
+        again = ModelCardData(**document)
+        assert again.eval_results == results
+
+
+class TopFive(Accuracy):
+    name = "accuracy (top 5)"
+
+
+def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> None:
+    """`accuracy (top 5)` is of no class: who cites an accuracy does not mean it."""
+    made = experiment("trainer-api")
+    given = {"trainer-api": np.eye(2)[np.stack([LABELS] * 3)]}
+    cited = Imported(name="theirs", source="a card", split="test", scores={"accuracy": 0.7}, seeds=1, task=None)
+    for metric, kind in ((TopFive(), "accuracy (top 5)"), (F1.numbered(1, "f1 (spam)", "classification"), "f1")):
+        found = scored_by(made, metric, kind="classification", truth=LABELS, given=given)
+        found = replace(found, declared=found.declared.model_copy(update={"imported": [cited]}))
+        _, results = model_index_to_eval_results(YAML(typ="safe").load(cards(found).strip("-\n"))["model-index"])
+        assert [(one.metric_type, one.metric_name) for one in results] == [(kind, metric.name)]
+        assert compare(found).boards[0].imported[0].scores == {"accuracy": 0.7}
+
+
+def test_the_difference_to_the_baseline_is_told_with_the_primary_metric_only() -> None:
+    entries = parse_eval_result_entries(
+        YAML(typ="safe").load(files(experiment("trainer-api", "loop"))["glue-mrpc-minilm-loop.yaml"])
+    )
+    assert "trainer-api" in (entries[0].notes or "")
+    assert "trainer-api" not in (entries[1].notes or "")
+
+
+def test_names_cannot_leave_the_folder_and_never_clash() -> None:
+    written = files(experiment("../../etc/passwd", "a b", "a/b", "..."))
+    assert len(written) == 4
+    assert all("/" not in name and not name.startswith(".") for name in written)
+    assert {"glue-mrpc-minilm-a-b.yaml", "glue-mrpc-minilm-a-b-2.yaml"} <= set(written)
+
+
+def test_hostile_names_stay_text() -> None:
+    name = "x\n- dataset: {id: evil}\u202e: [1] 'q' \"z\" # no"
+    made = experiment("trainer-api", name)
+    (text,) = [text for file, text in files(made).items() if "evil" in file]
+    entries = parse_eval_result_entries(YAML(typ="safe").load(text))
+    assert [entry.dataset_id for entry in entries] == ["glue/mrpc", "glue/mrpc"]
+    assert "strategy x\\n- dataset: {id: evil}\\u202e: [1]" in (entries[0].notes or "")
+    assert "\u202e" not in text + cards(made)
+    assert len(list(YAML(typ="safe").load_all(cards(made)))) == 2
+
+
+def test_one_seed_is_said_and_a_row_without_scores_has_no_file() -> None:
+    made = make_experiment_in_memory(
+        {"one": drawn_answers(LABELS, seeds=1, accuracy=0.85), "none": drawn_answers(LABELS, seeds=1, accuracy=0.8)},
+        LABELS,
+        failing={"none": [0]},
+    )
+    written = files(made)
+    assert list(written) == ["glue-mrpc-minilm-one.yaml"]
+    assert "; 1 seed (0)" in " ".join(written["glue-mrpc-minilm-one.yaml"].split())
+
+
+def test_writing_loads_nothing_that_trains() -> None:
+    code = (
+        "import sys\nfrom huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_result_entries_to_yaml\n"
+        "import bakeoff.report.text.hub_cards, bakeoff.report.text.latex, bakeoff.report.text.gate\n"
+        "print({'torch', 'transformers', 'datasets', 'evaluate'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

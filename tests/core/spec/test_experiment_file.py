@@ -1,0 +1,391 @@
+"""The experiment file: whatever stands in it, the answer is a spec or lines that say what, where, and what is valid."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import date
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+
+from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.errors import Problem, SpecError
+from bakeoff.spec.document import MAX_BYTES, parse_document, read_document
+from bakeoff.spec.yaml_reader import MAX_DEPTH
+
+GOOD = """\
+name: toy
+tasks: [docstrings]
+models: [tiny-bert]
+recipe: {epochs: 2}
+strategies: {a: {trainer: torch-loop}}
+"""
+
+
+def changed(line: str) -> str:
+    """GOOD with the line of the same key replaced, or with the line added."""
+    key = line.split(":")[0]
+    kept = [old for old in GOOD.splitlines() if not old.startswith(f"{key}:")]
+    return "\n".join([*kept, line]) + "\n"
+
+
+def problems_in(text: str) -> list[Problem]:
+    """What is wrong in it as a file and as a spec; components are not looked up."""
+    try:
+        _, problems = parse_document(text, "spec.yaml").parsed
+    except SpecError as error:
+        return error.problems
+    return sorted(problems)
+
+
+def only_problem(text: str) -> str:
+    problems = problems_in(text)
+    assert len(problems) == 1, problems
+    line = str(problems[0])
+    assert line.isprintable(), "one line, and nothing that a terminal would act on"
+    return line
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(SpecError) as caught:
+        read_document(path)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_a_good_file_has_no_problem() -> None:
+    spec, problems = parse_document(GOOD, "spec.yaml").parsed
+    assert problems == []
+    assert spec is not None
+    assert spec.recipe == Recipe(epochs=2)
+
+
+# --- the file ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"# only a comment\n", "the file is empty"),
+        (b"null\n", "the file is empty"),
+        (b"- a\n- b\n", "an experiment file is a mapping of keys"),
+        (b"just words\n", "an experiment file is a mapping of keys"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "not a text file: byte 0 is not UTF-8; save it as UTF-8"),
+        ("name: é\n".encode("latin-1"), "not a text file: byte 6 is not UTF-8; save it as UTF-8"),
+        ("name: a\n".encode("utf-16"), "not a text file: byte 0 is not UTF-8, but this is UTF-16; save it as UTF-8"),
+        (
+            b"name: \xed\xa0\x80\n",
+            "not a text file: byte 6 is not UTF-8; save it as UTF-8",
+        ),  # a surrogate, as UTF-8 may not write it
+        (b"name: a\x00b\n", "the character U+0000 is not allowed in YAML"),
+        (b"name: a\ntasks: [\x1b[31m]\n", ":2:9: the character U+001B is not allowed in YAML"),
+        (b"name: a\n\x1b\n", ":2:1: the character U+001B is not allowed in YAML"),
+        (b"name: a\n---\nname: b\n", ":2:1: a second document begins here"),
+        (b"%YAML 1.1\n---\nname: a\n", "an experiment file is YAML 1.2"),
+        (b"name: [a\n", "not YAML: "),
+        (b"name: 'a\n", "not YAML: found unexpected end of stream"),
+        (b"name: a\n\ttasks: b\n", ":2:1: not YAML: found character"),
+        (b"name: *a\n", ":1:7: the alias '*a' is defined nowhere above"),
+        (b"name: &a [*a]\n", ":1:11: the alias '*a' holds itself"),
+        (b"name: &a {b: *a}\n", ":1:14: the alias '*a' holds itself"),
+        (b"[a, b]: c\n", ":1:1: a key is a word, no list and no mapping"),
+        (b"&a b: 1\n*a : 2\n", ":2:1: a key is a word, no alias"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_is_no_mapping_in_yaml_is_refused_in_a_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(content)
+    assert message in refusal(path)
+
+
+@pytest.mark.timeout(60)  # at once; a recursive reader takes long to overflow
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_deep_nesting_is_refused(opening: str) -> None:
+    assert f"nested deeper than {MAX_DEPTH} levels" in only_problem(f"name: toy\ntasks:\n  {opening * 100_000}")
+
+
+def test_an_alias_bomb_is_refused_before_it_expands() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    assert "at most 50,000 values, aliases written out" in only_problem("\n".join(lines))
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    document = parse_document(GOOD.replace("{epochs: 2}", "&r {epochs: 2}").replace("a: {", "b: {recipe: *r, "), "spec.yaml")
+    assert document.data["strategies"]["b"]["recipe"] == {"epochs": 2}
+
+
+def test_a_file_over_a_megabyte_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(b"[" * (MAX_BYTES + 1))
+    assert refusal(path) == f"{path}: cannot be read: it has 1,000,001 bytes where at most 1,000,000 are read"
+
+
+def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
+    assert "this is a folder" in refusal(tmp_path)
+    assert "no such file" in refusal(tmp_path / "missing.yaml")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert "it is a named pipe" in refusal(pipe)  # opening it would wait for a writer
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.touch(mode=0o000)
+    assert f"cannot be read: {os.strerror(errno.EACCES)}" in refusal(path)
+
+
+def test_a_long_or_odd_path_is_shown_whole_and_safely(tmp_path: Path) -> None:
+    folder = tmp_path / ("a" * 100) / "b\x1b[31m"
+    assert refusal(folder / "spec.yaml").startswith(f"{tmp_path}/{'a' * 100}/b\\x1b[31m/spec.yaml: ")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + (GOOD + "sedes: 3\n").replace("\n", ending).encode())
+    _, problems = read_document(path).parsed
+    assert str(problems[0]) == f"{path}:6:1: sedes: no key 'sedes'; did you mean 'seeds'?"
+
+
+# --- keys and values -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("margin: 0", "margin: must be greater than 0; got 0"),
+        ("margin: -1", "margin: must be greater than 0; got -1"),
+        ("margin: .nan", "margin: must be a finite number; got .nan"),
+        ("margin: -.inf", "margin: must be a finite number; got -.inf"),
+        ("margin: 1e999", "margin: must be a finite number; got 1e999"),
+        ("margin: one", "margin: must be a number; got 'one'"),
+        ("margin: yes", "margin: must be a number; got 'yes'"),
+        ("margin: true", "margin: must be a number; got true"),
+        ("margin:", "margin: must be a number; got nothing"),
+        ("margin: [1]", "margin: must be a number; got a list"),
+        ("run_timeout: 0", "run_timeout: must be greater than 0; got 0"),
+        ("seeds: 0", "seeds: must be how many seeds (1 to 10000), or a list of them; got 0"),
+        ("seeds: 10001", "seeds: must be how many seeds (1 to 10000), or a list of them; got 10001"),
+        ("seeds: true", "seeds: must be how many seeds (1 to 10000), or a list of them; got true"),
+        ("seeds: 1.0", "seeds: must be how many seeds (1 to 10000), or a list of them; got 1.0"),
+        ("seeds: []", "seeds: must have 1 or more entries; got 0"),
+        ("seeds: [0, -1]", "seeds[1]: must be 0 or more; got -1"),
+        ("seeds: [0, 0, 2, 2]", "seeds: each seed may stand once; twice: 0, 2"),
+        ("seeds: [2147483648]", "seeds[0]: must be 2147483647 or less; got 2147483648"),
+        ("seeds: [1.5]", "seeds[0]: must be an integer; got 1.5"),
+        (f"seeds: {'9' * 5000}", "seeds: integers go up to 9223372036854775807; got '9999"),
+        (f"seeds: 0x{'f' * 5000}", "seeds: integers go up to 9223372036854775807; got '0xff"),
+        ("tasks: []", "tasks: must have 1 or more entries; got 0"),
+        ("tasks: docstrings", "tasks: must be a list; got 'docstrings'"),
+        ("tasks: [5]", "tasks[0]: must be a component's name, or a mapping with 'name' and its options; got 5"),
+        ("tasks: [{size: 5}]", "tasks[0].name: this key is needed"),
+        ("tasks: [../x]", "tasks[0]: '../x' cannot be a component's name"),
+        ("tasks: [{name: /etc/passwd}]", "tasks[0]: '/etc/passwd' cannot be a component's name"),
+        ("strategies: {}", "strategies: must have 1 or more entries; got 0"),
+        ("strategies: [a]", "strategies: must be a mapping of keys; got a list"),
+        ("strategies: {a: torch-loop}", "strategies.a: must be a mapping of keys; got 'torch-loop'"),
+        ("strategies: {a: {}}", "strategies.a: a strategy needs a trainer (or same_as: another strategy)"),
+        ("strategies: {a: {same_as: b, recipe: {epochs: 1}}}", "strategies.a: same_as repeats another strategy whole"),
+        ("strategies: {a: {trainer: x, replicate: -1}}", "strategies.a.replicate: must be 0 or more; got -1"),
+        ("strategies: {1: {trainer: x}}", "strategies.1: a key is a word; write '1' with its quotes"),
+        ("strategies: {../a: {trainer: x}}", "strategies.../a: a name is up to 64 letters"),
+        ('strategies: {"a\\nb": {trainer: x}}', "'strategies.a\\nb': a name is up to 64 letters"),
+        ("strategies: {a: {trainer: x}, a: {trainer: y}}", "strategies.a: this key stands twice, first in line 5"),
+        ("name: a/b", "name: a name is up to 64 letters"),
+        ("name: a\\b", "name: a name is up to 64 letters"),
+        ("name: <script>alert(1)</script>", "name: a name is up to 64 letters"),
+        ("name: -a", "name: a name is up to 64 letters"),
+        ("name: a.", "name: a name is up to 64 letters"),
+        (f"name: {'a' * 65}", "name: a name is up to 64 letters"),
+        ('name: ""', "name: a name is up to 64 letters"),
+        ("name: 2024-01-01", "name: a date is no value here; for text, write it with quotes: '2024-01-01'"),
+        ("name: 2024-99-99", "name: a date is no value here"),
+        ("name: 5", "name: must be text; got 5"),
+        ("name: !!str 5", "name: YAML tags are not allowed; got '!!str'"),
+        (
+            "name: !!python/object/apply:os.system [ls]",
+            "name: YAML tags are not allowed; got '!!python/object/apply:os.system'",
+        ),
+        ('question: "a\\eb"', "question: the character U+001B is not allowed; got 'a\\x1bb'"),
+        ('question: "a\\ud800b"', "question: the character U+D800 is not allowed; got 'a\\ud800b'"),
+        ('question: "a\\u202eb"', "question: this must be one line of plain text"),
+        (f"question: {'a' * 501}", "question: must have 500 characters or fewer; got 501"),
+        ("recipe: {epochs: 0}", "recipe.epochs: must be 1 or more; got 0"),
+        ("recipe: {epochs: 1.0}", "recipe.epochs: must be an integer; got 1.0"),
+        ("recipe: {epochs: '3'}", "recipe.epochs: must be an integer; got '3'"),
+        ("recipe: {epochs: true}", "recipe.epochs: must be an integer; got true"),
+        ("recipe: {epochs: null}", "recipe: one of epochs and max_steps is needed"),
+        ("recipe: {epochs: 1, max_steps: 5}", "recipe: epochs and max_steps exclude each other"),
+        ("recipe: {fused: yes}", "recipe.fused: must be true or false; got 'yes'"),
+        ("recipe: {fused: 1}", "recipe.fused: must be true or false; got 1"),
+        ("recipe: {optimizer: adam}", "recipe.optimizer: must be 'adamw' or 'sgd'; got 'adam'"),
+        ("recipe: {scheduler: cosin}", "recipe.scheduler: must be 'linear', 'cosine', 'constant' or 'polynomial'; got 'cosin'"),
+        ("recipe: {betas: [0.9]}", "recipe.betas: must have 2 or more entries; got 1"),
+        ("recipe: {betas: [0.9, 1]}", "recipe.betas[1]: must be less than 1; got 1"),
+        ("recipe: {weight_decay: -0.1}", "recipe.weight_decay: must be 0 or more; got -0.1"),
+        ("recipe: {weight_decay_exempt: [bias, bias]}", "recipe.weight_decay_exempt: each may stand once; twice: bias"),
+        ("recipe: {max_grad_norm: 0}", "recipe.max_grad_norm: must be greater than 0; got 0"),
+        ("recipe: {max_grad_norm: no}", "recipe.max_grad_norm: must be a number; got 'no'"),
+        ("recipe: {warmup: 1.0}", "recipe.warmup: must be steps (an integer, 0 or more) or a share of all steps"),
+        ("recipe: {warmup: -1}", "recipe.warmup: must be steps (an integer, 0 or more) or a share of all steps"),
+        ("recipe: {max_length: 9000}", "recipe.max_length: must be 8192 or less; got 9000"),
+        ("recipe: {epoch: 1}", "recipe.epoch: no key 'epoch'; did you mean 'epochs'?"),
+        ("under_test: [trainr]", "under_test[0]: no part of a strategy 'trainr'; did you mean 'trainer'?"),
+        ("select: best", "select: must be 'last-epoch' or 'best-on-dev'; got 'best'"),
+        (
+            "gate: {quality: -1.0}",
+            "gate.quality: must say how much may be lost, and of what, like '-1.0 points', or '+0.05 mae' of an error; "
+            "got -1.0",
+        ),
+        ("gate: {train_seconds: 10%}", "gate.train_seconds: must say how much may be added, like '+10%'; got '10%'"),
+        ("gate: {qualty: -1 points}", "gate.qualty: no key 'qualty'; did you mean 'quality'?"),
+        (
+            "imported: [{name: a, source: b, split: dev, scores: {accuracy: .inf}}]",
+            "imported[0].scores.accuracy: must be a finite number",
+        ),
+        (
+            "imported: [{name: a, source: b, split: dev, scores: {accuracy: 1}, seed: 1}]",
+            "imported[0].seed: no key 'seed'; did you mean 'seeds'?",
+        ),
+        ("strategies: {a: {trainer: torch-loop, trials: 0}}", "strategies.a.trials: must be 1 or more; got 0"),
+        ("modles: [x]", "modles: no key 'modles'; did you mean 'models'?"),
+        ('"a\\x07": 1', "'a\\x07': "),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_is_valid_and_what_was_given(line: str, message: str) -> None:
+    assert f": {message}" in only_problem(changed(line))
+
+
+def test_unknown_keys_are_found_at_every_level_by_the_keys_of_that_level() -> None:
+    text = changed("strategies: {trainer: {trainer: x, recipes: {}}}") + "margins: 1\n"  # a strategy named like a key
+    assert [str(problem) for problem in problems_in(text)] == [
+        "spec.yaml:5:36: strategies.trainer.recipes: no key 'recipes'; did you mean 'recipe'?",
+        "spec.yaml:6:1: margins: no key 'margins'; did you mean 'margin'?",
+    ]
+
+
+def test_six_mistakes_are_six_lines_each_at_its_place() -> None:
+    text = """\
+name: a/b
+tasks: []
+models: [tiny-bert]
+recipe:
+  epochs: -1
+  fused: maybe
+strategies:
+  a:
+    trainer: torch-loop
+    replicate: two
+seeds:
+  - 1
+  - -2
+"""
+    found = [(problem.line, problem.column, problem.key) for problem in problems_in(text)]
+    assert found == [
+        (1, 1, "name"),
+        (2, 1, "tasks"),
+        (5, 3, "recipe.epochs"),
+        (6, 3, "recipe.fused"),
+        (10, 5, "strategies.a.replicate"),
+        (13, 5, "seeds[1]"),
+    ]
+
+
+def test_options_of_any_type_get_a_printable_line() -> None:
+    class Colour(Enum):
+        RED = "red"
+
+    class Odd(Options):
+        either: int | Literal["all"] = 1
+        colour: Colour = Colour.RED
+        day: date = date(2026, 1, 1)
+        pair: tuple[int, int] = (0, 0)
+        needed: Annotated[str, Field(min_length=2, pattern="^[a-z]+$")]
+        path: Path = Path()
+
+    document = parse_document(
+        "a: {either: [1], colour: blue, day: x, pair: [1], path: 1}\nb: {needed: a}\nc: {needed: A1}", "s"
+    )
+    lines = []
+    for key in "abc":
+        with pytest.raises(ValidationError) as caught:
+            Odd.model_validate(document.data[key])
+        lines += [str(problem) for problem in document.problems_of(caught.value, (key,), model=Odd)]
+    assert all(line.isprintable() for line in lines)
+    assert {"s:1:5: a.either: must be an integer; got a list", "s:1:5: a.either: must be 'all'; got a list"} <= set(lines)
+    assert "s:1:1: a.needed: this key is needed" in lines
+    assert "s:2:5: b.needed: must have 2 characters or more; got 'a'" in lines
+    assert "s:3:5: c.needed: must match ^[a-z]+$; got 'A1'" in lines
+
+
+def test_a_question_may_be_a_folded_block() -> None:
+    spec, _ = parse_document(changed("question: >\n  Which one\n  is better?\n"), "spec.yaml").parsed
+    assert spec is not None
+    assert spec.question == "Which one is better?"
+
+
+@pytest.mark.timeout(60)  # 1 s on an idle machine
+def test_thousands_of_unknown_keys_are_all_named() -> None:
+    assert len(problems_in(GOOD + "".join(f"key_{number}: 1\n" for number in range(5000)))) == 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[("5e-5", 5e-5), ("1e-5", 1e-5), ("0.00005", 5e-5), ("0o17", 15), ("0x1f", 31), ("010", 10), ("1_000", 1000)],
+        *[("yes", "yes"), ("no", "no"), ("true", True), ("~", None), ("12:30", "12:30"), ("'5'", "5")],
+    ],
+)
+def test_words_and_numbers_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    read = parse_document(f"a: {text}", "spec.yaml").data["a"]
+    assert read == value
+    assert type(read) is type(value)
+
+
+# --- anything at all -----------------------------------------------------------------------------------------------------
+
+PIECES = [
+    "name",
+    "recipe",
+    ": ",
+    "\n",
+    "  ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "&a ",
+    "*a",
+    "!!int ",
+    "'",
+    '"',
+    "|",
+    ">",
+    "? ",
+    "\t",
+    "#",
+]
+ODDITIES = ["1e999", ".nan", "-1", "0", "null", "true", "2024-01-01", "\x07", "\ud800", "\u2028", "<<", "---", "\\e", "%", "é"]
+pieces = st.sampled_from(PIECES + ODDITIES)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_mutated_file_is_a_spec_or_an_error_of_printable_lines(data: st.DataObject) -> None:
+    text = changed("strategies: {a: {trainer: torch-loop}, b: {same_as: a, replicate: 1}}") + "seeds: [0, 1]\n"
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 12)))
+        text = text[:start] + "".join(data.draw(st.lists(pieces, max_size=3))) + text[end:]
+    assert all(str(problem).isprintable() for problem in problems_in(text))

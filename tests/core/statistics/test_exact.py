@@ -1,0 +1,126 @@
+"""Sign-flip, McNemar and the paired t: published figures, statsmodels and brute force."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+
+from bakeoff.statistics.exact import mcnemar, paired_t, seeds_for_sign_flip, sign_flip, sign_flip_floor
+
+MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], dtype=np.float64)
+SLEEP_X = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
+SLEEP_Y = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+
+
+def test_darwins_maize_is_significant_by_t_and_not_by_fishers_test() -> None:
+    exact, t = sign_flip(MAIZE), paired_t(MAIZE)
+    assert exact.p == 0.05267333984375
+    assert exact.exact
+    assert t.t == pytest.approx(2.14798746, abs=5e-9)
+    assert t.p == pytest.approx(0.04970294, abs=5e-9)
+
+
+def test_students_sleep_data() -> None:
+    t, exact = paired_t(SLEEP_X - SLEEP_Y), sign_flip(SLEEP_X - SLEEP_Y)
+    assert t.t == pytest.approx(-4.06212768, abs=5e-9)
+    assert t.p == pytest.approx(0.00283289, abs=5e-9)
+    assert t.interval() == pytest.approx((-2.45988576, -0.70011424), abs=5e-9)
+    assert (exact.p, exact.floor) == (0.00390625, 2**-8)  # one difference is 0: nine signs, not ten
+
+
+def test_five_wins_of_five_stay_at_the_floor() -> None:
+    d = np.array([0.01, 0.02, 0.015, 0.005, 0.03])
+    assert (sign_flip(d).p, sign_flip(d).floor) == (0.0625, 0.0625)
+    assert paired_t(d).p == pytest.approx(0.02047587, abs=5e-9)
+
+
+@pytest.mark.parametrize(
+    ("k", "floor"), [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (7, 0.015625), (8, 0.0078125), (10, 0.001953125)]
+)
+def test_the_floor_halves_with_every_seed(k: int, floor: float) -> None:
+    assert sign_flip_floor(k) == floor
+    assert sign_flip(np.arange(1.0, k + 1)).p == floor
+
+
+@pytest.mark.parametrize(
+    ("strategies", "all_pairs", "against_one"), [(2, 6, 6), (3, 7, 7), (4, 8, 7), (5, 9, 8), (6, 10, 8), (8, 11, 9)]
+)
+def test_seeds_that_holm_needs_to_reject_anything(strategies: int, all_pairs: int, against_one: int) -> None:
+    assert seeds_for_sign_flip(comparisons=strategies * (strategies - 1) // 2) == all_pairs
+    assert seeds_for_sign_flip(comparisons=strategies - 1) == against_one
+
+
+@settings(max_examples=60, deadline=None)
+@given(d=st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_every_sign_is_tried(d: list[int]) -> None:
+    flipped = [abs(sum(sign * step for sign, step in zip(signs, d, strict=True))) for signs in product((-1, 1), repeat=len(d))]
+    share = float(np.mean([total >= abs(sum(d)) for total in flipped]))
+    answer = sign_flip(np.array(d) / 408)
+    assert answer.p == pytest.approx(share)
+    assert answer.floor <= answer.p <= 1
+    assert sign_flip(-np.array(d) / 408) == answer
+
+
+def test_twenty_seeds_are_still_exact() -> None:
+    d = np.random.default_rng(1).normal(0.4, 1, 20)
+    answer = sign_flip(d)
+    draws = np.random.default_rng(2).choice((-1.0, 1.0), (200_000, 20)) @ d
+    assert answer.exact
+    assert answer.p == pytest.approx(np.mean(np.abs(draws) >= abs(d.sum())), abs=0.003)
+
+
+def test_beyond_twenty_seeds_signs_are_drawn_and_p_is_never_0() -> None:
+    d = np.random.default_rng(1).normal(0.5, 1, 30)
+    answer = sign_flip(d)
+    assert not answer.exact
+    assert answer.p == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.01)
+    assert sign_flip(d) == answer
+    assert sign_flip(np.ones(40)).p >= sign_flip(np.ones(40)).floor > 0
+
+
+def test_no_difference_at_all_has_p_1() -> None:
+    assert (sign_flip(np.zeros(5)).p, paired_t(np.zeros(5)).p, paired_t(np.zeros(5)).t) == (1, 1, 0)
+    assert paired_t(np.full(5, 0.1)).p == 0
+
+
+def test_too_few_differences_are_refused() -> None:
+    with pytest.raises(ValueError, match="one row of differences"):
+        sign_flip(np.zeros(0))
+    with pytest.raises(ValueError, match="at least two values"):
+        paired_t(np.zeros(1))
+
+
+def test_agrestis_approval_ratings() -> None:
+    answer = mcnemar(86, 150)
+    assert (answer.chi2, answer.chi2_corrected) == pytest.approx((17.355932, 16.817797), abs=5e-7)
+    assert answer.chi2_p == pytest.approx(3.099293e-5, abs=5e-12)
+    assert answer.chi2_corrected_p == pytest.approx(4.114562e-5, abs=5e-12)
+    assert answer.p == pytest.approx(3.716e-5, abs=5e-9)
+
+
+@pytest.mark.parametrize(("b", "c", "p"), [(11, 1, 0.00634765625), (25, 15, 0.15385994), (6, 0, 0.03125), (5, 0, 0.0625)])
+def test_small_counts_are_exact(b: int, c: int, p: float) -> None:
+    assert mcnemar(b, c).p == pytest.approx(p, abs=5e-9)
+    assert mcnemar(c, b).p == mcnemar(b, c).p
+
+
+def test_mid_p_lies_between() -> None:
+    assert mcnemar(30, 14).mid_p == pytest.approx(0.016094, abs=5e-7)
+
+
+@settings(max_examples=80, deadline=None)
+@given(b=st.integers(0, 80), c=st.integers(0, 80))
+def test_mcnemar_agrees_with_statsmodels(b: int, c: int) -> None:
+    answer, table = mcnemar(b, c), [[10, b], [c, 10]]
+    assert answer.p == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue)
+    assert 0 <= answer.mid_p <= answer.p <= 1
+    if b + c:
+        assert answer.chi2_p == pytest.approx(statsmodels_mcnemar(table, exact=False, correction=False).pvalue)
+    if abs(b - c) >= 1:  # statsmodels squares a negative distance at b = c
+        assert answer.chi2_corrected == pytest.approx(statsmodels_mcnemar(table, exact=False, correction=True).statistic)
