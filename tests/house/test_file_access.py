@@ -44,7 +44,7 @@ READ_ELSEWHERE = {
     "harness/bakeoff/planning/estimate.py:hardware_here": "of the kernel",
     "harness/bakeoff/machine/hardware.py:cpu_flags": "of the kernel",
     "harness/bakeoff/machine/hardware.py:processor": "of the kernel",
-    "harness/bakeoff/training/observer.py:_read": "of the kernel",
+    "harness/bakeoff/machine/memory_energy.py:_read": "of the kernel",
     "tasks/bakeoff_table/contents.py:member": "a member of an archive that is a private copy",
 }
 """Where files are read without `open_regular`, FILE:FUNCTION, and which."""

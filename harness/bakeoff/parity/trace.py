@@ -29,10 +29,10 @@ from bakeoff.records.schema import Asked, ObservedGroup
 from bakeoff.records.versions import read_model
 from bakeoff.toolkit.optimizers import gradient_norm
 from bakeoff.training.data import weights_sha256
+from bakeoff.training.failures import message_of
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import training_rows
-from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 from bakeoff.training.worker import build, components, load_task, targets
 

@@ -23,7 +23,7 @@ from bakeoff.contracts.configured import Configured, identity
 from bakeoff.errors import BakeoffError, DataError
 from bakeoff.machine.file_hashes import FileHashes, State, sha256_of, state_of
 from bakeoff.machine.hardware import hardware_class, instructions, processor, software
-from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record
+from bakeoff.records.schema import MOST_LABELS, Asked, ComponentOrigin, Data, Environment, MadeFrom, Record
 from bakeoff.text.words import shown_path
 
 Subject = Literal[
@@ -369,3 +369,13 @@ def origin_of(part: Configured) -> ComponentOrigin:
         distribution_version=part.registered.origin.version,
         options=identity(part.options),
     )
+
+
+def processes_of(asked: Asked) -> int:
+    """How many share the run."""
+    return int(asked.recipe.get("processes", 1))
+
+
+def distributions_of(asked: Asked) -> set[str]:
+    """Those whose versions are part of the run's software."""
+    return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}

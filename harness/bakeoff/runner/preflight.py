@@ -21,6 +21,7 @@ from bakeoff.records.provenance import (
     differences,
     facts_of,
     from_plain,
+    processes_of,
     unknown,
 )
 from bakeoff.records.schema import OUTPUT_FILE, Record
@@ -30,7 +31,6 @@ from bakeoff.runner.supervisor import Progress, Settings, request_of
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.values import listed
-from bakeoff.training.record_writer import processes_of
 
 MISSING = "missing"
 """What is said for the version of a distribution that is not there."""

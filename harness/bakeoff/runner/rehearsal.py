@@ -25,10 +25,11 @@ from bakeoff.training import sources
 from bakeoff.training.data import Columns, split_fingerprint
 from bakeoff.training.data_checks import remarks
 from bakeoff.training.evaluation import EVALUATION_BATCH, predict
+from bakeoff.training.failures import message_of
 from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
-from bakeoff.training.record_writer import NoLearning, message_of, without_learning
+from bakeoff.training.record_writer import NoLearning, without_learning
 from bakeoff.training.request import Request
 from bakeoff.training.worker import components, encode_split, load_task
 

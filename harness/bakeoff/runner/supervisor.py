@@ -23,10 +23,11 @@ from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_
 from bakeoff.machine.worker_process import Message, WordError, Worker
 from bakeoff.planning.runs import Run
 from bakeoff.records.kept import UNFINISHED, without_model
+from bakeoff.records.provenance import processes_of
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.records.versions import dump
 from bakeoff.text.words import escaped, quoted, shown_path
-from bakeoff.training.record_writer import bare_record, clear, processes_of
+from bakeoff.training.record_writer import bare_record, clear
 from bakeoff.training.request import Request
 from bakeoff.training.worker import perform, places_of
 

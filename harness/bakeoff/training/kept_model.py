@@ -24,11 +24,12 @@ from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
 from bakeoff.text.markdown import escaped, item
 from bakeoff.text.words import quoted
+from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
-from bakeoff.training.observer import Clock
+from bakeoff.training.failures import message_of
 from bakeoff.training.preparation import within
-from bakeoff.training.record_writer import DECIMALS, capped, files_in, message_of, rounded
+from bakeoff.training.record_writer import DECIMALS, capped, files_in, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of

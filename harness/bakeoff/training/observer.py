@@ -2,160 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import resource
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.fields import LARGEST
-from bakeoff.records.schema import PHASES, LossScale, Observed, ObservedGroup
+from bakeoff.records.schema import LossScale, Observed, ObservedGroup
 from bakeoff.toolkit.optimizers import PAST_CORRECTION, gradient_norm
 
 NORM_EVERY = 16
 """Gradient norms are measured at the first 16 steps and then at every 16th: each one reads all gradients once, which at
 every step would cost more than the 1 % of train time that the harness may add."""
-
-
-class Clock:
-    """One phase after the other from the start of the process; what is not in a phase does not exist, so they add up."""
-
-    def __init__(self, *, synchronize: Callable[[], None] = lambda: None) -> None:
-        self.synchronize = synchronize
-        self.phase = "import"
-        self.seconds = dict.fromkeys(PHASES, 0.0)
-        self._entered = time.monotonic() - process_age()
-
-    def enter(self, phase: str) -> None:
-        """Ends the current phase, when the device has done its work, and begins another."""
-        self.synchronize()
-        now = time.monotonic()
-        self.seconds[self.phase] += max(0.0, now - self._entered)  # whoever fakes a clock may turn it back
-        self.phase, self._entered = phase, now
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Counts what an earlier process spent on the same run."""
-        for phase, amount in seconds.items():
-            self.seconds[phase] += amount
-
-    def stop(self) -> float:
-        """Ends the last phase; the total of all phases, from the start of the process to now, in seconds."""
-        self.enter(self.phase)
-        return math.fsum(self.seconds.values())
-
-
-def process_age() -> float:
-    """Seconds since this process began, to 10 ms; 0 where the kernel does not tell."""
-    try:
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
-    except (OSError, AttributeError, ValueError, IndexError):
-        return 0.0
-
-
-def forget_peak_memory() -> None:
-    """Starts the peak anew: a forked process is born with the peak of its parent. Linux only; elsewhere nothing happens."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_bytes() -> int:
-    """The largest resident set of this process so far."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
-
-
-class EnergyCounter:
-    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where they can be read; never an estimate."""
-
-    def __init__(self) -> None:
-        self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
-        self._before = self._read()
-        self._device: Callable[[], float] | None = None
-        self._device_before = 0.0
-        self._device_note = ""
-
-    def watch(self, device: Any, *, devices: int = 1) -> None:
-        """Counts the device's own energy too, from now on, where it has a counter and is the only one of the run."""
-        if device.type != "cuda":
-            return
-        if devices > 1:
-            self._device_note = f"unmeasured: the run has {devices} devices, and one device's energy would not be the run's"
-            return
-        try:
-            self._device = device_energy(device)
-            self._device_before = self._device()
-        except (ImportError, OSError, RuntimeError) as error:  # NVML's own errors are RuntimeErrors
-            self._device, self._device_note = None, f"the device's energy is unmeasured: {error}"
-
-    def _read(self) -> list[int] | None:
-        try:
-            return [int((zone / "energy_uj").read_text()) for zone in self.zones] or None
-        except (OSError, ValueError):
-            return None
-
-    def joules(self) -> tuple[float | None, str]:
-        """Since the start, and what the number is or why there is none. Of a run on a CUDA device: the device's."""
-        if self._device is not None:
-            try:
-                joules = self._device() - self._device_before
-                if joules <= 0:
-                    return None, "unmeasured: the device's energy counter began anew, or stood still"
-                return joules, "NVML, the whole device, idle power included"
-            except RuntimeError as error:
-                return None, f"the device's energy is unmeasured: {error}"
-        if self._device_note:
-            return None, self._device_note
-        after = self._read()
-        if self._before is None or after is None:
-            return (
-                None,
-                "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter",
-            )
-        total = 0
-        for before, now in zip(self._before, after, strict=True):
-            if now < before:
-                return None, "unmeasured: the RAPL counter wrapped around"
-            total += now - before
-        if not total:
-            return None, "unmeasured: the RAPL counter stood still"
-        return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
-
-
-def device_energy(device: Any) -> Callable[[], float]:
-    """Reads the joules that a CUDA device has taken since its driver started.
-
-    Raises ImportError without nvidia-ml-py, RuntimeError where the device has no counter (before Volta), now or when read.
-    """
-    import pynvml
-    import torch
-
-    try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-    except pynvml.NVMLError as error:
-        raise RuntimeError(str(error)) from None
-
-    def joules() -> float:
-        try:
-            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # it counts millijoules
-        except pynvml.NVMLError as error:
-            raise RuntimeError(str(error)) from None
-
-    joules()
-    return joules
 
 
 class Observer:

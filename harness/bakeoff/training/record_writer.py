@@ -18,12 +18,13 @@ from bakeoff.contracts.metric import TaskKind
 from bakeoff.contracts.metrics import facts_of
 from bakeoff.contracts.model import Built
 from bakeoff.contracts.task import Row, Task, TaskInfo
-from bakeoff.errors import BakeoffError, PluginError, RunError
+from bakeoff.errors import PluginError
 from bakeoff.files import KINDS, Tree, temporary_name
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
-from bakeoff.records.provenance import environment
+from bakeoff.machine.memory_energy import EnergyCounter, _is_cuda, memory_peaks
+from bakeoff.records.provenance import distributions_of, environment, processes_of
 from bakeoff.records.schema import (
     FILE_NAME,
     KIND_KEY,
@@ -46,11 +47,12 @@ from bakeoff.records.schema import (
     Weights,
 )
 from bakeoff.records.silent_metrics import shortened, silent_metrics
-from bakeoff.text.words import escaped, quoted
+from bakeoff.text.words import quoted
+from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns, split_fingerprint, weights_sha256
 from bakeoff.training.data_checks import overlaps
 from bakeoff.training.job import Job
-from bakeoff.training.observer import Clock, EnergyCounter, Observer, peak_memory_bytes
+from bakeoff.training.observer import Observer
 from bakeoff.training.request import Request
 
 DECIMALS = 6
@@ -333,31 +335,6 @@ def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost 
     )
 
 
-def processes_of(asked: Asked) -> int:
-    """How many share the run."""
-    return int(asked.recipe.get("processes", 1))
-
-
-def distributions_of(asked: Asked) -> set[str]:
-    """Those whose versions are part of the run's software."""
-    return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}
-
-
-def memory_peaks(device: Any) -> tuple[int, int]:
-    """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
-    return peak_memory_bytes(), peak_device_memory(device) if _is_cuda(device) else 0
-
-
-def peak_device_memory(device: Any) -> int:
-    import torch
-
-    return int(torch.cuda.max_memory_allocated(device))
-
-
-def _is_cuda(device: Any) -> bool:
-    return device is not None and device.type == "cuda"
-
-
 def files_in(folder: Path) -> list[str]:
     """Of a run, its record and what it printed apart."""
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -405,23 +382,3 @@ def end_copy(process: int) -> None:
     """Ends this process where it is another: a copy of the run's that a plugin's `os.fork` made, and let go on."""
     if os.getpid() != process:
         os._exit(1)
-
-
-def reason_of(error: BaseException) -> Any:
-    """A record's word for an exception."""
-    if isinstance(error, RunError):
-        return error.reason
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
-        return "out of memory"
-    return "error"
-
-
-def message_of(error: BaseException) -> str:
-    """One line; for what nobody expected, with the place where it was raised."""
-    text = escaped(" ".join(str(error).split())[:500])
-    if isinstance(error, BakeoffError):
-        return text
-    where = "".join(
-        f" ({Path(frame.filename).name}:{frame.lineno})" for frame in traceback.extract_tb(error.__traceback__)[-1:]
-    )
-    return f"{type(error).__name__}: {text}{where}"

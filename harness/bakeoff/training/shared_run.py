@@ -18,20 +18,13 @@ from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import without_model
+from bakeoff.records.provenance import processes_of
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.records.versions import dump
+from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
-from bakeoff.training.observer import Clock
-from bakeoff.training.record_writer import (
-    bare_record,
-    clear,
-    message_of,
-    processes_of,
-    reason_of,
-    require_plain,
-    write_record,
-    write_traceback,
-)
+from bakeoff.training.failures import message_of, reason_of
+from bakeoff.training.record_writer import bare_record, clear, require_plain, write_record, write_traceback
 from bakeoff.training.request import Request
 
 

@@ -30,9 +30,17 @@ from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import UNFINISHED
-from bakeoff.records.provenance import environment, facts_of_data, facts_of_environment, facts_of_model
+from bakeoff.records.provenance import (
+    distributions_of,
+    environment,
+    facts_of_data,
+    facts_of_environment,
+    facts_of_model,
+    processes_of,
+)
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
 from bakeoff.records.training_state import TENSORS
 from bakeoff.records.versions import dump
@@ -40,13 +48,15 @@ from bakeoff.text.words import shown_path
 from bakeoff.training import sources
 from bakeoff.training.best_epoch import BestState
 from bakeoff.training.checkpoints import Checkpoints
+from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
 from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.encoding import encode
 from bakeoff.training.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
+from bakeoff.training.failures import message_of, reason_of
 from bakeoff.training.job import Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
-from bakeoff.training.observer import Clock, Observer, forget_peak_memory
+from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import make_ready, training_rows
 from bakeoff.training.record_writer import (
     Findings,
@@ -55,12 +65,7 @@ from bakeoff.training.record_writer import (
     compose,
     describe_data,
     describe_weights,
-    distributions_of,
     end_copy,
-    memory_peaks,
-    message_of,
-    processes_of,
-    reason_of,
     write_predictions,
     write_record,
     write_steps,

@@ -1,46 +1,13 @@
-"""The clock adds up, and the observer sees what optimizers really do."""
+"""The observer sees what optimizers really do."""
 
 from __future__ import annotations
-
-import sys
-import time
-from mmap import mmap
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from bakeoff.records.schema import PHASES
 from bakeoff.toolkit.optimizers import gradient_norm
-from bakeoff.training.observer import NORM_EVERY, Clock, EnergyCounter, Observer, forget_peak_memory, peak_memory_bytes, pile_up
-
-
-def test_phases_add_up_to_a_total_measured_apart() -> None:
-    clock = Clock()
-    began = time.monotonic()
-    clock.enter("load")
-    time.sleep(0.05)
-    clock.enter("train")
-    time.sleep(0.1)
-    clock.enter("load")
-    time.sleep(0.05)
-    total = clock.stop()
-    assert tuple(clock.seconds) == PHASES
-    assert sum(clock.seconds.values()) == pytest.approx(total)
-    assert clock.seconds["load"] >= 0.1
-    assert clock.seconds["train"] >= 0.1
-    assert 0.2 <= clock.seconds["load"] + clock.seconds["train"] <= time.monotonic() - began
-
-
-def test_the_clock_waits_for_the_device_at_every_boundary() -> None:
-    waits: list[str] = []
-    clock = Clock(synchronize=lambda: waits.append(clock.phase))
-    clock.enter("train")
-    clock.enter("evaluate")
-    clock.stop()
-    assert waits == ["import", "train", "evaluate"]
+from bakeoff.training.observer import NORM_EVERY, Observer, pile_up
 
 
 def train(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter, gradients: list[float]) -> None:
@@ -155,110 +122,3 @@ def test_one_flat_parameter_is_recorded_with_the_norm_of_its_parts(flat: bool) -
 )
 def test_clipping_is_where_the_largest_norms_pile_up(norms: list[float], limit: float | None) -> None:
     assert pile_up(norms) == limit
-
-
-def test_peak_memory_forgets_and_grows() -> None:
-    forget_peak_memory()
-    before = peak_memory_bytes()
-    with mmap(-1, 64 * 2**20) as block:  # pages of its own: what malloc gives may be there since an earlier test
-        for place in range(0, len(block), 4096):
-            block[place] = 1
-        assert peak_memory_bytes() >= before + 32 * 2**20
-
-
-def test_a_cuda_device_without_a_counter_is_unmeasured_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Device:
-        type = "cuda"
-
-    monkeypatch.setitem(sys.modules, "pynvml", None)  # as where nvidia-ml-py is not installed
-    counter = EnergyCounter()
-    counter.watch(Device())
-    joules, note = counter.joules()
-    assert joules is None
-    assert note.startswith("the device's energy is unmeasured: ")
-    assert "pynvml" in note
-
-
-def test_a_cuda_devices_joules_are_those_since_the_watch_began(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Device:
-        type = "cuda"
-
-    readings = iter([1000.0, 1042.5])
-    monkeypatch.setattr("bakeoff.training.observer.device_energy", lambda device: lambda: next(readings))
-    counter = EnergyCounter()
-    counter.watch(Device())
-    assert counter.joules() == (42.5, "NVML, the whole device, idle power included")
-
-
-@pytest.mark.parametrize("last", [3.0, 1000.0])
-def test_energy_that_is_negative_or_nothing_is_unmeasured(monkeypatch: pytest.MonkeyPatch, last: float) -> None:
-    class Device:
-        type = "cuda"
-
-    readings = iter([1000.0, last])
-    monkeypatch.setattr("bakeoff.training.observer.device_energy", lambda device: lambda: next(readings))
-    counter = EnergyCounter()
-    counter.watch(Device())
-    assert counter.joules() == (None, "unmeasured: the device's energy counter began anew, or stood still")
-
-
-def test_a_counter_of_the_processor_that_stands_still_measures_nothing(tmp_path: Path) -> None:
-    """As in some virtual machines."""
-    (tmp_path / "energy_uj").write_text("0")
-    counter = EnergyCounter()
-    counter.zones = [tmp_path]
-    counter._before = counter._read()
-    assert counter.joules() == (None, "unmeasured: the RAPL counter stood still")
-    (tmp_path / "energy_uj").write_text("2500000")
-    assert counter.joules()[0] == 2.5
-
-
-def test_a_counter_that_fails_at_the_end_is_unmeasured_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Device:
-        type = "cuda"
-
-    def fail() -> float:
-        raise RuntimeError("GPU is lost")
-
-    readings = iter([lambda: 1000.0, fail])
-    monkeypatch.setattr("bakeoff.training.observer.device_energy", lambda device: lambda: next(readings)())
-    counter = EnergyCounter()
-    counter.watch(Device())
-    assert counter.joules() == (None, "the device's energy is unmeasured: GPU is lost")
-
-
-def test_a_run_on_several_devices_does_not_pass_one_devices_energy_for_its_own() -> None:
-    class Device:
-        type = "cuda"
-
-    counter = EnergyCounter()
-    counter.watch(Device(), devices=2)
-    joules, note = counter.joules()
-    assert joules is None
-    assert note.startswith("unmeasured: the run has 2 devices")
-
-
-def test_energy_is_measured_or_said_to_be_unmeasured() -> None:
-    joules, note = EnergyCounter().joules()
-    assert (joules is None) == note.startswith("unmeasured")
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can only be started anew on Linux")
-def test_what_is_made_of_a_trained_model_is_no_memory_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bakeoff.training import worker
-
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "thirdparty" / "planted")
-    from bakeoff_planted_bench import plan_of, requests_of
-
-    large, describe = 2**29, worker.describe_weights
-
-    def describe_with_a_copy(*arguments: Any) -> Any:
-        np.ones(large, dtype=np.int8)
-        return describe(*arguments)
-
-    monkeypatch.setattr(worker, "describe_weights", describe_with_a_copy)
-    (tmp_path / "run").mkdir()
-    request = requests_of(plan_of(tmp_path, "{one: {trainer: torch-loop}}"))["one"]
-    record = worker.perform(request, tmp_path / "run")
-    assert record.cost is not None
-    assert record.cost.peak_memory_bytes < peak_memory_bytes() - large / 2

@@ -17,10 +17,12 @@ from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
+from bakeoff.machine.memory_energy import peak_memory_bytes
 from bakeoff.records.versions import read_record
 from bakeoff.training import evaluation, worker
 from bakeoff.training.data_checks import overlaps
-from bakeoff.training.record_writer import capped, message_of
+from bakeoff.training.failures import message_of
+from bakeoff.training.record_writer import capped
 from bakeoff.training.request import Request
 
 
@@ -223,3 +225,22 @@ def test_long_lists_are_cut_and_counted() -> None:
     assert capped(["a", "b"]) == ["a", "b"]
     assert capped([str(number) for number in range(150)])[-1] == "and 130 more"
     assert len(capped([str(number) for number in range(150)])) == 21
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak can only be started anew on Linux")
+def test_what_is_made_of_a_trained_model_is_no_memory_of_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "thirdparty" / "planted")
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    large, describe = 2**29, worker.describe_weights
+
+    def describe_with_a_copy(*arguments: Any) -> Any:
+        np.ones(large, dtype=np.int8)
+        return describe(*arguments)
+
+    monkeypatch.setattr(worker, "describe_weights", describe_with_a_copy)
+    (tmp_path / "run").mkdir()
+    request = requests_of(plan_of(tmp_path, "{one: {trainer: torch-loop}}"))["one"]
+    record = worker.perform(request, tmp_path / "run")
+    assert record.cost is not None
+    assert record.cost.peak_memory_bytes < peak_memory_bytes() - large / 2

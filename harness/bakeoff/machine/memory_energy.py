@@ -1,0 +1,124 @@
+"""What a process takes of its machine: peak memory, and joules where a counter can be read."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def forget_peak_memory() -> None:
+    """Starts the peak anew: a forked process is born with the peak of its parent. Linux only; elsewhere nothing happens."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set of this process so far."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kilobytes
+
+
+class EnergyCounter:
+    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where they can be read; never an estimate."""
+
+    def __init__(self) -> None:
+        self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
+        self._before = self._read()
+        self._device: Callable[[], float] | None = None
+        self._device_before = 0.0
+        self._device_note = ""
+
+    def watch(self, device: Any, *, devices: int = 1) -> None:
+        """Counts the device's own energy too, from now on, where it has a counter and is the only one of the run."""
+        if device.type != "cuda":
+            return
+        if devices > 1:
+            self._device_note = f"unmeasured: the run has {devices} devices, and one device's energy would not be the run's"
+            return
+        try:
+            self._device = device_energy(device)
+            self._device_before = self._device()
+        except (ImportError, OSError, RuntimeError) as error:  # NVML's own errors are RuntimeErrors
+            self._device, self._device_note = None, f"the device's energy is unmeasured: {error}"
+
+    def _read(self) -> list[int] | None:
+        try:
+            return [int((zone / "energy_uj").read_text()) for zone in self.zones] or None
+        except (OSError, ValueError):
+            return None
+
+    def joules(self) -> tuple[float | None, str]:
+        """Since the start, and what the number is or why there is none. Of a run on a CUDA device: the device's."""
+        if self._device is not None:
+            try:
+                joules = self._device() - self._device_before
+                if joules <= 0:
+                    return None, "unmeasured: the device's energy counter began anew, or stood still"
+                return joules, "NVML, the whole device, idle power included"
+            except RuntimeError as error:
+                return None, f"the device's energy is unmeasured: {error}"
+        if self._device_note:
+            return None, self._device_note
+        after = self._read()
+        if self._before is None or after is None:
+            return (
+                None,
+                "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter",
+            )
+        total = 0
+        for before, now in zip(self._before, after, strict=True):
+            if now < before:
+                return None, "unmeasured: the RAPL counter wrapped around"
+            total += now - before
+        if not total:
+            return None, "unmeasured: the RAPL counter stood still"
+        return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
+
+
+def device_energy(device: Any) -> Callable[[], float]:
+    """Reads the joules that a CUDA device has taken since its driver started.
+
+    Raises ImportError without nvidia-ml-py, RuntimeError where the device has no counter (before Volta), now or when read.
+    """
+    import pynvml
+    import torch
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+    except pynvml.NVMLError as error:
+        raise RuntimeError(str(error)) from None
+
+    def joules() -> float:
+        try:
+            return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000  # it counts millijoules
+        except pynvml.NVMLError as error:
+            raise RuntimeError(str(error)) from None
+
+    joules()
+    return joules
+
+
+def memory_peaks(device: Any) -> tuple[int, int]:
+    """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
+    return peak_memory_bytes(), peak_device_memory(device) if _is_cuda(device) else 0
+
+
+def peak_device_memory(device: Any) -> int:
+    import torch
+
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def _is_cuda(device: Any) -> bool:
+    return device is not None and device.type == "cuda"
