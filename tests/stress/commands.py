@@ -45,6 +45,8 @@ class Command:
     close_terminal: Callable[[], None] | None = None
     sent: set[int] = field(default_factory=set)
     """The signals that it got."""
+    suspended: list[psutil.Process] = field(default_factory=list)
+    """What was stopped and goes on later, also where the command was killed meanwhile."""
     unheard: bool = False
     """Whether its terminal was closed, so that nobody knows what it would have said."""
 
@@ -64,12 +66,13 @@ class Command:
             for one in members:
                 with contextlib.suppress(psutil.Error):  # it has just ended
                     one.suspend()
+                    self.suspended.append(one)
 
     def continue_all(self) -> None:
-        for members in family(self.process.pid).values():
-            for one in members:
-                with contextlib.suppress(psutil.Error):
-                    one.resume()
+        for one in self.suspended:
+            with contextlib.suppress(psutil.Error):
+                one.resume()
+        self.suspended.clear()
 
 
 def started(start: Start, output: Path) -> Command:
