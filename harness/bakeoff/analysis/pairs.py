@@ -16,8 +16,8 @@ from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.contracts.unit import Unit
 from bakeoff.statistics.best_of_n import probability_of_improvement
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.exact import mcnemar, paired_t, sign_flip
-from bakeoff.statistics.intervals import Estimate
+from bakeoff.statistics.exact import mcnemar_p, sign_flip
+from bakeoff.statistics.intervals import Estimate, mean_estimate
 from bakeoff.statistics.power import minimum_detectable_effect
 from bakeoff.statistics.twoway import E, TwoWay, two_way, two_way_unpaired, with_two_examples
 
@@ -129,7 +129,7 @@ def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replic
     elif replicates is not None and (drawn := replicates.difference(first.number, second.number, paired=paired)) is not None:
         found, contest = drawn, replace(contest, method="two-way by resampling")
     elif paired:
-        found, contest = paired_t(first.scores - second.scores), replace(contest, method="seeds only")
+        found, contest = mean_estimate(first.scores - second.scores), replace(contest, method="seeds only")
     else:
         return contest
     if not identical:
@@ -186,7 +186,7 @@ def check(contest: Contest, replicates: Replicates | None, *, higher_is_better: 
         bootstrap_low=low,
         bootstrap_high=high,
         bootstrap_p=p,
-        paired_t_p=paired_t(d).p if enough and d is not None else None,
+        paired_t_p=mean_estimate(d).p if enough and d is not None else None,
         mcnemar_p=_mcnemar(first, second) if one_each else None,
         seed_correlation=_correlation(first.scores, second.scores) if contest.paired and len(first.seeds) >= 3 else None,
         probability_of_improvement=(
@@ -203,7 +203,7 @@ def _mcnemar(first: Side, second: Side) -> float | None:
     if not shares <= {0.0, 1.0}:
         return None
     better, worse = first.values[0] > second.values[0], first.values[0] < second.values[0]
-    return mcnemar(int(better.sum()), int(worse.sum())).p
+    return mcnemar_p(int(better.sum()), int(worse.sum()))
 
 
 def _correlation(one: Floats, other: Floats) -> float | None:

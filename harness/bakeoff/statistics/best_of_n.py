@@ -15,41 +15,32 @@ MOST_TRIES = 10
 
 
 @dataclass(frozen=True)
-class BestOf:
-    """The expected best of n: drawn with replacement (biased low; Dodge 2019), and without (Tang 2020)."""
-
-    with_replacement: float
-    unbiased: float
-
-
-@dataclass(frozen=True)
 class Grim:
     """Whether some confusion matrix gives the printed figures, and the closest one with its own."""
 
     attainable: bool
-    true_positives: int
-    false_positives: int
     accuracy: float
     f1: float
 
 
-def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> BestOf:
-    """The expected best of n runs from B values; ValueError unless 1 <= n <= B: nothing is extrapolated."""
+def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> float:
+    """The expected best of n of these B values, drawn without replacement, which is unbiased (Tang et al., 2020).
+
+    ValueError unless 1 <= n <= B: nothing is extrapolated.
+    """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     size = len(ordered)
     if not 1 <= n <= size:
         raise ValueError(f"the best of {n} cannot be told from {size} values")
-    place = np.arange(1, size + 1)
-    weights = (place / size) ** n - ((place - 1) / size) ** n
     subsets = np.array([math.comb(i - 1, n - 1) / math.comb(size, n) for i in range(1, size + 1)])
-    return BestOf(float(weights @ ordered), float(subsets @ ordered))
+    return float(subsets @ ordered)
 
 
 def expected_bests(values: Sequence[float] | Floats, *, higher_is_better: bool) -> list[float]:
     """The unbiased expected best of 1, 2 and so on of these runs, up to all or ten; the least where less is better."""
     sign = 1.0 if higher_is_better else -1.0
     signed = sign * np.asarray(values, dtype=np.float64)
-    return [sign * expected_best_of_n(signed, n).unbiased for n in range(1, min(len(signed), MOST_TRIES) + 1)]
+    return [sign * expected_best_of_n(signed, n) for n in range(1, min(len(signed), MOST_TRIES) + 1)]
 
 
 def probability_of_improvement(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
@@ -78,11 +69,8 @@ def grim(accuracy: float, f1: float, *, positives: int, negatives: int, digits: 
     scores = np.divide(2 * tp, total, out=np.zeros(tp.shape), where=total > 0)
     apart = np.maximum(np.abs(scores - f1), np.abs((n - wrong) / n - accuracy))
     row, column = np.unravel_index(int(apart.argmin()), apart.shape)
-    best = int(tp[row, column])
     return Grim(
         attainable=bool(apart[row, column] <= 0.5 * 10.0**-digits + 1e-12),
-        true_positives=best,
-        false_positives=int(wrong[column]) - (positives - best),
         accuracy=float((n - wrong[column]) / n),
         f1=float(scores[row, column]),
     )

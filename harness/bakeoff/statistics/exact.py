@@ -1,4 +1,4 @@
-"""Checks beside the primary comparison: over seeds alone (sign-flip, paired t), over examples alone (McNemar)."""
+"""Checks beside the primary comparison: over seeds alone (sign-flip), over examples alone (McNemar)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from scipy import special
 
 from bakeoff.contracts.metric import Floats
-from bakeoff.statistics.intervals import Estimate, mean_estimate
 
 ENUMERATED = 20
 """Up to so many seeds every sign is tried: 2 ** 19 sums, some milliseconds."""
@@ -19,37 +18,10 @@ RANDOM_FLIPS = 100_000
 
 @dataclass(frozen=True)
 class SignFlip:
-    """`p` is two-sided and can never be below `floor`; `exact` where every sign was tried."""
+    """`p` is two-sided and can never be below `floor`."""
 
     p: float
     floor: float
-    exact: bool
-
-
-@dataclass(frozen=True)
-class McNemar:
-    """Two fixed models on the same examples; `b` and `c` count the examples that only the one, only the other has right."""
-
-    b: int
-    c: int
-    p: float  # exact, two-sided
-    mid_p: float
-    chi2: float
-    chi2_p: float
-    chi2_corrected: float
-    chi2_corrected_p: float
-
-
-@dataclass(frozen=True)
-class PairedT(Estimate):
-    """The mean difference over seeds, on this very test set."""
-
-    @property
-    def t(self) -> float:
-        """Infinite where all seeds differ by the same amount."""
-        if self.variance == 0:
-            return math.copysign(math.inf, self.difference) if self.difference else 0.0
-        return self.difference / self.se
 
 
 def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
@@ -63,15 +35,15 @@ def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
         raise ValueError(f"sign-flip needs one row of differences, not shape {d.shape}")
     d = d[d != 0]
     if not len(d):
-        return SignFlip(1.0, 1.0, True)
+        return SignFlip(1.0, 1.0)
     far = abs(float(d.sum())) - 1e-9 * float(np.abs(d).sum())  # equal sums differ by rounding
     if len(d) > ENUMERATED:
         hits = _random_hits(d, far, np.random.default_rng(seed))
-        return SignFlip((hits + 1) / (RANDOM_FLIPS + 1), max(sign_flip_floor(len(d)), 1 / (RANDOM_FLIPS + 1)), False)
+        return SignFlip((hits + 1) / (RANDOM_FLIPS + 1), max(sign_flip_floor(len(d)), 1 / (RANDOM_FLIPS + 1)))
     sums = d[:1]  # the first sign stays: the other half mirrors this one
     for step in d[1:]:
         sums = np.concatenate([sums + step, sums - step])
-    return SignFlip(float((np.abs(sums) >= far).mean()), sign_flip_floor(len(d)), True)
+    return SignFlip(float((np.abs(sums) >= far).mean()), sign_flip_floor(len(d)))
 
 
 def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
@@ -98,28 +70,11 @@ def seeds_for_sign_flip(alpha: float = 0.05, *, comparisons: int = 1) -> int:
     return 1 + math.ceil(math.log2(comparisons / alpha) - 1e-12)
 
 
-def mcnemar(b: int, c: int) -> McNemar:
-    """McNemar's test of b against c discordant examples: exact binomial, mid-p, and chi-squared without and with correction."""
+def mcnemar_p(b: int, c: int) -> float:
+    """McNemar's exact test of two fixed models on the same examples: the two-sided binomial p.
+
+    b, c: how many examples only the one, only the other has right.
+    """
     if min(b, c) < 0:
         raise ValueError(f"counts are 0 or more, not {b} and {c}")
-    n, low = b + c, min(b, c)
-    below = float(special.bdtr(low, n, 0.5))
-    at = below - (float(special.bdtr(low - 1, n, 0.5)) if low else 0.0)
-    chi2 = (b - c) ** 2 / n if n else 0.0
-    corrected = max(abs(b - c) - 1, 0) ** 2 / n if n else 0.0
-    return McNemar(
-        b=b,
-        c=c,
-        p=min(1.0, 2 * below),
-        mid_p=min(1.0, 2 * below - at),
-        chi2=chi2,
-        chi2_p=float(special.chdtrc(1, chi2)),
-        chi2_corrected=corrected,
-        chi2_corrected_p=float(special.chdtrc(1, corrected)),
-    )
-
-
-def paired_t(d: Floats) -> PairedT:
-    """Student's t over (K,) paired differences, K >= 2."""
-    estimate = mean_estimate(d)
-    return PairedT(estimate.difference, estimate.variance, estimate.df)
+    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))

@@ -73,24 +73,6 @@ class Estimate:
         return max(self.p_above(-margin), self.p_below(margin))
 
 
-@dataclass(frozen=True)
-class Tost:
-    """Two one-sided t tests: `t_low`, `p_low` against difference <= -margin, `t_high`, `p_high` against >= margin."""
-
-    difference: float
-    sd: float
-    df: float
-    t_low: float
-    p_low: float
-    t_high: float
-    p_high: float
-    interval: tuple[float, float]  # 90 %
-
-    @property
-    def p(self) -> float:
-        return max(self.p_low, self.p_high)
-
-
 def score_interval(
     estimate: Estimate, unit: Unit, examples: int, *, level: float = 0.95
 ) -> tuple[float, float] | tuple[None, None]:
@@ -137,29 +119,6 @@ def spread(values: Floats) -> float:
     """The variance of (n,) values over n - 1; exactly 0 where they differ by rounding alone."""
     scale = float(np.abs(values).max())
     return 0.0 if float(np.ptp(values)) <= 1e-12 * scale else float(values.var(ddof=1))
-
-
-def tost_paired(a: Floats, b: Floats, margin: float) -> Tost:
-    """Equivalence of paired values within ± margin, seed by seed; `margin` in their unit."""
-    estimate = mean_estimate(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64))
-    difference = estimate.difference
-    return Tost(
-        difference=difference,
-        sd=math.sqrt(estimate.variance * (estimate.df + 1)),
-        df=estimate.df,
-        t_low=_over(difference + margin, estimate.se),
-        p_low=estimate.p_above(-margin),
-        t_high=_over(difference - margin, estimate.se),
-        p_high=estimate.p_below(margin),
-        interval=estimate.interval(0.90),
-    )
-
-
-def _over(difference: float, se: float) -> float:
-    """t; 0 or signed infinity where nothing varies."""
-    if se > 0:
-        return difference / se
-    return math.copysign(math.inf, difference) if difference else 0.0
 
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:

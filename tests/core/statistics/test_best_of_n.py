@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -16,17 +16,14 @@ VALUES = [0.80, 0.82, 0.84, 0.86, 0.90]
 
 def test_the_known_expected_maxima() -> None:
     found = [expected_best_of_n(VALUES[::-1], n) for n in range(1, 6)]
-    assert [best.with_replacement for best in found] == pytest.approx([0.844, 0.8632, 0.87376, 0.88048, 0.885126], abs=5e-7)
-    assert [best.unbiased for best in found] == pytest.approx([0.844, 0.868, 0.882, 0.892, 0.900])
+    assert found == pytest.approx([0.844, 0.868, 0.882, 0.892, 0.900])
 
 
 @settings(max_examples=40, deadline=None)
 @given(values=st.lists(st.integers(0, 5), min_size=1, max_size=5), data=st.data())
 def test_expected_maxima_are_those_of_all_draws(values: list[int], data: st.DataObject) -> None:
     n = data.draw(st.integers(1, len(values)))
-    best = expected_best_of_n(values, n)
-    assert best.with_replacement == pytest.approx(np.mean([max(draw) for draw in product(values, repeat=n)]))
-    assert best.unbiased == pytest.approx(np.mean([max(draw) for draw in combinations(values, n)]))
+    assert expected_best_of_n(values, n) == pytest.approx(np.mean([max(draw) for draw in combinations(values, n)]))
 
 
 @pytest.mark.parametrize("n", [0, 6])
@@ -84,7 +81,5 @@ def test_the_closest_confusion_matrix_is_the_closest_of_all(positives: int, nega
         for fp in range(negatives + 1)
     ]
     answer = grim(accuracy, f1, positives=positives, negatives=negatives, digits=3)
-    assert 0 <= answer.true_positives <= positives
-    assert 0 <= answer.false_positives <= negatives
     assert max(abs(answer.accuracy - accuracy), abs(answer.f1 - f1)) == pytest.approx(min(distances))
     assert answer.attainable == (min(distances) <= 0.0005 + 1e-12)

@@ -31,8 +31,8 @@ from bakeoff.contracts.metrics import (
     Spearman,
 )
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
-from bakeoff.statistics.exact import mcnemar
-from bakeoff.statistics.intervals import Estimate, bca, ratio_estimate, score_interval, share_interval, tost_paired, wilson
+from bakeoff.statistics.exact import mcnemar_p
+from bakeoff.statistics.intervals import Estimate, bca, mean_estimate, ratio_estimate, score_interval, share_interval, wilson
 
 REFERENCES = np.repeat([1, 0, 1, 0], [260, 39, 19, 90])
 COURSE = np.repeat([1, 1, 0, 0], [260, 39, 19, 90])
@@ -117,36 +117,34 @@ def test_a_perfect_run_has_a_point_by_resampling_and_no_nan() -> None:
 def test_students_sleep_data_are_not_equivalent() -> None:
     x = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
     y = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
-    answer = tost_paired(x, y, 0.5)
-    assert (answer.t_low, answer.t_high) == pytest.approx((-2.77664424, -5.34761113), abs=5e-9)
-    assert answer.p_low == pytest.approx(0.98924076, abs=5e-9)
-    assert answer.p_high == pytest.approx(2.319e-4, abs=5e-8)
-    assert answer.p == answer.p_low
+    answer = mean_estimate(x - y)
+    assert answer.p_above(-0.5) == pytest.approx(0.98924076, abs=5e-9)
+    assert answer.p_below(0.5) == pytest.approx(2.319e-4, abs=5e-8)
+    assert answer.equivalence_p(0.5) == answer.p_above(-0.5)
 
 
 def test_five_close_pairs_are_equivalent_within_a_point() -> None:
     a = np.array([0.8578, 0.8627, 0.8529, 0.8701, 0.8603])
     b = np.array([0.8603, 0.8578, 0.8554, 0.8676, 0.8627])
-    answer = tost_paired(a, b, 0.01)
+    answer = mean_estimate(a - b)
     assert answer.difference == pytest.approx(0, abs=1e-12)
-    assert answer.sd == pytest.approx(0.0034828, abs=5e-8)
-    assert (answer.t_low, -answer.t_high) == pytest.approx((6.420289, 6.420289), abs=5e-7)
-    assert answer.p == pytest.approx(0.00151264, abs=5e-9)
-    assert answer.interval == pytest.approx((-0.0033205, 0.0033205), abs=5e-8)
+    assert answer.se * np.sqrt(5) == pytest.approx(0.0034828, abs=5e-8)
+    assert answer.equivalence_p(0.01) == pytest.approx(0.00151264, abs=5e-9)
+    assert answer.interval(0.90) == pytest.approx((-0.0033205, 0.0033205), abs=5e-8)
 
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), k=st.integers(2, 20), margin=st.floats(0.1, 2))
 def test_tost_agrees_with_statsmodels(seed: int, k: int, margin: float) -> None:
     a, b = np.random.default_rng(seed).normal(size=(2, k))
-    p, (t_low, p_low, _), (t_high, p_high, _) = ttost_paired(a, b, -margin, margin)
-    answer = tost_paired(a, b, margin)
-    assert (answer.p, answer.p_low, answer.p_high) == pytest.approx((p, p_low, p_high))
-    assert (answer.t_low, answer.t_high) == pytest.approx((t_low, t_high))
+    p, (_, p_low, _), (_, p_high, _) = ttost_paired(a, b, -margin, margin)
+    answer = mean_estimate(a - b)
+    found = answer.equivalence_p(margin), answer.p_above(-margin), answer.p_below(margin)
+    assert found == pytest.approx((p, p_low, p_high))
 
 
 def test_example_noise_alone_needs_six_examples_to_speak() -> None:
-    assert mcnemar(5, 0).p > 0.05 > mcnemar(6, 0).p
+    assert mcnemar_p(5, 0) > 0.05 > mcnemar_p(6, 0)
 
 
 def test_a_correlation_over_many_examples_has_the_interval_of_fisher() -> None:
