@@ -38,6 +38,7 @@ class SplitOutputs:
     kind: TaskKind = "classification"
     disputed: tuple[str, ...] = ()
     """Columns for slicing that are none of `slices`, since runs recorded other values of them for the same examples."""
+    _terms: dict[tuple[Metric, str], tuple[Floats, Floats] | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def labelled(self) -> bool:
@@ -45,7 +46,12 @@ class SplitOutputs:
         return not np.isnan(self.labels).any()
 
     def ratio_terms(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
-        """Numerator and denominator (K, N) of the metric; None where it is no ratio of sums."""
+        """Numerator and denominator (K, N) of the metric, computed once; None where it is no ratio of sums."""
+        if (metric, strategy) not in self._terms:
+            self._terms[metric, strategy] = self._ratio_terms(metric, strategy)
+        return self._terms[metric, strategy]
+
+    def _ratio_terms(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
         found = [metric.ratio_terms(row, self.labels) for row in self.answers[strategy]]
         whole = [part for part in found if part is not None]
         if len(whole) < len(found) or not found:

@@ -78,8 +78,9 @@ def slice_scores(
     present = [strategy for strategy in strategies if strategy in outputs.answers]
     found: list[SliceScore] = []
     own = {strategy: _side(outputs, metric, strategy) for strategy in present}
+    right = metric if isinstance(metric, Accuracy) else Accuracy()
     for cut in cuts(outputs, label_names):
-        sides = {name: _side(outputs, Accuracy(), name) for name in present} if cut.column == BY_LABEL else own
+        sides = {name: _side(outputs, right, name) for name in present} if cut.column == BY_LABEL else own
         rows = [row for value in cut.members for row in _rows(cut, value, sides, baseline)]
         adjusted = holm([math.nan if estimate is None else estimate.p for _, estimate in rows])
         for (row, estimate), p in zip(rows, adjusted, strict=True):

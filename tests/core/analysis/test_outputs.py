@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -10,9 +11,10 @@ import pytest
 from core.made_records import drawn_answers, make_experiment_in_memory
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.outputs import label_type
+from bakeoff.analysis.outputs import SplitOutputs, label_type
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH
+from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.records.predictions import Predictions
 
 
@@ -48,3 +50,19 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
         assert {one.column for one in board.slices} == {one.column for one in rescored.slices} == cut
         for notes in (board.notes, rescored.notes):
             assert sum("not cut by channel" in note for note in notes) == changes
+
+
+def test_the_terms_of_a_metric_are_computed_once_for_each_split_and_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.arange(60) % 2
+    answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
+    made = make_experiment_in_memory(answers, labels)
+    calls: Counter[tuple[str, str]] = Counter()
+    compute = SplitOutputs._ratio_terms
+
+    def counted(self: SplitOutputs, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
+        calls[metric.name, strategy] += 1
+        return compute(self, metric, strategy)
+
+    monkeypatch.setattr(SplitOutputs, "_ratio_terms", counted)
+    compare(made)
+    assert set(calls.values()) == {1}
