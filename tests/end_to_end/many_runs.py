@@ -13,7 +13,7 @@ from bakeoff.contracts.task import Paths
 from bakeoff.machine import hardware
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import declaration
-from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.runner.settings import Settings, request_of
 from bakeoff.training.worker import perform
 
 

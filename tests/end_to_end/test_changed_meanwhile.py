@@ -16,7 +16,7 @@ from bakeoff.contracts.task import Paths
 from bakeoff.planning.resolver import resolve
 from bakeoff.records.provenance import as_plain, facts_of_sources
 from bakeoff.records.schema import RECORD_FILE, Record
-from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.runner.settings import Settings, request_of
 from bakeoff.spec.document import read_document
 from bakeoff.training.request import Request
 from bakeoff.training.worker import perform

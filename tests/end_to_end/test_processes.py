@@ -282,7 +282,7 @@ def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> 
     from bakeoff.contracts.task import Paths
     from bakeoff.planning.resolver import resolve
     from bakeoff.runner.rehearsal import Rehearsal
-    from bakeoff.runner.supervisor import Settings, request_of
+    from bakeoff.runner.settings import Settings, request_of
     from bakeoff.spec.document import read_document
 
     spec = write_spec(tmp_path, {"many": {"trainer": "torch-loop", "recipe": {"processes": 1000}}}, head=HEAD)

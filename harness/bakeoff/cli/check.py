@@ -50,7 +50,7 @@ def rehearse(document: Document, plan: Plan, settled: Plan, store: Store, data: 
     from bakeoff.cli.progress import PlainProgress
     from bakeoff.machine.hardware import prepare_environment
     from bakeoff.runner.preflight import check_available, differences_here, rehearse_or_stop, told, unsure
-    from bakeoff.runner.supervisor import Settings
+    from bakeoff.runner.settings import Settings
 
     settings = Settings(places=find_places(data, spec))
     prepare_environment(settings.threads)

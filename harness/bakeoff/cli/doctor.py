@@ -187,7 +187,7 @@ def measured() -> Iterator[Finding]:
     """Two control runs: how fast this machine is, and whether it is steady."""
     from bakeoff.contracts.task import Paths
     from bakeoff.runner.machine_check import measure_control
-    from bakeoff.runner.supervisor import Settings
+    from bakeoff.runner.settings import Settings
 
     settings = Settings(places=Paths(None, Path()))
     first, second = (measure_control(settings, session="doctor", moment=moment) for moment in ("before", "after"))

@@ -14,7 +14,7 @@ from bakeoff.planning.runs import Plan
 from bakeoff.records.store import Store
 from bakeoff.report.text.table_md import write_page
 from bakeoff.runner.experiment import Outcome, run_experiment
-from bakeoff.runner.supervisor import Settings
+from bakeoff.runner.settings import Settings
 from bakeoff.spec.document import Document
 from bakeoff.text.words import shown_path
 

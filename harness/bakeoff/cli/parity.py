@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakeoff.parity.trace import Trace
     from bakeoff.parity.verdict import Verdict
     from bakeoff.planning.runs import Plan, Run
-    from bakeoff.runner.supervisor import Settings
+    from bakeoff.runner.settings import Settings
 
 DEFAULT_STEPS = 20
 WIDTH = 110
@@ -51,7 +51,7 @@ def parity(
     from bakeoff.machine.hardware import usable_threads
     from bakeoff.parity.verdict import compare
     from bakeoff.runner.preflight import check_available
-    from bakeoff.runner.supervisor import Settings
+    from bakeoff.runner.settings import Settings
 
     document, plan = open_experiment(spec)
     settings = Settings(places=find_places(data, spec), device=device, threads=threads or usable_threads())
@@ -96,7 +96,7 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     from bakeoff.machine.worker_process import Worker
     from bakeoff.parity.trace import read_trace, trace_into
     from bakeoff.records.schema import OUTPUT_FILE
-    from bakeoff.runner.supervisor import request_of
+    from bakeoff.runner.settings import request_of
 
     tell(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)

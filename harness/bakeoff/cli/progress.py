@@ -13,7 +13,7 @@ from bakeoff.cli.output import tell
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
-from bakeoff.runner.supervisor import Progress
+from bakeoff.runner.settings import Progress
 
 
 def result_line(run: Run, record: Record) -> str:

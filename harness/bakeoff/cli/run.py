@@ -57,7 +57,7 @@ def run(
     from bakeoff.cli.inputs import find_places, open_experiment, require_text
     from bakeoff.cli.output import tell
     from bakeoff.machine.hardware import usable_threads
-    from bakeoff.runner.supervisor import Settings
+    from bakeoff.runner.settings import Settings
 
     if environment is not None:
         tell("--environment is called --changed now, and is about data and models too")

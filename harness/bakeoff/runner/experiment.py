@@ -22,7 +22,7 @@ from bakeoff.runner.changes import Pair, changes, look_at_files, untold
 from bakeoff.runner.machine_check import measure_control
 from bakeoff.runner.preflight import check_available, differences_here, harmless, rehearse_or_stop, told, unsure
 from bakeoff.runner.scheduler import Again, Crew
-from bakeoff.runner.supervisor import Progress, Settings
+from bakeoff.runner.settings import Progress, Settings
 from bakeoff.spec.document import Document
 from bakeoff.text.words import shown_path
 

@@ -17,7 +17,7 @@ from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.worker_process import Message, Worker
 from bakeoff.records.provenance import environment
 from bakeoff.records.schema import OUTPUT_FILE, Control
-from bakeoff.runner.supervisor import Settings
+from bakeoff.runner.settings import Settings
 
 WARM_UP_SECONDS = 0.3
 MEASURED_SECONDS = 1.0

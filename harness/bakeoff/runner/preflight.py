@@ -27,7 +27,7 @@ from bakeoff.records.provenance import (
 from bakeoff.records.schema import OUTPUT_FILE, Record
 from bakeoff.runner.changes import Changes
 from bakeoff.runner.rehearsal import rehearse
-from bakeoff.runner.supervisor import Progress, Settings, request_of
+from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.values import listed

@@ -17,7 +17,8 @@ from bakeoff.records.provenance import Facts, as_plain
 from bakeoff.records.publishing import Mark, attempt_of
 from bakeoff.records.schema import Attempt, Record
 from bakeoff.records.store import Store
-from bakeoff.runner.supervisor import Progress, Settings, Supervised, request_of
+from bakeoff.runner.settings import Progress, Settings, request_of
+from bakeoff.runner.supervisor import Supervised
 from bakeoff.spec.experiment_file import Spec
 
 TOUCH_SECONDS = 10.0

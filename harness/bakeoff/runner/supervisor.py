@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff.contracts.fields import Count, first_flaw
-from bakeoff.contracts.task import Paths
 from bakeoff.errors import DamageError, MachineError, StoreError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware
@@ -26,6 +24,7 @@ from bakeoff.records.kept import UNFINISHED, without_model
 from bakeoff.records.provenance import processes_of
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.records.versions import dump
+from bakeoff.runner.settings import Progress
 from bakeoff.text.words import escaped, quoted, shown_path
 from bakeoff.training.record_writer import bare_record, clear
 from bakeoff.training.request import Request
@@ -52,55 +51,6 @@ AT_WORK: Final[Mapping[str, Sequence[str]]] = {
     "save": ("trainer", "model"),
 }
 """Phase -> the components whose code runs in it."""
-
-Policy = Literal["stop", "rerun", "mix"]
-"""What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is not part of the experiment: where things lie, and on what to run."""
-
-    places: Paths
-    device: str = "auto"
-    threads: int = field(default_factory=hardware.usable_threads)
-    """Of one run."""
-    jobs: int = 1
-    """Runs under way at the same time."""
-    changed: Policy = "stop"
-    retry: Literal["failed", "unkept"] | None = None
-    """Recorded runs that are made again: those that failed, or those that left no model where `keep: final` wants one."""
-    control: bool = True
-    """Whether a control run is timed before the first run and after the last."""
-
-
-class Progress(Protocol):
-    """Where a run's progress goes."""
-
-    def start(self, *, total: int, done: int) -> None: ...
-
-    def begin(self, run: Run) -> None: ...
-
-    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None: ...
-
-    def end(self, run: Run, record: Record) -> None: ...
-
-    def note(self, line: str) -> None: ...
-
-
-def request_of(run: Run, settings: Settings, **more: Any) -> Request:
-    """What a worker is told of a run; `more` are further fields of the request."""
-    return Request(
-        id=run.id,
-        asked=run.asked,
-        data=settings.places.data,
-        cache=settings.places.cache,
-        beside=settings.places.beside,
-        device=settings.device,
-        threads=settings.threads,
-        jobs=settings.jobs,
-        **more,
-    )
 
 
 class Told(BaseModel):

@@ -12,7 +12,7 @@ import pytest
 from bakeoff.contracts.task import Paths
 from bakeoff.machine import hardware
 from bakeoff.runner.scheduler import Crew
-from bakeoff.runner.supervisor import Settings
+from bakeoff.runner.settings import Settings
 
 GIB = 2**30
 

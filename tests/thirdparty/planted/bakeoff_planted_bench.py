@@ -10,7 +10,7 @@ from bakeoff.contracts.task import Paths
 from bakeoff.parity.trace import Trace, trace_strategy
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
-from bakeoff.runner.supervisor import Settings, request_of
+from bakeoff.runner.settings import Settings, request_of
 from bakeoff.spec.document import read_document
 from bakeoff.training.request import Request
 
