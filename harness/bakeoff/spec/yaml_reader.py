@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import AliasEvent, ScalarEvent, StreamEndEvent
+from ruamel.yaml.nodes import MappingNode, ScalarNode
+from ruamel.yaml.reader import ReaderError
 
 from bakeoff.errors import Problem, SpecError
 from bakeoff.text.words import escaped, is_shown, quoted, quoted_whole
@@ -20,19 +26,16 @@ KeyPath = tuple[str | int, ...]
 
 def read_tree(text: str, file: str) -> Tree:
     """YAML text as data with places, `root` a mapping; `file` is what error messages call it."""
-    # 0.1 s; `bakeoff --help` must not wait for it
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-    from ruamel.yaml.reader import ReaderError
-
     yaml = YAML(typ="safe", pure=True)
-    tree = Tree(file, yaml)
+    yaml.Composer = _LimitedComposer
+    tree = Tree(file)
     try:
-        for event in yaml.parse(text):
-            tree.take(event)
+        top = yaml.compose(text)
+        tree.root = top and tree.plain(top, (), yaml.constructor)
+    except _RefusedError as error:
+        raise stop(file, error.message, *_place(error.mark)) from None
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        place = _place(mark) if (mark := error.problem_mark or error.context_mark) else (0, 0)
         raise stop(file, f"not YAML: {escaped(str(error.problem or error.context))}", *place) from None
     except ReaderError as error:
         position: int = error.position
@@ -49,160 +52,139 @@ def stop(file: str, message: str, line: int = 0, column: int = 0) -> SpecError:
     return SpecError([Problem(file, line, column, "", message)])
 
 
-@dataclass
-class _Node:
-    """A list or mapping that is being read."""
+class _RefusedError(Exception):
+    """What makes a file unreadable, at a mark of ruamel.yaml's."""
 
-    value: dict[str, Any] | list[Any]
-    path: KeyPath
-    anchor: str | None
-    before: int
-    """Values read before it began."""
-    key: str | None = None
-    """Of a mapping: the key that waits for its value."""
+    def __init__(self, message: str, mark: Any) -> None:
+        super().__init__(message)
+        self.message, self.mark = message, mark
 
 
-class Tree:
-    """Plain data out of YAML's events: no recursion, nothing built that was not counted, every place noted."""
+def _place(mark: Any) -> tuple[int, int]:
+    """Line and column, from 1."""
+    return mark.line + 1, mark.column + 1
 
-    def __init__(self, file: str, yaml: Any) -> None:
-        self.file = file
-        self.yaml = yaml
-        self.root: Any = None
-        self.places: dict[KeyPath, tuple[int, int]] = {(): (1, 1)}
-        self.flaws: dict[KeyPath, Problem] = {}
-        self.open: list[_Node] = []
-        self.anchors: dict[str, tuple[Any, int]] = {}
+
+@dataclass(frozen=True)
+class _Composed:
+    """A node with the event that it began with, which knows its own place, also that of an alias, and the tag as written."""
+
+    node: Any
+    event: Any
+
+
+class _LimitedComposer(Composer):
+    """ruamel.yaml's composer of nodes, which stops at what is too deep, too much, or has no meaning as plain data."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False
         self.size = 0
-        self.documents = 0
+        self.sizes: dict[str, int] = {}
+        """Anchor -> nodes that an alias to it stands for; without those that have not ended yet."""
 
-    def take(self, event: Any) -> None:
-        handlers: dict[str, Callable[[Any], None]] = {
-            "DocumentStartEvent": self.begin_document,
-            "MappingStartEvent": lambda event: self.begin({}, event),
-            "SequenceStartEvent": lambda event: self.begin([], event),
-            "MappingEndEvent": self.end,
-            "SequenceEndEvent": self.end,
-            "ScalarEvent": self.take_scalar,
-            "AliasEvent": self.take_alias,
-        }
-        if (handle := handlers.get(type(event).__name__)) is not None:
-            handle(event)
+    def compose_document(self) -> Any:
+        event = self.parser.peek_event()
+        if event.version not in (None, (1, 2)):
+            raise _RefusedError("an experiment file is YAML 1.2", event.start_mark)
+        top = super().compose_document()
+        if not self.parser.check_event(StreamEndEvent):
+            raise _RefusedError(
+                "a second document begins here; an experiment file holds one", self.parser.peek_event().start_mark
+            )
+        return top
 
-    def stop(self, event: Any, message: str) -> SpecError:
-        return stop(self.file, message, event.start_mark.line + 1, event.start_mark.column + 1)
+    def compose_node(self, parent: Any, index: Any) -> _Composed:
+        event = self.parser.peek_event()
+        is_key = isinstance(parent, MappingNode) and index is None
+        before = self.size
+        if isinstance(event, AliasEvent):
+            self.check_alias(event, is_key=is_key)
+            self.size += self.sizes[event.anchor]
+        else:
+            if is_key and not isinstance(event, ScalarEvent):
+                raise _RefusedError("a key is a word, no list and no mapping", event.start_mark)
+            if self.depth > MAX_DEPTH and not isinstance(event, ScalarEvent):
+                raise _RefusedError(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+            self.sizes.pop(event.anchor, None)
+            self.size += 1
+        if self.size > MAX_NODES:  # an alias counts for all that it stands for, so that an alias bomb is refused
+            raise _RefusedError(f"an experiment file holds at most {MAX_NODES:,} values, aliases written out", event.start_mark)
+        node = super().compose_node(parent, index)
+        if event.anchor and not isinstance(event, AliasEvent):
+            self.sizes[event.anchor] = self.size - before
+        return _Composed(node, event)
+
+    def check_alias(self, event: Any, *, is_key: bool) -> None:
+        if is_key:
+            raise _RefusedError("a key is a word, no alias", event.start_mark)
+        if event.anchor not in self.sizes:
+            wrong = "holds itself" if event.anchor in self.anchors else "is defined nowhere above"
+            raise _RefusedError(f"the alias {quoted('*' + event.anchor)} {wrong}", event.start_mark)
+
+
+@dataclass
+class Tree:
+    """Plain data out of composed YAML, with every place noted."""
+
+    file: str
+    root: Any = None
+    places: dict[KeyPath, tuple[int, int]] = field(default_factory=lambda: {(): (1, 1)})
+    flaws: dict[KeyPath, Problem] = field(default_factory=dict)
+    anchored: dict[int, Any] = field(default_factory=dict)
+    """id of an anchor's node -> what it stands for."""
 
     def flaw(self, path: KeyPath, event: Any, message: str, *, at_key: bool = True) -> None:
-        here = (event.start_mark.line + 1, event.start_mark.column + 1)
-        place: tuple[int, int] = self.places.get(path, here) if at_key else here
+        here = _place(event.start_mark)
+        place = self.places.get(path, here) if at_key else here
         self.flaws.setdefault(path, Problem(self.file, *place, dotted(path), message))
 
-    def begin_document(self, event: Any) -> None:
-        self.documents += 1
-        if self.documents > 1:
-            raise self.stop(event, "a second document begins here; an experiment file holds one")
-        if event.version not in (None, (1, 2)):
-            raise self.stop(event, "an experiment file is YAML 1.2")
+    def plain(self, composed: _Composed, path: KeyPath, constructor: Any) -> Any:
+        """What the node stands for; what may not stand in an experiment file is a flaw."""
+        node, event = composed.node, composed.event
+        if path and isinstance(path[-1], int):  # else it stands at its key
+            self.places[path] = _place(event.start_mark)
+        if isinstance(event, AliasEvent):
+            return self.anchored[id(node)]
+        if event.tag is not None:
+            tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
+            self.flaw(path, event, f"YAML tags are not allowed; got {quoted(tag)}")
+        value: Any
+        if isinstance(node, ScalarNode):
+            value = self.scalar(node, path, event, constructor)
+        elif isinstance(node, MappingNode):
+            value = {}
+            for key, item in node.value:
+                own = self.key(key, path, constructor, twice=key.node.value in value)
+                value.setdefault(own[-1], self.plain(item, own, constructor))
+        else:
+            value = [self.plain(item, (*path, index), constructor) for index, item in enumerate(node.value)]
+        self.anchored[id(node)] = value
+        return value
 
-    def begin(self, value: dict[str, Any] | list[Any], event: Any) -> None:
-        if self.open and isinstance(self.open[-1].value, dict) and self.open[-1].key is None:
-            raise self.stop(event, "a key is a word, no list and no mapping")
-        path = self.place_of_next(event)
-        if len(path) > MAX_DEPTH:
-            raise self.stop(event, f"nested deeper than {MAX_DEPTH} levels")
-        self.check_tag(path, event)
-        self.open.append(_Node(value, path, event.anchor, self.size))
-        self.count(event, 1)
-        if event.anchor:
-            self.anchors.pop(event.anchor, None)  # an alias to it, before it ends, would hold itself
-
-    def end(self, event: Any) -> None:
-        node = self.open.pop()
-        self.put(node.value, node.anchor, self.size - node.before)
-
-    def take_scalar(self, event: Any) -> None:
-        self.count(event, 1)
-        parent = self.open[-1] if self.open else None
-        if parent is not None and isinstance(parent.value, dict) and parent.key is None:
-            self.take_key(parent, event)
-            return
-        path = self.place_of_next(event)
-        self.put(self.scalar(path, event), event.anchor, 1)
-
-    def take_key(self, parent: _Node, event: Any) -> None:
-        """Keys are text; one that stands twice keeps its first value."""
-        key, place = event.value, (event.start_mark.line + 1, event.start_mark.column + 1)
-        path = (*parent.path, key)
-        if not isinstance(self.scalar(path, event), str):
-            self.flaw(path, event, f"a key is a word; write {quoted_whole(key)} with its quotes")
-        if path in self.places and key in parent.value:
+    def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
+        """The path of a key. Keys are text; one that stands twice keeps its first value."""
+        text, event = key.node.value, key.event
+        path = (*within, text)
+        if not isinstance(self.plain(key, path, constructor), str):
+            self.flaw(path, event, f"a key is a word; write {quoted_whole(text)} with its quotes")
+        if twice:
             self.flaw(path, event, f"this key stands twice, first in line {self.places[path][0]}", at_key=False)
-        self.places.setdefault(path, place)
-        parent.key = key
-
-    def take_alias(self, event: Any) -> None:
-        if self.open and isinstance(self.open[-1].value, dict) and self.open[-1].key is None:
-            raise self.stop(event, "a key is a word, no alias")
-        if event.anchor not in self.anchors:
-            within = any(node.anchor == event.anchor for node in self.open)
-            message = "holds itself" if within else "is defined nowhere above"
-            raise self.stop(event, f"the alias {quoted('*' + event.anchor)} {message}")
-        value, size = self.anchors[event.anchor]
-        self.place_of_next(event)
-        self.count(event, size)
-        self.put(value, None, size)
-
-    def place_of_next(self, event: Any) -> KeyPath:
-        """The path of the value that begins here; a mapping's value stands at its key."""
-        if not self.open:
-            return ()
-        parent = self.open[-1]
-        if isinstance(parent.value, dict):
-            return (*parent.path, str(parent.key))
-        path = (*parent.path, len(parent.value))
-        self.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self.places.setdefault(path, _place(event.start_mark))
         return path
 
-    def put(self, value: Any, anchor: str | None, size: int) -> None:
-        if anchor:
-            self.anchors[anchor] = (value, size)
-        if not self.open:
-            self.root = value
-        elif isinstance(parent := self.open[-1].value, list):
-            parent.append(value)
-        else:
-            parent.setdefault(str(self.open[-1].key), value)
-            self.open[-1].key = None
-
-    def count(self, event: Any, size: int) -> None:
-        """An alias counts for all that it stands for, so that an alias bomb is refused."""
-        self.size += size
-        if self.size > MAX_NODES:
-            raise self.stop(event, f"an experiment file holds at most {MAX_NODES:,} values, aliases written out")
-
-    def check_tag(self, path: KeyPath, event: Any) -> None:
-        if event.tag is not None:
-            name = str(event.tag).replace("tag:yaml.org,2002:", "!!")
-            self.flaw(path, event, f"YAML tags are not allowed; got {quoted(name)}")
-
-    def scalar(self, path: KeyPath, event: Any) -> Any:
-        """A scalar as YAML 1.2 reads it; what may not stand in an experiment file is a flaw."""
-        from ruamel.yaml.nodes import ScalarNode
-
-        self.check_tag(path, event)
-        text: str = event.value
+    def scalar(self, node: Any, path: KeyPath, event: Any, constructor: Any) -> Any:
+        """A scalar as YAML 1.2 reads it."""
+        text: str = node.value
         if wrong := next((character for character in text if _is_control(character)), None):
             self.flaw(path, event, f"the character U+{ord(wrong):04X} is not allowed; got {quoted(text)}")
-        if event.tag is not None:
-            return text
-        tag = self.yaml.resolver.resolve(ScalarNode, text, event.implicit)
-        kind = str(tag).rpartition(":")[2]
+        kind = "str" if event.tag is not None else node.tag.rpartition(":")[2]
         if kind == "timestamp":
             self.flaw(path, event, f"a date is no value here; for text, write it with quotes: {quoted_whole(text)}")
         if kind not in ("int", "float", "bool", "null"):
             return text
         try:
-            value = getattr(self.yaml.constructor, f"construct_yaml_{kind}")(ScalarNode(tag, text))
+            value = getattr(constructor, f"construct_yaml_{kind}")(node)
         except ValueError:  # Python reads integers of at most 4300 digits
             value = LARGEST_INTEGER + 1
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
