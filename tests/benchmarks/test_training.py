@@ -118,7 +118,7 @@ def test_what_the_harness_adds_to_training(benchmark: Any, capsys: pytest.Captur
     answer = benchmark.pedantic(lambda: call("run", spec, folder=tmp_path), rounds=1)
     assert answer.returncode == 0, answer.stderr
     costs = [record["cost"] for record in records(tmp_path).values()]
-    later = sorted(records(tmp_path).values(), key=lambda record: record["asked"]["seed"])[1:]
+    later = sorted(records(tmp_path).values(), key=lambda record: record["requested"]["seed"])[1:]
     fixed = []
     for record in later:
         phases = record["cost"]["phase_seconds"]

@@ -189,7 +189,7 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
     records = {"second": {"owns": ["the loss"], "recipe": {"learning_rate": 2e-5}, "hardware": "another machine"}}
     runs = []
     for record, predictions in made_runs(answers, LABELS, slices=slices, records=records):
-        if record.asked.strategy == "lost":
+        if record.requested.strategy == "lost":
             record, predictions = failed(record, message="the device is gone"), {}
         runs.append((rename.everywhere(fuller(record)), renamed_predictions(predictions, rename)))
     declared = declaration_of(

@@ -77,7 +77,7 @@ def made_run(
             "labels": [f"label {number}" for number in range(outputs)],
             "splits": {"train": made.data.splits["train"], split: _split(record.get("test_data", split), truth)},
             "overlap": {split: 0},
-            "floor": {split: {metric.name: score_of(metric, constant, truth) for metric in METRICS}},
+            "majority_baseline": {split: {metric.name: score_of(metric, constant, truth) for metric in METRICS}},
         }
     )
     scores = {split: {metric.name: score_of(metric, given, truth) for metric in METRICS}}
@@ -210,14 +210,14 @@ def make_experiment_in_memory(
             records=tuple(record for record, _ in runs),
             predictions=read,
             steps=steps,
-            metrics={run[0].asked.task_label: {metric.name: metric for metric in METRICS} for run in runs},
+            metrics={run[0].requested.task_label: {metric.name: metric for metric in METRICS} for run in runs},
         )
     )
 
 
 def without_silent(made: Experiment) -> Experiment:
     """As it is loaded: records know which metrics say nothing."""
-    metrics = {record.id: made.metrics.get(record.asked.task_label, {}) for record in made.records}
+    metrics = {record.id: made.metrics.get(record.requested.task_label, {}) for record in made.records}
     return replace(made, records=tuple(with_silence(made.records, made.predictions, metrics)))
 
 
@@ -228,7 +228,7 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
     records = []
     place: dict[str, int] = {}
     for record in made.records:
-        name = record.asked.strategy
+        name = record.requested.strategy
         logits = np.asarray(given[name])[place.setdefault(name, 0)].astype(np.float32).reshape(len(labels), -1)
         place[name] += 1
         by_id[record.id] = {
@@ -239,10 +239,16 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
         assert record.data is not None
         facts = facts_of(metric).model_copy(update={"unit": metric.unit})
         data = record.data.model_copy(
-            update={"kind": kind, "metrics": [facts], "primary_metric": metric.name, "floor": {split: {}}, "silent": None}
+            update={
+                "kind": kind,
+                "metrics": [facts],
+                "primary_metric": metric.name,
+                "majority_baseline": {split: {}},
+                "silent": None,
+            }
         )
         scores = {split: {metric.name: metric.score(given_answers(found.logits, found.kind), labels)}}
         records.append(record.model_copy(update={"data": data, "scores": scores}))
-    task = made.records[0].asked.task_label
+    task = made.records[0].requested.task_label
     metrics = {task: {metric.name: metric}}
     return without_silent(replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics=metrics))

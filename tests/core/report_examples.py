@@ -115,7 +115,7 @@ def pair(first: Standing, second: Standing, *, confounders: Sequence[Fact] = (),
 
 
 def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: dict[str, str], flags: list[str]) -> Standing:
-    seeds = [record.asked.seed for record in records]
+    seeds = [record.requested.seed for record in records]
     scores = {
         split: {metric: score([record.scores[split][metric] for record in records], seeds) for metric in ("accuracy", "f1")}
         for split in ("test", "dev")
@@ -166,7 +166,7 @@ def example(
     declared = declaration_of(records, baseline=names[0], question=QUESTION, name="mrpc")
     rows = []
     for name in names:
-        ended = [record for record in records if record.asked.strategy == name and record.status == "ok"]
+        ended = [record for record in records if record.requested.strategy == name and record.status == "ok"]
         recipe = {"gradient clipping": "1", "optimizer": "AdamW", "eps": "1e-8"} | (recipes or {}).get(name, {})
         rows.append(standing(name, ended, baseline=name == names[0], recipe=recipe, flags=["S1"]))
     scored = [row for row in rows if row.scores]
@@ -228,7 +228,7 @@ def example(
 
 def ratio(first: str, second: str, records: Sequence[Record]) -> Ratio:
     def mean(name: str) -> float:
-        taken = [record.cost.train_seconds for record in records if record.asked.strategy == name and record.cost]
+        taken = [record.cost.train_seconds for record in records if record.requested.strategy == name and record.cost]
         return float(np.mean(taken))
 
     found = mean(first) / mean(second)

@@ -56,7 +56,7 @@ def _observed(record: Record) -> Record:
     """As the recipe of `make_record` asks it, with streams that hang on the seed alone."""
     if record.weights is None:
         return record
-    rate, seed = record.asked.recipe["learning_rate"], record.asked.seed
+    rate, seed = record.requested.recipe["learning_rate"], record.requested.seed
     group = ObservedGroup(tensors=41, elements=2_000, weight_decay=0.0, betas=[0.9, 0.999], eps=1e-8, fused=True, lr_scale=1.0)
     observed = Observed(
         optimizer="AdamW",
@@ -87,7 +87,7 @@ def sinning(
     """With a part of some records changed: `observed`, `weights`, `environment`, ...; `""` is the record itself."""
 
     def change(record: Record) -> Record:
-        if (row is not None and record.asked.strategy != row) or (seeds is not None and record.asked.seed not in seeds):
+        if (row is not None and record.requested.strategy != row) or (seeds is not None and record.requested.seed not in seeds):
             return record
         if not part:
             return record.model_copy(update=changes)

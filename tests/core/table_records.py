@@ -25,7 +25,7 @@ from bakeoff.records.schema import (
     Split,
     Weights,
 )
-from bakeoff.records.schema import Asked as Question
+from bakeoff.records.schema import Requested as Question
 from bakeoff.records.store import Store
 from bakeoff.records.versions import dump
 
@@ -73,7 +73,7 @@ def make_record(
         status="ok",
         failure=None,
         started="2026-11-23T08:51:39+00:00",
-        asked=Question(
+        requested=Question(
             experiment="mrpc",
             strategy=strategy,
             task_label=task,
@@ -157,8 +157,8 @@ def _data(texts: dict[str, str], labelled: Sequence[str]) -> Data:
         },
         metrics=[MetricFacts(name=name, higher_is_better=True, version="1") for name in ("accuracy", "f1")],
         primary_metric="accuracy",
-        sources={},
-        floor=FLOOR,
+        source_versions={},
+        majority_baseline=FLOOR,
         overlap=dict.fromkeys(FLOOR, 0),
     )
 
@@ -200,10 +200,10 @@ def declaration_of(records: Iterable[Record], **changes: Any) -> Declared:
     runs = [
         DeclaredRun(
             id=record.id,
-            task=record.asked.task_label,
-            model=record.asked.model_label,
-            strategy=record.asked.strategy,
-            seed=record.asked.seed,
+            task=record.requested.task_label,
+            model=record.requested.model_label,
+            strategy=record.requested.strategy,
+            seed=record.requested.seed,
         )
         for record in records
     ]

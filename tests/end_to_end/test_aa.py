@@ -62,7 +62,7 @@ def test_a_strategy_and_its_replicate_are_seldom_told_apart(tmp_path: Path) -> N
         verdicts[pair.verdict] += 1
     print(json.dumps(verdicts))
     scores = [record.scores["test"]["accuracy"] for record in experiment.records]
-    floor = next(record.data.floor["test"]["accuracy"] for record in experiment.records if record.data)
+    floor = next(record.data.majority_baseline["test"]["accuracy"] for record in experiment.records if record.data)
     assert sum(scores) / len(scores) > floor + 0.1, "the arms must have learnt something, or the test tests nothing"
     assert len(set(scores)) > 20, "the arms must differ"
     assert verdicts.total() == PAIRS

@@ -38,7 +38,9 @@ def test_a_record_says_on_what_it_ran_and_what_that_took(finished: Path) -> None
         assert cost["flops"] > 0
         assert cost["energy_joules"] is None or cost["energy_joules"] > 0
         print(
-            record["asked"]["strategy"], {key: cost[key] for key in cost if "memory" in key or "energy" in key}, cost["flops"]
+            record["requested"]["strategy"],
+            {key: cost[key] for key in cost if "memory" in key or "energy" in key},
+            cost["flops"],
         )
 
 

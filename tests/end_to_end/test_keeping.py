@@ -91,7 +91,7 @@ def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 1, answer.stderr
     assert "5 runs: 5 done now, 5 without a model;" in answer.stdout
-    folders = {record["asked"]["model"]["options"].get("fault"): record for record in all_records(tmp_path / "e")}
+    folders = {record["requested"]["model"]["options"].get("fault"): record for record in all_records(tmp_path / "e")}
     for fault, words in FAULTS.items():
         record = folders[fault]
         assert (record["status"], record["failure"]) == ("ok", None), fault
@@ -113,7 +113,7 @@ def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path
     for record in all_records(tmp_path / "e"):
         assert record["kept"]["reason"] is None
         assert "model/model.safetensors" in record["files"]
-        before = folders[record["asked"]["model"]["options"]["fault"]]
+        before = folders[record["requested"]["model"]["options"]["fault"]]
         assert (record["scores"], record["weights"]) == (before["scores"], before["weights"])
     assert "model not kept" not in call("table", tmp_path / "e", folder=tmp_path).stdout
 
@@ -168,7 +168,7 @@ def test_of_two_processes_the_first_keeps_the_model_and_may_die_of_it(tmp_path: 
     spec = write_spec(tmp_path / "e", LOOP, head=head, models=models, report_on="test", keep="final")
     answer = call("run", spec, "--threads", "2", folder=tmp_path)
     assert answer.returncode == 1, answer.stderr
-    found = {record["asked"]["model"]["options"].get("fault"): record for record in all_records(tmp_path / "e")}
+    found = {record["requested"]["model"]["options"].get("fault"): record for record in all_records(tmp_path / "e")}
     assert {record["status"] for record in found.values()} == {"ok"}
     assert found[None]["kept"]["reason"] is None
     assert "model/model.safetensors" in found[None]["files"]

@@ -52,7 +52,7 @@ def test_a_models_path_is_read_from_the_experiment_file(path: str, tmp_path: Pat
     done = call("run", spec, "--into", tmp_path / "out", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     record = records(tmp_path / "out")["one/0"]
-    assert record["asked"]["model"]["options"]["path"] == path, "no place of this machine in a record"
+    assert record["requested"]["model"]["options"]["path"] == path, "no place of this machine in a record"
     assert (record["weights"]["head"], record["weights"]["newly_initialised"]) == ("by name", [])
     assert "its labels matched with the task's by name" in " ".join((tmp_path / "out" / "table.md").read_text().split())
 

@@ -126,7 +126,7 @@ def test_numbers_and_words_are_learnt(own: Path) -> None:
         assert answer.returncode == 0, answer.stderr
         (record,) = records(folder).values()
         assert set(record["scores"]["test"]) == metrics
-        assert "/" not in json.dumps(record["asked"]["task"]["options"]), "no place of this machine is recorded"
+        assert "/" not in json.dumps(record["requested"]["task"]["options"]), "no place of this machine is recorded"
 
 
 def test_texts_are_encoded_once_for_all_runs(own: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_split_without_labels_is_predicted_and_kept_and_never_scored(own: Path
     answer = call("run", path, folder=own)
     assert answer.returncode == 0, answer.stderr
     for record in records(own).values():
-        assert set(record["scores"]) == set(record["data"]["floor"]) == {"dev"}
+        assert set(record["scores"]) == set(record["data"]["majority_baseline"]) == {"dev"}
         assert record["data"]["splits"]["test"]["labelled"] is False
         table = pq.read_table(own / "records" / record["id"] / "predictions.parquet").to_pandas()
         predicted = table[table["split"] == "test"]

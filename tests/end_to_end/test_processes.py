@@ -192,7 +192,7 @@ def test_nothing_is_left_of_the_ranks_rooms(trained: Trained) -> None:
 @pytest.mark.slow
 def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path) -> None:
     record = trained.records["plain-torch-loop/0"]
-    request = Request(id=record["id"], asked=record["asked"], data=None, cache=tmp_path, device="cpu", threads=CORES)
+    request = Request(id=record["id"], requested=record["requested"], data=None, cache=tmp_path, device="cpu", threads=CORES)
     (tmp_path / "request.json").write_text(request.model_dump_json())
     command = [*COMMAND, "worker", tmp_path / "request.json", tmp_path / "out"]
     subprocess.run(command, env=environment(tmp_path), check=True, timeout=300)

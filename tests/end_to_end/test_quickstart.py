@@ -25,7 +25,7 @@ def test_the_quickstart_trains_and_then_knows_that_all_is_recorded(tmp_path: Pat
         assert found[f"trainer-api/{seed}"]["weights"] == found[f"manual-loop/{seed}"]["weights"]
     for record in found.values():
         for split, scores in record["scores"].items():
-            assert scores["accuracy"] >= record["data"]["floor"][split]["accuracy"] + 0.10
+            assert scores["accuracy"] >= record["data"]["majority_baseline"][split]["accuracy"] + 0.10
     beside = call("table", folder, "--beside", PUBLISHED, folder=tmp_path)
     assert beside.returncode == 0, beside.stderr
     assert "trainer-api" in beside.stdout

@@ -142,8 +142,8 @@ def test_both_trainers_are_identical_to_the_bit(finished: Path) -> None:
 def test_where_it_ran_and_where_parts_came_from(finished: Path) -> None:
     record = records(finished)["trainer-api/0"]
     assert {"python", "torch", "transformers", "bakeoff", "toybox"} <= set(record["environment"]["software"])
-    assert record["asked"]["task"]["distribution"] == "toybox"
-    assert record["asked"]["trainer"]["distribution"] == "bakeoff"
+    assert record["requested"]["task"]["distribution"] == "toybox"
+    assert record["requested"]["trainer"]["distribution"] == "bakeoff"
     assert record["cost"]["peak_memory_bytes"] > 100 * 2**20
 
 
@@ -228,11 +228,11 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
 def test_a_record_of_a_newer_bakeoff_is_left_alone(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     path = tmp_path / "copy" / "records" / records(finished)["manual-loop/0"]["id"] / "record.json"
-    path.write_text(path.read_text().replace('"schema_version": 5', '"schema_version": 6'))
+    path.write_text(path.read_text().replace('"schema_version": 6', '"schema_version": 7'))
     before = files(tmp_path / "copy")
     answer = call("run", tmp_path / "copy" / "spec.yaml", folder=tmp_path)
     assert (answer.returncode, len(answer.stderr.splitlines())) == (2, 1)
-    assert "has schema version '6'; this bakeoff reads 1 to 5" in answer.stderr
+    assert "has schema version '7'; this bakeoff reads 1 to 6" in answer.stderr
     assert files(tmp_path / "copy") == before
 
 
@@ -433,7 +433,7 @@ def test_the_worker_is_a_command_for_schedulers(finished: Path, tmp_path: Path) 
     record = records(finished)["manual-loop/0"]
     request = Request(
         id=record["id"],
-        asked=record["asked"],
+        requested=record["requested"],
         data=None,
         cache=tmp_path,
         device="cpu",

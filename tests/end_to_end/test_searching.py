@@ -23,8 +23,8 @@ def trial_scores(folder: Path) -> dict[tuple[str, float], list[float]]:
     found: dict[tuple[str, float], list[float]] = {}
     for path in (folder / "records").glob("r1-*/record.json"):
         record = json.loads(path.read_text())
-        if record["asked"]["seed"] >= 1000:
-            key = (record["asked"]["strategy"], record["asked"]["recipe"]["learning_rate"])
+        if record["requested"]["seed"] >= 1000:
+            key = (record["requested"]["strategy"], record["requested"]["recipe"]["learning_rate"])
             found.setdefault(key, []).append(record["scores"]["dev"]["accuracy"])
     return found
 
@@ -35,7 +35,7 @@ def reported_rates(folder: Path) -> dict[str, set[float]]:
     for name, record in records(folder).items():
         strategy, _, seed = name.partition("/")
         if int(seed) < 1000:
-            rates.setdefault(strategy, set()).add(record["asked"]["recipe"]["learning_rate"])
+            rates.setdefault(strategy, set()).add(record["requested"]["recipe"]["learning_rate"])
     return rates
 
 

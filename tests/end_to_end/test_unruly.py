@@ -103,15 +103,15 @@ def hold(folder: Path, fails: dict[str, tuple[str, str]], well: Sequence[str], r
         failure = found[fault]["failure"]
         assert failure["reason"] == reason, fault
         assert re.fullmatch(message, failure["message"]), fault
-        assert found[fault]["asked"]["trainer"]["distribution"] == "unruly"
+        assert found[fault]["requested"]["trainer"]["distribution"] == "unruly"
         left = {path.name for path in (folder / "records" / found[fault]["id"]).iterdir()}
         assert left <= {"record.json", "output.txt", "traceback.txt"}, fault
     for fault in (*well, *remarked):
         assert found[fault]["status"] == "ok", found[fault]["failure"]
         assert found[fault]["weights"]["final_sha256"] == found["good"]["weights"]["final_sha256"], fault
-    assert {fault: found[fault]["remarks"] for fault in well} == {fault: [] for fault in well}
+    assert {fault: found[fault]["process_notes"] for fault in well} == {fault: [] for fault in well}
     for fault, how in remarked.items():
-        (remark,) = found[fault]["remarks"]
+        (remark,) = found[fault]["process_notes"]
         assert how in remark
         assert "trainer unruly of unruly" in remark
     store = Store(folder)
@@ -148,5 +148,5 @@ def test_a_run_of_two_processes_that_do_not_end_is_whole(tmp_path: Path) -> None
     assert linked["failure"]["message"].startswith("'data' in the run's folder is a symbolic link; trainer unruly of unruly")
     assert not (tmp_path / "records" / linked["id"] / "data").is_symlink()
     assert record["status"] == "ok"
-    (remark,) = record["remarks"]
+    (remark,) = record["process_notes"]
     assert "after its record was whole" in remark

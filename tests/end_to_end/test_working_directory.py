@@ -119,7 +119,7 @@ def test_no_command_executes_anything_of_the_folder_that_it_is_started_in(words:
 @pytest.mark.slow
 def test_the_schedulers_door_executes_nothing_of_the_folder_that_it_is_started_in(trap: Path, tmp_path: Path) -> None:
     record = records(trap)["right/0"]
-    request = {"id": record["id"], "asked": record["asked"], "data": None, "device": "cpu", "threads": 1}
+    request = {"id": record["id"], "requested": record["requested"], "data": None, "device": "cpu", "threads": 1}
     (tmp_path / "request.json").write_text(json.dumps({**request, "cache": str(tmp_path)}))
     done = perform("worker", tmp_path / "request.json", tmp_path / "out", folder=trap)
     assert done.returncode == 0, done.stderr

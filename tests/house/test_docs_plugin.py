@@ -99,11 +99,11 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
     assert len(records) == 4
     for record in records:
         assert record["status"] == "ok"
-        assert record["asked"]["task"]["distribution"] == "bakeoff-questions"
+        assert record["requested"]["task"]["distribution"] == "bakeoff-questions"
         assert record["environment"]["software"]["bakeoff-questions"] == "1.0"
         assert record["cost"]["steps"] == 250
-        assert record["scores"]["test"]["accuracy"] > record["data"]["floor"]["test"]["accuracy"]
-    assert {record["asked"]["strategy"] for record in records} == {"full", "frozen"}
+        assert record["scores"]["test"]["accuracy"] > record["data"]["majority_baseline"]["test"]["accuracy"]
+    assert {record["requested"]["strategy"] for record in records} == {"full", "frozen"}
 
 
 def test_a_pair_of_lines_never_crosses_splits_and_ids_are_unique(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_no_sentence_of_mrpc_is_published() -> None:
 def pairs(folder: Path) -> dict[int, dict[str, Record]]:
     found: dict[int, dict[str, Record]] = {}
     for record in read(folder):
-        found.setdefault(record.asked.seed, {})[record.asked.strategy] = record
+        found.setdefault(record.requested.seed, {})[record.requested.strategy] = record
     return found
 
 
@@ -218,7 +218,7 @@ def test_every_run_of_the_quickstart_is_ten_points_above_the_floor() -> None:
     for record in read(RESULTS / "quickstart"):
         assert record.data is not None
         for split, scores in record.scores.items():
-            assert scores["accuracy"] >= record.data.floor[split]["accuracy"] + 0.10
+            assert scores["accuracy"] >= record.data.majority_baseline[split]["accuracy"] + 0.10
 
 
 def test_the_published_experiments_name_where_they_ran(experiment: Path) -> None:

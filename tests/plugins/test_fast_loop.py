@@ -328,7 +328,7 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
     from bakeoff.training.worker import build, components, load_task
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
-    asked = requests_of(plan)["one"].asked
+    asked = requests_of(plan)["one"].requested
     wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry(), Paths(None, Path("/nowhere")))
     task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     info, splits = load_task(task, parts["task"].options, Paths(None, Path("/nowhere")))

@@ -39,7 +39,7 @@ def test_a_probe_leaves_a_record_without_steps(tmp_path: Path) -> None:
     assert record.trainer_owns == ["loss", "order", "randomness", "steps"]
     assert record.weights.parameters_trainable == 66
     assert pq.read_table(tmp_path / "run" / "steps.parquet").num_rows == 0
-    assert set(record.asked.recipe) == {"max_length", "padding", "precision"}, "the rest is not in effect, and not in the id"
+    assert set(record.requested.recipe) == {"max_length", "padding", "precision"}, "the rest is not in effect nor in the id"
 
 
 def test_a_probe_is_the_same_run_under_any_shared_recipe_for_steps(tmp_path: Path) -> None:

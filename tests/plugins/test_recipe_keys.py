@@ -150,8 +150,8 @@ def test_a_polynomial_schedule_ends_at_0(tmp_path: Path) -> None:
 def test_few_examples_are_drawn_by_the_seed_nested_and_recorded(tmp_path: Path) -> None:
     def texts(examples: int, seed: int = 0) -> list[tuple[int, ...]]:
         request = requests(tmp_path, "torch-loop", f"{SHORT}, train_examples: {examples}")["one"]
-        asked = request.asked.model_copy(update={"seed": seed})
-        job = prepare(request.model_copy(update={"asked": asked}), None, load_registry()).job
+        asked = request.requested.model_copy(update={"seed": seed})
+        job = prepare(request.model_copy(update={"requested": asked}), None, load_registry()).job
         return [tuple(row["input_ids"]) for row in job.examples]
 
     whole = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job
@@ -163,7 +163,7 @@ def test_few_examples_are_drawn_by_the_seed_nested_and_recorded(tmp_path: Path) 
     assert texts(6, seed=1) != few
     record = run(tmp_path, f"{SHORT}, train_examples: 6")
     assert record.status == "ok"
-    assert (record.asked.recipe["train_examples"], record.observed.examples_seen) == (6, 6)
+    assert (record.requested.recipe["train_examples"], record.observed.examples_seen) == (6, 6)
     assert record.observed.optimizer_steps == 2
 
 

@@ -189,7 +189,7 @@ def results(folder: Path) -> dict[str, Any]:
     for record in Store(folder).read_all()[0]:
         if record.status == "ok":
             kept = {"weights", "scores", "observed"}
-            name = f"{record.asked.strategy}/{record.asked.seed}"
+            name = f"{record.requested.strategy}/{record.requested.seed}"
             found[name] = [
                 json.loads(record.model_dump_json(include=kept)),
                 record.cost.steps if record.cost else None,

@@ -224,7 +224,7 @@ def make_request(folder: Path) -> None:
 
     plain = {
         "id": "r1-0",
-        "asked": make_record().asked.model_dump(mode="json"),
+        "requested": make_record().requested.model_dump(mode="json"),
         "data": "/data",
         "cache": "/cache",
         "device": "cpu",
@@ -252,7 +252,7 @@ def make_trace(folder: Path) -> None:
         "unclipped_norm": 1.0, "norm": 1.0, "weights": "w",
     }  # fmt: skip
     plain = {
-        "strategy": "a", "asked": make_record().asked.model_dump(mode="json"), "total_steps": 1, "initial_weights": "i",
+        "strategy": "a", "requested": make_record().requested.model_dump(mode="json"), "total_steps": 1, "initial_weights": "i",
         "head_weights": "h", "trainable": 3, "optimizer": "AdamW", "groups": [], "planned": [[1, 2]], "steps": [step],
         "notes": [], "trouble": "", "diverged": False,
     }  # fmt: skip

@@ -173,7 +173,7 @@ def test_a_regression_runs_from_end_to_end_and_the_loops_agree_to_the_bit(tmp_pa
         api, loop, fast = (found[f"{name}/{seed}"] for name in loops)
         assert api["weights"] == loop["weights"]
         assert set(loop["scores"]["dev"]) == {"pearson", "spearman"}
-        assert loop["data"]["floor"]["dev"] == {"pearson": 0.0, "spearman": 0.0}
+        assert loop["data"]["majority_baseline"]["dev"] == {"pearson": 0.0, "spearman": 0.0}
         assert fast["status"] == "ok"
     assert "pearson" in answer.stdout
     report = call("report", tmp_path / "e", folder=tmp_path)

@@ -86,7 +86,7 @@ def judged(bench: Bench) -> Ground:
         figures=terms.figures,
         figures_by_metric={facts.name: bench.figures(facts) for facts in bench.data.metrics},
         examples=bench.data.splits[bench.split].examples,
-        floor=bench.data.floor.get(bench.split, {}).get(terms.metric) if bench.judges else None,
+        floor=bench.data.majority_baseline.get(bench.split, {}).get(terms.metric) if bench.judges else None,
         margin=terms.margin,
         baseline=baseline,
         groups=bench.groups[1],
@@ -120,7 +120,7 @@ def _commands(experiment: Experiment) -> list[str]:
 def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Standing]:
     groups, _ = bench.groups
     ranks = {} if bench.crowded or not bench.judges else _ranks(bench, all_pairs)
-    floor = bench.data.floor.get(bench.split, {}).get(bench.terms.metric)
+    floor = bench.data.majority_baseline.get(bench.split, {}).get(bench.terms.metric)
     fallen = degenerate_seeds(bench.sides, floor if bench.judges else None, bench.terms)
     return [
         Standing(

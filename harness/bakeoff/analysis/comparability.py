@@ -74,13 +74,13 @@ def key_of(records: Sequence[Record], split: str, metric: str) -> Key:
         if different:
             parts[part] = different[0] if len(different) == 1 else f"varies ({', '.join(different)})"
 
-    put("task", [_named(record.asked.task.name, record.asked.task.version) for record in records])
+    put("task", [_named(record.requested.task.name, record.requested.task.version) for record in records])
     data = [record.data for record in records if record.data is not None]
     put("data", [_fingerprint(found.splits[name].fingerprint for name in sorted(found.splits)) for found in data])
     put("labels", [" / ".join(found.labels) for found in data if found.labels])
     put("split", [f"{split} of {spelt(found.splits[split].examples)} examples" for found in data if split in found.splits])
     put("metric", [_named(facts.name, facts.version) for found in data for facts in found.metrics if facts.name == metric])
-    put("model", [_named(record.asked.model_label, record.asked.model.version) for record in records])
+    put("model", [_named(record.requested.model_label, record.requested.model.version) for record in records])
     made_from = [record.made_from for record in records]
     put("weights", [found.weights[:SHORT] for found in made_from if found.weights])
     put("tokenizer", [found.tokenizer[:SHORT] for found in made_from if found.tokenizer])
@@ -121,7 +121,7 @@ def _fingerprint(words: Iterable[str]) -> str:
 
 def _budget(record: Record) -> int | None:
     """Examples that training may see: epochs times the split, or steps times the batch."""
-    recipe = record.asked.recipe
+    recipe = record.requested.recipe
     if "steps" in record.trainer_owns:
         return None
     if recipe.get("max_steps") is not None:

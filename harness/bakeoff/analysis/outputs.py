@@ -109,7 +109,7 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
             try:
                 found = experiment.predictions(record.id)
             except StoreError as error:
-                misread.append(Misread(strategy, record.asked.seed, str(error), record.id, damaged=True))
+                misread.append(Misread(strategy, record.requested.seed, str(error), record.id, damaged=True))
                 continue
             for split, predictions in found.items():
                 place = splits.get(split)
@@ -119,9 +119,9 @@ def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outp
                     )
                 wrong = _wrong(predictions, place, split)
                 if wrong:
-                    misread.append(Misread(strategy, record.asked.seed, wrong, record.id))
+                    misread.append(Misread(strategy, record.requested.seed, wrong, record.id))
                 else:
-                    _add(place, strategy, record.asked.seed, predictions)
+                    _add(place, strategy, record.requested.seed, predictions)
     return Outputs({name: _finished(place) for name, place in splits.items()}, tuple(misread))
 
 

@@ -52,7 +52,7 @@ def cost_ratios(ended: Mapping[str, Sequence[Record]], baseline: str, controls: 
 
 
 def _ratio(row: str, baseline: str, here: Sequence[Record], there: Sequence[Record], quantity: Quantity, reason: str) -> Ratio:
-    paired = [record.asked.seed for record in here] == [record.asked.seed for record in there]
+    paired = [record.requested.seed for record in here] == [record.requested.seed for record in there]
     mine, theirs = amounts(quantity, *([record.cost for record in side if record.cost is not None] for side in (here, there)))
     positive = bool((mine > 0).all() and (theirs > 0).all())
     whole = log_ratio(theirs, mine, paired=paired) if positive and min(len(mine), len(theirs)) >= 2 else None
@@ -105,7 +105,7 @@ def front_of(
 
 
 def _of_side(records: Sequence[Record], side: Side) -> list[Record]:
-    by_seed = {record.asked.seed: record for record in records}
+    by_seed = {record.requested.seed: record for record in records}
     return [by_seed[seed] for seed in side.seeds]
 
 

@@ -220,7 +220,7 @@ def _sides(
         values = values_of(own, metric, strategy) if metric else None
         scores = scores_of(own, metric, strategy, values) if metric else None
         if scores is None:
-            recorded = {record.asked.seed: record.scores[split].get(terms.metric, math.nan) for record in ended[strategy]}
+            recorded = {record.requested.seed: record.scores[split].get(terms.metric, math.nan) for record in ended[strategy]}
             scores = np.array([recorded[seed] for seed in own.seeds[strategy]])
         found[strategy] = Side(
             name=strategy,

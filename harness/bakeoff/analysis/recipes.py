@@ -32,7 +32,7 @@ class Subject:
 
 def _component(kind: str) -> Callable[[Record], str]:
     def told(record: Record) -> str:
-        origin: ComponentOrigin = getattr(record.asked, kind)
+        origin: ComponentOrigin = getattr(record.requested, kind)
         options = ", ".join(f"{name} {spelt(value)}" for name, value in origin.options.items() if value is not None)
         words = f"{origin.name} {origin.version}" if origin.version != "1" else origin.name
         return f"{words} ({options})" if options else words
@@ -50,7 +50,7 @@ NEUTRAL: Mapping[str, Any] = {
 
 def _asked(key: str) -> Callable[[Record], str | None]:
     def told(record: Record) -> str | None:
-        recipe = record.asked.recipe
+        recipe = record.requested.recipe
         return spelt(recipe.get(key, NEUTRAL.get(key))) if key in recipe or key in NEUTRAL else None
 
     return told
@@ -58,7 +58,7 @@ def _asked(key: str) -> Callable[[Record], str | None]:
 
 def _adams(subject: Callable[[Record], str | None]) -> Callable[[Record], str | None]:
     """Nothing where another optimizer was asked."""
-    return lambda record: subject(record) if record.asked.recipe.get("optimizer", "adamw") == "adamw" else None
+    return lambda record: subject(record) if record.requested.recipe.get("optimizer", "adamw") == "adamw" else None
 
 
 def _seen(key: str, of: Callable[[Observed], str | None]) -> Callable[[Record], str | None]:
@@ -80,7 +80,7 @@ def _of_groups(name: str) -> Callable[[Observed], str | None]:
 
 
 def _weight_decay(record: Record) -> str | None:
-    recipe, observed = record.asked.recipe, record.observed
+    recipe, observed = record.requested.recipe, record.observed
     values = {group.weight_decay for group in observed.groups} if observed else set()
     numbers = {value for value in values if value is not None}
     if not numbers and "weight_decay" in recipe:
@@ -95,16 +95,16 @@ def _weight_decay(record: Record) -> str | None:
 
 def _clipping(record: Record) -> str | None:
     """Clipping can't be read from an optimizer: norms that pile up at a value show it, else the recipe's word holds."""
-    asked = record.asked.recipe.get("max_grad_norm")
+    asked = record.requested.recipe.get("max_grad_norm")
     seen = record.observed.clipped_at if record.observed else None
     if asked is None and seen is None:
-        return "none" if "max_grad_norm" in record.asked.recipe else None
+        return "none" if "max_grad_norm" in record.requested.recipe else None
     limit = seen if asked is None else float(asked)
     return f"norm {spelt(limit)}"
 
 
 def _schedule(record: Record) -> str | None:
-    asked = record.asked.recipe.get("scheduler")
+    asked = record.requested.recipe.get("scheduler")
     if record.observed is None or not record.observed.learning_rate_peak:
         return asked
     share = record.observed.learning_rate_last / record.observed.learning_rate_peak
@@ -114,7 +114,7 @@ def _schedule(record: Record) -> str | None:
 
 def _warmup(record: Record) -> str | None:
     """A share of all steps as asked, for in steps it changes with the length of training; a number of steps as observed."""
-    asked = record.asked.recipe.get("warmup")
+    asked = record.requested.recipe.get("warmup")
     if isinstance(asked, float):
         return f"{asked:.3g} of all steps"
     steps = record.observed.warmup_steps if record.observed else asked
@@ -122,7 +122,7 @@ def _warmup(record: Record) -> str | None:
 
 
 def _length(record: Record) -> str | None:
-    recipe = record.asked.recipe
+    recipe = record.requested.recipe
     if recipe.get("max_steps") is not None:
         return f"{spelt(recipe['max_steps'])} steps"
     return f"{spelt(recipe['epochs'])} epochs" if recipe.get("epochs") is not None else None
@@ -165,7 +165,7 @@ SUBJECTS = (
     Subject("input length", ("recipe.max_length",), _asked("max_length")),
     Subject("padding", ("recipe.padding",), _asked("padding")),
     Subject("precision", ("recipe.precision",), _asked("precision")),
-    Subject("selection", (), lambda record: record.asked.select.replace("-", " ")),
+    Subject("selection", (), lambda record: record.requested.select.replace("-", " ")),
     Subject("hardware", ("hardware",), lambda record: record.environment.hardware),
 )
 """Software is compared version by version in `keys`: a distribution that only one row uses is no difference."""
@@ -178,7 +178,7 @@ _TOLD = {part.removeprefix("recipe.") for subject in SUBJECTS for part in subjec
 
 def effective_recipe(records: Sequence[Record]) -> dict[str, str]:
     """Subject -> value in words, over a row's runs; a subject that no record tells of is left out."""
-    further = dict.fromkeys(key for record in records for key in record.asked.recipe if key not in _TOLD)
+    further = dict.fromkeys(key for record in records for key in record.requested.recipe if key not in _TOLD)
     found = {}
     for subject in (*SUBJECTS, *(Subject(key, (f"recipe.{key}",), _asked(key)) for key in further)):
         values = {value for record in records if (value := subject.of(record)) is not None}
@@ -218,7 +218,7 @@ def _is_declared(parts: Sequence[str], under_test: Sequence[str]) -> bool:
 
 def contradictions(record: Record) -> list[str]:
     """Where the optimizer was seen to do otherwise than the recipe says, in words."""
-    recipe, observed = record.asked.recipe, record.observed
+    recipe, observed = record.requested.recipe, record.observed
     if observed is None:
         return []
     found = []

@@ -41,7 +41,9 @@ class Bounds:
 def score_of(records: Sequence[Record], split: str, metric: str, bounds: Bounds) -> Score | None:
     """The row's score by its records, with the interval that its predictions give; None where a record has none: a mean of the
     others would not be the row's."""
-    found = {record.asked.seed: record.scores[split][metric] for record in records if metric in record.scores.get(split, {})}
+    found = {
+        record.requested.seed: record.scores[split][metric] for record in records if metric in record.scores.get(split, {})
+    }
     if not found or len(found) < len(records):
         return None
     values = np.array(list(found.values()))

@@ -145,8 +145,8 @@ class Results:
             "status": record.status,
             "reason": record.failure.reason if record.failure else "",
             "started": record.started,
-            "trainer": record.asked.trainer.name,
-            "method": record.asked.method.name,
+            "trainer": record.requested.trainer.name,
+            "method": record.requested.method.name,
             "hardware": record.environment.hardware,
         }
         if (cost := record.cost) is not None:

@@ -26,7 +26,7 @@ def result_line(run: Run, record: Record) -> str:
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
     splits = " · ".join(f"{split} {'says nothing' if score is None else f'{score:.4f}'}" for split, score in scores.items())
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
-    remarks = "".join(f" · {remark}" for remark in record.remarks)
+    remarks = "".join(f" · {remark}" for remark in record.process_notes)
     seconds = f"trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s"
     return f"{data.primary_metric} {splits} · {seconds}{unkept}{remarks}"
 

@@ -19,7 +19,7 @@ from bakeoff.planning.estimate import Outlook, likeness
 from bakeoff.planning.runs import Plan
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
-from bakeoff.records.schema import Asked, Record
+from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 from bakeoff.statistics.power import MOST_SEEDS
 from bakeoff.statistics.sample_size import (
@@ -91,7 +91,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     question = Question(
         difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
     )
-    kinds = {(run.task.label, run.model.label, run.strategy.name): _kind(run.asked) for run in plan.runs}
+    kinds = {(run.task.label, run.model.label, run.strategy.name): _kind(run.requested) for run in plan.runs}
     pilots = list(find_pilots(plan, store))
     needs = [
         _needs(question, (*board, name), kinds[*board, name], kinds[*board, plan.baseline], pilots, plan.spec.report_on)
@@ -104,7 +104,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     )
 
 
-def _kind(asked: Asked) -> Kind:
+def _kind(asked: Requested) -> Kind:
     return likeness(asked), asked.replicate
 
 
@@ -141,8 +141,8 @@ def _like(experiment: Experiment, place: tuple[str, str, str], wanted: Kind) -> 
         record
         for record in experiment.records
         if record.status == "ok"
-        and (record.asked.task_label, record.asked.model_label) == place[:2]
-        and _kind(record.asked) == wanted
+        and (record.requested.task_label, record.requested.model_label) == place[:2]
+        and _kind(record.requested) == wanted
     ]
 
 
@@ -158,8 +158,8 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     data = here[0].data
     if data is None:
         return None
-    metric = experiment.metrics.get(here[0].asked.task_label, {}).get(data.primary_metric)
-    order = [sorted(side, key=lambda record: record.asked.seed) for side in (here, there)]
+    metric = experiment.metrics.get(here[0].requested.task_label, {}).get(data.primary_metric)
+    order = [sorted(side, key=lambda record: record.requested.seed) for side in (here, there)]
     found = gather(experiment, {"here": order[0], "there": order[1]}).splits.get(split)
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None

@@ -35,7 +35,7 @@ def verify(folder: Path) -> int:
             damaged.append(f"{run_id} ({wanted.get(run_id, 'not in the plan')}): {error}")
             continue
         misfit = store.misfit(record, declared.seed_of)
-        if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.asked)) != record.id:
+        if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
             misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): what it was asked for is run {own}, not this one"
         if misfit:
             damaged.append(misfit)

@@ -37,7 +37,7 @@ def gathered(record: Plain) -> Plain:
     found = _with(
         record,
         metrics,
-        floor={split: _listed(scores, names) for split, scores in data["floor"].items()},
+        majority_baseline={split: _listed(scores, names) for split, scores in data["majority_baseline"].items()},
         scores={split: _listed(scores, names) for split, scores in record["scores"].items()},
     )
     return found if names and spread(found) == record else record
@@ -62,7 +62,7 @@ def spread(record: Plain) -> Plain:
         return record
     by_split = {
         key: {split: _named(scores, names) for split, scores in splits.items()} if isinstance(splits, dict) else splits
-        for key, splits in (("floor", data.get("floor")), ("scores", record.get("scores")))
+        for key, splits in (("majority_baseline", data.get("majority_baseline")), ("scores", record.get("scores")))
     }
     return _with(record, found, **by_split)
 
@@ -77,8 +77,8 @@ def _family(metrics: Sequence[Plain], labels: Sequence[str]) -> Plain | None:
     return {**first, "name": base, "label": EACH} if members == list(metrics[: len(labels)]) else None
 
 
-def _with(record: Plain, metrics: Sequence[Any], *, floor: Any, scores: Any) -> Plain:
-    return {**record, "data": {**record["data"], "metrics": metrics, "floor": floor}, "scores": scores}
+def _with(record: Plain, metrics: Sequence[Any], *, majority_baseline: Any, scores: Any) -> Plain:
+    return {**record, "data": {**record["data"], "metrics": metrics, "majority_baseline": majority_baseline}, "scores": scores}
 
 
 def _listed(scores: Plain, names: Mapping[str, Sequence[str]]) -> Plain:

@@ -82,7 +82,7 @@ PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 def first_flaw(error: ValidationError) -> str:
-    """The first thing that is wrong in a file, with its place: `asked.seed: Input should be a valid integer, not 'x'`."""
+    """The first thing that is wrong in a file, with its place: `requested.seed: Input should be a valid integer, not 'x'`."""
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"]))[:LONGEST_NAME]
     told = str(first["msg"]).removeprefix("Value error, ")

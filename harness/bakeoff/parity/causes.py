@@ -43,8 +43,8 @@ def asked_for(first: Trace, second: Trace, *keys: str) -> str:
 
 def _asked(trace: Trace, key: str) -> Any:
     if key in Recipe.model_fields:
-        return getattr(Recipe.model_validate(trace.asked.recipe), key)
-    value = getattr(trace.asked, key)
+        return getattr(Recipe.model_validate(trace.requested.recipe), key)
+    value = getattr(trace.requested, key)
     return value if isinstance(value, int | str) else value.name
 
 

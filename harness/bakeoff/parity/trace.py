@@ -25,7 +25,7 @@ from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError, RunError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware
-from bakeoff.records.schema import Asked, ObservedGroup
+from bakeoff.records.schema import ObservedGroup, Requested
 from bakeoff.records.versions import read_model
 from bakeoff.toolkit.optimizers import gradient_norm
 from bakeoff.training.data import weights_sha256
@@ -81,7 +81,7 @@ class Trace(Part):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     strategy: str
-    asked: Asked
+    requested: Requested
     total_steps: int
     initial_weights: str
     head_weights: str
@@ -246,7 +246,7 @@ class TracedJob(Job):
 class Bench:
     """A run that is ready to be trained under observation."""
 
-    asked: Asked
+    requested: Requested
     job: TracedJob
     trainer: Any
     options: Any
@@ -264,7 +264,7 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
 
 def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
     """The job of a run of this request, as the worker makes it."""
-    asked = request.asked
+    asked = request.requested
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, registry, request.places)
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
@@ -302,8 +302,8 @@ def trace(bench: Bench) -> Trace:
     job = bench.job
     trouble = train_under(job, bench.trainer, bench.options)
     return Trace(
-        strategy=bench.asked.strategy,
-        asked=bench.asked,
+        strategy=bench.requested.strategy,
+        requested=bench.requested,
         total_steps=job.total_steps,
         initial_weights=bench.all_weights,
         head_weights=bench.head_weights,

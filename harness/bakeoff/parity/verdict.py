@@ -64,7 +64,7 @@ def compare(first: Trace, second: Trace) -> Verdict:
     compared = min(len(first.steps), len(second.steps))
     return Verdict(
         strategies=(first.strategy, second.strategy),
-        title=f"{first.asked.task_label}, {first.asked.model_label}, seed {first.asked.seed}",
+        title=f"{first.requested.task_label}, {first.requested.model_label}, seed {first.requested.seed}",
         identical=step is None,
         identical_steps=compared if step is None else max(0, step - 1),
         compared_steps=compared,

@@ -14,7 +14,7 @@ from bakeoff.errors import StoreError
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import environment
-from bakeoff.records.schema import Asked, Record
+from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 
 State = Literal["recorded", "changed", "failed", "damaged", "running", "to do"]
@@ -64,7 +64,7 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
     """Likeness -> median seconds of the like runs that ended well on such a machine, of this folder where it has any."""
     classes = hardware_here()
     own = _times(store.read_all()[0], classes)
-    wanted = {likeness(run.asked) for run in (*plan.trials, *plan.runs)} - own.keys()
+    wanted = {likeness(run.requested) for run in (*plan.trials, *plan.runs)} - own.keys()
     elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
     return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
 
@@ -100,18 +100,18 @@ def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float
     times: dict[str, list[float]] = defaultdict(list)
     for record in records:
         if record.status == "ok" and record.cost is not None and record.environment.hardware in classes:
-            times[likeness(record.asked)].append(record.cost.total_seconds)
+            times[likeness(record.requested)].append(record.cost.total_seconds)
     return times
 
 
-def likeness(asked: Asked) -> str:
+def likeness(asked: Requested) -> str:
     """All that was asked but the seed: such runs take about the same time."""
     trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
 def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
-    return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.asked)))
+    return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
 
 
 def _recorded(run: Run, store: Store, changed: Collection[str]) -> Outlook:

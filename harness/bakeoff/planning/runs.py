@@ -13,14 +13,14 @@ from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.judging import Primary, margins
 from bakeoff.records.provenance import origin_of
-from bakeoff.records.schema import Asked, Imported
+from bakeoff.records.schema import Imported, Requested
 from bakeoff.spec.experiment_file import SearchSpace, Spec
 
 ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
 
 
-def id_of(asked: Asked) -> str:
+def id_of(asked: Requested) -> str:
     """The id of the run that this was asked of: what `Run.id` gives, from a record."""
     parts = {kind: getattr(asked, kind) for kind in ("task", "model", "method", "trainer")}
     return _hashed(
@@ -102,8 +102,8 @@ class Run:
         return _hashed(asked)
 
     @cached_property
-    def asked(self) -> Asked:
-        return Asked(
+    def requested(self) -> Requested:
+        return Requested(
             experiment=self.experiment,
             strategy=self.strategy.name,
             task_label=self.task.label,

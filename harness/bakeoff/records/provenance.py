@@ -23,7 +23,7 @@ from bakeoff.contracts.configured import Configured, identity
 from bakeoff.errors import BakeoffError, DataError
 from bakeoff.machine.file_hashes import FileHashes, State, sha256_of, state_of
 from bakeoff.machine.hardware import hardware_class, instructions, processor, software
-from bakeoff.records.schema import MOST_LABELS, Asked, ComponentOrigin, Data, Environment, MadeFrom, Record
+from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record, Requested
 from bakeoff.text.words import shown_path
 
 Subject = Literal[
@@ -201,7 +201,7 @@ def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
         return {("rows", split): (None, digest) for split, digest in (made_from.task_files or {}).items()}
     known = made_from if made_from.labels else made_from.model_copy(update={"labels": labels_digest(data.labels)})
     rows = facts_of_rows({name: split.fingerprint for name, split in data.splits.items()}, known)
-    return {**rows, **{("sources", name): (version,) for name, version in data.sources.items()}}
+    return {**rows, **{("sources", name): (version,) for name, version in data.source_versions.items()}}
 
 
 def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts:
@@ -371,11 +371,11 @@ def origin_of(part: Configured) -> ComponentOrigin:
     )
 
 
-def processes_of(asked: Asked) -> int:
+def processes_of(asked: Requested) -> int:
     """How many share the run."""
     return int(asked.recipe.get("processes", 1))
 
 
-def distributions_of(asked: Asked) -> set[str]:
+def distributions_of(asked: Requested) -> set[str]:
     """Those whose versions are part of the run's software."""
     return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}

@@ -47,7 +47,7 @@ from bakeoff.contracts.unit import POINTS
 from bakeoff.text.allowance import losses, percent
 from bakeoff.text.words import quoted
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -100,7 +100,7 @@ class ComponentOrigin(Part):
     options: PlainDict
 
 
-class Asked(Part):
+class Requested(Part):
     """What the run's id is made of, and the names under which the experiment knows it."""
 
     experiment: Text
@@ -154,9 +154,9 @@ class Data(Part):
     splits: dict[Name, Split]
     metrics: list[MetricFacts]
     primary_metric: Name
-    sources: dict[Name, Text]
+    source_versions: dict[Name, Text]
     """Distributions that the rows were made from, with versions; part of the fingerprints."""
-    floor: dict[Name, dict[Name, Number]]
+    majority_baseline: dict[Name, dict[Name, Number]]
     """split -> metric -> the score of always answering with the training split's majority label; without metrics that give
     such answers no score."""
     overlap: dict[Name, Count] | None
@@ -174,7 +174,7 @@ class Data(Part):
         if self.primary_metric not in names:
             raise ValueError(f"primary_metric: {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         _require_known("overlap", self.overlap or {}, self.splits)
-        for what, splits in (("floor", self.floor), ("silent", self.silent or {})):
+        for what, splits in (("majority_baseline", self.majority_baseline), ("silent", self.silent or {})):
             _require_known(what, splits, self.splits)
             for split, metrics in splits.items():
                 _require_known(f"{what}.{split}", metrics, names)
@@ -393,13 +393,13 @@ class Record(Part):
 
     model_config = AS_FILE
 
-    schema_version: Literal[5] = SCHEMA_VERSION
+    schema_version: Literal[6] = SCHEMA_VERSION
     id: RunId
     status: Literal["ok", "failed"]
     failure: Failure | None
     started: Moment
     """UTC, ISO 8601."""
-    asked: Asked
+    requested: Requested
     made_from: MadeFrom = MadeFrom()
     environment: Environment
     data: Data | None
@@ -423,7 +423,7 @@ class Record(Part):
     trainer_owns: list[Name]
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
     """What the trainer has to say of this recipe, a sentence each; empty also where nobody asked (schema version 4)."""
-    remarks: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
+    process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
     """What is to be said of the run's process: that it did not end well after the record was whole, for one. Empty also where
     nobody looked (schema version 4)."""
     files: dict[FileName, Sha256]
@@ -604,7 +604,7 @@ class Declared(Part):
 
     model_config = AS_FILE
 
-    schema_version: Literal[5] = SCHEMA_VERSION
+    schema_version: Literal[6] = SCHEMA_VERSION
     name: Text
     question: Text
     spec_file: Text
@@ -662,7 +662,7 @@ class Control(Part):
 
     model_config = AS_FILE
 
-    schema_version: Literal[5] = SCHEMA_VERSION
+    schema_version: Literal[6] = SCHEMA_VERSION
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
     """One call of `bakeoff run`."""
     moment: Literal["before", "after"]

@@ -59,7 +59,7 @@ def with_silence(
 
 
 def _examples_of(record: Record, data: Data) -> tuple[str, ...]:
-    names = (record.asked.task.model_dump_json(), *(f"{facts.name} {facts.version}" for facts in data.metrics))
+    names = (record.requested.task.model_dump_json(), *(f"{facts.name} {facts.version}" for facts in data.metrics))
     return (*names, *(f"{name} {split.fingerprint}" for name, split in data.splits.items()))
 
 
@@ -67,7 +67,7 @@ def _told(record: Record, known: Mapping[tuple[str, ...], dict[str, dict[str, st
     data = record.data
     if data is None or data.silent is not None or not (silent := known.get(_examples_of(record, data))):
         return record
-    data = data.model_copy(update={"silent": silent, "floor": _speaking(data.floor, silent)})
+    data = data.model_copy(update={"silent": silent, "majority_baseline": _speaking(data.majority_baseline, silent)})
     return record.model_copy(update={"data": data, "scores": _speaking(record.scores, silent)})
 
 

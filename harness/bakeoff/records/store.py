@@ -190,11 +190,11 @@ class Store:
     def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
         """A sentence where the plan says another seed of the run than its record, which is one of the two's damage; else
         nothing."""
-        planned = seed_of.get(record.id, record.asked.seed)
-        if planned == record.asked.seed:
+        planned = seed_of.get(record.id, record.requested.seed)
+        if planned == record.requested.seed:
             return ""
         path = self.records / record.id / RECORD_FILE
-        return f"{shown_path(path)} is of seed {record.asked.seed}; {shown_path(self.plan_file)} says seed {planned}"
+        return f"{shown_path(path)} is of seed {record.requested.seed}; {shown_path(self.plan_file)} says seed {planned}"
 
     def declared(self) -> Declared:
         """What the experiment asked for; raises StoreError where no experiment is."""

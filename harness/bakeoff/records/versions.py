@@ -93,6 +93,13 @@ def _with_new(old: Plain, **facts: Any) -> Plain:
     return {**old, **facts}
 
 
+def _renamed(old: Plain, **names: str) -> Plain:
+    """The part with other names for its keys. Raises ValueError as `_with_new` does."""
+    if there := sorted(set(names.values()) & old.keys()):
+        raise ValueError(f"{there[0]}: no file of its schema version has that")
+    return {names.get(key, key): value for key, value in old.items()}
+
+
 def _record_of_1(old: Plain) -> Plain:
     data = old.get("data")
     if isinstance(data, dict) and isinstance(data.get("metrics"), list):
@@ -159,6 +166,13 @@ def _record_of_4(old: Plain) -> Plain:
     return {**old, "data": data, "scores": by_split(old.get("scores"))}
 
 
+def _record_of_5(old: Plain) -> Plain:
+    new = _renamed(old, asked="requested", remarks="process_notes")
+    if isinstance(data := new.get("data"), dict):
+        new["data"] = _renamed(data, sources="source_versions", floor="majority_baseline")
+    return new
+
+
 def _declared_of_2(old: Plain) -> Plain:
     return _with_new(old, searches={})
 
@@ -180,13 +194,16 @@ UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 2): _record_of_2,
     (Record, 3): _record_of_3,
     (Record, 4): _record_of_4,
+    (Record, 5): _record_of_5,
     (Declared, 1): _declared_of_1,
     (Declared, 2): _declared_of_2,
     (Declared, 3): _same,
     (Declared, 4): _unsealed,
+    (Declared, 5): _same,
     (Control, 2): _control_of_2,
     (Control, 3): _same,
     (Control, 4): _unsealed,
+    (Control, 5): _same,
 }
 """From each older schema version to the next. They pass on what is damaged: the model then says where. What version 5 added has
 a default that says that nobody looked."""

@@ -279,7 +279,7 @@ def _unlike(pairs: Pairs) -> list[str]:
     found = []
     mine, theirs = pairs.here.data, pairs.there.data
     if splits := [one.name for one in pairs.unlike if one.subject == "rows"]:
-        versions = _differences(mine.sources, theirs.sources) if mine and theirs else ""
+        versions = _differences(mine.source_versions, theirs.source_versions) if mine and theirs else ""
         found.append(
             f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
             + (f" ({versions})." if versions else ".")

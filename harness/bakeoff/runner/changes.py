@@ -141,7 +141,7 @@ def _edited(run: Run, record: Record) -> list[str]:
     parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
     found = []
     for kind, part in parts.items():
-        origin, before = getattr(record.asked, kind), record.made_from.code.get(kind)
+        origin, before = getattr(record.requested, kind), record.made_from.code.get(kind)
         here = origin_of(part)
         same = (origin.version, origin.distribution_version) == (here.version, here.distribution_version)
         if same and before not in (None, code_digest(part.registered.package)):

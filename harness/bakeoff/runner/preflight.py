@@ -108,11 +108,11 @@ def differences_here(run: Run, record: Record, machine: Machine) -> list[Differe
 
     Bakeoff's own version is none: the versions of components decide whether runs are alike.
     """
-    used, sources = record.environment.software, record.data.sources if record.data else {}
+    used, sources = record.environment.software, record.data.source_versions if record.data else {}
     installed = hardware.software({*used, *sources})
     here: Facts = {
         **machine.sources.get((run.task.label, run.model.label), {}),
-        ("hardware", ""): (machine.hardware(processes_of(record.asked)),),
+        ("hardware", ""): (machine.hardware(processes_of(record.requested)),),
         ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
         **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
         **{("sources", name): (installed.get(name, MISSING),) for name in sources},

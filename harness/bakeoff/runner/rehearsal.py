@@ -18,7 +18,7 @@ from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import machine_error
 from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
-from bakeoff.records.schema import Asked, MadeFrom
+from bakeoff.records.schema import MadeFrom, Requested
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training import sources
@@ -100,7 +100,7 @@ class Rehearsal:
         """What has been tried to keep, whatever trainer has it."""
 
     def attempt_run(self, request: Request) -> None:
-        asked, parts = request.asked, components(request.asked, self.registry, request.places)
+        asked, parts = request.requested, components(request.requested, self.registry, request.places)
         task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
         options = {kind: part.options for kind, part in parts.items()}
         recipe = Recipe.model_validate(asked.recipe)
@@ -179,7 +179,7 @@ class Rehearsal:
                 found = f"{split}: {metric} gives no score ({told}) where all answers are one"
                 self.remarks.append((task, f"{found}; a run that learns nothing {comes}"))
 
-    def note_sources(self, asked: Asked, prepared: Prepared, built: Built, files: WatchedFiles) -> None:
+    def note_sources(self, asked: Requested, prepared: Prepared, built: Built, files: WatchedFiles) -> None:
         """What runs of this task and model are made from, once for each pair; before the method makes another of the model."""
         pair = (asked.task_label, asked.model_label)
         if pair in self.sources:
@@ -191,7 +191,7 @@ class Rehearsal:
 
     def note_examples(self, request: Request) -> None:
         """Before any is tried: all runs of which the model is asked once."""
-        question, wanted = question_of(request), Recipe.model_validate(request.asked.recipe).train_examples
+        question, wanted = question_of(request), Recipe.model_validate(request.requested.recipe).train_examples
         most = self.examples.get(question, 0)
         self.examples[question] = None if wanted is None or most is None else max(wanted, most)
 
@@ -199,16 +199,16 @@ class Rehearsal:
         self, request: Request, recipe: Recipe, info: TaskInfo, splits: Mapping[str, Columns]
     ) -> tuple[dict[str, Columns], dict[str, str]]:
         """By split, the rows that a run of any seed is given, and their fingerprint."""
-        prints = dict(self.fingerprints[request.asked.task_label])
+        prints = dict(self.fingerprints[request.requested.task_label])
         rows = {name: splits[name] for name in ("train", *info.predicted_splits)}
         examples = self.examples.get(question_of(request), recipe.train_examples)
         if examples is not None:
             there = len(rows["train"]["label"])
-            seeds = self.seeds or [(request.asked.seed, request.asked.replicate)]
+            seeds = self.seeds or [(request.requested.seed, request.requested.replicate)]
             drawn = {row for seed in seeds for row in drawn_rows(there, examples, seed)}
             if len(drawn) < there:
                 rows["train"] = taken(rows["train"], sorted(drawn))
-                versions = dict(self.registry.get("task", request.asked.task.name).component.source_versions())
+                versions = dict(self.registry.get("task", request.requested.task.name).component.source_versions())
                 prints["train"] = split_fingerprint(rows["train"], info, versions)
         return rows, prints
 
@@ -224,7 +224,7 @@ class Rehearsal:
         encoded: Mapping[str, Sequence[Row]],
     ) -> bool:
         """Whether the model can read all rows, and answers each for itself; asked once for all methods and seeds."""
-        asked = request.asked
+        asked = request.requested
         question = question_of(request)
         if question not in self.sound:
             model = self.registry.get("model", asked.model.name).component
@@ -267,7 +267,7 @@ class Rehearsal:
 
 def question_of(request: Request) -> tuple[str, ...]:
     """On what the answers of a model to single rows hang: task, model, length and padding."""
-    asked, recipe = request.asked, Recipe.model_validate(request.asked.recipe)
+    asked, recipe = request.requested, Recipe.model_validate(request.requested.recipe)
     return asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding
 
 

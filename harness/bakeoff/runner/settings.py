@@ -50,7 +50,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
     """What a worker is told of a run; `more` are further fields of the request."""
     return Request(
         id=run.id,
-        asked=run.asked,
+        requested=run.requested,
         data=settings.places.data,
         cache=settings.places.cache,
         beside=settings.places.beside,

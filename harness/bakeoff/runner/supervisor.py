@@ -182,7 +182,8 @@ class Supervised:
 
     def with_remark(self, record: Record, remark: str) -> Record:
         """The record with what is to be said of the run's process, written anew."""
-        remarked = record.model_copy(update={"remarks": [*record.remarks, f"the run's process: {remark} ({self.at_work()})"]})
+        note = f"the run's process: {remark} ({self.at_work()})"
+        remarked = record.model_copy(update={"process_notes": [*record.process_notes, note]})
         try:
             Tree(self.folder.parent).write(self.folder / RECORD_FILE, dump(remarked))
         except OSError:  # there may be no room for a word more: the record stands
@@ -192,7 +193,7 @@ class Supervised:
     def at_work(self) -> str:
         """Whose code was at work when the process was last heard of."""
         phase = self.seen.phase
-        parts = [getattr(self.request.asked, kind) for kind in AT_WORK[phase]]
+        parts = [getattr(self.request.requested, kind) for kind in AT_WORK[phase]]
         named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(AT_WORK[phase], parts, strict=True))
         return escaped(f"phase {phase}: {', '.join(named)}")
 
@@ -275,7 +276,7 @@ def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> 
 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:
-        hardware.take_devices(asked.place, processes_of(asked.asked))
+        hardware.take_devices(asked.place, processes_of(asked.requested))
     try:
         perform(asked, Path(folder), report)
     except MachineError as error:

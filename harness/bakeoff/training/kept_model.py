@@ -187,7 +187,7 @@ def disturb(parameters: Sequence[Any], ask: Callable[[], Any], *, until: float) 
 
 def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
     """The model's card: what it is, how to load it, what its record says of it. Markdown."""
-    asked, weights = record.asked, record.weights
+    asked, weights = record.requested, record.weights
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
         f"# {escaped(asked.model_label)} fine-tuned on {escaped(asked.task_label)}",
@@ -210,7 +210,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
 def score_lines(record: Record, data: Data) -> Iterator[str]:
     """A line of the card's table for each split and metric, in the metric's unit."""
     for split, scores in record.scores.items():
-        floors, silent = data.floor.get(split, {}), (data.silent or {}).get(split, {})
+        floors, silent = data.majority_baseline.get(split, {}), (data.silent or {}).get(split, {})
         for facts in data.metrics:
             if reason := silent.get(facts.name):
                 told, floor = f"says nothing here: {reason}", UNKNOWN_VALUE

@@ -103,7 +103,7 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
         text_columns=list(info.text_columns),
         labels=list(info.labels),
         metrics=sorted((metric.name for metric in info.metrics), key=lambda name: name != info.primary_metric),
-        sources=data.sources,
+        sources=data.source_versions,
         remarks=remarks(info, columns),
         splits={
             name: SplitLook(
@@ -112,7 +112,7 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
                 labels=_label_counts(info, columns[name]["label"]) if split.labelled else {},
                 slices={column: _counts(columns[name][column]) for column in info.slice_columns},
                 tokens=_summary(lengths[name], cut) if name in lengths else None,
-                floor=data.floor.get(name),
+                floor=data.majority_baseline.get(name),
             )
             for name, split in data.splits.items()
         },

@@ -35,13 +35,13 @@ from bakeoff.records.schema import (
     OUTPUT_FILE,
     RECORD_FILE,
     TRACEBACK_FILE,
-    Asked,
     Cost,
     Data,
     Failure,
     MadeFrom,
     Observed,
     Record,
+    Requested,
     Selection,
     Split,
     Weights,
@@ -86,7 +86,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
     sources = dict(task.source_versions())
     untrained = without_learning(task, info, splits)
     return Data(
-        sources=sources,
+        source_versions=sources,
         kind=info.kind,
         labels=capped(info.labels, MOST_LABELS),
         splits={
@@ -99,7 +99,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
         },
         metrics=[facts_of(metric) for metric in info.metrics],
         primary_metric=info.primary_metric,
-        floor=untrained.floor,
+        majority_baseline=untrained.floor,
         overlap=overlaps(info, splits),
         silent=untrained.silent,
     )
@@ -226,21 +226,21 @@ def compose(
     folder: Path,
 ) -> Record:
     """The record of whatever was found."""
-    require_plain(folder, request.asked)
+    require_plain(folder, request.requested)
     total = clock.stop()
     joules, note = found.energy.joules()
     job, device, seconds = found.job, found.device, clock.seconds
     steps = len(job.losses) if job else 0
     training, evaluating = seconds["warm-up"] + seconds["train"], seconds["evaluate"]
     operations = job.flops() if job else (None, "not counted: training was not reached")
-    asked = request.asked
+    asked = request.requested
     memory, on_device = found.memory or memory_peaks(device)
     return Record(
         id=request.id,
         status="failed" if failure else "ok",
         failure=failure,
         started=started,
-        asked=asked,
+        requested=asked,
         made_from=found.made_from,
         environment=environment(
             distributions_of(asked),
@@ -313,12 +313,12 @@ def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost 
         status="failed",
         failure=failure,
         started=started,
-        asked=request.asked,
+        requested=request.requested,
         environment=environment(
-            distributions_of(request.asked),
+            distributions_of(request.requested),
             threads=request.threads,
             device=request.device,
-            processes=processes_of(request.asked),
+            processes=processes_of(request.requested),
             jobs=request.jobs,
         ),
         data=None,
@@ -353,7 +353,7 @@ def clear(tree: Tree, folder: Path) -> None:
             tree.remove_folder(gone)
 
 
-def require_plain(folder: Path, asked: Asked) -> None:
+def require_plain(folder: Path, asked: Requested) -> None:
     """Raises PluginError for what a plugin left in its run's folder and no record can name."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from bakeoff.contracts.fields import Count, Name, Some, Text
 from bakeoff.contracts.task import Paths
-from bakeoff.records.schema import Asked, Attempt, RunId
+from bakeoff.records.schema import Attempt, Requested, RunId
 from bakeoff.records.versions import read_model
 
 MOST_BYTES: Final = 2**26
@@ -31,7 +31,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     id: RunId
-    asked: Asked
+    requested: Requested
     data: Place | None
     cache: Place
     beside: Place = Path()

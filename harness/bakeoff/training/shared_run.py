@@ -60,7 +60,7 @@ def share(
     `make_ready` is called before the others are forked from this process. Raises MachineError.
     """
     started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
-    processes, tree = processes_of(request.asked), Tree(folder)
+    processes, tree = processes_of(request.requested), Tree(folder)
 
     def attempt_in_room(world: World) -> bool:
         def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
@@ -103,7 +103,7 @@ def share(
     finally:
         tree.remove_folder(rooms)
     try:
-        require_plain(folder, request.asked)  # a plugin may leave something here too, and not in its room
+        require_plain(folder, request.requested)  # a plugin may leave something here too, and not in its room
     except PluginError as error:
         if record.failure is None:
             record = bare_record(request, started, Failure(reason="error", message=message_of(error), phase="save"))
@@ -139,7 +139,11 @@ def record_that_stands(error: RankError, rooms: Path, folder: Path) -> Record | 
         return None
     record = without_model(move_in(rooms / "0", folder), folder, str(error))
     remark = f"the run's process: it did not end well after its record was whole: {error}"
-    return record if record.kept and record.kept.reason else record.model_copy(update={"remarks": [*record.remarks, remark]})
+    return (
+        record
+        if record.kept and record.kept.reason
+        else record.model_copy(update={"process_notes": [*record.process_notes, remark]})
+    )
 
 
 def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Record | None:

@@ -41,7 +41,7 @@ from bakeoff.records.provenance import (
     facts_of_model,
     processes_of,
 )
-from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Asked, Failure, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Requested
 from bakeoff.records.training_state import TENSORS
 from bakeoff.records.versions import dump
 from bakeoff.text.words import shown_path
@@ -82,7 +82,7 @@ def fine_tune(
 
     Where several processes share the run, each comes through here, and rank 0 writes the files.
     """
-    asked = request.asked
+    asked = request.requested
     recipe = Recipe.model_validate(asked.recipe)
     parts = components(asked, load_registry(), request.places)
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
@@ -190,7 +190,7 @@ def fine_tune(
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
     """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
-    if processes_of(request.asked) > 1:
+    if processes_of(request.requested) > 1:
         return share(request, folder, report, attempt, make_ready=import_all)
     return attempt(request, folder, report, ALONE, Clock())
 
@@ -258,13 +258,13 @@ def import_all(request: Request) -> None:
 
 def check_available(request: Request) -> None:
     """Whether data and weights can be had, asked before their libraries are imported: it may set HF_HUB_OFFLINE."""
-    parts = components(request.asked, load_registry(), request.places)
+    parts = components(request.requested, load_registry(), request.places)
     task, model = parts["task"], parts["model"]
     task.registered.component.check_available(task.options, request.places)
     model.registered.component.check_available(model.options)
 
 
-def components(asked: Asked, registry: Registry, places: Paths) -> dict[str, Configured]:
+def components(asked: Requested, registry: Registry, places: Paths) -> dict[str, Configured]:
     """The run's components by kind, their options validated again and their paths resolved."""
     found = {}
     for kind in ("task", "model", "method", "trainer"):
@@ -310,7 +310,7 @@ class Assembled(NamedTuple):
     """Of what came from the checkpoint."""
 
 
-def build(parts: Mapping[str, Configured], info: TaskInfo, asked: Asked, recipe: Recipe) -> Assembled:
+def build(parts: Mapping[str, Configured], info: TaskInfo, asked: Requested, recipe: Recipe) -> Assembled:
     """The model with a fresh head from the run's `init` stream, made ready by method and recipe."""
     model, method = parts["model"], parts["method"]
     random_streams.restart_random(random_streams.stream_seed(asked.seed, asked.replicate, "init"))
@@ -340,7 +340,7 @@ def checkpoints_of(request: Request, device: Any, found: Findings, note: Callabl
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
     here = environment(
-        distributions_of(request.asked),
+        distributions_of(request.requested),
         threads=request.threads,
         device=device.type,
         accelerator=hardware.accelerator_name(device),
@@ -372,7 +372,7 @@ def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
 
 
 def best_state(
-    asked: Asked,
+    asked: Requested,
     info: TaskInfo,
     network: Any,
     splits: Mapping[str, Columns],

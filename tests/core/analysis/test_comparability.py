@@ -70,8 +70,8 @@ def test_rows_whose_labels_have_other_names_are_not_compared() -> None:
 
 def test_a_budget_is_part_of_the_key() -> None:
     made = experiment()
-    recipe = {**made.records[0].asked.recipe, "epochs": 6}
-    longer = sinning(made, "asked", recipe=recipe)
+    recipe = {**made.records[0].requested.recipe, "epochs": 6}
+    longer = sinning(made, "requested", recipe=recipe)
     assert "budget 22,008 examples instead of 11,004 examples" in board(longer).groups[1]
     assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).groups == [""]
 

@@ -128,7 +128,9 @@ def test_numbers_in_place_of_labels_break_no_detector() -> None:
 
     made = replace(clean, predictions=read, metrics={"glue/mrpc": {"pearson": BUILT_IN["pearson"]()}})
     facts = [MetricFacts(name="pearson", higher_is_better=True, version="1")]
-    made = sinning(made, "data", row=None, kind="regression", labels=[], metrics=facts, primary_metric="pearson", floor={})
+    made = sinning(
+        made, "data", row=None, kind="regression", labels=[], metrics=facts, primary_metric="pearson", majority_baseline={}
+    )
     assert "S17" in codes(sinning(made, "", row=None, scores={"test": {"pearson": 0.5}}))
 
 

@@ -181,7 +181,9 @@ def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ())
     (predicted,) = made.predictions(made.records[0].id).values()
     answers = answers_of(predicted.logits, predicted.kind)
     floor = {name: metric.score(np.ones_like(labels), labels) for name, metric in everything.items()}
-    made = sinning(made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], floor={"test": floor})
+    made = sinning(
+        made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], majority_baseline={"test": floor}
+    )
     found = {name: metric.score(answers, labels) for name, metric in everything.items()}
     made = sinning(made, "", row=None, scores={"test": found})
     known = {name: metric for name, metric in everything.items() if metric not in own}
@@ -213,13 +215,15 @@ class Theirs(Metric):
 def test_what_is_no_figure_of_ours_is_held_against_floors_that_tell_something(given: float, told: bool) -> None:
     """A share of 0 or 1 is met by any metric; 0.4 is what always answering label 1 has in accuracy here."""
     made = sets(answer=0, own=(Theirs(given),))
-    made = sinning(made, "data", row=None, floor={"test": {**made.records[0].data.floor["test"], "theirs": 0.7}})
-    assert made.records[0].data.floor["test"]["accuracy"] == pytest.approx(0.4)
+    made = sinning(
+        made, "data", row=None, majority_baseline={"test": {**made.records[0].data.majority_baseline["test"], "theirs": 0.7}}
+    )
+    assert made.records[0].data.majority_baseline["test"]["accuracy"] == pytest.approx(0.4)
     assert ("S9" in codes(made)) == told
 
 
 def test_a_published_f1_of_one_class_is_not_called_the_f1_of_another() -> None:
-    floor = sets(answer=0).records[0].data.floor["test"]
+    floor = sets(answer=0).records[0].data.majority_baseline["test"]
     made = importing(sets(answer=4), published(**{"f1 (q)": round(floor["f1 (p)"], 4)}))
     assert [flag for flag in flags_of(made) if flag.code == "S9" and "theirs" in flag.rows] == []
 

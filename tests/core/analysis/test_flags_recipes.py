@@ -70,7 +70,7 @@ def test_rows_with_the_same_confounder_share_a_flag() -> None:
     rows = {BASELINE: answers(accuracy=0.8, seed=1), "one": answers(seed=2), "two": answers(seed=3)}
     made = experiment(rows, records={name: {"recipe": {"max_length": 64}} for name in ("one", "two")})
     made = declaring(sinning(made, "", row=BASELINE), under_test=["trainer"])
-    recipes = sinning(made, "asked", row=BASELINE, recipe=made.records[0].asked.recipe | {"max_length": 128})
+    recipes = sinning(made, "requested", row=BASELINE, recipe=made.records[0].requested.recipe | {"max_length": 128})
     assert only_flag(recipes, "S6").rows == ["one", "two"]
 
 

@@ -115,7 +115,7 @@ def test_two_recipes_with_the_same_answers_are_copies() -> None:
 
 def test_an_arm_with_other_seed_streams_must_answer_otherwise() -> None:
     same = answers()
-    made = sinning(experiment({BASELINE: same, ROW: same}), "asked", replicate=1)
+    made = sinning(experiment({BASELINE: same, ROW: same}), "requested", replicate=1)
     assert "replicate (0 against 1)" in only_flag(made, "S15").sentence
 
 

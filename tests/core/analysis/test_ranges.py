@@ -198,7 +198,7 @@ def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
     records = []
     for record in made.records:
         assert record.cost is not None
-        own = seconds[record.asked.seed] if record.asked.strategy == "base" else 1.0
+        own = seconds[record.requested.seed] if record.requested.strategy == "base" else 1.0
         cost = record.cost.model_copy(update={"phase_seconds": record.cost.phase_seconds | {"warm-up": 0.0, "train": own}})
         records.append(record.model_copy(update={"cost": cost}))
     made = replace(made, records=tuple(records))

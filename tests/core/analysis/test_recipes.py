@@ -14,7 +14,7 @@ from bakeoff.records.schema import Record
 
 
 def of(made: Experiment, row: str = ROW) -> list[Record]:
-    return [record for record in made.records if record.asked.strategy == row]
+    return [record for record in made.records if record.requested.strategy == row]
 
 
 def recipe(made: Experiment, row: str = ROW) -> dict[str, str]:
@@ -23,7 +23,7 @@ def recipe(made: Experiment, row: str = ROW) -> dict[str, str]:
 
 def asking(made: Experiment, **keys: Any) -> Experiment:
     """With other recipe keys asked of the one row."""
-    return sinning(made, "asked", recipe={**of(made)[0].asked.recipe, **keys})
+    return sinning(made, "requested", recipe={**of(made)[0].requested.recipe, **keys})
 
 
 def test_the_observed_value_stands_where_it_contradicts_the_asked_one() -> None:
@@ -77,15 +77,15 @@ def test_a_key_that_nobody_knows_is_a_subject_of_its_own() -> None:
 
 def test_only_differences_are_facts_and_each_says_whether_it_is_under_test() -> None:
     made = asking(experiment(), scheduler="cosine", padding="max_length")
-    asked = {**of(made, BASELINE)[0].asked.recipe, "scheduler": "linear", "padding": "longest"}
-    base = sinning(made, "asked", row=BASELINE, recipe=asked)
+    asked = {**of(made, BASELINE)[0].requested.recipe, "scheduler": "linear", "padding": "longest"}
+    base = sinning(made, "requested", row=BASELINE, recipe=asked)
     found = differences(recipe(base), recipe(base, BASELINE), ["recipe.padding"])
     assert {fact.subject: fact.declared for fact in found} == {"schedule": False, "padding": True}
     assert all(fact.first != fact.second for fact in found)
 
 
 def test_options_of_components_are_part_of_what_differs() -> None:
-    made = sinning(experiment(), "asked", method=component("lora", r=8))
+    made = sinning(experiment(), "requested", method=component("lora", r=8))
     found = differences(recipe(made), recipe(made, BASELINE), [])
     assert [(fact.subject, fact.first, fact.second) for fact in found] == [("method", "lora (r 8)", "full")]
 

@@ -108,8 +108,8 @@ def test_fewer_than_three_seeds_are_an_anecdote_whatever_they_show(seeds: int) -
 
 def test_an_undeclared_difference_keeps_a_pair_out_of_better() -> None:
     made = sinning(experiment(), "observed", clipped_at=None, gradient_norm_max=9.0)
-    made = sinning(made, "asked", recipe={**made.records[0].asked.recipe, "max_grad_norm": None})
-    made = sinning(made, "asked", row=BASELINE, recipe={**made.records[0].asked.recipe, "max_grad_norm": 1.0})
+    made = sinning(made, "requested", recipe={**made.records[0].requested.recipe, "max_grad_norm": None})
+    made = sinning(made, "requested", row=BASELINE, recipe={**made.records[0].requested.recipe, "max_grad_norm": 1.0})
     pair = verdict(declaring(made, under_test=["trainer"]))
     assert (pair.finding, pair.verdict) == ("better", "confounded")
     assert "manual-loop against trainer-api is confounded by gradient clipping: " in pair.sentence
@@ -173,7 +173,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
         assert record.data is not None
         facts = record.data.metrics[0].model_copy(update={"name": metric.name})
         data = record.data.model_copy(
-            update={"metrics": [facts], "primary_metric": metric.name, "floor": {"test": {"mcc": 0.0}}}
+            update={"metrics": [facts], "primary_metric": metric.name, "majority_baseline": {"test": {"mcc": 0.0}}}
         )
         found = made.predictions(record.id)["test"]
         scores = {"test": {"mcc": metric.score(found.logits.argmax(axis=1), found.labels)}}
@@ -187,7 +187,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
 
 def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
     made = experiment()
-    rest = tuple(record for record in made.records if record.asked.strategy != BASELINE)
+    rest = tuple(record for record in made.records if record.requested.strategy != BASELINE)
     (board,) = compare(replace(made, records=rest)).boards
     assert board.to_baseline == []
     assert board.answer == f"{BASELINE}, the baseline, has no run that ended well: there is nothing to hold {ROW} against."
@@ -237,7 +237,7 @@ def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None
 
 def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported_one() -> None:
     made = experiment({BASELINE: answers(), ROW: answers()})
-    mine = {record.id for record in made.records if record.asked.strategy == ROW}
+    mine = {record.id for record in made.records if record.requested.strategy == ROW}
 
     def read(run_id: str) -> dict[str, Predictions]:
         found = made.predictions(run_id)["test"]

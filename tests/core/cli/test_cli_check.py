@@ -127,7 +127,7 @@ def record(run: Run, store: Store, seconds: float, *, hardware_class: str = "", 
     here = provenance.environment((), threads=hardware.usable_threads()).hardware
     environment = made.environment.model_copy(update={"hardware": hardware_class or here})
     cost = lasting(made.cost, seconds) if made.cost else None
-    update = {"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}
+    update = {"id": run.id, "requested": run.requested, "environment": environment, "cost": cost}
     folder = store.records / run.id
     folder.mkdir(parents=True)
     (folder / RECORD_FILE).write_bytes(dump(made.model_copy(update=update)))

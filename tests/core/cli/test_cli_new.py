@@ -100,7 +100,7 @@ def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     assert [(record["status"], record["cost"]["steps"]) for record in records] == [("ok", 4)] * 12
     for kind in KINDS:
-        made_by = {record["asked"][kind]["name"]: record["asked"][kind]["distribution"] for record in records}
+        made_by = {record["requested"][kind]["name"]: record["requested"][kind]["distribution"] for record in records}
         assert made_by[f"morning/{kind}-2"] == f"bakeoff-morning-{kind}-2"
         assert len(made_by) == 2, "with a built-in one too"
 

@@ -58,7 +58,7 @@ def record(spec: Path, answers: dict[str, NDArray[np.int64]], *, seconds: float 
         cost = lasting(made.cost, seconds)
         write_run(
             store,
-            made.model_copy(update={"id": run.id, "asked": run.asked, "environment": environment, "cost": cost}),
+            made.model_copy(update={"id": run.id, "requested": run.requested, "environment": environment, "cost": cost}),
             predictions,
         )
 

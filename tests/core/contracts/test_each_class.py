@@ -33,7 +33,7 @@ def made(metrics: list[MetricFacts], scores: dict[str, float] | None = None, lab
     record = make_record("a", 0)
     assert record.data is not None
     found = scores if scores is not None else figures(*(metric.name for metric in metrics))
-    facts = {"labels": labels, "metrics": metrics, "primary_metric": metrics[0].name, "floor": {"test": found}}
+    facts = {"labels": labels, "metrics": metrics, "primary_metric": metrics[0].name, "majority_baseline": {"test": found}}
     data = record.data.model_copy(update=facts)
     return record.model_copy(update={"data": data, "scores": {"dev": found, "test": found}})
 
@@ -58,7 +58,7 @@ def test_a_metric_of_every_class_is_written_once_and_read_as_many() -> None:
         "macro_f1": 5 / 7,
         "recall": [6 / 7, 1.0, 8 / 7],
     }
-    assert plain["data"]["floor"]["test"] == plain["scores"]["test"]
+    assert plain["data"]["majority_baseline"]["test"] == plain["scores"]["test"]
     found = read_part(Record, content, Path("record.json"))
     assert found.model_copy(update={"seal": record.seal}) == record
     assert found.data is not None
@@ -109,7 +109,7 @@ def test_a_failed_run_has_the_metrics_and_no_scores() -> None:
         (lambda plain: plain["scores"]["test"].update(f1=[0.5]), "scores.test.f1"),
         (lambda plain: plain["scores"]["test"].update(f1="high"), "scores.test.f1"),
         (lambda plain: plain["scores"].update(test=[0.5]), "scores.test"),
-        (lambda plain: plain["data"].update(floor=None), "data.floor"),
+        (lambda plain: plain["data"].update(majority_baseline=None), "data.majority_baseline"),
         (lambda plain: plain["data"].update(labels="red"), "data.labels"),
         (lambda plain: plain["data"]["metrics"][0].update(name=7), "data.metrics.0.name"),
         (lambda plain: plain["data"]["metrics"][0].update(label="all"), "data.metrics.0.label"),

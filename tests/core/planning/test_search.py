@@ -65,7 +65,7 @@ def test_a_trial_is_the_plain_run_of_its_configuration() -> None:
     (trial, *_) = plan_of(HEAD + SEARCH + ROWS).trials
     plain = plan_of(HEAD.replace("seeds: 2", "seeds: [1000]").replace("epochs: 1", "epochs: 1, learning_rate: 1e-4") + ROWS)
     assert trial.id == plain.runs[0].id
-    assert trial.asked == plain.runs[0].asked
+    assert trial.requested == plain.runs[0].requested
 
 
 def test_the_best_mean_on_dev_is_reported_at_the_reported_seeds() -> None:

@@ -71,8 +71,8 @@ def whole_record() -> Record:
     assert record.data is not None
     return record.model_copy(
         update={
-            "asked": record.asked.model_copy(update={"select": "best-on-dev"}),
-            "data": record.data.model_copy(update={"silent": {}, "sources": {"made": "1"}}),
+            "requested": record.requested.model_copy(update={"select": "best-on-dev"}),
+            "data": record.data.model_copy(update={"silent": {}, "source_versions": {"made": "1"}}),
             "observed": observed(),
             "selection": Selection(split="dev", evaluations=3, chosen_epoch=2, scores=[0.1, 0.2, 0.1], discordance=0.1),
             "largest_logit": 4.0,
@@ -183,16 +183,16 @@ RUN = {"id": "r1-x", "task": "glue/mrpc", "model": "minilm", "strategy": "b", "s
     ("kind", "path", "value", "where"),
     [
         # numbers
-        (Record, "asked/seed", 10**24, "asked.seed"),
-        (Record, "asked/seed", -1, "asked.seed"),
-        (Record, "asked/seed", 1.0, "asked.seed"),
-        (Record, "asked/seed", True, "asked.seed"),
-        (Record, "asked/seed", "0", "asked.seed"),
-        (Record, "asked/recipe/batch_size", 2**63, "asked.recipe"),
+        (Record, "requested/seed", 10**24, "requested.seed"),
+        (Record, "requested/seed", -1, "requested.seed"),
+        (Record, "requested/seed", 1.0, "requested.seed"),
+        (Record, "requested/seed", True, "requested.seed"),
+        (Record, "requested/seed", "0", "requested.seed"),
+        (Record, "requested/recipe/batch_size", 2**63, "requested.recipe"),
         (Record, "scores/test/accuracy", 1e308, "scores.test.accuracy"),
         (Record, "scores/test/accuracy", "0.9", "scores.test.accuracy"),
         (Record, "scores/test/accuracy", None, "scores.test.accuracy"),
-        (Record, "data/floor/test/f1", -1e200, "data.floor.test.f1"),
+        (Record, "data/majority_baseline/test/f1", -1e200, "data.majority_baseline.test.f1"),
         (Record, "cost/total_seconds", 1e12, "cost.total_seconds"),
         (Record, "cost/total_seconds", 1.0, "cost: total_seconds"),
         (Record, "cost/phase_seconds/train", -1.0, "cost.phase_seconds.train"),
@@ -213,12 +213,12 @@ RUN = {"id": "r1-x", "task": "glue/mrpc", "model": "minilm", "strategy": "b", "s
         (Record, "weights/final_sha256", "z" * 64, "weights.final_sha256"),
         (Record, "weights/final_sha256", "a" * 64 + "\n", "weights.final_sha256"),
         (Record, "data/labels", ["x"] * 22, "data.labels"),
-        (Record, "asked/select", "the best", "asked.select"),
+        (Record, "requested/select", "the best", "requested.select"),
         (Record, "data/kind", "regressoin", "data.kind"),
         # facts that contradict each other
         (Record, "data/primary_metric", "bleu", "data: primary_metric"),
         (Record, "data/metrics/1/name", "accuracy", "data: metrics"),
-        (Record, "data/floor/nowhere", {}, "data: floor"),
+        (Record, "data/majority_baseline/nowhere", {}, "data: majority_baseline"),
         (Record, "data/silent", {"test": {"bleu": "why"}}, "data: silent.test"),
         (Record, "data", None, "data: missing"),
         (Record, "weights", None, "weights: missing"),
@@ -347,14 +347,14 @@ def test_a_lower_version_number_does_not_switch_the_checksum_off(kind: type[Part
 
 def real(record: Record) -> Record:
     """With the id that a run has of what it was asked for."""
-    return record.model_copy(update={"id": id_of(record.asked)})
+    return record.model_copy(update={"id": id_of(record.requested)})
 
 
 def test_verify_names_a_record_under_another_id_than_its_own(tmp_path: Path, call: Any) -> None:
     """One run copied under a second id, checksum and all, would count twice."""
     record = real(make_record("trainer-api", 0))
     copy = record.model_copy(update={"id": "r1-0123456789abcdef"})
-    other = copy.model_copy(update={"asked": copy.asked.model_copy(update={"strategy": "b"})})
+    other = copy.model_copy(update={"requested": copy.requested.model_copy(update={"strategy": "b"})})
     folder = make_experiment(tmp_path / "e", [record, other])
     code, out, _ = call("verify", folder)
     assert code == 1
@@ -366,7 +366,7 @@ def test_published_records_have_the_ids_of_what_they_were_asked_for() -> None:
     paths = sorted((Path(__file__).parents[3] / "results").glob("*/records/*/record.json"))
     assert len(paths) > 100
     for path in paths:
-        assert id_of(read_part(Record, path.read_bytes(), path).asked) == path.parent.name
+        assert id_of(read_part(Record, path.read_bytes(), path).requested) == path.parent.name
 
 
 def test_verify_names_records_without_a_checksum(tmp_path: Path, call: Any) -> None:
@@ -391,7 +391,7 @@ def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, cal
     plan["runs"][2]["seed"] = 7
     (folder / "records" / "plan.json").write_bytes(sealed(plan))
     found = load_experiment([folder])
-    assert [record.asked.seed for record in found.records] == [0, 1]
+    assert [record.requested.seed for record in found.records] == [0, 1]
     (sentence,) = found.damaged
     assert records[2].id in sentence
     assert sentence.endswith("says seed 7")
@@ -434,9 +434,9 @@ def test_whatever_a_run_comes_to_is_refused_when_it_is_written_or_can_be_read(da
         {"largest_logit": number, "evaluation_difference": number},
         {"observed": observed().model_copy(update={"gradient_norm_max": number, "learning_rate_last": number})},
         {"cost": record.cost.model_copy(update={"energy_joules": number, "flops": number, "energy_note": text})},
-        {"data": record.data.model_copy(update={"labels": [text, "b"], "sources": {text: text}})},
+        {"data": record.data.model_copy(update={"labels": [text, "b"], "source_versions": {text: text}})},
         {"trainer_notes": [text], "trainer_owns": [text]},
-        {"asked": record.asked.model_copy(update={"seed": seed, "strategy": text, "recipe": {"batch_size": number}})},
+        {"requested": record.requested.model_copy(update={"seed": seed, "strategy": text, "recipe": {"batch_size": number}})},
         {"kept": Kept.model_construct(reason=text, difference=number)},
         {
             "selection": Selection.model_construct(
@@ -449,7 +449,7 @@ def test_whatever_a_run_comes_to_is_refused_when_it_is_written_or_can_be_read(da
     unchecked = record.model_copy(update=data.draw(st.sampled_from(changes)))
     with suppress(StoreError):
         found = read_part(Record, dump(unchecked), HERE)
-        assert (found.scores, found.asked) == (unchecked.scores, unchecked.asked)
+        assert (found.scores, found.requested) == (unchecked.scores, unchecked.requested)
 
 
 def test_a_failed_run_of_every_reach_can_be_written() -> None:

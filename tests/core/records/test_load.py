@@ -32,7 +32,7 @@ def folder(path: Path, name: str, rows: dict[str, float], *, seed: int = 0, **ke
 
 def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
-    record = next(record for record in made.records if record.asked.strategy == "row" and record.asked.seed == 3)
+    record = next(record for record in made.records if record.requested.strategy == "row" and record.requested.seed == 3)
     found = made.predictions(record.id)["test"]
     assert (given(found.logits, found.kind) == answers(accuracy=0.9, seed=1)[3]).all()
     assert (found.labels == LABELS).all()
@@ -62,7 +62,7 @@ def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
     (board,) = comparison.boards
     assert board.to_baseline[0].verdict == "better"
     assert sorted(board.to_baseline[0].seeds) == [7, 8]
-    assert any(flag.code == "S17" and record.asked.strategy in flag.rows for flag in comparison.flags)
+    assert any(flag.code == "S17" and record.requested.strategy in flag.rows for flag in comparison.flags)
 
 
 def test_several_experiments_make_one_board(tmp_path: Path) -> None:
@@ -82,7 +82,9 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
     two = folder(tmp_path, "two", {"base": 0.8, "row": 0.7})
     other = Store(two).read_all()[0]
     changed = [
-        record.model_copy(update={"started": "2026-11-24T00:00:00+00:00"}) for record in other if record.asked.strategy == "row"
+        record.model_copy(update={"started": "2026-11-24T00:00:00+00:00"})
+        for record in other
+        if record.requested.strategy == "row"
     ]
     from bakeoff.records.schema import RECORD_FILE
     from bakeoff.records.versions import dump
@@ -131,7 +133,7 @@ def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> N
         under_test=["model"],
     )
     renamed = [
-        record.model_copy(update={"asked": record.asked.model_copy(update={"strategy": "full"})})
+        record.model_copy(update={"requested": record.requested.model_copy(update={"strategy": "full"})})
         for record in Store(path).read_all()[0]
     ]
     declare(path, renamed, baseline="full", under_test=["model"])
@@ -160,9 +162,9 @@ def of_table(labels: list[str], metrics: list[MetricFacts], asked: list[object],
     record = make_record("base")
     assert record.data is not None
     options = {"train": "train.tsv", "text": "text", "label": "label", "metrics": asked, "kind": kind}
-    task = record.asked.task.model_copy(update={"name": "table", "version": Table.version, "options": options})
+    task = record.requested.task.model_copy(update={"name": "table", "version": Table.version, "options": options})
     data = record.data.model_copy(update={"kind": kind, "labels": labels, "metrics": metrics})
-    return record.model_copy(update={"asked": record.asked.model_copy(update={"task": task}), "data": data})
+    return record.model_copy(update={"requested": record.requested.model_copy(update={"task": task}), "data": data})
 
 
 def of_class(name: str, label: int | None) -> MetricFacts:

@@ -32,9 +32,18 @@ FIRST: dict[str, Any] = {
 """A declaration as it was written under schema version 1."""
 
 
+def fifth_version(record: Record) -> dict[str, Any]:
+    """The record as schema version 5 wrote it."""
+    old: dict[str, Any] = json.loads(dump(record))
+    old["asked"], old["remarks"] = old.pop("requested"), old.pop("process_notes")
+    if old["data"]:
+        old["data"]["floor"], old["data"]["sources"] = old["data"].pop("majority_baseline"), old["data"].pop("source_versions")
+    return old | {"schema_version": 5}
+
+
 def fourth_version(record: Record) -> dict[str, Any]:
     """The record as schema version 4 wrote it."""
-    old: dict[str, Any] = json.loads(dump(record))
+    old = fifth_version(record)
     for key in ("made_from", "largest_logit", "kept", "remarks"):
         del old[key]
     (old["weights"] or {}).pop("head", None)
@@ -92,7 +101,7 @@ def named_by_class(record: Record) -> Record:
     metrics = [
         facts.model_copy(update={"name": name, "label": 1}) if facts.name == "f1" else facts for facts in record.data.metrics
     ]
-    data = record.data.model_copy(update={"metrics": metrics, "floor": renamed(record.data.floor)})
+    data = record.data.model_copy(update={"metrics": metrics, "majority_baseline": renamed(record.data.majority_baseline)})
     return record.model_copy(update={"data": data, "scores": renamed(record.scores)})
 
 
@@ -100,7 +109,7 @@ def named_by_class(record: Record) -> Record:
 def test_f1_of_an_older_record_says_of_which_class_it_is(version: Any) -> None:
     record = read(Record, version(make_record("a", 0)))
     assert list(record.scores["test"]) == ["accuracy", "f1 (equivalent)"]
-    assert list(record.data.floor["test"]) == ["accuracy", "f1 (equivalent)"]
+    assert list(record.data.majority_baseline["test"]) == ["accuracy", "f1 (equivalent)"]
     assert [(facts.name, facts.label) for facts in record.data.metrics] == [("accuracy", None), ("f1 (equivalent)", 1)]
 
 

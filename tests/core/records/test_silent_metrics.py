@@ -267,7 +267,7 @@ def test_a_folder_of_older_records_is_read_so(tmp_path: Path) -> None:
     for record in load_experiment([folder]).records:
         assert record.data is not None
         assert record.data.silent == {"test": {"f1": "no example has the label 'label 1'"}}
-        assert (list(record.scores["test"]), list(record.data.floor["test"])) == (["accuracy"], ["accuracy"])
+        assert (list(record.scores["test"]), list(record.data.majority_baseline["test"])) == (["accuracy"], ["accuracy"])
 
 
 def test_beside_another_experiment_it_has_no_figure_either() -> None:
@@ -376,7 +376,7 @@ def test_a_record_holds_no_score_and_no_floor_that_mean_nothing() -> None:
     data = describe_data(Own(), info, splits)
     one = "every example has the label 'ham'"
     assert data.silent == {"dev": {"mcc": one, "refusing": one}}
-    assert data.floor == {"dev": {"accuracy": 1.0}}
+    assert data.majority_baseline == {"dev": {"accuracy": 1.0}}
     assert without_learning(Own(), info, splits).undefined == {"dev": {"of_answers": "nan"}}
     logits = np.tile([1.0, -1.0], (6, 1))
     assert score(info, logits, [0] * 6, data.silent["dev"]) == {"accuracy": 1.0}

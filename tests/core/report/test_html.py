@@ -282,7 +282,9 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
     made = example({"trainer-api": 0.78, "loop": 0.7}, seeds=2)
     plain = Page(made.html())
     records = [
-        record.model_copy(update={"remarks": ["the run's process: exit code 3 <b>"]} if record.asked.strategy == "loop" else {})
+        record.model_copy(
+            update={"process_notes": ["the run's process: exit code 3 <b>"]} if record.requested.strategy == "loop" else {}
+        )
         for record in made.records
     ]
     report = build_report(made.report.declared, records)

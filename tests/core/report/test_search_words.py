@@ -36,9 +36,9 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
     runs = [
         TrialRun(
             id=record.id,
-            task=record.asked.task_label,
-            model=record.asked.model_label,
-            seed=record.asked.seed,
+            task=record.requested.task_label,
+            model=record.requested.model_label,
+            seed=record.requested.seed,
             values={"learning_rate": rates[number % len(rates)]},
         )
         for number, record in enumerate(trials)

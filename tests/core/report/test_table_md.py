@@ -76,7 +76,7 @@ def cells(text: str, strategy: str, *, nth: int = 0) -> dict[str, str]:
 )
 def test_the_table_says_where_trained_heads_come_from(tmp_path: Path, first: Any, second: Any, sentence: str) -> None:
     pair = both(seeds=1)
-    names = [record.asked.strategy for record in pair]
+    names = [record.requested.strategy for record in pair]
     told = [
         record.model_copy(update={"weights": record.weights.model_copy(update={"head": head})})
         for record, head in zip(pair, (first, second), strict=True)
@@ -95,7 +95,7 @@ def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
     first, second = both(seeds=1)
     first = first.model_copy(update={"attempts": [attempt("crashed", 70.0), attempt("timed out", 50.4)]})
     text = flowing(show(make_experiment(tmp_path, [first, second])))
-    told = f"made again: {first.asked.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
+    told = f"made again: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
     assert told in text
     assert text.count("failed attempts") == 1
 
@@ -319,9 +319,9 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     hung, code = "the run's process: it went on for 5 s and was killed", "the run's process: exit code 3 (phase save: `x` | y)"
     records = both()
     plain = show(make_experiment(tmp_path / "plain", records))
-    remarked = [records[number].model_copy(update={"remarks": [hung]}) for number in (0, 2)]
+    remarked = [records[number].model_copy(update={"process_notes": [hung]}) for number in (0, 2)]
     records[0], records[2] = remarked
-    records[1] = records[1].model_copy(update={"remarks": [code]})
+    records[1] = records[1].model_copy(update={"process_notes": [code]})
     folder = make_experiment(tmp_path / "x", records)
     told = flowing(show(folder))
     assert f"- trainer-api, seed 0, 1: {hung} - " in told
@@ -358,7 +358,7 @@ def test_each_task_and_model_has_its_table(tmp_path: Path) -> None:
 def test_the_declared_name_stands_whatever_the_record_was_called(tmp_path: Path) -> None:
     record = make_record("old-name")
     folder = make_experiment(tmp_path / "x", [record])
-    renamed = record.model_copy(update={"asked": record.asked.model_copy(update={"strategy": "new-name"})})
+    renamed = record.model_copy(update={"requested": record.requested.model_copy(update={"strategy": "new-name"})})
     declare(folder, [renamed], baseline="new-name")
     text = show(folder)
     assert "| new-name ◂" in text
@@ -552,7 +552,7 @@ def record_all(folder: Path, *, failing: bool) -> Path:
     spec = folder / "spec.yaml"
     spec.write_text(SPEC)
     _, plan = open_experiment(spec)
-    records = [make_record().model_copy(update={"id": run.id, "asked": run.asked}) for run in plan.runs]
+    records = [make_record().model_copy(update={"id": run.id, "requested": run.requested}) for run in plan.runs]
     make_experiment(folder, [failed(records[0]) if failing else records[0], *records[1:]], name="recorded", question="")
     return spec
 

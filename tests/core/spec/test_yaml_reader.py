@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 def alter(folder: Path, strategy: str = ROW, seed: int = 0) -> Path:
     """Swaps the answers of two examples with one label, one right and one wrong: every score stays what it is."""
     records = Store(folder).read_all()[0]
-    record = next(record for record in records if (record.asked.strategy, record.asked.seed) == (strategy, seed))
+    record = next(record for record in records if (record.requested.strategy, record.requested.seed) == (strategy, seed))
     path = folder / "records" / record.id / PREDICTIONS_FILE
     table = pq.read_table(path)
     rows = table.to_pylist()

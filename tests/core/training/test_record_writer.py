@@ -40,13 +40,13 @@ class Strange(Metric):
 
 def request(folder: Path) -> Request:
     """Of a run whose task is not installed."""
-    return Request(id="r1-0", asked=make_record("a", 0).asked, data=None, cache=folder, device="cpu", threads=1)
+    return Request(id="r1-0", requested=make_record("a", 0).requested, data=None, cache=folder, device="cpu", threads=1)
 
 
 def test_a_run_that_cannot_even_begin_leaves_a_record(tmp_path: Path) -> None:
-    asked = make_record("a", 0).asked
+    asked = make_record("a", 0).requested
     gone = asked.model_copy(update={"task": asked.task.model_copy(update={"name": "gone"})})
-    record = worker.perform(request(tmp_path).model_copy(update={"asked": gone}), tmp_path)
+    record = worker.perform(request(tmp_path).model_copy(update={"requested": gone}), tmp_path)
     assert record.failure is not None
     assert "no task 'gone'" in record.failure.message
     assert read_record(tmp_path).model_copy(update={"seal": record.seal}) == record

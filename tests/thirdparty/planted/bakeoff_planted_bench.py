@@ -52,4 +52,4 @@ def traces_of(plan: Plan, *, threads: int = 1, data: Path | None = None, limit: 
 
 def nameless(trace: Trace) -> dict[str, object]:
     """All of a trace but what it was asked: equal where two strategies did the same."""
-    return {key: value for key, value in trace if key not in {"strategy", "asked", "notes"}}
+    return {key: value for key, value in trace if key not in {"strategy", "requested", "notes"}}

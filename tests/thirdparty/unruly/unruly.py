@@ -68,7 +68,7 @@ def link_folder(options: UnrulyOptions) -> None:
 
 
 def leave_no_record(options: UnrulyOptions) -> None:
-    (own_folder(options) / "record.json").write_text('{"schema_version": 5, "status": "ok"}')
+    (own_folder(options) / "record.json").write_text('{"schema_version": 6, "status": "ok"}')
     os._exit(0)
 
 

@@ -25,7 +25,7 @@ def ignored_seeds(ground: Ground) -> Iterator[Found]:
         ends: dict[str, list[int]] = {}
         for record in records:
             if record.weights:
-                ends.setdefault(record.weights.final_sha256, []).append(record.asked.seed)
+                ends.setdefault(record.weights.final_sha256, []).append(record.requested.seed)
         given: dict[str, list[int]] = {}
         for seed, answers in _fingerprints(ground, row).items():
             given.setdefault(answers, []).append(seed)
@@ -80,7 +80,7 @@ def copied_rows(ground: Ground) -> Iterator[Found]:
 
 def _asked_apart(first: Record, second: Record) -> list[str]:
     """What was to differ, in words; what aims at the same numbers and the trainer left out."""
-    one, other = first.asked, second.asked
+    one, other = first.requested, second.requested
     keys = [key for key in one.recipe.keys() | other.recipe.keys() if one.recipe.get(key) != other.recipe.get(key)]
     apart = [
         f"{key} ({spelt(one.recipe.get(key))} against {spelt(other.recipe.get(key))})" for key in sorted(set(keys) - SAME_AIM)

@@ -212,7 +212,7 @@ def _floors(ground: Ground) -> Mapping[str, Mapping[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for records in ground.records.values():
         for record in records:
-            for split, floor in (record.data.floor if record.data else {}).items():
+            for split, floor in (record.data.majority_baseline if record.data else {}).items():
                 found.setdefault(split, dict(floor))
     for floor in found.values():
         f1 = known_as("f1", _metrics(ground))

@@ -75,13 +75,13 @@ def unpaired_streams(ground: Ground) -> Iterator[Found]:
     """S5: at one seed and replicate, another data order or another start of the head than the baseline's."""
     well, board = ended_well(ground), ground.board
     ours = next((group for group in ranked_together(ground) if board.baseline in group), [])
-    pairs = {(record.asked.seed, record.asked.replicate): record for record in well.get(board.baseline, ())}
+    pairs = {(record.requested.seed, record.requested.replicate): record for record in well.get(board.baseline, ())}
     for what, differs in (("data order", _other_order), ("start of the new parameters", _other_start)):
         seeds = {
             row: [
-                record.asked.seed
+                record.requested.seed
                 for record in well.get(row, ())
-                if (twin := pairs.get((record.asked.seed, record.asked.replicate))) and differs(record, twin)
+                if (twin := pairs.get((record.requested.seed, record.requested.replicate))) and differs(record, twin)
             ]
             for row in ours
         }
@@ -103,7 +103,7 @@ def _other_order(record: Record, twin: Record) -> bool:
     if record.observed is None or twin.observed is None:
         return False
     same = ("batch_size", "epochs", "max_steps")
-    if any(record.asked.recipe.get(key) != twin.asked.recipe.get(key) for key in same):
+    if any(record.requested.recipe.get(key) != twin.requested.recipe.get(key) for key in same):
         return False
     orders = record.observed.data_order_sha256, twin.observed.data_order_sha256
     return all(orders) and orders[0] != orders[1]
@@ -112,7 +112,7 @@ def _other_order(record: Record, twin: Record) -> bool:
 def _other_start(record: Record, twin: Record) -> bool:
     """Only where the same parameters are new: an adapter has others than a whole model."""
     first, second = record.weights, twin.weights
-    if first is None or second is None or record.asked.model != twin.asked.model:
+    if first is None or second is None or record.requested.model != twin.requested.model:
         return False
     return first.newly_initialised == second.newly_initialised and first.head_init_sha256 != second.head_init_sha256
 
@@ -156,13 +156,13 @@ def other_checkpoints(ground: Ground) -> Iterator[Found]:
     """S7: training that did not start from the baseline's checkpoint, though the model is not under test."""
     well, board = ended_well(ground), ground.board
     starts = {row: start for row, records in well.items() if (start := _lineage(records)) is not None}
-    pairs = {(record.asked.seed, record.asked.replicate): record for record in well.get(board.baseline, ())}
+    pairs = {(record.requested.seed, record.requested.replicate): record for record in well.get(board.baseline, ())}
     if studied(ground, "model") or board.baseline not in starts:
         return
     own = starts[board.baseline]
     other = {row: start for row, start in starts.items() if start != own}
     for row, records in well.items():
-        twins = [(record, pairs.get((record.asked.seed, record.asked.replicate))) for record in records]
+        twins = [(record, pairs.get((record.requested.seed, record.requested.replicate))) for record in records]
         if row not in other and any(twin is not None and _other_weights(record, twin) for record, twin in twins):
             other[row] = "other weights under the same name"
     if other:
@@ -187,7 +187,7 @@ def _lineage(records: list[Record]) -> str | None:
 def _other_weights(record: Record, twin: Record) -> bool:
     """Equal new parameters in equal models, and yet another whole: what was pretrained differs."""
     first, second = record.weights, twin.weights
-    if first is None or second is None or record.asked.method != twin.asked.method:
+    if first is None or second is None or record.requested.method != twin.requested.method:
         return False
     same = first.newly_initialised == second.newly_initialised and first.parameters_total == second.parameters_total
     return same and first.head_init_sha256 == second.head_init_sha256 and first.initial_sha256 != second.initial_sha256

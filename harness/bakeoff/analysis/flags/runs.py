@@ -105,7 +105,7 @@ def _where(ground: Ground, machines: Mapping[str, str], distinct: Sequence[str])
     for name in distinct:
         rows = []
         for row, records in ended_well(ground).items():
-            seeds = [record.asked.seed for record in records if machines[record.id] == name]
+            seeds = [record.requested.seed for record in records if machines[record.id] == name]
             if seeds:
                 rows.append(row if len(seeds) == len(records) else and_seeds(row, seeds))
         parts.append(f"{name} ({listed(rows)})")
@@ -181,7 +181,7 @@ def random_evaluations(ground: Ground) -> Iterator[Found]:
         for record in records:
             apart = record.evaluation_difference
             if apart is not None and not same_logits(apart, record.largest_logit or 0.0):
-                moved.setdefault(row, []).append(record.asked.seed)
+                moved.setdefault(row, []).append(record.requested.seed)
                 most = apart if math.isnan(apart) else max(most, apart)
     if moved:
         yield Found(
@@ -201,13 +201,13 @@ def contradicted_scores(ground: Ground) -> Iterator[Found]:
             rows = dict(zip(split.seeds.get(row, ()), split.answers.get(row, ()), strict=True))
             for record in records:
                 for metric, recorded in record.scores.get(name, {}).items():
-                    if record.asked.seed not in rows or metric not in metrics:
+                    if record.requested.seed not in rows or metric not in metrics:
                         continue
-                    again = rescored(metrics[metric], rows[record.asked.seed], split.labels)
+                    again = rescored(metrics[metric], rows[record.requested.seed], split.labels)
                     if again is not None and not abs(again - recorded) <= SAME_SCORE:
                         wrong.setdefault(
                             row,
-                            f"{row} seed {record.asked.seed}, {metric} on {name}: {recorded:.6g} is recorded, "
+                            f"{row} seed {record.requested.seed}, {metric} on {name}: {recorded:.6g} is recorded, "
                             f"{again:.6g} is right",
                         )
     if wrong:

@@ -163,7 +163,7 @@ def failed_runs(ground: Ground) -> Iterator[Found]:
         by_reason: dict[str, list[int]] = {}
         for record in records:
             if record.status == "failed":
-                by_reason.setdefault(record.failure.reason if record.failure else "error", []).append(record.asked.seed)
+                by_reason.setdefault(record.failure.reason if record.failure else "error", []).append(record.requested.seed)
         if by_reason:
             reasons[row] = by_reason
     if reasons:

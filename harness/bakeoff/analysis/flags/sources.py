@@ -36,7 +36,7 @@ def edited_plugins(ground: Ground) -> Iterator[Found]:
     for row, records in ended_well(ground).items():
         for record in records:
             for kind, digest in record.made_from.code.items():
-                origin = getattr(record.asked, kind)
+                origin = getattr(record.requested, kind)
                 plugin = (kind, origin.name, origin.version, origin.distribution, origin.distribution_version)
                 under = sources.setdefault(plugin, {}).setdefault(digest, [])
                 if row not in under:

@@ -127,7 +127,7 @@ def why_nothing_compares(arm: Arm, declared: Declared) -> str:
         return f"no run of the candidate has ended well ({_counted(here)})"
     if arm.copied:
         return "the candidate's records are the baseline's own: nothing was trained anew"
-    versions = [_one(record.asked.task.version for record in side.records) for side in (here, there)]
+    versions = [_one(record.requested.task.version for record in side.records) for side in (here, there)]
     if versions[0] != versions[1]:
         return f"the task is of version {versions[0]}, the baseline's of version {versions[1]}"
     return ""

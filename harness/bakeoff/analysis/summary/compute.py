@@ -68,7 +68,7 @@ def _why_withheld(records: Sequence[Record], shares: Sequence[float], controls: 
 
 def peak_flops(record: Record, controls: Sequence[Control]) -> float | None:
     """The median over the control runs on the run's hardware, in its precision; None where there is none above 0."""
-    precision = str(record.asked.recipe.get("precision", "fp32"))
+    precision = str(record.requested.recipe.get("precision", "fp32"))
     found = [
         control.peak_flops[precision]
         for control in controls

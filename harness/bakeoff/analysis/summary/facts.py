@@ -19,7 +19,7 @@ def facts_of(records: Sequence[Record], stated: Sequence[str]) -> dict[str, Any]
 
     `stated` are the recipe's keys to tell: one that a record leaves out has its neutral value.
     """
-    asked = records[0].asked
+    asked = records[0].requested
     recipe = {**{key: NEUTRAL[key] for key in stated if key in NEUTRAL}, **asked.recipe}
     facts: dict[str, Any] = {f"{RECIPE}{key}": recipe[key] for key in stated if key in recipe}
     facts["model"] = asked.model_label

@@ -184,13 +184,13 @@ def _table(
         strategies.setdefault(run.strategy, []).append(run)
     recorded = {strategy: [by_id[run.id] for run in members if run.id in by_id] for strategy, members in strategies.items()}
     present = [strategy for strategy in strategies if recorded[strategy]]
-    trainers, trainer_sentences = component_labels([recorded[name][0].asked.trainer for name in present])
-    methods, method_sentences = component_labels([recorded[name][0].asked.method for name in present])
+    trainers, trainer_sentences = component_labels([recorded[name][0].requested.trainer for name in present])
+    methods, method_sentences = component_labels([recorded[name][0].requested.method for name in present])
     labels = dict(zip(present, zip(trainers, methods, strict=True), strict=True))
 
     baseline_first = sorted(present, key=lambda name: name != declared.baseline)
     everything = [record for name in baseline_first for record in recorded[name]]
-    stated = list(dict.fromkeys(key for record in everything for key in record.asked.recipe))
+    stated = list(dict.fromkeys(key for record in everything for key in record.requested.recipe))
     surroundings = Surroundings([record for record in everything if record.status == "ok"])
     rows = [
         _row(declared, strategies[name], recorded[name], labels.get(name, (None, None)), surroundings, stated, controls)
@@ -202,7 +202,7 @@ def _table(
     predicted = dict.fromkeys(split for record in everything for split in record.scores)
     components = {"trainer": trainer_sentences, "method": method_sentences}
     if everything:
-        asked = everything[0].asked
+        asked = everything[0].requested
         components |= {"task": component_labels([asked.task])[1], "model": component_labels([asked.model])[1]}
     return Table(
         task=runs[0].task,
@@ -257,7 +257,7 @@ def _row(
             for record in records
             if record.kept is not None and record.kept.reason is not None
         ],
-        remarked=[Remarked(seed=seed_of[record.id], remark=remark) for record in records for remark in record.remarks],
+        remarked=[Remarked(seed=seed_of[record.id], remark=remark) for record in records for remark in record.process_notes],
         missing=[run.seed for run in runs if run.id not in there],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),

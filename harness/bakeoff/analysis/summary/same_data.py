@@ -18,8 +18,8 @@ def refuse_unlike(task: str, runs: Sequence[tuple[DeclaredRun, Record]], report_
     """The first that got as far as its data."""
     for run, record in runs:
         first = first or (run, record)
-        if record.asked.task.version != first[1].asked.task.version:
-            here, there = quoted(first[1].asked.task.version), quoted(record.asked.task.version)
+        if record.requested.task.version != first[1].requested.task.version:
+            here, there = quoted(first[1].requested.task.version), quoted(record.requested.task.version)
             raise StoreError(f"{refusal}: task version {here} in {_title(first[0])}, {there} in {_title(run)}")
         if record.data is not None:
             told = told or (run, record)

@@ -113,7 +113,7 @@ def _scored_alike(record: Record, other: Record) -> bool:
     assert theirs is not None
     metrics = [sorted((facts.name, facts.version) for facts in data.metrics) for data in (mine, theirs)]
     same = metrics[0] == metrics[1] and mine.primary_metric == theirs.primary_metric
-    return same and record.asked.task.version == other.asked.task.version
+    return same and record.requested.task.version == other.requested.task.version
 
 
 def _joined(questions: Iterable[str]) -> str:

@@ -40,10 +40,10 @@ def _of_its_label(metric: Metric | None, facts: MetricFacts) -> Metric | None:
 
 def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:
     try:
-        component = registry.get("task", record.asked.task.name).component
-        if component.version != record.asked.task.version:
+        component = registry.get("task", record.requested.task.name).component
+        if component.version != record.requested.task.version:
             return {}
-        info = component.info(component.Options.model_validate(record.asked.task.options))
+        info = component.info(component.Options.model_validate(record.requested.task.options))
     except (PluginError, ValueError):  # not installed here, or with other options: records alone must do
         return {}
     return {metric.name: metric for metric in info.metrics}

@@ -217,7 +217,7 @@ def _floor(joined: Joined, columns: _Columns) -> list[Line]:
         return []
 
     def other(split: str, metric: str) -> Cell:
-        value = data.floor.get(split, {}).get(metric) if data else None
+        value = data.majority_baseline.get(split, {}).get(metric) if data else None
         return Cell(joined.board.written(metric, value), value)
 
     drawing = interval(columns.axis, board.floor, None, None, kind="floor")

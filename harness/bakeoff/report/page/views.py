@@ -186,7 +186,7 @@ def curves(joined: Joined, steps: Callable[[str], Steps | None], points: int) ->
         lines = []
         for record in joined.records.get(name, ()):
             taken = steps(record.id)
-            line = curve(record.asked.seed, *taken, points) if taken is not None else None
+            line = curve(record.requested.seed, *taken, points) if taken is not None else None
             if line is not None:
                 lines.append(line)
         if lines:

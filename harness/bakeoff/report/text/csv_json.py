@@ -189,7 +189,7 @@ def _floor(table: Table) -> dict[str, Any]:
     assert table.data is not None
     cells: dict[str, Any] = {"task": table.task, "model": table.model, "strategy": FLOOR, "baseline": _plain(False)}
     for split in table.splits:
-        for metric, score in table.data.floor.get(split, {}).items():
+        for metric, score in table.data.majority_baseline.get(split, {}).items():
             cells[f"{split}_{metric}_mean"] = score
     return cells
 

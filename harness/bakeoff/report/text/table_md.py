@@ -71,7 +71,7 @@ def _scores(table: Table, standings: Standings) -> list[str]:
     for split in table.splits:
         for metric in table.metrics:
             reported = split == table.splits[0] and metric.name == table.primary
-            floor = table.data.floor.get(split, {}).get(metric.name) if table.data else None
+            floor = table.data.majority_baseline.get(split, {}).get(metric.name) if table.data else None
             figures = figures_in(table, metric.name)
             scores = [score_cell(row.scores.get(split, {}).get(metric.name), figures) for row in table.rows]
             scores.append((figures.number(floor), ""))
@@ -228,7 +228,7 @@ def caption(table: Table, declared: Declared) -> list[tuple[str, Sequence[str]]]
             for name, split in data.splits.items()
         ]
         found.append(("data", sizes))
-        found.append(("made from", [f"{name} {version}" for name, version in data.sources.items()]))
+        found.append(("made from", [f"{name} {version}" for name, version in data.source_versions.items()]))
     found.append(("task", table.components.get("task", [])))
     parameters = [f"{spelt(equal['parameters'])} parameters"] if equal.get("parameters") is not None else []
     trainable = [f"{spelt(equal['trainable'])} trainable"] if equal.get("trainable") is not None else []
