@@ -55,19 +55,19 @@ show(
 # ## Comparisons
 #
 # `compare` finds what `bakeoff report` shows. The answer is one sentence; the leaderboard has intervals and rank intervals,
-# `pairs` has verdicts, `flags` what to mind.
+# `pairs` has verdicts, `warnings` what to mind.
 
 # %%
 found = compare(quickstart)
 print(found.answer)
-show(found.leaderboard[["strategy", "score", "low", "high", "interval", "rank_best", "rank_worst", "seeds", "flags"]])
+show(found.leaderboard[["strategy", "score", "low", "high", "interval", "rank_best", "rank_worst", "seeds", "warnings"]])
 
 # %%
 to_baseline = found.pairs[found.pairs["family"] == "to baseline"]
 show(to_baseline[["first", "second", "difference", "low", "high", "p_adjusted", "verdict", "sentence"]])
 
 # %%
-show(found.flags[["code", "sentence", "next_step"]])
+show(found.warnings[["severity", "name", "what", "what_to_do"]])
 
 # %% [markdown]
 # Parts of the test split: by label, by length, and by the library that the task declares for slicing.

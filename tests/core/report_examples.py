@@ -18,8 +18,8 @@ from bakeoff.analysis.findings import (
     Checks,
     Comparison,
     Fact,
-    Flag,
     ImportedRow,
+    NamedWarning,
     Pair,
     Ratio,
     Score,
@@ -114,7 +114,7 @@ def pair(first: Standing, second: Standing, *, confounders: Sequence[Fact] = (),
     )
 
 
-def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: dict[str, str], flags: list[str]) -> Standing:
+def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: dict[str, str], warnings: list[str]) -> Standing:
     seeds = [record.requested.seed for record in records]
     scores = {
         split: {metric: score([record.scores[split][metric] for record in records], seeds) for metric in ("accuracy", "f1")}
@@ -136,7 +136,7 @@ def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: di
         dominated_by=[],
         expected_best=expected_bests(scores["test"]["accuracy"].values, higher_is_better=True) if records else [],
         recipe=recipe,
-        flags=flags,
+        warnings=warnings,
     )
 
 
@@ -168,7 +168,7 @@ def example(
     for name in names:
         ended = [record for record in records if record.requested.strategy == name and record.status == "ok"]
         recipe = {"gradient clipping": "1", "optimizer": "AdamW", "eps": "1e-8"} | (recipes or {}).get(name, {})
-        rows.append(standing(name, ended, baseline=name == names[0], recipe=recipe, flags=["S1"]))
+        rows.append(standing(name, ended, baseline=name == names[0], recipe=recipe, warnings=["few-seeds"]))
     scored = [row for row in rows if row.scores]
     to_baseline = [
         pair(row, scored[0], confounders=[CLIPPING] if row.strategy in confounded else [], comparisons=len(scored) - 1)
@@ -208,19 +208,20 @@ def example(
         notes=[],
         answer="",
     ).model_copy(update=changes)
-    flag = Flag(
-        code="S1",
+    warning = NamedWarning(
+        name="few-seeds",
+        severity="caution",
         board=board.title,
         rows=names,
-        sentence=f"{seeds} seeds: the exact sign-flip test cannot give p below {2 / 2**seeds:.3g}.",
-        next_step="Six seeds are the fewest with which it can reach 0.05.",
+        what=f"{seeds} seeds: the exact sign-flip test cannot give p below {2 / 2**seeds:.3g}.",
+        what_to_do="Six seeds are the fewest with which it can reach 0.05.",
     )
     comparison = Comparison(
         title="mrpc",
         question=QUESTION,
         answer="No strategy is shown to be better than trainer-api; a difference of 1.1 points would have been seen.",
         boards=[board],
-        flags=[flag],
+        warnings=[warning],
         facts={"folder": "results/mrpc", "commands": ["bakeoff run spec.yaml", "bakeoff report results/mrpc"]},
     )
     return Example(comparison, build_report(declared, records), records, loss_of)

@@ -1,4 +1,4 @@
-"""A clean experiment, and ways to sin in it: what the tests of flags are made from."""
+"""A clean experiment, and ways to sin in it: what the tests of warnings are made from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from core.table_records import sha256
 
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.boards import judged
-from bakeoff.analysis.findings import Flag
-from bakeoff.analysis.flags.detectors import in_order, raise_flags
+from bakeoff.analysis.findings import NamedWarning
+from bakeoff.analysis.flags.detectors import find_warnings, in_order
 from bakeoff.analysis.prepared_board import layouts, prepared
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control, Imported, Observed, ObservedGroup, Record
@@ -116,24 +116,24 @@ def grounds_of(made: Experiment) -> list[Ground]:
     return [judged(bench) for bench in benches if bench is not None]
 
 
-def flags_of(made: Experiment) -> list[Flag]:
+def warnings_of(made: Experiment) -> list[NamedWarning]:
     """Of all boards, in their order."""
-    return in_order(flag for ground in grounds_of(made) for flag in raise_flags(ground))
+    return in_order(warning for ground in grounds_of(made) for warning in find_warnings(ground))
 
 
-def only_flag(made: Experiment, code: str) -> Flag:
-    """The one flag of the code; no flag of another may be there."""
-    flags = flags_of(made)
-    assert [flag.code for flag in flags] == [code], [f"{flag.code}: {flag.sentence}" for flag in flags]
-    return flags[0]
+def only_warning(made: Experiment, code: str) -> NamedWarning:
+    """The one warning of the code; no warning of another may be there."""
+    warnings = warnings_of(made)
+    assert [warning.name for warning in warnings] == [code], [f"{warning.name}: {warning.what}" for warning in warnings]
+    return warnings[0]
 
 
-def the_flag(made: Experiment, code: str, *, where: Callable[[Flag], bool] = lambda flag: True) -> Flag:
-    """The one flag of the code, whatever others there are."""
-    found = [flag for flag in flags_of(made) if flag.code == code and where(flag)]
-    assert len(found) == 1, [f"{flag.code}: {flag.sentence}" for flag in flags_of(made)]
+def the_warning(made: Experiment, code: str, *, where: Callable[[NamedWarning], bool] = lambda warning: True) -> NamedWarning:
+    """The one warning of the code, whatever others there are."""
+    found = [warning for warning in warnings_of(made) if warning.name == code and where(warning)]
+    assert len(found) == 1, [f"{warning.name}: {warning.what}" for warning in warnings_of(made)]
     return found[0]
 
 
 def codes(made: Experiment) -> list[str]:
-    return [flag.code for flag in flags_of(made)]
+    return [warning.name for warning in warnings_of(made)]

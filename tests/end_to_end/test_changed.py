@@ -238,9 +238,13 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     few, many = sorted(counts.values(), key=len)
     assert few == {"manual-loop": [0, 1]}
     assert many == {"manual-loop": [2], "trainer-api": [0, 1, 2]}
-    (flag,) = [flag for flag in found["comparison"]["flags"] if flag["code"] == ("S7" if what == "weights" else "S3")]
-    assert flag["rows"] == ["manual-loop"]
-    assert told in flag["sentence"]
+    (warning,) = [
+        warning
+        for warning in found["comparison"]["warnings"]
+        if warning["name"] == ("different-checkpoint" if what == "weights" else "different-data")
+    ]
+    assert warning["rows"] == ["manual-loop"]
+    assert told in warning["what"]
     for words in (("report", recorded / "e"), ("rescore", recorded / "e"), ("verify", recorded / "e"), ("plan", path)):
         again = call(*words, folder=recorded)
         assert again.returncode == 0, again.stderr
@@ -338,5 +342,5 @@ def test_an_edited_plugin_of_the_same_version_is_named_and_decides_nothing(kind:
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
     (table,) = found["tables"]
     assert [row["scored"] for row in table["rows"]] == [[0, 1]]
-    (flag,) = [flag for flag in found["comparison"]["flags"] if flag["code"] == "S8"]
-    assert plugin.partition(";")[0] in flag["sentence"]
+    (warning,) = [warning for warning in found["comparison"]["warnings"] if warning["name"] == "software-changed"]
+    assert plugin.partition(";")[0] in warning["what"]

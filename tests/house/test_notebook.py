@@ -41,4 +41,4 @@ def test_the_script_is_made_of_cells_that_explain_themselves() -> None:
     text = SCRIPT.read_text(encoding="utf-8")
     cells = re.split(r"^# %%", text, flags=re.MULTILINE)
     assert len([cell for cell in cells if cell.startswith(" [markdown]")]) >= 8
-    assert {"runs", "steps", "predictions", "leaderboard", "pairs", "flags", "slices"} <= set(re.findall(r"\.(\w+)\b", text))
+    assert {"runs", "steps", "predictions", "leaderboard", "pairs", "warnings", "slices"} <= set(re.findall(r"\.(\w+)\b", text))

@@ -1,10 +1,11 @@
-"""docs/statistics.md cannot drift: the tests that it names exist, its own links lead somewhere, every flag stands in it."""
+"""docs/statistics.md cannot drift: the tests that it names exist, its own links lead somewhere, every warning stands in it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES
 from bakeoff.analysis.flags.detectors import DETECTORS
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,13 @@ def test_links_within_the_page_lead_to_headings() -> None:
     assert [link for link in links if link not in anchors] == []
 
 
-def test_every_flag_has_a_row_and_no_row_is_of_no_flag() -> None:
-    table = PAGE.partition("<!-- flags: begin -->")[2].partition("<!-- flags: end -->")[0]
-    rows = re.findall(r"^\| (S\d+) \| (.+) \| (.+) \| (.+) \|$", table, re.MULTILINE)
-    assert sorted(code for code, *_ in rows) == sorted(DETECTORS)
+def test_every_warning_has_a_row_in_the_order_of_outputs() -> None:
+    table = PAGE.partition("<!-- warnings: begin -->")[2].partition("<!-- warnings: end -->")[0]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| .+ \| .+ \|$", table, re.MULTILINE)
+    assert rows == [(name, entry.severity) for name, entry in CATALOGUE.items()]
+
+
+def test_every_warning_has_a_detector_and_severities_come_in_order() -> None:
+    assert list(DETECTORS) == list(CATALOGUE)
+    places = [list(SEVERITIES).index(entry.severity) for entry in CATALOGUE.values()]
+    assert places == sorted(places)

@@ -1,4 +1,4 @@
-"""All that is known of a board when it is judged: what flags are raised from."""
+"""All that is known of a board when it is judged: what warnings are raised from."""
 
 from __future__ import annotations
 

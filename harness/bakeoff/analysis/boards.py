@@ -1,4 +1,4 @@
-"""THE MAIN LINE of a comparison: experiment -> boards with scores, differences, verdicts, ranks and flags. Read `compare`."""
+"""THE MAIN LINE of a comparison: experiment -> boards: scores, differences, verdicts, ranks and warnings. Read `compare`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ import numpy as np
 
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.findings import Board, Calibration, Comparison, Flag, ImportedRow, Pair, Score, SliceScore, Standing
-from bakeoff.analysis.flags.detectors import codes_of, in_order, raise_flags
+from bakeoff.analysis.findings import (
+    Board,
+    Calibration,
+    Comparison,
+    ImportedRow,
+    NamedWarning,
+    Pair,
+    Score,
+    SliceScore,
+    Standing,
+)
+from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import without_board
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, why_uncut
 from bakeoff.analysis.pareto import Place, cost_ratios, front_of
@@ -29,25 +39,25 @@ from bakeoff.text.values import command, listed, spelt
 
 
 def compare(experiment: Experiment) -> Comparison:
-    """Every board of the experiment, judged; flags of all boards, the gravest first."""
+    """Every board of the experiment, judged; warnings of all boards, most important first."""
     boards: list[Board] = []
-    flags: list[Flag] = []
+    warnings: list[NamedWarning] = []
     for layout in layouts(experiment):
         bench = prepared(experiment, layout)
         if bench is None:
-            flags += filter(None, [without_board(layout, experiment)])
+            warnings += filter(None, [without_board(layout, experiment)])
             continue
         ground = judged(bench)
-        raised = raise_flags(ground)
-        boards.append(_with_flags(ground.board, raised))
-        flags += raised
+        raised = find_warnings(ground)
+        boards.append(_with_warnings(ground.board, raised))
+        warnings += raised
     declared = experiment.declared
     return Comparison(
         title=declared.name,
         question=declared.question,
         answer=answer_of(boards),
         boards=boards,
-        flags=in_order(flags),
+        warnings=in_order(warnings),
         across=across_tasks(boards),
         facts={
             "folders": list(experiment.folders),
@@ -138,7 +148,7 @@ def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Pla
             dominated_by=list(places[name].dominated_by) if name in places else [],
             expected_best=_expected_best(scores, bench),
             recipe=bench.recipes.get(name, {}),
-            flags=[],
+            warnings=[],
         )
         for name in bench.layout.rows
         for scores in [bench.scores(name)]
@@ -255,8 +265,8 @@ def _no_margin(bench: Bench) -> list[str]:
     ]
 
 
-def _with_flags(board: Board, flags: Sequence[Flag]) -> Board:
-    rows = [row.model_copy(update={"flags": codes_of(row.strategy, flags)}) for row in board.rows]
+def _with_warnings(board: Board, warnings: Sequence[NamedWarning]) -> Board:
+    rows = [row.model_copy(update={"warnings": names_of(row.strategy, warnings)}) for row in board.rows]
     return board.model_copy(update={"rows": rows})
 
 

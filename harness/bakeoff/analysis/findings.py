@@ -1,5 +1,6 @@
-"""What a comparison finds, as frozen models: scores, differences, verdicts, flags, boards. Scores are in the metric's own unit
-(accuracy: 0 to 1); `Board.figures` writes them as they are shown.
+"""What a comparison finds, as frozen models: scores, differences, verdicts, warnings, boards.
+
+Scores are in the metric's own unit (accuracy: 0 to 1); `Board.figures` writes them as they are shown.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bakeoff.analysis.flags.catalogue import Severity
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit, figures_of
 
@@ -164,20 +166,21 @@ class Standing(Part):
     reported split. The first is the mean."""
     recipe: dict[str, str]
     """The effective recipe: subject -> what was observed, else asked, in words."""
-    flags: list[str]
-    """Codes."""
+    warnings: list[str]
+    """Names of warnings, most important first."""
 
 
-class Flag(Part):
-    """Something to mind, from the list of sins in docs/statistics.md."""
+class NamedWarning(Part):
+    """Something to mind before the numbers are used; `flags/catalogue.py` explains each name."""
 
-    code: str
-    """S1 to S17."""
+    name: str
+    severity: Severity
     board: str
     """`task · model`, empty where it concerns the whole report."""
     rows: list[str]
-    sentence: str
-    next_step: str
+    what: str
+    """What was found."""
+    what_to_do: str
 
 
 class ImportedRow(Part):
@@ -189,7 +192,7 @@ class ImportedRow(Part):
     scores: dict[str, float]
     seeds: int
     impossible: dict[str, float] = Field(default_factory=dict)
-    """metric -> a figure beyond the metric's range: no score, and told of by S9 alone."""
+    """metric -> a figure beyond the metric's range: no score, and told of by different-metrics alone."""
 
 
 class SliceScore(Part):
@@ -306,7 +309,7 @@ class Comparison(Part):
     question: str
     answer: str
     boards: list[Board]
-    flags: list[Flag]
+    warnings: list[NamedWarning]
     across: AcrossTasks | None = None
     """None where fewer than five boards share two strategies."""
     facts: dict[str, Any]

@@ -37,7 +37,7 @@ LEADERBOARD_COLUMNS = {
     "seeds": WHOLE,
     "degenerate": WHOLE,
     "front_probability": NUMBER,
-    "flags": TEXT,
+    "warnings": TEXT,
 }
 PAIR_COLUMNS = {
     "board": TEXT,
@@ -64,7 +64,7 @@ PAIR_COLUMNS = {
     "advice": TEXT,
     "sentence": TEXT,
 }
-FLAG_COLUMNS = {"code": TEXT, "board": TEXT, "rows": TEXT, "sentence": TEXT, "next_step": TEXT}
+WARNING_COLUMNS = {"name": TEXT, "severity": TEXT, "board": TEXT, "rows": TEXT, "what": TEXT, "what_to_do": TEXT}
 SLICE_COLUMNS = {
     "board": TEXT,
     "column": TEXT,
@@ -90,7 +90,7 @@ ACROSS_COLUMNS = {
 
 
 def compare(results: Results) -> Comparisons:
-    """What the records say: verdicts, intervals, flags. Raises StoreError where they cannot be compared."""
+    """What the records say: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
     if not isinstance(results, Results):
         raise BakeoffError(f"compare takes what load gave, as in compare(load('results/quickstart')); got {quoted(results)}")
     return Comparisons(boards.compare(results.experiment))
@@ -131,7 +131,7 @@ class Comparisons:
         | seeds | Int64 | runs with a score |
         | degenerate | Int64 | of them, runs that learned nothing |
         | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
-        | flags | string | codes |
+        | warnings | string | names |
         """
         return frame((row for board in self.comparison.boards for row in _standings(board)), LEADERBOARD_COLUMNS)
 
@@ -168,18 +168,21 @@ class Comparisons:
         return frame((row for board in self.comparison.boards for row in _pairs(board)), PAIR_COLUMNS)
 
     @cached_property
-    def flags(self) -> pd.DataFrame:
+    def warnings(self) -> pd.DataFrame:
         """One row for each thing to mind.
 
         | column | dtype | unit, meaning |
         |---|---|---|
-        | code | string | S1 to S17, as in docs/statistics.md |
+        | name | string | as `bakeoff explain` lists them |
+        | severity | string | invalid, caution or note |
         | board | string | empty where it concerns all |
         | rows | string | |
-        | sentence | string | |
-        | next_step | string | |
+        | what | string | |
+        | what_to_do | string | |
         """
-        return frame((flag.model_dump() | {"rows": ", ".join(flag.rows)} for flag in self.comparison.flags), FLAG_COLUMNS)
+        return frame(
+            (warning.model_dump() | {"rows": ", ".join(warning.rows)} for warning in self.comparison.warnings), WARNING_COLUMNS
+        )
 
     @cached_property
     def slices(self) -> pd.DataFrame:
@@ -224,8 +227,8 @@ class Comparisons:
         found = self.comparison
         parts = [f"<p><b>{safe(found.title)}</b>: {safe(found.question)}</p>", f"<p>{safe(found.answer)}</p>"]
         parts += [table(self.leaderboard), table(self.pairs[self.pairs["family"] == BASELINE_FAMILY])]
-        if found.flags:
-            parts.append(table(self.flags))
+        if found.warnings:
+            parts.append(table(self.warnings))
         return "\n".join(parts)
 
 
@@ -246,7 +249,7 @@ def _standing(row: Standing, board: Board) -> dict[str, Any]:
         "seeds": 0,
         "degenerate": len(row.degenerate),
         "front_probability": row.front_probability,
-        "flags": ", ".join(row.flags),
+        "warnings": ", ".join(row.warnings),
     }
     score = row.scores.get(board.split, {}).get(board.metric)
     if score is None:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 LARGEST_RESULTS = 2**18
 """Bytes of a file of results that is ours, generously."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
-FLAGGED = 4
-"""The exit code of `--strict` where a flag is raised."""
+WARNED = 4
+"""The exit code of `--strict` where a warning is raised."""
 
 
 @click.command()
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--into", type=click.Path(path_type=Path), help="Folder for the report (default: DIR, where there is one).")
-@click.option("--strict", is_flag=True, help=f"Exit with {FLAGGED} where a flag is raised, or nothing compared.")
-@click.option("--allow", metavar="CODE", multiple=True, help="A flag that --strict lets pass, e.g. S1; may be repeated.")
+@click.option("--strict", is_flag=True, help=f"Exit with {WARNED} where a warning is raised, or nothing compared.")
+@click.option("--allow", metavar="NAME", multiple=True, help="A warning that --strict lets pass; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON instead of the files written.")
 def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tuple[str, ...], as_json: bool) -> int:
     """Compare the experiments in DIR... and write the leaderboard.
@@ -46,8 +46,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
         raise BakeoffError("several experiments make one report: name its folder with --into DIR")
     if into is not None and Store(into).plan_file.is_file() and len(set(folders)) > 1:
         raise BakeoffError(f"--into: {into} holds an experiment of its own; name another folder")
-    allow = tuple(code.upper() for code in allow)
-    check_codes(allow)
+    check_names(allow)
     reading = read(folders)
     written = files_of(reading)
     tell_damage(reading.experiment)
@@ -60,12 +59,12 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
         say_json(write_json(reading.report, reading.comparison))
     else:
         say(*told(reading, target, [*written, PAGE_FILE, CSV_FILE]))
-    raised = dict.fromkeys(flag.code for flag in reading.comparison.flags if flag.code not in allow)
+    raised = dict.fromkeys(warning.name for warning in reading.comparison.warnings if warning.name not in allow)
     found = [f"{', '.join(raised)} raised"] if raised else []
     found += [] if reading.comparison.boards else ["nothing could be compared"]
     if strict and found:
         tell(f"--strict: {'; '.join(found)}")
-        return FLAGGED
+        return WARNED
     return 0
 
 
@@ -98,15 +97,18 @@ def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
     return losses
 
 
-def check_codes(codes: tuple[str, ...]) -> None:
-    """Raises BakeoffError for a flag that does not exist."""
-    from bakeoff.analysis.flags.detectors import DETECTORS
+def check_names(names: Sequence[str]) -> None:
+    """Raises BakeoffError for a warning that does not exist; where it is an old code, with the names that took its place."""
+    from bakeoff.analysis.flags.catalogue import CATALOGUE, renamed
     from bakeoff.errors import BakeoffError
+    from bakeoff.text.values import listed
     from bakeoff.text.words import did_you_mean
 
-    for code in codes:
-        if code not in DETECTORS:
-            raise BakeoffError(f"--allow: {did_you_mean('flag', code, DETECTORS)}")
+    for name in names:
+        if now := renamed(name):
+            raise BakeoffError(f"--allow: {name} is now {listed(now)}")
+        if name not in CATALOGUE:
+            raise BakeoffError(f"--allow: {did_you_mean('warning', name, CATALOGUE)}")
 
 
 def clear_away(target: Path, written: Mapping[str, str]) -> None:
@@ -140,10 +142,10 @@ def told(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
         answers = [f"{board.title}: {board.answer}" for board in comparison.boards]
     lines = [line for text in (comparison.question, *answers) if text for line in wrapped(escaped(text), width)]
     lines.append("")
-    for flag in comparison.flags:
-        where = f"{flag.board}: " if flag.board and len(comparison.boards) > 1 else ""
-        lines += wrapped(f"{flag.code:<4} {escaped(where + flag.sentence)}", width, indent=" " * 5)
-    lines += [""] if comparison.flags else []
+    for warning in comparison.warnings:
+        where = f"{warning.board}: " if warning.board and len(comparison.boards) > 1 else ""
+        lines += wrapped(f"{warning.severity}: {warning.name}: {escaped(where + warning.what)}", width, indent="  ")
+    lines += [""] if comparison.warnings else []
     return lines + wrapped(f"written to {escaped(target)}: {', '.join(_counted(written))}", width, indent="  ")
 
 

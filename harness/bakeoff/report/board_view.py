@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bakeoff.analysis.findings import Board, Comparison, Flag, Pair, Ratio, Standing
+from bakeoff.analysis.findings import Board, Comparison, NamedWarning, Pair, Ratio, Standing
 from bakeoff.analysis.summary.rows import Report, Row, Table
 from bakeoff.contracts.unit import Figures
 from bakeoff.records.schema import Record
@@ -28,8 +28,8 @@ class Joined:
     rows: Mapping[str, Row]
     records: Mapping[str, tuple[Record, ...]]
     """strategy -> records that ended well, by seed."""
-    flags: tuple[tuple[str, Flag], ...]
-    """(id, flag): the board's own, and those of the whole report."""
+    warnings: tuple[tuple[str, NamedWarning], ...]
+    """(id, warning): the board's own, and those of the whole report."""
     pairs: Mapping[str, Pair] = field(default_factory=dict)
     """strategy -> its difference to the baseline."""
     ratios: Mapping[tuple[str, str], Ratio] = field(default_factory=dict)
@@ -46,11 +46,11 @@ class Joined:
         """Of the primary metric."""
         return self.board.figures
 
-    def flag(self, code: str, strategy: str) -> tuple[str, str]:
-        """(id, sentence) of the flag that the code at a row stands for: one that names the row, else any; empty for none."""
-        same = [(place, flag) for place, flag in self.flags if flag.code == code]
-        named = [(place, flag) for place, flag in same if strategy in flag.rows]
-        return next(((place, flag.sentence) for place, flag in [*named, *same]), ("", ""))
+    def warning(self, name: str, strategy: str) -> tuple[str, str]:
+        """(id, sentence) of the warning that the name at a row stands for: one that names the row, else any; empty for none."""
+        same = [(place, warning) for place, warning in self.warnings if warning.name == name]
+        named = [(place, warning) for place, warning in same if strategy in warning.rows]
+        return next(((place, warning.what) for place, warning in [*named, *same]), ("", ""))
 
     def times_differ(self, strategy: str) -> str:
         """Why the row's times are not comparable with the baseline's; `` where they are."""
@@ -62,19 +62,19 @@ class Joined:
 
 def join(comparison: Comparison, report: Report, records: Mapping[str, Record]) -> list[Joined]:
     """Every board with what belongs to it; records are by run id."""
-    flags = [(f"flag-{number}", flag) for number, flag in enumerate(comparison.flags, 1)]
+    warnings = [(f"warning-{number}", warning) for number, warning in enumerate(comparison.warnings, 1)]
     ended: dict[tuple[str, str, str], list[Record]] = {}
     for run in sorted(report.declared.runs, key=lambda run: run.seed):
         record = records.get(run.id)
         if record is not None and record.status == "ok":
             ended.setdefault((run.task, run.model, run.strategy), []).append(record)
-    return [_joined(board, f"board-{number}", flags, report, ended) for number, board in enumerate(comparison.boards, 1)]
+    return [_joined(board, f"board-{number}", warnings, report, ended) for number, board in enumerate(comparison.boards, 1)]
 
 
 def _joined(
     board: Board,
     slug: str,
-    flags: list[tuple[str, Flag]],
+    warnings: list[tuple[str, NamedWarning]],
     report: Report,
     ended: Mapping[tuple[str, str, str], list[Record]],
 ) -> Joined:
@@ -99,7 +99,7 @@ def _joined(
         table=tables[0] if tables else None,
         rows={name: row for name, row in rows.items() if name in names},
         records={name: found for name, found in runs.items() if name in names},
-        flags=tuple((place, flag) for place, flag in flags if flag.board in ("", title, board.title)),
+        warnings=tuple((place, warning) for place, warning in warnings if warning.board in ("", title, board.title)),
         pairs={pair.first: pair for pair in board.to_baseline},
         ratios={(ratio.first, ratio.quantity): ratio for ratio in board.costs},
     )

@@ -1,4 +1,4 @@
-"""What is to be said of a table's rows beside the flags of a comparison: failures, gaps, what a trainer owns and notes,
+"""What is to be said of a table's rows beside the warnings of a comparison: failures, gaps, what a trainer owns and notes,
 equal weights."""
 
 from __future__ import annotations

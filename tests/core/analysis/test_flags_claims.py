@@ -1,4 +1,4 @@
-"""S12, S13, S16: what may not be concluded."""
+"""negligible-difference, multiple-comparisons, few-examples: what may not be concluded."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.sins import (
     experiment,
     grounds_of,
     importing,
-    only_flag,
+    only_warning,
     published,
-    the_flag,
+    the_warning,
 )
 
 from bakeoff.analysis.findings import Board
@@ -37,11 +37,11 @@ def worse_by(examples: int, *, seeds: int = 8) -> dict[str, np.ndarray]:
 
 
 def test_a_sure_difference_inside_the_margin_is_no_reason_to_choose() -> None:
-    flag = the_flag(experiment(worse_by(12), margin=8.0), "S12")
-    assert flag.rows == [ROW]
-    assert "3.00 points" in flag.sentence
-    assert "margin of 8.00 points" in flag.sentence
-    assert "S12" not in codes(experiment(worse_by(12), margin=1.0))
+    warning = the_warning(experiment(worse_by(12), margin=8.0), "negligible-difference")
+    assert warning.rows == [ROW]
+    assert "3.00 points" in warning.what
+    assert "margin of 8.00 points" in warning.what
+    assert "negligible-difference" not in codes(experiment(worse_by(12), margin=1.0))
 
 
 def test_a_difference_that_is_not_significant_is_no_equality() -> None:
@@ -50,10 +50,10 @@ def test_a_difference_that_is_not_significant_is_no_equality() -> None:
     assert pair.finding == "inconclusive"
     assert pair.detectable is not None
     assert abs(pair.difference) < pair.margin
-    flag = only_flag(made, "S12")
-    assert "not shown to be equal" in flag.sentence
-    assert f"only {100 * pair.detectable:.2f} points or more" in flag.sentence
-    assert "`bakeoff plan spec.yaml --resolve 0.5`" in flag.next_step
+    warning = only_warning(made, "inconclusive")
+    assert "not shown to be equal" in warning.what
+    assert f"only {100 * pair.detectable:.2f} points or more" in warning.what
+    assert "`bakeoff plan spec.yaml --resolve 0.5`" in warning.what_to_do
 
 
 def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
@@ -63,11 +63,11 @@ def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
     assert pair.p is not None
     assert pair.p_adjusted is not None
     assert pair.p < 0.05 <= pair.p_adjusted
-    flag = the_flag(made, "S13")
-    assert ROW in flag.rows
-    assert f"p = {pair.p:.3g}, adjusted {pair.p_adjusted:.3g}" in flag.sentence
-    assert "8 comparisons" in flag.sentence
-    assert "S13" not in codes(experiment({BASELINE: rows[BASELINE], ROW: rows[ROW]}))
+    warning = the_warning(made, "multiple-comparisons")
+    assert ROW in warning.rows
+    assert f"p = {pair.p:.3g}, adjusted {pair.p_adjusted:.3g}" in warning.what
+    assert "8 comparisons" in warning.what
+    assert "multiple-comparisons" not in codes(experiment({BASELINE: rows[BASELINE], ROW: rows[ROW]}))
 
 
 def worse_rows(examples: int) -> np.ndarray:
@@ -79,12 +79,12 @@ def worse_rows(examples: int) -> np.ndarray:
 
 def test_a_gain_of_single_runs_below_the_resolution_of_the_split_is_said() -> None:
     made = experiment(worse_by(6, seeds=1))
-    flag = the_flag(made, "S16")
+    warning = the_warning(made, "few-examples")
     discordance = 6 / 400
-    assert flag.rows == [ROW]
-    assert "1.50 points away (6 examples)" in flag.sentence
-    assert f"{100 * mde_examples(discordance, 400):.2f} points" in flag.sentence
-    assert "right on 1.5 % of the examples" in flag.sentence
+    assert warning.rows == [ROW]
+    assert "1.50 points away (6 examples)" in warning.what
+    assert f"{100 * mde_examples(discordance, 400):.2f} points" in warning.what
+    assert "right on 1.5 % of the examples" in warning.what
 
 
 def test_examples_that_no_number_of_seeds_makes_up_for_are_said() -> None:
@@ -97,9 +97,9 @@ def test_examples_that_no_number_of_seeds_makes_up_for_are_said() -> None:
     made = experiment({BASELINE: base, ROW: row})
     (pair,) = board_of(made).to_baseline
     assert pair.detectable_with_all_seeds is not None
-    flag = only_flag(made, "S16")
-    assert "2.00 points away (8 examples)" in flag.sentence
-    assert f"even seeds without end can show only {100 * pair.detectable_with_all_seeds:.2f} points or more" in flag.sentence
+    warning = only_warning(made, "few-examples")
+    assert "2.00 points away (8 examples)" in warning.what
+    assert f"even seeds without end can show only {100 * pair.detectable_with_all_seeds:.2f} points or more" in warning.what
 
 
 def test_what_more_seeds_would_tell_is_not_blamed_on_the_examples() -> None:
@@ -108,7 +108,7 @@ def test_what_more_seeds_would_tell_is_not_blamed_on_the_examples() -> None:
     (pair,) = board_of(made).to_baseline
     assert pair.finding == "inconclusive"
     assert abs(pair.difference) > pair.margin
-    assert "S16" not in codes(made)
+    assert "few-examples" not in codes(made)
 
 
 def test_a_difference_that_the_test_confirms_is_not_called_too_small() -> None:
@@ -117,25 +117,25 @@ def test_a_difference_that_the_test_confirms_is_not_called_too_small() -> None:
 
 def test_published_figures_of_one_source_that_differ_too_little_are_not_ranked() -> None:
     course = (published("trainer", source="course", accuracy=0.8578), published("loop", source="course", accuracy=0.8431))
-    flag = the_flag(importing(experiment(), *course), "S16")
-    assert flag.rows == ["trainer", "loop"]
-    assert "1.47 points apart" in flag.sentence
-    assert f"{100 * mde_examples(0.08, 400):.2f} points" in flag.sentence
-    assert "S12" not in codes(importing(experiment(), *course))
+    warning = the_warning(importing(experiment(), *course), "few-examples")
+    assert warning.rows == ["trainer", "loop"]
+    assert "1.47 points apart" in warning.what
+    assert f"{100 * mde_examples(0.08, 400):.2f} points" in warning.what
+    assert "negligible-difference" not in codes(importing(experiment(), *course))
 
 
 def test_published_figures_inside_the_margin_are_told_by_the_margin() -> None:
     close = (published("a", source="course", accuracy=0.8578), published("b", source="course", accuracy=0.8531))
     found = codes(importing(experiment(), *close))
-    assert "S12" in found
-    assert "S16" not in found
+    assert "negligible-difference" in found
+    assert "few-examples" not in found
 
 
 def test_published_figures_of_two_sources_make_no_claim_together() -> None:
     rows = (published("a", source="one", accuracy=0.8578), published("b", source="two", accuracy=0.8431))
-    assert codes(importing(experiment(), *rows)) == ["S14"]
+    assert codes(importing(experiment(), *rows)) == ["published-figures"]
 
 
 def test_published_figures_far_apart_are_only_copied() -> None:
     rows = (published("a", source="one", accuracy=0.8578), published("b", source="one", accuracy=0.7031))
-    assert codes(importing(experiment(), *rows)) == ["S14"]
+    assert codes(importing(experiment(), *rows)) == ["published-figures"]

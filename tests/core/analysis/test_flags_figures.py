@@ -1,4 +1,4 @@
-"""S2, S3, S9, S14: figures that were picked, mixed or copied."""
+"""selection-bias, different-data, different-metrics, published-figures: figures that were picked, mixed or copied."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from core.sins import (
     answers,
     codes,
     experiment,
-    flags_of,
     importing,
-    only_flag,
+    only_warning,
     published,
     sinning,
-    the_flag,
+    the_warning,
+    warnings_of,
 )
 
 from bakeoff.analysis.flags.figures import decimals
@@ -41,17 +41,17 @@ def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> 
 
 
 def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> None:
-    flag = only_flag(sinning(experiment(), "", selection=selection("test")), "S2")
-    assert flag.rows == [ROW]
-    assert "best of 5 evaluations" in flag.sentence
-    assert f"by luck alone adds {100 * best_epoch_optimism(5, 0.1, 400):.2f} points" in flag.sentence
-    assert "'select: last-epoch'" in flag.next_step
+    warning = only_warning(sinning(experiment(), "", selection=selection("test")), "selection-bias")
+    assert warning.rows == [ROW]
+    assert "best of 5 evaluations" in warning.what
+    assert f"by luck alone adds {100 * best_epoch_optimism(5, 0.1, 400):.2f} points" in warning.what
+    assert "'select: last-epoch'" in warning.what_to_do
 
 
 def test_what_resampling_found_goes_before_the_formula() -> None:
     chosen = selection("test").model_copy(update={"optimism": 0.0234})
-    flag = only_flag(sinning(experiment(), "", selection=chosen), "S2")
-    assert "by luck alone adds 2.34 points" in flag.sentence
+    warning = only_warning(sinning(experiment(), "", selection=chosen), "selection-bias")
+    assert "by luck alone adds 2.34 points" in warning.what
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_where_nobody_resampled_the_formula_is_told_of_accuracy_and_two_labels_a
     change: dict[str, object], metric: str
 ) -> None:
     made = sinning(experiment(), "data", row=None, primary_metric=metric, **change)
-    flag = the_flag(sinning(made, "", selection=selection("test")), "S2")
-    assert "best of 5 evaluations, which by luck alone adds something, nobody computed how much," in flag.sentence
-    assert "points" not in flag.sentence
+    warning = the_warning(sinning(made, "", selection=selection("test")), "selection-bias")
+    assert "best of 5 evaluations, which by luck alone adds something, nobody computed how much," in warning.what
+    assert "points" not in warning.what
 
 
 @pytest.mark.parametrize("chosen", [selection("dev"), selection("test", evaluations=1)])
@@ -74,29 +74,29 @@ def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
 
 
 def test_a_row_on_other_examples_is_found() -> None:
-    flag = only_flag(experiment(records={ROW: {"test_data": "the second edition"}}), "S3")
-    assert flag.rows == [ROW]
-    assert f"{ROW} differ from {BASELINE} in the rows of test" in flag.sentence
+    warning = only_warning(experiment(records={ROW: {"test_data": "the second edition"}}), "different-data")
+    assert warning.rows == [ROW]
+    assert f"{ROW} differ from {BASELINE} in the rows of test" in warning.what
 
 
 def test_a_figure_published_for_another_split_is_found() -> None:
-    flag = the_flag(importing(experiment(), published(split="dev", accuracy=0.8579)), "S3")
-    assert flag.rows == ["theirs"]
-    assert "dev is what theirs were measured on" in flag.sentence
+    warning = the_warning(importing(experiment(), published(split="dev", accuracy=0.8579)), "different-data")
+    assert warning.rows == ["theirs"]
+    assert "dev is what theirs were measured on" in warning.what
 
 
 def test_a_row_scored_on_another_split_alone_is_found() -> None:
-    flag = the_flag(sinning(experiment(), "", scores={"dev": {"accuracy": 0.8, "f1": 0.86}}), "S3")
-    assert flag.rows == [ROW]
-    assert "dev" in flag.sentence
+    warning = the_warning(sinning(experiment(), "", scores={"dev": {"accuracy": 0.8, "f1": 0.86}}), "different-data")
+    assert warning.rows == [ROW]
+    assert "dev" in warning.what
 
 
 def test_two_versions_of_a_metric_are_found() -> None:
     facts = [MetricFacts(name=name, higher_is_better=True, version="2") for name in ("accuracy", "f1")]
-    flag = the_flag(sinning(experiment(), "data", metrics=facts), "S9")
-    assert flag.rows == [ROW]
-    assert "accuracy in version 1 for trainer-api" in flag.sentence
-    assert "accuracy in version 2 for manual-loop" in flag.sentence
+    warning = the_warning(sinning(experiment(), "data", metrics=facts), "different-metrics")
+    assert warning.rows == [ROW]
+    assert "accuracy in version 1 for trainer-api" in warning.what
+    assert "accuracy in version 2 for manual-loop" in warning.what
 
 
 def mrpc_dev() -> np.ndarray:
@@ -104,12 +104,12 @@ def mrpc_dev() -> np.ndarray:
 
 
 def on_mrpc_dev(*rows: object) -> list[tuple[str, list[str]]]:
-    """(sentence, rows) of what S9 says of these imported rows, on a split with the class counts of MRPC's dev set."""
+    """(sentence, rows) of different-metrics for these imported rows, on a split with the class counts of MRPC's dev set."""
     labels = mrpc_dev()
     generator = np.random.default_rng(3)
     given = {BASELINE: np.where(generator.random((8, 408)) < 0.75, labels, 1 - labels)}
     made = make_experiment_in_memory(given, labels, split="dev", imported=list(rows))
-    return [(flag.sentence, flag.rows) for flag in flags_of(made) if flag.code == "S9"]
+    return [(warning.what, warning.rows) for warning in warnings_of(made) if warning.name == "different-metrics"]
 
 
 def test_figures_that_no_confusion_matrix_gives_are_found() -> None:
@@ -158,11 +158,11 @@ def test_a_row_whose_accuracy_is_an_f1_is_found() -> None:
     fallen[0] = 1
     floor = 2 * 266 / (2 * 266 + 134)  # F1 of answering always 1
     made = experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen})
-    assert "S9" not in codes(made)
+    assert "different-metrics" not in codes(made)
     made = sinning(made, "", seeds=[0], scores={"test": {"accuracy": floor, "f1": floor}})
-    flag = the_flag(made, "S9")
-    assert flag.rows == [ROW]
-    assert "the f1 of always answering" in flag.sentence
+    warning = the_warning(made, "different-metrics")
+    assert warning.rows == [ROW]
+    assert "the f1 of always answering" in warning.what
 
 
 def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ()) -> Experiment:
@@ -192,8 +192,8 @@ def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ())
 
 @pytest.mark.parametrize("answer", range(16))
 def test_a_constant_answer_is_no_mistake_where_each_metric_gives_what_was_recorded(answer: int) -> None:
-    assert "S9" not in codes(sets(answer=answer))
-    assert answer > 3 or "S9" not in codes(sets(answer=answer, kind="classification"))
+    assert "different-metrics" not in codes(sets(answer=answer))
+    assert answer > 3 or "different-metrics" not in codes(sets(answer=answer, kind="classification"))
 
 
 class Theirs(Metric):
@@ -219,27 +219,27 @@ def test_what_is_no_figure_of_ours_is_held_against_floors_that_tell_something(gi
         made, "data", row=None, majority_baseline={"test": {**made.records[0].data.majority_baseline["test"], "theirs": 0.7}}
     )
     assert made.records[0].data.majority_baseline["test"]["accuracy"] == pytest.approx(0.4)
-    assert ("S9" in codes(made)) == told
+    assert ("different-metrics" in codes(made)) == told
 
 
 def test_a_published_f1_of_one_class_is_not_called_the_f1_of_another() -> None:
     floor = sets(answer=0).records[0].data.majority_baseline["test"]
     made = importing(sets(answer=4), published(**{"f1 (q)": round(floor["f1 (p)"], 4)}))
-    assert [flag for flag in flags_of(made) if flag.code == "S9" and "theirs" in flag.rows] == []
+    assert [warning for warning in warnings_of(made) if warning.name == "different-metrics" and "theirs" in warning.rows] == []
 
 
 def test_a_run_that_learned_may_meet_a_floor_by_chance() -> None:
     balanced = np.arange(300) % 2
     right = np.arange(300) % 3 > 0  # two thirds, which is the F1 of answering always 1
     given = np.stack([np.where(np.roll(right, seed), balanced, 1 - balanced) for seed in range(3)])
-    assert "S9" not in codes(make_experiment_in_memory({BASELINE: given}, balanced))
+    assert "different-metrics" not in codes(make_experiment_in_memory({BASELINE: given}, balanced))
 
 
 def test_copied_figures_are_told_with_their_source() -> None:
-    flag = only_flag(importing(experiment(), published(seeds=3, accuracy=0.5)), "S14")
-    assert flag.rows == ["theirs"]
-    assert "theirs (a model card, 3 runs)" in flag.sentence
-    assert "no test" in flag.sentence
+    warning = only_warning(importing(experiment(), published(seeds=3, accuracy=0.5)), "published-figures")
+    assert warning.rows == ["theirs"]
+    assert "theirs (a model card, 3 runs)" in warning.what
+    assert "no test" in warning.what
 
 
 @pytest.mark.parametrize(("value", "digits"), [(0.8407, 4), (0.5, 1), (1.0, 0), (84.07, 2), (1e-7, 0)])

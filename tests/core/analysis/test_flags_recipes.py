@@ -1,19 +1,19 @@
-"""S4 to S7: budgets, streams, recipes and checkpoints that differ."""
+"""unequal-budgets to different-checkpoint: budgets, streams, recipes and checkpoints that differ."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from core.sins import BASELINE, ROW, answers, codes, declaring, experiment, only_flag, sinning, the_flag
+from core.sins import BASELINE, ROW, answers, codes, declaring, experiment, only_warning, sinning, the_warning
 from core.table_records import component, sha256
 
 
 def test_more_tries_for_one_row_are_an_unequal_budget() -> None:
-    flag = only_flag(declaring(experiment(), trials={ROW: 12}), "S4")
-    assert flag.rows == [ROW]
-    assert f"1 configuration tried and 11,004 examples trained on in all for {BASELINE}" in flag.sentence
-    assert f"12 configurations tried and 132,048 examples trained on in all for {ROW}" in flag.sentence
+    warning = only_warning(declaring(experiment(), trials={ROW: 12}), "unequal-budgets")
+    assert warning.rows == [ROW]
+    assert f"1 configuration tried and 11,004 examples trained on in all for {BASELINE}" in warning.what
+    assert f"12 configurations tried and 132,048 examples trained on in all for {ROW}" in warning.what
 
 
 def test_tries_that_are_alike_are_no_sin() -> None:
@@ -21,9 +21,9 @@ def test_tries_that_are_alike_are_no_sin() -> None:
 
 
 def test_more_examples_seen_are_an_unequal_budget() -> None:
-    flag = only_flag(sinning(experiment(), "observed", examples_seen=22_008), "S4")
-    assert "22,008 examples" in flag.sentence
-    assert flag.rows == [ROW]
+    warning = only_warning(sinning(experiment(), "observed", examples_seen=22_008), "unequal-budgets")
+    assert "22,008 examples" in warning.what
+    assert warning.rows == [ROW]
     assert codes(sinning(experiment(), "observed", examples_seen=13_000)) == []
 
 
@@ -34,10 +34,12 @@ def test_a_length_of_training_that_is_studied_is_no_sin() -> None:
 
 
 def test_another_data_order_at_the_same_seed_is_found() -> None:
-    flag = only_flag(sinning(experiment(), "observed", seeds=[1, 2, 3], data_order_sha256=sha256("mine")), "S5")
-    assert flag.rows == [ROW]
-    assert "data order" in flag.sentence
-    assert f"{ROW} (seeds 1 to 3)" in flag.sentence
+    warning = only_warning(
+        sinning(experiment(), "observed", seeds=[1, 2, 3], data_order_sha256=sha256("mine")), "unpaired-seeds"
+    )
+    assert warning.rows == [ROW]
+    assert "data order" in warning.what
+    assert f"{ROW} (seeds 1 to 3)" in warning.what
 
 
 def test_another_batch_size_must_have_another_order() -> None:
@@ -46,22 +48,22 @@ def test_another_batch_size_must_have_another_order() -> None:
 
 
 def test_another_start_of_the_head_at_the_same_seed_is_found() -> None:
-    flag = the_flag(sinning(experiment(), "weights", head_init_sha256=sha256("mine")), "S5")
-    assert "start of the new parameters" in flag.sentence
+    warning = the_warning(sinning(experiment(), "weights", head_init_sha256=sha256("mine")), "unpaired-seeds")
+    assert "start of the new parameters" in warning.what
 
 
 def test_a_method_with_other_new_parameters_starts_otherwise_by_nature() -> None:
     made = experiment(records={ROW: {"method": component("lora")}}, under_test=["method"])
     made = sinning(made, "weights", newly_initialised=["lora.a"], head_init_sha256=sha256("mine"))
-    assert "S5" not in codes(made)
+    assert "unpaired-seeds" not in codes(made)
 
 
 def test_a_difference_that_is_not_under_test_is_said_with_both_values_and_the_key() -> None:
     made = experiment(records={BASELINE: {"recipe": {"max_grad_norm": 1.0}}, ROW: {"recipe": {"max_grad_norm": None}}})
-    flag = only_flag(sinning(made, "observed", clipped_at=None, gradient_norm_max=6.0), "S6")
-    assert flag.rows == [ROW]
-    assert "gradient clipping (none against norm 1)" in flag.sentence
-    assert "'recipe.max_grad_norm' to 'under_test'" in flag.next_step
+    warning = only_warning(sinning(made, "observed", clipped_at=None, gradient_norm_max=6.0), "confounded")
+    assert warning.rows == [ROW]
+    assert "gradient clipping (none against norm 1)" in warning.what
+    assert "'recipe.max_grad_norm' to 'under_test'" in warning.what_to_do
     declared = declaring(made, under_test=["trainer", "recipe.max_grad_norm"])
     assert codes(sinning(declared, "observed", clipped_at=None, gradient_norm_max=6.0)) == []
 
@@ -71,7 +73,7 @@ def test_rows_with_the_same_confounder_share_a_flag() -> None:
     made = experiment(rows, records={name: {"recipe": {"max_length": 64}} for name in ("one", "two")})
     made = declaring(sinning(made, "", row=BASELINE), under_test=["trainer"])
     recipes = sinning(made, "requested", row=BASELINE, recipe=made.records[0].requested.recipe | {"max_length": 128})
-    assert only_flag(recipes, "S6").rows == ["one", "two"]
+    assert only_warning(recipes, "confounded").rows == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +86,10 @@ def test_rows_with_the_same_confounder_share_a_flag() -> None:
 def test_an_optimizer_that_did_otherwise_than_asked_is_found(changes: dict[str, Any], told: str) -> None:
     recipe = {"max_grad_norm": 1.0, "weight_decay": 0.0}
     made = experiment(records={name: {"recipe": recipe} for name in (BASELINE, ROW)}, under_test=["trainer", "recipe"])
-    flag = only_flag(sinning(made, "observed", **changes), "S6")
-    assert flag.rows == [ROW]
-    assert told in flag.sentence
-    assert "did not follow the recipe" in flag.sentence
+    warning = only_warning(sinning(made, "observed", **changes), "recipe-not-followed")
+    assert warning.rows == [ROW]
+    assert told in warning.what
+    assert "did not follow the recipe" in warning.what
 
 
 def test_a_weight_decay_that_nobody_asked_for_is_found() -> None:
@@ -96,21 +98,21 @@ def test_a_weight_decay_that_nobody_asked_for_is_found() -> None:
     observed = made.records[0].observed
     assert observed is not None
     decayed = [group.model_copy(update={"weight_decay": 0.01}) for group in observed.groups]
-    assert "weight decay 0.01 was seen" in only_flag(sinning(made, "observed", groups=decayed), "S6").sentence
+    assert "weight decay 0.01 was seen" in only_warning(sinning(made, "observed", groups=decayed), "recipe-not-followed").what
 
 
 def test_another_checkpoint_is_named() -> None:
-    flag = the_flag(sinning(experiment(), "weights", lineage=["minilm", "tuned on another task"]), "S7")
-    assert flag.rows == [ROW]
-    assert "minilm and tuned on another task" in flag.sentence
+    warning = the_warning(sinning(experiment(), "weights", lineage=["minilm", "tuned on another task"]), "different-checkpoint")
+    assert warning.rows == [ROW]
+    assert "minilm and tuned on another task" in warning.what
 
 
 def test_other_weights_under_the_same_name_are_found() -> None:
-    flag = only_flag(sinning(experiment(), "weights", seeds=[0], initial_sha256=sha256("warm")), "S7")
-    assert flag.rows == [ROW]
-    assert "other weights under the same name" in flag.sentence
+    warning = only_warning(sinning(experiment(), "weights", seeds=[0], initial_sha256=sha256("warm")), "different-checkpoint")
+    assert warning.rows == [ROW]
+    assert "other weights under the same name" in warning.what
 
 
 def test_models_under_test_may_start_from_other_checkpoints() -> None:
     made = declaring(experiment(), under_test=["model", "trainer"])
-    assert "S7" not in codes(sinning(made, "weights", lineage=["another"]))
+    assert "different-checkpoint" not in codes(sinning(made, "weights", lineage=["another"]))

@@ -1,4 +1,4 @@
-"""S8, S15, S17: mixed machines, copies and leaks, evaluations that went wrong."""
+"""machine-changed, identical-runs, unreliable-scores: mixed machines, copies and leaks, evaluations that went wrong."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from core.sins import (
     control,
     declaring,
     experiment,
-    flags_of,
-    only_flag,
+    only_warning,
     sinning,
-    the_flag,
+    the_warning,
+    warnings_of,
 )
 from core.table_records import SOFTWARE, component, sha256
 
@@ -28,35 +28,35 @@ OTHER = "Xeon, 8 threads"
 
 
 def test_rows_on_two_kinds_of_hardware_are_named_with_it() -> None:
-    flag = the_flag(sinning(experiment(), "environment", hardware=OTHER), "S8")
-    assert flag.rows == [ROW]
-    assert f"AMD EPYC, 2 threads ({BASELINE}) and {OTHER} ({ROW})" in flag.sentence
+    warning = the_warning(sinning(experiment(), "environment", hardware=OTHER), "machine-changed")
+    assert warning.rows == [ROW]
+    assert f"AMD EPYC, 2 threads ({BASELINE}) and {OTHER} ({ROW})" in warning.what
 
 
 def test_a_row_that_is_mixed_itself_is_named_with_its_seeds() -> None:
-    flag = the_flag(sinning(experiment(), "environment", seeds=[6, 7], hardware=OTHER), "S8")
-    assert flag.rows == [ROW]
-    assert f"{OTHER} ({ROW} (seeds 6, 7))" in flag.sentence
+    warning = the_warning(sinning(experiment(), "environment", seeds=[6, 7], hardware=OTHER), "machine-changed")
+    assert warning.rows == [ROW]
+    assert f"{OTHER} ({ROW} (seeds 6, 7))" in warning.what
 
 
 def test_the_instruction_set_tells_two_machines_of_one_class_apart_where_both_are_known() -> None:
     known = sinning(experiment(), "environment", row=None, instructions="AVX512")
     assert codes(sinning(known, "environment", instructions=None)) == []
-    flag = the_flag(sinning(known, "environment", seeds=[6], instructions="AVX2"), "S8")
-    assert flag.rows == [ROW]
-    assert f"AMD EPYC, 2 threads with AVX2 ({ROW} (seed 6))" in flag.sentence
+    warning = the_warning(sinning(known, "environment", seeds=[6], instructions="AVX2"), "machine-changed")
+    assert warning.rows == [ROW]
+    assert f"AMD EPYC, 2 threads with AVX2 ({ROW} (seed 6))" in warning.what
 
 
 def test_hardware_under_test_may_differ_between_rows_but_not_within_one() -> None:
     studied = declaring(experiment(), under_test=["trainer", "hardware"])
     assert codes(sinning(studied, "environment", hardware=OTHER)) == []
-    assert "S8" in codes(sinning(studied, "environment", seeds=[0], hardware=OTHER))
+    assert "machine-changed" in codes(sinning(studied, "environment", seeds=[0], hardware=OTHER))
 
 
 def test_versions_that_differ_are_named() -> None:
-    flag = the_flag(sinning(experiment(), "environment", software=SOFTWARE | {"torch": "2.12.0"}), "S8")
-    assert flag.rows == [ROW]
-    assert f"torch 2.13.0 ({BASELINE}) and 2.12.0 ({ROW})" in flag.sentence
+    warning = the_warning(sinning(experiment(), "environment", software=SOFTWARE | {"torch": "2.12.0"}), "software-changed")
+    assert warning.rows == [ROW]
+    assert f"torch 2.13.0 ({BASELINE}) and 2.12.0 ({ROW})" in warning.what
 
 
 def test_a_distribution_that_one_row_alone_uses_is_no_difference() -> None:
@@ -70,11 +70,11 @@ def test_software_under_test_may_differ() -> None:
 
 def test_a_control_run_that_moved_is_told_with_by_how_much() -> None:
     moved = replace(experiment(), controls=(control(10.0), control(11.5, moment="after")))
-    flag = only_flag(moved, "S8")
-    assert flag.board == ""
-    assert "10.0 ms before" in flag.sentence
-    assert "11.5 ms after" in flag.sentence
-    assert "15 % longer" in flag.sentence
+    warning = only_warning(moved, "machine-changed")
+    assert warning.board == ""
+    assert "10.0 ms before" in warning.what
+    assert "11.5 ms after" in warning.what
+    assert "15 % longer" in warning.what
 
 
 def test_control_runs_on_two_machines_are_not_held_against_each_other() -> None:
@@ -84,39 +84,39 @@ def test_control_runs_on_two_machines_are_not_held_against_each_other() -> None:
 def test_a_seed_that_changes_no_answer_is_ignored() -> None:
     given = answers()
     given[4] = given[1]
-    flag = only_flag(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: given}), "S15")
-    assert flag.rows == [ROW]
-    assert "seeds 1, 4 give the same answer to every example" in flag.sentence
+    warning = only_warning(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: given}), "identical-runs")
+    assert warning.rows == [ROW]
+    assert "seeds 1, 4 give the same answer to every example" in warning.what
 
 
 def test_equal_weights_of_two_seeds_are_said_once_together_with_equal_answers() -> None:
     given = answers()
     given[4] = given[1]
     made = experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: given})
-    flag = only_flag(sinning(made, "weights", seeds=[1, 4], final_sha256="0" * 64), "S15")
-    assert "seeds 1, 4 end with the same weights to the bit" in flag.sentence
-    assert "answer" not in flag.sentence
+    warning = only_warning(sinning(made, "weights", seeds=[1, 4], final_sha256="0" * 64), "identical-runs")
+    assert "seeds 1, 4 end with the same weights to the bit" in warning.what
+    assert "answer" not in warning.what
 
 
 def test_collapsed_seeds_answer_alike_without_being_copies() -> None:
     fallen = answers()
     fallen[[2, 5]] = 1
-    assert "S15" not in codes(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}))
+    assert "identical-runs" not in codes(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}))
 
 
 def test_two_recipes_with_the_same_answers_are_copies() -> None:
     same = answers()
     made = experiment({BASELINE: same, ROW: same}, records={ROW: {"recipe": {"epochs": 4}}}, under_test=["recipe", "trainer"])
-    flag = only_flag(made, "S15")
-    assert flag.rows == [BASELINE, ROW]
-    assert "epochs (3 against 4)" in flag.sentence
-    assert "seeds 0 to 7" in flag.sentence
+    warning = only_warning(made, "identical-runs")
+    assert warning.rows == [BASELINE, ROW]
+    assert "epochs (3 against 4)" in warning.what
+    assert "seeds 0 to 7" in warning.what
 
 
 def test_an_arm_with_other_seed_streams_must_answer_otherwise() -> None:
     same = answers()
     made = sinning(experiment({BASELINE: same, ROW: same}), "requested", replicate=1)
-    assert "replicate (0 against 1)" in only_flag(made, "S15").sentence
+    assert "replicate (0 against 1)" in only_warning(made, "identical-runs").what
 
 
 def test_two_trainers_that_end_alike_are_no_sin() -> None:
@@ -131,13 +131,13 @@ def test_two_trainers_that_end_alike_are_no_sin() -> None:
 def test_recipes_that_aim_at_the_same_numbers_may_answer_alike(key: str) -> None:
     same = answers()
     made = experiment({BASELINE: same, ROW: same}, records={ROW: {"recipe": {key: False}}}, under_test=["recipe", "trainer"])
-    assert "S15" not in codes(made)
+    assert "identical-runs" not in codes(made)
 
 
 def test_examples_that_were_trained_on_are_counted() -> None:
-    flag = only_flag(sinning(experiment(), "data", row=None, overlap={"test": 12}), "S15")
-    assert flag.rows == []
-    assert "12 of 400 examples of test (3 %) read like one of train" in flag.sentence
+    warning = only_warning(sinning(experiment(), "data", row=None, overlap={"test": 12}), "data-leakage")
+    assert warning.rows == []
+    assert "12 of 400 examples of test (3 %) read like one of train" in warning.what
 
 
 def test_predictions_that_cannot_be_used_are_told_run_by_run() -> None:
@@ -157,21 +157,21 @@ def test_predictions_that_cannot_be_used_are_told_run_by_run() -> None:
             found["test"] = replace(test, logits=np.zeros((len(test.ids), 3), np.float32))
         return found
 
-    flag = the_flag(replace(clean, predictions=read), "S17")
-    assert flag.rows == [ROW]
-    assert "Predictions of 4 runs cannot be used" in flag.sentence
-    assert f"{ROW} seed 0: predictions.parquet is missing" in flag.sentence
-    assert "not those that the other runs predicted" in flag.sentence
-    assert "the labels of test are not those that the other runs recorded" in flag.sentence
-    assert "another number of labels" in flag.sentence
+    warning = the_warning(replace(clean, predictions=read), "unreliable-scores")
+    assert warning.rows == [ROW]
+    assert "Predictions of 4 runs cannot be used" in warning.what
+    assert f"{ROW} seed 0: predictions.parquet is missing" in warning.what
+    assert "not those that the other runs predicted" in warning.what
+    assert "the labels of test are not those that the other runs recorded" in warning.what
+    assert "another number of labels" in warning.what
 
 
 @pytest.mark.parametrize("apart", [0.02, float("nan"), float("inf")])
 def test_predicting_that_is_random_is_found(apart: float) -> None:
-    flag = only_flag(sinning(experiment(), "", seeds=[2], evaluation_difference=apart), "S17")
-    assert flag.rows == [ROW]
-    assert f"by up to {apart:.2g}" in flag.sentence
-    assert f"{ROW} (seed 2)" in flag.sentence
+    warning = only_warning(sinning(experiment(), "", seeds=[2], evaluation_difference=apart), "unreliable-scores")
+    assert warning.rows == [ROW]
+    assert f"by up to {apart:.2g}" in warning.what
+    assert f"{ROW} (seed 2)" in warning.what
 
 
 @pytest.mark.parametrize(("apart", "largest"), [(5e-6, None), (0.9e-3, 0.2), (0.9e-2, 10.0)])
@@ -181,24 +181,24 @@ def test_rounding_of_a_device_is_no_random_prediction(apart: float, largest: flo
 
 @pytest.mark.parametrize(("apart", "largest"), [(1.1e-3, None), (1.1e-3, 0.2), (1.1e-2, 10.0)])
 def test_random_predicting_begins_where_the_one_tolerance_ends(apart: float, largest: float | None) -> None:
-    assert codes(sinning(experiment(), "", evaluation_difference=apart, largest_logit=largest)) == ["S17"]
+    assert codes(sinning(experiment(), "", evaluation_difference=apart, largest_logit=largest)) == ["unreliable-scores"]
 
 
 def test_a_score_that_its_predictions_contradict_is_found() -> None:
     clean = experiment()
     true = clean.records[8].scores
     made = sinning(clean, "", seeds=[0], scores={"test": true["test"] | {"accuracy": true["test"]["accuracy"] + 1 / 400}})
-    flag = the_flag(made, "S17")
-    assert flag.rows == [ROW]
-    assert f"{ROW} seed 0, accuracy on test" in flag.sentence
-    assert f"{true['test']['accuracy']:.6g} is right" in flag.sentence
+    warning = the_warning(made, "unreliable-scores")
+    assert warning.rows == [ROW]
+    assert f"{ROW} seed 0, accuracy on test" in warning.what
+    assert f"{true['test']['accuracy']:.6g} is right" in warning.what
 
 
 def test_a_metric_that_is_not_installed_is_not_computed_again() -> None:
     clean = experiment()
     made = sinning(clean, "", seeds=[0], scores={"test": {"accuracy": 0.5, "f1": 0.5}})
-    assert "S17" not in [flag.code for flag in flags_of(replace(made, metrics={}))]
-    assert "S17" in [flag.code for flag in flags_of(made)]
+    assert "unreliable-scores" not in [warning.name for warning in warnings_of(replace(made, metrics={}))]
+    assert "unreliable-scores" in [warning.name for warning in warnings_of(made)]
 
 
 def test_predictions_that_slipped_by_one_example_are_found_by_the_score() -> None:
@@ -210,4 +210,4 @@ def test_predictions_that_slipped_by_one_example_are_found_by_the_score() -> Non
             found["test"] = replace(found["test"], logits=np.roll(found["test"].logits, 1, axis=0))
         return found
 
-    assert "S17" in codes(replace(clean, predictions=read))
+    assert "unreliable-scores" in codes(replace(clean, predictions=read))

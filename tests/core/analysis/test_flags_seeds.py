@@ -1,4 +1,4 @@
-"""S1, S10, S11: seeds that are too few, collapsed, changed after looking, missing or failed."""
+"""few-seeds, collapsed-runs, changed-after-looking, failed-runs, missing-runs, undeclared-runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from core.sins import (
     declaring,
     experiment,
     importing,
-    only_flag,
+    only_warning,
     published,
-    the_flag,
+    the_warning,
 )
 from core.table_records import declaration_of, failed, make_record
 
@@ -28,27 +28,27 @@ from bakeoff.statistics.intervals import wilson
 
 
 def test_one_seed_is_an_anecdote() -> None:
-    flag = the_flag(experiment({BASELINE: answers(seeds=1, seed=1), ROW: answers(seeds=2)}), "S1")
-    assert flag.rows == [BASELINE, ROW]
-    assert f"1 seed behind {BASELINE} and 2 seeds behind {ROW}" in flag.sentence
-    assert "no rank" in flag.sentence
-    assert "'seeds: 6' in spec.yaml" in flag.next_step
-    assert "--resolve 1" in flag.next_step
+    warning = the_warning(experiment({BASELINE: answers(seeds=1, seed=1), ROW: answers(seeds=2)}), "few-seeds")
+    assert warning.rows == [BASELINE, ROW]
+    assert f"1 seed behind {BASELINE} and 2 seeds behind {ROW}" in warning.what
+    assert "no rank" in warning.what
+    assert "'seeds: 6' in spec.yaml" in warning.what_to_do
+    assert "--resolve 1" in warning.what_to_do
 
 
 def test_three_to_five_seeds_have_a_floor_of_p() -> None:
-    flag = only_flag(experiment({BASELINE: answers(accuracy=0.8, seeds=5, seed=1), ROW: answers(seeds=5)}), "S1")
-    assert f"with 5 seeds ({BASELINE} and {ROW}) not below 0.0625" in flag.sentence
-    assert "6 seeds are the fewest that can." in flag.sentence
+    warning = only_warning(experiment({BASELINE: answers(accuracy=0.8, seeds=5, seed=1), ROW: answers(seeds=5)}), "few-seeds")
+    assert f"with 5 seeds ({BASELINE} and {ROW}) not below 0.0625" in warning.what
+    assert "6 seeds are the fewest that can." in warning.what
 
 
 def test_holm_over_the_board_asks_for_more_seeds() -> None:
     rows = {BASELINE: answers(accuracy=0.6, seeds=3, seed=1)}
     rows |= {f"row-{n}": answers(accuracy=0.9, seeds=3, seed=n) for n in (2, 3, 4)}
-    flag = the_flag(experiment(rows), "S1")
-    assert "not below 0.25" in flag.sentence
-    assert "6 seeds are the fewest that can, 7 with Holm over the 3 comparisons" in flag.sentence
-    assert "'seeds: 7'" in flag.next_step
+    warning = the_warning(experiment(rows), "few-seeds")
+    assert "not below 0.25" in warning.what
+    assert "6 seeds are the fewest that can, 7 with Holm over the 3 comparisons" in warning.what
+    assert "'seeds: 7'" in warning.what_to_do
 
 
 def test_six_seeds_are_enough_for_one_comparison() -> None:
@@ -58,29 +58,31 @@ def test_six_seeds_are_enough_for_one_comparison() -> None:
 def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
     fallen = answers()
     fallen[[2, 5]] = 1
-    flag = the_flag(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}), "S10")
+    warning = the_warning(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}), "collapsed-runs")
     low, high = wilson(2, 8)
-    assert flag.rows == [ROW]
-    assert "2 of 8 runs collapsed" in flag.sentence
-    assert "seeds 2, 5" in flag.sentence
-    assert f"{100 * low:.0f} to {100 * high:.0f} %" in flag.sentence
+    assert warning.rows == [ROW]
+    assert "2 of 8 runs collapsed" in warning.what
+    assert "seeds 2, 5" in warning.what
+    assert f"{100 * low:.0f} to {100 * high:.0f} %" in warning.what
     right = (fallen == LABELS).mean(axis=1)
     without = np.delete(right, [2, 5]).mean()
-    assert f"{100 * right.mean():.2f} with them, {100 * without:.2f} without" in flag.sentence
+    assert f"{100 * right.mean():.2f} with them, {100 * without:.2f} without" in warning.what
 
 
 def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
-    flag = the_flag(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "S10")
-    assert "8 of 8 runs collapsed" in flag.sentence
-    assert "no mean without them" in flag.sentence
+    warning = the_warning(
+        experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "collapsed-runs"
+    )
+    assert "8 of 8 runs collapsed" in warning.what
+    assert "no mean without them" in warning.what
 
 
 def test_a_published_figure_at_the_floor_is_a_collapsed_run() -> None:
     floor = (LABELS == 1).mean()
-    flag = the_flag(importing(experiment(), published(accuracy=round(float(floor), 4))), "S10")
-    assert flag.rows == ["theirs"]
-    assert "0.665" in flag.sentence
-    assert "S10" not in codes(importing(experiment(), published(accuracy=0.6655)))
+    warning = the_warning(importing(experiment(), published(accuracy=round(float(floor), 4))), "collapsed-runs")
+    assert warning.rows == ["theirs"]
+    assert "0.665" in warning.what
+    assert "collapsed-runs" not in codes(importing(experiment(), published(accuracy=0.6655)))
 
 
 def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> None:
@@ -89,21 +91,21 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
         Look(when="2026-11-20T10:00:00+00:00", seeds=before, recorded=6),
         Look(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
     ]
-    flag = only_flag(declaring(experiment(), history=looks), "S11")
-    assert flag.board == ""
-    assert flag.rows == [ROW, BASELINE]
-    assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in flag.sentence
-    assert "went from 5 to 8 seeds on 2026-11-21, when 10 runs" in flag.sentence
-    assert "optimistic" in flag.sentence
+    warning = only_warning(declaring(experiment(), history=looks), "changed-after-looking")
+    assert warning.board == ""
+    assert warning.rows == [ROW, BASELINE]
+    assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in warning.what
+    assert "went from 5 to 8 seeds on 2026-11-21, when 10 runs" in warning.what
+    assert "optimistic" in warning.what
 
 
 def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
     seeds = {BASELINE: list(range(8)), ROW: [*range(8), 8, 9], "forgotten": [0]}
     look = Look(when="2026-11-20T10:00:00+00:00", seeds=seeds, recorded=6)
-    flag = only_flag(declaring(experiment(), history=[look]), "S11")
-    assert flag.rows == ["forgotten", ROW]
-    assert f"{ROW} lost seeds 8, 9 of 10" in flag.sentence
-    assert "forgotten left the experiment" in flag.sentence
+    warning = only_warning(declaring(experiment(), history=[look]), "changed-after-looking")
+    assert warning.rows == ["forgotten", ROW]
+    assert f"{ROW} lost seeds 8, 9 of 10" in warning.what
+    assert "forgotten left the experiment" in warning.what
 
 
 def test_a_history_without_a_change_is_none() -> None:
@@ -112,18 +114,18 @@ def test_a_history_without_a_change_is_none() -> None:
 
 
 def test_declared_runs_without_a_record_are_named() -> None:
-    flag = only_flag(experiment(undone=[make_record(ROW, 11), make_record(ROW, 12)]), "S11")
-    assert flag.rows == [ROW]
-    assert "2 of 18 declared runs have no record" in flag.sentence
-    assert f"{ROW} (seeds 11, 12)" in flag.sentence
-    assert flag.next_step.startswith("`bakeoff run spec.yaml`")
+    warning = only_warning(experiment(undone=[make_record(ROW, 11), make_record(ROW, 12)]), "missing-runs")
+    assert warning.rows == [ROW]
+    assert "2 of 18 declared runs have no record" in warning.what
+    assert f"{ROW} (seeds 11, 12)" in warning.what
+    assert warning.what_to_do.startswith("`bakeoff run spec.yaml`")
 
 
 def test_failed_runs_are_counted_by_reason() -> None:
-    flag = only_flag(experiment(failing={ROW: [3]}), "S11")
-    assert flag.rows == [ROW]
-    assert f"{ROW} 1 of 8, crashed (seed 3)" in flag.sentence
-    assert "--retry failed" in flag.next_step
+    warning = only_warning(experiment(failing={ROW: [3]}), "failed-runs")
+    assert warning.rows == [ROW]
+    assert f"{ROW} 1 of 8, crashed (seed 3)" in warning.what
+    assert "--retry failed" in warning.what_to_do
 
 
 @pytest.mark.parametrize(
@@ -150,24 +152,24 @@ def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> N
     )
     found = compare(both)
     assert [board.task for board in found.boards] == ["glue/mrpc"]
-    (flag,) = found.flags
-    assert (flag.code, flag.sentence) == (
-        "S11",
+    (warning,) = found.warnings
+    assert (warning.name, warning.what) == (
+        "failed-runs",
         "glue/rte · minilm is not shown: all of 16 recorded runs failed (out of memory).",
     )
 
 
 def test_a_task_that_is_still_to_be_run_is_no_sin() -> None:
     clean, other = experiment(), declaration_of([make_record(ROW, 0, task="glue/rte")])
-    assert compare(declaring(clean, runs=[*clean.declared.runs, *other.runs])).flags == []
+    assert compare(declaring(clean, runs=[*clean.declared.runs, *other.runs])).warnings == []
 
 
 def test_records_that_nobody_asked_for_are_said() -> None:
-    flag = only_flag(replace(experiment(), foreign=2), "S11")
-    assert flag.board == ""
-    assert "2 records" in flag.sentence
+    warning = only_warning(replace(experiment(), foreign=2), "undeclared-runs")
+    assert warning.board == ""
+    assert "2 records" in warning.what
 
 
 def test_records_that_cannot_be_read_are_said() -> None:
-    flag = only_flag(replace(experiment(), damaged=("r1-abc/record.json is damaged: scores",)), "S11")
-    assert "r1-abc/record.json is damaged" in flag.sentence
+    warning = only_warning(replace(experiment(), damaged=("r1-abc/record.json is damaged: scores",)), "missing-runs")
+    assert "r1-abc/record.json is damaged" in warning.what

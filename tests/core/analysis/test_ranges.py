@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from core.made_records import make_experiment_in_memory, right_by_pattern
-from core.sins import importing, published, the_flag
+from core.sins import importing, published, the_warning
 from numpy.typing import NDArray
 
 from bakeoff.analysis.boards import compare
@@ -221,7 +221,7 @@ def test_a_published_figure_beyond_the_range_is_withheld_with_the_reason(metric:
     comparison = compare(made)
     (row,) = comparison.boards[0].imported
     assert (metric in row.scores, row.impossible) == (False, {metric: value})
-    assert range_told in the_flag(made, "S9").sentence
+    assert range_told in the_warning(made, "different-metrics").what
     report = build_report(made.declared, made.records)
     for page in (write_page(report, comparison), write_tex(comparison, report)):
         assert f"{100 * value:.2f}" not in page

@@ -190,9 +190,9 @@ def test_sentences_name_the_metrics_own_unit() -> None:
 
 
 def test_nothing_but_shares_is_read_as_counts_of_examples() -> None:
-    """S16 knows what examples can show of a share; what half a star is in examples nobody knows."""
-    flags = compare(made(MeanAbsoluteError(), {"base": 0.5, "row": 0.51}, margin={"mae": 0.001})).flags
-    assert "S16" not in {flag.code for flag in flags}
+    """few-examples knows what examples can show of a share; what half a star is in examples nobody knows."""
+    warnings = compare(made(MeanAbsoluteError(), {"base": 0.5, "row": 0.51}, margin={"mae": 0.001})).warnings
+    assert "few-examples" not in {warning.name for warning in warnings}
 
 
 # --- gates ---------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from core.made_records import drawn_answers, make_experiment_folder
 from core.table_records import make_record
 
 from bakeoff import compare, load
-from bakeoff.analysis.findings import Comparison, Flag
+from bakeoff.analysis.findings import Comparison, NamedWarning
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.errors import BakeoffError, StoreError
@@ -62,7 +62,7 @@ def frames(results: Results) -> dict[tuple[type, str], pd.DataFrame]:
         (Results, "predictions"): results.predictions(),
         (Comparisons, "leaderboard"): found.leaderboard,
         (Comparisons, "pairs"): found.pairs,
-        (Comparisons, "flags"): found.flags,
+        (Comparisons, "warnings"): found.warnings,
         (Comparisons, "slices"): found.slices,
     }
 
@@ -83,8 +83,8 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
-    empty = Comparisons(Comparison(title="none", question="", answer="", boards=[], flags=[], facts={}))
-    for name in ("leaderboard", "pairs", "flags", "slices", "across"):
+    empty = Comparisons(Comparison(title="none", question="", answer="", boards=[], warnings=[], facts={}))
+    for name in ("leaderboard", "pairs", "warnings", "slices", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0
         assert dtypes(frame) == promised(Comparisons, name)
@@ -172,9 +172,11 @@ def test_tables_render_in_a_notebook_with_all_text_escaped(tmp_path: Path) -> No
         tmp_path / "made", answers(), LABELS, question="<script>alert(1)</script>\u202e & more", name="a <u>"
     )
     results = load(folder)
-    hostile = Flag(code="S1", board="<img src=x>", rows=["<i>"], sentence="</td>\x1b[0m", next_step="")
+    hostile = NamedWarning(
+        name="few-seeds", severity="caution", board="<img src=x>", rows=["<i>"], what="</td>\x1b[0m", what_to_do=""
+    )
     found = compare(results)
-    page = Comparisons(found.comparison.model_copy(update={"flags": [hostile]}))._repr_html_()
+    page = Comparisons(found.comparison.model_copy(update={"warnings": [hostile]}))._repr_html_()
     for text in (page, results._repr_html_()):
         assert "<table" in text
         assert not re.search(r"<(script|img|u>|i>)", text)

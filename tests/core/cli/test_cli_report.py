@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from core.made_records import drawn_answers, make_experiment_folder
 from core.made_up import Call
+
+from bakeoff.cli.report import WARNED
 
 LABELS = np.arange(300) % 3 // 2
 GATE = {"quality": "-1.0 points"}
@@ -121,8 +124,8 @@ def test_of_several_boards_each_flag_says_which(tmp_path: Path, call: Call) -> N
     ]
     code, out, _ = call("report", *folders, "--into", tmp_path / "into")
     assert code == 0
-    flags = [line for line in out.splitlines() if line.startswith("S1 ")]
-    assert [line.split()[1:4] for line in flags] == [["one", "·", "minilm:"], ["two", "·", "minilm:"]]
+    warnings = [line for line in out.splitlines() if "few-seeds:" in line]
+    assert [line.split()[2:5] for line in warnings] == [["one", "·", "minilm:"], ["two", "·", "minilm:"]]
 
 
 def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +133,15 @@ def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch
     monkeypatch.chdir(folder.parent)
     _, out, _ = call("report", folder.name)
     assert 50 < max(map(len, out.splitlines())) <= 60
+
+
+def test_strict_lets_pass_what_is_allowed_and_tells_the_names_of_an_old_code(folder: Path, call: Call) -> None:
+    code, out, _ = call("report", folder, "--json")
+    names = [warning["name"] for warning in json.loads(out)["comparison"]["warnings"]]
+    assert names
+    assert call("report", folder, "--strict")[0] == WARNED
+    assert call("report", folder, "--strict", *(word for name in names for word in ("--allow", name)))[0] == 0
+    for old, now in (("S4", "unequal-budgets"), ("s8", "machine-changed and software-changed")):
+        code, _, err = call("report", folder, "--allow", old)
+        assert (code, err.strip()) == (2, f"--allow: {old} is now {now}")
+    assert call("report", folder, "--allow", "few-seed")[0] == 2

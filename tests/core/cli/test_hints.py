@@ -311,7 +311,7 @@ def test_commands_of_a_comparison_run_from_where_its_folders_were_named(
         (folder / "spec.yaml").write_text("name: mrpc\n")
     for chosen in (folders[:1], folders):
         comparison = compare(load_experiment(chosen))
-        steps = [flag.next_step for flag in comparison.flags]
+        steps = [warning.what_to_do for warning in comparison.warnings]
         lines = [line for step in steps for line in commands_in(step)] + comparison.facts["commands"]
         assert len({line.split()[1] for line in lines}) >= 3
         named = set()
@@ -344,7 +344,7 @@ def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Pat
     found = experiment.predictions(other.id)["test"]
     odd = {other.id: {"test": replace(found, ids=tuple(f"another {name}" for name in found.ids))}}
     misread = replace(experiment, predictions=lambda run: odd.get(run) or experiment.predictions(run))
-    step = next(flag.next_step for flag in compare(misread).flags if flag.code == "S17")
+    step = next(warning.what_to_do for warning in compare(misread).warnings if warning.name == "unreliable-scores")
     assert commands_in(step)
     (removed,) = re.findall(r"`(rm [^`]*)`", step)
     assert shlex.split(removed) == ["rm", "-r", "--", str(folder / "records" / other.id)]

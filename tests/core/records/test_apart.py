@@ -109,7 +109,9 @@ def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path:
         "glue/mrpc · minilm": {"trainer-api": [0, 1, 2, 3], "manual-loop": [0, 1, 2]},
         "glue/mrpc (other rows of test) · minilm": {"manual-loop": [3, 4]},
     }
-    assert [(flag.code, flag.rows) for flag in found.flags if "stand here" in flag.sentence] == [("S3", ["manual-loop"])]
+    assert [(warning.name, warning.rows) for warning in found.warnings if "stand here" in warning.what] == [
+        ("different-data", ["manual-loop"])
+    ]
 
 
 def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_path: Any) -> None:

@@ -62,7 +62,9 @@ def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
     (board,) = comparison.boards
     assert board.to_baseline[0].verdict == "better"
     assert sorted(board.to_baseline[0].seeds) == [7, 8]
-    assert any(flag.code == "S17" and record.requested.strategy in flag.rows for flag in comparison.flags)
+    assert any(
+        warning.name == "unreliable-scores" and record.requested.strategy in warning.rows for warning in comparison.warnings
+    )
 
 
 def test_several_experiments_make_one_board(tmp_path: Path) -> None:
@@ -142,8 +144,8 @@ def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> N
     assert board.to_baseline[0].verdict in ("better", "worse")
     looked = Look(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
     declare(path, renamed, baseline="full", under_test=["model"], history=[looked])
-    (changed,) = [flag for flag in compare(load_experiment([path])).flags if flag.code == "S11"]
-    assert changed.sentence.startswith("Changed after looking: full · tiny-bert and full · minilm went from 1 to ")
+    (changed,) = [warning for warning in compare(load_experiment([path])).warnings if warning.name == "changed-after-looking"]
+    assert changed.what.startswith("Changed after looking: full · tiny-bert and full · minilm went from 1 to ")
     declare(path, renamed, baseline="full", under_test=["trainer"])
     assert len(compare(load_experiment([path])).boards) == 2
 

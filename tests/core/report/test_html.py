@@ -171,8 +171,9 @@ def hostile() -> Example:
             "rows": [*board.rows, board.rows[-1].model_copy(update={"group": 1, "strategy": "other", "experiment": HOSTILE})],
         }
     )
-    flags = [
-        flag.model_copy(update={"sentence": HOSTILE, "next_step": HOSTILE, "rows": [HOSTILE]}) for flag in made.comparison.flags
+    warnings = [
+        warning.model_copy(update={"what": HOSTILE, "what_to_do": HOSTILE, "rows": [HOSTILE]})
+        for warning in made.comparison.warnings
     ]
     comparison = made.comparison.model_copy(
         update={
@@ -180,7 +181,7 @@ def hostile() -> Example:
             "question": HOSTILE,
             "answer": HOSTILE,
             "boards": [board],
-            "flags": flags,
+            "warnings": warnings,
             "across": ACROSS.model_copy(update={"mean_ranks": {HOSTILE: 1.0}, "confounded": [HOSTILE], "sentence": HOSTILE}),
             "facts": {"commands": [HOSTILE], HOSTILE: HOSTILE},
         }
@@ -298,7 +299,7 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
     report = build_report(declaration_of([record]), [])
-    comparison = example({"trainer-api": 0.78}).comparison.model_copy(update={"boards": [], "flags": [], "answer": ""})
+    comparison = example({"trainer-api": 0.78}).comparison.model_copy(update={"boards": [], "warnings": [], "answer": ""})
     page = Page(write_html(comparison, report, [], loss_of))
     assert "Nothing is recorded yet" in page.words
     assert "0 of 1" in page.words

@@ -167,9 +167,9 @@ def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -
 def test_few_seeds_are_flagged(tmp_path: Path, seeds: int, sentence: str | None) -> None:
     text = show(make_experiment(tmp_path / "x", [make_record(seed=seed) for seed in range(seeds)]))
     row = cells(text, "trainer-api")
-    assert row.get("flags") == ("S1" if sentence else None)
+    assert row.get("warnings") == ("few-seeds" if sentence else None)
     assert ("±" in row["test accuracy★"]) == (seeds > 1)
-    told = [line for line in text.splitlines() if line.startswith("- S1: ")]
+    told = [line for line in text.splitlines() if line.startswith("- few-seeds: ")]
     assert bool(told) == bool(sentence)
     if sentence:
         assert sentence in flowing(text)
@@ -182,9 +182,9 @@ def test_a_row_that_learnt_nothing_is_flagged(tmp_path: Path) -> None:
         "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.95),
     }
     text = show(make_experiment_folder(tmp_path / "x", answers, labels, baseline="trainer-api"))
-    assert "S10" in cells(text, "collapsed")["flags"]
-    assert "S10" not in cells(text, "trainer-api")["flags"]
-    assert "- S10: " in text
+    assert "collapsed-runs" in cells(text, "collapsed")["warnings"]
+    assert "collapsed-runs" not in cells(text, "trainer-api")["warnings"]
+    assert "- collapsed-runs: " in text
 
 
 def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_an_undeclared_difference_puts_a_dagger_and_a_sentence_at_the_row(tmp_pa
 
 def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
     text = show(make_experiment(tmp_path / "x", [make_record("own-way", owns=["order", "steps"]), make_record()]))
-    assert "owns order, steps" in cells(text, "own-way")["flags"]
-    assert "owns" not in cells(text, "trainer-api")["flags"]
+    assert "owns order, steps" in cells(text, "own-way")["warnings"]
+    assert "owns" not in cells(text, "trainer-api")["warnings"]
     assert "owns order, steps: own-way's trainer does this its own way" in flowing(text)
 
 
@@ -254,7 +254,7 @@ def test_records_that_cannot_stand_in_one_table_are_refused(tmp_path: Path, odd:
 def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path) -> None:
     records = [*both(seeds=2), make_record("elsewhere", 0, torch="2.12.0"), make_record("elsewhere", 1, hardware="a Mac")]
     text = show(make_experiment(tmp_path / "x", records))
-    assert "S8" in cells(text, "elsewhere")["flags"]
+    assert "machine-changed" in cells(text, "elsewhere")["warnings"]
     assert cells(text, "elsewhere", nth=1)["train s"] == "(690.0 ± 0.0)"
     assert cells(text, "trainer-api", nth=1)["train s"] == "690.5 ± 0.7"
     assert "torch 2.12.0 instead of 2.13.0 in 1 of 2 runs" in flowing(text)
@@ -298,7 +298,7 @@ def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
-    assert "- S11: 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
+    assert "- undeclared-runs: 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
     assert "foreign" not in text.replace(str(tmp_path), "")
 
 
@@ -310,7 +310,7 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert (cells(text, "trainer-api")["n"], cells(text, "trainer-api")["failed"]) == ("2", "1")
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
-    assert (row["test accuracy★"], row["n"], row["failed"], row["flags"]) == ("–", "0", "3", "S11")
+    assert (row["test accuracy★"], row["n"], row["failed"], row["warnings"]) == ("–", "0", "3", "failed-runs")
     assert "trainer-api 1 of 3: 1 timed out (seed 0: 'it took over 5 s')" in flowing(text)
     assert "manual-loop 3 of 3: 3 crashed (seed 0 to 2: 'it is gone')" in flowing(text)
 
@@ -419,11 +419,11 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
 def test_json_explains_its_flags(tmp_path: Path) -> None:
     answer = json.loads(show(make_experiment(tmp_path / "x", both()), "--json"))
     (only,) = answer["tables"]
-    assert [row["flags"] for row in only["rows"]] == [["S1"], ["S1"]]
-    (flag,) = answer["comparison"]["flags"]
-    assert (flag["code"], flag["rows"]) == ("S1", ["trainer-api", "manual-loop"])
-    assert "3 seeds" in flag["sentence"]
-    assert "--resolve" in flag["next_step"]
+    assert [row["warnings"] for row in only["rows"]] == [["few-seeds"], ["few-seeds"]]
+    (warning,) = answer["comparison"]["warnings"]
+    assert (warning["name"], warning["rows"]) == ("few-seeds", ["trainer-api", "manual-loop"])
+    assert "3 seeds" in warning["what"]
+    assert "--resolve" in warning["what_to_do"]
     assert only["rows"][0]["scores"]["test"]["accuracy"]["n"] == 3
 
 

@@ -54,7 +54,7 @@ def test_altered_predictions_of_equal_score_are_left_out(folder: Path) -> None:
     comparison = compare(load(folder)).comparison
     (pair,) = comparison.boards[0].to_baseline
     assert (pair.first, pair.seeds, pair.paired) == (ROW, (2, 3), False)
-    assert [flag.code for flag in comparison.flags if str(path) in flag.sentence] == ["S11"]
+    assert [warning.name for warning in comparison.warnings if str(path) in warning.what] == ["missing-runs"]
     assert comparison.facts["damaged"] == [f"{path} was altered: it is not what its record says"]
 
 

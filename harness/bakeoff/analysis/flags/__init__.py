@@ -1,1 +1,1 @@
-"""The list of sins, S1 to S17: what to mind about a comparison, found in its records, each with a sentence and a next step."""
+"""Warnings about a comparison, found in its records: each has a name, a severity, what was found and what to do."""

@@ -1,6 +1,6 @@
-"""Flags about what may be concluded: p against weight (S12), many comparisons (S13), too few examples (S16).
+"""Warnings about what may be concluded: few-examples, multiple-comparisons, negligible-difference, inconclusive.
 
-A difference inside the margin is told of by S12, one beyond it by S16: each is told of once.
+An open difference inside the margin is reported by inconclusive, one beyond it by few-examples: never by both.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDING = 1e-12
 
 
 def weightless(ground: Ground) -> Iterator[Found]:
-    """S12: a difference that is sure, and too small to matter."""
+    """negligible-difference: a difference that is sure, and too small to matter."""
     board = ground.board
     if board.margin is None:
         return
@@ -43,7 +43,7 @@ def weightless(ground: Ground) -> Iterator[Found]:
 
 
 def no_equality(ground: Ground) -> Iterator[Found]:
-    """S12: a small difference that is not significant, which shows no equality."""
+    """inconclusive: a small difference that is not significant, which shows no equality."""
     board = ground.board
     margin = math.inf if board.margin is None else board.margin  # where nobody named one, none is too large to be told here
     open_pairs = [pair for pair in board.to_baseline if pair.finding == "inconclusive" and abs(pair.difference) < margin]
@@ -71,7 +71,7 @@ def _next_step(ground: Ground, pairs: list[Pair]) -> str:
 
 
 def among_many(ground: Ground) -> Iterator[Found]:
-    """S13: a p below 5 % that does not hold in its family."""
+    """multiple-comparisons: a p below 5 % that does not hold in its family."""
     board = ground.board
     lost = [
         pair
@@ -90,7 +90,7 @@ def among_many(ground: Ground) -> Iterator[Found]:
 
 
 def below_resolution(ground: Ground) -> Iterator[Found]:
-    """S16: a difference beyond the margin that so few examples cannot tell from none.
+    """few-examples: a difference beyond the margin that so few examples cannot tell from none.
 
     Of several runs a side, the limit is what seeds without end would find on these examples; of single runs, what McNemar's
     test finds given the share of examples that just one has right.
@@ -151,12 +151,12 @@ def _where(discordance: float) -> str:
 
 
 def imported_claims(ground: Ground) -> Iterator[Found]:
-    """S12 inside the margin, S16 beyond it: two figures of one source that differ by less than can be told."""
+    """negligible-difference: two figures of one source that differ by less than the margin."""
     yield from _claims(ground, inside=True)
 
 
 def imported_below_resolution(ground: Ground) -> Iterator[Found]:
-    """S16: the same beyond the margin."""
+    """few-examples: the same beyond the margin."""
     yield from _claims(ground, inside=False)
 
 

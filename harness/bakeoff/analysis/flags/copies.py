@@ -1,4 +1,4 @@
-"""Flags about runs that are one run under several names, and examples that were trained on (S15)."""
+"""Warnings about copies: identical-runs, data-leakage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAME_AIM = {"padding", "fused", "max_length", "precision"}
 
 
 def ignored_seeds(ground: Ground) -> Iterator[Found]:
-    """S15: two seeds of one row end with the same weights, or give the same answers throughout."""
+    """identical-runs: two seeds of one row end with the same weights, or give the same answers throughout."""
     for row, records in ended_well(ground).items():
         ends: dict[str, list[int]] = {}
         for record in records:
@@ -54,7 +54,7 @@ def _parity(ground: Ground, first: str, second: str) -> str:
 
 
 def copied_rows(ground: Ground) -> Iterator[Found]:
-    """S15: two rows that were to differ in more than the trainer give the same answers throughout.
+    """identical-runs: two rows that were to differ in more than the trainer give the same answers throughout.
 
     Two trainers that end alike on one recipe are what a comparison of trainers hopes for, and no sin.
     """
@@ -109,7 +109,7 @@ def _fingerprints(ground: Ground, row: str) -> dict[int, str]:
 
 
 def leaked_examples(ground: Ground) -> Iterator[Found]:
-    """S15: examples to be predicted that stand in the training split too."""
+    """data-leakage: examples to be predicted that stand in the training split too."""
     leaks: dict[str, tuple[int, int]] = {}
     for records in ended_well(ground).values():
         for record in records:

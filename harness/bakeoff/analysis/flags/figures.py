@@ -1,7 +1,4 @@
-"""Flags about figures: picked on the split that is reported (S2), splits mixed (S3), metrics mixed (S9), copied (S14).
-
-And imported figures that are those of a model that learned nothing (S10).
-"""
+"""Warnings about figures: selection-bias, different-data, different-metrics, published-figures, collapsed-runs (published)."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ OWN_DECIMALS = 9
 
 
 def picked_states(ground: Ground) -> Iterator[Found]:
-    """S2: the best of several states, picked on the very split that is reported."""
+    """selection-bias: the best of several states, picked on the very split that is reported."""
     board = ground.board
     gains: dict[str, str] = {}
     for row, records in ended_well(ground).items():
@@ -72,7 +69,7 @@ def _luck(ground: Ground, picked: Sequence[Selection]) -> float | None:
 
 
 def mixed_splits(ground: Ground) -> Iterator[Found]:
-    """S3: figures that were not measured on the same examples."""
+    """different-data: figures that were not measured on the same examples."""
     board, well = ground.board, ended_well(ground)
     elsewhere = {
         row.strategy: " and ".join(sorted(row.scores)) for row in board.rows if row.scores and board.split not in row.scores
@@ -106,7 +103,7 @@ def _of_other_data(well: Mapping[str, list[Record]]) -> dict[str, str]:
 
 
 def mixed_metrics(ground: Ground) -> Iterator[Found]:
-    """S9: figures under one name that are not of one metric."""
+    """different-metrics: figures under one name that are not of one metric."""
     board = ground.board
     named = {
         row: listed(
@@ -244,7 +241,7 @@ def decimals(value: float) -> int:
 
 
 def impossible_figures(ground: Ground) -> Iterator[Found]:
-    """S9: an accuracy and an F1 that no confusion matrix of the split gives (GRIM)."""
+    """different-metrics: an accuracy and an F1 that no confusion matrix of the split gives (GRIM)."""
     found: dict[str, str] = {}
     for row in ground.board.imported:
         name = known_as("f1", _metrics(ground))
@@ -283,7 +280,7 @@ def impossible_figures(ground: Ground) -> Iterator[Found]:
 
 
 def imported_floors(ground: Ground) -> Iterator[Found]:
-    """S10: a published figure that is the majority's floor itself."""
+    """collapsed-runs: a published figure that is the majority's floor itself."""
     floors = _floors(ground)
     stuck = {
         row.name: f"{metric} {value:g} of {row.name}"
@@ -302,7 +299,7 @@ def imported_floors(ground: Ground) -> Iterator[Found]:
 
 
 def copied_figures(ground: Ground) -> Iterator[Found]:
-    """S14: figures of others, which enter no test."""
+    """published-figures: figures of others, which enter no test."""
     rows = ground.board.imported
     if rows:
         yield Found(

@@ -1,4 +1,4 @@
-"""Flags about what else differed: budgets (S4), order and start at equal seeds (S5), recipes (S6), checkpoints (S7)."""
+"""Warnings about what else differed: unequal-budgets, unpaired-seeds, confounded, recipe-not-followed, different-checkpoint."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from bakeoff.records.schema import Record
 MOST_BUDGET = 1.25
 """A row may have had so many times the budget of another before it is said."""
 TOLD_ELSEWHERE = {"hardware", "software"}
-"""Confounders that S8 tells of."""
+"""Confounders that machine-changed and software-changed report."""
 
 
 def unequal_budgets(ground: Ground) -> Iterator[Found]:
-    """S4: one row was tuned, or trained, for longer than another that it is ranked against.
+    """unequal-budgets: one row was tuned, or trained, for longer than another that it is ranked against.
 
     A length of training that is under test is no sin; tries are, whatever is under test.
     """
@@ -72,7 +72,7 @@ def _examples_seen(records: list[Record]) -> float | None:
 
 
 def unpaired_streams(ground: Ground) -> Iterator[Found]:
-    """S5: at one seed and replicate, another data order or another start of the head than the baseline's."""
+    """unpaired-seeds: at one seed and replicate, another data order or another start of the head than the baseline's."""
     well, board = ended_well(ground), ground.board
     ours = next((group for group in ranked_together(ground) if board.baseline in group), [])
     pairs = {(record.requested.seed, record.requested.replicate): record for record in well.get(board.baseline, ())}
@@ -118,7 +118,7 @@ def _other_start(record: Record, twin: Record) -> bool:
 
 
 def hidden_drift(ground: Ground) -> Iterator[Found]:
-    """S6: recipes that differ beyond what is under test."""
+    """confounded: recipes that differ beyond what is under test."""
     board = ground.board
     facts = {
         pair.first: [fact for fact in pair.confounders if fact.subject not in TOLD_ELSEWHERE] for pair in board.to_baseline
@@ -138,7 +138,7 @@ def hidden_drift(ground: Ground) -> Iterator[Found]:
 
 
 def broken_recipes(ground: Ground) -> Iterator[Found]:
-    """S6: the optimizer was seen to do otherwise than the recipe asks."""
+    """recipe-not-followed: the optimizer was seen to do otherwise than the recipe asks."""
     seen: dict[str, str] = {}
     for row, records in ended_well(ground).items():
         found = list(dict.fromkeys(sentence for record in records for sentence in contradictions(record)))
@@ -153,7 +153,7 @@ def broken_recipes(ground: Ground) -> Iterator[Found]:
 
 
 def other_checkpoints(ground: Ground) -> Iterator[Found]:
-    """S7: training that did not start from the baseline's checkpoint, though the model is not under test."""
+    """different-checkpoint: training that did not start from the baseline's checkpoint, though the model is not under test."""
     well, board = ended_well(ground), ground.board
     starts = {row: start for row, records in well.items() if (start := _lineage(records)) is not None}
     pairs = {(record.requested.seed, record.requested.replicate): record for record in well.get(board.baseline, ())}

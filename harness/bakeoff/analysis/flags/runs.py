@@ -1,4 +1,4 @@
-"""Flags about how runs were made: mixed machines (S8), and evaluations that went wrong (S17)."""
+"""Warnings about how runs were made: machine-changed, software-changed, unreliable-scores."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from bakeoff.text.values import shell_word
 SAME_SCORE = 1e-9
 
 
-# --- S8: where it ran ------------------------------------------------------------------------------------------------------
+# --- where it ran ----------------------------------------------------------------------------------------------------------
 
 
 def mixed_hardware(ground: Ground) -> Iterator[Found]:
-    """S8: more than one hardware class, or instruction set, on a board, unless rows differ in it by design."""
+    """machine-changed: more than one hardware class, or instruction set, on a board, unless rows differ in it by design."""
     well = ended_well(ground)
     machines = _machines(chain.from_iterable(well.values()))
     classes = {row: list(dict.fromkeys(machines[record.id] for record in records)) for row, records in well.items()}
@@ -54,7 +54,7 @@ def mixed_hardware(ground: Ground) -> Iterator[Found]:
 
 
 def mixed_software(ground: Ground) -> Iterator[Found]:
-    """S8: a distribution in more than one version; one that only some rows use is no difference."""
+    """software-changed: a distribution in more than one version; one that only some rows use is no difference."""
     well = ended_well(ground)
     together = list(well.values()) if studied(ground, "software") else [list(chain.from_iterable(well.values()))]
     names = {one.name for records in together for one in differing(records, records, {"software"})}
@@ -113,7 +113,7 @@ def _where(ground: Ground, machines: Mapping[str, str], distinct: Sequence[str])
 
 
 def moved_machine(ground: Ground) -> Iterator[Found]:
-    """S8: the control run, a fixed piece of work, took longer or shorter than on the same machine before."""
+    """machine-changed: the control run, a fixed piece of work, took longer or shorter than on the same machine before."""
     machines: dict[str, list[Control]] = {}
     for control in sorted(ground.experiment.controls, key=lambda control: control.started):
         machines.setdefault(control.hardware, []).append(control)
@@ -136,11 +136,11 @@ def _moment(control: Control) -> str:
     return f"{control.moment} the runs of {control.started[:16].replace('T', ' ')}"
 
 
-# --- S17: evaluations that went wrong --------------------------------------------------------------------------------------
+# --- evaluations that went wrong -------------------------------------------------------------------------------------------
 
 
 def misread_predictions(ground: Ground) -> Iterator[Found]:
-    """S17: predictions that are missing, damaged, or not those of the split."""
+    """unreliable-scores: predictions that are missing, damaged, or not those of the split."""
     wrong = ground.outputs.misread
     if wrong:
         by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
@@ -174,7 +174,7 @@ def _without_predictions(ground: Ground, wrong: Sequence[Misread]) -> str:
 
 
 def random_evaluations(ground: Ground) -> Iterator[Found]:
-    """S17: the same batch predicted twice gives two answers, as with dropout left on."""
+    """unreliable-scores: the same batch predicted twice gives two answers, as with dropout left on."""
     moved: dict[str, list[int]] = {}
     most = 0.0
     for row, records in ended_well(ground).items():
@@ -193,7 +193,7 @@ def random_evaluations(ground: Ground) -> Iterator[Found]:
 
 
 def contradicted_scores(ground: Ground) -> Iterator[Found]:
-    """S17: a recorded score is not what the recorded predictions give."""
+    """unreliable-scores: a recorded score is not what the recorded predictions give."""
     metrics = ground.experiment.metrics.get(ground.board.task, {})
     wrong: dict[str, str] = {}
     for row, records in ended_well(ground).items():

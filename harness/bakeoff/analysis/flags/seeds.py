@@ -1,11 +1,12 @@
-"""Flags about seeds: too few of them (S1), collapsed runs (S10), seeds chosen after looking, missing and failed runs (S11)."""
+"""Warnings about seeds and runs: few-seeds, collapsed-runs, changed-after-looking; missing, failed and undeclared runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.findings import Flag
+from bakeoff.analysis.findings import NamedWarning
+from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.wording import (
     Found,
     and_seeds,
@@ -30,7 +31,7 @@ ANECDOTE = 3
 
 
 def few_seeds(ground: Ground) -> Iterator[Found]:
-    """S1: an anecdote below three seeds; below six, no p of the exact sign-flip test can reach 5 %."""
+    """few-seeds: an anecdote below three seeds; below six, no p of the exact sign-flip test can reach 5 %."""
     board = ground.board
     scores = {row.strategy: row.scores.get(board.split, {}).get(board.metric) for row in board.rows}
     counts = {row: len(set(score.seeds)) for row, score in scores.items() if score is not None and score.seeds}
@@ -63,7 +64,7 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
 
 
 def collapsed(ground: Ground) -> Iterator[Found]:
-    """S10: runs that learned nothing, counted and not averaged away."""
+    """collapsed-runs: runs that learned nothing, counted and not averaged away."""
     board = ground.board
     for row in board.rows:
         score = row.scores.get(board.split, {}).get(board.metric)
@@ -87,7 +88,7 @@ def collapsed(ground: Ground) -> Iterator[Found]:
 
 
 def seeds_changed(ground: Ground) -> Iterator[Found]:
-    """S11: seeds that came or went, or strategies that went, when something had been recorded already."""
+    """changed-after-looking: seeds that came or went, or strategies that went, when something had been recorded already."""
     declared = ground.experiment.declared
     current, changes = declared.seeds, []
     for number, look in enumerate(declared.history):
@@ -112,7 +113,7 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
 
 
 def terms_changed(ground: Ground) -> Iterator[Found]:
-    """S11: margin, gate, split, metric, baseline or what is under test, changed when something had been recorded already."""
+    """changed-after-looking: the terms of the comparison changed when something had been recorded already."""
     if changes := [clause for look in ground.experiment.declared.history for clause in history.told(look)]:
         yield Found(
             (),
@@ -137,7 +138,7 @@ def _change(before: list[int], after: list[int]) -> str | None:
 
 
 def missing_runs(ground: Ground) -> Iterator[Found]:
-    """S11: declared runs without a record."""
+    """missing-runs: declared runs without a record."""
     board, declared = ground.board, ground.experiment.declared
     there = {record.id for record in ground.experiment.records}
     asked: dict[str, list[DeclaredRun]] = {}
@@ -157,7 +158,7 @@ def missing_runs(ground: Ground) -> Iterator[Found]:
 
 
 def failed_runs(ground: Ground) -> Iterator[Found]:
-    """S11: runs that failed and so count in no mean."""
+    """failed-runs: runs that failed and so count in no mean."""
     reasons: dict[str, Mapping[str, list[int]]] = {}
     for row, records in ground.records.items():
         by_reason: dict[str, list[int]] = {}
@@ -179,20 +180,24 @@ def failed_runs(ground: Ground) -> Iterator[Found]:
         )
 
 
-def without_board(layout: Layout, experiment: Experiment) -> Flag | None:
-    """S11: a task with a model of which runs are recorded, and none has a score on the reported split: it makes no board."""
+def without_board(layout: Layout, experiment: Experiment) -> NamedWarning | None:
+    """A task with a model of which runs are recorded and none has a score on the reported split, so that it makes no board:
+    failed-runs where they failed, different-data where they ended and were not scored on that split.
+    """
     records = [record for own in layout.rows.values() for record in own]
     if not records:
         return None
     reasons = dict.fromkeys(record.failure.reason for record in records if record.failure)
     ended = [record for record in records if record.status == "ok"]
     why = f"have no split '{experiment.declared.report_on}'" if ended else f"failed ({listed(reasons)})"
-    return Flag(
-        code="S11",
+    name = "different-data" if ended else "failed-runs"
+    return NamedWarning(
+        name=name,
+        severity=CATALOGUE[name].severity,
         board="",
         rows=[],
-        sentence=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
-        next_step="'report_on' names a split that is predicted." if ended else next_after_failures(records, experiment),
+        what=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
+        what_to_do="'report_on' names a split that is predicted." if ended else next_after_failures(records, experiment),
     )
 
 
@@ -209,8 +214,8 @@ def next_after_failures(records: Sequence[Record], experiment: Experiment) -> st
 
 
 def undeclared_records(ground: Ground) -> Iterator[Found]:
-    """S11: records that nobody asked for, or that are damaged."""
-    declared, foreign, damaged = ground.experiment.declared, ground.experiment.foreign, ground.experiment.damaged
+    """undeclared-runs: records that nobody asked for."""
+    declared, foreign = ground.experiment.declared, ground.experiment.foreign
     if foreign:
         yield Found(
             (),
@@ -220,7 +225,11 @@ def undeclared_records(ground: Ground) -> Iterator[Found]:
             "Declare what they are of (their seeds, their strategies), or move them away and say so.",
             everywhere=True,
         )
-    if damaged:
+
+
+def damaged_records(ground: Ground) -> Iterator[Found]:
+    """missing-runs: records that are damaged, and so are left out."""
+    if damaged := ground.experiment.damaged:
         yield Found(
             (),
             f"{counted(len(damaged), 'record')} cannot be used: {told(damaged)}.",

@@ -1,4 +1,4 @@
-"""Flags about what runs were made from: other data (S3) or another model (S7) than the rest, plugins that were edited (S8)."""
+"""Warnings about what runs were made from: different-data, different-checkpoint, software-changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bakeoff.analysis.flags.wording import Found, counted, ended_well, listed, r
 
 
 def data_set_apart(ground: Ground) -> Iterator[Found]:
-    """S3: runs that were made from other data than the experiment's other runs, and so stand on a board of their own."""
+    """different-data: runs made from other data than the experiment's other runs, and so on a board of their own."""
     yield from _set_apart(ground, data=True)
 
 
 def model_set_apart(ground: Ground) -> Iterator[Found]:
-    """S7: runs that started from other weights, or another tokenizer or configuration, and so stand on a board of their own."""
+    """different-checkpoint: runs that started from another model than the others, and so stand on a board of their own."""
     yield from _set_apart(ground, data=False)
 
 
@@ -31,7 +31,7 @@ def _set_apart(ground: Ground, *, data: bool) -> Iterator[Found]:
 
 
 def edited_plugins(ground: Ground) -> Iterator[Found]:
-    """S8: a plugin whose source changed between runs though its version did not."""
+    """software-changed: a plugin whose source changed between runs though its version did not."""
     sources: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for row, records in ended_well(ground).items():
         for record in records:

@@ -17,11 +17,11 @@ LISTED = 5
 
 @dataclass(frozen=True)
 class Found:
-    """A sin that was found; its code is its detector's."""
+    """What a detector found; the name of the warning is its detector's."""
 
     rows: tuple[str, ...]
-    sentence: str
-    next_step: str
+    what: str
+    what_to_do: str
     everywhere: bool = False
     """Whether it concerns the whole report, not one board."""
 

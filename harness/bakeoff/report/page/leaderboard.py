@@ -1,4 +1,4 @@
-"""The leaderboard as the page shows it: rank intervals, the primary metric drawn, other metrics, costs, failures, flags."""
+"""The leaderboard as the page shows it: rank intervals, the primary metric drawn, other metrics, costs, failures, warnings."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Line:
     costs_note: str
     runs: str
     failed: int
-    flags: list[tuple[str, str, str]]
-    """(code, id of its place among the flags, sentence)."""
+    warnings: list[tuple[str, str, str]]
+    """(code, id of its place among the warnings, sentence)."""
     note: str
 
 
@@ -155,7 +155,7 @@ def _line(joined: Joined, standing: Standing, columns: _Columns) -> Line:
         costs_note=aside,
         runs=f"{ran} of {asked}" if ran != asked else str(ran),
         failed=len(row.failed) if row else 0,
-        flags=[(code, *joined.flag(code, standing.strategy)) for code in standing.flags],
+        warnings=[(code, *joined.warning(code, standing.strategy)) for code in standing.warnings],
         note=_degenerate(standing, joined.figures.number(standing.mean_without_degenerate)),
     )
 
@@ -272,6 +272,6 @@ def _unranked(
         costs_note="",
         runs=seeds,
         failed=0,
-        flags=[],
+        warnings=[],
         note=note,
     )

@@ -1,10 +1,10 @@
-"""What a board adds to a table in Markdown: ranks, intervals, differences to the baseline with verdicts, and flags."""
+"""What a board adds to a table in Markdown: ranks, intervals, differences to the baseline with verdicts, and warnings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bakeoff.analysis.findings import Board, Comparison, Flag, Pair, Standing
+from bakeoff.analysis.findings import Board, Comparison, NamedWarning, Pair, Standing
 from bakeoff.contracts.unit import OWN_UNIT, Figures
 from bakeoff.report.units import probability
 from bakeoff.text.markdown import DASH, Column, escaped, grid, item, prose
@@ -15,8 +15,8 @@ DAGGER = "†"
 class Standings:
     """The board of one table; empty where nothing could be compared."""
 
-    def __init__(self, board: Board | None, flags: Sequence[Flag]) -> None:
-        self.board, self.flags = board, flags
+    def __init__(self, board: Board | None, warnings: Sequence[NamedWarning]) -> None:
+        self.board, self.warnings = board, warnings
         self.rows: Mapping[str, Standing] = {row.strategy: row for row in board.rows} if board else {}
         self.pairs: Mapping[str, Pair] = {pair.first: pair for pair in board.to_baseline} if board else {}
         self.figures = board.figures if board else Figures(unit=OWN_UNIT)
@@ -42,7 +42,7 @@ class Standings:
 
     def codes(self, strategy: str) -> list[str]:
         row = self.rows.get(strategy)
-        return list(row.flags) if row else []
+        return list(row.warnings) if row else []
 
     def differences(self) -> list[str]:
         """The table of differences to the baseline; nothing where there are none."""
@@ -64,7 +64,7 @@ class Standings:
         return grid(columns)
 
     def sentences(self) -> list[str]:
-        """The verdicts in words, what would settle the open ones, then flags, each with its next step."""
+        """The verdicts in words, what would settle the open ones, then warnings, each with its next step."""
         if self.board is None:
             return []
         found = [
@@ -76,7 +76,7 @@ class Standings:
             if reason
         ]
         found += self.board.notes
-        found += [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in self.flags]
+        found += [f"{warning.name}: {warning.what} {warning.what_to_do}" for warning in self.warnings]
         return [line for sentence in found for line in item(prose(sentence))]
 
     def published(self) -> list[str]:
@@ -99,7 +99,7 @@ def _names(board: Board, group: int) -> str:
 
 
 def standings_of(comparison: Comparison, task: str, model: str) -> Standings:
-    """The board of a table's task and model, with the flags that concern it."""
+    """The board of a table's task and model, with the warnings that concern it."""
     board = next((board for board in comparison.boards if (board.task, board.model) == (task, model)), None)
-    flags = [flag for flag in comparison.flags if board is not None and flag.board == board.title]
-    return Standings(board, flags)
+    warnings = [warning for warning in comparison.warnings if board is not None and warning.board == board.title]
+    return Standings(board, warnings)

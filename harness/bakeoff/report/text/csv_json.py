@@ -15,7 +15,7 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
 - `parameters, trainable, steps, replicate, select`
 - `recipe_<key>` for every key of the recipe; lists are JSON
-- `flags`, separated by `; `
+- `warnings`, separated by `; `
 
 The floor's strategy is `majority floor`.
 
@@ -80,7 +80,7 @@ def write_csv(report: Report, comparison: Comparison) -> str:
         *("times_comparable", "peak_memory_bytes_max", "peak_device_memory_bytes_max"),
         *FACTS,
         *recipe,
-        "flags",
+        "warnings",
     ]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -124,7 +124,7 @@ def write_json(report: Report, comparison: Comparison) -> str:
         standings = standings_of(comparison, table.task, table.model)
         entry["notes"] = sentences(table, comparison.facts.get("commands", []))
         for row, cells in zip(table.rows, entry["rows"], strict=True):
-            cells["flags"] = [*standings.codes(row.strategy), *owned(row)]
+            cells["warnings"] = [*standings.codes(row.strategy), *owned(row)]
     whole = portable(plain | {"comparison": comparison.model_dump(mode="json")})
     return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
@@ -144,7 +144,7 @@ def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
         "times_comparable": _plain(not row.elsewhere),
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
-        "flags": "; ".join([*standings.codes(row.strategy), *owned(row)]),
+        "warnings": "; ".join([*standings.codes(row.strategy), *owned(row)]),
     }
     for split, scores in row.scores.items():
         for metric, score in scores.items():

@@ -47,7 +47,7 @@ def write_page(report: Report, comparison: Comparison) -> str:
             lines += item(f"**{label}**: {escaped(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]
-    aside = [f"{flag.code}: {flag.sentence} {flag.next_step}" for flag in comparison.flags if not flag.board]
+    aside = [f"{warning.name}: {warning.what} {warning.what_to_do}" for warning in comparison.warnings if not warning.board]
     if aside:
         lines += ["", *(line for sentence in aside for line in item(prose(sentence)))]
     return "\n".join(lines) + "\n"
@@ -85,9 +85,9 @@ def _scores(table: Table, standings: Standings) -> list[str]:
     done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in table.rows]
     columns.append(Column("n", [*done, DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in table.rows), DASH]))
-    flags = [escaped(", ".join([*standings.codes(row.strategy), *owned(row)])) for row in table.rows]
-    if any(flags):
-        columns.append(Column("flags", [*flags, ""], "left"))
+    warnings = [escaped(", ".join([*standings.codes(row.strategy), *owned(row)])) for row in table.rows]
+    if any(warnings):
+        columns.append(Column("warnings", [*warnings, ""], "left"))
     return grid(columns)
 
 

@@ -1,0 +1,216 @@
+"""Every warning by name: how severe it is, what it means, why it matters, and what to do. Most important first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Severity = Literal["invalid", "caution", "note"]
+
+SEVERITIES: Final[dict[Severity, str]] = {
+    "invalid": "the numbers must not be used for the comparison",
+    "caution": "read the numbers with this in mind",
+    "note": "worth knowing",
+}
+"""Severity -> what it asks of a reader; the most severe first."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one name; `bakeoff explain NAME` prints it."""
+
+    severity: Severity
+    means: str
+    why: str
+    what_to_do: str
+    was: str
+    """The code that stood for it before warnings had names."""
+
+
+CATALOGUE: Final[dict[str, Entry]] = {
+    "unreliable-scores": Entry(
+        "invalid",
+        "Predictions are missing, damaged or of other examples; or the same batch, predicted twice, gave different logits; or "
+        "a recorded score is not what the recorded predictions give.",
+        "A score that evaluation itself got wrong says nothing about the strategy.",
+        "Put the model into evaluation mode in 'predict', correct the trainer, and make the runs again; `bakeoff rescore` "
+        "computes every score anew from the recorded predictions.",
+        "S17",
+    ),
+    "different-data": Entry(
+        "invalid",
+        "Rows were scored on other examples, another split or other label names than the baseline.",
+        "Scores on different examples differ for the examples' sake, by more than most strategies differ.",
+        "Measure all rows on one split of one version of the data.",
+        "S3",
+    ),
+    "different-metrics": Entry(
+        "invalid",
+        "Figures under one name come from two versions of a metric, or a figure is not of the metric that it is called by: it "
+        "is outside the metric's range, is exactly another metric's majority baseline, or no confusion matrix gives it (GRIM).",
+        "Two metrics have two scales; the difference of their values means nothing.",
+        "`bakeoff rescore` computes one version for all rows; for a published figure, look up what was computed.",
+        "S9",
+    ),
+    "different-checkpoint": Entry(
+        "invalid",
+        "Training did not start from the baseline's weights, tokenizer or configuration, though the model is not under test.",
+        "What earlier training gave to one side would be credited to its strategy.",
+        "Start all rows from one checkpoint, or name 'model' in 'under_test'.",
+        "S7",
+    ),
+    "recipe-not-followed": Entry(
+        "invalid",
+        "The optimizer was seen to do otherwise than the row's recipe asks: in eps, weight decay, clipping or learning rate.",
+        "The row is not what its name says, so a result cannot be credited to its recipe.",
+        "Correct the trainer or the method, or ask in the recipe for what is done.",
+        "S6",
+    ),
+    "confounded": Entry(
+        "caution",
+        "Effective recipes differ in something that 'under_test' does not name.",
+        "The difference in score may come from that as well as from the strategy.",
+        "Make the values equal; where they are what you study, name them in 'under_test'.",
+        "S6",
+    ),
+    "data-leakage": Entry(
+        "caution",
+        "Examples of a scored split read like examples of the training split, apart from case and spaces.",
+        "There a score rewards memory, for all rows alike; it is too high as a measure of generalisation.",
+        "Drop these examples from the training split, or report their number beside the scores.",
+        "S15",
+    ),
+    "selection-bias": Entry(
+        "caution",
+        "The best of several states of the model was picked on the very split that is reported.",
+        "The maximum of several noisy scores is too high by luck alone; the warning says by how much.",
+        "Report another split, or use 'select: last-epoch'.",
+        "S2",
+    ),
+    "changed-after-looking": Entry(
+        "caution",
+        "Seeds or strategies were added or removed, or margin, metric, split, baseline or 'under_test' changed, when results "
+        "of the experiment had been recorded already. It is not raised where an experiment changes before its first result.",
+        "Who may stop, or choose, when the results please finds too many differences: the p-values are optimistic.",
+        "Report it beside the result. For p-values that hold, settle the terms and the number of seeds first "
+        "(`bakeoff plan FILE --resolve POINTS`), then run new seeds in a new folder (`bakeoff run FILE --into FOLDER`).",
+        "S11",
+    ),
+    "failed-runs": Entry(
+        "caution",
+        "Runs failed, and so count in no mean.",
+        "A row that fails where it does badly looks better than it is.",
+        "Read why they failed, correct it, and make them again with `bakeoff run FILE --retry failed`.",
+        "S11",
+    ),
+    "missing-runs": Entry(
+        "caution",
+        "Declared runs have no record, or one that is damaged.",
+        "A mean over the runs that happen to be there misleads, above all where those that are missing went badly.",
+        "`bakeoff run FILE` makes what is missing, and makes damaged records again.",
+        "S11",
+    ),
+    "undeclared-runs": Entry(
+        "caution",
+        "The folder holds records of runs that the experiment does not declare; they are left out.",
+        "They may be runs that did not please.",
+        "Declare what they are of, or move them away and report it.",
+        "S11",
+    ),
+    "collapsed-runs": Entry(
+        "caution",
+        "Runs always give one answer, or score no better than the majority baseline plus one standard error; or a published "
+        "figure is exactly the majority baseline.",
+        "A mean over runs that learned and runs that did not describes neither.",
+        "Report how often it happens beside the mean. A warm-up or a lower learning rate for all rows alike often prevents it.",
+        "S10",
+    ),
+    "unequal-budgets": Entry(
+        "caution",
+        "A row had more than 1.25 times as many tries, or training examples in all, as another row that it is ranked against.",
+        "The best of more tries is better by luck alone, and longer training may be better for that alone.",
+        "Give every row as many tries and equal training, or name the length in 'under_test' and compare at equal cost.",
+        "S4",
+    ),
+    "identical-runs": Entry(
+        "caution",
+        "Two seeds of a row ended with the same weights or the same answers; or two rows that ask for different things gave "
+        "the same answers throughout.",
+        "One run counted twice makes intervals too narrow; a setting that was ignored is not compared.",
+        "See whether the trainer follows the seed or the setting: `bakeoff parity` compares two strategies step by step.",
+        "S15",
+    ),
+    "unpaired-seeds": Entry(
+        "caution",
+        "At equal seeds the order of the data, or the start of the new parameters, is not the baseline's.",
+        "Pairing by seed then removes no noise, and the start may favour one side.",
+        "Let the trainer take its batches from the job and leave the weights alone before the first step.",
+        "S5",
+    ),
+    "machine-changed": Entry(
+        "caution",
+        "Runs were made on more than one hardware class, or a fixed piece of work took over 10 % longer at another time.",
+        "Times cannot be compared, and scores may differ in rounding.",
+        "Make all runs on one quiet machine, in one call, or name 'hardware' in 'under_test'.",
+        "S8",
+    ),
+    "software-changed": Entry(
+        "caution",
+        "Runs were made with more than one version of a distribution, or a plugin's source changed under one version.",
+        "A change of scores or times would pass for the strategy's doing.",
+        "Make all runs in one environment, or name 'software' in 'under_test'; raise an edited plugin's 'version'.",
+        "S8",
+    ),
+    "few-seeds": Entry(
+        "caution",
+        "A row has under 3 seeds, so that nothing is known of the spread; or under 6, so that no p-value of the exact "
+        "sign-flip test can fall below 0.05.",
+        "A difference between few runs may be the seeds' doing.",
+        "Settle a number first (`bakeoff plan FILE --resolve POINTS`), write it into 'seeds:', and run it in a new folder "
+        "(`bakeoff run FILE --into FOLDER`). Seeds added to a folder with results raise 'changed-after-looking'.",
+        "S1",
+    ),
+    "multiple-comparisons": Entry(
+        "caution",
+        "A p-value is below 0.05 alone, and not once it is adjusted by Holm for the comparisons to the baseline.",
+        "Among many comparisons one such p-value is likely by chance.",
+        "Declare fewer strategies, or more seeds, in a new experiment.",
+        "S13",
+    ),
+    "few-examples": Entry(
+        "caution",
+        "A difference beyond the margin is smaller than what so few test examples can show.",
+        "No gain follows from it, and no loss.",
+        "Use a larger test split; `bakeoff plan FILE --resolve POINTS` says how many examples it takes.",
+        "S16",
+    ),
+    "negligible-difference": Entry(
+        "note",
+        "A difference is significant and inside the margin; or two published figures differ by less than the margin.",
+        "A difference that is there need not matter.",
+        "Judge by the interval and the margin, not by p; choose by cost.",
+        "S12",
+    ),
+    "inconclusive": Entry(
+        "note",
+        "A difference is not significant, and equality within the margin is not shown either.",
+        "Not significant does not mean equal: the design could only have found a larger difference.",
+        "`bakeoff plan FILE --resolve POINTS` says how many seeds and examples it takes.",
+        "S12",
+    ),
+    "published-figures": Entry(
+        "note",
+        "Figures were copied from elsewhere; they are shown, and enter no test.",
+        "Other code, data or machines may stand behind them.",
+        "Run their recipe here, as a strategy of the experiment.",
+        "S14",
+    ),
+}
+"""Name -> entry, the most severe first, of one severity the most important first: the order of every output."""
+
+RANK: Final = {name: place for place, name in enumerate(CATALOGUE)}
+
+
+def renamed(code: str) -> list[str]:
+    """The names that took the place of an old code such as `S4`; none for whatever else."""
+    return [name for name, entry in CATALOGUE.items() if entry.was == code.upper()]
