@@ -21,6 +21,7 @@ VERBS = {
     "run": "Fine-tune what an experiment file asks for; go on where it stopped.",
     "table": "Show an experiment's records as a table of strategies.",
     "report": "Write the leaderboard: page, tables, cards, from one experiment or several.",
+    "explain": "Explain a warning, a verdict or a column: what it means, and what to do.",
     "gate": "Judge a candidate's records against a baseline's: pass, fail, or not enough evidence.",
     "rescore": "Score stored predictions by another metric, on slices too, without training.",
     "plan": "List every run: its id, whether it is recorded, how long it may take.",

@@ -98,17 +98,12 @@ def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises BakeoffError for a warning that does not exist; where it is an old code, with the names that took its place."""
-    from bakeoff.analysis.flags.catalogue import CATALOGUE, renamed
-    from bakeoff.errors import BakeoffError
-    from bakeoff.text.values import listed
-    from bakeoff.text.words import did_you_mean
+    """Raises BakeoffError for a name that is no warning's."""
+    from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
 
     for name in names:
-        if now := renamed(name):
-            raise BakeoffError(f"--allow: {name} is now {listed(now)}")
         if name not in CATALOGUE:
-            raise BakeoffError(f"--allow: {did_you_mean('warning', name, CATALOGUE)}")
+            raise no_such_warning(name)
 
 
 def clear_away(target: Path, written: Mapping[str, str]) -> None:

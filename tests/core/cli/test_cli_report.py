@@ -143,5 +143,5 @@ def test_strict_lets_pass_what_is_allowed_and_tells_the_names_of_an_old_code(fol
     assert call("report", folder, "--strict", *(word for name in names for word in ("--allow", name)))[0] == 0
     for old, now in (("S4", "unequal-budgets"), ("s8", "machine-changed and software-changed")):
         code, _, err = call("report", folder, "--allow", old)
-        assert (code, err.strip()) == (2, f"--allow: {old} is now {now}")
+        assert (code, err.strip()) == (2, f"{old} is now {now}")
     assert call("report", folder, "--allow", "few-seed")[0] == 2

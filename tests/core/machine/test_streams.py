@@ -96,6 +96,7 @@ VERBS: dict[tuple[str, ...], int] = {
     ("plugins", "--json"): 0,
     ("verify", "one"): 1,  # made-up records have made-up ids
     ("schema",): 0,
+    ("explain",): 0,
     ("new", "task", "another", "--folder", "FRESH"): 0,
     ("show", "task", "docstrings", "--option", "size=1"): 2,
     ("parity", "quickstart/spec.yaml", "--strategies", "a,b"): 2,

@@ -175,6 +175,7 @@ SOURCES = {
     "too many": (["verify", "a", "b\x1b[31m\n::error::x"], 2),
     "number": (["run", "SPEC", "--jobs", "\x9b\n::error::x"], 2),
     "allow": (["report", "FOLDER", "--allow", "\x1bS1"], 2),
+    "explain": (["explain", "\x1bS1"], 2),
     "no folder": (["verify", "\x1b[31m\n::error::x"], 2),
     "new": (["new", "task", "\x1b[31m"], 2),
 }

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from bakeoff.errors import BakeoffError
+from bakeoff.text.values import listed
+from bakeoff.text.words import did_you_mean
 
 Severity = Literal["invalid", "caution", "note"]
 
@@ -211,6 +216,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
 RANK: Final = {name: place for place, name in enumerate(CATALOGUE)}
 
 
-def renamed(code: str) -> list[str]:
-    """The names that took the place of an old code such as `S4`; none for whatever else."""
-    return [name for name, entry in CATALOGUE.items() if entry.was == code.upper()]
+def no_such_warning(name: str, *, also: Iterable[str] = ()) -> BakeoffError:
+    """The error for a name that is no warning's: of an old code such as `S4` its new names, else the nearest name."""
+    now = [new for new, entry in CATALOGUE.items() if entry.was == name.upper()]
+    return BakeoffError(f"{name} is now {listed(now)}" if now else did_you_mean("name", name, [*CATALOGUE, *also]))

@@ -1,0 +1,68 @@
+"""`bakeoff explain`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from bakeoff.cli.output import columns, say
+
+TERMS: Final[dict[str, str]] = {
+    "better": "Verdict: the score is better than the baseline's; p is below 0.05, adjusted by Holm for the comparisons shown.",
+    "worse": "Verdict: the score is worse than the baseline's; p is below 0.05, adjusted by Holm for the comparisons shown.",
+    "equivalent": "Verdict: two one-sided tests (TOST) show the difference to lie within the margin declared before the runs.",
+    "identical": "Verdict: every prediction of the two rows is equal at every common seed. A fact, not a test.",
+    "inconclusive": "Verdict: neither a difference nor equivalence is shown. It does not mean that there is no difference.",
+    "confounded": "Verdict: the rows also differ in something not under test, so neither may be called better (†).",
+    "baseline": "The row that all others are compared with (◂).",
+    "majority-baseline": "The score of always predicting the label that is most frequent in training.",
+    "margin": "The largest difference that does not matter, declared before the runs. Without one nothing is equivalent.",
+    "interval": "95 % confidence interval for new seeds and new test examples; for a single run, for new examples only.",
+    "rank": "The best and the worst rank that the tests over all pairs leave open. None is given under three seeds.",
+    "p": "Probability of a difference at least so large if the strategies did not differ, adjusted by Holm for all comparisons "
+    "to the baseline.",
+    "detectable": "The difference that so many seeds and examples find in four of five experiments (80 % power).",
+    "n": "Seeds that ended with scores. Scores are their mean ± standard deviation.",
+    "failed": "Runs that ended without scores. They count in no mean.",
+    "train-s": "Seconds of the trainer, from its call to its last step, its preparation included.",
+    "peak-mib": "The largest memory over the seeds, in MiB, the processes of a run summed.",
+}
+"""Verdicts and columns of a table."""
+
+
+@click.command()
+@click.argument("name", nargs=-1)
+def explain(name: tuple[str, ...]) -> None:
+    """Explain a warning, a verdict or a column: what it means, why it matters, what to do. Without NAME, list them all."""
+    if not name:
+        _list()
+        return
+    from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES, no_such_warning
+    from bakeoff.report.text.terminal import wrapped
+
+    wanted = "-".join(" ".join(name).casefold().replace("_", " ").split())
+    entry, term = CATALOGUE.get(wanted), TERMS.get(wanted)
+    if entry is None and term is None:
+        raise no_such_warning(" ".join(name), also=TERMS)
+    if entry:
+        severity = f"{entry.severity}: {SEVERITIES[entry.severity]}"
+        text = f"{wanted} ({severity}). {entry.means} {entry.why} What to do: {entry.what_to_do}"
+        say(*wrapped(text, columns()))
+    if term:
+        say(*wrapped(f"{wanted}. {term}", columns()))
+
+
+def _list() -> None:
+    from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES
+    from bakeoff.report.text.terminal import wrapped
+
+    for severity, meaning in SEVERITIES.items():
+        say(f"{severity}: {meaning}", style="bold")
+        for name, entry in CATALOGUE.items():
+            if entry.severity == severity:
+                say(*wrapped(f"  {name:<24}{entry.means}", columns(), indent=" " * 26))
+        say("")
+    say("terms of the tables", style="bold")
+    for name, term in TERMS.items():
+        say(*wrapped(f"  {name:<24}{term}", columns(), indent=" " * 26))
