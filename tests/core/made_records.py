@@ -19,7 +19,7 @@ from bakeoff.errors import StoreError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
-from bakeoff.records.silent_metrics import with_silence
+from bakeoff.records.silent_metrics import silent_metrics
 from bakeoff.records.store import Store
 from bakeoff.records.versions import dump
 from bakeoff.training.record_writer import write_predictions
@@ -82,7 +82,8 @@ def made_run(
     )
     scores = {split: {metric.name: score_of(metric, given, truth) for metric in METRICS}}
     files = {PREDICTIONS_FILE: sha256(f"predictions of {made.id}")}
-    return made.model_copy(update={"data": data, "scores": scores, "files": files}), {split: predictions}
+    made = made.model_copy(update={"data": data, "scores": scores, "files": files})
+    return knowing_silence(made, {split: predictions}, METRICS), {split: predictions}
 
 
 def _split(text: str, labels: NDArray[Any]) -> Split:
@@ -204,21 +205,28 @@ def make_experiment_in_memory(
         raise StoreError(f"{run_id} has no steps")
 
     everything = [*(record for record, _ in runs), *undone]
-    return without_silent(
-        Experiment(
-            declared=declaration_of(everything, **declared),
-            records=tuple(record for record, _ in runs),
-            predictions=read,
-            steps=steps,
-            metrics={run[0].requested.task_label: {metric.name: metric for metric in METRICS} for run in runs},
-        )
+    return Experiment(
+        declared=declaration_of(everything, **declared),
+        records=tuple(record for record, _ in runs),
+        predictions=read,
+        steps=steps,
+        metrics={run[0].requested.task_label: {metric.name: metric for metric in METRICS} for run in runs},
     )
 
 
-def without_silent(made: Experiment) -> Experiment:
-    """As it is loaded: records know which metrics say nothing."""
-    metrics = {record.id: made.metrics.get(record.requested.task_label, {}) for record in made.records}
-    return replace(made, records=tuple(with_silence(made.records, made.predictions, metrics)))
+def knowing_silence(record: Record, splits: Mapping[str, Predictions], metrics: Sequence[Metric]) -> Record:
+    """The record without figures of metrics that say nothing on the splits that it predicted."""
+    assert record.data is not None
+    silent = silent_metrics(metrics, {name: found.labels for name, found in splits.items()}, record.data.labels)
+
+    def speaking(scores: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        return {
+            split: {name: one for name, one in found.items() if name not in silent.get(split, {})}
+            for split, found in scores.items()
+        }
+
+    data = record.data.model_copy(update={"silent": silent, "majority_baseline": speaking(record.data.majority_baseline)})
+    return record.model_copy(update={"data": data, "scores": speaking(record.scores)})
 
 
 def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, given: Mapping[str, ArrayLike]) -> Experiment:
@@ -244,11 +252,11 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
                 "metrics": [facts],
                 "primary_metric": metric.name,
                 "majority_baseline": {split: {}},
-                "silent": None,
             }
         )
         scores = {split: {metric.name: metric.score(given_answers(found.logits, found.kind), labels)}}
-        records.append(record.model_copy(update={"data": data, "scores": scores}))
+        record = record.model_copy(update={"data": data, "scores": scores})
+        records.append(knowing_silence(record, by_id[record.id], [metric]))
     task = made.records[0].requested.task_label
     metrics = {task: {metric.name: metric}}
-    return without_silent(replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics=metrics))
+    return replace(made, records=tuple(records), predictions=by_id.__getitem__, metrics=metrics)

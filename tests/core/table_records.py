@@ -221,4 +221,7 @@ def declaration_of(records: Iterable[Record], **changes: Any) -> Declared:
         "searches": {},
         "history": [],
     }
-    return Declared(**(facts | changes), runs=runs)
+    facts |= changes
+    if not isinstance(facts["margin"], dict):
+        facts["margin"] = {"points": facts["margin"]}
+    return Declared(**facts, runs=runs)

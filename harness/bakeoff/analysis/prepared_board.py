@@ -79,7 +79,7 @@ class Bench:
     @property
     def silent(self) -> dict[str, dict[str, str]]:
         """split -> metric that says nothing there -> why."""
-        return self.data.silent or {}
+        return self.data.silent
 
     @property
     def judges(self) -> bool:

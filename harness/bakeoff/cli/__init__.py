@@ -30,6 +30,7 @@ VERBS = {
     "plugins": "List the installed tasks, models, methods and trainers.",
     "show": "Look at a task's data: splits, labels, lengths, floor, examples.",
     "verify": "Say which records of an experiment are whole.",
+    "migrate": "Bring the records that an older Bakeoff wrote to the current schema.",
     "doctor": "Say what is here and what is missing: hardware, versions, hub, data, plugins.",
     "new": "Write a plugin package with a task, model, method or trainer of your own.",
     "schema": "Print the JSON Schema of experiment files, for editors.",

@@ -163,7 +163,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     found = gather(experiment, {"here": order[0], "there": order[1]}).splits.get(split)
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None
-    if silent := (data.silent or {}).get(split, {}).get(metric.name):
+    if silent := data.silent.get(split, {}).get(metric.name):
         raise BakeoffError(f"--resolve: {metric.name} says nothing on {split}: {silent}")
     estimate = estimate_of(found, metric, "here", "there")
     paired = found.seeds["here"] == found.seeds["there"]

@@ -10,7 +10,6 @@ from bakeoff.cli.output import say
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.planning.runs import ID_ALGORITHM, id_of
 from bakeoff.records.store import Store
-from bakeoff.text.words import LISTED
 
 
 @click.command()
@@ -27,7 +26,7 @@ def verify(folder: Path) -> int:
     for search in declared.searches.values():
         wanted |= {run.id: f"{run.task}, {run.model}, trial {run.values}, seed {run.seed}" for run in search.trials}
     recorded = sorted({*store.recorded_ids(), *filter(store.occupied, wanted)})
-    whole, failed, damaged, unsealed = 0, 0, [], []
+    whole, failed, damaged = 0, 0, list[str]()
     for run_id in recorded:
         try:
             record = store.check(run_id)
@@ -42,16 +41,12 @@ def verify(folder: Path) -> int:
             continue
         whole += 1
         failed += record.status == "failed"
-        unsealed += [] if record.seal else [run_id]
     damaged += store.controls()[1]
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
     say(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))
     for line in damaged:
         say(f"damaged: {line}")
-    if unsealed:
-        more = f" and {len(unsealed) - LISTED} more" if len(unsealed) > LISTED else ""
-        say(f"without a checksum of its own: {', '.join(unsealed[:LISTED])}{more} (schema version 3 or before)")
     if missing:
         say(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
     if foreign:

@@ -41,7 +41,6 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 """Compared with others of its kind and with nothing else: `provenance.digest_of` makes half a sha256."""
-Seal = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
 def _utc(text: str) -> str:

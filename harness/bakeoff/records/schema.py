@@ -5,7 +5,7 @@ seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` c
 `status: failed` and its reason.
 
 Beside the runs lie `plan.json` (`Declared`) and `control-SESSION-before.json` and `-after.json` (`Control`). Files of an older
-schema version are read as if they were new: `recorded.UPGRADES`.
+schema version are brought to this one by `bakeoff migrate`; what their Bakeoff did not note stays None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from bakeoff.contracts.fields import (
     PlainDict,
     Positive,
     Ratio,
-    Seal,
     Seconds,
     Seed,
     Sha256,
@@ -43,7 +42,6 @@ from bakeoff.contracts.fields import (
 )
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.model import HeadOrigin
-from bakeoff.contracts.unit import POINTS
 from bakeoff.text.allowance import losses, percent
 from bakeoff.text.words import quoted
 
@@ -162,9 +160,9 @@ class Data(Part):
     overlap: dict[Name, Count] | None
     """Predicted split -> how many of its examples read like one to train on: all text columns equal in lower case and with
     white space collapsed. None where nobody counted (schema version 1)."""
-    silent: dict[Name, dict[Name, Text]] | None = None
+    silent: dict[Name, dict[Name, Text]] = Field(default_factory=dict)
     """split -> metric that says nothing there -> why: whatever is answered, it gives one score, or none. It has neither score
-    nor floor there. None where nobody asked (schema version 4)."""
+    nor majority baseline there."""
 
     @model_validator(mode="after")
     def _of_its_own_splits_and_metrics(self) -> Self:
@@ -174,7 +172,7 @@ class Data(Part):
         if self.primary_metric not in names:
             raise ValueError(f"primary_metric: {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         _require_known("overlap", self.overlap or {}, self.splits)
-        for what, splits in (("majority_baseline", self.majority_baseline), ("silent", self.silent or {})):
+        for what, splits in (("majority_baseline", self.majority_baseline), ("silent", self.silent)):
             _require_known(what, splits, self.splits)
             for split, metrics in splits.items():
                 _require_known(f"{what}.{split}", metrics, names)
@@ -430,8 +428,8 @@ class Record(Part):
     """The record's other files -> their sha256."""
     kept: Kept | None = None
     """None where no model was asked for, and where nobody noted it (schema version 4)."""
-    seal: Seal = UNSEALED
-    """sha256 of this file with 64 zeros in this place; empty where nobody sealed it (schema version 3)."""
+    seal: Sha256 = UNSEALED
+    """sha256 of this file with 64 zeros in this place."""
 
     @model_validator(mode="before")
     @classmethod
@@ -469,9 +467,9 @@ def _require_scores(scores: Mapping[str, Mapping[str, float]], data: Data) -> No
         raise ValueError(f"scores: there are none of split {missing[0]!r}, which has labels")
     names = {facts.name for facts in data.metrics}
     for split, found in scores.items():
-        silent = (data.silent or {}).get(split, {})
+        silent = data.silent.get(split, {})
         _require_known(f"scores.{split}", found, names - silent.keys())
-        if data.silent is not None and data.primary_metric not in {*found, *silent}:
+        if data.primary_metric not in {*found, *silent}:
             raise ValueError(f"scores.{split}: there is none of {data.primary_metric!r}, by which the run is judged")
 
 
@@ -585,10 +583,6 @@ class Search(Part):
         return self
 
 
-def _of_points(margin: Any) -> Any:
-    return margin if isinstance(margin, dict) else {POINTS: margin}
-
-
 GATED: Final = ("quality", "train_seconds", "evaluate_seconds", "total_seconds", "peak_memory")
 
 
@@ -610,15 +604,14 @@ class Declared(Part):
     spec_file: Text
     baseline: Text
     report_on: Name
-    margin: Annotated[dict[Name, Positive], BeforeValidator(_of_points)]
+    margin: dict[Name, Positive]
     """`points` (of every primary metric that is shown in points), or a primary metric's name -> the difference, as it is shown,
-    within which rows are equivalent. Where a metric has none, nothing is equivalent. A number alone (schema version 4) is of
-    points."""
+    within which rows are equivalent. Where a metric has none, nothing is equivalent."""
     under_test: list[Name]
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
     """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     metrics: dict[Text, Name] = Field(default_factory=dict)
-    """Task -> its primary metric; empty where nobody noted it (schema version 4)."""
+    """Task -> its primary metric; without those of which none is known."""
     imported: list[Imported]
     trials: dict[Text, Annotated[int, Field(ge=1, le=MOST_TRIALS)]]
     """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
@@ -627,8 +620,8 @@ class Declared(Part):
     searches: dict[Text, Search]
     """strategy -> the search that chose its configuration; a strategy without one is untuned."""
     runs: list[DeclaredRun]
-    seal: Seal = UNSEALED
-    """As of a record; empty where nobody sealed it (schema version 4)."""
+    seal: Sha256 = UNSEALED
+    """As of a record."""
 
     @property
     def seed_of(self) -> dict[str, int]:
@@ -676,7 +669,6 @@ class Control(Part):
     """Interquartile range over median."""
     repetitions: Some
     peak_flops: dict[Name, Positive]
-    """Precision -> floating-point operations a second of a large matrix product; empty where nobody measured
-    (schema version 2)."""
-    seal: Seal = UNSEALED
-    """As of a record; empty where nobody sealed it (schema version 4)."""
+    """Precision -> floating-point operations a second of a large matrix product; empty where nobody measured."""
+    seal: Sha256 = UNSEALED
+    """As of a record."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import HubMetric, label_of
-from bakeoff.errors import StoreError
-from bakeoff.records.predictions import Predictions
-from bakeoff.records.schema import PREDICTIONS_FILE, Data, Record
 from bakeoff.text.words import escaped
 
 ROUNDING = 1e-12
@@ -32,50 +29,6 @@ def silent_metrics(
         for split, right in labels.items()
     }
     return {split: reasons for split, reasons in found.items() if reasons}
-
-
-def with_silence(
-    records: Sequence[Record],
-    predictions: Callable[[str], Mapping[str, Predictions]],
-    metrics: Mapping[str, Mapping[str, Metric]],
-) -> list[Record]:
-    """The records, each with what is known of the metrics that say nothing, and without their scores and floors.
-
-    Where a record does not tell (schema version 4), the right answers among the predictions of a run on the same examples do,
-    for the metrics that are here. metrics: run id -> name -> metric.
-    """
-    known: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
-    for record in records:
-        if record.data is None or record.data.silent is not None or PREDICTIONS_FILE not in record.files:
-            continue
-        if (place := _examples_of(record, record.data)) not in known and record.status == "ok":
-            try:
-                splits = predictions(record.id)
-            except StoreError:
-                continue
-            labels = {name: found.labels for name, found in splits.items() if found.labelled}
-            known[place] = silent_metrics(metrics.get(record.id, {}).values(), labels, record.data.labels)
-    return [_told(record, known) for record in records]
-
-
-def _examples_of(record: Record, data: Data) -> tuple[str, ...]:
-    names = (record.requested.task.model_dump_json(), *(f"{facts.name} {facts.version}" for facts in data.metrics))
-    return (*names, *(f"{name} {split.fingerprint}" for name, split in data.splits.items()))
-
-
-def _told(record: Record, known: Mapping[tuple[str, ...], dict[str, dict[str, str]]]) -> Record:
-    data = record.data
-    if data is None or data.silent is not None or not (silent := known.get(_examples_of(record, data))):
-        return record
-    data = data.model_copy(update={"silent": silent, "majority_baseline": _speaking(data.majority_baseline, silent)})
-    return record.model_copy(update={"data": data, "scores": _speaking(record.scores, silent)})
-
-
-def _speaking(scores: Mapping[str, dict[str, float]], silent: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, float]]:
-    return {
-        split: {metric: score for metric, score in found.items() if metric not in silent.get(split, {})}
-        for split, found in scores.items()
-    }
 
 
 def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), *, load: bool = False) -> str:

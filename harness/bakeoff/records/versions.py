@@ -1,9 +1,9 @@
-"""Records as files: written with a seal, read back whole, those of older schema versions as if they were new."""
+"""Records as files: written with a checksum of themselves, and read back whole. Only the current schema is read here; files of
+an older one are brought to it by `bakeoff migrate` (`records.migrate`)."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
@@ -19,7 +19,8 @@ from bakeoff.contracts.fields import Part, first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.files import open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
-from bakeoff.records.schema import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Record
+from bakeoff.records.schema import RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Record
+from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 
 MOST_BYTES: Final = 2**24
@@ -82,137 +83,9 @@ def _require_sha256(path: Path, found: str, told: str) -> None:
 LINE: Final = 120
 """Characters of a line of a record that several figures share."""
 AS_JSON: Final = json.JSONEncoder(allow_nan=False).encode
-Plain = dict[str, Any]
-
-
-def _with_new(old: Plain, **facts: Any) -> Plain:
-    """The part of an older version with what a later one added. Raises ValueError where it has that already: whoever calls a
-    file older than it is would be rid of its checksum."""
-    if there := sorted(facts.keys() & old.keys()):
-        raise ValueError(f"{there[0]}: no file of its schema version has that")
-    return {**old, **facts}
-
-
-def _renamed(old: Plain, **names: str) -> Plain:
-    """The part with other names for its keys. Raises ValueError as `_with_new` does."""
-    if there := sorted(set(names.values()) & old.keys()):
-        raise ValueError(f"{there[0]}: no file of its schema version has that")
-    return {names.get(key, key): value for key, value in old.items()}
-
-
-def _record_of_1(old: Plain) -> Plain:
-    data = old.get("data")
-    if isinstance(data, dict) and isinstance(data.get("metrics"), list):
-        metrics = [_with_new(metric, version="1") if isinstance(metric, dict) else metric for metric in data["metrics"]]
-        data = _with_new({**data, "metrics": metrics}, overlap=None)
-    return _with_new({**old, "data": data}, selection=None, evaluation_difference=None)
-
-
-def _declared_of_1(old: Plain) -> Plain:
-    return _with_new(old, gate={}, imported=[], trials={}, history=[])
-
-
-def _record_of_2(old: Plain) -> Plain:
-    new = dict(old)
-    if isinstance(weights := old.get("weights"), dict):
-        new["weights"] = _with_new(weights, trained_bytes=None)
-    if isinstance(cost := old.get("cost"), dict):
-        new["cost"] = _with_new(cost, flops=None, flops_note="not counted (schema version 2)")
-    observed = old.get("observed")
-    if isinstance(observed, dict) and isinstance(observed.get("groups"), list):
-        groups = [_with_new(group, lr_scale=None) if isinstance(group, dict) else group for group in observed["groups"]]
-        new["observed"] = {**observed, "groups": groups}
-    return new
-
-
-def _record_of_3(old: Plain) -> Plain:
-    new = _with_new(old, attempts=[], resumed_at=[], seal="")
-    if isinstance(environment := old.get("environment"), dict):
-        new["environment"] = _with_new(environment, jobs=None)
-    return new
-
-
-def _record_of_4(old: Plain) -> Plain:
-    """F1, precision and recall were of the second label, whatever it was called: from now on they say so. Of newly initialised
-    parameters 20 had names, where fewer have now."""
-    weights = old.get("weights")
-    names = weights.get("newly_initialised") if isinstance(weights, dict) else None
-    if isinstance(weights, dict) and isinstance(names, list) and len(names) > MOST_NEW:
-        unnamed = re.fullmatch(r"and ([0-9]+) more", str(names[-1]))
-        more = len(names) - MOST_NEW + (int(unnamed[1]) - 1 if unnamed else 0)
-        old = {**old, "weights": {**weights, "newly_initialised": [*names[:MOST_NEW], f"and {more} more"]}}
-    data = old.get("data")
-    labels = data.get("labels") if isinstance(data, dict) else None
-    if not (isinstance(data, dict) and data.get("kind") == "classification" and isinstance(labels, list) and len(labels) > 1):
-        return old
-    names = {name: f"{name} ({labels[1]})" for name in ("f1", "precision", "recall")}
-
-    def renamed(scores: Any) -> Any:
-        return {names.get(name, name): score for name, score in scores.items()} if isinstance(scores, dict) else scores
-
-    def by_split(splits: Any) -> Any:
-        return {split: renamed(scores) for split, scores in splits.items()} if isinstance(splits, dict) else splits
-
-    metrics, primary = data.get("metrics"), data.get("primary_metric")
-    if isinstance(metrics, list):
-        metrics = [
-            {**facts, "name": names[facts["name"]], "label": 1}
-            if isinstance(facts, dict) and facts.get("name") in names
-            else facts
-            for facts in metrics
-        ]
-    primary = names.get(primary, primary) if isinstance(primary, str) else primary
-    data = {**data, "metrics": metrics, "primary_metric": primary, "floor": by_split(data.get("floor"))}
-    return {**old, "data": data, "scores": by_split(old.get("scores"))}
-
-
-def _record_of_5(old: Plain) -> Plain:
-    new = _renamed(old, asked="requested", remarks="process_notes")
-    if isinstance(data := new.get("data"), dict):
-        new["data"] = _renamed(data, sources="source_versions", floor="majority_baseline")
-    return new
-
-
-def _declared_of_2(old: Plain) -> Plain:
-    return _with_new(old, searches={})
-
-
-def _control_of_2(old: Plain) -> Plain:
-    return _with_new(old, peak_flops={})
-
-
-def _same(old: Plain) -> Plain:
-    return old
-
-
-def _unsealed(old: Plain) -> Plain:
-    return _with_new(old, seal="")
-
-
-UPGRADES: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
-    (Record, 1): _record_of_1,
-    (Record, 2): _record_of_2,
-    (Record, 3): _record_of_3,
-    (Record, 4): _record_of_4,
-    (Record, 5): _record_of_5,
-    (Declared, 1): _declared_of_1,
-    (Declared, 2): _declared_of_2,
-    (Declared, 3): _same,
-    (Declared, 4): _unsealed,
-    (Declared, 5): _same,
-    (Control, 2): _control_of_2,
-    (Control, 3): _same,
-    (Control, 4): _unsealed,
-    (Control, 5): _same,
-}
-"""From each older schema version to the next. They pass on what is damaged: the model then says where. What version 5 added has
-a default that says that nobody looked."""
-
-SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control: 5}
-"""The first schema version of a file whose own checksum stands in it."""
-
 PartKind = TypeVar("PartKind", bound=Part)
 ModelKind = TypeVar("ModelKind", bound=BaseModel)
+Upgrade = Callable[[type[Part], dict[str, Any]], dict[str, Any]]
 
 
 def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) -> ModelKind:
@@ -231,41 +104,51 @@ def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) ->
     raise BakeoffError(f"{shown_path(path)} is no {what}: {why}")
 
 
-def read_part(kind: type[PartKind], content: bytes, path: Path) -> PartKind:
-    """What the file holds, checked here once: its JSON, its schema, types and ranges, what its facts say of each other, and its
-    checksum. Raises DamageError that says where it is wrong, StoreError for a schema version not known."""
+def read_part(kind: type[PartKind], content: bytes, path: Path, *, upgrade: Upgrade | None = None) -> PartKind:
+    """Parse and validate one file: its JSON, types and ranges, what its fields say of each other, and its checksum.
+
+    `upgrade` brings plain data of an older schema version to the current one; only `bakeoff migrate` has it. Raises DamageError
+    that says where the file is wrong, and StoreError for another schema version, which names the command for an older one.
+    """
     shown = shown_path(path)
     if len(content) > (most := MOST_OF_A_PLAN if kind is Declared else MOST_BYTES):
         raise DamageError(f"{shown} is damaged: it has {len(content):,} bytes where {most:,} are the most")
     try:
         plain = read_json(content)
         version = plain.get("schema_version") if isinstance(plain, dict) else None
-        has_seal = type(version) is int and version >= SEALED_SINCE[kind]
-        part = kind.model_validate(_upgraded(kind, plain), strict=True)
+        is_old = type(version) is int and 1 <= version < SCHEMA_VERSION
+        if is_old and upgrade is None:
+            _require_checksum(plain.get("seal") or "", content, shown)
+            raise StoreError(_older(path, version))
+        part = kind.model_validate(upgrade(kind, plain) if is_old and upgrade else plain, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["loc"] == ("schema_version",):
             raise StoreError(
-                f"{shown} has schema version {quoted(first['input'])}; this bakeoff reads 1 to {SCHEMA_VERSION}"
+                f"{shown} has schema version {quoted(first['input'])}; this bakeoff reads {SCHEMA_VERSION}"
             ) from None
         raise DamageError(f"{shown} is damaged: {first_flaw(error)}") from None
     except ValueError as error:
         raise DamageError(f"{shown} is damaged: {escaped(error)}") from None
-    if has_seal and not (seal := plain.get("seal")):
+    if not is_old and not plain.get("seal"):
         raise DamageError(f"{shown} was altered: its own checksum is gone")
-    if has_seal and sealed(content, seal) != content:
-        raise DamageError(f"{shown} was altered: it is not what its own checksum says")
+    _require_checksum(plain.get("seal") or "", content, shown)
     return part
 
 
-def _upgraded(kind: type[Part], plain: Any) -> Any:
-    """The content of an older version as that of this one; anything else as it is."""
-    version = plain.get("schema_version") if isinstance(plain, dict) else None
-    if type(version) is not int or (kind, version) not in UPGRADES:
-        return plain
-    while (step := UPGRADES.get((kind, version))) is not None:
-        plain, version = step(plain), version + 1
-    return {**plain, "schema_version": version}
+def _require_checksum(seal: Any, content: bytes, shown: str) -> None:
+    """Raises DamageError where the file has a checksum of its own that does not fit."""
+    if seal and sealed(content, str(seal)) != content:
+        raise DamageError(f"{shown} was altered: it is not what its own checksum says")
+
+
+def _older(path: Path, version: object) -> str:
+    """Which command brings the folder of this file to the current schema, in one line."""
+    folder = next((above.parent for above in path.parents if above.name == "records"), path.parent)
+    return (
+        f"{shown_path(folder)} holds records of schema {version}; bring them to schema {SCHEMA_VERSION}: "
+        f"{command('migrate', folder)}"
+    )
 
 
 def sealed(content: bytes, seal: str) -> bytes:

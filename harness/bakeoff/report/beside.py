@@ -255,7 +255,7 @@ def _silent(pairs: Pairs) -> list[str]:
     if not (table.metrics and table.splits):
         return []
     split, metric = table.splits[0], table.metrics[0].name
-    sides = ((name, side.data.silent or {}) for name, side in (("here", pairs.here), ("there", pairs.there)) if side.data)
+    sides = ((name, side.data.silent) for name, side in (("here", pairs.here), ("there", pairs.there)) if side.data)
     found = {name: reason for name, silent in sides if (reason := silent.get(split, {}).get(metric))}
     if len(found) == 2 and len(set(found.values())) == 1:
         return [f"{metric} says nothing on {split}: {found['here']}."]

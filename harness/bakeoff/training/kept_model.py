@@ -210,7 +210,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
 def score_lines(record: Record, data: Data) -> Iterator[str]:
     """A line of the card's table for each split and metric, in the metric's unit."""
     for split, scores in record.scores.items():
-        floors, silent = data.majority_baseline.get(split, {}), (data.silent or {}).get(split, {})
+        floors, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
         for facts in data.metrics:
             if reason := silent.get(facts.name):
                 told, floor = f"says nothing here: {reason}", UNKNOWN_VALUE

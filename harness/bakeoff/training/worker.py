@@ -173,7 +173,7 @@ def fine_tune(
         plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
         require_same_logits(plain, found.largest_logit, job.trainer)
     require_finite(logits)
-    silent = found.data.silent or {}
+    silent = found.data.silent
     found.scores = {name: score(info, logits[name], splits[name]["label"], silent.get(name, ())) for name in info.scored_splits}
 
     begin("save")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from core.made_records import make_experiment_in_memory, scored_by
-from core.table_records import declaration_of
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Pair
@@ -19,7 +18,6 @@ from bakeoff.contracts.metric import Answers, Floats, Metric
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson, Ratio
 from bakeoff.contracts.unit import PERCENT, Unit
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.schema import Declared
 from bakeoff.report.text.latex import write_tex
 from bakeoff.report.text.table_md import write_page
 
@@ -132,7 +130,7 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
 
 
 def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
-    """As a plan of schema version 4 has it until the next `bakeoff run`."""
+    """As a plan that was migrated from schema 4 has it until the next `bakeoff run`."""
     old = made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"points": 0.5})
     (note,) = compare(old).boards[0].notes
     assert "no margin holds for mae: the declared margin (0.5 points) is not in its unit" in note
@@ -145,11 +143,6 @@ def test_a_margin_smaller_than_the_digits_of_the_scores_never_reads_as_another()
     board = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).boards[0]
     assert board.figures.decimals < 0
     assert "a difference of 1.5 of mae" in board.to_baseline[0].advice
-
-
-def test_a_declaration_of_schema_version_4_speaks_of_points_alone() -> None:
-    old = declaration_of([], margin=0.5).model_dump() | {"margin": 0.5}
-    assert Declared.model_validate(old).margin == {"points": 0.5}
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------

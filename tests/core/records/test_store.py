@@ -12,7 +12,7 @@ import pytest
 
 from bakeoff.errors import StoreError
 from bakeoff.files import HOST
-from bakeoff.records.schema import Control, Declared, DeclaredRun
+from bakeoff.records.schema import SCHEMA_VERSION, Control, Declared, DeclaredRun
 from bakeoff.records.store import Store
 
 
@@ -73,7 +73,7 @@ def test_a_sweep_takes_what_the_dead_left_and_nothing_else(store: Store) -> None
         ("", "damaged"),
         ("{", "damaged"),
         ("[]", "damaged"),
-        ('{"schema_version": 1}', "id"),
+        (f'{{"schema_version": {SCHEMA_VERSION}}}', "id"),
         ('{"schema_version": 99}', "schema version"),
         ("\x00\xff", "damaged"),
     ],
@@ -101,7 +101,7 @@ def declared(name: str, *ids: str) -> Declared:
         spec_file="spec.yaml",
         baseline="a",
         report_on="test",
-        margin=1.0,
+        margin={"points": 1.0},
         under_test=[],
         gate={},
         imported=[],

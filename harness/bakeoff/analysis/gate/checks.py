@@ -85,7 +85,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     if found is None or not {CANDIDATE, BASELINE} <= found.answers.keys():
         return replace(draft, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
-    if silent := (data.silent or {}).get(split, {}).get(facts.name):
+    if silent := data.silent.get(split, {}).get(facts.name):
         return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
     paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
     if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):

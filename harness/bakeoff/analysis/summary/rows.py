@@ -291,7 +291,7 @@ def _unscored(records: Sequence[Record], seed_of: Mapping[str, int]) -> list[Uns
     for record in records:
         for split, scores in record.scores.items():
             for metric in record.data.metrics if record.data else ():
-                silent = (record.data and record.data.silent) or {}
+                silent = record.data.silent if record.data else {}
                 if metric.name not in scores and metric.name not in silent.get(split, {}):
                     found.setdefault((split, metric.name), []).append(seed_of[record.id])
     return [Unscored(split=split, metric=metric, seeds=seeds) for (split, metric), seeds in found.items()]

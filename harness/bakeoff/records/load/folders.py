@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from bakeoff.errors import DamageError
-from bakeoff.records.load.metrics import metrics_of
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import with_attempts
 from bakeoff.records.schema import PREDICTIONS_FILE, Control, Declared, Record
-from bakeoff.records.silent_metrics import with_silence
 from bakeoff.records.store import Store
 
 MOST_HELD: Final = 2**28
@@ -100,7 +98,7 @@ def read_folder(store: Store, files: RunFiles) -> Folder:
         store.folder,
         store,
         declared,
-        tuple(_with_silence(store, files, declared, records)),
+        tuple(records),
         (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
         foreign,
         tuple(controls),
@@ -132,16 +130,3 @@ def _with_own_predictions(
         else:
             kept.append(record)
     return kept, damaged
-
-
-def _with_silence(store: Store, files: RunFiles, declared: Declared, records: Sequence[Record]) -> Sequence[Record]:
-    """The records without figures of metrics that say nothing, where they don't tell themselves."""
-    if all(record.data is None or record.data.silent is not None for record in records):
-        return records
-    by_id = {record.id: record for record in records}
-    metrics, task_of = metrics_of(declared.runs, records), {run.id: run.task for run in declared.runs}
-    return with_silence(
-        records,
-        lambda run_id: files.read(store, by_id[run_id]),
-        {record.id: metrics.get(task_of[record.id], {}) for record in records},
-    )

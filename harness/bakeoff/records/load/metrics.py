@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import label_of, recorded_metric
@@ -22,14 +22,19 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
         if run.task in found or record is None or record.data is None:
             continue
         registry = registry or load_registry()
-        own = _declared_metrics(record, registry)
-        kind: Any = record.data.kind
-        found[run.task] = {
-            facts.name: metric
-            for facts in record.data.metrics
-            if (metric := _of_its_label(own.get(facts.name), facts) or recorded_metric(facts, kind)) is not None
-        }
+        found[run.task] = metrics_of_run(record, registry)
     return found
+
+
+def metrics_of_run(record: Record, registry: Registry) -> dict[str, Metric]:
+    """Name -> metric, of a run that got as far as its data."""
+    assert record.data is not None
+    own, kind = _declared_metrics(record, registry), cast("Any", record.data.kind)
+    return {
+        facts.name: metric
+        for facts in record.data.metrics
+        if (metric := _of_its_label(own.get(facts.name), facts) or recorded_metric(facts, kind)) is not None
+    }
 
 
 def _of_its_label(metric: Metric | None, facts: MetricFacts) -> Metric | None:

@@ -1,0 +1,221 @@
+"""`bakeoff migrate`: the files of an experiment's folder, brought to the current schema where they lie.
+
+Each file is replaced whole by a rename, the plan last, so that a folder whose migration was killed still says that it is an old
+one. `records/upgrades.py` has the steps from one schema version to the next; what they cannot know from the file alone is found
+out here, from the predictions and records beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bakeoff.contracts.registry import load_registry
+from bakeoff.errors import DamageError, StoreError
+from bakeoff.machine.json_reader import read_json
+from bakeoff.machine.processes import maker_of
+from bakeoff.records import predictions
+from bakeoff.records.load.metrics import metrics_of_run
+from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, SCHEMA_VERSION, Control, Data, Declared, Record
+from bakeoff.records.silent_metrics import silent_metrics
+from bakeoff.records.store import Store
+from bakeoff.records.upgrades import upgraded
+from bakeoff.records.versions import MOST_BYTES, MOST_OF_A_PLAN, dump, read_file, read_inside, read_part
+from bakeoff.text.words import shown_path
+
+IN_USE: Final = "another command is at this run; call this one again once that has ended"
+
+
+@dataclass
+class Migrated:
+    """What came of a folder's migration."""
+
+    records: int = 0
+    """How many records were brought to the current schema, those set aside included."""
+    other_files: list[str] = field(default_factory=list)
+    """Names of the plan and the control runs that were."""
+    versions: set[int] = field(default_factory=set)
+    """The schema versions that they had."""
+    left: list[str] = field(default_factory=list)
+    """A sentence for each file that was left as it is: it is damaged, or in use."""
+
+
+@dataclass(frozen=True)
+class OldRecord:
+    """A record of an older schema, in its folder."""
+
+    folder: Path
+    run_id: str
+    content: bytes
+    """Of the old file."""
+    version: int
+    record: Record
+    """As the current schema has it, as far as the file alone tells."""
+    silence_known: bool
+    """Whether the old file says which metrics say nothing."""
+
+
+def migrate(folder: Path) -> Migrated:
+    """Bring all records, control runs and the plan of an experiment to the current schema. Ids, scores and all other files stay
+    as they are; each checksum of a file in itself is new.
+
+    A file whose old checksum does not fit, or that cannot be read, is named and left. Raises StoreError where the folder holds
+    no records, and OSError where the system refuses.
+    """
+    store, found = Store(folder), Migrated()
+    store.refuse_links()
+    if not store.records.is_dir():
+        raise StoreError(f"{shown_path(folder)} holds no experiment: there is no folder records/")
+    silence: dict[str, dict[str, dict[str, str]]] = {}
+    old = sorted(_old_records(store, found), key=lambda one: one.record.status != "ok")  # those with predictions come first
+    blocked = [one for one in old if not _replace(store, one, _completed(one, silence))]
+    done = [one for one in old if one not in blocked]
+    found.left += [f"{shown_path(one.folder / RECORD_FILE)}: {IN_USE}" for one in blocked]
+    found.records, found.versions = len(done), found.versions | {one.version for one in done}
+    for path in sorted(store.records.glob("control-*.json")):
+        _bring_other(store, path, Control, found)
+    if not blocked:
+        _bring_other(store, store.plan_file, Declared, found)
+    _remove_torn(store, store.records)
+    return found
+
+
+def _old_records(store: Store, found: Migrated) -> Iterator[OldRecord]:
+    for run_id, folder in _folders(store):
+        path = folder / RECORD_FILE
+        try:
+            content = read_inside(folder, RECORD_FILE, at_most=MOST_BYTES)
+            if (version := _version_of(content)) == SCHEMA_VERSION:
+                continue
+            record = read_part(Record, content, path, upgrade=upgraded)
+        except StoreError as error:
+            found.left.append(str(error))
+            continue
+        silence_known = ((read_json(content).get("data") or {}).get("silent")) is not None
+        yield OldRecord(folder, run_id, content, version or 0, record, silence_known)
+
+
+def _folders(store: Store) -> Iterator[tuple[str, Path]]:
+    """Run and folder of each record: published, set aside, or left complete by a command that was killed."""
+    for run_id in store.recorded_ids():
+        yield run_id, store.records / run_id
+    yield from store.publishing.set_aside()
+    for folder in sorted(store.records.glob(".tmp-*")):
+        maker = maker_of(folder.name)
+        if maker is not None and not maker.alive and (folder / RECORD_FILE).is_file():
+            yield maker.stem, folder
+
+
+def _version_of(content: bytes) -> int | None:
+    """None where the file does not say; reading it says why."""
+    try:
+        plain = read_json(content)
+    except ValueError:
+        return None
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    return version if type(version) is int else None
+
+
+def _replace(store: Store, old: OldRecord, record: Record) -> bool:
+    """Whether the new file took the old one's place: not where another command is at the run, or has changed it meanwhile."""
+    if not store.claims.take(old.run_id):
+        return False
+    try:
+        if read_inside(old.folder, RECORD_FILE, at_most=MOST_BYTES) != old.content:
+            return False
+        store.tree.write(old.folder / RECORD_FILE, dump(record))
+        _remove_torn(store, old.folder)
+        return True
+    except DamageError:  # it is gone
+        return False
+    finally:
+        store.claims.release(old.run_id)
+
+
+def _bring_other(store: Store, path: Path, kind: type[Control] | type[Declared], found: Migrated) -> None:
+    """The plan, or a control run."""
+    if not path.exists():
+        return
+    try:
+        content = read_inside(path.parent, path.name, at_most=MOST_OF_A_PLAN if kind is Declared else MOST_BYTES)
+        if (version := _version_of(content)) == SCHEMA_VERSION:
+            return
+        part: Any = read_part(kind, content, path, upgrade=upgraded)
+    except StoreError as error:
+        found.left.append(str(error))
+        return
+    if isinstance(part, Declared) and not part.metrics:
+        part = part.model_copy(update={"metrics": _primary_metrics(store, part)})
+    store.tree.write(path, dump(part))
+    found.other_files.append(path.name)
+    found.versions.add(version or 0)
+
+
+def _remove_torn(store: Store, folder: Path) -> None:
+    """Removes the unfinished copies of single files that killed processes of this machine left in a folder."""
+    for path in sorted(folder.glob(".tmp-*")):
+        maker = maker_of(path.name)
+        if maker is not None and not maker.alive and path.is_file():
+            store.tree.remove(path)
+
+
+# --- what a file alone does not tell ----------------------------------------------------------------------------------------
+
+
+def _primary_metrics(store: Store, declared: Declared) -> dict[str, str]:
+    """Task -> the metric by which its recorded runs are judged."""
+    task_of = {run.id: run.task for run in declared.runs}
+    records, _ = store.read_all(task_of)
+    return {task_of[record.id]: record.data.primary_metric for record in records if record.data is not None}
+
+
+def _completed(old: OldRecord, silence: dict[str, dict[str, dict[str, str]]]) -> Record:
+    """The record with its largest logit and the metrics that say nothing, where its predictions, or those of another run on the
+    same examples (`silence`), tell them. Scores and majority baselines of such metrics go: they mean nothing."""
+    record, data = old.record, old.record.data
+    if data is None:
+        return record
+    key = _examples_of(record, data)
+    if splits := _predictions_of(old, data):
+        if record.largest_logit is None:
+            largest = max((float(np.abs(found.logits).max(initial=0.0)) for found in splits.values()), default=None)
+            record = record.model_copy(update={"largest_logit": largest})
+        if key not in silence and not old.silence_known:
+            labels = {name: found.labels for name, found in splits.items() if found.labelled}
+            silence[key] = silent_metrics(metrics_of_run(record, load_registry()).values(), labels, data.labels)
+    if old.silence_known or not (silent := silence.get(key)):
+        return record
+    silent = {split: {**data.silent.get(split, {}), **silent.get(split, {})} for split in {**data.silent, **silent}}
+    data = data.model_copy(update={"silent": silent, "majority_baseline": _speaking(data.majority_baseline, silent)})
+    return record.model_copy(update={"data": data, "scores": _speaking(record.scores, silent)})
+
+
+def _predictions_of(old: OldRecord, data: Data) -> Mapping[str, Predictions]:
+    """Split -> predictions; nothing where the run has none, or they are damaged: `bakeoff verify` says so."""
+    if old.record.status != "ok" or PREDICTIONS_FILE not in old.record.files:
+        return {}
+    try:
+        most = predictions.expected(data).most_bytes
+        content = read_file(old.folder, PREDICTIONS_FILE, old.record.files, at_most=most)
+        return PredictionsReader().read(content, data, old.folder / PREDICTIONS_FILE)
+    except (StoreError, ValueError):
+        return {}
+
+
+def _examples_of(record: Record, data: Data) -> str:
+    """Equal for runs whose metrics are asked for the same examples."""
+    rows = {name: split.fingerprint for name, split in data.splits.items()}
+    metrics = [(facts.name, facts.version) for facts in data.metrics]
+    return f"{record.requested.task.model_dump_json()} {metrics} {rows}"
+
+
+def _speaking(scores: Mapping[str, dict[str, float]], silent: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, float]]:
+    return {
+        split: {metric: score for metric, score in found.items() if metric not in silent.get(split, {})}
+        for split, found in scores.items()
+    }
