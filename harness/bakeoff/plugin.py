@@ -7,6 +7,8 @@ Nothing here imports torch, transformers, datasets or evaluate; import those ins
 
 from __future__ import annotations
 
+from typing import Any
+
 from bakeoff.contracts.hookspecs import hookimpl
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.metric import Metric, MetricNames, TaskKind
@@ -16,6 +18,7 @@ from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
 from bakeoff.contracts.task import MAX_LABELS, Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
+from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError
 from bakeoff.files import Tree, read_regular, temporary_folder
 from bakeoff.machine.distributions import installed_version
@@ -33,6 +36,7 @@ from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_toke
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
+    "CONTRACT_VERSION",
     "CORRELATION",
     "F1",
     "MAX_LABELS",
@@ -111,3 +115,10 @@ __all__ = [
     "weight_decay_groups",
     "yaml_value",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Tells what a name of an earlier contract is called now."""
+    if (new := RENAMED.get(name)) is not None:
+        raise PluginError(f"bakeoff.plugin.{name} is now {new} (contract {CONTRACT_VERSION}, see CHANGELOG.md)")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,13 +17,22 @@ from stress import table as stress
 from bakeoff.cli import VERBS, Verbs
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "results" / "README.md", *(ROOT / "docs").glob("*.md")])
+RESULTS = ROOT / "results" / "README.md"
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "results" / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+    ]
+)
 
 
 def block(page: str, name: str) -> str:
     """What stands between the page's markers of that name."""
     found = re.search(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", page, re.DOTALL)
-    assert found, f"README.md has no block '{name}'"
+    assert found, f"the page has no block '{name}'"
     return found[1].strip()
 
 
@@ -32,8 +41,9 @@ def tables(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["mrpc-trainers", "course-2021", "mrpc-strategies", "learning-rates", "quickstart"])
-def test_the_tables_of_the_readme_are_the_published_ones(name: str) -> None:
-    shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), name))
+def test_the_tables_on_the_pages_are_the_published_ones(name: str) -> None:
+    page = ROOT / "README.md" if name == "quickstart" else RESULTS
+    shown = tables(block(page.read_text(encoding="utf-8"), name))
     published = tables((ROOT / "results" / name / "table.md").read_text(encoding="utf-8"))
     assert len(shown) >= 4
     assert shown == published[: len(shown)]
@@ -44,7 +54,7 @@ def test_the_readmes_speeds_are_the_published_ones_and_those_what_was_measured()
     written = render(json.loads((folder / "measurements.json").read_text(encoding="utf-8")))
     for name, content in written.items():
         assert (folder / name).read_text(encoding="utf-8") == content
-    shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), "speed"))
+    shown = tables(block(RESULTS.read_text(encoding="utf-8"), "speed"))
     published = tables(written["table.md"])
     assert len(shown) >= 5
     assert shown == [line for line in published if line in shown]
@@ -61,16 +71,16 @@ def test_what_is_published_of_the_official_scripts_is_what_was_measured() -> Non
 def test_what_is_published_of_kills_twins_damage_and_fuzz_is_what_was_measured() -> None:
     folder = ROOT / "results" / "stress"
     if not folder.exists():
-        assert "<!-- stress: begin -->" not in (ROOT / "README.md").read_text(encoding="utf-8"), "a table of nothing measured"
+        assert "<!-- stress: begin -->" not in RESULTS.read_text(encoding="utf-8"), "a table of nothing measured"
         pytest.skip("no run of `make stress` is published")
     found = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
     assert (folder / "table.md").read_text(encoding="utf-8") == stress.render(found)
-    shown = tables(block((ROOT / "README.md").read_text(encoding="utf-8"), "stress"))
+    shown = tables(block(RESULTS.read_text(encoding="utf-8"), "stress"))
     assert shown == tables(stress.render(found))
 
 
-def test_the_readme_tells_what_every_published_experiment_concludes() -> None:
-    told = block((ROOT / "README.md").read_text(encoding="utf-8"), "conclusions")
+def test_every_published_experiments_conclusion_is_told() -> None:
+    told = block(RESULTS.read_text(encoding="utf-8"), "conclusions")
     experiments = sorted(path.parent for path in (ROOT / "results").glob("*/report.html"))
     assert len(experiments) >= 5
     for folder in experiments:
@@ -111,6 +121,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in link:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
 
 
 def test_the_readme_says_what_it_is_for_in_its_first_ten_lines() -> None:

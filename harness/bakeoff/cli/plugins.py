@@ -12,6 +12,7 @@ import click
 
 from bakeoff.cli.output import say, say_json
 from bakeoff.contracts.registry import COMPONENT_KINDS, Registered, Registry, load_registry
+from bakeoff.contracts.versions import CONTRACT_VERSION
 
 GAP = "  "
 NARROWEST = 30
@@ -40,6 +41,7 @@ def plugins(kind: str | None, as_json: bool) -> None:
 def described(registry: Registry, kind: str | None) -> dict[str, Any]:
     """The same as data; every key always there."""
     return {
+        "contract": CONTRACT_VERSION,
         "components": [
             {
                 "kind": found.component.kind,

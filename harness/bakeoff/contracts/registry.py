@@ -26,6 +26,7 @@ from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe import COMPONENT_NAME, Options
 from bakeoff.contracts.task import Task
 from bakeoff.contracts.trainer import Supports, Trainer
+from bakeoff.contracts.versions import refuse_old_contract, refuse_old_methods
 from bakeoff.errors import PluginError
 from bakeoff.machine.distributions import builds, imported_build
 from bakeoff.machine.surroundings import same_folder
@@ -175,6 +176,7 @@ def register(
 
 def _components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
     """One plugin's components, asked through a manager of its own, so that its failure is nobody else's."""
+    refuse_old_contract(plugin)
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(plugin, name)
@@ -228,6 +230,7 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
         raise PluginError(f"{hook} returned the class {component.__name__}; return an object: {component.__name__}()")
     if not isinstance(component, wanted) or component.kind != kind:
         raise PluginError(f"{hook} returned {quoted(component)}, which is no bakeoff.plugin.{wanted.__name__}")
+    refuse_old_methods(component)
     what = type(component).__name__
     for attribute in ("name", "summary", "version"):
         value = getattr(component, attribute, None)

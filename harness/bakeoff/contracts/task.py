@@ -16,6 +16,7 @@ import numpy as np
 
 from bakeoff.contracts.component import Component
 from bakeoff.contracts.metric import Ints, Metric, TaskKind
+from bakeoff.contracts.versions import refuse_old_methods
 from bakeoff.errors import DataError, PluginError
 from bakeoff.text.words import quoted
 
@@ -64,6 +65,8 @@ class TaskInfo:
         """
         if self.positive is not None and self.labels and self.positive not in self.labels:
             raise PluginError(f"its positive label {quoted(self.positive)} is none of its labels")
+        for metric in self.metrics:
+            refuse_old_methods(metric)
         fitted = [(metric.name, metric.fitted(self.kind, self.labels, self.positive)) for metric in self.metrics]
         first = next((parts for name, parts in fitted if name == self.primary_metric), ())
         if len(first) > 1:

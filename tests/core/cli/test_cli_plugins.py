@@ -70,7 +70,7 @@ def test_json_tells_the_same_and_every_key_is_always_there(install: Install) -> 
     install("acme-ml", TASK + HOOK)
     install("acme-broken", "x = 1 / 0")
     data = as_data()
-    assert set(data) == {"components", "broken", "clashes"}
+    assert set(data) == {"contract", "components", "broken", "clashes"}
     assert data["clashes"] == []
     (colours,) = [component for component in data["components"] if component["name"] == "colours"]
     assert colours == {

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from core.made_up import HOOK, TASK, Install, bakeoff
 
+from bakeoff import plugin
 from bakeoff.contracts.registry import BrokenPlugin, Registry, load_registry
+from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED, RENAMED_METHODS
 from bakeoff.errors import PluginError, SpecError
 from bakeoff.planning.resolver import resolve
 from bakeoff.spec.document import read_document
@@ -335,3 +337,32 @@ def test_a_plugin_that_changes_the_working_directory_changes_it_for_nobody(insta
     before = Path.cwd()
     assert "colours" in load_registry().names("task")
     assert Path.cwd() == before
+
+
+# --- plugins of an earlier contract --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(RENAMED.items()))
+def test_an_old_name_of_the_authors_door_is_told_the_new_one(install: Install, old: str, new: str) -> None:
+    install("acme-ml", f"from bakeoff.plugin import {old}")
+    assert f"{old} is now {new} " in only_broken(load_registry()).error
+
+
+@pytest.mark.parametrize("old", ["locate", "floor", "sources"])
+def test_an_old_method_of_a_task_is_told_the_new_one(install: Install, old: str) -> None:
+    install("acme-ml", TASK.replace("    name =", f"    def {old}(self, *a): ...\n    name =") + HOOK)
+    error = only_broken(load_registry()).error
+    assert f".{old} is now {RENAMED_METHODS[old]}: rename it" in error
+
+
+@pytest.mark.parametrize(("written", "broken"), [(1, 1), (CONTRACT_VERSION, 0), (CONTRACT_VERSION + 1, 1)])
+def test_a_plugin_says_for_which_contract_it_was_written(install: Install, written: int, broken: int) -> None:
+    install("acme-ml", TASK + HOOK + f"\nBAKEOFF_CONTRACT = {written}\n")
+    found = [plugin for plugin in load_registry().broken if plugin.origin.distribution == "acme-ml"]
+    assert len(found) == broken
+    assert all(f"contract {written}" in plugin.error for plugin in found)
+
+
+def test_no_name_of_today_is_one_of_yesterday() -> None:
+    assert not RENAMED.keys() & set(plugin.__all__)
+    assert set(RENAMED.values()) <= set(plugin.__all__)
