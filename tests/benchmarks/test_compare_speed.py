@@ -18,9 +18,9 @@ from core.made_records import drawn_answers, fill, made_run, make_experiment_in_
 from core.table_records import declare
 
 from bakeoff.analysis.boards import compare
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Record
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))
 STRATEGIES, EXAMPLES = 20, 1725

@@ -12,9 +12,9 @@ import pytest
 from core.table_records import declare, make_record
 
 from bakeoff.cli.table import read, save
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 BAKEOFF = str(Path(sys.executable).with_name("bakeoff"))
 STRATEGIES = 10

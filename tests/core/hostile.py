@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from bakeoff.contracts.unit import Unit
 from bakeoff.records.experiment import Predictions
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
     Attempt,
     Change,
@@ -33,7 +34,6 @@ from bakeoff.records.schema import (
     TrialRun,
 )
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 TERMINAL = (
     *("\x1b]0;owned\x07title", "\x1b[2J\x1b[31mred", "\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "\x1bcreset"),

@@ -18,10 +18,10 @@ from bakeoff.contracts.metrics import answers as given_answers
 from bakeoff.errors import StoreError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, Declared, Record, Split
 from bakeoff.records.silent_metrics import silent_metrics
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 from bakeoff.training.record_writer import write_predictions
 
 METRICS = (Accuracy(), F1(1))

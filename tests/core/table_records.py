@@ -10,6 +10,7 @@ from typing import Any
 
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.files import Tree
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
     PHASES,
     RECORD_FILE,
@@ -27,7 +28,6 @@ from bakeoff.records.schema import (
 )
 from bakeoff.records.schema import Requested as Question
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 RECIPE = {"epochs": 3, "max_steps": None, "batch_size": 8, "learning_rate": 5e-5, "fused": True, "betas": [0.9, 0.999]}
 FLOOR = {"dev": {"accuracy": 0.6838235, "f1": 0.8122271}, "test": {"accuracy": 0.6649275, "f1": 0.7987465}}

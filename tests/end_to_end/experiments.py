@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import Record
-from bakeoff.records.versions import dump
 
 COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 

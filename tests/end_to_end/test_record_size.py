@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bakeoff.contracts.task import Paths
+from bakeoff.records.record_files import read_record
 from bakeoff.records.schema import RECORD_FILE
-from bakeoff.records.versions import read_record
 from bakeoff.training.worker import perform
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"

@@ -20,8 +20,8 @@ from stress.rounds import numbered, play
 from stress.scene import Scene
 from stress.together import twins
 
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import Failure, Record
-from bakeoff.records.versions import dump
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 IN_CI = {"full disks"}

@@ -17,9 +17,9 @@ from end_to_end.experiments import call, records, start, write_spec
 
 from bakeoff.planning.runs import Run
 from bakeoff.records import claims
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Record
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 from bakeoff.runner.scheduler import Crew
 
 SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}

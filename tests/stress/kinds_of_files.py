@@ -21,6 +21,7 @@ from stress.every_file import Kind
 from stress.fuzz import SPEC
 
 from bakeoff.contracts.registry import load_registry
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
     RECORD_FILE,
     STEPS_FILE,
@@ -32,7 +33,6 @@ from bakeoff.records.schema import (
     TrialRun,
 )
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 registry = cache(load_registry)
 """What is installed stays as it is: it takes longer to look at than a small folder."""

@@ -94,7 +94,7 @@ def first_flaw(error: ValidationError) -> str:
 
 class Part(BaseModel):
     """The base of all parts of a record: frozen, nothing unknown, nothing optional. The fields of what is read from files have
-    types of `contracts.fields`, each with its range: `recorded.read_part` checks them once, and whoever has a part relies on
-    it."""
+    types of `contracts.fields`, each with its range: `record_files.read_part` checks them once, and whoever has a part
+    relies on it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -25,8 +25,8 @@ from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError, RunError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware
+from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import ObservedGroup, Requested
-from bakeoff.records.versions import read_model
 from bakeoff.toolkit.optimizers import gradient_norm
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.failures import message_of

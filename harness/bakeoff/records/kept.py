@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from bakeoff.files import Tree
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, Kept, Record
-from bakeoff.records.versions import dump
 
 UNFINISHED: Final = Kept(reason="the run's process ended while its model was being written", difference=None)
 """In a record until its model is there: it stays where the process doesn't live to say more."""

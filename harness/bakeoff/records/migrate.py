@@ -21,11 +21,11 @@ from bakeoff.machine.processes import maker_of
 from bakeoff.records import predictions
 from bakeoff.records.load.metrics import metrics_of_run
 from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_file, read_inside, read_part
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, SCHEMA_VERSION, Control, Data, Declared, Record
 from bakeoff.records.silent_metrics import silent_metrics
 from bakeoff.records.store import Store
 from bakeoff.records.upgrades import upgraded
-from bakeoff.records.versions import MOST_BYTES, MOST_OF_A_PLAN, dump, read_file, read_inside, read_part
 from bakeoff.text.words import shown_path
 
 IN_USE: Final = "another command is at this run; call this one again once that has ended"

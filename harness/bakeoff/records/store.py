@@ -22,6 +22,17 @@ from bakeoff.records.kept import without_model
 from bakeoff.records.parquet import blamed_on
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import REPLACED, Mark, Publishing, Rank, mark_of
+from bakeoff.records.record_files import (
+    MOST_BYTES,
+    MOST_OF_A_PLAN,
+    MOST_OF_A_TEXT,
+    check_file,
+    dump,
+    read_file,
+    read_inside,
+    read_part,
+    read_record,
+)
 from bakeoff.records.schema import (
     MODEL_FOLDER,
     OUTPUT_FILE,
@@ -32,17 +43,6 @@ from bakeoff.records.schema import (
     Control,
     Declared,
     Record,
-)
-from bakeoff.records.versions import (
-    MOST_BYTES,
-    MOST_OF_A_PLAN,
-    MOST_OF_A_TEXT,
-    check_file,
-    dump,
-    read_file,
-    read_inside,
-    read_part,
-    read_record,
 )
 from bakeoff.text.words import quoted, shown_path
 

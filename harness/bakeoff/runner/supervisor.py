@@ -22,8 +22,8 @@ from bakeoff.machine.worker_process import Message, WordError, Worker
 from bakeoff.planning.runs import Run
 from bakeoff.records.kept import UNFINISHED, without_model
 from bakeoff.records.provenance import processes_of
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
-from bakeoff.records.versions import dump
 from bakeoff.runner.settings import Progress
 from bakeoff.text.words import escaped, quoted, shown_path
 from bakeoff.training.record_writer import bare_record, clear

@@ -24,6 +24,7 @@ from bakeoff.machine.json_reader import read_json
 from bakeoff.machine.processes import maker_of
 from bakeoff.records import provenance
 from bakeoff.records.provenance import MACHINE, MADE_FROM
+from bakeoff.records.record_files import sealed
 from bakeoff.records.schema import UNSEALED
 from bakeoff.records.training_state import (
     FACTS,
@@ -36,7 +37,6 @@ from bakeoff.records.training_state import (
     kept_of_parameters,
     require_scheduler,
 )
-from bakeoff.records.versions import sealed
 from bakeoff.text.words import escaped, shown_path
 
 LONGEST_REASON = 300

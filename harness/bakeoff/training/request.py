@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from bakeoff.contracts.fields import Count, Name, Some, Text
 from bakeoff.contracts.task import Paths
+from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import Attempt, Requested, RunId
-from bakeoff.records.versions import read_model
 
 MOST_BYTES: Final = 2**26
 """Of a request's file."""

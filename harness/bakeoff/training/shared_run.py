@@ -19,8 +19,8 @@ from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import without_model
 from bakeoff.records.provenance import processes_of
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
-from bakeoff.records.versions import dump
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
 from bakeoff.training.failures import message_of, reason_of

@@ -41,9 +41,9 @@ from bakeoff.records.provenance import (
     facts_of_model,
     processes_of,
 )
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Requested
 from bakeoff.records.training_state import TENSORS
-from bakeoff.records.versions import dump
 from bakeoff.text.words import shown_path
 from bakeoff.training import sources
 from bakeoff.training.best_epoch import BestState

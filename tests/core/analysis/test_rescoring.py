@@ -22,9 +22,9 @@ from core.table_records import declare
 from sklearn import metrics as oracle
 
 from bakeoff.contracts.metrics import MeanAbsoluteError, Precision
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 from bakeoff.statistics.intervals import score_interval
 from bakeoff.statistics.twoway import pseudo_values, two_way
 

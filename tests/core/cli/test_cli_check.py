@@ -18,9 +18,9 @@ from bakeoff.cli.inputs import open_experiment
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Run
 from bakeoff.records import provenance
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 from bakeoff.runner.experiment import declaration
 
 SPEC = """\

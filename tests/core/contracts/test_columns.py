@@ -11,8 +11,8 @@ from core.table_records import make_record
 
 from bakeoff.contracts.columns import FEW, in_columns, in_rows
 from bakeoff.errors import DamageError
+from bakeoff.records.record_files import dump, read_part
 from bakeoff.records.schema import Observed, ObservedGroup, Record
-from bakeoff.records.versions import dump, read_part
 
 
 def group(number: int, **changes: Any) -> ObservedGroup:

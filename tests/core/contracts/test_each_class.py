@@ -12,8 +12,8 @@ from core.table_records import failed, make_record
 from bakeoff.contracts.each_class import gathered, spread
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.errors import DamageError
+from bakeoff.records.record_files import LINE, dump, laid_out, read_part
 from bakeoff.records.schema import Record
-from bakeoff.records.versions import LINE, dump, laid_out, read_part
 
 LABELS = ["red", "light blue", "f1 (odd)"]
 

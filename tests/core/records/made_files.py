@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from core.table_records import make_record
 
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Record, Split
-from bakeoff.records.versions import dump
 from bakeoff.training.record_writer import write_predictions
 
 SIZES = {"train": 100, "dev": 30, "test": 20, "blind": 10}

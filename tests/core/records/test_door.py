@@ -18,6 +18,7 @@ from bakeoff.contracts.fields import LARGEST, LARGEST_SEED, Part
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.machine.json_reader import read_json
 from bakeoff.planning.runs import id_of
+from bakeoff.records.record_files import MOST_BYTES, dump, read_part
 from bakeoff.records.schema import (
     PHASES,
     Attempt,
@@ -37,7 +38,6 @@ from bakeoff.records.schema import (
     TrialRun,
 )
 from bakeoff.records.store import Store
-from bakeoff.records.versions import MOST_BYTES, dump, read_part
 
 HERE = Path("some") / "file.json"
 TIME = "2026-11-23T08:51:39+00:00"

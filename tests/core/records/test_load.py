@@ -88,8 +88,8 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
         for record in other
         if record.requested.strategy == "row"
     ]
+    from bakeoff.records.record_files import dump
     from bakeoff.records.schema import RECORD_FILE
-    from bakeoff.records.versions import dump
 
     for record in changed:
         (two / "records" / record.id / RECORD_FILE).write_bytes(dump(record))

@@ -14,9 +14,9 @@ from table_records import declare, failed, make_record
 from bakeoff.files import Tree, temporary_name
 from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.load import load_experiment
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Kept, Record
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump
 
 GOOD = make_record()
 OTHER = make_record(final="another machine's")

@@ -10,9 +10,9 @@ import pytest
 from core.table_records import make_experiment, make_record, sealed
 
 from bakeoff.errors import DamageError, StoreError
+from bakeoff.records.record_files import dump, read_part
 from bakeoff.records.schema import SCHEMA_VERSION, UNSEALED, Control, Declared, Record
 from bakeoff.records.store import Store
-from bakeoff.records.versions import dump, read_part
 
 PUBLISHED = sorted(Path(__file__).parents[3].glob("results/quickstart/records/*/record.json"))
 HERE = Path("record.json")

@@ -18,7 +18,7 @@ from bakeoff.contracts.model import Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
 from bakeoff.machine.memory_energy import peak_memory_bytes
-from bakeoff.records.versions import read_record
+from bakeoff.records.record_files import read_record
 from bakeoff.training import evaluation, worker
 from bakeoff.training.data_checks import overlaps
 from bakeoff.training.failures import message_of

@@ -1,0 +1,82 @@
+"""What a run leaves behind. Reading it needs neither torch nor the plugins; every key is always there.
+
+A record's folder holds `record.json` (this model, about 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
+seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
+`status: failed` and its reason.
+
+Beside the runs lie `plan.json` (`Declared`) and `control-SESSION-before.json` and `-after.json` (`Control`). Files of an older
+schema version are brought to this one by `bakeoff migrate`; what their Bakeoff did not note stays None.
+"""
+
+from __future__ import annotations
+
+from bakeoff.records.schema.inputs import ComponentOrigin, Data, MadeFrom, Requested, Split, Weights
+from bakeoff.records.schema.observed import Cost, Environment, LossScale, Observed, ObservedGroup
+from bakeoff.records.schema.plan import Change, Chosen, Control, Declared, DeclaredRun, Imported, Look, Search, TrialRun
+from bakeoff.records.schema.record import Attempt, Failure, Kept, Record, Selection
+from bakeoff.records.schema.shared import (
+    FILE_NAME,
+    KIND_KEY,
+    LONGEST_FILE_NAME,
+    MODEL_FOLDER,
+    MOST_LABELS,
+    MOST_NEW,
+    MOST_NOTES,
+    OUTPUT_FILE,
+    PHASES,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    SCHEMA_VERSION,
+    SCORES_KEPT,
+    STEPS_FILE,
+    TRACEBACK_FILE,
+    UNSEALED,
+    Reason,
+    RunId,
+)
+
+__all__ = [
+    "FILE_NAME",
+    "KIND_KEY",
+    "LONGEST_FILE_NAME",
+    "MODEL_FOLDER",
+    "MOST_LABELS",
+    "MOST_NEW",
+    "MOST_NOTES",
+    "OUTPUT_FILE",
+    "PHASES",
+    "PREDICTIONS_FILE",
+    "RECORD_FILE",
+    "SCHEMA_VERSION",
+    "SCORES_KEPT",
+    "STEPS_FILE",
+    "TRACEBACK_FILE",
+    "UNSEALED",
+    "Attempt",
+    "Change",
+    "Chosen",
+    "ComponentOrigin",
+    "Control",
+    "Cost",
+    "Data",
+    "Declared",
+    "DeclaredRun",
+    "Environment",
+    "Failure",
+    "Imported",
+    "Kept",
+    "Look",
+    "LossScale",
+    "MadeFrom",
+    "Observed",
+    "ObservedGroup",
+    "Reason",
+    "Record",
+    "Requested",
+    "RunId",
+    "Search",
+    "Selection",
+    "Split",
+    "TrialRun",
+    "Weights",
+]

@@ -1,0 +1,227 @@
+"""What an experiment asked for (`plan.json`), and the control runs that lie beside its records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from bakeoff.contracts.fields import (
+    MOST_SEEDS,
+    MOST_TRIALS,
+    Amount,
+    Count,
+    Moment,
+    Name,
+    Number,
+    Part,
+    Plain,
+    PlainDict,
+    Positive,
+    Seed,
+    Sha256,
+    Some,
+    Text,
+)
+from bakeoff.records.schema.shared import (
+    AS_FILE,
+    SCHEMA_VERSION,
+    UNSEALED,
+    RunId,
+    duplicate,
+    require_known,
+)
+from bakeoff.text.allowance import losses, percent
+from bakeoff.text.words import quoted
+
+
+def _require_one_place(runs: Sequence[DeclaredRun] | Sequence[TrialRun]) -> None:
+    """Raises ValueError where one id stands for several runs. Strategies may share a run: a search may choose it."""
+    known: dict[str, tuple[str, str, int]] = {}
+    for run in runs:
+        place = (run.task, run.model, run.seed)
+        if known.setdefault(run.id, place) != place:
+            raise ValueError(f"run {run.id} stands for two runs: {quoted(known[run.id])} and {quoted(place)}")
+
+
+class DeclaredRun(Part):
+    """A run that the experiment asks for."""
+
+    id: RunId
+    task: Text
+    model: Text
+    strategy: Text
+    seed: Seed
+
+
+class Imported(Part):
+    """A published figure, shown beside the rows and never tested."""
+
+    name: Name
+    source: Text
+    split: Name
+    scores: dict[Name, Number]
+    """metric -> score, in the metric's own unit."""
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
+    task: Text | None
+    """The task's label."""
+
+
+class Change(Part):
+    """One thing that a conclusion depends on, before and after it was changed, in words."""
+
+    what: Text
+    """`baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`, `trials of STRATEGY`."""
+    before: Text
+    after: Text
+
+
+class Look(Part):
+    """What had been declared when seeds, strategies or `changes` were changed although something was recorded already."""
+
+    when: Moment
+    """UTC, ISO 8601: when the change was declared."""
+    seeds: dict[Text, list[Seed]]
+    """strategy -> its seeds before the change."""
+    recorded: Count
+    """Runs of that declaration with a record at that time."""
+    changes: list[Change] = Field(default_factory=list)
+    """Beside those of seeds and strategies."""
+
+
+class TrialRun(Part):
+    """A run of a search: only for choosing, never reported."""
+
+    id: RunId
+    task: Text
+    model: Text
+    seed: Seed
+    values: PlainDict
+    """What was tried: key of the search -> value."""
+
+
+class Chosen(Part):
+    """What a search has chosen for one task and model."""
+
+    task: Text
+    model: Text
+    values: PlainDict
+
+
+class Search(Part):
+    """How a strategy's configuration was chosen."""
+
+    grid: dict[Name, Annotated[list[Plain], Field(min_length=1)]]
+    """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried, all combinations."""
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)]
+    choose: Name
+    trials: list[TrialRun]
+    chosen: list[Chosen]
+    """For each task and model whose trials are all recorded."""
+
+    @model_validator(mode="after")
+    def _of_the_grid(self) -> Self:
+        for what, configurations in (("trials", self.trials), ("chosen", self.chosen)):
+            for number, values in enumerate(one.values for one in configurations):
+                if values.keys() != self.grid.keys() or any(value not in self.grid[key] for key, value in values.items()):
+                    raise ValueError(f"{what}.{number}.values: {quoted(values)} is no configuration of the grid")
+        tried = [(trial.task, trial.model, trial.seed, repr(sorted(trial.values.items()))) for trial in self.trials]
+        if len(set(tried)) < len(tried):
+            raise ValueError(f"trials: {quoted(duplicate(tried))} stands twice")
+        _require_one_place(self.trials)
+        require_known("trials: seed", [trial.seed for trial in self.trials], self.seeds)
+        if len(set(places := [(choice.task, choice.model) for choice in self.chosen])) < len(places):
+            raise ValueError(f"chosen: {quoted(duplicate(places))} stands twice")
+        return self
+
+
+GATED: Final = ("quality", "train_seconds", "evaluate_seconds", "total_seconds", "peak_memory")
+
+
+def _readable_gate(gate: dict[str, str]) -> dict[str, str]:
+    require_known("gate", gate, GATED)
+    for figure, allowed in gate.items():
+        losses(allowed) if figure == "quality" else percent(allowed)
+    return gate
+
+
+class Declared(Part):
+    """What an experiment asked for, written before its first run: `records/plan.json`."""
+
+    model_config = AS_FILE
+
+    schema_version: Literal[6] = SCHEMA_VERSION
+    name: Text
+    question: Text
+    spec_file: Text
+    baseline: Text
+    report_on: Name
+    margin: dict[Name, Positive]
+    """`points` (of every primary metric that is shown in points), or a primary metric's name -> the difference, as it is shown,
+    within which rows are equivalent. Where a metric has none, nothing is equivalent."""
+    under_test: list[Name]
+    gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
+    """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
+    metrics: dict[Text, Name] = Field(default_factory=dict)
+    """Task -> its primary metric; without those of which none is known."""
+    imported: list[Imported]
+    trials: dict[Text, Annotated[int, Field(ge=1, le=MOST_TRIALS)]]
+    """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
+    history: list[Look]
+    """Oldest first."""
+    searches: dict[Text, Search]
+    """strategy -> the search that chose its configuration; a strategy without one is untuned."""
+    runs: list[DeclaredRun]
+    seal: Sha256 = UNSEALED
+    """As of a record."""
+
+    @property
+    def seed_of(self) -> dict[str, int]:
+        """Id -> seed of each run, trials too."""
+        trials = {trial.id: trial.seed for search in self.searches.values() for trial in search.trials}
+        return trials | {run.id: run.seed for run in self.runs}
+
+    @model_validator(mode="after")
+    def _each_run_once(self) -> Self:
+        places = [(run.task, run.model, run.strategy, run.seed) for run in self.runs]
+        if len(set(places)) < len(places):
+            raise ValueError(f"runs: {quoted(duplicate(places))} stands twice")
+        _require_one_place(self.runs)
+        reported = {run.id for run in self.runs}
+        for strategy, search in self.searches.items():
+            if shared := next((trial.id for trial in search.trials if trial.id in reported), None):
+                raise ValueError(f"searches.{strategy}: its trial {shared} is reported too")
+        return self
+
+    @property
+    def seeds(self) -> dict[str, list[int]]:
+        """strategy -> its seeds, each once, in order."""
+        found: dict[str, set[int]] = {}
+        for run in self.runs:
+            found.setdefault(run.strategy, set()).add(run.seed)
+        return {strategy: sorted(seeds) for strategy, seeds in sorted(found.items())}
+
+
+class Control(Part):
+    """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
+
+    model_config = AS_FILE
+
+    schema_version: Literal[6] = SCHEMA_VERSION
+    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+    """One call of `bakeoff run`."""
+    moment: Literal["before", "after"]
+    started: Moment
+    """UTC, ISO 8601."""
+    hardware: Text
+    threads: Some
+    milliseconds: Positive
+    """Median of the repetitions."""
+    spread: Amount
+    """Interquartile range over median."""
+    repetitions: Some
+    peak_flops: dict[Name, Positive]
+    """Precision -> floating-point operations a second of a large matrix product; empty where nobody measured."""
+    seal: Sha256 = UNSEALED
+    """As of a record."""
