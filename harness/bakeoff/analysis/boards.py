@@ -9,6 +9,7 @@ import numpy as np
 
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.board_context import Ground
+from bakeoff.analysis.comparability import shown
 from bakeoff.analysis.findings import (
     Board,
     Calibration,
@@ -138,7 +139,7 @@ def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Pla
             experiment=bench.experiment.source.get(name, bench.experiment.declared.name),
             baseline=name == bench.layout.baseline,
             group=groups.get(name, 0),
-            key=bench.keys[name].shown() if name in bench.keys else {},
+            key=shown(bench.keys[name]) if name in bench.keys else {},
             scores=scores,
             rank=ranks[name][0] if name in ranks else None,
             tie_group=ranks[name][1] if name in ranks else None,

@@ -1,131 +1,89 @@
-"""The comparability key: rows are ranked against each other only where all of it is equal, or under test."""
+"""Which rows of a board are ranked against each other: those that differ in nothing but what is under test.
+
+Runs of another task version, other data or another model never come as far as this: whoever reads records sets them apart on
+boards of their own (`bakeoff.records.apart`). No record is refused.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
-from bakeoff.records.provenance import BAKEOFF
+from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
 from bakeoff.records.schema import Record
 from bakeoff.text.values import spelt
 
-UNDER_TEST = {
-    "model": ("model",),
-    "weights": ("model",),
-    "tokenizer": ("model",),
-    "software": ("software",),
+COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
+    **dict.fromkeys(sorted(MADE_FROM), ()),
+    **dict.fromkeys(("model", "weights", "tokenizer", "configuration"), ("model",)),
+    "start": (),
+    "metric": (),
+    "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
     "hardware": ("hardware",),
     "instruction set": ("hardware",),
-    "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
+    "software": ("software",),
 }
-"""Part of the key -> what `under_test` says to let rows differ in it; the other parts must always be equal."""
+"""What must be equal -> what `under_test` says to let rows differ in it; what nothing declares must always be equal."""
+
+shorten = partial(re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,52}\b").sub, r"\1")
+"""Fingerprints in a text, cut to what is shown of them."""
 
 
-SHORT = 12
-"""Digits of a fingerprint that are shown."""
+def is_studied(subject: Subject, under_test: Sequence[str]) -> bool:
+    return any(word in under_test for word in COMPARED[subject])
 
 
-@dataclass(frozen=True)
-class Key:
-    """What must be equal, part by part, in words."""
-
-    parts: Mapping[str, str]
-    software: Mapping[str, str]
-    """Distribution -> version, or `varies`; a distribution that only one of two rows uses is no difference."""
-
-    def differences(self, other: Key, under_test: Sequence[str]) -> list[str]:
-        """In what this row differs from the other though it is not under test, in words."""
-        found = [
-            f"{part} {value} instead of {other.parts[part]}"
-            for part, value in self.parts.items()
-            if part in other.parts and value != other.parts[part] and not _is_studied(part, under_test)
-        ]
-        if not _is_studied("software", under_test):
-            found += [
-                f"{name} {version} instead of {other.software[name]}"
-                for name, version in self.software.items()
-                if name in self.other_software(other)
-            ]
-        return found
-
-    def other_software(self, other: Key) -> list[str]:
-        """Distributions of another version; Bakeoff's own is none, for the versions of components decide."""
-        return [
-            name
-            for name, version in self.software.items()
-            if name != BAKEOFF and name in other.software and version != other.software[name]
-        ]
-
-    def shown(self) -> dict[str, str]:
-        return {**self.parts, "software": ", ".join(f"{name} {version}" for name, version in self.software.items())}
+def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
+    """What decides with which rows this one is ranked; of the metric only where its recorded scores are compared."""
+    metrics = [facts for record in records if record.data for facts in record.data.metrics if facts.name == metric]
+    return {
+        **together(records, MADE_FROM | MACHINE | {"bakeoff"}),
+        ("model", ""): (one_word(f"{record.requested.model_label} {record.requested.model.version}" for record in records),),
+        ("start", ""): (one_word(" and ".join(one.weights.lineage) or "the model's own" for one in records if one.weights),),
+        ("metric", ""): (one_word(f"{facts.name} {facts.version}" for facts in metrics),),
+        ("budget", ""): (one_word(map(_budget, records)),),
+    }
 
 
-def _is_studied(part: str, under_test: Sequence[str]) -> bool:
-    return any(word in under_test for word in UNDER_TEST.get(part, ()))
+def unlike(here: Facts, there: Facts, under_test: Sequence[str]) -> list[str]:
+    """In what two rows differ though it is not under test, each a clause."""
+    subjects = [subject for subject in COMPARED if not is_studied(subject, under_test)]
+    return [
+        shorten(f"{one.what.removeprefix('the ')} {one.here} instead of {one.there}")
+        for one in differences(here, there, subjects)
+    ]
 
 
-def key_of(records: Sequence[Record], split: str, metric: str) -> Key:
-    """The key of a row with these records, at least one; what a failed run did not get to know is left out."""
-    parts: dict[str, str] = {}
-
-    def put(part: str, values: Sequence[str]) -> None:
-        different = list(dict.fromkeys(values))
-        if different:
-            parts[part] = different[0] if len(different) == 1 else f"varies ({', '.join(different)})"
-
-    put("task", [_named(record.requested.task.name, record.requested.task.version) for record in records])
-    data = [record.data for record in records if record.data is not None]
-    put("data", [_fingerprint(found.splits[name].fingerprint for name in sorted(found.splits)) for found in data])
-    put("labels", [" / ".join(found.labels) for found in data if found.labels])
-    put("split", [f"{split} of {spelt(found.splits[split].examples)} examples" for found in data if split in found.splits])
-    put("metric", [_named(facts.name, facts.version) for found in data for facts in found.metrics if facts.name == metric])
-    put("model", [_named(record.requested.model_label, record.requested.model.version) for record in records])
-    made_from = [record.made_from for record in records]
-    put("weights", [found.weights[:SHORT] for found in made_from if found.weights])
-    put("tokenizer", [found.tokenizer[:SHORT] for found in made_from if found.tokenizer])
-    put("start", [" and ".join(record.weights.lineage) or "the model's own" for record in records if record.weights])
-    put("hardware", [record.environment.hardware for record in records])
-    on_cpu = [record.environment for record in records if record.environment.device == "cpu"]
-    put("instruction set", [found.instructions for found in on_cpu if found.instructions])
-    put("budget", [f"{spelt(budget)} examples" for record in records if (budget := _budget(record)) is not None])
-    software: dict[str, str] = {}
-    for name in dict.fromkeys(name for record in records for name in record.environment.software):
-        versions = {record.environment.software[name] for record in records if name in record.environment.software}
-        software[name] = versions.pop() if len(versions) == 1 else f"varies ({', '.join(sorted(versions))})"
-    return Key(parts, software)
+def shown(facts: Facts) -> dict[str, str]:
+    """A row's facts in words; software in one line."""
+    known = {key: word for key, words in facts.items() if (word := one_word(words[:1])) is not None}
+    software = {name or subject: word for (subject, name), word in known.items() if subject in ("software", "bakeoff")}
+    others = {in_words(*key).removeprefix("the "): shorten(word) for key, word in known.items() if key[0] in COMPARED}
+    told = {what: word for what, word in others.items() if what not in software}
+    return {**told, "software": ", ".join(f"{name} {version}" for name, version in software.items())}
 
 
-def grouped(keys: Mapping[str, Key], baseline: str, under_test: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+def grouped(rows: Mapping[str, Facts], baseline: str, under_test: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     """Row -> number of its group, the baseline's 0; and for each group in what it differs from the baseline's, in words."""
-    leaders: list[str] = [baseline] if baseline in keys else list(keys)[:1]
+    leaders: list[str] = [baseline] if baseline in rows else list(rows)[:1]
     groups: dict[str, int] = {}
-    for row, key in keys.items():
-        for number, leader in enumerate(leaders):
-            if not key.differences(keys[leader], under_test):
-                groups[row] = number
-                break
-        else:
-            groups[row] = len(leaders)
-            leaders.append(row)
-    return groups, ["; ".join(keys[leader].differences(keys[leaders[0]], under_test)) for leader in leaders]
+    for row, facts in rows.items():
+        alike = (number for number, leader in enumerate(leaders) if not unlike(facts, rows[leader], under_test))
+        groups[row] = next(alike, len(leaders))
+        leaders += [row] if groups[row] == len(leaders) else []
+    return groups, ["; ".join(unlike(rows[leader], rows[leaders[0]], under_test)) for leader in leaders]
 
 
-def _named(name: str, version: str) -> str:
-    return f"{name} {version}"
-
-
-def _fingerprint(words: Iterable[str]) -> str:
-    return hashlib.sha256("|".join(words).encode()).hexdigest()[:SHORT]
-
-
-def _budget(record: Record) -> int | None:
+def _budget(record: Record) -> str | None:
     """Examples that training may see: epochs times the split, or steps times the batch."""
     recipe = record.requested.recipe
     if "steps" in record.trainer_owns:
         return None
     if recipe.get("max_steps") is not None:
-        return int(recipe["max_steps"]) * int(recipe.get("batch_size", 1))
+        return f"{spelt(int(recipe['max_steps']) * int(recipe.get('batch_size', 1)))} examples"
     if record.data is None or recipe.get("epochs") is None:
         return None
-    return int(recipe["epochs"]) * int(recipe.get("train_examples") or record.data.splits["train"].examples)
+    examples = int(recipe.get("train_examples") or record.data.splits["train"].examples)
+    return f"{spelt(int(recipe['epochs']) * examples)} examples"

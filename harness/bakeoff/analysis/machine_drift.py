@@ -32,14 +32,9 @@ def drift(controls: Sequence[Control], *, hardware: str) -> float | None:
 def why_no_hardware(first: Sequence[Record], second: Sequence[Record]) -> str:
     """Empty where all runs of both sides were made on one class of hardware, with the same instructions."""
     everything = [*first, *second]
-    subjects = {one.subject for one in differing(everything, everything, HARDWARE)}
-    if not subjects:
-        return ""
-    subject = "hardware" if "hardware" in subjects else "instructions"
-    here, there = (
-        " and ".join(dict.fromkeys(str(getattr(record.environment, subject)) for record in side)) for side in (first, second)
-    )
-    return f"the {'hardware differs' if subject == 'hardware' else 'instruction sets differ'}: {here} against {there}"
+    for one in differing(everything, everything, HARDWARE):
+        return f"{one.what} differs: {one.here} against {one.there}"
+    return ""
 
 
 def why_no_time(first: Sequence[Record], second: Sequence[Record], controls: Sequence[Control]) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from bakeoff.analysis import recipes
-from bakeoff.analysis.comparability import Key, grouped, key_of
+from bakeoff.analysis.comparability import COMPARED, grouped, is_studied, row_facts
 from bakeoff.analysis.findings import Fact, Score
 from bakeoff.analysis.measures import counted, resample, scores_of, values_of
 from bakeoff.analysis.outputs import Outputs, gather
@@ -21,6 +21,7 @@ from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import unit_of
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.provenance import MACHINE, Facts, differences
 from bakeoff.records.schema import Data, Declared, Record
 from bakeoff.statistics.bootstrap import Replicates
 
@@ -115,9 +116,9 @@ class Bench:
         return {name: self.ended[name] or records for name, records in self.layout.rows.items() if records}
 
     @cached_property
-    def keys(self) -> dict[str, Key]:
-        """Row -> comparability key, of every row with a record."""
-        return {name: key_of(own, self.split, self.terms.metric) for name, own in self.told.items()}
+    def keys(self) -> dict[str, Facts]:
+        """Row -> what decides with which rows it is ranked, of every row with a record."""
+        return {name: row_facts(own, self.terms.metric) for name, own in self.told.items()}
 
     @cached_property
     def groups(self) -> tuple[dict[str, int], list[str]]:
@@ -152,20 +153,14 @@ class Bench:
         return [measure(self.sides[one], self.sides[two], self.facts(one, two), self.replicates) for one, two in pairs]
 
     def facts(self, first: str, second: str) -> list[Fact]:
-        """In what two rows differ, the software by version."""
+        """In what two rows differ: recipe, machine, and software by version."""
         found = recipes.differences(self.recipes[first], self.recipes[second], self.under_test)
-        here, there = self.keys[first].software, self.keys[second].software
-        versions = self.keys[first].other_software(self.keys[second])
-        if versions:
-            found.append(
-                Fact(
-                    subject="software",
-                    first=", ".join(f"{name} {here[name]}" for name in versions),
-                    second=", ".join(f"{name} {there[name]}" for name in versions),
-                    parts=["software"],
-                    declared="software" in self.under_test,
-                )
-            )
+        unlike = differences(self.keys[first], self.keys[second], MACHINE)
+        for subject in dict.fromkeys(one.subject for one in unlike):
+            sides = [(f"{one.name} {one.here}", f"{one.name} {one.there}") for one in unlike if one.subject == subject]
+            here, there = (", ".join(side).strip() for side in zip(*sides, strict=True))
+            declared, parts = is_studied(subject, self.under_test), list(COMPARED[subject])
+            found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
         return found
 
     def scores(self, row: str) -> dict[str, dict[str, Score]]:

@@ -166,9 +166,8 @@ SUBJECTS = (
     Subject("padding", ("recipe.padding",), _asked("padding")),
     Subject("precision", ("recipe.precision",), _asked("precision")),
     Subject("selection", (), lambda record: record.requested.select.replace("-", " ")),
-    Subject("hardware", ("hardware",), lambda record: record.environment.hardware),
 )
-"""Software is compared version by version in `keys`: a distribution that only one row uses is no difference."""
+"""Machine and software are compared in `comparability`."""
 
 UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXACT_LOSS}
 """What is true of a row that says nothing of a subject, where another row does."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.analysis.boards import calibration_of
-from bakeoff.analysis.comparability import grouped, key_of
+from bakeoff.analysis.comparability import grouped, row_facts
 from bakeoff.analysis.findings import Calibration, Score, SliceScore
 from bakeoff.analysis.measures import counted, resample, scores_of, values_of
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
@@ -134,7 +134,7 @@ def _rescored(
     outputs: Outputs,
 ) -> Rescored:
     own = outputs.splits[split]
-    keys = {row: key_of(records, split, metric.name) for row, records in ended.items() if records}
+    keys = {row: row_facts(records) for row, records in ended.items() if records}
     groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
     level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
     silent = why_silent(metric, own.labels, data.labels, load=True)

@@ -69,7 +69,7 @@ class Reading:
 
 
 def read(folders: Sequence[Path | Store]) -> Reading:
-    """Raises StoreError where a folder holds no experiment, or records that cannot stand in one table."""
+    """Raises StoreError where a folder holds no experiment."""
     with without_collection():
         experiment = load_experiment(folders)
         report = build_report(

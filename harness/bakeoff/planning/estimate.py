@@ -13,7 +13,7 @@ from bakeoff.contracts.configured import canonical
 from bakeoff.errors import StoreError
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Plan, Run
-from bakeoff.records.provenance import environment
+from bakeoff.records.provenance import environment, same_hardware
 from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 
@@ -99,7 +99,8 @@ def hardware_here() -> set[str]:
 def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float]]:
     times: dict[str, list[float]] = defaultdict(list)
     for record in records:
-        if record.status == "ok" and record.cost is not None and record.environment.hardware in classes:
+        here = any(same_hardware(record, name) for name in classes)
+        if record.status == "ok" and record.cost is not None and here:
             times[likeness(record.requested)].append(record.cost.total_seconds)
     return times
 

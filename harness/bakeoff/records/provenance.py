@@ -27,25 +27,38 @@ from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environme
 from bakeoff.text.words import shown_path
 
 Subject = Literal[
+    "task version",
     "splits",
     "rows",
     "labels",
+    "metrics",
     "sources",
+    "model",
     "weights",
     "tokenizer",
     "configuration",
+    "start",
+    "budget",
+    "metric",
     "hardware",
+    "device",
+    "processor",
+    "threads",
     "instruction set",
     "software",
     "bakeoff",
     "code",
 ]
-DATA: Final = frozenset[Subject]({"splits", "rows", "labels"})
+DATA: Final = frozenset[Subject]({"task version", "splits", "rows", "labels"})
+SCORED: Final = DATA | frozenset[Subject]({"metrics"})
+"""Scores of two experiments are of one task only where these are equal."""
 MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
 """Runs that differ in one of these are runs of different things: they are never averaged."""
 HARDWARE: Final = frozenset[Subject]({"hardware", "instruction set"})
 """Times are compared, and sums rounded alike, only where these are equal."""
+ROUNDING: Final = frozenset[Subject]({"device", "processor", "threads", "instruction set", "software"})
+"""The last bits of two trainings may differ where one of these does."""
 MACHINE: Final = HARDWARE | frozenset[Subject]({"software"})
 BAKEOFF: Final = "bakeoff"
 """Our own distribution: its version is none of `software`, since the versions of components decide whether runs are alike."""
@@ -114,11 +127,24 @@ def _distinct(records: Iterable[Record], of: Collection[Subject]) -> list[Facts]
 
 def _facts(record: Record, of: Collection[Subject]) -> Facts:
     """What a record tells of these subjects; what is not asked for is not looked up, for thousands of records may be asked."""
-    if MADE_FROM.isdisjoint(of):
+    if (MACHINE | ROUNDING).issuperset(of):
         facts = facts_of_environment(record.environment)
     else:
-        facts = facts_of_sources(record) if MADE_FROM.issuperset(of) else facts_of(record)
+        facts = facts_of_sources(record) if (MADE_FROM | SCORED).issuperset(of) else facts_of(record)
     return {key: words for key, words in facts.items() if key[0] in of}
+
+
+def together(records: Iterable[Record], of: Collection[Subject]) -> Facts:
+    """What the runs of one row tell; what is not the same in all of them `varies (AVX2, AVX512)`."""
+    told = _distinct(records, of)
+    keys = dict.fromkeys(chain.from_iterable(told))
+    return {key: tuple(map(one_word, zip_longest(*(facts.get(key, ()) for facts in told)))) for key in keys}
+
+
+def one_word(words: Iterable[str | None]) -> str | None:
+    """The word that all have who know one; None where nobody does."""
+    known = sorted({word for word in words if word is not None})
+    return f"varies ({', '.join(known)})" if len(known) > 1 else next(iter(known), None)
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
@@ -191,8 +217,14 @@ def facts_of(record: Record) -> Facts:
 
 
 def facts_of_sources(record: Record) -> Facts:
-    """What a record tells of its data and model."""
-    return {**facts_of_data(record.data, record.made_from), **facts_of_model(record.made_from)}
+    """What a record tells of its task, data and model."""
+    metrics = [f"{facts.name} {facts.version}" for facts in record.data.metrics] if record.data else []
+    return {
+        ("task version", ""): (record.requested.task.version,),
+        **facts_of_data(record.data, record.made_from),
+        ("metrics", ""): (f"{record.data.primary_metric} of {', '.join(sorted(metrics))}" if record.data else None,),
+        **facts_of_model(record.made_from),
+    }
 
 
 def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
@@ -227,10 +259,18 @@ def facts_of_model(made_from: MadeFrom) -> Facts:
 def facts_of_environment(environment: Environment) -> Facts:
     return {
         ("hardware", ""): (environment.hardware,),
+        ("device", ""): (environment.device,),
+        ("processor", ""): (environment.processor,),
+        ("threads", ""): (str(environment.threads),),
         ("instruction set", ""): (environment.instructions if environment.device == "cpu" else None,),
         **{("software", name): (version,) for name, version in software_of(environment).items()},
         ("bakeoff", ""): (environment.software.get(BAKEOFF),),
     }
+
+
+def same_hardware(record: Record, hardware: str) -> bool:
+    """Whether a run was made on that class of hardware."""
+    return not differences({("hardware", ""): (record.environment.hardware,)}, {("hardware", ""): (hardware,)}, HARDWARE)
 
 
 def software_of(environment: Environment) -> dict[str, str]:

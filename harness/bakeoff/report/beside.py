@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bakeoff.analysis.machine_drift import why_moved
 from bakeoff.analysis.summary.rows import Row, Table, build_report
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import StoreError
 from bakeoff.records.apart import Apart, set_apart, taken_for_same
-from bakeoff.records.provenance import HARDWARE, Difference, differences, differing, facts_of_environment
-from bakeoff.records.schema import Control, Declared, Record
+from bakeoff.records.provenance import (
+    HARDWARE,
+    ROUNDING,
+    Difference,
+    Facts,
+    Subject,
+    differences,
+    differing,
+    facts_of_data,
+    facts_of_environment,
+)
+from bakeoff.records.schema import Control, Declared, MadeFrom, Record
 from bakeoff.report.text.table_md import BASELINE, figures_in, score_cell, time_cell
 from bakeoff.text.markdown import Column, escaped, grid, item, level
 from bakeoff.text.values import listed
@@ -146,8 +156,11 @@ def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str
     return Weights(same=sum(here[run_id] == there[run_id] for run_id in both), both=len(both))
 
 
-ROUNDING = ("torch", "transformers", "numpy", "accelerate", "peft", "safetensors", "tokenizers", "python")
-"""Distributions whose version can change the last bits of a training, the likeliest first."""
+LIKELIEST = (
+    *("device", "instruction set", "threads", "torch", "transformers", "numpy"),
+    *("accelerate", "peft", "safetensors", "tokenizers", "python", "processor"),
+)
+"""What of a machine, and which distributions' version, can change the last bits of a training, the likeliest first."""
 
 
 def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
@@ -164,21 +177,17 @@ def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
 
 def _reasons(one: Record, other: Record) -> list[str]:
     """As `Unequal.reasons`, of one run."""
-    found = [f"other {what.removeprefix('the ')}" for what in (unlike.what for unlike in differing([one], [other]))]
-    here, there = one.environment, other.environment
-    facts = [
-        ("device", here.device, there.device),
-        ("instruction set", here.instructions, there.instructions),
-        ("threads", here.threads, there.threads),
-        *((name, here.software.get(name), there.software.get(name)) for name in ROUNDING),
-        ("processor", here.processor, there.processor),
-    ]
-    found += [
-        f"{name} {mine} here, {yours} there" for name, mine, yours in facts if None not in (mine, yours) and mine != yours
-    ]
-    if (here.instructions is None) != (there.instructions is None):
+    found = [f"other {unlike.what.removeprefix('the ')}" for unlike in differing([one], [other])]
+    here, there = facts_of_environment(one.environment), facts_of_environment(other.environment)
+    unlike = {one.name or one.subject: one for one in differences(here, there, ROUNDING)}
+    found += [_both(unlike[what]) for what in LIKELIEST if what in unlike]
+    if "device" not in unlike and here["instruction set", ""].count(None) != there["instruction set", ""].count(None):
         found.append("perhaps the instruction set, which only one side recorded")
     return found
+
+
+def _both(one: Difference) -> str:
+    return f"{one.name or one.subject} {one.here} here, {one.there} there"
 
 
 def _why_no_time(mine: Table, theirs: Table, controls: Sequence[Control]) -> str:
@@ -279,7 +288,7 @@ def _unlike(pairs: Pairs) -> list[str]:
     found = []
     mine, theirs = pairs.here.data, pairs.there.data
     if splits := [one.name for one in pairs.unlike if one.subject == "rows"]:
-        versions = _differences(mine.source_versions, theirs.source_versions) if mine and theirs else ""
+        versions = _versions(facts_of_data(mine, MadeFrom()), facts_of_data(theirs, MadeFrom()), {"sources"})
         found.append(
             f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
             + (f" ({versions})." if versions else ".")
@@ -289,17 +298,14 @@ def _unlike(pairs: Pairs) -> list[str]:
     if pairs.no_time:
         found.append(f"{pairs.no_time[0].upper()}{pairs.no_time[1:]}: seconds are not comparable.")
     here, there = pairs.here.surroundings, pairs.there.surroundings
-    if here and there and (versions := _differences(here.software, there.software)):
-        found.append(f"The software differs: {versions}.")
+    if here and there:
+        versions = _versions(facts_of_environment(here), facts_of_environment(there), {"software", "bakeoff"})
+        found += [f"The software differs: {versions}."] if versions else []
     return found
 
 
-def _differences(here: Mapping[str, str], there: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"{name} {here.get(name, 'missing')} here, {there.get(name, 'missing')} there"
-        for name in sorted({*here, *there})
-        if here.get(name) != there.get(name)
-    )
+def _versions(here: Facts, there: Facts, of: Collection[Subject]) -> str:
+    return ", ".join(sorted(map(_both, differences(here, there, of))))
 
 
 def _machine(table: Table) -> str:

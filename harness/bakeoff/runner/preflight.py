@@ -163,9 +163,8 @@ def unsure(runs: Mapping[str, Run], records: Mapping[str, Record], machine: Mach
         for key in unknown(here, facts_of(record)):
             if any(here.get(key, ())):
                 lacking[key[0]] = lacking.get(key[0], 0) + 1
-        theirs = record.environment.software.get(BAKEOFF, MISSING)
-        if theirs != ours:
-            others[theirs] = others.get(theirs, 0) + 1
+        for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}):
+            others[one.there] = others.get(one.there, 0) + 1
     found = []
     if lacking:
         count = max(lacking.values())

@@ -61,13 +61,6 @@ def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: st
     assert board(sinning(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
 
 
-def test_rows_whose_labels_have_other_names_are_not_compared() -> None:
-    renamed = sinning(experiment(), "data", labels=["not_equivalent", "equivalnt"])
-    found = board(renamed)
-    assert "equivalnt" in found.groups[1]
-    assert found.to_baseline == []
-
-
 def test_a_budget_is_part_of_the_key() -> None:
     made = experiment()
     recipe = {**made.records[0].requested.recipe, "epochs": 6}

@@ -73,12 +73,6 @@ def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
     assert codes(sinning(experiment(), "", row=None, selection=chosen)) == []
 
 
-def test_a_row_on_other_examples_is_found() -> None:
-    warning = only_warning(experiment(records={ROW: {"test_data": "the second edition"}}), "different-data")
-    assert warning.rows == [ROW]
-    assert f"{ROW} differ from {BASELINE} in the rows of test" in warning.what
-
-
 def test_a_figure_published_for_another_split_is_found() -> None:
     warning = the_warning(importing(experiment(), published(split="dev", accuracy=0.8579)), "different-data")
     assert warning.rows == ["theirs"]

@@ -40,7 +40,7 @@ def with_instructions(name: str | None, device: str = "cpu") -> Record:
 
 def test_another_instruction_set_is_another_machine_where_both_are_known() -> None:
     sides = [[with_instructions("AVX512")], [with_instructions("AVX2")]]
-    assert why_no_time(*sides, []) == "the instruction sets differ: AVX512 against AVX2"
+    assert why_no_time(*sides, []) == "the instruction set differs: AVX512 against AVX2"
     assert why_no_time(sides[0], [with_instructions(None)], []) == ""
     assert why_no_time(sides[0], [with_instructions("AVX2", "cuda")], []) == ""
 

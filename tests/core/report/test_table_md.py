@@ -234,23 +234,6 @@ def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
     assert "owns order, steps: own-way's trainer does this its own way" in flowing(text)
 
 
-@pytest.mark.parametrize(
-    ("odd", "words"),
-    [
-        (make_record("manual-loop", task_version="2"), ["task version '1'", "'2'"]),
-        (make_record("manual-loop", splits=["dev"]), ["it reports on 'test'", "is scored on 'dev'"]),
-    ],
-    ids=["task version", "split"],
-)
-def test_records_that_cannot_stand_in_one_table_are_refused(tmp_path: Path, odd: Record, words: list[str]) -> None:
-    folder = make_experiment(tmp_path / "x", [make_record(), odd])
-    with pytest.raises(StoreError, match="cannot stand in one table") as refused:
-        show(folder)
-    for word in [*words, f"{odd.id} (manual-loop seed 0)"]:
-        assert word in str(refused.value)
-    assert not (folder / "table.md").exists()
-
-
 def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path) -> None:
     records = [*both(seeds=2), make_record("elsewhere", 0, torch="2.12.0"), make_record("elsewhere", 1, hardware="a Mac")]
     text = show(make_experiment(tmp_path / "x", records))

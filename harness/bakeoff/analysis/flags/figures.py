@@ -14,8 +14,7 @@ from bakeoff.analysis.findings import ImportedRow
 from bakeoff.analysis.flags.wording import Found, amount, counted, ended_well, grouped_by, listed, rescore_all, spec, told
 from bakeoff.contracts.metric import Metric, MetricFacts, TaskKind
 from bakeoff.contracts.metrics import called, known_as, label_of, recorded_metric
-from bakeoff.records.provenance import DATA, differences, facts_of_sources
-from bakeoff.records.schema import Record, Selection
+from bakeoff.records.schema import Selection
 from bakeoff.statistics.best_of_n import grim
 from bakeoff.statistics.power import best_epoch_optimism
 
@@ -70,36 +69,21 @@ def _luck(ground: Ground, picked: Sequence[Selection]) -> float | None:
 
 def mixed_splits(ground: Ground) -> Iterator[Found]:
     """different-data: figures that were not measured on the same examples."""
-    board, well = ground.board, ended_well(ground)
+    board = ground.board
     elsewhere = {
         row.strategy: " and ".join(sorted(row.scores)) for row in board.rows if row.scores and board.split not in row.scores
     }
     elsewhere |= {row.name: row.split for row in board.imported if row.split != board.split}
-    other = _of_other_data(well)
     told_of = [
         f"{split} is what {listed(rows)} were measured on, and {board.split} what the board reports"
         for split, rows in grouped_by(elsewhere).items()
     ]
-    told_of += [f"{listed(rows)} differ from {next(iter(well))} in {what}" for what, rows in grouped_by(other).items()]
     if told_of:
         yield Found(
-            (*elsewhere, *other),
+            tuple(elsewhere),
             f"Mixed splits: {told(told_of)}. Such figures cannot stand side by side.",
-            f"Measure all on {board.split} of the same data: make the runs again with one version of the data, and "
-            "quote published "
-            "figures only for that split.",
+            f"Measure all on {board.split}, and quote published figures only for that split.",
         )
-
-
-def _of_other_data(well: Mapping[str, list[Record]]) -> dict[str, str]:
-    """Row -> in what its data differ, of any run, from those of the first row: the baseline where it has runs."""
-    usual = next((facts_of_sources(records[0]) for records in well.values()), {})
-    found = {}
-    for row, records in well.items():
-        differing = [one.what for record in records for one in differences(facts_of_sources(record), usual, DATA)]
-        if differing:
-            found[row] = listed(dict.fromkeys(differing))
-    return found
 
 
 def mixed_metrics(ground: Ground) -> Iterator[Found]:

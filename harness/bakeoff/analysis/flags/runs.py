@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -27,7 +26,7 @@ from bakeoff.analysis.machine_drift import DRIFT, drift
 from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
-from bakeoff.records.provenance import HARDWARE, alike, differing, software_of
+from bakeoff.records.provenance import HARDWARE, alike, differing, software_of, together
 from bakeoff.records.schema import Control, Record
 from bakeoff.statistics.bootstrap import or_nan
 from bakeoff.text.values import shell_word
@@ -90,12 +89,11 @@ def _apart(values: Mapping[str, Sequence[str]], baseline: str) -> tuple[str, ...
 def _machines(records: Iterable[Record]) -> dict[str, str]:
     """Run id -> the hardware class that it had, with the instruction set where that tells two apart."""
     groups = alike(records, HARDWARE)
-    several = Counter(group[0].environment.hardware for group in groups)
     names = dict[str, str]()
     for group in groups:
-        environment = group[0].environment
-        told = next((record.environment.instructions for record in group if record.environment.instructions), None)
-        name = f"{environment.hardware} with {told}" if several[environment.hardware] > 1 else environment.hardware
+        facts = together(group, HARDWARE)
+        twins = any(other is not group and not differing(group, other, {"hardware"}) for other in groups)
+        name = " with ".join(filter(None, (*facts["hardware", ""], *(facts["instruction set", ""] if twins else ()))))
         names |= {record.id: name for record in group}
     return names
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bakeoff.analysis.comparability import key_of
+from bakeoff.analysis.comparability import row_facts, unlike
 from bakeoff.analysis.outputs import Outputs, gather
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
-from bakeoff.records.provenance import DATA, differing
+from bakeoff.records.provenance import DATA, differences, differing
 from bakeoff.records.schema import Declared, Record
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -109,11 +109,11 @@ def _renamed(side: str, records: Iterable[Record]) -> list[Record]:
 # --- why an arm may not be judged ----------------------------------------------------------------------------------------
 
 
-def differences(arm: Arm, split: str, metric: str) -> list[str]:
+def what_differs(arm: Arm, metric: str) -> list[str]:
     """In what the sides differ beside what was trained: software, hardware, data, in words."""
     if not arm.candidate.ended or not arm.baseline.ended:
         return []
-    return key_of(arm.candidate.records, split, metric).differences(key_of(arm.baseline.records, split, metric), ())
+    return unlike(row_facts(arm.candidate.records, metric), row_facts(arm.baseline.records, metric), ())
 
 
 def why_nothing_compares(arm: Arm, declared: Declared) -> str:
@@ -127,30 +127,30 @@ def why_nothing_compares(arm: Arm, declared: Declared) -> str:
         return f"no run of the candidate has ended well ({_counted(here)})"
     if arm.copied:
         return "the candidate's records are the baseline's own: nothing was trained anew"
-    versions = [_one(record.requested.task.version for record in side.records) for side in (here, there)]
-    if versions[0] != versions[1]:
-        return f"the task is of version {versions[0]}, the baseline's of version {versions[1]}"
+    for other in differing(here.records, there.records, {"task version"}):
+        return f"the task is of version {other.here}, the baseline's of version {other.there}"
     return ""
 
 
 def why_no_quality(arm: Arm, split: str, metric: str) -> str:
     """Empty where both sides were scored on the same examples by the same metric."""
-    labels, versions = [], []
+    labels = []
     for name, side in ((CANDIDATE, arm.candidate), (BASELINE, arm.baseline)):
         data = [record.data for record in side.records if record.data is not None]
         if not any(split in found.splits for found in data):
             return f"the {name} has no split '{split}'"
-        labels.append(_one(", ".join(found.labels) for found in data))
-        versions.append(_one(facts.version for found in data for facts in found.metrics if facts.name == metric))
-    records = [*arm.candidate.records, *arm.baseline.records]
-    unlike = [(one.subject, one.name) for one in differing(records, records, DATA)]
-    if ("rows", split) in unlike:
+        if not any(facts.name == metric for found in data for facts in found.metrics):
+            return f"the {name} has no metric '{metric}'"
+        labels.append(", ".join(data[0].labels))
+    here, there = (row_facts(side.records, metric) for side in (arm.candidate, arm.baseline))
+    other = {(one.subject, one.name): one for one in differences(here, there, DATA | {"metric"})}
+    if ("rows", split) in other:
         return f"the examples of {split} are not the same on both sides (their fingerprints differ)"
-    if ("labels", "") in unlike:
+    if ("labels", "") in other:
         several = f"the labels are {labels[0]}, the baseline's {labels[1]}"
-        return several if labels[0] != labels[1] else "the names of labels are not the same on both sides"
-    if versions[0] != versions[1]:
-        return f"the metric {metric} is of version {versions[0] or 'unknown'}, the baseline's of {versions[1]}"
+        return several if len(set(labels)) > 1 else "the names of labels are not the same on both sides"
+    if metrics := other.get(("metric", "")):
+        return f"the metric is {metrics.here}, the baseline's {metrics.there}"
     return ""
 
 
@@ -167,8 +167,3 @@ def why_no_pass(arm: Arm) -> str:
 
 def _counted(side: Side) -> str:
     return f"{side.declared} declared, {len(side.failed)} failed, {len(side.missing)} not recorded"
-
-
-def _one(values: Iterable[str]) -> str:
-    """The value that all share, several joined by slashes."""
-    return " / ".join(dict.fromkeys(values))

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.gate.candidate_baseline import Arm, arms_of, differences, only_in_candidate
+from bakeoff.analysis.gate.candidate_baseline import Arm, arms_of, only_in_candidate, what_differs
 from bakeoff.analysis.gate.checks import Draft, drafts_of, joined
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError
@@ -141,7 +141,7 @@ def _notes_on(arm: Arm, split: str) -> list[str]:
     notes = []
     records = arm.baseline.records + arm.candidate.records
     metric = next((record.data.primary_metric for record in records if record.data is not None), "")
-    if found := differences(arm, split, metric):
+    if found := what_differs(arm, metric):
         notes.append(f"the candidate's {arm.board} differs from the baseline's: {'; '.join(found)}")
     lost = len(arm.baseline.failed) + len(arm.baseline.missing)
     if lost and arm.baseline.ended:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from bakeoff.analysis.machine_drift import why_moved
 from bakeoff.contracts.fields import Part
+from bakeoff.records.provenance import same_hardware
 from bakeoff.records.schema import Control, Record
 from bakeoff.text.markdown import DASH
 from bakeoff.text.values import listed
@@ -72,7 +73,7 @@ def peak_flops(record: Record, controls: Sequence[Control]) -> float | None:
     found = [
         control.peak_flops[precision]
         for control in controls
-        if control.hardware == record.environment.hardware and precision in control.peak_flops
+        if same_hardware(record, control.hardware) and precision in control.peak_flops
     ]
     return statistics.median(found) if found else None
 

@@ -24,7 +24,7 @@ class Surroundings:
         """What the caption tells; None of no records."""
         if records:
             found = [record.environment for record in records]
-            model = next(one for one in found if one.hardware == most["hardware", ""])
+            model = next(one for one in found if not differences(facts_of_environment(one), self.facts, {"hardware"}))
             names = dict.fromkeys(name for one in found for name in one.software)
             software = {name: most[("bakeoff", "") if name == BAKEOFF else ("software", name)] for name in names}
             self.usual = model.model_copy(

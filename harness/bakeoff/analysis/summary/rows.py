@@ -9,7 +9,6 @@ from typing import Any
 from bakeoff.analysis.summary.compute import Work, work_of
 from bakeoff.analysis.summary.environments import Surroundings
 from bakeoff.analysis.summary.facts import component_labels, facts_of, split_facts
-from bakeoff.analysis.summary.same_data import refuse_unlike
 from bakeoff.analysis.summary.searches import Searched, searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
@@ -150,15 +149,11 @@ def build_report(
     damaged: Sequence[str] = (),
     foreign: int = 0,
 ) -> Report:
-    """The report of an experiment; raises StoreError where its records cannot stand in one table."""
+    """The report of an experiment."""
     by_id = {record.id: record for record in records}
     runs: dict[tuple[str, str], list[DeclaredRun]] = {}
     for run in declared.runs:
         runs.setdefault((run.task, run.model), []).append(run)
-    for task in dict.fromkeys(task for task, _ in runs):
-        refuse_unlike(
-            task, [(run, by_id[run.id]) for run in declared.runs if run.task == task and run.id in by_id], declared.report_on
-        )
     tables = [_table(declared, members, by_id, controls, trials or {}) for members in runs.values()]
     return Report(declared=declared, tables=tables, damaged=list(damaged), foreign=foreign)
 

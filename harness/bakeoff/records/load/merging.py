@@ -8,7 +8,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.boards import placed
 from bakeoff.records.load.folders import Folder, RunFiles
 from bakeoff.records.load.metrics import metrics_of
-from bakeoff.records.provenance import DATA, differences, facts_of_sources
+from bakeoff.records.provenance import SCORED, differing
 from bakeoff.records.schema import Change, DeclaredRun, Imported, Record, Search
 
 
@@ -99,21 +99,9 @@ def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
         for task in dict.fromkeys(run.task for run in folder.declared.runs):
             records = [by_id[run.id] for run in folder.declared.runs if run.task == task and run.id in by_id]
             told = next((record for record in records if record.data is not None), None)
-            same = told is None or _scored_alike(told, first.setdefault(task, told))
+            same = told is None or not differing([told], [first.setdefault(task, told)], SCORED)
             names[number, task] = task if same else f"{task} ({folder.declared.name})"
     return names
-
-
-def _scored_alike(record: Record, other: Record) -> bool:
-    """Whether two records of a task, which both got as far as its data, are scored on the same thing."""
-    if differences(facts_of_sources(record), facts_of_sources(other), DATA):
-        return False
-    mine, theirs = record.data, other.data
-    assert mine is not None
-    assert theirs is not None
-    metrics = [sorted((facts.name, facts.version) for facts in data.metrics) for data in (mine, theirs)]
-    same = metrics[0] == metrics[1] and mine.primary_metric == theirs.primary_metric
-    return same and record.requested.task.version == other.requested.task.version
 
 
 def _joined(questions: Iterable[str]) -> str:
