@@ -22,13 +22,12 @@ from bakeoff.analysis.findings import (
     NamedWarning,
     Pair,
     Ratio,
-    Score,
     SliceScore,
-    Standing,
 )
-from bakeoff.analysis.summary.rows import Report, build_report
-from bakeoff.contracts.unit import SHARE, Figures
-from bakeoff.records.schema import Record
+from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.summary.rows import describe, layouts
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.schema import Declared, Record
 from bakeoff.report.page.html import write_html
 from bakeoff.statistics.best_of_n import expected_bests, probability_of_improvement
 
@@ -41,12 +40,11 @@ class Example:
     """What `write_html` is given."""
 
     comparison: Comparison
-    report: Report
     records: list[Record]
     steps: Callable[[str], tuple[NDArray[Any], NDArray[Any]] | None]
 
     def html(self) -> str:
-        return write_html(self.comparison, self.report, self.records, self.steps)
+        return write_html(self.comparison, self.records, self.steps)
 
 
 def score(values: Sequence[float], seeds: Sequence[int]) -> Score:
@@ -64,7 +62,7 @@ def score(values: Sequence[float], seeds: Sequence[int]) -> Score:
     )
 
 
-def pair(first: Standing, second: Standing, *, confounders: Sequence[Fact] = (), comparisons: int = 1) -> Pair:
+def pair(first: Row, second: Row, *, confounders: Sequence[Fact] = (), comparisons: int = 1) -> Pair:
     one, other = first.scores["test"]["accuracy"], second.scores["test"]["accuracy"]
     difference, half = one.mean - other.mean, 0.008
     finding: Any = "identical" if one.values == other.values else "inconclusive"
@@ -114,30 +112,31 @@ def pair(first: Standing, second: Standing, *, confounders: Sequence[Fact] = (),
     )
 
 
-def standing(name: str, records: Sequence[Record], *, baseline: bool, recipe: dict[str, str], warnings: list[str]) -> Standing:
+def judged(row: Row, records: Sequence[Record], *, recipe: dict[str, str], warnings: list[str]) -> Row:
+    """The row with what a comparison would add; `records` are those of its runs that ended well."""
     seeds = [record.requested.seed for record in records]
     scores = {
         split: {metric: score([record.scores[split][metric] for record in records], seeds) for metric in ("accuracy", "f1")}
         for split in ("test", "dev")
         if records
     }
-    return Standing(
-        strategy=name,
-        experiment="mrpc",
-        baseline=baseline,
-        group=0,
-        key={"hardware": "AMD EPYC, 2 threads"},
-        scores=scores,
-        rank=(1, 4) if records else None,
-        tie_group=1 if records else None,
-        degenerate=[],
-        mean_without_degenerate=None,
-        front_probability=0.7 if records else None,
-        dominated_by=[],
-        expected_best=expected_bests(scores["test"]["accuracy"].values, higher_is_better=True) if records else [],
-        recipe=recipe,
-        warnings=warnings,
-    )
+    about: dict[str, Any] = {"key": {"hardware": "AMD EPYC, 2 threads"}, "recipe": recipe, "warnings": warnings}
+    added = {"scores": scores, **about}
+    if records:
+        best = expected_bests(scores["test"]["accuracy"].values, higher_is_better=True)
+        added |= {"rank": (1, 4), "tie_group": 1, "front_probability": 0.7, "expected_best": best}
+    return row.model_copy(update=added)
+
+
+def described(comparison: Comparison, records: Sequence[Record]) -> Comparison:
+    """The comparison with what these records tell of its rows, and no more."""
+    boards = boards_of(comparison.declared, records)
+    return comparison.model_copy(update={"boards": [board.model_copy(update={"examples": 1725}) for board in boards]})
+
+
+def boards_of(declared: Declared, records: Sequence[Record]) -> list[Board]:
+    made = Experiment(declared, tuple(records), lambda _: {}, lambda _: None)
+    return [describe(made, layout) for layout in layouts(made)]
 
 
 def example(
@@ -164,11 +163,12 @@ def example(
             lost = seed == 0 and name in broken
             records.append(failed(record, "out of memory", message) if lost else record)
     declared = declaration_of(records, baseline=names[0], question=QUESTION, name="mrpc")
+    (board,) = boards_of(declared, records)
     rows = []
-    for name in names:
-        ended = [record for record in records if record.requested.strategy == name and record.status == "ok"]
-        recipe = {"gradient clipping": "1", "optimizer": "AdamW", "eps": "1e-8"} | (recipes or {}).get(name, {})
-        rows.append(standing(name, ended, baseline=name == names[0], recipe=recipe, warnings=["few-seeds"]))
+    for row in board.rows:
+        ended = [record for record in records if record.requested.strategy == row.strategy and record.status == "ok"]
+        recipe = {"gradient clipping": "1", "optimizer": "AdamW", "eps": "1e-8"} | (recipes or {}).get(row.strategy, {})
+        rows.append(judged(row, ended, recipe=recipe, warnings=["few-seeds"]))
     scored = [row for row in rows if row.scores]
     to_baseline = [
         pair(row, scored[0], confounders=[CLIPPING] if row.strategy in confounded else [], comparisons=len(scored) - 1)
@@ -183,31 +183,22 @@ def example(
         if all_pairs
         else []
     )
-    board = Board(
-        title="glue/mrpc · minilm",
-        task="glue/mrpc",
-        model="minilm",
-        split="test",
-        metric="accuracy",
-        higher_is_better=True,
-        figures=Figures(unit=SHARE),
-        examples=1725,
-        floor=0.6649275,
-        margin=0.01,
-        baseline=names[0],
-        groups=[""],
-        rows=rows,
-        to_baseline=to_baseline,
-        all_pairs=every,
-        costs=[ratio(row.strategy, names[0], records) for row in scored[1:]],
-        slices=[],
-        calibration=[
-            Calibration(strategy=row.strategy, split="test", ece=0.0812, brier=0.2931, agreement=0.914) for row in scored
-        ],
-        imported=[],
-        notes=[],
-        answer="",
-    ).model_copy(update=changes)
+    calibration = [
+        Calibration(strategy=row.strategy, split="test", ece=0.0812, brier=0.2931, agreement=0.914) for row in scored
+    ]
+    board = board.model_copy(
+        update={
+            "examples": 1725,
+            "floor": 0.6649275,
+            "margin": 0.01,
+            "rows": rows,
+            "to_baseline": to_baseline,
+            "all_pairs": every,
+            "costs": [ratio(row.strategy, names[0], records) for row in scored[1:]],
+            "calibration": calibration,
+            **changes,
+        }
+    )
     warning = NamedWarning(
         name="few-seeds",
         severity="caution",
@@ -217,14 +208,13 @@ def example(
         what_to_do="Six seeds are the fewest with which it can reach 0.05.",
     )
     comparison = Comparison(
-        title="mrpc",
-        question=QUESTION,
+        declared=declared,
         answer="No strategy is shown to be better than trainer-api; a difference of 1.1 points would have been seen.",
         boards=[board],
         warnings=[warning],
         facts={"folder": "results/mrpc", "commands": ["bakeoff run spec.yaml", "bakeoff report results/mrpc"]},
     )
-    return Example(comparison, build_report(declared, records), records, loss_of)
+    return Example(comparison, records, loss_of)
 
 
 def ratio(first: str, second: str, records: Sequence[Record]) -> Ratio:
@@ -281,4 +271,4 @@ COURSE = ImportedRow(
     name="course Trainer", source="course chapter 3", split="dev", scores={"accuracy": 0.857843, "f1": 0.899654}, seeds=1
 )
 
-__all__ = ["COURSE", "Example", "example", "run_id", "slice_scores"]
+__all__ = ["COURSE", "Example", "described", "example", "run_id", "slice_scores"]

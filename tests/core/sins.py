@@ -14,7 +14,8 @@ from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.boards import judged
 from bakeoff.analysis.findings import NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order
-from bakeoff.analysis.prepared_board import layouts, prepared
+from bakeoff.analysis.prepared_board import prepared
+from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control, Imported, Observed, ObservedGroup, Record
 
@@ -112,7 +113,7 @@ def importing(clean: Experiment, *rows: Imported) -> Experiment:
 
 def grounds_of(made: Experiment) -> list[Ground]:
     """Of all boards that have scores."""
-    benches = [prepared(made, layout) for layout in layouts(made)]
+    benches = [prepared(made, layout, describe(made, layout)) for layout in layouts(made)]
     return [judged(bench) for bench in benches if bench is not None]
 
 

@@ -233,14 +233,14 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
     counts = {
         (table["task"], table["model"]): {row["strategy"]: sorted(row["scored"]) for row in table["rows"]}
-        for table in found["tables"]
+        for table in found["boards"]
     }
     few, many = sorted(counts.values(), key=len)
     assert few == {"manual-loop": [0, 1]}
     assert many == {"manual-loop": [2], "trainer-api": [0, 1, 2]}
     (warning,) = [
         warning
-        for warning in found["comparison"]["warnings"]
+        for warning in found["warnings"]
         if warning["name"] == ("different-checkpoint" if what == "weights" else "different-data")
     ]
     assert warning["rows"] == ["manual-loop"]
@@ -253,7 +253,7 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     rerun = call("run", path, "--changed", "rerun", folder=recorded)
     assert rerun.returncode == 0, rerun.stderr
     assert rerun.stderr.count("; set aside") == 2
-    (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["tables"]
+    (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["boards"]
     assert {row["strategy"]: row["scored"] for row in table["rows"]}["manual-loop"] == [0, 1, 2]
 
 
@@ -340,7 +340,7 @@ def test_an_edited_plugin_of_the_same_version_is_named_and_decides_nothing(kind:
         assert line.endswith("if it gives other results now, raise its `version`")
     assert len(records(recorded / "e")) == 2
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
-    (table,) = found["tables"]
+    (table,) = found["boards"]
     assert [row["scored"] for row in table["rows"]] == [[0, 1]]
-    (warning,) = [warning for warning in found["comparison"]["warnings"] if warning["name"] == "software-changed"]
+    (warning,) = [warning for warning in found["warnings"] if warning["name"] == "software-changed"]
     assert plugin.partition(";")[0] in warning["what"]

@@ -15,7 +15,6 @@ from core.report_examples import COURSE, example, slice_scores
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.records.load import load_experiment
 from bakeoff.report.page.html import write_html
 from bakeoff.text.markdown import visible
@@ -104,9 +103,8 @@ def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: P
 
 def test_names_that_strangers_gave_run_nothing_and_ask_for_nothing(browser: Any, tmp_path: Path) -> None:
     experiment = load_experiment([hostile_folder(tmp_path / "made", Renamer([*MARKUP, *MARKDOWN, *MARKUP[:8]]))])
-    report = build_report(experiment.declared, experiment.records)
     page = tmp_path / "report.html"
-    page.write_text(write_html(compare(experiment), report, experiment.records, lambda _: None), encoding="utf-8")
+    page.write_text(write_html(compare(experiment), experiment.records, lambda _: None), encoding="utf-8")
     browser.get("about:blank")
     for kind in ("performance", "browser"):
         browser.get_log(kind)

@@ -70,8 +70,8 @@ def test_tables_and_reports_are_what_the_code_writes_from_the_records(
     monkeypatch.chdir(ROOT)
     reading = read_folders([experiment.relative_to(ROOT)])
     files = {
-        "table.md": write_page(reading.report, reading.comparison),
-        "table.csv": write_csv(reading.report, reading.comparison),
+        "table.md": write_page(reading.comparison),
+        "table.csv": write_csv(reading.comparison),
         **files_of(reading),
     }
     for name, text in files.items():

@@ -132,13 +132,13 @@ def use_results(folder: Path, warnings: list[str]) -> Any:
 
     with patch("bakeoff.records.load.metrics.load_registry", registry):
         reading = read([folder])
-    shown = write_page(reading.report, reading.comparison)
+    shown = write_page(reading.comparison)
     curves = {}
     for record in reading.experiment.records:
         with contextlib.suppress(StoreError):  # it is among what is unusable
             curves[record.id] = reading.experiment.steps(record.id).to_pydict() if STEPS_FILE in record.files else None
     warnings += [*reading.experiment.damaged, *reading.experiment.unusable]
-    figures = json.loads(write_json(reading.report, reading.comparison))
+    figures = json.loads(write_json(reading.comparison))
     assert shown
     return figures, repr(curves)
 

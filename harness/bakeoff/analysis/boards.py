@@ -10,24 +10,16 @@ import numpy as np
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.comparability import shown
-from bakeoff.analysis.findings import (
-    Board,
-    Calibration,
-    Comparison,
-    ImportedRow,
-    NamedWarning,
-    Pair,
-    Score,
-    SliceScore,
-    Standing,
-)
+from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Pair, SliceScore
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import without_board
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, why_uncut
 from bakeoff.analysis.pareto import Place, cost_ratios, front_of
-from bakeoff.analysis.prepared_board import Bench, layouts, prepared
+from bakeoff.analysis.prepared_board import Bench, prepared
+from bakeoff.analysis.row import Row, Score
 from bakeoff.analysis.row_scores import Degenerate, degenerate_seeds
 from bakeoff.analysis.slices import slice_scores
+from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import called, known_as, unit_of
@@ -41,11 +33,12 @@ from bakeoff.text.values import command, listed, spelt
 
 def compare(experiment: Experiment) -> Comparison:
     """Every board of the experiment, judged; warnings of all boards, most important first."""
-    boards: list[Board] = []
-    warnings: list[NamedWarning] = []
+    boards, unscored, warnings = list[Board](), list[Board](), list[NamedWarning]()
     for layout in layouts(experiment):
-        bench = prepared(experiment, layout)
+        board = describe(experiment, layout)
+        bench = prepared(experiment, layout, board)
         if bench is None:
+            unscored.append(board)
             warnings += filter(None, [without_board(layout, experiment)])
             continue
         ground = judged(bench)
@@ -54,19 +47,19 @@ def compare(experiment: Experiment) -> Comparison:
         warnings += raised
     declared = experiment.declared
     return Comparison(
-        title=declared.name,
-        question=declared.question,
+        declared=declared,
         answer=answer_of(boards),
         boards=boards,
+        unscored=unscored,
         warnings=in_order(warnings),
         across=across_tasks(boards),
+        damaged=list(experiment.damaged),
+        foreign=experiment.foreign,
         facts={
             "folders": list(experiment.folders),
             "commands": _commands(experiment),
             "runs_declared": len(declared.runs),
             "runs_recorded": len(experiment.records),
-            "damaged": list(experiment.damaged),
-            "foreign": experiment.foreign,
             "under_test": declared.under_test,
         },
     )
@@ -87,30 +80,23 @@ def judged(bench: Bench) -> Ground:
     all_pairs = judge(matches, terms, thorough=False)
     metric = bench.metrics.get(terms.metric)
     split = bench.outputs.splits.get(bench.split)
-    board = Board(
-        title=f"{layout.task} · {layout.model}",
-        task=layout.task,
-        model=layout.model,
-        split=bench.split,
-        metric=terms.metric,
-        higher_is_better=terms.higher_is_better,
-        figures=terms.figures,
-        figures_by_metric={facts.name: bench.figures(facts) for facts in bench.data.metrics},
-        examples=bench.data.splits[bench.split].examples,
-        floor=bench.data.majority_baseline.get(bench.split, {}).get(terms.metric) if bench.judges else None,
-        margin=terms.margin,
-        baseline=baseline,
-        groups=bench.groups[1],
-        rows=_standings(bench, all_pairs, front_of(bench.ended, bench.groups[0], matches, terms, bench.experiment.controls)),
-        to_baseline=to_baseline,
-        all_pairs=all_pairs,
-        costs=cost_ratios(bench.ended, baseline, bench.experiment.controls),
-        slices=_slices(split, metric, baseline, rivals, bench.data.labels) if split and metric and bench.judges else [],
-        calibration=calibration_of(bench.outputs),
-        imported=_imported(bench),
-        notes=_notes(bench),
-        answer="",
-        silent=bench.silent,
+    board = bench.board.model_copy(
+        update={
+            "examples": bench.data.splits[bench.split].examples,
+            "floor": bench.board.floor_of(bench.split, terms.metric) if bench.judges else None,
+            "margin": terms.margin,
+            "groups": bench.groups[1],
+            "rows": _judged_rows(
+                bench, all_pairs, front_of(bench.ended, bench.groups[0], matches, terms, bench.experiment.controls)
+            ),
+            "to_baseline": to_baseline,
+            "all_pairs": all_pairs,
+            "costs": cost_ratios(bench.ended, baseline, bench.experiment.controls),
+            "slices": _slices(split, metric, baseline, rivals, bench.data.labels) if split and metric and bench.judges else [],
+            "calibration": calibration_of(bench.outputs),
+            "imported": _imported(bench),
+            "notes": _notes(bench),
+        }
     )
     board = board.model_copy(update={"answer": answer_on(board)})
     return Ground(experiment=bench.experiment, records=layout.rows, outputs=bench.outputs, board=board)
@@ -128,32 +114,32 @@ def _commands(experiment: Experiment) -> list[str]:
 # --- the parts of a board ------------------------------------------------------------------------------------------------
 
 
-def _standings(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Standing]:
+def _judged_rows(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Row]:
+    """The rows with what the comparison adds: intervals, groups, ranks, collapsed seeds, the front of quality and cost."""
     groups, _ = bench.groups
     ranks = {} if bench.crowded or not bench.judges else _ranks(bench, all_pairs)
-    floor = bench.data.majority_baseline.get(bench.split, {}).get(bench.terms.metric)
+    floor = bench.board.floor_of(bench.split, bench.terms.metric)
     fallen = degenerate_seeds(bench.sides, floor if bench.judges else None, bench.terms)
-    return [
-        Standing(
-            strategy=name,
-            experiment=bench.experiment.source.get(name, bench.experiment.declared.name),
-            baseline=name == bench.layout.baseline,
-            group=groups.get(name, 0),
-            key=shown(bench.keys[name]) if name in bench.keys else {},
-            scores=scores,
-            rank=ranks[name][0] if name in ranks else None,
-            tie_group=ranks[name][1] if name in ranks else None,
-            degenerate=fallen.get(name, Degenerate()).seeds,
-            mean_without_degenerate=fallen.get(name, Degenerate()).mean_without,
-            front_probability=places[name].probability if name in places else None,
-            dominated_by=list(places[name].dominated_by) if name in places else [],
-            expected_best=_expected_best(scores, bench),
-            recipe=bench.recipes.get(name, {}),
-            warnings=[],
-        )
-        for name in bench.layout.rows
-        for scores in [bench.scores(name)]
-    ]
+    found = []
+    for row in bench.board.rows:
+        name, scores = row.strategy, bench.scores(row)
+        rank, tie_group = ranks.get(name, (None, None))
+        collapsed, place = fallen.get(name, Degenerate()), places.get(name)
+        added = {
+            "scores": scores,
+            "group": groups.get(name, 0),
+            "key": shown(bench.keys[name]) if name in bench.keys else {},
+            "rank": rank,
+            "tie_group": tie_group,
+            "degenerate": collapsed.seeds,
+            "mean_without_degenerate": collapsed.mean_without,
+            "front_probability": place.probability if place else None,
+            "dominated_by": list(place.dominated_by) if place else [],
+            "expected_best": _expected_best(scores, bench),
+            "recipe": bench.recipes.get(name, {}),
+        }
+        found.append(row.model_copy(update=added))
+    return found
 
 
 def _expected_best(scores: Mapping[str, Mapping[str, Score]], bench: Bench) -> list[float]:
@@ -228,7 +214,7 @@ def _imported(bench: Bench) -> list[ImportedRow]:
 def _notes(bench: Bench) -> list[str]:
     found = [
         f"{metric} says nothing on {split}: {reason}. It is shown without figures there."
-        for split, reasons in bench.silent.items()
+        for split, reasons in bench.board.silent.items()
         for metric, reason in reasons.items()
     ]
     if bench.split in bench.outputs.splits:

@@ -10,26 +10,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bakeoff.analysis.flags.catalogue import Severity
+from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
+from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit, figures_of
+from bakeoff.records.schema import Data, Declared, Environment
 
 Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
 Verdict = Literal["identical", "better", "worse", "equivalent", "inconclusive", "confounded"]
-
-
-class Score(Part):
-    """A row's score over its seeds, with the 95 % interval that goes with what was repeated."""
-
-    mean: float
-    sd: float | None
-    """Sample standard deviation over seeds; None for one seed."""
-    low: float | None
-    high: float | None
-    method: str
-    """What the interval covers, in words: `seeds and examples`, `examples only (one run)`, `seeds only`, or nothing."""
-    seeds: list[int]
-    values: list[float]
-    """One for each seed."""
 
 
 class Fact(Part):
@@ -138,38 +127,6 @@ class Ratio(Part):
     """Why not, or what to mind; empty where there is nothing."""
 
 
-class Standing(Part):
-    """One row of a board."""
-
-    strategy: str
-    experiment: str
-    baseline: bool
-    group: int
-    """Rows of one group have the same comparability key; only they are ranked against each other. 0 is the baseline's."""
-    key: dict[str, str]
-    """The parts of the comparability key, in words."""
-    scores: dict[str, dict[str, Score]]
-    """split -> metric -> score."""
-    rank: tuple[int, int] | None
-    """Best and worst rank that the verdicts over all pairs leave open; None where the row is not ranked."""
-    tie_group: int | None
-    """Rows with the same rank interval share one, from 1; None as above."""
-    degenerate: list[int]
-    """Seeds whose run answers always the same or scores no better than the majority's floor plus one standard error."""
-    mean_without_degenerate: float | None
-    """Of the primary metric on the reported split; None where no seed is degenerate, or all are."""
-    front_probability: float | None
-    """How often, over bootstrap draws, no row of the group beats it on both quality and train seconds."""
-    dominated_by: list[str]
-    expected_best: list[float] = Field(default_factory=list)
-    """What the best of 1, 2 and so on of its seeds scores on average, up to all of them or ten; of the primary metric on the
-    reported split. The first is the mean."""
-    recipe: dict[str, str]
-    """The effective recipe: subject -> what was observed, else asked, in words."""
-    warnings: list[str]
-    """Names of warnings, most important first."""
-
-
 class NamedWarning(Part):
     """Something to mind before the numbers are used; `flags/catalogue.py` explains each name."""
 
@@ -233,34 +190,103 @@ class Board(Part):
     split: str
     """The one that is reported on."""
     metric: str
-    """The primary one."""
+    """The primary one; empty where no run got as far as the data."""
     higher_is_better: bool
     figures: Figures
     """How the primary metric's scores, and differences of them, are written; its unit and range."""
     figures_by_metric: dict[str, Figures] = Field(default_factory=dict)
     """The same of every metric of the task."""
-    examples: int
-    floor: float | None
-    margin: float | None
-    """In the metric's own unit, as scores are; None where nobody named one."""
     baseline: str
-    groups: list[str]
+    rows: list[Row]
+    splits: list[str]
+    """Predicted splits, the one that is reported on first."""
+    metrics: list[MetricFacts]
+    """The primary one first."""
+    data: Data | None
+    """None where no run got as far as the data; the floor is in it."""
+    equal: dict[str, Any]
+    """Facts that all rows share."""
+    differing: list[str]
+    """Names of the facts that differ between rows."""
+    components: dict[str, list[str]]
+    """Task, model, trainers and methods, with version, origin and the options that need not be told apart."""
+    surroundings: Environment | None
+    """Where most of the runs were made."""
+    taken_for_same: str
+    """What its runs were made from, as far as nothing tells whether it is the same for all; empty where all is told."""
+    searches: dict[str, Searched]
+    """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
+
+    examples: int = 0
+    floor: float | None = None
+    margin: float | None = None
+    """In the metric's own unit, as scores are; None where nobody named one."""
+    groups: list[str] = Field(default_factory=lambda: [""])
     """For each group of rows, in what its key differs from the baseline's; the first is empty."""
-    rows: list[Standing]
-    to_baseline: list[Pair]
+    to_baseline: list[Pair] = Field(default_factory=list)
     """Every row of the baseline's group minus the baseline; Holm over these."""
-    all_pairs: list[Pair]
+    all_pairs: list[Pair] = Field(default_factory=list)
     """Every pair within a group; Holm over these. Empty where there are too many rows, which `notes` says."""
-    costs: list[Ratio]
+    costs: list[Ratio] = Field(default_factory=list)
     """Every row against the baseline."""
-    slices: list[SliceScore]
-    calibration: list[Calibration]
-    imported: list[ImportedRow]
-    notes: list[str]
-    answer: str
+    slices: list[SliceScore] = Field(default_factory=list)
+    calibration: list[Calibration] = Field(default_factory=list)
+    imported: list[ImportedRow] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    answer: str = ""
     """One sentence, made from the verdicts."""
     silent: dict[str, dict[str, str]] = Field(default_factory=dict)
     """split -> metric that says nothing there -> why. It has no scores, and no pair is judged by it."""
+
+    def score(self, row: Row) -> Score | None:
+        """The row's by the primary metric on the reported split."""
+        return row.score(self.split, self.metric)
+
+    @property
+    def compared(self) -> bool:
+        """Whether a run of it is scored on the reported split."""
+        return bool(self.examples)
+
+    @property
+    def ranked(self) -> list[Row]:
+        """The rows by group, the best first."""
+
+        def order(row: Row) -> tuple[int, bool, float]:
+            score = self.score(row)
+            mean = score.mean if score else 0.0
+            return row.group, score is None, -mean if self.higher_is_better else mean
+
+        return sorted(self.rows, key=order)
+
+    @property
+    def pairs(self) -> dict[str, Pair]:
+        """Strategy -> its difference to the baseline."""
+        return {pair.first: pair for pair in self.to_baseline}
+
+    @property
+    def confounded(self) -> set[str]:
+        """Strategies that differ from the baseline in something that is not under test."""
+        return {pair.first for pair in self.to_baseline if pair.confounders}
+
+    @property
+    def ratios(self) -> dict[tuple[str, str], Ratio]:
+        """(strategy, quantity) -> its cost over the baseline's."""
+        return {(cost.first, cost.quantity): cost for cost in self.costs}
+
+    @property
+    def times_differ(self) -> dict[str, str]:
+        """Strategy -> why its times are not comparable with the baseline's; empty where they are."""
+        ratios = self.ratios
+        return {
+            row.strategy: ratio.reason
+            if (ratio := ratios.get((row.strategy, "train_seconds"))) is not None and not ratio.comparable
+            else "; ".join(row.elsewhere)
+            for row in self.rows
+        }
+
+    def floor_of(self, split: str, metric: str) -> float | None:
+        """The score of the majority floor."""
+        return self.data.majority_baseline.get(split, {}).get(metric) if self.data else None
 
     @property
     def unit(self) -> Unit:
@@ -305,12 +331,35 @@ class AcrossTasks(Part):
 class Comparison(Part):
     """All boards of an experiment, or of several."""
 
-    title: str
-    question: str
+    declared: Declared
     answer: str
     boards: list[Board]
+    """Those with a run that is scored on the reported split."""
+    unscored: list[Board] = Field(default_factory=list)
+    """The others: no run of theirs got so far."""
     warnings: list[NamedWarning]
     across: AcrossTasks | None = None
     """None where fewer than five boards share two strategies."""
+    damaged: list[str] = Field(default_factory=list)
+    """A sentence for each record that cannot be read."""
+    foreign: int = 0
+    """Records in the folder that the experiment does not declare."""
     facts: dict[str, Any]
     """What the page's foot tells: folders, commands, numbers of runs."""
+
+    @property
+    def title(self) -> str:
+        return self.declared.name
+
+    @property
+    def question(self) -> str:
+        return self.declared.question
+
+    @property
+    def every_board(self) -> list[Board]:
+        return [*self.boards, *self.unscored]
+
+    @property
+    def commands(self) -> list[str]:
+        """Those that make it all again."""
+        return list(self.facts.get("commands", []))

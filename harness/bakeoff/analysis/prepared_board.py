@@ -11,15 +11,17 @@ import numpy as np
 
 from bakeoff.analysis import recipes
 from bakeoff.analysis.comparability import COMPARED, grouped, is_studied, row_facts
-from bakeoff.analysis.findings import Fact, Score
+from bakeoff.analysis.findings import Board, Fact
 from bakeoff.analysis.measures import counted, resample, scores_of, values_of
 from bakeoff.analysis.outputs import Outputs, gather
 from bakeoff.analysis.pairs import Contest, Side, measure
-from bakeoff.analysis.row_scores import Bounds, bounds_of, score_of
+from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.row_scores import Bounds, bounds_of
+from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import unit_of
-from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS, Figures, figures_of
+from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import MACHINE, Facts, differences
 from bakeoff.records.schema import Data, Declared, Record
@@ -30,40 +32,15 @@ MOST_ROWS = 60
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The rows of a board, before anything is known of their scores."""
-
-    task: str
-    model: str
-    rows: Mapping[str, Sequence[Record]]
-    """Row -> its records, ended well or not, by seed."""
-    baseline: str
-
-
-def layouts(experiment: Experiment) -> list[Layout]:
-    """One for each task and model."""
-    declared = experiment.declared
-    by_id = {record.id: record for record in experiment.records}
-    boards: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    for run in declared.runs:
-        boards.setdefault((run.task, run.model), {}).setdefault(run.strategy, [])
-    for run in sorted(declared.runs, key=lambda run: run.seed):
-        if run.id in by_id:
-            boards[run.task, run.model][run.strategy].append(by_id[run.id])
-    return [
-        Layout(task, model, rows, declared.baseline if declared.baseline in rows else next(iter(rows)))
-        for (task, model), rows in boards.items()
-    ]
-
-
-@dataclass(frozen=True)
 class Bench:
     """A board's rows with all that judging them takes."""
 
     experiment: Experiment
     layout: Layout
+    board: Board
+    """What its records tell; not judged."""
     data: Data
-    """Of the first run that ended well; a board's runs share it."""
+    """A board's runs share it."""
     ended: Mapping[str, Sequence[Record]]
     """Row -> its runs that ended well."""
     outputs: Outputs
@@ -77,14 +54,9 @@ class Bench:
         return self.experiment.declared.under_test
 
     @property
-    def silent(self) -> dict[str, dict[str, str]]:
-        """split -> metric that says nothing there -> why."""
-        return self.data.silent
-
-    @property
     def judges(self) -> bool:
         """Whether the primary metric says anything on the reported split."""
-        return self.terms.metric not in self.silent.get(self.split, {})
+        return self.board.metric not in self.board.silent.get(self.split, {})
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -92,20 +64,8 @@ class Bench:
 
     @cached_property
     def terms(self) -> Terms:
-        facts = next(facts for facts in self.data.metrics if facts.name == self.data.primary_metric)
-        figures = self.figures(facts)
-        return Terms(facts.name, facts.higher_is_better, margin_of(self.experiment.declared, facts), figures)
-
-    def figures(self, facts: MetricFacts) -> Figures:
-        """How a metric's figures are written on this board, by its rows' means and spreads on every split."""
-        runs = [
-            [record.scores[split][facts.name] for record in records if facts.name in record.scores.get(split, {})]
-            for records in self.ended.values()
-            for split in dict.fromkeys(split for record in records for split in record.scores)
-        ]
-        means = [float(np.mean(scores)) for scores in runs if scores]
-        spreads = [float(np.std(scores, ddof=1)) for scores in runs if len(scores) > 1]
-        return figures_of(unit_of(facts), means, spreads)
+        facts = self.board.metrics[0]
+        return Terms(facts.name, facts.higher_is_better, margin_of(self.experiment.declared, facts), self.board.figures)
 
     @cached_property
     def told(self) -> dict[str, Sequence[Record]]:
@@ -163,17 +123,14 @@ class Bench:
             found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
         return found
 
-    def scores(self, row: str) -> dict[str, dict[str, Score]]:
-        """Every metric on every split, by the records' own figures, with intervals from the predictions."""
-        own = self.ended[row]
+    def scores(self, row: Row) -> dict[str, dict[str, Score]]:
+        """The row's scores, with intervals from the predictions."""
         return {
             split: {
-                facts.name: score
-                for facts in self.data.metrics
-                if facts.name not in self.silent.get(split, {})
-                and (score := score_of(own, split, facts.name, self.bounds(split, facts.name, row)))
+                metric: score.model_copy(update=self.bounds(split, metric, row.strategy)._asdict())
+                for metric, score in scores.items()
             }
-            for split in dict.fromkeys(split for record in own for split in record.scores)
+            for split, scores in row.scores.items()
         }
 
     def bounds(self, split: str, metric: str, row: str) -> Bounds:
@@ -189,14 +146,13 @@ def margin_of(declared: Declared, facts: MetricFacts) -> float | None:
     return None if margin is None else margin / unit.scale
 
 
-def prepared(experiment: Experiment, layout: Layout) -> Bench | None:
+def prepared(experiment: Experiment, layout: Layout, board: Board) -> Bench | None:
     """The board's bench; None where no run of it got as far as scores on the reported split."""
-    ended = {name: [record for record in records if record.status == "ok"] for name, records in layout.rows.items()}
-    data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
-    if data is None or experiment.declared.report_on not in data.splits:
+    ended = layout.ended
+    if board.data is None or board.split not in board.data.splits or not any(ended.values()):
         return None
     outputs = gather(experiment, {name: records for name, records in ended.items() if records})
-    return Bench(experiment, layout, data, ended, outputs)
+    return Bench(experiment, layout, board, board.data, ended, outputs)
 
 
 def _sides(

@@ -10,13 +10,14 @@ import numpy as np
 
 from bakeoff.analysis.boards import calibration_of
 from bakeoff.analysis.comparability import grouped, row_facts
-from bakeoff.analysis.findings import Calibration, Score, SliceScore
+from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.measures import counted, resample, scores_of, values_of
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
 from bakeoff.analysis.pairs import Side, measure
-from bakeoff.analysis.prepared_board import Layout, layouts
+from bakeoff.analysis.row import Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.slices import slice_scores
+from bakeoff.analysis.summary.rows import Layout, layouts
 from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import Floats, Metric, MetricChoice
@@ -105,7 +106,7 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:
     """By the metric; by several where it is of each class."""
-    ended = {row: [record for record in records if record.status == "ok"] for row, records in layout.rows.items()}
+    ended = layout.ended
     data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
     if data is None:
         raise StoreError("no run has ended well, so there are no predictions to score")
@@ -251,7 +252,7 @@ def _score(own: SplitOutputs, metric: Metric, side: Side, replicates: Replicates
         sd=float(side.scores.std(ddof=1)) if len(side.seeds) > 1 else None,
         low=bounds.low,
         high=bounds.high,
-        method=bounds.covers,
+        method=bounds.method,
         seeds=list(side.seeds),
         values=side.scores.tolist(),
     )

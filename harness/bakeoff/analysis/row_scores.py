@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Score
 from bakeoff.analysis.measures import counted, resample, values_of
 from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.pairs import Side
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.contracts.metrics import HubMetric
-from bakeoff.records.schema import Record
 from bakeoff.statistics.bootstrap import Replicates, or_nan
 from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, wilson
 from bakeoff.statistics.twoway import two_way
@@ -29,33 +27,12 @@ MOST_FOR_BCA = 5_000
 SEEDS_AND_EXAMPLES, ONE_RUN = "seeds and examples", "examples only (one run)"
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """A 95 % interval, and what it covers in words."""
+class Bounds(NamedTuple):
+    """A 95 % interval, and what it covers in words; as `Score` has them."""
 
     low: float | None = None
     high: float | None = None
-    covers: str = ""
-
-
-def score_of(records: Sequence[Record], split: str, metric: str, bounds: Bounds) -> Score | None:
-    """The row's score by its records, with the interval that its predictions give; None where a record has none: a mean of the
-    others would not be the row's."""
-    found = {
-        record.requested.seed: record.scores[split][metric] for record in records if metric in record.scores.get(split, {})
-    }
-    if not found or len(found) < len(records):
-        return None
-    values = np.array(list(found.values()))
-    return Score(
-        mean=float(values.mean()),
-        sd=float(values.std(ddof=1)) if len(values) > 1 else None,
-        low=bounds.low,
-        high=bounds.high,
-        method=bounds.covers,
-        seeds=list(found),
-        values=values.tolist(),
-    )
+    method: str = ""
 
 
 def bounds_of(

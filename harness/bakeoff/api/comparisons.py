@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.analysis import boards
-from bakeoff.analysis.findings import AcrossTasks, Board, Comparison, Pair, Standing
+from bakeoff.analysis.findings import AcrossTasks, Board, Comparison, Pair
+from bakeoff.analysis.row import Row
 from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.api.results import Results
 from bakeoff.errors import BakeoffError
@@ -133,7 +134,7 @@ class Comparisons:
         | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
         | warnings | string | names |
         """
-        return frame((row for board in self.comparison.boards for row in _standings(board)), LEADERBOARD_COLUMNS)
+        return frame((row for board in self.comparison.boards for row in _rows(board)), LEADERBOARD_COLUMNS)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -232,12 +233,12 @@ class Comparisons:
         return "\n".join(parts)
 
 
-def _standings(board: Board) -> Iterator[dict[str, Any]]:
+def _rows(board: Board) -> Iterator[dict[str, Any]]:
     for row in board.rows:
-        yield {"board": board.title, "split": board.split, "metric": board.metric} | _standing(row, board)
+        yield {"board": board.title, "split": board.split, "metric": board.metric} | _row(row, board)
 
 
-def _standing(row: Standing, board: Board) -> dict[str, Any]:
+def _row(row: Row, board: Board) -> dict[str, Any]:
     told = {
         "strategy": row.strategy,
         "experiment": row.experiment,
@@ -251,7 +252,7 @@ def _standing(row: Standing, board: Board) -> dict[str, Any]:
         "front_probability": row.front_probability,
         "warnings": ", ".join(row.warnings),
     }
-    score = row.scores.get(board.split, {}).get(board.metric)
+    score = board.score(row)
     if score is None:
         return told
     return told | {

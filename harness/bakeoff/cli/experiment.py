@@ -32,13 +32,13 @@ def perform_experiment(document: Document, plan: Plan, spec: Path, into: Path | 
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])
     tell_damage(reading.experiment)
-    rows = [row for table in reading.report.tables for row in table.rows]
+    rows = [row for board in reading.comparison.every_board for row in board.rows]
     trials = {run.id for run in plan.trials}
     failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
     failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row
     unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
     save(reading, store.folder)
-    say(summary(outcome, failed, unkept), "", *write_page(reading.report, reading.comparison).split("\n"))
+    say(summary(outcome, failed, unkept), "", *write_page(reading.comparison).split("\n"))
     say(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
     return 1 if failed or unkept or outcome.undecided else 0
 

@@ -56,7 +56,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     write_files(target, written)
     clear_away(target, written)
     if as_json:
-        say_json(write_json(reading.report, reading.comparison))
+        say_json(write_json(reading.comparison))
     else:
         say(*told(reading, target, [*written, PAGE_FILE, CSV_FILE]))
     raised = dict.fromkeys(warning.name for warning in reading.comparison.warnings if warning.name not in allow)
@@ -76,10 +76,10 @@ def files_of(reading: Reading) -> dict[str, str]:
 
     experiment, comparison = reading.experiment, reading.comparison
     return {
-        HTML_FILE: write_html(comparison, reading.report, experiment.records, losses_of(experiment)),
-        TEX_FILE: write_tex(comparison, reading.report),
-        MODEL_INDEX_FILE: model_index(comparison, reading.report),
-        **{f"{RESULTS_FOLDER}/{name}": text for name, text in eval_results(comparison, reading.report).items()},
+        HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment)),
+        TEX_FILE: write_tex(comparison),
+        MODEL_INDEX_FILE: model_index(comparison),
+        **{f"{RESULTS_FOLDER}/{name}": text for name, text in eval_results(comparison).items()},
     }
 
 

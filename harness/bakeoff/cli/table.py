@@ -12,7 +12,6 @@ import click
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Comparison
-from bakeoff.analysis.summary.rows import Report, build_report
 from bakeoff.cli.inputs import tell_changed_sources, tell_changes
 from bakeoff.cli.output import say_json, say_page, tell, tell_damage
 from bakeoff.errors import StoreError
@@ -47,9 +46,9 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
             save(reading, folder)
         finally:  # a folder that cannot be written can be read all the same
             if as_json:
-                say_json(write_json(reading.report, reading.comparison))
+                say_json(write_json(reading.comparison))
             else:
-                say_page(write_page(reading.report, reading.comparison))
+                say_page(write_page(reading.comparison))
         return
     here, there = Store(folder), Store(other)
     beside = set_beside(read_side(here), read_side(there), controls=[*here.controls()[0], *there.controls()[0]])
@@ -64,7 +63,6 @@ class Reading:
     """Folders of records, read, described and compared."""
 
     experiment: Experiment
-    report: Report
     comparison: Comparison
 
 
@@ -72,15 +70,7 @@ def read(folders: Sequence[Path | Store]) -> Reading:
     """Raises StoreError where a folder holds no experiment."""
     with without_collection():
         experiment = load_experiment(folders)
-        report = build_report(
-            experiment.declared,
-            experiment.records,
-            controls=experiment.controls,
-            trials=experiment.trials,
-            damaged=experiment.damaged,
-            foreign=experiment.foreign,
-        )
-        return Reading(experiment, report, compare(experiment))
+        return Reading(experiment, compare(experiment))
 
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
@@ -97,8 +87,8 @@ def save(reading: Reading, folder: Path) -> None:
     write_files(
         folder,
         {
-            PAGE_FILE: write_page(reading.report, reading.comparison),
-            CSV_FILE: write_csv(reading.report, reading.comparison),
+            PAGE_FILE: write_page(reading.comparison),
+            CSV_FILE: write_csv(reading.comparison),
         },
     )
 

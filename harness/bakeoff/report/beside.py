@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from bakeoff.analysis.findings import Board
 from bakeoff.analysis.machine_drift import why_moved
-from bakeoff.analysis.summary.rows import Row, Table, build_report
+from bakeoff.analysis.row import Row
+from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import StoreError
 from bakeoff.records.apart import Apart, set_apart, taken_for_same
+from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import (
     HARDWARE,
     ROUNDING,
@@ -21,7 +24,7 @@ from bakeoff.records.provenance import (
     facts_of_environment,
 )
 from bakeoff.records.schema import Control, Declared, MadeFrom, Record
-from bakeoff.report.text.table_md import BASELINE, figures_in, score_cell, time_cell
+from bakeoff.report.units import BASELINE, score_cell, time_cell
 from bakeoff.text.markdown import Column, escaped, grid, item, level
 from bakeoff.text.values import listed
 from bakeoff.text.words import quoted
@@ -56,15 +59,15 @@ class Unequal(Part):
 class Pairs(Part):
     """One table on both sides."""
 
-    here: Table
-    there: Table
+    here: Board
+    there: Board
     rows: list[Pair]
     unequal: Unequal | None
     """None where all weights are the same."""
     unlike: list[Difference]
     """In what the runs here were made from something else than those there."""
     taken_for_same: str
-    """What nothing tells of them, as `Table.taken_for_same`."""
+    """What nothing tells of them, as `Board.taken_for_same`."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
 
@@ -101,7 +104,6 @@ def set_beside(
     narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
     narrowed, apart_here = set_apart(narrowed, recorded[0], where="here")
     narrowed, apart_there = set_apart(narrowed, recorded[1], where="there")
-    reports = [build_report(narrowed, records) for records in recorded]
     return Beside(
         name_here=declared.name,
         name_there=other.name,
@@ -111,13 +113,18 @@ def set_beside(
         apart=[*_told_apart("Here", apart_here), *_told_apart("There", apart_there)],
         tables=[
             _pairs(mine, theirs, narrowed, recorded, controls)
-            for mine, theirs in zip(reports[0].tables, reports[1].tables, strict=True)
+            for mine, theirs in zip(*(_described(narrowed, records) for records in recorded), strict=True)
         ],
     )
 
 
+def _described(declared: Declared, records: Sequence[Record]) -> list[Board]:
+    side = Experiment(declared, tuple(records), predictions=lambda _: {}, steps=lambda _: None)
+    return [describe(side, layout) for layout in layouts(side)]
+
+
 def _pairs(
-    mine: Table, theirs: Table, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
+    mine: Board, theirs: Board, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
 ) -> Pairs:
     """One table of both reports; `recorded` are the records here and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
@@ -190,7 +197,7 @@ def _both(one: Difference) -> str:
     return f"{one.name or one.subject} {one.here} here, {one.there} there"
 
 
-def _why_no_time(mine: Table, theirs: Table, controls: Sequence[Control]) -> str:
+def _why_no_time(mine: Board, theirs: Board, controls: Sequence[Control]) -> str:
     here, there = mine.surroundings, theirs.surroundings
     if here is None or there is None:
         return ""
@@ -235,11 +242,10 @@ def _columns(pairs: Pairs) -> list[Column]:
     names = [f"{escaped(pair.here.strategy)}{f' {BASELINE}' if pair.here.baseline else ''}" for pair in rows]
     columns = [Column("strategy", names, "left")]
     if table.metrics and table.splits:
-        split, metric = table.splits[0], table.metrics[0].name
-        figures = figures_in(table, metric)
+        figures = table.figures
         for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
-            cells = [score_cell(row.scores.get(split, {}).get(metric), figures) for row in sides]
-            columns.append(Column(f"{escaped(f'{split} {metric}')} {title}", level(cells)))
+            cells = [score_cell(table.score(row), figures) for row in sides]
+            columns.append(Column(f"{escaped(f'{table.split} {table.metric}')} {title}", level(cells)))
     for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
         cells = [time_cell(row.train_seconds, comparable=not (row.elsewhere or pairs.no_time)) for row in sides]
         columns.append(Column(f"train s {title}", level(cells)))
@@ -254,9 +260,9 @@ def _silent(pairs: Pairs) -> list[str]:
     table = pairs.here if pairs.here.metrics else pairs.there
     if not (table.metrics and table.splits):
         return []
-    split, metric = table.splits[0], table.metrics[0].name
-    sides = ((name, side.data.silent) for name, side in (("here", pairs.here), ("there", pairs.there)) if side.data)
-    found = {name: reason for name, silent in sides if (reason := silent.get(split, {}).get(metric))}
+    split, metric = table.split, table.metric
+    sides = (("here", pairs.here), ("there", pairs.there))
+    found = {name: reason for name, side in sides if (reason := side.silent.get(split, {}).get(metric))}
     if len(found) == 2 and len(set(found.values())) == 1:
         return [f"{metric} says nothing on {split}: {found['here']}."]
     return [f"{metric} says nothing on {split} {name}: {reason}." for name, reason in found.items()]
@@ -276,10 +282,9 @@ def _why_unequal(pairs: Pairs) -> list[str]:
         return []
     why = "; ".join(unequal.reasons) or "nothing that is recorded differs between the two machines"
     told = [f"Where the trained weights differ, the likely reason: {why}."]
-    if unequal.largest_difference is not None and pairs.here.metrics and pairs.here.splits:
-        split, metric = pairs.here.splits[0], pairs.here.metrics[0].name
-        most = figures_in(pairs.here, metric).amount(unequal.largest_difference, metric)
-        told.append(f"The scores of these {unequal.runs} runs differ by at most {most} on {split}.")
+    if unequal.largest_difference is not None and pairs.here.metric:
+        most = pairs.here.figures.amount(unequal.largest_difference, pairs.here.metric)
+        told.append(f"The scores of these {unequal.runs} runs differ by at most {most} on {pairs.here.split}.")
     return told
 
 
@@ -308,5 +313,5 @@ def _versions(here: Facts, there: Facts, of: Collection[Subject]) -> str:
     return ", ".join(sorted(map(_both, differences(here, there, of))))
 
 
-def _machine(table: Table) -> str:
+def _machine(table: Board) -> str:
     return table.surroundings.hardware if table.surroundings else "nothing recorded"

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bakeoff.analysis.summary.rows import Failed, Row, Table, Unscored
+from bakeoff.analysis.findings import Board
+from bakeoff.analysis.row import Failed, Row, Unscored
 from bakeoff.text.values import listed, seeds_spelt
 from bakeoff.text.words import quoted
 
@@ -16,33 +17,33 @@ def owned(row: Row) -> list[str]:
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
-def sentences(table: Table, commands: Sequence[str]) -> list[str]:
+def sentences(board: Board, commands: Sequence[str]) -> list[str]:
     """A sentence for failed runs, for models that are not kept, for what is remarked of runs, for missing runs, for times from
     elsewhere, for what trainers own, and for equal weights. `commands` are those that make it all again."""
     found = []
-    if any(row.failed for row in table.rows):
-        found.append(f"failed: {'; '.join(_failures(row) for row in table.rows if row.failed)}. They count in no mean.")
-    if any(row.attempts for row in table.rows):
-        found.append(f"made again: {'; '.join(_attempts(row) for row in table.rows if row.attempts)}. No cost above holds it.")
-    for row in table.rows:
+    if any(row.failed for row in board.rows):
+        found.append(f"why runs failed: {'; '.join(_failures(row) for row in board.rows if row.failed)}.")
+    if any(row.attempts for row in board.rows):
+        found.append(f"made again: {'; '.join(_attempts(row) for row in board.rows if row.attempts)}. No cost above holds it.")
+    for row in board.rows:
         found += [_unscored(row, unscored) for unscored in row.unscored]
-    if any(row.unkept for row in table.rows):
-        unkept = "; ".join(_unkept(row) for row in table.rows if row.unkept)
+    if any(row.unkept for row in board.rows):
+        unkept = "; ".join(_unkept(row) for row in board.rows if row.unkept)
         found.append(f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} makes these runs again.")
-    for row in table.rows:
+    for row in board.rows:
         found += _remarks(row)
-    if any(row.missing for row in table.rows):
-        found.append(_unfinished(table.rows, commands))
-    if any(row.elsewhere for row in table.rows):
-        elsewhere = "; ".join(f"{row.strategy}: {', '.join(row.elsewhere)}" for row in table.rows if row.elsewhere)
+    if not board.compared and any(row.missing for row in board.rows):  # else a warning says so
+        found.append(_unfinished(board.rows, commands))
+    if any(row.elsewhere for row in board.rows):
+        elsewhere = "; ".join(f"{row.strategy}: {', '.join(row.elsewhere)}" for row in board.rows if row.elsewhere)
         found.append(f"environment: {elsewhere}. Times in parentheses are not comparable with the others.")
-    for row in table.rows:
+    for row in board.rows:
         if row.owns:
             found.append(
                 f"owns {', '.join(row.owns)}: {row.strategy}'s trainer does this its own way; "
                 "it does not share it with the other rows."
             )
-    return found + heads(table) + _noted(table.rows) + twins(table.rows)
+    return found + heads(board) + _noted(board.rows) + twins(board.rows)
 
 
 HEADS = {
@@ -53,9 +54,9 @@ HEADS = {
 }
 
 
-def heads(table: Table) -> list[str]:
+def heads(board: Board) -> list[str]:
     """Where the layer that gives the logits came from; nothing where the checkpoint had none, as is usual."""
-    found = {origin: [row.strategy for row in table.rows if origin in row.heads] for origin in HEADS}
+    found = {origin: [row.strategy for row in board.rows if origin in row.heads] for origin in HEADS}
     origins = [origin for origin, rows in found.items() if rows]
     if origins in ([], ["new"]):
         return []
@@ -78,10 +79,10 @@ def _failures(row: Row) -> str:
     for failed in row.failed:
         by_reason.setdefault(failed.reason, []).append(failed)
     told = [
-        f"{len(same)} {reason} (seed {seeds_spelt([failed.seed for failed in same])}: {quoted(same[0].message)})"
+        f"{row.strategy} seed {seeds_spelt([failed.seed for failed in same])}, {reason}: {quoted(same[0].message)}"
         for reason, same in by_reason.items()
     ]
-    return f"{row.strategy} {len(row.failed)} of {len(row.seeds)}: {', '.join(told)}"
+    return "; ".join(told)
 
 
 def _unscored(row: Row, unscored: Unscored) -> str:

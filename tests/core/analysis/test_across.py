@@ -15,7 +15,6 @@ from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.pairs import Side, check, measure
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.contracts.unit import SHARE
 from bakeoff.records.experiment import Experiment
@@ -78,7 +77,7 @@ def test_six_tasks_that_agree_rank_the_strategies_and_the_sentence_names_who_is_
 
 
 def test_table_md_has_the_section_after_the_boards(experiment: Experiment, found: Comparison) -> None:
-    text = write_page(build_report(experiment.declared, experiment.records), found)
+    text = write_page(found)
     before, _, section = text.partition("\n## Across tasks\n")
     assert before.count("\n## ") == 6
     assert "\n## " not in section
@@ -105,7 +104,7 @@ def test_four_boards_say_nothing_however_many_seeds_there_are(experiment: Experi
     assert across_tasks(found.boards[:5]) is not None
     assert across_tasks([]) is None
     alone = found.model_copy(update={"boards": found.boards[:4], "across": None})
-    assert "Across tasks" not in write_page(build_report(experiment.declared, experiment.records), alone)
+    assert "Across tasks" not in write_page(alone)
 
 
 def without(board: Board, *names: str) -> Board:

@@ -17,7 +17,6 @@ from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.contracts.metrics import BUILT_IN
 from bakeoff.records.experiment import Experiment
 from bakeoff.report.page.html import write_html
@@ -120,10 +119,9 @@ def test_no_board_has_a_figure_that_cannot_be(made: Experiment) -> None:
 
 def test_no_page_shows_one(made: Experiment) -> None:
     comparison = compare(made)
-    report = build_report(made.declared, made.records)
     pages = {
-        "table.md": write_page(report, comparison),
-        "table.tex": write_tex(comparison, report),
+        "table.md": write_page(comparison),
+        "table.tex": write_tex(comparison),
         "rescored": write_rescored(rescore(made), slices=True, calibration=True),
     }
     found = 0
@@ -136,8 +134,8 @@ def test_no_page_shows_one(made: Experiment) -> None:
             assert -100 <= numbers[0] < numbers[1] <= 100, (name, low, high)
         assert "nan" not in page
     assert found > 2
-    write_csv(report, comparison)
-    write_json(report, comparison)
+    write_csv(comparison)
+    write_json(comparison)
 
 
 def axes(page: str) -> Iterator[list[float]]:
@@ -147,7 +145,7 @@ def axes(page: str) -> Iterator[list[float]]:
 
 
 def test_no_axis_leads_beyond_what_is_possible(made: Experiment) -> None:
-    page = write_html(compare(made), build_report(made.declared, made.records), made.records, lambda run: None)
+    page = write_html(compare(made), made.records, lambda run: None)
     found = list(axes(page))
     assert found
     assert all(-100 <= tick <= 100 for ticks in found for tick in ticks)
@@ -206,7 +204,7 @@ def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
     (cost,) = [cost for cost in comparison.boards[0].costs if cost.quantity == "train_seconds"]
     assert (cost.ratio, cost.low, cost.comparable) == (None, None, False)
     assert "not a positive number" in cost.reason
-    page = write_html(comparison, build_report(made.declared, made.records), made.records, lambda run: None)
+    page = write_html(comparison, made.records, lambda run: None)
     assert "× 0.00" not in page
 
 
@@ -222,7 +220,6 @@ def test_a_published_figure_beyond_the_range_is_withheld_with_the_reason(metric:
     (row,) = comparison.boards[0].imported
     assert (metric in row.scores, row.impossible) == (False, {metric: value})
     assert range_told in the_warning(made, "different-metrics").what
-    report = build_report(made.declared, made.records)
-    for page in (write_page(report, comparison), write_tex(comparison, report)):
+    for page in (write_page(comparison), write_tex(comparison)):
         assert f"{100 * value:.2f}" not in page
-    assert "is withheld, since it can't be" in " ".join(write_page(report, comparison).split())
+    assert "is withheld, since it can't be" in " ".join(write_page(comparison).split())

@@ -13,7 +13,6 @@ from core.made_records import make_experiment_in_memory, scored_by
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Pair
 from bakeoff.analysis.gate.gate import Check, judge
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.contracts.metric import Answers, Floats, Metric
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson, Ratio
 from bakeoff.contracts.unit import PERCENT, Unit
@@ -160,15 +159,14 @@ def test_a_margin_smaller_than_the_digits_of_the_scores_never_reads_as_another()
 def test_digits_follow_the_spread_in_every_output(errors: tuple[float, float], shown: str) -> None:
     experiment = made(MeanAbsoluteError(), {"base": errors[0], "row": errors[1]}, margin={"mae": errors[0]})
     comparison = compare(experiment)
-    report = build_report(experiment.declared, experiment.records)
-    page = write_page(report, comparison)
+    page = write_page(comparison)
     line = next(line for line in page.splitlines() if line.startswith("| base"))
     assert re.search(shown, line), line
     board = comparison.boards[0]
     (row,) = [standing for standing in board.rows if standing.strategy == "base"]
     mean = board.figures.number(row.scores["test"]["mae"].mean)
     assert mean in page
-    assert mean in write_tex(comparison, report)
+    assert mean in write_tex(comparison)
     pair = board.to_baseline[0]
     assert board.figures.signed(pair.low) in pair.sentence
     assert board.figures.signed(pair.difference) in page

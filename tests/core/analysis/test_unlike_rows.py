@@ -73,7 +73,7 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
     assert [known for known in UNLIKE if known in page] == ([name] if name else [])
     ended, told, _ = call("table", folder, "--json")
     assert ended == 0
-    assert [one["name"] for one in json.loads(told)["comparison"]["warnings"]] == [one.name for one in notebook.warnings]
+    assert [one["name"] for one in json.loads(told)["warnings"]] == [one.name for one in notebook.warnings]
 
 
 def test_rows_of_two_versions_of_a_metric_are_scored_anew_by_one(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from core.made_records import drawn_answers, make_experiment_folder
-from core.table_records import make_record
+from core.table_records import declaration_of, make_record
 
 from bakeoff import compare, load
 from bakeoff.analysis.findings import Comparison, NamedWarning
@@ -83,7 +83,7 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
-    empty = Comparisons(Comparison(title="none", question="", answer="", boards=[], warnings=[], facts={}))
+    empty = Comparisons(Comparison(declared=declaration_of([], name="none"), answer="", boards=[], warnings=[], facts={}))
     for name in ("leaderboard", "pairs", "warnings", "slices", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0

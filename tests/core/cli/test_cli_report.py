@@ -137,7 +137,7 @@ def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch
 
 def test_strict_lets_pass_what_is_allowed_and_tells_the_names_of_an_old_code(folder: Path, call: Call) -> None:
     code, out, _ = call("report", folder, "--json")
-    names = [warning["name"] for warning in json.loads(out)["comparison"]["warnings"]]
+    names = [warning["name"] for warning in json.loads(out)["warnings"]]
     assert names
     assert call("report", folder, "--strict")[0] == WARNED
     assert call("report", folder, "--strict", *(word for name in names for word in ("--allow", name)))[0] == 0

@@ -327,7 +327,7 @@ def test_commands_of_a_page_stand_whole_in_one_line_as_they_are_pasted(tmp_path:
     answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
     folder = make_experiment_folder(tmp_path / "my *[x]* ~ _results_ | of <b>", answers, labels, undone=[make_record("b", 7)])
     reading = read([folder])
-    page = write_page(reading.report, reading.comparison)
+    page = write_page(reading.comparison)
     for text in (page, fitted(page, 60)):
         lines = [line for row in text.splitlines() for line in commands_in(row)]
         assert {line.split()[1] for line in lines} == {"run", "plan"}

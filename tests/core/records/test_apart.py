@@ -155,9 +155,9 @@ def test_every_output_tells_it_once(tmp_path: Any) -> None:
     pages = [read([folder]) for folder in folders]
     told = "taken for the same"
     for page, times in zip(pages, (1, 0), strict=True):
-        assert write_page(page.report, page.comparison).lower().count(told) == times
-        assert write_html(page.comparison, page.report, page.experiment.records, lambda run: None).count(told) == times
-        assert write_json(page.report, page.comparison).count("recorded without fingerprints") == times
+        assert write_page(page.comparison).lower().count(told) == times
+        assert write_html(page.comparison, page.experiment.records, lambda run: None).count(told) == times
+        assert write_json(page.comparison).count("recorded without fingerprints") == times
     assert [note for note in judge(pages[1].experiment, pages[0].experiment).notes if told in note] == [
         f"{told}: weights, tokenizer and configuration of 4 of 8 runs, recorded without fingerprints"
     ]

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import (
     F1,
@@ -207,23 +206,23 @@ def test_nobody_is_judged_by_a_metric_that_says_nothing() -> None:
 
 def test_every_output_says_so_and_shows_no_figure() -> None:
     made = silent_experiment()
-    comparison, report = compare(made), build_report(made.declared, made.records)
-    page = write_page(report, comparison)
+    comparison = compare(made)
+    page = write_page(comparison)
     told = "f1 says nothing on test: no example has the label 'label 1'"
     assert told in " ".join(page.split())
     (line,) = [line for line in page.splitlines() if line.startswith("| base")][:1]
     assert [cell.strip() for cell in line.strip("|").split("|")].count("–") >= 2
-    html = write_html(comparison, report, made.records, lambda run: None)
+    html = write_html(comparison, made.records, lambda run: None)
     assert "f1 says nothing on test" in html
-    for text in (page, html, write_tex(comparison, report)):
+    for text in (page, html, write_tex(comparison)):
         for word in ("equivalent within", "are identical", "inconclusive:", "✅"):
             assert word not in text
-    for row in csv.DictReader(io.StringIO(write_csv(report, comparison))):
+    for row in csv.DictReader(io.StringIO(write_csv(comparison))):
         assert (row["test_f1_mean"], row["test_f1_low"], row["rank_low"], row["verdict"]) == ("", "", "", "")
         assert row["test_accuracy_mean"]
-    whole = json.loads(write_json(report, comparison))
-    assert all("f1" not in row["scores"]["test"] for row in whole["tables"][0]["rows"])
-    assert whole["comparison"]["boards"][0]["silent"]["test"]["f1"]
+    whole = json.loads(write_json(comparison))
+    assert all("f1" not in row["scores"]["test"] for row in whole["boards"][0]["rows"])
+    assert whole["boards"][0]["silent"]["test"]["f1"]
     (found,) = rescore(made).boards
     assert found.rows == []
     assert "f1 says nothing on test" in found.notes[0]
@@ -307,7 +306,7 @@ def test_resamples_of_one_class_leave_finite_intervals(metric: Metric, seeds: in
     made = make_experiment_in_memory(rows, labels, under_test=["trainer"])
     made = scored_by(made, metric, kind="classification", truth=labels, given=logits)
     comparison = compare(made)
-    write_json(build_report(made.declared, made.records), comparison)  # which refuses what is not finite
+    write_json(comparison)  # which refuses what is not finite
     for row in comparison.boards[0].rows:
         score = row.scores["test"][metric.name]
         assert score.low is not None
@@ -320,11 +319,11 @@ def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
     first, *rest = made.records
     missing = first.model_copy(update={"scores": {"test": {"accuracy": 1.0}}})
     made = replace(made, records=(missing, *rest))
-    report, comparison = build_report(made.declared, made.records), compare(made)
-    shown = {row.strategy: sorted(row.scores["test"]) for row in report.tables[0].rows}
+    comparison = compare(made)
+    shown = {row.strategy: sorted(row.scores["test"]) for row in comparison.boards[0].rows}
     assert shown == {"base": ["accuracy"], "row": ["accuracy", "f1"]}
     assert {row.strategy: sorted(row.scores["test"]) for row in comparison.boards[0].rows} == shown
-    page = " ".join(write_page(report, comparison).split())
+    page = " ".join(write_page(comparison).split())
     assert "f1 gave base no score on test (seed 0), so that no mean is shown" in page
 
 

@@ -14,7 +14,6 @@ from huggingface_hub import ModelCardData, parse_eval_result_entries
 from ruamel.yaml import YAML
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.summary.rows import Report, build_report
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.records.experiment import Experiment
@@ -35,19 +34,17 @@ NAMES = [
 
 
 @pytest.fixture(scope="module", params=NAMES, ids=lambda names: str(HOSTILE.index(names[0])) if len(names) > 1 else "all")
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Report]:
+def experiment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = hostile_folder(tmp_path_factory.mktemp("pages"), Renamer(request.param))
-    experiment = load_experiment([folder])
-    return experiment, build_report(experiment.declared, experiment.records, controls=experiment.controls)
+    return load_experiment([folder])
 
 
 def hidden(text: str) -> list[str]:
     return [repr(one) for one in text if one != "\n" and not one.isprintable()]
 
 
-def test_the_page_holds_no_element_that_a_name_brought(made: tuple[Experiment, Report]) -> None:
-    experiment, report = made
-    source = write_html(compare(experiment), report, experiment.records, lambda _: (np.arange(9), np.linspace(1, 0, 9)))
+def test_the_page_holds_no_element_that_a_name_brought(experiment: Experiment) -> None:
+    source = write_html(compare(experiment), experiment.records, lambda _: (np.arange(9), np.linspace(1, 0, 9)))
     page = Page(source)
     assert hidden(source) == []
     assert not page.open
@@ -65,9 +62,8 @@ LETTERS = {"textbackslash", "textasciitilde", "textasciicircum", "textless", "te
 LETTERS |= {"textendash", "ttfamily", "pm", "times", "dagger", "usepackage"}
 
 
-def test_latex_knows_every_command_and_closes_every_brace(made: tuple[Experiment, Report]) -> None:
-    experiment, report = made
-    text = write_tex(compare(experiment), report)
+def test_latex_knows_every_command_and_closes_every_brace(experiment: Experiment) -> None:
+    text = write_tex(compare(experiment))
     assert hidden(text) == []
     head, body = text.split("\n", 1)
     assert head.startswith("%")
@@ -94,18 +90,17 @@ def strings(plain: object) -> Iterator[str]:
             yield from strings(value)
 
 
-def test_cards_for_the_hub_are_read_back_with_names_as_text(made: tuple[Experiment, Report]) -> None:
-    experiment, report = made
+def test_cards_for_the_hub_are_read_back_with_names_as_text(experiment: Experiment) -> None:
     comparison = compare(experiment)
     rows = [row for row in comparison.boards[0].rows if row.scores]
-    documents = list(YAML(typ="safe").load_all(model_index(comparison, report)))
+    documents = list(YAML(typ="safe").load_all(model_index(comparison)))
     names = {escaped(f"{comparison.boards[0].model} {row.strategy}") for row in rows}
     assert {document["model-index"][0]["name"] for document in documents} == names
     assert len(documents) == len(rows)
     for document in documents:
         assert set(document) == {"model-index"}
         assert len(ModelCardData(**document).eval_results) == 2
-    files = eval_results(comparison, report)
+    files = eval_results(comparison)
     assert len(files) == len(rows)
     for name, text in files.items():
         assert re.fullmatch(r"[A-Za-z0-9_-]+\.yaml", name)
@@ -130,8 +125,7 @@ def test_the_card_of_a_kept_model_holds_names_as_text(first: int) -> None:
     assert pages[0][0].type == "heading_open", "no front matter"
 
 
-def test_notebooks_show_names_as_text(made: tuple[Experiment, Report]) -> None:
-    experiment, _ = made
+def test_notebooks_show_names_as_text(experiment: Experiment) -> None:
     for shown in (Results(experiment), Comparisons(compare(experiment))):
         page = Page(shown._repr_html_())
         assert hidden("".join(page.text).replace("\xa0\xa0", "  ")) == [], "pandas writes two blanks so"

@@ -9,11 +9,10 @@ from html.parser import HTMLParser
 from itertools import combinations, pairwise
 
 import pytest
-from core.report_examples import COURSE, Example, example, loss_of, slice_scores
+from core.report_examples import COURSE, Example, described, example, loss_of, slice_scores
 from core.table_records import declaration_of, failed, make_record
 
 from bakeoff.analysis.findings import AcrossTasks
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.contracts.unit import Figures, Unit
 from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Record
@@ -177,17 +176,17 @@ def hostile() -> Example:
     ]
     comparison = made.comparison.model_copy(
         update={
-            "title": HOSTILE,
-            "question": HOSTILE,
+            "declared": made.comparison.declared.model_copy(update={"name": HOSTILE, "question": HOSTILE}),
             "answer": HOSTILE,
             "boards": [board],
             "warnings": warnings,
             "across": ACROSS.model_copy(update={"mean_ranks": {HOSTILE: 1.0}, "confounded": [HOSTILE], "sentence": HOSTILE}),
             "facts": {"commands": [HOSTILE], HOSTILE: HOSTILE},
+            "damaged": [HOSTILE],
+            "foreign": 1,
         }
     )
-    report = made.report.model_copy(update={"damaged": [HOSTILE], "foreign": 1})
-    return Example(comparison, report, made.records, made.steps)
+    return Example(comparison, made.records, made.steps)
 
 
 def test_hostile_text_is_shown_and_does_nothing() -> None:
@@ -275,7 +274,7 @@ def test_few_seeds_and_one_row_make_a_page(seeds: int) -> None:
 def test_a_row_without_scores_has_dashes_and_its_reason() -> None:
     made = example({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["lost"], message="the device is full")
     page = Page(made.html())
-    assert "lost, seed 0 failed: out of memory; the device is full" in page.words
+    assert "why runs failed: lost seed 0, out of memory: 'the device is full'." in page.words
     assert "0 of 1" in page.words
 
 
@@ -288,19 +287,18 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
         )
         for record in made.records
     ]
-    report = build_report(made.report.declared, records)
-    page = Page(write_html(made.comparison, report, records, made.steps))
+    page = Page(write_html(described(made.comparison, records), records, made.steps))
     assert not page.open
-    assert "loop, seed 0: the run's process: exit code 3 <b>" in page.words
-    assert "loop, seed 1: the run's process: exit code 3 <b>" in page.words
+    assert "loop, seed 0, 1: the run's process: exit code 3 <b>" in page.words
     assert "the run's process" not in plain.words
 
 
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
-    report = build_report(declaration_of([record]), [])
-    comparison = example({"trainer-api": 0.78}).comparison.model_copy(update={"boards": [], "warnings": [], "answer": ""})
-    page = Page(write_html(comparison, report, [], loss_of))
+    comparison = example({"trainer-api": 0.78}).comparison.model_copy(
+        update={"declared": declaration_of([record]), "boards": [], "warnings": [], "answer": ""}
+    )
+    page = Page(write_html(comparison, [], loss_of))
     assert "Nothing is recorded yet" in page.words
     assert "0 of 1" in page.words
 
@@ -317,7 +315,7 @@ def test_several_boards_are_listed_with_their_answers() -> None:
     board = made.comparison.boards[0]
     other = board.model_copy(update={"title": "glue/rte · minilm", "task": "glue/rte", "answer": "It is not known."})
     comparison = made.comparison.model_copy(update={"boards": [board, other]})
-    page = Page(write_html(comparison, made.report, made.records, made.steps))
+    page = Page(write_html(comparison, made.records, made.steps))
     assert "glue/rte · minilm : It is not known." in page.words
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -325,7 +323,7 @@ def test_several_boards_are_listed_with_their_answers() -> None:
 
 def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_any(rich: Example, page: Page) -> None:
     assert "Across tasks" not in page.words
-    source = Example(rich.comparison.model_copy(update={"across": ACROSS}), rich.report, rich.records, rich.steps).html()
+    source = Example(rich.comparison.model_copy(update={"across": ACROSS}), rich.records, rich.steps).html()
     shown = Page(source)
     assert not shown.open
     assert ACROSS.sentence in shown.words
@@ -371,7 +369,7 @@ def test_a_metric_of_which_less_is_better_is_flattered_downwards() -> None:
     made = example(SKILL, seeds=3, higher_is_better=False)
     rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.boards[0].rows]
     boards = [made.comparison.boards[0].model_copy(update={"rows": rows})]
-    page = Page(Example(made.comparison.model_copy(update={"boards": boards}), made.report, made.records, made.steps).html())
+    page = Page(Example(made.comparison.model_copy(update={"boards": boards}), made.records, made.steps).html())
     assert "the best of 3 seeds in place of the mean would take off 10.00 points" in page.words
 
 
@@ -390,7 +388,7 @@ def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() ->
         for ratio in board.costs
     ]
     comparison = made.comparison.model_copy(update={"boards": [board.model_copy(update={"costs": costs})]})
-    source = write_html(comparison, made.report, made.records, made.steps)
+    source = write_html(comparison, made.records, made.steps)
     assert re.search(r'title="another machine">\(\d', source)
     assert source.count('title="another machine">(') == 1
 
@@ -432,7 +430,7 @@ def test_more_strategies_than_curves_are_counted() -> None:
 
 def test_losses_that_are_not_finite_or_missing_draw_nothing() -> None:
     made = example(SKILL, seeds=2)
-    gone = Example(made.comparison, made.report, made.records, lambda _: None)
+    gone = Example(made.comparison, made.records, lambda _: None)
     assert "Learning curves" not in Page(gone.html()).words
 
     def diverged(name: str) -> object:
@@ -440,7 +438,7 @@ def test_losses_that_are_not_finite_or_missing_draw_nothing() -> None:
         losses[:] = float("nan")
         return steps, losses
 
-    broken = Example(made.comparison, made.report, made.records, diverged)  # type: ignore[arg-type]
+    broken = Example(made.comparison, made.records, diverged)  # type: ignore[arg-type]
     assert "Learning curves" not in Page(broken.html()).words
 
 

@@ -14,7 +14,6 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from ruamel.yaml import YAML
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Imported
@@ -31,11 +30,11 @@ def experiment(*names: str) -> Experiment:
 
 
 def files(made: Experiment) -> dict[str, str]:
-    return eval_results(compare(made), build_report(made.declared, made.records))
+    return eval_results(compare(made))
 
 
 def cards(made: Experiment) -> str:
-    return model_index(compare(made), build_report(made.declared, made.records))
+    return model_index(compare(made))
 
 
 def test_each_row_has_a_file_that_the_hubs_reader_gives_back() -> None:

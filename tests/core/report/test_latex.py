@@ -12,7 +12,6 @@ import pytest
 from core.made_records import drawn_answers, make_experiment_in_memory
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.summary.rows import build_report
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Imported
 from bakeoff.report.text.latex import escaped, write_tex
@@ -30,7 +29,7 @@ def experiment(other: str = "loop_x", **keywords: object) -> Experiment:
 
 
 def tex(made: Experiment) -> str:
-    return write_tex(compare(made), build_report(made.declared, made.records))
+    return write_tex(compare(made))
 
 
 def rows(text: str) -> list[list[str]]:

@@ -9,8 +9,10 @@ import pytest
 from core.table_records import declaration_of, declare, failed, make_experiment, make_record
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.summary.rows import Report, build_report
+from bakeoff.analysis.findings import Board
+from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.apart import set_apart
+from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.schema import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.report.page.html import write_html
@@ -54,17 +56,22 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
     )
 
 
-def report_of(records: list[Record], trials: list[Record], **declared: Any) -> Report:
+def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[Board]:
     found, _ = set_apart(declaration_of(records, searches={"a": search(trials)}, **declared), records)
-    return build_report(found, records, trials={record.id: record for record in trials})
+    by_id = {record.id: record for record in trials}
+    return described(Experiment(found, tuple(records), lambda _: {}, lambda _: None, trials=by_id))
 
 
-def shown(report: Report) -> dict[tuple[str, str], list[float | None]]:
+def described(made: Experiment) -> list[Board]:
+    return [describe(made, layout) for layout in layouts(made)]
+
+
+def shown(boards: list[Board]) -> dict[tuple[str, str], list[float | None]]:
     """Task and row -> the mean of each configuration."""
     return {
-        (table.task, row): [tried.score for tried in found.configurations]
-        for table in report.tables
-        for row, found in table.searches.items()
+        (board.task, row): [tried.score for tried in found.configurations]
+        for board in boards
+        for row, found in board.searches.items()
     }
 
 
@@ -80,9 +87,9 @@ OTHER = [("the rows of test", {"data": "others"}), ("the weights", {"of": MadeFr
 @pytest.mark.parametrize(("what", "change"), OTHER)
 def test_trials_stand_beside_the_rows_of_their_own_data_and_model_alone(what: str, change: dict[str, Any]) -> None:
     old = [run(seed=seed, **change) for seed in range(3)]
-    report = report_of([*old, run(seed=3, minute=1)], [trial("a", 0, 0.475), trial("a", 1, 0.5)], baseline="a")
-    (first, second) = report.tables
-    assert [row.scored for table in report.tables for row in table.rows] == [[0, 1, 2], [3]]
+    boards = boards_of([*old, run(seed=3, minute=1)], [trial("a", 0, 0.475), trial("a", 1, 0.5)], baseline="a")
+    first, second = boards
+    assert [row.scored for board in boards for row in board.rows] == [[0, 1, 2], [3]]
     assert [tried.score for tried in first.searches["a"].configurations] == [None, None]
     assert [tried.score for tried in second.searches["a"].configurations] == [0.475, 0.5]
     assert (first.searches["a"].elsewhere, second.searches["a"].elsewhere) == ([what], [])
@@ -94,14 +101,14 @@ def test_so_they_do_where_all_rows_are_of_what_was_before(tmp_path: Path, what: 
     """`--changed mix` made the trials again and kept every reported run: nothing stands apart."""
     records, trials = [run(seed=seed, **change) for seed in range(2)], [trial("a", 0, 0.475), trial("a", 1, 0.5)]
     made = load_experiment([written(tmp_path / "e", records, trials, baseline="a")])
-    report, comparison = build_report(made.declared, made.records, trials=made.trials), compare(made)
-    ((name, found),) = report.tables[0].searches.items()
+    comparison = compare(made)
+    ((name, found),) = comparison.boards[0].searches.items()
     assert (name, [(tried.score, tried.ended, tried.chosen) for tried in found.configurations]) == (
         "a",
         [(None, 0, False), (None, 0, True)],
     )
-    text = " ".join(write_page(report, comparison).split())
-    page = write_html(comparison, report, made.records, lambda run: None)
+    text = " ".join(write_page(comparison).split())
+    page = write_html(comparison, made.records, lambda run: None)
     told = f"The trials that chose for a are gone: those in the folder were made otherwise ({what})"
     assert (text.count(told), page.count(told)) == (1, 1)
     assert "best of 2, trials gone" in text
@@ -112,7 +119,7 @@ def test_so_they_do_where_all_rows_are_of_what_was_before(tmp_path: Path, what: 
 def test_what_nobody_knows_parts_no_trial_from_its_rows_and_a_failed_trial_counts_as_failed() -> None:
     records = [run(seed=seed) for seed in range(2)]
     trials = [trial("a", 0, 0.475, of=MadeFrom()), failed(trial("a", 1, 0.5))]
-    (table,) = report_of(records, trials, baseline="a").tables
+    (table,) = boards_of(records, trials, baseline="a")
     found = table.searches["a"]
     assert [(one.score, one.ended, one.failed) for one in found.configurations] == [(0.475, 1, 0), (None, 0, 1)]
     assert found.elsewhere == []
@@ -130,8 +137,7 @@ def test_searches_of_one_id_in_two_folders_keep_their_own_figures(tmp_path: Path
         for name, data, scores in (("before", "old", (0.4, 0.5)), ("after", "new", (0.6, 0.7)))
     ]
     made = load_experiment(folders)
-    report = build_report(made.declared, made.records, trials=made.trials)
-    assert shown(report) == {
+    assert shown(described(made)) == {
         ("glue/mrpc", "a · before"): [0.4, 0.5],
         ("glue/mrpc (after)", "a · after"): [0.6, 0.7],
     }
@@ -145,17 +151,15 @@ def test_a_strategy_that_was_searched_for_other_tasks_in_two_folders_has_both_se
         for task, scores in (("one", (0.4, 0.5)), ("two", (0.6, 0.7)))
     ]
     made = load_experiment(folders)
-    report = build_report(made.declared, made.records, trials=made.trials)
-    assert shown(report) == {("one", "a"): [0.4, 0.5], ("two", "a"): [0.6, 0.7]}
-    assert [sum(tried.chosen for tried in table.searches["a"].configurations) for table in report.tables] == [1, 1]
+    assert shown(described(made)) == {("one", "a"): [0.4, 0.5], ("two", "a"): [0.6, 0.7]}
+    assert [sum(tried.chosen for tried in table.searches["a"].configurations) for table in described(made)] == [1, 1]
 
 
 def test_a_search_of_one_folder_is_no_search_of_the_others_rows(tmp_path: Path) -> None:
     one = written(tmp_path / "one", [run(seed=0)], [trial("a", 0, 0.4), trial("a", 1, 0.5)], baseline="a")
     two = make_experiment(tmp_path / "two", [run("b", data="others")], name="two", baseline="b")
     made = load_experiment([one, two])
-    report = build_report(made.declared, made.records, trials=made.trials)
-    assert [list(table.searches) for table in report.tables] == [["a"], []]
+    assert [list(board.searches) for board in described(made)] == [["a"], []]
 
 
 def test_a_search_that_has_chosen_nothing_yet_has_no_row_beside_another_folder(tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_a_search_that_has_chosen_nothing_yet_has_no_row_beside_another_folder(t
     one = make_experiment(tmp_path / "one", [*records, *trials])
     declare(one, records, searches={"a": search(trials)}, baseline="a", trials={"a": 1, "b": 2})
     made = load_experiment([one, make_experiment(tmp_path / "two", [run("c")], name="two")])
-    (table,) = build_report(made.declared, made.records, trials=made.trials).tables
+    (table,) = described(made)
     assert ([row.strategy for row in table.rows], dict(table.searches)) == (["b", "c"], {})
     assert made.declared.trials == {"b": 2}
 
@@ -180,6 +184,6 @@ def test_where_models_are_rows_each_has_the_trials_of_its_own(tmp_path: Path) ->
         for number, score in enumerate(found)
     ]
     made = load_experiment([written(tmp_path / "models", records, trials, baseline="a", under_test=["model"])])
-    (table,) = build_report(made.declared, made.records, trials=made.trials).tables
+    (table,) = described(made)
     found = {name: [(one.score, one.chosen) for one in search.configurations] for name, search in table.searches.items()}
     assert found == {"a · minilm": [(0.4, False), (0.5, True)], "a · other": [(0.6, False), (0.7, True)]}

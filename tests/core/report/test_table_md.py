@@ -259,13 +259,13 @@ def test_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     records = both()
     text = show(make_experiment(tmp_path / "x", records[:-1], undone=records[-1:]))
     assert cells(text, "manual-loop")["n"] == "2 of 3"
-    assert "1 of 6 runs is not recorded (manual-loop seed 2); `bakeoff run" in flowing(text)
+    assert "1 of 6 declared runs has no record that can be used: manual-loop (seed 2)" in flowing(text)
 
 
 def test_an_experiment_without_a_record_is_a_table_of_dashes(tmp_path: Path) -> None:
     text = show(make_experiment(tmp_path / "x", [], undone=both()))
     assert cells(text, "trainer-api")["n"] == "0 of 3"
-    assert json.loads(show(tmp_path / "x", "--json"))["tables"][0]["rows"][0]["scores"] == {}
+    assert json.loads(show(tmp_path / "x", "--json"))["unscored"][0]["rows"][0]["scores"] == {}
 
 
 def test_a_damaged_record_is_named_and_the_rest_stands(tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
     assert (row["test accuracy★"], row["n"], row["failed"], row["warnings"]) == ("–", "0", "3", "failed-runs")
-    assert "trainer-api 1 of 3: 1 timed out (seed 0: 'it took over 5 s')" in flowing(text)
-    assert "manual-loop 3 of 3: 3 crashed (seed 0 to 2: 'it is gone')" in flowing(text)
+    assert "trainer-api seed 0, timed out: 'it took over 5 s'" in flowing(text)
+    assert "manual-loop seed 0 to 2, crashed: 'it is gone'" in flowing(text)
 
 
 def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     told = flowing(show(folder))
     assert f"- trainer-api, seed 0, 1: {hung} - " in told
     assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
-    (only,) = json.loads(show(folder, "--json"))["tables"]
+    (only,) = json.loads(show(folder, "--json"))["boards"]
     assert [[remark["seed"] for remark in row["remarked"]] for row in only["rows"]] == [[0, 1], [0]]
     assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"
     assert "the run's process" not in plain
@@ -401,13 +401,13 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
 
 def test_json_explains_its_flags(tmp_path: Path) -> None:
     answer = json.loads(show(make_experiment(tmp_path / "x", both()), "--json"))
-    (only,) = answer["tables"]
+    (only,) = answer["boards"]
     assert [row["warnings"] for row in only["rows"]] == [["few-seeds"], ["few-seeds"]]
-    (warning,) = answer["comparison"]["warnings"]
+    (warning,) = answer["warnings"]
     assert (warning["name"], warning["rows"]) == ("few-seeds", ["trainer-api", "manual-loop"])
     assert "3 seeds" in warning["what"]
     assert "--resolve" in warning["what_to_do"]
-    assert only["rows"][0]["scores"]["test"]["accuracy"]["n"] == 3
+    assert only["rows"][0]["scores"]["test"]["accuracy"]["seeds"] == [0, 1, 2]
 
 
 def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bakeoff.analysis.flags.wording import (
     spec,
     told,
 )
-from bakeoff.analysis.prepared_board import Layout
+from bakeoff.analysis.summary.rows import Layout
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, DeclaredRun, Record

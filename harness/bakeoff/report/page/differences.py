@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakeoff.analysis.findings import Pair, SliceScore
+from bakeoff.analysis.findings import Board, Pair, SliceScore
+from bakeoff.analysis.row import Row
 from bakeoff.contracts.unit import Figures, Unit
-from bakeoff.report.board_view import Joined
 from bakeoff.report.page.drawing import Ends, axis_over, interval, scale_line
 from bakeoff.report.units import probability
 from bakeoff.text.markdown import DASH
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 SIGNS = {"identical": "=", "better": "▲", "worse": "▼", "equivalent": "≈", "inconclusive": "?", "confounded": "†"}
 """One for each verdict, beside its word and colour."""
 
+MOST_DRAWN = 150
+"""Rows in what follows the leaderboard, which alone has them all."""
+
 MOST_IN_MATRIX, MOST_PAIRS, MOST_SLICES = 24, 300, 300
+
+
+def drawn_rows(board: Board) -> list[Row]:
+    """The first rows, and the baseline."""
+    rows = board.ranked
+    return [*rows[:MOST_DRAWN], *(row for row in rows[MOST_DRAWN:] if row.baseline)]
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,10 @@ class Forest:
     confounded: bool
 
 
-def forest(joined: Joined) -> Forest | None:
+def forest(board: Board) -> Forest | None:
     """Every row minus the baseline; None where there is nothing to compare."""
-    board, figures = joined.board, joined.figures
-    pairs = [joined.pairs[standing.strategy] for standing in joined.drawn if standing.strategy in joined.pairs]
+    figures, by_row = board.figures, board.pairs
+    pairs = [by_row[row.strategy] for row in drawn_rows(board) if row.strategy in by_row]
     if not pairs:
         return None
     bounds = [value for pair in pairs for value in (pair.difference, pair.low, pair.high)]
@@ -164,14 +173,14 @@ class Matrix:
 _MIRRORED = {"better": "worse", "worse": "better"}
 
 
-def matrix(joined: Joined) -> Matrix | None:
+def matrix(board: Board) -> Matrix | None:
     """None where the forest already shows every pair."""
-    board, figures = joined.board, joined.figures
+    figures = board.figures
     if len(board.all_pairs) <= 1:
         return None
     met = {(pair.first, pair.second): pair for pair in board.all_pairs}
     involved = {name for pair in met for name in pair}
-    names = [standing.strategy for standing in joined.standings if standing.strategy in involved]
+    names = [row.strategy for row in board.ranked if row.strategy in involved]
     names = names if len(names) <= MOST_IN_MATRIX else []
     settled = sorted(board.all_pairs, key=lambda pair: pair.verdict not in _MIRRORED)
     differences = [value for pair in board.all_pairs for value in (0.0, pair.difference, pair.low, pair.high)]
@@ -229,21 +238,21 @@ class Slices:
     left_out: int
 
 
-def slices(joined: Joined) -> list[Slices]:
+def slices(board: Board) -> list[Slices]:
     """One table for each column, in the order in which they come."""
-    figures, scale = joined.figures, joined.board.unit.scale
+    figures, scale = board.figures, board.unit.scale
     columns: dict[str, list[SliceScore]] = {}
-    for found in joined.board.slices:
+    for found in board.slices:
         columns.setdefault(found.column, []).append(found)
     tables = []
     for column, parts in columns.items():
         shown = parts[:MOST_SLICES]
         differences = [value for part in shown for value in (part.difference, part.low, part.high)]
-        axis = axis_over([0.0, *differences], ends=_ends(joined.board.unit))
+        axis = axis_over([0.0, *differences], ends=_ends(board.unit))
         lines = []
         for number, part in enumerate(shown):
             sound = part.p_adjusted is not None and part.p_adjusted < 0.05 and part.difference is not None
-            kind = "inconclusive" if not sound else "better" if _gains(part, joined) else "worse"
+            kind = "inconclusive" if not sound else "better" if _gains(part, board) else "worse"
             drawing = (
                 ""
                 if part.difference is None
@@ -267,5 +276,5 @@ def slices(joined: Joined) -> list[Slices]:
     return tables
 
 
-def _gains(part: SliceScore, joined: Joined) -> bool:
-    return part.difference is not None and (part.difference > 0) == joined.board.higher_is_better
+def _gains(part: SliceScore, board: Board) -> bool:
+    return part.difference is not None and (part.difference > 0) == board.higher_is_better

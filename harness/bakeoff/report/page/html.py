@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff import __version__
-from bakeoff.analysis.findings import Comparison
-from bakeoff.analysis.summary.rows import Report
+from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.row import Row
 from bakeoff.errors import BakeoffError
-from bakeoff.records.schema import Record
-from bakeoff.report.board_view import Joined, join
-from bakeoff.report.page.differences import CHECKS, SIGNS, Forest, Matrix, Slices, forest, matrix, slices
+from bakeoff.records.schema import Declared, Record
+from bakeoff.report.caption import caption
+from bakeoff.report.page.differences import CHECKS, SIGNS, Forest, Matrix, Slices, drawn_rows, forest, matrix, slices
 from bakeoff.report.page.drawing import NEEDS
 from bakeoff.report.page.leaderboard import Leaderboard, leaderboard
 from bakeoff.report.page.views import (
@@ -40,8 +40,8 @@ from bakeoff.report.page.views import (
     searches,
     seeds,
 )
+from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
-from bakeoff.report.text.table_md import caption
 from bakeoff.text.markdown import visible
 from bakeoff.text.values import portable, seeds_spelt, spelt
 
@@ -58,7 +58,11 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 class Section:
     """A board, as the template writes it."""
 
-    joined: Joined
+    board: Board
+    slug: str
+    """Begins the ids of all that is in its section."""
+    drawn: list[Row]
+    """The rows in what follows the leaderboard."""
     leaderboard: Leaderboard
     forest: Forest | None
     matrix: Matrix | None
@@ -69,39 +73,37 @@ class Section:
     recipes: Recipes | None
     searches: Searches | None
     caption: list[tuple[str, str]]
-    failures: list[tuple[str, int, str, str]]
-    """(strategy, seed, reason, message)."""
-    unkept: list[tuple[str, int, str]]
-    """(strategy, seed, why the run's model is not kept)."""
-    remarked: list[tuple[str, int, str]]
-    """(strategy, seed, what is to be said of the run's process)."""
-    missing: list[tuple[str, str]]
-    """(strategy, seeds that are declared and not recorded)."""
+    notes: list[str]
 
 
-def write_html(comparison: Comparison, report: Report, records: Sequence[Record], steps: Callable[[str], Steps | None]) -> str:
+def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], Steps | None]) -> str:
     """The whole `report.html`; `steps` gives a run's step numbers and losses, None where there are none.
 
     Raises BakeoffError where the extra `report` is not installed.
     """
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
-    boards = join(comparison, report, {record.id: record for record in records})
-    lines = sum(len(joined.records.get(row.strategy, ())) for joined in boards for row in joined.standings[:MOST_CURVES])
+    ended = _ended(comparison.declared, records)
+    lines = sum(
+        len(ended.get((board.task, board.model, row.strategy), ()))
+        for board in comparison.boards
+        for row in board.ranked[:MOST_CURVES]
+    )
     points = max(10, min(MOST_POINTS, ALL_POINTS // max(lines, 1)))
-    sections = [_section(joined, report, steps, points, rows_only=rows_only) for joined in boards]
+    sections = [
+        _section(comparison, board, f"board-{number}", None if rows_only else ended, steps, points)
+        for number, board in enumerate(comparison.boards, 1)
+    ]
     style, script = (_squeezed((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
     page = jinja.get_template("report.html.j2").render(
         comparison=comparison,
-        declared=report.declared,
-        report=report,
         sections=sections,
-        strip=_strip(boards, report, records),
-        records=None if rows_only else every_record(report, records, boards),
+        strip=_strip(comparison, records),
+        records=None if rows_only else every_record(comparison, records),
         count=len(records),
         rows_only=rows_only,
         made=_foot(comparison.facts),
-        commands=comparison.facts.get("commands", []),
+        commands=comparison.commands,
         style=style,
         script=script,
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
@@ -155,33 +157,49 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _section(joined: Joined, report: Report, steps: Callable[[str], Steps | None], points: int, *, rows_only: bool) -> Section:
-    table = joined.table
-    shown = [
-        (standing.strategy, joined.rows[standing.strategy]) for standing in joined.standings if standing.strategy in joined.rows
-    ]
+def _ended(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
+    """(task, model, strategy) -> its runs that ended well, by seed."""
+    by_id = {record.id: record for record in records if record.status == "ok"}
+    found: dict[tuple[str, str, str], list[Record]] = {}
+    for run in sorted(declared.runs, key=lambda run: run.seed):
+        if run.id in by_id:
+            found.setdefault((run.task, run.model, run.strategy), []).append(by_id[run.id])
+    return found
+
+
+def _section(
+    comparison: Comparison,
+    board: Board,
+    slug: str,
+    ended: Mapping[tuple[str, str, str], Sequence[Record]] | None,
+    steps: Callable[[str], Steps | None],
+    points: int,
+) -> Section:
+    """Without runs (`ended`) it carries rows only."""
+    places = enumerate(comparison.warnings, 1)
+    warnings = {f"warning-{number}": warning for number, warning in places if warning.board in ("", board.title)}
+    runs = {row.strategy: (ended or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
     return Section(
-        joined=joined,
-        leaderboard=leaderboard(joined),
-        forest=forest(joined),
-        matrix=matrix(joined),
-        costs=costs(joined),
-        curves=None if rows_only else curves(joined, steps, points),
-        seeds=None if rows_only else seeds(joined),
-        slices=slices(joined),
-        recipes=recipes(joined),
-        searches=searches(joined),
-        caption=[(label, ", ".join(parts)) for label, parts in caption(table, report.declared)] if table else [],
-        failures=[(name, failed.seed, failed.reason, failed.message) for name, row in shown for failed in row.failed],
-        unkept=[(name, unkept.seed, unkept.reason) for name, row in shown for unkept in row.unkept],
-        remarked=[(name, remarked.seed, remarked.remark) for name, row in shown for remarked in row.remarked],
-        missing=[(name, seeds_spelt(row.missing)) for name, row in shown if row.missing],
+        board=board,
+        slug=slug,
+        drawn=drawn_rows(board),
+        leaderboard=leaderboard(board, warnings),
+        forest=forest(board),
+        matrix=matrix(board),
+        costs=costs(board, slug),
+        curves=None if ended is None else curves(board, slug, runs, steps, points),
+        seeds=None if ended is None else seeds(board, slug),
+        slices=slices(board),
+        recipes=recipes(board),
+        searches=searches(board),
+        caption=[(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
+        notes=[*board.notes, *sentences(board, comparison.commands)],
     )
 
 
-def _strip(boards: Sequence[Joined], report: Report, records: Sequence[Record]) -> list[tuple[str, str]]:
+def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
     """What the page is made of, in a few numbers."""
-    declared = report.declared
+    declared, boards = comparison.declared, comparison.boards
     ended = sum(record.status == "ok" for record in records)
     failed = len(records) - ended
     runs = f"{ended:,}" if ended == len(declared.runs) else f"{ended:,} of {len(declared.runs):,}"
@@ -189,16 +207,15 @@ def _strip(boards: Sequence[Joined], report: Report, records: Sequence[Record]) 
     found.append(("strategies", f"{len({run.strategy for run in declared.runs}):,}"))
     found.append(("seeds", seeds_spelt([run.seed for run in declared.runs]) or "none"))
     if len(boards) == 1:
-        board = boards[0].board
+        (board,) = boards
         found.append((f"examples in {board.split}", f"{board.examples:,}"))
         found.append(("margin", "none" if board.margin is None else f"± {board.figures.as_declared(board.margin)}"))
-    hardware = dict.fromkeys(table.surroundings.hardware for table in report.tables if table.surroundings)
+    hardware = dict.fromkeys(board.surroundings.hardware for board in comparison.every_board if board.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))
     return found
 
 
 def _foot(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Commands, and what could not be read, have places of their own."""
-    aside = ("commands", "damaged", "foreign")
-    return [(name.replace("_", " "), spelt(value)) for name, value in facts.items() if name not in aside and value != []]
+    """The commands have a place of their own."""
+    return [(name.replace("_", " "), spelt(value)) for name, value in facts.items() if name != "commands" and value != []]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakeoff.analysis.findings import Board, ImportedRow, Score, Standing
-from bakeoff.analysis.summary.rows import Row
-from bakeoff.report.board_view import Joined
+from bakeoff.analysis.findings import Board, ImportedRow, NamedWarning
+from bakeoff.analysis.row import Row, Score
 from bakeoff.report.page.drawing import Axis, axis_over, interval, scale_line
-from bakeoff.report.text.table_md import FLOOR, MEBIBYTE, time_cell
+from bakeoff.report.units import FLOOR, mebibytes, time_cell
+from bakeoff.report.units import rank as rank_in_words
 from bakeoff.text.markdown import DASH
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class _Columns:
     """Whether there is memory of a device to be shown."""
     reference: float | None
     """The baseline's mean."""
+    confounded: set[str]
+    aside: Mapping[str, str]
+    """Strategy -> why its times are not comparable with the baseline's."""
+    warnings: Mapping[str, NamedWarning]
+    """Id of its place on the page -> warning."""
 
     @property
     def no_costs(self) -> list[Cell]:
@@ -82,47 +88,45 @@ class Leaderboard:
     """(why it is apart, rows)."""
 
 
-def leaderboard(joined: Joined) -> Leaderboard:
-    board = joined.board
-    others = _other_scores(joined)
-    axis = _axis(joined)
-    several = len({standing.experiment for standing in joined.standings}) > 1
-    device = any(row.peak_device_memory_bytes for row in joined.rows.values())
+def leaderboard(board: Board, warnings: Mapping[str, NamedWarning]) -> Leaderboard:
+    """`warnings`: id of its place on the page -> warning, of those that concern the board."""
+    rows = board.ranked
+    others = _other_scores(board)
+    axis = _axis(board)
+    device = any(row.peak_device_memory_bytes for row in rows)
+    columns = _Columns(axis, others, device, _baseline_mean(board), board.confounded, board.times_differ, warnings)
     bodies: list[tuple[str, list[Line]]] = []
-    columns = _Columns(axis, others, device, _baseline_mean(joined))
-    groups = sorted({standing.group for standing in joined.standings})
+    groups = sorted({row.group for row in rows})
     for group in groups:
-        lines = [_line(joined, standing, columns) for standing in joined.standings if standing.group == group]
+        lines = [_line(board, row, columns) for row in rows if row.group == group]
         if group == groups[0]:
-            lines += _floor(joined, columns)
+            lines += _floor(board, columns)
         reason = board.groups[group] if group < len(board.groups) else ""
         bodies.append(
             ("" if group == 0 else f"Not ranked with the rows above: {reason or 'made under other conditions'}", lines)
         )
     if board.imported:
-        lines = [_imported(joined, row, columns) for row in board.imported]
+        lines = [_imported(board, row, columns) for row in board.imported]
         bodies.append(("Published elsewhere: shown, never tested", lines))
     return Leaderboard(
         axis=scale_line(axis, board.unit.scale),
         primary=f"{board.split} {board.metric}",
         others=others,
         costs=["train s", "peak MiB", *(["device MiB"] if device else [])],
-        experiments=several,
+        experiments=len({row.experiment for row in rows}) > 1,
         bodies=[(reason, lines) for reason, lines in bodies if lines],
     )
 
 
-def _other_scores(joined: Joined) -> list[tuple[str, str]]:
-    board = joined.board
+def _other_scores(board: Board) -> list[tuple[str, str]]:
     found = dict.fromkeys((split, metric) for row in board.rows for split, scores in row.scores.items() for metric in scores)
     ordered = sorted(found, key=lambda place: (place[0] != board.split, place[0], place[1] != board.metric))
     return [place for place in ordered if place != (board.split, board.metric)]
 
 
-def _axis(joined: Joined) -> Axis:
+def _axis(board: Board) -> Axis:
     """Over all intervals; the floor is taken in where that does not more than double the width."""
-    board = joined.board
-    scores = [score for row in board.rows if (score := row.scores.get(board.split, {}).get(board.metric))]
+    scores = [score for row in board.rows if (score := board.score(row))]
     values = [value for score in scores for value in (score.mean, score.low, score.high)]
     ends = (board.unit.low, board.unit.high)
     axis = axis_over(values, ends=ends)
@@ -132,117 +136,111 @@ def _axis(joined: Joined) -> Axis:
     return wide if wide.high - wide.low <= 2 * (axis.high - axis.low) or not scores else axis
 
 
-def _line(joined: Joined, standing: Standing, columns: _Columns) -> Line:
-    board = joined.board
-    score = standing.scores.get(board.split, {}).get(board.metric)
-    row = joined.rows.get(standing.strategy)
-    pair = joined.pairs.get(standing.strategy)
-    aside = joined.times_differ(standing.strategy)
-    ran = len(row.scored) if row else len(score.seeds) if score else 0
-    asked = len(row.seeds) if row else ran
+def _line(board: Board, row: Row, columns: _Columns) -> Line:
+    score, aside, ran = board.score(row), columns.aside[row.strategy], len(row.scored)
     return Line(
         kind="row",
-        name=standing.strategy,
-        rank=_rank(standing.rank),
-        badge=_badge(standing, joined.board),
-        baseline=standing.baseline,
-        confounded=pair is not None and bool(pair.confounders),
-        experiment=standing.experiment,
+        name=row.strategy,
+        rank=_rank(row.rank),
+        badge=_badge(row, board),
+        baseline=row.baseline,
+        confounded=row.strategy in columns.confounded,
+        experiment=row.experiment,
         drawing=interval(columns.axis, score.mean, score.low, score.high, reference=columns.reference) if score else "",
-        score=_score(score, joined),
-        others=[_other(standing.scores.get(split, {}).get(metric), joined, metric) for split, metric in columns.others],
+        score=_score(score, board),
+        others=[_other(row.score(split, metric), board, metric) for split, metric in columns.others],
         costs=_costs(row, columns, comparable=not aside),
         costs_note=aside,
-        runs=f"{ran} of {asked}" if ran != asked else str(ran),
-        failed=len(row.failed) if row else 0,
-        warnings=[(code, *joined.warning(code, standing.strategy)) for code in standing.warnings],
-        note=_degenerate(standing, joined.figures.number(standing.mean_without_degenerate)),
+        runs=f"{ran} of {len(row.seeds)}" if ran != len(row.seeds) else str(ran),
+        failed=len(row.failed),
+        warnings=[(name, *_warning(name, row.strategy, columns.warnings)) for name in row.warnings],
+        note=_degenerate(row, board.figures.number(row.mean_without_degenerate)),
     )
 
 
-def _baseline_mean(joined: Joined) -> float | None:
-    board = joined.board
-    scores = [row.scores.get(board.split, {}).get(board.metric) for row in board.rows if row.strategy == board.baseline]
-    return next((score.mean for score in scores if score), None)
+def _warning(name: str, strategy: str, warnings: Mapping[str, NamedWarning]) -> tuple[str, str]:
+    """(id, what was found) of the warning of this name: one that names the row, else any; empty for none."""
+    same = [(place, warning) for place, warning in warnings.items() if warning.name == name]
+    own = [(place, warning) for place, warning in same if strategy in warning.rows]
+    return next(((place, warning.what) for place, warning in [*own, *same]), ("", ""))
+
+
+def _baseline_mean(board: Board) -> float | None:
+    return next((score.mean for row in board.rows if row.baseline and (score := board.score(row))), None)
 
 
 def _rank(rank: tuple[int, int] | None) -> Cell:
     if rank is None:
         return Cell(DASH)
-    low, high = rank
-    return Cell(str(low) if low == high else f"{low}–{high}", low + high / 1000)
+    return Cell(rank_in_words(rank), rank[0] + rank[1] / 1000)
 
 
-def _badge(standing: Standing, board: Board) -> str:
+def _badge(found: Row, board: Board) -> str:
     """A letter for rows that share their rank interval: in one group, and more than one of them."""
-    shared = [row.tie_group for row in board.rows if row.group == standing.group and row.tie_group is not None]
+    shared = [row.tie_group for row in board.rows if row.group == found.group and row.tie_group is not None]
     ties = [tie for tie in sorted(set(shared)) if shared.count(tie) > 1]
-    if standing.tie_group not in ties:
+    if found.tie_group not in ties:
         return ""
-    place = ties.index(standing.tie_group)
+    place = ties.index(found.tie_group)
     return chr(65 + place) if place < 26 else str(place + 1)
 
 
-def _score(score: Score | None, joined: Joined) -> Cell:
+def _score(score: Score | None, board: Board) -> Cell:
     if score is None:
         return Cell(DASH)
-    return Cell(joined.figures.number(score.mean), score.mean, joined.figures.range(score.low, score.high))
+    return Cell(board.figures.number(score.mean), score.mean, board.figures.range(score.low, score.high))
 
 
-def _other(score: Score | None, joined: Joined, metric: str) -> Cell:
-    return Cell(DASH) if score is None else Cell(joined.board.written(metric, score.mean), score.mean)
+def _other(score: Score | None, board: Board, metric: str) -> Cell:
+    return Cell(DASH) if score is None else Cell(board.written(metric, score.mean), score.mean)
 
 
-def _costs(row: Row | None, columns: _Columns, *, comparable: bool) -> list[Cell]:
-    if row is None:
-        return columns.no_costs
+def _costs(row: Row, columns: _Columns, *, comparable: bool) -> list[Cell]:
     seconds = row.train_seconds
     cells = [Cell("".join(time_cell(seconds, comparable=comparable)), seconds.mean if seconds else None)]
     sizes = [row.peak_memory_bytes, *([row.peak_device_memory_bytes] if columns.device else [])]
-    return cells + [Cell(DASH) if size is None else Cell(f"{size / MEBIBYTE:,.0f}", size) for size in sizes]
+    return cells + [Cell(mebibytes(size), size) for size in sizes]
 
 
-def _degenerate(standing: Standing, without: str) -> str:
-    if not standing.degenerate:
+def _degenerate(row: Row, without: str) -> str:
+    if not row.degenerate:
         return ""
-    seeds = ", ".join(map(str, standing.degenerate))
-    many = len(standing.degenerate) > 1
+    seeds = ", ".join(map(str, row.degenerate))
+    many = len(row.degenerate) > 1
     told = f"seed{'s' if many else ''} {seeds} {'are' if many else 'is'} degenerate"
-    return f"{told}; {without} without" if standing.mean_without_degenerate is not None else told
+    return f"{told}; {without} without" if row.mean_without_degenerate is not None else told
 
 
-def _floor(joined: Joined, columns: _Columns) -> list[Line]:
-    board, data = joined.board, joined.table.data if joined.table else None
+def _floor(board: Board, columns: _Columns) -> list[Line]:
     if board.floor is None:
         return []
 
     def other(split: str, metric: str) -> Cell:
-        value = data.majority_baseline.get(split, {}).get(metric) if data else None
-        return Cell(joined.board.written(metric, value), value)
+        value = board.floor_of(split, metric)
+        return Cell(board.written(metric, value), value)
 
     drawing = interval(columns.axis, board.floor, None, None, kind="floor")
-    score = Cell(joined.figures.number(board.floor), board.floor)
+    score = Cell(board.figures.number(board.floor), board.floor)
     cells = [other(split, metric) for split, metric in columns.others]
     return [_unranked("floor", FLOOR, drawing, score, cells, columns, note="always gives the most frequent answer")]
 
 
-def _imported(joined: Joined, row: ImportedRow, columns: _Columns) -> Line:
-    board = joined.board
+def _imported(board: Board, row: ImportedRow, columns: _Columns) -> Line:
     value = row.scores.get(board.metric) if row.split == board.split else None
     drawing = "" if value is None else interval(columns.axis, value, None, None, kind="imported")
     cells = []
     for split, metric in columns.others:
         found = row.scores.get(metric) if split == row.split else None
-        cells.append(Cell(joined.board.written(metric, found), found))
+        cells.append(Cell(board.written(metric, found), found))
     known = {(board.split, board.metric), *columns.others}
     left = [
-        f"{row.split} {metric} {joined.board.written(metric, found)}"
+        f"{row.split} {metric} {board.written(metric, found)}"
         for metric, found in row.scores.items()
         if (row.split, metric) not in known
     ]
     left += [f"{row.split} {metric} is withheld, since it can't be" for metric in row.impossible]
     note = "; ".join([row.source, *left])
-    score = Cell(joined.figures.number(value), value)
+    score = Cell(board.figures.number(value), value)
     return _unranked("imported", row.name, drawing, score, cells, columns, note=note, seeds=str(row.seeds))
 
 

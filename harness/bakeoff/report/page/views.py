@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Ratio, Standing
+from bakeoff.analysis.findings import Board, Comparison, Ratio
+from bakeoff.analysis.row import Row, Spread
 from bakeoff.analysis.summary.compute import legend, work_cells
-from bakeoff.analysis.summary.rows import Report, Spread
 from bakeoff.analysis.summary.searches import cost_sentence, search_cells, search_titles
 from bakeoff.contracts.unit import Unit
 from bakeoff.records.schema import Record
-from bakeoff.report.board_view import Joined
 from bakeoff.report.page.charts import (
     Curve,
     Dots,
@@ -25,9 +24,10 @@ from bakeoff.report.page.charts import (
     loss_axis,
     quality_against_cost,
 )
+from bakeoff.report.page.differences import drawn_rows
 from bakeoff.report.page.drawing import axis_over, chart
-from bakeoff.report.text.table_md import MEBIBYTE, time_cell
-from bakeoff.report.units import ratio
+from bakeoff.report.units import mebibytes, ratio, time_cell
+from bakeoff.report.units import seconds as in_seconds
 from bakeoff.statistics.intervals import Estimate, score_interval
 from bakeoff.text.markdown import DASH
 
@@ -77,23 +77,21 @@ class Costs:
     work_legend: str
 
 
-def costs(joined: Joined) -> Costs | None:
+def costs(board: Board, slug: str) -> Costs | None:
     """None where no row has a cost."""
-    board, scale = joined.board, joined.board.unit.scale
-    timed = [standing for standing in joined.drawn if (row := joined.rows.get(standing.strategy)) and row.train_seconds]
+    scale, aside = board.unit.scale, board.times_differ
+    timed = [row for row in drawn_rows(board) if row.train_seconds]
     if not timed:
         return None
     places = []
-    for standing in timed:
-        row, score = joined.rows[standing.strategy], standing.scores.get(board.split, {}).get(board.metric)
-        seconds = row.train_seconds
-        if seconds is None or score is None or standing.group != 0 or joined.times_differ(standing.strategy):
+    for row in timed:
+        seconds, score = row.train_seconds, board.score(row)
+        if seconds is None or score is None or row.group != 0 or aside[row.strategy]:
             continue
         low, high = _mean_interval(seconds)
         y = [None if value is None else value * scale for value in (score.low, score.high)]
-        front = not standing.dominated_by
         places.append(
-            Place(standing.strategy, seconds.mean, low, high, score.mean * scale, y[0], y[1], front, standing.baseline)
+            Place(row.strategy, seconds.mean, low, high, score.mean * scale, y[0], y[1], not row.dominated_by, row.baseline)
         )
     titles = {
         "x_title": "train seconds",
@@ -103,8 +101,9 @@ def costs(joined: Joined) -> Costs | None:
     if len(places) > 1:
         for kind, width, height in (("wide", WIDE, 340), ("narrow", NARROW, 300)):
             spec = quality_against_cost(places, **titles, ends=board.score_ends, width=width, height=height)
-            drawings.append((kind, chart(spec, f"{joined.slug}-cost-{kind}")))
-    lines = [_cost_line(joined, standing) for standing in timed]
+            drawings.append((kind, chart(spec, f"{slug}-cost-{kind}")))
+    ratios = board.ratios
+    lines = [_cost_line(row, ratios, comparable=not aside[row.strategy]) for row in timed]
     reasons = dict.fromkeys(cost.reason for cost in board.costs if cost.reason)
     headings = [
         "train s",
@@ -116,27 +115,24 @@ def costs(joined: Joined) -> Costs | None:
         "on the front",
         "dominated by",
     ]
-    work = {standing.strategy: joined.rows[standing.strategy].work for standing in timed}
-    work_titles, cells = work_cells(work, [name for name in work if joined.times_differ(name)])
-    work_lines = [CostLine(standing.strategy, standing.baseline, cells[standing.strategy]) for standing in timed if work_titles]
+    work = {row.strategy: row.work for row in timed}
+    work_titles, cells = work_cells(work, [name for name in work if aside[name]])
+    work_lines = [CostLine(row.strategy, row.baseline, cells[row.strategy]) for row in timed if work_titles]
     return Costs(drawings, headings, lines, list(reasons), work_titles, work_lines, legend(work))
 
 
-def _cost_line(joined: Joined, standing: Standing) -> CostLine:
-    strategy = standing.strategy
-    row, comparable = joined.rows[strategy], not joined.times_differ(strategy)
-    peak = row.peak_memory_bytes
+def _cost_line(row: Row, ratios: Mapping[tuple[str, str], Ratio], *, comparable: bool) -> CostLine:
     cells = [
         "".join(time_cell(row.train_seconds, comparable=comparable)),
-        _to_baseline(joined.ratios.get((strategy, "train_seconds"))),
+        _to_baseline(ratios.get((row.strategy, "train_seconds"))),
         "".join(time_cell(row.evaluate_seconds, comparable=comparable)),
-        _to_baseline(joined.ratios.get((strategy, "evaluate_seconds"))),
-        DASH if peak is None else f"{peak / MEBIBYTE:,.0f}",
-        _to_baseline(joined.ratios.get((strategy, "peak_memory"))),
-        DASH if standing.front_probability is None else f"{standing.front_probability:.0%}",
-        ", ".join(standing.dominated_by) or DASH,
+        _to_baseline(ratios.get((row.strategy, "evaluate_seconds"))),
+        mebibytes(row.peak_memory_bytes),
+        _to_baseline(ratios.get((row.strategy, "peak_memory"))),
+        DASH if row.front_probability is None else f"{row.front_probability:.0%}",
+        ", ".join(row.dominated_by) or DASH,
     ]
-    return CostLine(strategy, standing.baseline, cells)
+    return CostLine(row.strategy, row.baseline, cells)
 
 
 def _to_baseline(found: Ratio | None) -> str:
@@ -177,14 +173,16 @@ class Curves:
     """Whose curves stand in grey behind the others; `` where there are none."""
 
 
-def curves(joined: Joined, steps: Callable[[str], Steps | None], points: int) -> Curves | None:
-    """None where no run has steps; `points` is how many each line may have."""
-    names = [standing.strategy for standing in joined.standings]
-    first = sorted(names, key=lambda name: name != joined.board.baseline)[:MOST_CURVES]
+def curves(
+    board: Board, slug: str, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
+) -> Curves | None:
+    """None where no run has steps; `points` is how many each line may have, `runs` are each strategy's, by seed."""
+    names = [row.strategy for row in board.ranked]
+    first = sorted(names, key=lambda name: name != board.baseline)[:MOST_CURVES]
     found: dict[str, list[Curve]] = {}
     for name in (name for name in names if name in first):
         lines = []
-        for record in joined.records.get(name, ()):
+        for record in runs.get(name, ()):
             taken = steps(record.id)
             line = curve(record.requested.seed, *taken, points) if taken is not None else None
             if line is not None:
@@ -195,15 +193,15 @@ def curves(joined: Joined, steps: Callable[[str], Steps | None], points: int) ->
         return None
     everything = [line for lines in found.values() for line in lines]
     axis, last = loss_axis(everything), max(float(line.steps[-1]) for line in everything)
-    behind = found.get(joined.board.baseline, [])[:1]
+    behind = found.get(board.baseline, [])[:1]
     panels = []
     for number, (name, lines) in enumerate(found.items()):
-        under = [] if name == joined.board.baseline else behind
+        under = [] if name == board.baseline else behind
         spec = learning_curves(lines, under, axis, last=last, width=215, height=120)
-        drawing = chart(spec, f"{joined.slug}-curve-{number}")
+        drawing = chart(spec, f"{slug}-curve-{number}")
         told = [(line.seed, _loss(line, 0), _loss(line, len(line.losses) // 2), _loss(line, -1)) for line in lines]
-        panels.append(Panel(name, name == joined.board.baseline, drawing, told))
-    return Curves(panels, len(names) - len(first), joined.board.baseline if behind and len(found) > 1 else "")
+        panels.append(Panel(name, name == board.baseline, drawing, told))
+    return Curves(panels, len(names) - len(first), board.baseline if behind and len(found) > 1 else "")
 
 
 def _loss(line: Curve, place: int) -> str:
@@ -227,51 +225,49 @@ class Seeds:
     """What reporting the best seed would add, in a sentence; empty where no row has seeds enough."""
 
 
-def seeds(joined: Joined) -> Seeds | None:
-    board, figures = joined.board, joined.figures
-    scored = [
-        (standing, score) for standing in joined.drawn if (score := standing.scores.get(board.split, {}).get(board.metric))
-    ]
+def seeds(board: Board, slug: str) -> Seeds | None:
+    figures = board.figures
+    scored = [(row, score) for row in drawn_rows(board) if (score := board.score(row))]
     if not scored:
         return None
-    rows = []
-    for standing, score in scored:
+    dots = []
+    for row, score in scored:
         values = [value * board.unit.scale for value in score.values]
         low, high = (None if bound is None else bound * board.unit.scale for bound in (score.low, score.high))
-        odd = [seed in standing.degenerate for seed in score.seeds]
-        rows.append(Dots(standing.strategy, values, odd, score.mean * board.unit.scale, low, high, standing.baseline))
-    axis = axis_over([value for row in rows for value in (*row.values, row.low, row.high)], ends=board.score_ends)
-    reference = next((row.mean for row in rows if row.baseline), None)
+        odd = [seed in row.degenerate for seed in score.seeds]
+        dots.append(Dots(row.strategy, values, odd, score.mean * board.unit.scale, low, high, row.baseline))
+    axis = axis_over([value for dot in dots for value in (*dot.values, dot.low, dot.high)], ends=board.score_ends)
+    reference = next((dot.mean for dot in dots if dot.baseline), None)
     title = board.axis_title
     drawings = []
-    for begin in range(0, len(rows), STRIPS):
-        strip = rows[begin : begin + STRIPS]
-        longest = max(len(row.name) for row in strip)
+    for begin in range(0, len(dots), STRIPS):
+        strip = dots[begin : begin + STRIPS]
+        longest = max(len(dot.name) for dot in strip)
         sized = []
         for kind, width in (("wide", WIDE), ("narrow", NARROW)):
             names = min(longest * 6.4 + 16, width * (0.32 if kind == "wide" else 0.36))
             spec = every_seed(strip, axis, title=title, reference=reference, width=int(width - names), names=int(names))
-            sized.append((kind, chart(spec, f"{joined.slug}-seeds-{begin}-{kind}")))
+            sized.append((kind, chart(spec, f"{slug}-seeds-{begin}-{kind}")))
         drawings.append(sized)
     columns = sorted({seed for _, score in scored for seed in score.seeds})
-    tries = [number for number in (3, 5) if any(_best_of(standing, number) is not None for standing, _ in scored)]
+    tries = [number for number in (3, 5) if any(_best_of(row, number) is not None for row, _ in scored)]
     lines = []
-    for standing, score in scored:
+    for row, score in scored:
         by_seed = dict(zip(score.seeds, score.values, strict=True))
-        best = [figures.number(_best_of(standing, number)) for number in tries]
-        lines.append((standing.strategy, [figures.number(by_seed.get(seed)) for seed in columns] + best))
-    odd_ones = any(standing.degenerate for standing, _ in scored)
-    return Seeds(drawings, columns, lines, odd_ones, tries, _optimism(joined, tries[-1]) if tries else "")
+        best = [figures.number(_best_of(row, number)) for number in tries]
+        lines.append((row.strategy, [figures.number(by_seed.get(seed)) for seed in columns] + best))
+    odd_ones = any(row.degenerate for row, _ in scored)
+    return Seeds(drawings, columns, lines, odd_ones, tries, _optimism(board, tries[-1]) if tries else "")
 
 
-def _best_of(standing: Standing, tries: int) -> float | None:
-    return standing.expected_best[tries - 1] if len(standing.expected_best) >= tries else None
+def _best_of(row: Row, tries: int) -> float | None:
+    return row.expected_best[tries - 1] if len(row.expected_best) >= tries else None
 
 
-def _optimism(joined: Joined, tries: int) -> str:
+def _optimism(board: Board, tries: int) -> str:
     """What reporting the best of so many seeds in place of the mean would do, from the least such row to the most."""
-    board, figures = joined.board, joined.figures
-    gains = sorted(abs(best - row.expected_best[0]) for row in joined.drawn if (best := _best_of(row, tries)) is not None)
+    figures = board.figures
+    gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(board) if (best := _best_of(row, tries)) is not None)
     least, most = figures.number(gains[0]), figures.number(gains[-1])
     amount = f"{least if least == most else f'{least} to {most}'} {board.unit.name}".strip()
     way = "add" if board.higher_is_better else "take off"
@@ -291,14 +287,13 @@ class Searches:
     sentence: str
 
 
-def searches(joined: Joined) -> Searches | None:
+def searches(board: Board) -> Searches | None:
     """None where nothing was searched."""
-    table = joined.table
-    if table is None or not table.searches or table.primary is None:
+    if not board.searches or not board.metric:
         return None
-    untuned = [row.strategy for row in table.rows if row.strategy not in table.searches]
-    lines = search_cells(table.searches, joined.figures)
-    return Searches(search_titles(table.searches, table.primary), lines, cost_sentence(table.searches, untuned))
+    untuned = [row.strategy for row in board.rows if row.strategy not in board.searches]
+    lines = search_cells(board.searches, board.figures)
+    return Searches(search_titles(board.searches, board.metric), lines, cost_sentence(board.searches, untuned))
 
 
 @dataclass(frozen=True)
@@ -313,29 +308,29 @@ class Recipes:
     """(row, sentences)."""
 
 
-def recipes(joined: Joined) -> Recipes | None:
-    standings = [standing for standing in joined.drawn if standing.recipe]
-    if not standings:
+def recipes(board: Board) -> Recipes | None:
+    rows, pairs = [row for row in drawn_rows(board) if row.recipe], board.pairs
+    if not rows:
         return None
-    subjects = list(dict.fromkeys(subject for standing in standings for subject in standing.recipe))
-    values = {subject: {standing.recipe.get(subject, DASH) for standing in standings} for subject in subjects}
+    subjects = list(dict.fromkeys(subject for row in rows for subject in row.recipe))
+    values = {subject: {row.recipe.get(subject, DASH) for row in rows} for subject in subjects}
     differing = [subject for subject in subjects if len(values[subject]) > 1]
-    base = next((standing.recipe for standing in standings if standing.baseline), standings[0].recipe)
+    base = next((row.recipe for row in rows if row.baseline), rows[0].recipe)
     lines = []
-    for standing in sorted(standings, key=lambda standing: not standing.baseline):
-        pair = joined.pairs.get(standing.strategy)
+    for row in sorted(rows, key=lambda row: not row.baseline):
+        pair = pairs.get(row.strategy)
         undeclared = {fact.subject for fact in pair.confounders} if pair else set()
         cells = []
         for subject in differing:
-            value = standing.recipe.get(subject, DASH)
+            value = row.recipe.get(subject, DASH)
             mark = "same" if value == base.get(subject, DASH) else "confounder" if subject in undeclared else "other"
             cells.append((value, mark))
-        lines.append((standing.strategy, standing.baseline, cells))
+        lines.append((row.strategy, row.baseline, cells))
     equal = [(subject, next(iter(values[subject]))) for subject in subjects if subject not in differing]
     confounded = [
-        (standing.strategy, [fact.sentence() for fact in pair.confounders])
-        for standing in standings
-        if (pair := joined.pairs.get(standing.strategy)) and pair.confounders
+        (row.strategy, [fact.sentence() for fact in pair.confounders])
+        for row in rows
+        if (pair := pairs.get(row.strategy)) and pair.confounders
     ]
     return Recipes(differing, lines, equal, confounded)
 
@@ -367,18 +362,18 @@ class Records:
     """Whether they are of several tasks or models."""
 
 
-def every_record(report: Report, records: Sequence[Record], boards: Sequence[Joined]) -> Records:
+def every_record(comparison: Comparison, records: Sequence[Record]) -> Records:
     """Scores of each board's reported split; runs have the names under which they are declared."""
     known: Mapping[str, Record] = {record.id: record for record in records}
-    columns = list(dict.fromkeys((joined.board.split, joined.board.metric) for joined in boards))
-    units = {(joined.board.split, joined.board.metric): joined.figures for joined in boards}
+    columns = list(dict.fromkeys((board.split, board.metric) for board in comparison.boards))
+    units = {(board.split, board.metric): board.figures for board in comparison.boards}
     lines = []
-    for run in report.declared.runs:
+    for run in comparison.declared.runs:
         record = known.get(run.id)
         if record is None:
             continue
         scores = [(place, record.scores.get(place[0], {}).get(place[1])) for place in columns]
-        seconds = record.cost.train_seconds if record.cost else None
+        took = record.cost.train_seconds if record.cost else None
         failure = record.failure
         lines.append(
             RecordLine(
@@ -389,7 +384,7 @@ def every_record(report: Report, records: Sequence[Record], boards: Sequence[Joi
                 status=failure.reason if failure else record.status,
                 message=failure.message if failure else "",
                 scores=[(units[place].number(value), value) for place, value in scores],
-                seconds=(DASH if seconds is None else f"{seconds:,.1f}", seconds),
+                seconds=(in_seconds(took), took),
             )
         )
     return Records([f"{split} {metric}" for split, metric in columns], lines, len({line.board for line in lines}) > 1)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Comparison
-from bakeoff.report.units import probability
+from bakeoff.report.units import DAGGER, probability
 from bakeoff.text.markdown import DASH, Column, escaped, grid, paragraph
 
-DAGGER = "†"
 TITLES = ("mean rank", "behind the first")
 
 

@@ -32,12 +32,11 @@ import json
 import re
 from typing import Any, Final
 
-from bakeoff.analysis.findings import Comparison
+from bakeoff.analysis.findings import Board, Comparison, Pair
+from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.facts import RECIPE
-from bakeoff.analysis.summary.rows import Report, Row, Table
-from bakeoff.report.row_notes import owned, sentences
-from bakeoff.report.text.board_columns import Standings, standings_of
-from bakeoff.report.text.table_md import FLOOR
+from bakeoff.report.row_notes import owned
+from bakeoff.report.units import FLOOR
 from bakeoff.text.values import portable
 from bakeoff.text.words import escaped, is_shown
 
@@ -48,6 +47,7 @@ COSTS = (
     "evaluate_samples_per_second",
     "energy_joules",
 )
+NUMBERS = ("mean", "sd", "low", "high")
 VERDICT = (
     *("rank_low", "rank_high"),
     *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict", "confounded_by", "detectable"),
@@ -55,19 +55,19 @@ VERDICT = (
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
 
-def write_csv(report: Report, comparison: Comparison) -> str:
+def write_csv(comparison: Comparison) -> str:
     """The whole `table.csv`."""
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
-        for table in report.tables
-        for split in table.splits
-        for metric in table.metrics
-        for number in ("mean", "sd", "low", "high")
+        for board in comparison.every_board
+        for split in board.splits
+        for metric in board.metrics
+        for number in NUMBERS
     )
     recipe = dict.fromkeys(
         key.replace(RECIPE, "recipe_", 1)
-        for table in report.tables
-        for row in table.rows
+        for board in comparison.every_board
+        for row in board.rows
         for key in row.facts
         if key.startswith(RECIPE)
     )
@@ -85,10 +85,10 @@ def write_csv(report: Report, comparison: Comparison) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(map(cell_of, columns))
-    for table in report.tables:
-        standings = standings_of(comparison, table.task, table.model)
-        rows = [_strategy(row, standings, table) for row in table.rows]
-        rows += [_floor(table)] if table.data is not None else []
+    for board in comparison.every_board:
+        pairs = board.pairs
+        rows = [_strategy(row, pairs.get(row.strategy), board) for row in board.rows]
+        rows += [_floor(board)] if board.data is not None else []
         writer.writerows([cell_of(portable(row.get(column))) for column in columns] for row in rows)
     return stream.getvalue()
 
@@ -117,22 +117,18 @@ def _numbered(character: str) -> str:
     return f"\\u{ord(character):04x}"
 
 
-def write_json(report: Report, comparison: Comparison) -> str:
-    """The tables' own keys and, under `comparison`, all that was found; ASCII only."""
-    plain = report.model_dump(mode="json", exclude={"declared": {"runs"}})
-    for table, entry in zip(report.tables, plain["tables"], strict=True):
-        standings = standings_of(comparison, table.task, table.model)
-        entry["notes"] = sentences(table, comparison.facts.get("commands", []))
-        for row, cells in zip(table.rows, entry["rows"], strict=True):
-            cells["warnings"] = [*standings.codes(row.strategy), *owned(row)]
-    whole = portable(plain | {"comparison": comparison.model_dump(mode="json")})
-    return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+def write_json(comparison: Comparison) -> str:
+    """All that was found, in full precision: what every other output is rounded from; ASCII only."""
+    return (
+        json.dumps(portable(comparison.model_dump(mode="json", exclude={"declared": {"runs"}})), indent=1, allow_nan=False)
+        + "\n"
+    )
 
 
-def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
+def _strategy(row: Row, pair: Pair | None, board: Board) -> dict[str, Any]:
     cells: dict[str, Any] = {
-        "task": table.task,
-        "model": table.model,
+        "task": board.task,
+        "model": board.model,
         "strategy": row.strategy,
         "baseline": _plain(row.baseline),
         "trainer": row.trainer,
@@ -144,12 +140,12 @@ def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
         "times_comparable": _plain(not row.elsewhere),
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
-        "warnings": "; ".join([*standings.codes(row.strategy), *owned(row)]),
+        "warnings": "; ".join([*row.warnings, *owned(row)]),
     }
     for split, scores in row.scores.items():
         for metric, score in scores.items():
-            cells |= {f"{split}_{metric}_mean": score.mean, f"{split}_{metric}_sd": score.sd}
-    cells |= _verdict(row, standings)
+            cells |= {f"{split}_{metric}_{number}": getattr(score, number) for number in NUMBERS}
+    cells |= _verdict(row, pair)
     for cost in COSTS:
         if (number := getattr(row, cost)) is not None:
             cells |= {f"{cost}_mean": number.mean, f"{cost}_sd": number.sd}
@@ -158,19 +154,11 @@ def _strategy(row: Row, standings: Standings, table: Table) -> dict[str, Any]:
     return cells
 
 
-def _verdict(row: Row, standings: Standings) -> dict[str, Any]:
-    """Intervals, rank, and the difference to the baseline."""
-    standing, pair = standings.rows.get(row.strategy), standings.pairs.get(row.strategy)
-    if standing is None:
-        return {}
-    cells: dict[str, Any] = {
-        f"{split}_{metric}_{bound}": getattr(score, bound)
-        for split, scores in standing.scores.items()
-        for metric, score in scores.items()
-        for bound in ("low", "high")
-    }
-    if standing.rank is not None:
-        cells |= {"rank_low": standing.rank[0], "rank_high": standing.rank[1]}
+def _verdict(row: Row, pair: Pair | None) -> dict[str, Any]:
+    """The rank, and the difference to the baseline."""
+    cells: dict[str, Any] = {}
+    if row.rank is not None:
+        cells |= {"rank_low": row.rank[0], "rank_high": row.rank[1]}
     if pair is not None:
         cells |= {
             "difference": pair.difference,
@@ -185,13 +173,11 @@ def _verdict(row: Row, standings: Standings) -> dict[str, Any]:
     return cells
 
 
-def _floor(table: Table) -> dict[str, Any]:
-    assert table.data is not None
-    cells: dict[str, Any] = {"task": table.task, "model": table.model, "strategy": FLOOR, "baseline": _plain(False)}
-    for split in table.splits:
-        for metric, score in table.data.majority_baseline.get(split, {}).items():
-            cells[f"{split}_{metric}_mean"] = score
-    return cells
+def _floor(board: Board) -> dict[str, Any]:
+    scores = {
+        f"{split}_{metric.name}_mean": board.floor_of(split, metric.name) for split in board.splits for metric in board.metrics
+    }
+    return {"task": board.task, "model": board.model, "strategy": FLOOR, "baseline": _plain(False), **scores}
 
 
 def _plain(value: Any) -> Any:

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from bakeoff.analysis.findings import Comparison, Score, Standing
-from bakeoff.analysis.summary.rows import Report
+from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.row import Row, Score
 from bakeoff.contracts.metrics import called
-from bakeoff.report.board_view import Joined, join
 from bakeoff.text.values import portable, seeds_spelt
 from bakeoff.text.words import escaped
 
@@ -26,23 +25,23 @@ PIPELINES = {"tokens": "token-classification", "text": "text-generation"}
 """Kind of task -> the hub's word; the others are `text-classification`, regression over texts too."""
 
 
-def eval_results(comparison: Comparison, report: Report) -> dict[str, str]:
+def eval_results(comparison: Comparison) -> dict[str, str]:
     """File name -> YAML of a row's scores on the reported split, one file for each row that has any."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
 
     files: dict[str, str] = {}
-    for joined, standing, scores in _rows(comparison, report):
+    for board, row, scores in _rows(comparison):
         entries = [
             EvalResultEntry(
-                dataset_id=escaped(joined.board.task),
+                dataset_id=escaped(board.task),
                 task_id=escaped(metric),
                 value=portable(score.mean),
-                notes=_notes(joined, standing, metric, score),
+                notes=_notes(board, row, metric, score),
             )
             for metric, score in scores.items()
         ]
-        name = _file_name(f"{joined.board.task}-{joined.board.model}-{standing.strategy}", files)
+        name = _file_name(f"{board.task}-{board.model}-{row.strategy}", files)
         files[name] = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
     return files
 
@@ -59,15 +58,14 @@ def is_ours(content: bytes) -> bool:
     return all(isinstance(note, str) and note.endswith(MADE_WITH) for note in notes)
 
 
-def model_index(comparison: Comparison, report: Report) -> str:
+def model_index(comparison: Comparison) -> str:
     """A YAML document for each row: the front matter of the card that its model would have."""
     from huggingface_hub import EvalResult, ModelCardData
 
     documents = []
-    for joined, standing, scores in _rows(comparison, report):
-        board = joined.board
-        kind = joined.table.data.kind if joined.table and joined.table.data else ""
-        kinds = {facts.name: called(facts) for facts in joined.table.metrics} if joined.table else {}
+    for board, row, scores in _rows(comparison):
+        kind = board.data.kind if board.data else ""
+        kinds = {facts.name: called(facts) for facts in board.metrics}
         results = [
             EvalResult(
                 task_type=PIPELINES.get(kind, "text-classification"),
@@ -77,28 +75,27 @@ def model_index(comparison: Comparison, report: Report) -> str:
                 metric_type=escaped(kinds.get(metric, metric)),
                 metric_name=escaped(metric),
                 metric_value=portable(score.mean),
-                metric_args={"notes": _notes(joined, standing, metric, score)},
+                metric_args={"notes": _notes(board, row, metric, score)},
             )
             for metric, score in scores.items()
         ]
-        card = ModelCardData(model_name=escaped(f"{board.model} {standing.strategy}"), eval_results=results)
+        card = ModelCardData(model_name=escaped(f"{board.model} {row.strategy}"), eval_results=results)
         documents.append(f"---\n{card.to_yaml()}\n")
     return "".join(documents)
 
 
-def _rows(comparison: Comparison, report: Report) -> Iterator[tuple[Joined, Standing, dict[str, Score]]]:
+def _rows(comparison: Comparison) -> Iterator[tuple[Board, Row, dict[str, Score]]]:
     """Every row that has scores on the reported split, the primary metric first."""
-    for joined in join(comparison, report, {}):
-        for standing in joined.standings:
-            scores = standing.scores.get(joined.board.split, {})
+    for board in comparison.boards:
+        for row in board.ranked:
+            scores = row.scores.get(board.split, {})
             if scores:
-                order = sorted(scores, key=lambda metric: metric != joined.board.metric)
-                yield joined, standing, {metric: scores[metric] for metric in order}
+                order = sorted(scores, key=lambda metric: metric != board.metric)
+                yield board, row, {metric: scores[metric] for metric in order}
 
 
-def _notes(joined: Joined, standing: Standing, metric: str, score: Score) -> str:
+def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
     """What the figure is the mean of, how sure it is, and how it was made."""
-    board, row = joined.board, joined.rows.get(standing.strategy)
     count = len(score.seeds)
     told = [f"{metric} on {board.split} ({board.examples:,} examples)"]
     if score.low is not None and score.high is not None:
@@ -106,11 +103,11 @@ def _notes(joined: Joined, standing: Standing, metric: str, score: Score) -> str
     told.append(f"{'mean of ' if count > 1 else ''}{count} seed{'s' if count > 1 else ''} ({seeds_spelt(score.seeds)})")
     if score.sd is not None:
         told.append(f"standard deviation over seeds {score.sd:.4f}")
-    made = [f"strategy {standing.strategy}", f"model {board.model}"]
-    if row is not None and row.trainer and row.method:
+    made = [f"strategy {row.strategy}", f"model {board.model}"]
+    if row.trainer and row.method:
         made += [f"trainer {row.trainer}", f"method {row.method}"]
     told.append(", ".join(made))
-    pair = joined.pairs.get(standing.strategy)
+    pair = board.pairs.get(row.strategy)
     if pair is not None and metric == board.metric:
         told.append(pair.sentence.rstrip("."))
     return escaped("; ".join([*told, MADE_WITH]))

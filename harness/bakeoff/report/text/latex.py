@@ -6,9 +6,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from bakeoff.analysis.findings import Comparison, Pair, Score, Standing
-from bakeoff.analysis.summary.rows import Report
-from bakeoff.report.board_view import Joined, join
+from bakeoff.analysis.findings import Board, Comparison, Pair
+from bakeoff.analysis.row import Row
+from bakeoff.report.units import seconds
 from bakeoff.text.values import listed, seeds_spelt
 
 HEAD = "% Made by `bakeoff report`. Needs \\usepackage{booktabs}."
@@ -55,19 +55,18 @@ def _shown(character: str) -> str:
     return f"{{\\ttfamily U+{ord(character):04X}}}"
 
 
-def write_tex(comparison: Comparison, report: Report) -> str:
+def write_tex(comparison: Comparison) -> str:
     """A `table` environment for each board; a comment where there is none."""
-    tables = [_table(joined) for joined in join(comparison, report, {})]
+    tables = [_table(board) for board in comparison.boards]
     return "\n\n".join([HEAD, *(tables or ["% Nothing is recorded that could be compared."])]) + "\n"
 
 
-def _table(joined: Joined) -> str:
-    board = joined.board
+def _table(board: Board) -> str:
     titles = ["strategy", f"{board.split} {board.metric}", "95 % interval", f"− {board.baseline}", "verdict", "train s"]
     lines = [
         r"\begin{table}",
         r"\centering",
-        f"\\caption{{{_caption(joined)}}}",
+        f"\\caption{{{_caption(board)}}}",
         f"\\label{{tab:{_slug(board.task, board.model)}}}",
         f"\\begin{{tabular}}{{l{'r' * 3}lr}}",
         r"\toprule",
@@ -75,19 +74,20 @@ def _table(joined: Joined) -> str:
         r"\midrule",
     ]
     group = 0
-    for standing in joined.standings:
-        if standing.group != group:
-            group = standing.group
+    pairs, aside = board.pairs, board.times_differ
+    for row in board.ranked:
+        if row.group != group:
+            group = row.group
             lines += [r"\midrule", _across(f"not ranked with the others: {board.groups[group]}")]
-        lines.append(_row(_cells(standing, joined)))
+        lines.append(_row(_cells(row, board, pairs.get(row.strategy), aside[row.strategy])))
     if board.floor is not None:
-        lines += [r"\midrule", _row(["majority floor", escaped(joined.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
+        lines += [r"\midrule", _row(["majority floor", escaped(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
     if board.imported:
         lines += [r"\midrule", _across("published elsewhere, not tested:")]
-    for row in board.imported:
-        score = row.scores.get(board.metric) if row.split == board.split else None
+    for other in board.imported:
+        score = other.scores.get(board.metric) if other.split == board.split else None
         lines.append(
-            _row([escaped(f"{row.name} ({row.source})"), escaped(joined.figures.number(score)), *[""] * (COLUMNS - 2)])
+            _row([escaped(f"{other.name} ({other.source})"), escaped(board.figures.number(score)), *[""] * (COLUMNS - 2)])
         )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
@@ -100,46 +100,32 @@ def _across(text: str) -> str:
     return f"\\multicolumn{{{COLUMNS}}}{{l}}{{{escaped(text)}}} \\\\"
 
 
-def _cells(standing: Standing, joined: Joined) -> list[str]:
-    figures = joined.figures
-    pair = joined.pairs.get(standing.strategy)
-    score = _score(standing, joined)
-    name = escaped(standing.strategy) + (" (baseline)" if standing.baseline else "")
+def _cells(row: Row, board: Board, pair: Pair | None, aside: str) -> list[str]:
+    """`aside`: why its seconds cannot be compared with the baseline's."""
+    figures, score = board.figures, board.score(row)
+    name = escaped(row.strategy) + (" (baseline)" if row.baseline else "")
+    took = seconds(row.train_seconds.mean if row.train_seconds else None)
     return [
         name + (r"$^\dagger$" if pair is not None and pair.confounders else ""),
         escaped(figures.number(score.mean if score else None)),
         escaped(figures.range(score.low, score.high) if score else ""),
-        _difference(pair, joined),
+        _difference(pair, board),
         escaped(pair.verdict if pair else ""),
-        _seconds(standing.strategy, joined),
+        f"({took})" if aside and row.train_seconds else escaped(took),
     ]
 
 
-def _score(standing: Standing, joined: Joined) -> Score | None:
-    return standing.scores.get(joined.board.split, {}).get(joined.board.metric)
-
-
-def _difference(pair: Pair | None, joined: Joined) -> str:
+def _difference(pair: Pair | None, board: Board) -> str:
     if pair is None:
         return ""
     if pair.finding == "identical":
-        return escaped(joined.figures.signed(0.0))
-    return escaped(f"{joined.figures.signed(pair.difference)} {joined.figures.signed_range(pair.low, pair.high)}".strip())
+        return escaped(board.figures.signed(0.0))
+    return escaped(f"{board.figures.signed(pair.difference)} {board.figures.signed_range(pair.low, pair.high)}".strip())
 
 
-def _seconds(strategy: str, joined: Joined) -> str:
-    """In parentheses where they cannot be compared with the baseline's."""
-    row = joined.rows.get(strategy)
-    if row is None or row.train_seconds is None:
-        return escaped("–")
-    shown = f"{row.train_seconds.mean:,.{0 if row.train_seconds.mean >= 1000 else 1}f}"
-    return f"({shown})" if joined.times_differ(strategy) else shown
-
-
-def _caption(joined: Joined) -> str:
+def _caption(board: Board) -> str:
     """Task, model, N, seeds, what the intervals cover, and what confounds."""
-    board = joined.board
-    scores = [score for standing in joined.standings if (score := _score(standing, joined)) is not None]
+    scores = [score for row in board.rows if (score := board.score(row)) is not None]
     parts = [
         f"{board.metric} on {board.split} of {board.task} with {board.model}, {board.examples:,} examples, "
         f"seeds {seeds_spelt([seed for score in scores for seed in score.seeds]) or 'none'}"

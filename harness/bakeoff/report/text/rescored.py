@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bakeoff.analysis.findings import Calibration, SliceScore
-from bakeoff.analysis.rescoring import Rescored, RescoredRow, Rescoring
-from bakeoff.contracts.unit import Figures
-from bakeoff.report.text.table_md import BASELINE
+from bakeoff.analysis.rescoring import Rescored, Rescoring
+from bakeoff.report.units import BASELINE, probability, score_cell
 from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph
 
 
@@ -32,7 +31,7 @@ def _scores(board: Rescored) -> list[str]:
     return grid(
         [
             Column("strategy", [_name(row.strategy, board) for row in board.rows], "left"),
-            Column(escaped(f"{board.split} {board.metric}"), level([_score(row, figures) for row in board.rows])),
+            Column(escaped(f"{board.split} {board.metric}"), level([score_cell(row.score, figures) for row in board.rows])),
             Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in board.rows]),
             Column("n", [str(len(row.score.seeds)) for row in board.rows]),
             Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
@@ -43,11 +42,6 @@ def _scores(board: Rescored) -> list[str]:
 
 def _name(strategy: str, board: Rescored) -> str:
     return f"{escaped(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
-
-
-def _score(row: RescoredRow, figures: Figures) -> tuple[str, str]:
-    score = row.score
-    return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
 
 
 def _legend(board: Rescored) -> str:
@@ -80,7 +74,7 @@ def _slices(board: Rescored) -> list[str]:
             Column("score", [figures.number(row.score) for row in rows]),
             Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
-            Column("p (Holm)", [DASH if row.p_adjusted is None else f"{row.p_adjusted:.3f}" for row in rows]),
+            Column("p (Holm)", [probability(row.p_adjusted) for row in rows]),
         ]
     )
     legend = (

@@ -1,0 +1,139 @@
+"""The row: a strategy's result on a board, which every output is written from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from bakeoff.analysis.summary.compute import Work
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.model import HeadOrigin
+from bakeoff.records.schema import Attempt
+
+
+class Score(Part):
+    """A row's score over its seeds, with the 95 % interval that goes with what was repeated."""
+
+    mean: float
+    sd: float | None
+    """Sample standard deviation over seeds; None for one seed."""
+    low: float | None
+    high: float | None
+    method: str
+    """What the interval covers, in words: `seeds and examples`, `examples only (one run)`, `seeds only`, or nothing."""
+    seeds: list[int]
+    values: list[float]
+    """One for each seed."""
+
+
+class Spread(Part):
+    """A number over seeds: mean and sample standard deviation (n - 1), which a single seed does not have."""
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+class Failed(Part):
+    """A run that ended without scores."""
+
+    seed: int
+    reason: str
+    message: str
+
+
+class Unkept(Part):
+    """A run whose model was to be kept and is not."""
+
+    seed: int
+    reason: str
+
+
+class Remarked(Part):
+    """A run whose process did not end well after its record was whole."""
+
+    seed: int
+    remark: str
+
+
+class Unscored(Part):
+    """Runs to whose answers on a split a metric gave no score."""
+
+    split: str
+    metric: str
+    seeds: list[int]
+
+
+class Row(Part):
+    """A strategy's result on a board: what every output is written from.
+
+    `summary.rows.describe` fills in what the records tell, `boards.judged` what the comparison with the other rows adds.
+    """
+
+    strategy: str
+    experiment: str
+    baseline: bool
+    trainer: str | None
+    method: str | None
+    """Labels that tell the rows apart; None where nothing is recorded yet."""
+    facts: dict[str, Any]
+    seeds: list[int]
+    """Those that the experiment declares."""
+    scored: list[int]
+    """Those whose runs ended with scores: every mean below is over these."""
+    failed: list[Failed]
+    attempts: list[Attempt]
+    """Earlier tries at its runs, which failed, of all seeds."""
+    unkept: list[Unkept]
+    remarked: list[Remarked]
+    missing: list[int]
+    """Seeds that are declared and not (or not readably) recorded."""
+    owns: list[str]
+    """What the trainer decides by itself instead of following the harness."""
+    heads: list[HeadOrigin]
+    """Where the layers that give the logits came from; empty where nobody noted it."""
+    notes: list[str]
+    """What its trainer has to say of its recipe."""
+    elsewhere: list[str]
+    """How the environment of some of its runs differs from the board's, in words."""
+    scores: dict[str, dict[str, Score]]
+    """split -> metric -> score over seeds; a metric that lacks one run's score has none."""
+    unscored: list[Unscored]
+    train_seconds: Spread | None
+    evaluate_seconds: Spread | None
+    train_samples_per_second: Spread | None
+    evaluate_samples_per_second: Spread | None
+    energy_joules: Spread | None
+    peak_memory_bytes: int | None
+    peak_device_memory_bytes: int | None
+    """The largest over seeds."""
+    final_sha256: dict[int, str]
+    """Seed -> hash of the trained weights."""
+    work: Work
+
+    group: int = 0
+    """Rows of one group have the same comparability key; only they are ranked against each other. 0 is the baseline's."""
+    key: dict[str, str] = Field(default_factory=dict)
+    """The parts of the comparability key, in words."""
+    rank: tuple[int, int] | None = None
+    """Best and worst rank that the verdicts over all pairs leave open; None where the row is not ranked."""
+    tie_group: int | None = None
+    """Rows with the same rank interval share one, from 1; None as above."""
+    degenerate: list[int] = Field(default_factory=list)
+    """Seeds whose run answers always the same or scores no better than the majority's floor plus one standard error."""
+    mean_without_degenerate: float | None = None
+    """Of the primary metric on the reported split; None where no seed is degenerate, or all are."""
+    front_probability: float | None = None
+    """How often, over bootstrap draws, no row of the group beats it on both quality and train seconds."""
+    dominated_by: list[str] = Field(default_factory=list)
+    expected_best: list[float] = Field(default_factory=list)
+    """What the best of 1, 2 and so on of its seeds scores on average, up to all of them or ten; of the primary metric on the
+    reported split. The first is the mean."""
+    recipe: dict[str, str] = Field(default_factory=dict)
+    """The effective recipe: subject -> what was observed, else asked, in words."""
+    warnings: list[str] = Field(default_factory=list)
+    """Names of warnings, most important first."""
+
+    def score(self, split: str, metric: str) -> Score | None:
+        return self.scores.get(split, {}).get(metric)
