@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -72,6 +73,13 @@ class Configured:
         given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
         shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
         return f"{self.name} ({shown})" if shown else self.name
+
+    def changed(self, options: Mapping[str, Any]) -> Configured:
+        """With other values of these options. Raises pydantic's ValidationError."""
+        if not options:
+            return self
+        given = self.options.model_dump(include=self.options.model_fields_set)
+        return replace(self, options=type(self.options).model_validate({**given, **options}))
 
     def options_at(self, places: Paths) -> Options:
         """The options with paths as this machine has them; no part of ids and labels."""

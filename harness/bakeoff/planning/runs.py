@@ -14,7 +14,8 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.judging import Primary, margins
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.schema import Imported, Requested
-from bakeoff.spec.experiment_file import SearchSpace, Spec
+from bakeoff.spec.experiment_file import Spec
+from bakeoff.spec.strategy import SearchSpace
 
 ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from bakeoff.contracts.component import Component
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.spec.experiment_file import NAME, Gate, ImportedRow, SearchSpace, Spec, Strategy
+from bakeoff.spec.experiment_file import Gate, ImportedRow, Spec
+from bakeoff.spec.strategy import NAME, SearchSpace, Strategy
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -189,6 +189,7 @@ class Tree:
             value = LARGEST_INTEGER + 1
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
             self.flaw(path, event, f"integers go up to {LARGEST_INTEGER}; got {quoted(text)}")
+            value = LARGEST_INTEGER + 1  # which can be shown
         if isinstance(value, float) and not math.isfinite(value):
             self.flaw(path, event, f"must be a finite number; got {escaped(text)[:80]}")
         return value

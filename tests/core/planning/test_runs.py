@@ -471,9 +471,9 @@ def test_a_margin_or_a_gate_of_no_unit_or_another_is_refused_with_the_way_out(te
 )
 def test_a_margin_of_the_metrics_unit_is_taken(text: str, margin: dict[str, float]) -> None:
     assert about_units(text) == []
-    spec = parse_document(text, "spec.yaml").parsed[0]
+    spec, *_ = parse_document(text, "spec.yaml").read(ODD)
     assert spec is not None
-    tasks = [ODD.get("task", task.name).component for task in spec.tasks]
+    tasks = [task.registered.component for task in spec.tasks]
     primaries = [Primary(task.name, 0, task.info(Options()).metrics[0]) for task in tasks]
     assert margins(spec.margin, primaries) == margin
 

@@ -15,7 +15,7 @@ from bakeoff.planning.search import settled, undecided
 from bakeoff.records.schema import Record
 from bakeoff.runner.experiment import declaration
 from bakeoff.spec.document import parse_document
-from bakeoff.spec.experiment_file import FIRST_TRIAL_SEED
+from bakeoff.spec.strategy import FIRST_TRIAL_SEED
 
 INSTALLED = load_registry()
 HEAD = """\

@@ -12,12 +12,34 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from bakeoff.contracts.component import Component
 from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.contracts.registry import Origin, Registered, Registry
 from bakeoff.errors import Problem, SpecError
 from bakeoff.spec.document import MAX_BYTES, parse_document, read_document
 from bakeoff.spec.yaml_reader import MAX_DEPTH
+
+
+class AnyComponent(Component):
+    summary, version = "Whatever is named.", "1"
+
+    class Options(Options):
+        model_config = ConfigDict(extra="allow")
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind, self.name = kind, name  # type: ignore[misc, assignment]
+
+
+class AnyRegistry(Registry):
+    """Has every component with every option."""
+
+    def get(self, kind: str, name: str) -> Registered:
+        return Registered(AnyComponent(kind, name), Origin("any", "any", "1"))
+
+
+ANY = AnyRegistry({})
 
 GOOD = """\
 name: toy
@@ -38,7 +60,7 @@ def changed(line: str) -> str:
 def problems_in(text: str) -> list[Problem]:
     """What is wrong in it as a file and as a spec; components are not looked up."""
     try:
-        _, problems = parse_document(text, "spec.yaml").parsed
+        _, problems, _ = parse_document(text, "spec.yaml").read(ANY)
     except SpecError as error:
         return error.problems
     return sorted(problems)
@@ -60,7 +82,7 @@ def refusal(path: Path) -> str:
 
 
 def test_a_good_file_has_no_problem() -> None:
-    spec, problems = parse_document(GOOD, "spec.yaml").parsed
+    spec, problems, _ = parse_document(GOOD, "spec.yaml").read(ANY)
     assert problems == []
     assert spec is not None
     assert spec.recipe == Recipe(epochs=2)
@@ -153,7 +175,7 @@ def test_a_long_or_odd_path_is_shown_whole_and_safely(tmp_path: Path) -> None:
 def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + (GOOD + "sedes: 3\n").replace("\n", ending).encode())
-    _, problems = read_document(path).parsed
+    _, problems, _ = read_document(path).read(ANY)
     assert str(problems[0]) == f"{path}:6:1: sedes: no key 'sedes'; did you mean 'seeds'?"
 
 
@@ -329,7 +351,7 @@ def test_options_of_any_type_get_a_printable_line() -> None:
 
 
 def test_a_question_may_be_a_folded_block() -> None:
-    spec, _ = parse_document(changed("question: >\n  Which one\n  is better?\n"), "spec.yaml").parsed
+    spec, *_ = parse_document(changed("question: >\n  Which one\n  is better?\n"), "spec.yaml").read(ANY)
     assert spec is not None
     assert spec.question == "Which one is better?"
 

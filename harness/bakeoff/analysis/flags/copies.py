@@ -12,7 +12,7 @@ import numpy as np
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.flags.wording import Found, counted, ended_well, listed, per_cent
 from bakeoff.records.schema import Record
-from bakeoff.spec.experiment_file import NAME
+from bakeoff.spec.strategy import NAME
 from bakeoff.text.values import command, seeds_spelt, spelt
 
 SAME_AIM = {"padding", "fused", "max_length", "precision"}

@@ -1,0 +1,181 @@
+"""What cannot work together in an experiment, one function a rule: each yields places in the file and what is wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from bakeoff.contracts.configured import Configured, canonical
+from bakeoff.contracts.dev_split import SELECTION_SPLIT, selection_split
+from bakeoff.contracts.metrics import HubMetric
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.task import TaskInfo
+from bakeoff.contracts.trainer import Trainer
+from bakeoff.planning.judging import Primary, Problem
+from bakeoff.planning.runs import Plan, ResolvedStrategy
+from bakeoff.text.values import yaml_value
+from bakeoff.text.words import did_you_mean
+
+DECLARED_APART = {"precision", "processes"}
+"""Recipe keys of which a trainer says more than whether it follows them."""
+
+
+@dataclass(frozen=True)
+class KnownTask:
+    """A task of the file, and what it says of itself without being loaded."""
+
+    index: int
+    task: Configured
+    info: TaskInfo
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    @property
+    def primary(self) -> Primary:
+        metric = next(metric for metric in self.info.metrics if metric.name == self.info.primary_metric)
+        return Primary(self.name, self.index, metric)
+
+    @property
+    def can_select(self) -> bool:
+        return selection_split(self.info.scored_splits) in self.info.scored_splits
+
+
+def is_installed(path: tuple[str | int, ...], kind: str, component: Configured) -> Iterator[Problem]:
+    if needs := component.registered.needs:
+        yield path, f"{kind} '{component.name}' needs {needs} (pip install '{needs}')"
+
+
+def stand_once(key: str, components: Iterable[Configured | None]) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, component in enumerate(components):
+        if component and (first := seen.setdefault(canonical(component.identity), index)) != index:
+            yield (key, index), f"the same as {key}[{first}]"
+
+
+# --- of a task -----------------------------------------------------------------------------------------------------------
+
+
+def reported_split_is_scored(task: KnownTask, report_on: str | None) -> Iterator[Problem]:
+    info = task.info
+    if report_on is None or report_on in info.scored_splits:
+        return
+    scored = " or ".join(info.scored_splits)
+    wrong = did_you_mean("split to report on", report_on, info.scored_splits)
+    if report_on in info.hidden_splits:
+        wrong = f"the labels of split '{report_on}' are not public; report on {scored}"
+    elif report_on in info.splits and report_on != "train":
+        others = f"report on {scored}" if scored else "no split can be"
+        wrong = f"split '{report_on}' has no labels: it is predicted and kept, not scored; {others}"
+    yield ("report_on",), f"task '{task.name}': {wrong}"
+
+
+def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool) -> Iterator[Problem]:
+    lacking = f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}'"
+    if select == "best-on-dev" and not task.can_select:
+        yield ("select",), f"{lacking} to select on; use last-epoch"
+    if searched and not task.can_select:
+        yield ("search",), f"{lacking} to choose on"
+
+
+def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
+    metric = task.primary.metric
+    if isinstance(metric, HubMetric) and metric.better is None:
+        yield (
+            ("tasks", task.index, "metrics"),
+            f"task '{task.name}' is judged by {metric.name}, which comes from the hub, and the hub does not say which "
+            f"scores are better: write {yaml_value({'name': metric.name, 'better': 'higher'})} or better: lower",
+        )
+
+
+def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Problem]:
+    trainer, kind = _trainer(strategy), task.info.kind
+    if kind not in trainer.supports.kinds:
+        told = f"trainer '{trainer.name}' does no {kind} (task '{task.name}', tasks[{task.index}])"
+        yield ("strategies", strategy.name, "trainer"), told
+
+
+# --- of a strategy: recipe keys that its trainer can't follow, and why -------------------------------------------------------
+
+Refusal = tuple[str, str]
+"""A recipe key, and why its value can't be followed, as the end of a sentence that begins with the trainer."""
+
+
+def labels_can_be_smoothed(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    kind = task.info.kind
+    if kind != "classification" and strategy.recipe.label_smoothing:
+        told = f"smooths between classes, and task '{task.name}' is no classification but {kind}"
+        yield "label_smoothing", told
+
+
+def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
+    """`own`: keys that the strategy itself gives or searches. To a trainer that owns its steps, the shared recipe says nothing:
+    it speaks of steps, and of others' steps."""
+    trainer, default = _trainer(strategy), Recipe()
+    for key in Recipe.model_fields.keys() - trainer.supports.recipe_keys - DECLARED_APART:
+        is_meant = "steps" not in trainer.owns or key in own
+        if is_meant and getattr(strategy.recipe, key) != getattr(default, key):
+            yield key, "does not follow this key"
+
+
+def precision_is_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    known = _trainer(strategy).supports.precisions
+    if strategy.recipe.precision not in known:
+        yield "precision", f"trains in {' or '.join(sorted(known, reverse=True))}, not in {strategy.recipe.precision}"
+
+
+def processes_are_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    most = _trainer(strategy).supports.processes
+    if strategy.recipe.processes > most:
+        yield "processes", f"trains in {most} process{'es' if most > 1 else ''} at most"
+
+
+def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
+    trainer = _trainer(strategy)
+    methods = trainer.supports.methods
+    if methods is not None and strategy.method.name not in methods:
+        told = f"goes with method {', '.join(sorted(methods))} only, not with '{strategy.method.name}'"
+        yield ("strategies", strategy.name, "method"), f"trainer '{trainer.name}' {told}"
+
+
+def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
+    """Where checkpoints are asked for. A trainer that owns its steps makes none."""
+    trainer = _trainer(strategy)
+    if "steps" in trainer.owns:
+        return
+    if strategy.recipe.processes > 1:
+        yield ("checkpoint_every",), f"runs of several processes cannot go on from one (strategy '{strategy.name}')"
+    elif not trainer.supports.resume:
+        yield ("checkpoint_every",), f"trainer '{trainer.name}' cannot go on from one (strategy '{strategy.name}')"
+
+
+def _trainer(strategy: ResolvedStrategy) -> Trainer:
+    trainer: Trainer = strategy.trainer.registered.component
+    return trainer
+
+
+# --- of the plan ---------------------------------------------------------------------------------------------------------
+
+
+def strategies_differ(plan: Plan) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    taken = {strategy.replicate for strategy in plan.strategies}
+    free = next(number for number in range(1, len(taken) + 2) if number not in taken)
+    for run in (*plan.runs, *plan.trials):
+        name = run.strategy.name
+        if (other := first.setdefault(run.id, name)) != name:
+            told = f"the same runs as strategy '{other}'; say `replicate: {free}` for an A/A arm with other seed streams"
+            yield ("strategies", name), told
+
+
+def configurations_of(strategy: ResolvedStrategy) -> list[ResolvedStrategy]:
+    """All that it may turn out to be."""
+    return [each.strategy for each in strategy.tuning.configurations] if strategy.tuning else [strategy]
+
+
+def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[tuple[str | int, ...], object]) -> tuple[str | int, ...]:
+    """Where a recipe key of a strategy stands in the file: its own, searched or shared."""
+    own = ("strategies", strategy.name)
+    searched = ((*own, "search", key), ("search", key)) if strategy.tuning and key in strategy.tuning.space.grid else ()
+    return next((path for path in ((*own, "recipe", key), *searched, ("recipe", key)) if path in places), own)

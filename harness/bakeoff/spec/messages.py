@@ -1,0 +1,118 @@
+"""What pydantic finds wrong in an experiment file, in our words: what is valid, and what was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from bakeoff.text.words import did_you_mean, escaped, quoted
+
+HINTS = 50
+"""Of so many unknown keys the nearest name is looked for: with thousands of them that would take minutes."""
+WORDED = "message"
+"""In the context of an error that is in our words already."""
+
+
+def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, str]]:
+    """Each error of a model's validation, and its message."""
+    unknown_keys = 0
+    for detail in error.errors(include_url=False):
+        unknown_keys += detail["type"] == "extra_forbidden"
+        yield detail, sentence(detail, model, with_hint=unknown_keys <= HINTS)
+
+
+def within_another(error: ValidationError, model: type[BaseModel]) -> ValidationError:
+    """The same errors with their messages, to be raised while another model is validated, which does not know this one."""
+    return refusal(*((detail["type"], detail["loc"], message, detail["input"]) for detail, message in worded(error, model)))
+
+
+def refusal(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationError:
+    """An error of (kind, place, message, what was given) for each thing that is wrong."""
+    lines = [
+        InitErrorDetails(type=PydanticCustomError(kind, "{message}", {WORDED: message}), loc=place, input=given)
+        for kind, place, message, given in wrong
+    ]
+    return ValidationError.from_exception_data("experiment file", lines)
+
+
+def _annotation_at(annotation: Any, path: tuple[str | int, ...]) -> Any:
+    """The type of what stands at the path; None where it cannot be told."""
+    if not path:
+        return annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        known = annotation.model_fields.get(str(path[0]))
+        return _annotation_at(known.annotation, path[1:]) if known else None
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (list, dict, tuple, Mapping):
+        return _annotation_at(arguments[-1], path[1:])
+    return next((found for part in arguments if (found := _annotation_at(part, path)) is not None), None)
+
+
+def _keys_in(annotation: Any) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return [key for part in get_args(annotation) for key in _keys_in(part)]
+
+
+_DEMANDS = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping of keys",
+    "finite_number": "must be a finite number",
+    "float_type": "must be a number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "int_from_float": "must be an integer",
+    "int_type": "must be an integer",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "list_type": "must be a list",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a mapping of keys",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_long": "must have {max_length} characters or fewer",
+    "string_too_short": "must have {min_length} characters or more",
+    "string_type": "must be text",
+    "too_long": "must have {max_length} or fewer entries",
+    "too_short": "must have {min_length} or more entries",
+}
+"""pydantic's kinds of errors in our words."""
+
+
+def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = True) -> str:
+    """pydantic's finding in one line: what is valid, and what was given."""
+    kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
+    if WORDED in context:
+        return str(context[WORDED])
+    if kind == "extra_forbidden":
+        key = str(detail["loc"][-1])
+        if not with_hint:
+            return f"no key {quoted(key)}"
+        place = detail["loc"][:-1]  # of a union it ends with the member's name, which nobody wrote
+        keys = _keys_in(_annotation_at(model, place)) or _keys_in(_annotation_at(model, place[:-1])) or model.model_fields
+        return did_you_mean("key", key, keys) if keys else f"no key {quoted(key)}; there are no options to be set here"
+    if kind == "missing":
+        return "this key is needed"
+    if kind == "value_error":
+        message = detail["msg"].removeprefix("Value error, ")
+        if isinstance(given, dict | list) or quoted(given) in message:
+            return message
+    elif kind in _DEMANDS:
+        plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+        message = _DEMANDS[kind].format(**plain)
+    else:
+        message = escaped(detail["msg"][0].lower() + detail["msg"][1:])
+    return f"{message}; got {_shown(given, context)}"
+
+
+def _shown(given: Any, context: Mapping[str, Any]) -> str:
+    """What was given, short and safe to print."""
+    if isinstance(given, str):
+        return f"{len(given)}" if "max_length" in context else quoted(given)
+    if given is None or isinstance(given, bool):
+        return {None: "nothing", True: "true", False: "false"}[given]
+    if isinstance(given, dict | list):
+        return f"{len(given)}" if "actual_length" in context else "a mapping" if isinstance(given, dict) else "a list"
+    return escaped(str(given))[:80]

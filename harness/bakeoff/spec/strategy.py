@@ -1,0 +1,296 @@
+"""What a user may write of a strategy and of components, and what one pass over an experiment file finds valid."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
+
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
+from bakeoff.contracts.recipe import COMPONENT_NAME, Options, Recipe, _none_word
+from bakeoff.contracts.registry import Registry
+from bakeoff.errors import PluginError
+from bakeoff.spec.messages import refusal, within_another
+from bakeoff.text.words import quoted
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
+
+
+def checked_name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(
+            "a name is up to 64 letters, digits, '.', '_' and '-', starts with a letter or digit, and ends in no '.'"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(checked_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
+
+
+class Ref(BaseModel):
+    """A component by name, with its options beside the name: `minilm` or `{name: hub, path: ...}`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"name": data}
+        if not isinstance(data, dict):
+            raise ValueError("must be a component's name, or a mapping with 'name' and its options")
+        return data
+
+    @model_validator(mode="after")
+    def _safe_name(self) -> Self:
+        if not COMPONENT_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"{quoted(self.name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')"
+            )
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def _seed_list(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
+        return list(range(value))
+    if not isinstance(value, list):
+        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
+    return value
+
+
+def _different_seeds(seeds: list[int]) -> list[int]:
+    if twice := sorted(seed for seed, times in Counter(seeds).items() if times > 1):
+        raise ValueError(f"each seed may stand once; twice: {', '.join(map(str, twice[:10]))}")
+    return seeds
+
+
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
+    Field(min_length=1, max_length=MOST_SEEDS),
+    BeforeValidator(_seed_list),
+    AfterValidator(_different_seeds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+                    "minItems": 1,
+                    "maxItems": MOST_SEEDS,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
+]
+
+
+FIRST_TRIAL_SEED = 1000
+"""Where a search's seeds begin when the experiment file says only how many: apart from seeds 0, 1, 2, ..."""
+MOST_CONFIGURATIONS = 1000
+
+
+def _trial_seeds(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
+        return list(range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + value))
+    return _seed_list(value)
+
+
+class SearchSpace(BaseModel):
+    """How a configuration is chosen before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with a list of
+    values to try, in all combinations."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    seeds: Annotated[Seeds, BeforeValidator(_trial_seeds)] = Field(
+        [FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 1],
+        description=f"How many ({FIRST_TRIAL_SEED}, ...), or an explicit list; none of them may be a reported seed.",
+    )
+    choose: Literal["best mean on dev"] = Field(
+        "best mean on dev",
+        description="The configuration with the best mean of the primary metric on dev is reported; of equals the first.",
+    )
+
+    @model_validator(mode="after")
+    def _some_grid(self) -> Self:
+        if not self.grid:
+            raise ValueError("a search needs a key with values to try, e.g. learning_rate: [1e-5, 3e-5, 1e-4]")
+        for key, values in self.grid.items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"{quoted(key)} needs a list of values to try")
+            if any(values.count(value) > 1 for value in values):
+                raise ValueError(f"each value of {quoted(key)} may stand once")
+        if math.prod(len(values) for values in self.grid.values()) > MOST_CONFIGURATIONS:
+            raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched")
+        return self
+
+    @property
+    def grid(self) -> dict[str, list[Any]]:
+        return dict(self.model_extra or {})
+
+
+SearchChoice = Annotated[SearchSpace | None, BeforeValidator(_none_word)]
+
+
+# --- what a pass over the file finds -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Checked:
+    """Keys of a mapping by what was found of their values, also where others are wrong."""
+
+    valid: dict[str, Any] = field(default_factory=dict)
+    wrong: set[str] = field(default_factory=set)
+
+    def check(self, key: str, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        self.wrong.add(key)
+        self.valid[key] = handler(value)
+        self.wrong.remove(key)
+        return self.valid[key]
+
+
+@dataclass
+class Reading:
+    """The context of pydantic's one pass over an experiment file: the registry, and what was found valid so far."""
+
+    registry: Registry
+    keys: Checked = field(default_factory=Checked)
+    """Of the file itself."""
+    components: dict[str, list[Configured | None]] = field(default_factory=lambda: defaultdict(list))
+    """Kind -> all that are named, in the file's order; None in the place of a wrong one."""
+    strategies: list[Strategy | None] = field(default_factory=list)
+    """In the file's order; None in the place of one with a wrong value."""
+    strategy_keys: Checked = field(default_factory=Checked)
+    """Of the strategy that is being read."""
+
+    def part(self, key: str, default: Any) -> Any:
+        """What stands at a key of the file, or its default; None where it is wrong."""
+        return None if key in self.keys.wrong else self.keys.valid.get(key, default)
+
+
+def _component(kind: str) -> PlainValidator:
+    def look_up(entry: Any, info: ValidationInfo[Reading]) -> Configured:
+        reading = info.context
+        found = reading.components[kind]
+        found.append(None)
+        ref = Ref.model_validate(entry)
+        try:
+            registered = reading.registry.get(kind, ref.name)
+        except PluginError as error:
+            raise refusal(("unknown_component", ("name",), str(error), ref.name)) from None
+        schema: type[Options] = registered.component.Options
+        try:
+            found[-1] = configured = Configured(registered, schema.model_validate(ref.options))
+        except ValidationError as error:
+            raise within_another(error, schema) from None
+        return configured
+
+    return PlainValidator(look_up)
+
+
+@dataclass(frozen=True)
+class OwnRecipe:
+    """A strategy's changes of the shared recipe, and the whole; None where the shared part is wrong."""
+
+    changes: dict[str, Any]
+    whole: Recipe | None
+
+
+def merged_recipe(shared: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The shared recipe with a strategy's changes. Raises pydantic's ValidationError."""
+    if not changes:
+        return shared
+    kept = {key: getattr(shared, key) for key in shared.model_fields_set}
+    for given, replaced in (("max_steps", "epochs"), ("epochs", "max_steps")):
+        if given in changes:
+            kept.pop(replaced, None)
+    return Recipe.model_validate({**kept, **changes})
+
+
+def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
+    if not isinstance(changes, dict):
+        raise PydanticKnownError("dict_type")
+    shared: Recipe | None = info.context.part("recipe", Recipe())
+    try:
+        whole = merged_recipe(shared or Recipe(), changes)
+    except ValidationError as error:
+        if shared is not None or {"epochs", "max_steps"} & changes.keys() or any(detail["loc"] for detail in error.errors()):
+            raise within_another(error, Recipe) from None
+        whole = None  # keys that go ill together with defaults, which need not be the shared values
+    return OwnRecipe(changes, whole if shared else None)
+
+
+Task = Annotated[Configured, _component("task"), WithJsonSchema({})]
+Model = Annotated[Configured, _component("model"), WithJsonSchema({})]
+Method = Annotated[Configured, _component("method"), WithJsonSchema({})]
+Trainer = Annotated[Configured, _component("trainer"), WithJsonSchema({})]
+
+
+class Strategy(Options):
+    """A trainer, a method and changes to the recipe: one row of the leaderboard."""
+
+    trainer: Trainer | None = None
+    method: Method | None = None
+    recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({})] = Field(
+        {}, validate_default=True, description="Recipe keys in which this strategy differs."
+    )
+    same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
+    replicate: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        0, description="Another number draws other seed streams from the same seeds."
+    )
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
+        1,
+        description="Configurations that were tried before this one was settled on; "
+        "stands in the table, is not part of the id.",
+    )
+    search: SearchChoice = Field(None, description="In place of the experiment's search; `none` for none.")
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _checked(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[Reading]) -> Any:
+        return info.context.strategy_keys.check(str(info.field_name), value, handler)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if self.same_as is None and self.trainer is None:
+            raise ValueError("a strategy needs a trainer (or same_as: another strategy)")
+        if self.search is not None and self.trials != 1:
+            raise ValueError("trials says how many configurations were tried elsewhere; a search counts its own")
+        if self.same_as is not None and (self.trainer or self.method or self.recipe.changes or self.search or self.trials != 1):
+            raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
+        return self
+
+
+def read_strategy(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[Reading]) -> Any:
+    """Keeps what a strategy says where all its values are valid, though their combination may not be."""
+    reading = info.context
+    keys = reading.strategy_keys = Checked()
+    try:
+        return handler(value)
+    finally:
+        reading.strategies.append(Strategy.model_construct(**keys.valid) if keys.valid and not keys.wrong else None)
