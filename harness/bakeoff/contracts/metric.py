@@ -93,8 +93,8 @@ class MetricFacts(Part):
     higher_is_better: bool
     version: Name
     unit: Unit | None = None
-    """As the metric declared it; None where that is the built-in metric's of this name and version, and where nobody noted it
-    (schema version 4): `metrics.unit_of` has the answer."""
+    """As the metric declared it; None where that is the built-in metric's of this name and version, and in
+    records migrated from schema 4: `metrics.unit_of` has the answer."""
     label: Count | None = None
     """The number of the label that it looks at; None of a metric of all labels."""
 
