@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bakeoff.records.apart import Pair, set_apart
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.metrics import metrics_of
-from bakeoff.records.schema import Search
+from bakeoff.records.schema import Declared, DeclaredRun, Search
 
 
 def with_boards(experiment: Experiment) -> Experiment:
@@ -34,25 +34,29 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
         for run in declared.runs
     ]
     source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
-    trials = {new.strategy: declared.trials.get(old.strategy, 1) for old, new in zip(declared.runs, runs, strict=True)}
     baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
-    rows: dict[str, list[str]] = {}
-    for old, new in zip(declared.runs, runs, strict=True):
-        if new.strategy not in rows.setdefault(old.strategy, []):
-            rows[old.strategy].append(new.strategy)
-    # a strategy that is gone has no rows of its own: it keeps its name
-    history = [
-        look.model_copy(update={"seeds": {row: seeds for old, seeds in look.seeds.items() for row in rows.get(old, [old])}})
-        for look in declared.history
-    ]
+    return replace(experiment, declared=renamed(declared, runs).model_copy(update={"baseline": baseline}), source=source)
+
+
+def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -> Declared:
+    """The declaration with the same runs, in their order, under other names of strategies, tasks and models, in all that names
+    them but the baseline and published figures; `ids` begin those of a search's trials."""
     places: dict[tuple[str, str], dict[Pair, Pair]] = {}
     for old, new in zip(declared.runs, runs, strict=True):
         places.setdefault((old.strategy, new.strategy), {})[old.task, old.model] = (new.task, new.model)
-    searches = {new: placed(declared.searches[old], found) for (old, new), found in places.items() if old in declared.searches}
-    changed = declared.model_copy(
-        update={"runs": runs, "baseline": baseline, "trials": trials, "searches": searches, "history": history}
-    )
-    return replace(experiment, declared=changed, source=source)
+    rows: dict[str, list[str]] = {}
+    for was, row in places:
+        rows.setdefault(was, []).append(row)
+    # a strategy that is gone has no rows of its own: it keeps its name
+    history = [
+        look.model_copy(update={"seeds": {row: seeds for was, seeds in look.seeds.items() for row in rows.get(was, [was])}})
+        for look in declared.history
+    ]
+    trials = {row: declared.trials[was] for was, row in places if was in declared.trials}
+    searches = {
+        row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
+    }
+    return declared.model_copy(update={"runs": list(runs), "trials": trials, "searches": searches, "history": history})
 
 
 def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:

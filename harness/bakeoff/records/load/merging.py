@@ -5,60 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.load.boards import placed
+from bakeoff.records.load.boards import renamed
 from bakeoff.records.load.folders import Folder, RunFiles
 from bakeoff.records.load.metrics import metrics_of
 from bakeoff.records.provenance import SCORED, differing
-from bakeoff.records.schema import Change, DeclaredRun, Imported, Record, Search
+from bakeoff.records.schema import Change, Declared, DeclaredRun, Imported, Record, Search
 
 
 def merged(read: Sequence[Folder], files: RunFiles) -> Experiment:
     """Several folders as one experiment: see `load_experiment`."""
     names, tasks = _strategy_names(read), _task_names(read)
-    runs: list[DeclaredRun] = []
+    own: list[Declared] = []
+    """The folders' declarations, as if they were one experiment's."""
+    runs: dict[tuple[str, str, str, int], DeclaredRun] = {}
     records: list[Record] = []
-    seen: set[tuple[str, str, str, int]] = set()
     for number, folder in enumerate(read):
         by_id = {record.id: record for record in folder.records}
-        for run in folder.declared.runs:
-            name = names[number, run.strategy]
-            task = tasks[number, run.task]
-            where = (name, task, run.model, run.seed)
-            if where in seen:  # the same run, recorded in two folders
-                continue
-            seen.add(where)
-            run_id = f"{number}:{run.id}"
-            runs.append(run.model_copy(update={"id": run_id, "strategy": name, "task": task}))
-            if run.id in by_id:
-                records.append(by_id[run.id].model_copy(update={"id": run_id}))
-                files.add(run_id, folder.store, by_id[run.id])
-    first = read[0].declared
+        new = [
+            run.model_copy(
+                update={"id": f"{number}:{run.id}", "strategy": names[number, run.strategy], "task": tasks[number, run.task]}
+            )
+            for run in folder.declared.runs
+        ]
+        own.append(renamed(folder.declared, new, ids=f"{number}:"))
+        for old, run in zip(folder.declared.runs, new, strict=True):
+            place = (run.strategy, run.task, run.model, run.seed)
+            if runs.setdefault(place, run) is run and old.id in by_id:  # else the same run, recorded in two folders
+                records.append(by_id[old.id].model_copy(update={"id": run.id}))
+                files.add(run.id, folder.store, by_id[old.id])
+    first = own[0]
     return Experiment(
         declared=first.model_copy(
             update={
-                "name": " + ".join(dict.fromkeys(folder.declared.name for folder in read)),
-                "question": _joined(folder.declared.question for folder in read),
+                "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
+                "question": " / ".join(dict.fromkeys(declared.question for declared in own if declared.question)),
                 "baseline": names.get((0, first.baseline), first.baseline),
-                "margin": {unit: margin for folder in reversed(read) for unit, margin in folder.declared.margin.items()},
-                "under_test": list(dict.fromkeys(part for folder in read for part in folder.declared.under_test)),
-                "runs": runs,
+                "margin": {unit: margin for declared in reversed(own) for unit, margin in declared.margin.items()},
+                "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
+                "runs": list(runs.values()),
                 "imported": _imported(read, tasks),
-                "trials": {
-                    names[number, old]: count
-                    for number, folder in enumerate(read)
-                    for old, count in folder.declared.trials.items()
-                    if (number, old) in names
-                },
-                "searches": _searches(read, names, tasks),
+                "trials": {row: count for declared in own for row, count in declared.trials.items()},
+                "searches": _searches(own),
                 "history": [
-                    look.model_copy(
-                        update={
-                            "seeds": {names.get((number, old), old): seeds for old, seeds in look.seeds.items()},
-                            "changes": [_of(folder.declared.name, change) for change in look.changes],
-                        }
-                    )
-                    for number, folder in enumerate(read)
-                    for look in folder.declared.history
+                    look.model_copy(update={"changes": [_of(declared.name, change) for change in look.changes]})
+                    for declared in own
+                    for look in declared.history
                 ],
             }
         ),
@@ -66,7 +57,7 @@ def merged(read: Sequence[Folder], files: RunFiles) -> Experiment:
         predictions=files.predictions,
         steps=files.steps,
         unusable=files.damaged,
-        metrics=metrics_of(runs, records),
+        metrics=metrics_of(list(runs.values()), records),
         folders=tuple(str(folder.path) for folder in read),
         specs=tuple(folder.declared.spec_file for folder in read),
         damaged=tuple(sentence for folder in read for sentence in folder.damaged),
@@ -104,10 +95,6 @@ def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
     return names
 
 
-def _joined(questions: Iterable[str]) -> str:
-    return " / ".join(dict.fromkeys(filter(None, questions)))
-
-
 def _imported(read: Sequence[Folder], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
     """Published figures beside the tasks of their own experiment; one that several cite is one."""
     found: list[Imported] = []
@@ -120,18 +107,12 @@ def _imported(read: Sequence[Folder], tasks: Mapping[tuple[int, str], str]) -> l
     return found
 
 
-def _searches(
-    read: Sequence[Folder], names: Mapping[tuple[int, str], str], tasks: Mapping[tuple[int, str], str]
-) -> dict[str, Search]:
+def _searches(own: Iterable[Declared]) -> dict[str, Search]:
     """Row -> its search; a strategy whose search has chosen nothing yet has no row."""
     found: dict[str, Search] = {}
-    for number, folder in enumerate(read):
-        places = {(run.task, run.model): (tasks[number, run.task], run.model) for run in folder.declared.runs}
-        for old, search in folder.declared.searches.items():
-            if (number, old) not in names:
-                continue
-            name, own = names[number, old], placed(search, places, ids=f"{number}:")
-            found[name] = _both(found[name], own) if name in found else own
+    for declared in own:
+        for row, search in declared.searches.items():
+            found[row] = _both(found[row], search) if row in found else search
     return found
 
 
