@@ -10,17 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from bakeoff.contracts.hookspecs import hookimpl
+from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
-from bakeoff.contracts.metric import Metric, MetricNames, TaskKind
+from bakeoff.contracts.metric import Metric, MetricNames
 from bakeoff.contracts.metrics import F1, Accuracy, metric_named
 from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
 from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
-from bakeoff.contracts.task import MAX_LABELS, Paths, Row, Task, TaskInfo
+from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError
 from bakeoff.files import Tree, read_regular, temporary_folder
+from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, KindName, kind_named
 from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
@@ -36,12 +38,14 @@ from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_toke
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
+    "CLASSIFICATION",
     "CONTRACT_VERSION",
     "CORRELATION",
     "F1",
-    "MAX_LABELS",
+    "MULTILABEL",
     "NOT_FETCHED",
     "PERCENT",
+    "REGRESSION",
     "SHARE",
     "Accuracy",
     "Adaptation",
@@ -50,6 +54,8 @@ __all__ = [
     "Built",
     "DataError",
     "Encoding",
+    "Kind",
+    "KindName",
     "Method",
     "Metric",
     "MetricNames",
@@ -68,7 +74,6 @@ __all__ = [
     "Supports",
     "Task",
     "TaskInfo",
-    "TaskKind",
     "TextEncoder",
     "Trainer",
     "TrainingJob",
@@ -88,6 +93,7 @@ __all__ = [
     "in_hub_cache",
     "installed_version",
     "is_git_pointer",
+    "kind_named",
     "layer_depths",
     "layers_of",
     "load_classifier",

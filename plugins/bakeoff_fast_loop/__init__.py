@@ -20,7 +20,7 @@ class FastLoop(Trainer):
     )
     version = "1"
     supports = Supports(
-        kinds=frozenset({"classification", "multilabel", "regression"}),
+        kinds=None,
         recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes"},
         precisions=frozenset({"fp32", "bf16"}),
         resume=True,

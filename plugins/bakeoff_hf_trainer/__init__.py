@@ -41,7 +41,7 @@ class HfTrainer(Trainer):
     version = "1"
     Options = HfTrainerOptions
     supports = Supports(
-        kinds=frozenset({"classification", "multilabel", "regression"}),
+        kinds=None,
         precisions=frozenset({"fp32", "bf16"}),
         processes=1024,
         resume=True,

@@ -18,7 +18,7 @@ class TorchLoop(Trainer):
     summary = "The manual PyTorch loop: dynamic padding, AdamW, scheduler, clipping."
     version = "1"
     supports = Supports(
-        kinds=frozenset({"classification", "multilabel", "regression"}),
+        kinds=None,
         precisions=frozenset({"fp32", "bf16"}),
         processes=1024,
         resume=True,

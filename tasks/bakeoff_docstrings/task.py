@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from bakeoff.plugin import F1, Accuracy, DataError, Options, Paths, Task, TaskInfo
+from bakeoff.plugin import CLASSIFICATION, F1, Accuracy, DataError, Options, Paths, Task, TaskInfo
 from bakeoff_docstrings.cache import cache_file, load_pairs, save_pairs
 from bakeoff_docstrings.pairs import SPLITS, Pair, draw, read
 from bakeoff_docstrings.sources import DISTRIBUTIONS, Library, installed_libraries
@@ -47,7 +47,7 @@ class Docstrings(Task):
 
     def info(self, options: DocstringsOptions) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("summary", "paragraph"),
             labels=("elsewhere", "belongs"),
             n_outputs=2,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, create_model
 
-from bakeoff.plugin import MetricNames, Options, Paths, Task, TaskInfo, hookimpl, metric_named
+from bakeoff.plugin import CLASSIFICATION, REGRESSION, MetricNames, Options, Paths, Task, TaskInfo, hookimpl, metric_named
 from bakeoff_glue.facts import EVERY, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import cached_files, find_on_hub, read_hub_split
@@ -44,7 +44,7 @@ class GlueTask(Task):
     def info(self, options: GlueOptions) -> TaskInfo:
         facts = self.facts
         return TaskInfo(
-            kind="classification" if facts.labels else "regression",
+            kind=CLASSIFICATION if facts.labels else REGRESSION,
             text_columns=tuple(facts.text_columns),
             labels=tuple(facts.labels.values()),
             n_outputs=len(facts.labels) or 1,

@@ -20,7 +20,7 @@ from bakeoff.plugin import (
     metric_named,
 )
 from bakeoff_table.files import File, file_of, found_in, split_archive
-from bakeoff_table.options import METRICS, FileOptions, HubOptions, TableOptions, name_of
+from bakeoff_table.options import FileOptions, HubOptions, TableOptions, name_of
 from bakeoff_table.reading import read_splits
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class RowsTask(Task):
     def info(self, options: TableOptions) -> TaskInfo:
         splits = tuple(self.entries(options))
         named = options.label if len(options.label) > 1 else options.labels or []
-        metrics = tuple(metric_named(choice) for choice in options.metrics or METRICS[options.task_kind])
+        metrics = tuple(metric_named(choice) for choice in options.metrics or options.task_kind.default_metrics)
         return TaskInfo(
             kind=options.task_kind,
             text_columns=tuple(options.text_columns),
             labels=tuple(named),
-            n_outputs=len(named) if options.kind != "regression" else 1,
+            n_outputs=options.task_kind.n_outputs(len(named)),
             metrics=metrics,
             primary_metric=metrics[0].name,
             splits=splits,

@@ -48,7 +48,7 @@ class Conversion:
         self.names: list[str] | None = None
         self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
         """A text of more characters is none of those that say that it is missing."""
-        self.classes = options.task_kind == "classification"
+        self.kind = options.task_kind
         self.words: dict[str, str | None] = {}
         """Label in the file -> its name: there are few, of many rows."""
 
@@ -57,7 +57,7 @@ class Conversion:
         with Contents(self.file, self.cache) as contents:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
-            if self.options.kind != "regression" and self.labelled:
+            if self.kind.has_labels and self.labelled:
                 self.names = names_told(contents, self.options.label[0])
             schema, waiting, count = self.schema(contents), self.nothing(), 0
             for row in self.labelled_or_not(self.rows(contents)):
@@ -94,7 +94,7 @@ class Conversion:
     def schema(self, contents: Contents) -> pa.Schema:
         import pyarrow as pa
 
-        label = {"classification": pa.string(), "regression": pa.float64(), "multilabel": pa.list_(pa.string())}
+        one = pa.string() if self.kind.has_labels else pa.float64()
         place = {"file": pa.int32(), "line": pa.int64(), "lines": pa.int32(), "odd": pa.int32(), "gap": pa.string()}
         said = []
         if contents.is_utf8_after_all():
@@ -103,7 +103,7 @@ class Conversion:
             {
                 "id": pa.string(),
                 **dict.fromkeys(self.options.text_columns, pa.string()),
-                "label": label[self.options.task_kind],
+                "label": pa.list_(one) if self.kind.several_labels else one,
                 **dict.fromkeys(self.options.slices, pa.string()),
                 PLACE: pa.struct(place),
             },
@@ -225,13 +225,13 @@ class Conversion:
             return self.columns_set(line, cells)
         column = self.options.label[0]
         value = cells.get(column)
-        if self.classes and type(value) is str and (found := self.words.get(value)):
-            return found
-        if self.options.kind == "multilabel":
+        if self.kind.several_labels:
             return self.cells_set(line, column, value)
+        if type(value) is str and (found := self.words.get(value)):
+            return found
         if self.is_missing(value):
             return None
-        if self.options.kind != "regression":
+        if self.kind.has_labels:
             return self.word(line, column, value)
         if (measured := number(value)) is None:
             hint = "; a decimal point is needed" if isinstance(value, str) and "," in value and "." not in value else ""

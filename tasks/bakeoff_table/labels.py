@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import MAX_LABELS, DataError, did_you_mean, quoted, yaml_value
+from bakeoff.plugin import DataError, did_you_mean, quoted, yaml_value
 from bakeoff_table.conversion import NAMES, PLACE
 from bakeoff_table.files import File
-from bakeoff_table.options import FEWEST_LABELS, TableOptions
+from bakeoff_table.options import TableOptions
 from bakeoff_table.values import MISSING_WORDS, alike, decimal, number
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Labels:
         else:
             self.refuse_numbers()
             found = sorted(self.counts, key=by_size_or_alphabet(list(self.counts)))
-        if len(found) < FEWEST_LABELS[options.task_kind]:
+        if len(found) < options.task_kind.min_labels:
             only = f"only the label {quoted(found[0])}" if found else "no label"
             raise DataError(f"{self.shown}: column {quoted(self.column)} holds {only}, so that there is nothing to learn")
         self.refuse_too_many(found)
@@ -101,8 +101,9 @@ class Labels:
         """Raises DataError for more labels than a model of the kind can have, or than rows to learn them from."""
         told = f"{self.shown}: column {quoted(self.column)} holds {len(found):,} different labels, such as"
         some = f"{quoted(found[0])} and {quoted(found[-1])}"
-        if self.options.kind == "multilabel" and len(found) > MAX_LABELS:
-            raise DataError(f"{told} {some}; a multilabel has at most {MAX_LABELS}. Is it the right column?")
+        kind = self.options.task_kind
+        if not kind.allows(len(found)):
+            raise DataError(f"{told} {some}; a {kind} has at most {kind.max_labels}. Is it the right column?")
         if self.options.kind is None and len(found) > PLENTY and self.nearly_all_different():
             raise DataError(
                 f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers say `kind: regression`, "
@@ -148,7 +149,7 @@ class Labels:
 
     def other_separator(self) -> list[str]:
         """Where a set of labels seems to be written otherwise: labels that are others with something between them."""
-        if self.options.kind != "multilabel":
+        if not self.options.task_kind.several_labels:
             return []
         for mark in SEPARATORS:
             made = [
@@ -184,7 +185,7 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
     import pyarrow.compute as pc
 
     column = table["label"].combine_chunks()
-    if options.kind != "multilabel":
+    if not options.task_kind.several_labels:
         words, rows, labels = column, None, pc.index_in(column, pa.array(names, pa.string())).cast(pa.int64())
         numbers = labels
     else:

@@ -9,15 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from bakeoff.plugin import MAX_LABELS, MetricNames, Options, TaskKind, no_duplicates, yaml_value
+from bakeoff.plugin import CLASSIFICATION, Kind, KindName, MetricNames, Options, kind_named, no_duplicates, yaml_value
 from bakeoff_table.values import label_name
 
-METRICS: dict[TaskKind, list[str]] = {
-    "classification": ["accuracy", "macro_f1"],
-    "regression": ["pearson", "spearman", "mae"],
-    "multilabel": ["micro_f1", "label_f1", "accuracy"],
-}
-"""Of a kind; the first is primary."""
 FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -28,7 +22,6 @@ FORMATS = {
     ".parquet": "parquet",
 }
 """By the end of a file's name."""
-FEWEST_LABELS: dict[TaskKind, int] = {"classification": 2, "multilabel": 1}
 JOINED = "joined"
 """The column of a text that is joined from several; of two such texts, `joined1` and `joined2`."""
 
@@ -175,7 +168,7 @@ class TableOptions(Options):
     label: Names = Field(
         description="The column of the right answer; of multi-label data, one, or one of 0 and 1 for each label."
     )
-    kind: Literal["classification", "regression", "multilabel"] | None = Field(
+    kind: KindName | None = Field(
         None,
         description="Whether an answer is a label, a number or a set of labels. Without: a label, unless they look like "
         "numbers that were measured.",
@@ -211,8 +204,8 @@ class TableOptions(Options):
     )
 
     @property
-    def task_kind(self) -> TaskKind:
-        return self.kind or "classification"
+    def task_kind(self) -> Kind:
+        return kind_named(self.kind) if self.kind else CLASSIFICATION
 
     def unlabelled_too(self, split: str) -> str:
         """What `unlabelled` has to say where a split's rows have no labels either."""
@@ -227,10 +220,11 @@ class TableOptions(Options):
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        if len(self.label) > 1 and self.kind != "multilabel":
+        kind = self.task_kind
+        if len(self.label) > 1 and not kind.several_labels:
             raise ValueError("label: several columns go with `kind: multilabel`")
-        if self.labels is not None and self.kind == "regression":
-            raise ValueError("labels: a regression has none")
+        if self.labels is not None and not kind.has_labels:
+            raise ValueError(f"labels: a {kind} has none")
         if self.labels is not None and len(self.label) > 1:
             raise ValueError("labels: several label columns are named by themselves")
         if both := sorted({*self.text} & {*self.label}):
@@ -242,11 +236,12 @@ class TableOptions(Options):
         if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
             raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}")
         stated = self.label if len(self.label) > 1 else self.labels
-        if stated is not None and len(stated) < (least := FEWEST_LABELS.get(self.task_kind, 0)):
-            raise ValueError(f"labels: a {self.task_kind} has {least} or more of them; here are {len(stated)}")
-        if stated is not None and self.kind == "multilabel" and len(stated) > MAX_LABELS:
-            raise ValueError(f"labels: a multilabel has {MAX_LABELS} of them at most; here are {len(stated)}")
-        if self.gaps == "none" and self.kind != "multilabel" and self.join is None:
+        if stated is not None and not kind.allows(len(stated)):
+            bound = (
+                f"{kind.min_labels} or more of them" if len(stated) < kind.min_labels else f"{kind.max_labels} of them at most"
+            )
+            raise ValueError(f"labels: a {kind} has {bound}; here are {len(stated)}")
+        if self.gaps == "none" and not kind.several_labels and self.join is None:
             raise ValueError(
                 "gaps: none goes with `kind: multilabel` or `join`; of other rows a missing one is refused or dropped"
             )

@@ -31,7 +31,7 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
     for split, parts in files.items():
         tables[split], remarks[split] = read_split(split, parts, options, cache / FOLDER, version)
     names = None
-    if options.kind != "regression":
+    if options.task_kind.has_labels:
         labels = Labels(tables["train"], files["train"], options)
         names = labels.names()
         remarks["train"] += labels.remarks()
@@ -101,7 +101,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
     column = place["gap"]
     more = f", as in {gaps - 1:,} other row{'s' if gaps > 2 else ''}" if gaps > 1 else ""
     may_be_none = options.gaps == "refuse" and (
-        (options.kind == "multilabel" and column in options.label) or (options.join is not None and column in options.text)
+        (options.task_kind.several_labels and column in options.label) or (options.join is not None and column in options.text)
     )
     none = ", or `gaps: none` where that means that there is none" if may_be_none else ""
     if gaps == len(table) and column in options.label and split != "train":

@@ -54,7 +54,7 @@ def probe(given: Any, precision: str) -> float:
 
     from bakeoff.contracts.model import Built
     from bakeoff.contracts.registry import load_registry
-    from bakeoff.plugin import Recipe
+    from bakeoff.plugin import CLASSIFICATION, Recipe
     from bakeoff.training.job import Job
     from bakeoff.training.observer import Observer
 
@@ -64,7 +64,7 @@ def probe(given: Any, precision: str) -> float:
     adaptation = method.adapt(Built(given.build(), ()), method.Options(), recipe)
     job = Job(
         model=adaptation.model, recipe=recipe, device=torch.device("cpu"), prepared=given.prepared, encoded=given.encoded,
-        labels=given.labels, groups=adaptation.groups, seed=(0, 0), observer=Observer(),
+        labels=given.labels, mean_loss=CLASSIFICATION.mean_loss, groups=adaptation.groups, seed=(0, 0), observer=Observer(),
     )  # fmt: skip
     began = time.perf_counter()
     trainer.fit(job, trainer.Options())

@@ -62,6 +62,7 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
 
     from bakeoff.contracts.model import Built
     from bakeoff.contracts.recipe import Recipe
+    from bakeoff.kinds import CLASSIFICATION
     from bakeoff.training.job import Job
     from bakeoff.training.observer import Observer
     from bakeoff_methods import Full
@@ -83,6 +84,7 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
             prepared=prepared,
             encoded=encoded,
             labels=labels,
+            mean_loss=CLASSIFICATION.mean_loss,
             groups=groups,
             seed=(0, 0),
             observer=Observer(),

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import F1, Accuracy, facts_of
-from bakeoff.contracts.metrics import answers as given_answers
 from bakeoff.errors import StoreError
+from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.record_files import dump
@@ -240,7 +240,7 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
         logits = np.asarray(given[name])[place.setdefault(name, 0)].astype(np.float32).reshape(len(labels), -1)
         place[name] += 1
         by_id[record.id] = {
-            split: replace(found, labels=labels, logits=logits, kind=kind)  # type: ignore[arg-type]
+            split: replace(found, labels=labels, logits=logits, kind=kind_named(kind))
             for split, found in old(record.id).items()
         }
         ((split, found),) = by_id[record.id].items()
@@ -249,12 +249,13 @@ def scored_by(made: Experiment, metric: Metric, *, kind: str, truth: ArrayLike, 
         data = record.data.model_copy(
             update={
                 "kind": kind,
+                "labels": record.data.labels if kind_named(kind).has_labels else [],
                 "metrics": [facts],
                 "primary_metric": metric.name,
                 "majority_baseline": {split: {}},
             }
         )
-        scores = {split: {metric.name: metric.score(given_answers(found.logits, found.kind), labels)}}
+        scores = {split: {metric.name: metric.score(found.kind.answers(found.logits), labels)}}
         record = record.model_copy(update={"data": data, "scores": scores})
         records.append(knowing_silence(record, by_id[record.id], [metric]))
     task = made.records[0].requested.task_label

@@ -22,7 +22,7 @@ Install = Callable[..., Path]
 """What the fixture `install` gives: (name, source of its module) -> the folder of a distribution that is on the path."""
 
 TASK = '''
-from bakeoff.plugin import Accuracy, Options, Task, TaskInfo, hookimpl
+from bakeoff.plugin import CLASSIFICATION, Accuracy, Options, Task, TaskInfo, hookimpl
 
 
 class Colours(Task):
@@ -34,7 +34,7 @@ class Colours(Task):
 
     def info(self, options):
         return TaskInfo(
-            kind="classification", text_columns=("text",), labels=("no", "yes"), n_outputs=2, metrics=(Accuracy(),),
+            kind=CLASSIFICATION, text_columns=("text",), labels=("no", "yes"), n_outputs=2, metrics=(Accuracy(),),
             primary_metric="accuracy", splits=("train", "test"), labelled_splits=("train", "test"),
         )
 

@@ -80,14 +80,14 @@ def test_predictions_stand_in_the_examples_order(texts: list[str]) -> None:
     import torch
 
     from bakeoff.contracts.model import Encoding
-    from bakeoff.plugin import Accuracy, TaskInfo
+    from bakeoff.plugin import CLASSIFICATION, Accuracy, TaskInfo
     from bakeoff.training.distributed import ALONE
     from bakeoff.training.evaluation import predict
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
     splits = ("train", "test")
     info = TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=("text",),
         labels=("no", "yes"),
         n_outputs=2,

@@ -30,10 +30,11 @@ def make_model(folder: Path, seed: int = 0, dropout: float = 0.1) -> None:
     from bakeoff.contracts.metrics import Accuracy
     from bakeoff.contracts.model import Encoding
     from bakeoff.contracts.task import TaskInfo
+    from bakeoff.kinds import CLASSIFICATION
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
     info = TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=("text",),
         labels=("a", "b"),
         n_outputs=2,

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
-from bakeoff.contracts.metrics import label_sets
 from bakeoff.contracts.registry import load_registry
+from bakeoff.kinds.multilabel import label_sets
 from bakeoff.planning.resolver import resolve
 from bakeoff.spec.document import read_document
 
@@ -200,7 +200,7 @@ def test_what_does_not_go_with_sets_is_refused_by_check(own: Path) -> None:
     smoothed = {"smoothed": {"trainer": "torch-loop", "recipe": {"label_smoothing": 0.1}}, "probe": {"trainer": "linear-probe"}}
     answer = call("check", spec(own, "set", "multilabel", smoothed), folder=own)
     assert answer.returncode == 2
-    assert "smooths between classes, and task 'table' is no classification but multilabel" in answer.stderr
+    assert "smooths between the labels of a classification, and task 'table' is a multilabel task" in answer.stderr
     assert "trainer 'linear-probe' does no multilabel" in answer.stderr
 
 

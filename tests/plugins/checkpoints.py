@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.task import TaskInfo
+from bakeoff.kinds import CLASSIFICATION, Kind
 from bakeoff.plugin import Accuracy
 
 WIDTH, WORDS, POSITIONS = 16, 60, 40
@@ -96,10 +97,10 @@ STYLE_OF = {
 """Of the others: bert."""
 
 
-def task(labels: Sequence[str] = ("no", "yes"), *, kind: Any = "classification") -> TaskInfo:
+def task(labels: Sequence[str] = ("no", "yes"), *, kind: Kind = CLASSIFICATION) -> TaskInfo:
     metrics, splits = (Accuracy(),), ("train", "test")
     outputs = len(labels) or 1
-    if kind == "regression":
+    if not kind.has_labels:
         from bakeoff.contracts.metrics import metric_named
 
         metrics = (metric_named("mae"),)  # type: ignore[assignment]

@@ -8,6 +8,7 @@ from typing import Any
 from plugins.families import small
 
 from bakeoff.contracts.metrics import Accuracy
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Built, Encoding, TaskInfo, TextEncoder
 from bakeoff.training.kept_model import Trained
 
@@ -22,7 +23,7 @@ TEXTS = {
 }
 """Pairs of unlike length, some cut at 24 tokens."""
 INFO = TaskInfo(
-    kind="classification",
+    kind=CLASSIFICATION,
     text_columns=("one", "two"),
     labels=("no", "yes"),
     n_outputs=2,

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from bakeoff.contracts.model import Built
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.errors import ModelError, SpecError
+from bakeoff.kinds import CLASSIFICATION
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
@@ -341,6 +342,7 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
         prepared=prepared,
         encoded=prepared.encode(splits["train"]),
         labels=splits["train"]["label"],
+        mean_loss=CLASSIFICATION.mean_loss,
         groups=adaptation.groups,
         seed=(0, 0),
         observer=Observer(),
@@ -579,7 +581,7 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
     groups = Full().adapt(Built(model, ()), Full.Options(), recipe).groups
     job = Watched(
         model=model, recipe=recipe, device=torch.device("cpu"), prepared=prepared, encoded=prepared.encode(rows),
-        labels=rows["label"], groups=groups, seed=(0, 0), observer=Observer(),
+        labels=rows["label"], mean_loss=CLASSIFICATION.mean_loss, groups=groups, seed=(0, 0), observer=Observer(),
     )  # fmt: skip
     seen: list[tuple[float, float]] = []
 

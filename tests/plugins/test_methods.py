@@ -11,6 +11,7 @@ from plugins.families import FAMILIES, built
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import ModelError, PluginError
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Built, Options, Recipe
 from bakeoff.training.preparation import make_ready
 
@@ -40,7 +41,7 @@ def minilm() -> Any:
 
     splits = ("train", "test")
     task = TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=("text",),
         labels=("no", "yes"),
         n_outputs=2,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from plugins.checkpoints import config_of, edit, model_of, rename, save, task
 
+from bakeoff.kinds import REGRESSION
 from bakeoff.plugin import Built, ModelError, head_names, load_classifier
 from bakeoff_hub_models import HubModel, HubOptions
 
@@ -245,7 +246,7 @@ def test_a_head_of_another_number_of_labels_is_replaced(tmp_path: Path) -> None:
 
 def test_a_head_for_a_number_is_kept_for_a_number(tmp_path: Path) -> None:
     original = model_of("electra", num_labels=1)
-    built = load_classifier(save(tmp_path, original, "electra"), task((), kind="regression"))
+    built = load_classifier(save(tmp_path, original, "electra"), task((), kind=REGRESSION))
     assert (built.head, built.cautions, built.newly_initialised) == ("by position", (), ())
     assert logits(built.model).equal(logits(original))
 

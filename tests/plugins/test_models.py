@@ -23,6 +23,7 @@ from bakeoff.contracts.configured import Configured as PlanComponent
 from bakeoff.contracts.model import Encoding, Model
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths, TaskInfo
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
 from bakeoff.toolkit.hub_model import names_to_fetch
 from bakeoff_hub_models import HubModel, HubOptions
@@ -35,7 +36,7 @@ TEXTS = ["the cat sat on the mat", "a longer line, with commas and 12 numbers", 
 def task(outputs: int = 2) -> TaskInfo:
     splits = ("train", "test")
     return TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=("text",),
         labels=tuple("abcdef"[:outputs]),
         n_outputs=outputs,
@@ -412,11 +413,11 @@ print([name for name in ("torch", "transformers", "huggingface_hub") if name in 
 
 REVISIONS = """
 import sys
-from bakeoff.plugin import Accuracy, ModelError, TaskInfo
+from bakeoff.plugin import CLASSIFICATION, Accuracy, ModelError, TaskInfo
 from bakeoff.contracts.model import Encoding
 from bakeoff_hub_models import HubModel, HubOptions
 splits = ("train", "test")
-task = TaskInfo(kind="classification", text_columns=("text",), labels=("a", "b"), n_outputs=2, metrics=(Accuracy(),),
+task = TaskInfo(kind=CLASSIFICATION, text_columns=("text",), labels=("a", "b"), n_outputs=2, metrics=(Accuracy(),),
                 primary_metric="accuracy", splits=splits, labelled_splits=splits)
 for revision in sys.argv[1:]:
     options = HubOptions(path="acme/tiny", revision=revision)

@@ -11,6 +11,7 @@ from plugins.families import FAMILIES, small
 from torch import nn
 
 from bakeoff.contracts.model import Built
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Recipe
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
@@ -61,6 +62,7 @@ def trained(
         prepared=Padded(),  # type: ignore[arg-type]
         encoded=encoded,
         labels=[number % 2 for number in range(len(lengths))],
+        mean_loss=CLASSIFICATION.mean_loss,
         groups=adaptation.groups,
         seed=(0, 0),
         observer=Observer(),

@@ -179,7 +179,7 @@ def test_a_column_of_decimals_asks_for_its_kind(scores: list[Any], tmp_path: Pat
     assert "`kind: regression`" in told
     assert len(load(train="a.tsv", kind="classification", **ONE)[0].labels) == 3
     if "NA" not in scores and "2,5" not in scores:
-        assert load(train="a.tsv", kind="regression", **ONE)[0].kind == "regression"
+        assert load(train="a.tsv", kind="regression", **ONE)[0].kind.name == "regression"
 
 
 @pytest.mark.parametrize("score", ["2.6", "6"])

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.metric import Floats, Ints, Metric, TaskKind
-from bakeoff.contracts.metrics import answers
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.errors import StoreError
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import PREDICTIONS_FILE, Record
@@ -30,12 +31,12 @@ class SplitOutputs:
     """(N,)"""
     slices: Mapping[str, tuple[str, ...]]
     answers: Mapping[str, NDArray[Any]]
-    """strategy -> (K, N) label numbers (`label_type`), or numbers for regression, or sets of labels for multi-label."""
+    """strategy -> (K, N) label numbers, or numbers for regression, or sets of labels for multi-label."""
     seeds: Mapping[str, tuple[int, ...]]
     """strategy -> its K seeds, in the order of the rows of `answers`."""
     calibration: Mapping[str, Floats]
-    """strategy -> (K, 2): expected calibration error and Brier score of each run; of classifications only."""
-    kind: TaskKind = "classification"
+    """strategy -> (K, 2): expected calibration error and Brier score of each run, where logits give probabilities."""
+    kind: Kind = CLASSIFICATION
     disputed: tuple[str, ...] = ()
     """Columns for slicing that are none of `slices`, since runs recorded other values of them for the same examples."""
     _terms: dict[tuple[Metric, str], tuple[Floats, Floats] | None] = field(default_factory=dict, repr=False, compare=False)
@@ -148,15 +149,13 @@ def _order(predictions: Predictions, place: _Gathering) -> Ints | None:
 
 
 def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) -> None:
-    found, order = answers(predictions.logits, predictions.kind), _order(predictions, place)
+    found, order = predictions.kind.answers(predictions.logits), _order(predictions, place)
     if order is not None:
         found = found[order]
     place.disputed |= dict.fromkeys(_unlike_columns(predictions, place.first, order))
-    classes = predictions.kind == "classification"
-    place.rows.setdefault(strategy, []).append(found.astype(label_type(predictions.logits.shape[1])) if classes else found)
+    place.rows.setdefault(strategy, []).append(predictions.kind.compact(found, predictions.logits.shape[1]))
     place.seeds.setdefault(strategy, []).append(seed)
-    if classes and predictions.labelled:
-        probabilities = predictions.probabilities
+    if predictions.labelled and (probabilities := predictions.probabilities) is not None:
         place.calibration.setdefault(strategy, []).append(
             (
                 expected_calibration_error(probabilities, predictions.labels),
@@ -184,11 +183,6 @@ def why_uncut(own: SplitOutputs, split: str) -> list[str]:
     if not own.disputed:
         return []
     return [f"not cut by {listed(own.disputed)}: the runs recorded other values of it for the same examples of {split}."]
-
-
-def label_type(classes: int) -> type[np.signedinteger[Any]]:
-    """The smallest type that numbers of so many labels fit in: all runs of a board are in memory at once."""
-    return np.int16 if classes <= np.iinfo(np.int16).max + 1 else np.int32
 
 
 def _finished(place: _Gathering) -> SplitOutputs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from bakeoff.contracts.metric import Floats, Metric, MetricChoice
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError
+from bakeoff.kinds import kind_named
 from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment, left_out
 from bakeoff.records.schema import Data, Record
@@ -180,14 +180,16 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
     name = known_as(name, data.metrics)
     if name in own and not isinstance(own[name], HubMetric):
         return (own[name],)
-    fitting = [built_in for built_in, kind in BUILT_IN.items() if data.kind in kind.kinds]
+    kind = kind_named(data.kind)
+    fitting = [built_in for built_in, metric in BUILT_IN.items() if kind.name in metric.kinds]
     names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
     if name in own:
         raise BakeoffError(f"metric {quoted(name)} lives on the hub; without it there is {', '.join(names)}")
     base, _, label = name.removesuffix(")").partition(" (")
     if base in BUILT_IN and base not in fitting:
-        about = {"regression": "numbers", "multilabel": "sets of labels"}.get(data.kind, "labels")
-        raise BakeoffError(f"metric '{base}' does not score {about}, which the task has; there is {', '.join(names)}")
+        raise BakeoffError(
+            f"metric '{base}' does not score {kind.answers_in_words}, which the task has; there is {', '.join(names)}"
+        )
     if base not in BUILT_IN or (label and base not in OF_ONE_LABEL):
         told = did_you_mean("metric", name, names)
         raise BakeoffError(told if told.endswith(", ".join(names)) else f"{told} There is {', '.join(names)}")
@@ -199,7 +201,6 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
         raise BakeoffError(f"metric '{base}' looks at one class, and nobody says which: there is {several}")
     each = label == EACH and EACH not in data.labels
     choice = MetricChoice(name=base, of="each") if each else MetricChoice(name=base, positive=label or None)
-    kind: Any = data.kind
     return metric_named(choice).fitted(kind, data.labels, None)
 
 

@@ -96,7 +96,8 @@ def slice_scores(
 
 def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut]:
     """The columns of a split that have more than one value."""
-    by_label = _by_label(outputs.labels, label_names) if outputs.kind == "classification" else []
+    labels = outputs.kind.slice_labels(outputs.labels)
+    by_label = [] if labels is None else _by_label(labels, label_names)
     columns = [*by_label, _by_length(outputs.tokens)]
     columns += [_by_value(column, values) for column, values in outputs.slices.items()]
     for cut in columns:

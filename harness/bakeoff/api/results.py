@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.api.building import NUMBER, TEXT, WHOLE, frame, safe, stacked, table
-from bakeoff.contracts.metrics import answers
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
@@ -187,15 +186,15 @@ def _reported_first(record: Record, split: str) -> Iterator[tuple[str, Mapping[s
 
 
 def _predicted(run: DeclaredRun, split: str, told: Predictions) -> dict[str, Any]:
-    classes = told.kind == "classification"
+    probabilities = told.probabilities
     return (
         _told(run)
         | {
             "split": split,
             "id": told.ids,
             "label": told.labels,
-            "answer": answers(told.logits, told.kind),
-            "confidence": told.probabilities.max(axis=1) if classes else None,
+            "answer": told.kind.answers(told.logits),
+            "confidence": None if probabilities is None else probabilities.max(axis=1),
             "tokens": told.tokens,
         }
         | {f"slice_{column}": values for column, values in told.slices.items()}

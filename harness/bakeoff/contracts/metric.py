@@ -18,6 +18,8 @@ from bakeoff.errors import DataError
 if TYPE_CHECKING:
     import evaluate
 
+    from bakeoff.contracts.kind import Kind
+
 
 # No '/' and no '.': evaluate would run a local script of such a name.
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -99,9 +101,6 @@ class MetricFacts(Part):
     """The number of the label that it looks at; None of a metric of all labels."""
 
 
-TaskKind = Literal["classification", "regression", "multilabel", "tokens", "text"]
-
-
 Floats = NDArray[np.float64]
 
 
@@ -123,8 +122,8 @@ class Metric(ABC):
     unit: Unit = OWN_UNIT
     """In which unit and range its scores lie, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. A
     metric that declares none has no range, and an experiment that judges by it must name its margin."""
-    kinds: frozenset[TaskKind] | None = None
-    """Kinds of task whose answers it can score; None for any."""
+    kinds: frozenset[str] | None = None
+    """Names of the kinds of task whose answers it can score; None for any."""
     least_labels: int = 1
     """So many labels must be among the right answers; of fewer it says nothing, though its score may vary."""
 
@@ -135,7 +134,7 @@ class Metric(ABC):
     def load(self) -> evaluate.EvaluationModule:
         """The metric as the evaluate library's own kind of object."""
 
-    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+    def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         """The metric for a task of this kind with these labels, of which the task may declare one as the positive class.
 
         Labels are empty where only the data can tell them. A metric of each class becomes several. Raises DataError where it

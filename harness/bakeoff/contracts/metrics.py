@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bakeoff.contracts.each_class import EACH, of_class
-from bakeoff.contracts.metric import Answers, Floats, Ints, Metric, MetricChoice, MetricFacts, TaskKind
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Answers, Floats, Ints, Metric, MetricChoice, MetricFacts
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
 from bakeoff.errors import DataError
 from bakeoff.machine.hub import hub_is_reachable
@@ -22,30 +22,11 @@ if TYPE_CHECKING:
     import evaluate
 
 
-def answers(logits: Any, kind: TaskKind) -> Answers:
-    """What a model answers by its logits (n, n_outputs): the number of the largest; for regression, the first output; for
-    multi-label, the labels whose logits are above 0, that is whose probability is above a half."""
-    if kind == "regression":
-        return np.asarray(logits[:, 0].astype(np.float64))
-    return label_sets(logits > 0) if kind == "multilabel" else np.asarray(logits.argmax(axis=1))
-
-
-def label_sets(members: Any) -> Ints:
-    """Sets of labels, (n, n_outputs) of True or False -> (n,) numbers whose bit i is label i's."""
-    bits = np.left_shift(np.int64(1), np.arange(members.shape[1], dtype=np.int64))
-    return np.asarray(np.asarray(members, dtype=bool) @ bits, dtype=np.int64)
-
-
-def memberships(sets: Ints, n_outputs: int) -> NDArray[np.bool_]:
-    """The way back: (n,) -> (n, n_outputs)."""
-    return np.asarray((np.asarray(sets, dtype=np.int64)[:, None] >> np.arange(n_outputs, dtype=np.int64)) & 1, dtype=bool)
-
-
 class BuiltIn(Metric):
     """A metric of this module: scored by numpy, so that rescoring needs no torch; `load` wraps that very score."""
 
     unit = SHARE
-    kinds: frozenset[TaskKind] = frozenset({"classification"})
+    kinds: frozenset[str] = frozenset({"classification"})
 
     @abstractmethod
     def compute(self, predictions: Answers, references: Answers) -> float:
@@ -91,15 +72,16 @@ class OfOneLabel(Ratio):
         self.positive = positive
         self.number = None if positive is None or isinstance(positive, str) else int(positive)
         """The label's; None where it is not known yet."""
-        self.kind: TaskKind = "classification"
+        self.kind: Kind | None = None
+        """Of the task; while it is not known, answers are label numbers."""
         if isinstance(positive, str):
             self.name = of_class(type(self).name, positive)
 
-    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+    def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         wanted = positive if self.positive is None else self.positive
-        if kind in self.kinds and wanted is None:
+        if kind.name in self.kinds and wanted is None:
             raise DataError(f"{_unnamed(self.name, kind, labels)}{_among(labels)}")
-        if not labels or kind not in self.kinds or wanted is None:
+        if not labels or kind.name not in self.kinds or wanted is None:
             return (type(self)(wanted),)
         if isinstance(wanted, str) and wanted not in labels:
             raise DataError(f"metric '{type(self).name}': {did_you_mean('label', wanted, labels)}")
@@ -109,7 +91,7 @@ class OfOneLabel(Ratio):
         return (self.numbered(number, of_class(type(self).name, labels[number]), kind, positive=labels[number]),)
 
     @classmethod
-    def numbered(cls, number: int, name: str, kind: TaskKind, *, positive: str | int | None = None) -> OfOneLabel:
+    def numbered(cls, number: int, name: str, kind: Kind, *, positive: str | int | None = None) -> OfOneLabel:
         """Of the label with this number, under a name that is known."""
         metric = cls(number if positive is None else positive)
         metric.number, metric.kind, metric.name = number, kind, name
@@ -119,10 +101,8 @@ class OfOneLabel(Ratio):
         """1.0 per example (n,) where the label is: predicted; actual; predicted and actual."""
         if self.number is None:
             raise DataError(f"metric '{self.name}' is of a label that no task has been asked for yet")
-        if self.kind == "multilabel":
-            predicted, actual = (((_as_sets(answers) >> self.number) & 1).astype(bool) for answers in (predictions, references))
-        else:
-            predicted, actual = predictions == self.number, references == self.number
+        has_label = np.equal if self.kind is None else self.kind.has_label
+        predicted, actual = has_label(predictions, self.number), has_label(references, self.number)
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
 
 
@@ -137,11 +117,10 @@ def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
     return same[0] if name not in same and len(same) == 1 else name
 
 
-def _unnamed(metric: str, kind: TaskKind, labels: Sequence[str]) -> str:
-    over_all = "macro_f1, micro_f1" if kind == "classification" else "label_f1, micro_f1"
+def _unnamed(metric: str, kind: Kind, labels: Sequence[str]) -> str:
     return (
         f"metric '{metric}' looks at one class, and nobody says which: write {_of_class(metric, labels)}, "
-        f"{{name: {metric}, of: each}}, {over_all}"
+        f"{{name: {metric}, of: each}}, {', '.join(kind.overall_metrics)}"
     )
 
 
@@ -197,7 +176,7 @@ class OfEachLabel(BuiltIn):
         self.metric = metric
         self.name = of_class(metric.name, EACH)
 
-    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+    def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         if len(labels) > MOST_EACH:
             raise DataError(
                 f"metric '{self.metric.name}' of each of {len(labels)} classes: up to {MOST_EACH} can be recorded; name those "
@@ -218,18 +197,16 @@ class MicroF1(Ratio):
     name = "micro_f1"
     kinds = frozenset({"classification", "multilabel"})
 
-    def __init__(self, kind: TaskKind = "multilabel") -> None:
+    def __init__(self, kind: Kind | None = None) -> None:
         self.kind = kind
 
-    def fitted(self, kind: TaskKind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
+    def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         return (MicroF1(kind),)
 
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        if self.kind == "classification":
+        if self.kind is None:  # answers are label numbers
             return Accuracy().ratio_terms(predictions, references)
-        predicted, actual = _as_sets(predictions), _as_sets(references)
-        both = np.bitwise_count(predicted & actual).astype(np.float64)
-        return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
+        return self.kind.micro_f1_terms(predictions, references)
 
 
 class LabelF1(BuiltIn):
@@ -452,7 +429,7 @@ def metric_named(choice: str | MetricChoice) -> Metric:
     return kind()
 
 
-def recorded_metric(facts: MetricFacts, kind: TaskKind) -> Metric | None:
+def recorded_metric(facts: MetricFacts, kind: Kind) -> Metric | None:
     """The built-in metric that a record names, fitted to its task; None where it is none."""
     known = BUILT_IN.get(called(facts))
     if known is None:

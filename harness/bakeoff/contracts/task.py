@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.contracts.component import Component
-from bakeoff.contracts.metric import Ints, Metric, TaskKind
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Ints, Metric
 from bakeoff.contracts.versions import refuse_old_methods
 from bakeoff.errors import DataError, PluginError
 from bakeoff.text.words import quoted
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Row = Mapping[str, Any]
-MAX_LABELS = 62
-"""Of a multi-label task: so many bits has a number of 64, with one for the sign and one to spare."""
 
 
 # --- tasks ---------------------------------------------------------------------------------------------------------------
@@ -35,7 +34,7 @@ MAX_LABELS = 62
 class TaskInfo:
     """What a task is, told without loading it."""
 
-    kind: TaskKind
+    kind: Kind
     text_columns: tuple[str, ...]
     """One or two columns of the dataset that the model reads."""
     labels: tuple[str, ...]
@@ -63,6 +62,11 @@ class TaskInfo:
 
         Metrics are fitted to the labels here, so that a name tells which class a score is of: `f1 (spam)`.
         """
+        if not isinstance(self.kind, Kind):
+            raise PluginError(
+                f"its kind is {quoted(self.kind)}; it must be a kind of task, not its name: CLASSIFICATION, REGRESSION or "
+                "MULTILABEL of bakeoff.plugin"
+            )
         if self.positive is not None and self.labels and self.positive not in self.labels:
             raise PluginError(f"its positive label {quoted(self.positive)} is none of its labels")
         for metric in self.metrics:
@@ -85,24 +89,16 @@ class TaskInfo:
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):
             raise PluginError("its labelled splits must be among its splits, and train must be one of them")
         for metric in self.metrics:
-            if metric.kinds is not None and self.kind not in metric.kinds:
+            if metric.kinds is not None and self.kind.name not in metric.kinds:
                 scored = " and ".join(sorted(metric.kinds))
                 raise PluginError(f"metric {quoted(metric.name)} scores {scored}, and it is a {self.kind} task")
-        if self.kind in {"classification", "multilabel"} and self.labels_are_known:
-            fewest, most = (2, None) if self.kind == "classification" else (1, MAX_LABELS)
-            if not (len(self.labels) == self.n_outputs >= fewest) or (most and len(self.labels) > most):
-                bounds = f"{fewest} or more" if most is None else f"{fewest} to {most}"
-                told = f"it has {len(self.labels)} labels and {self.n_outputs} outputs"
-                raise PluginError(f"{told}; both are one number, {bounds}")
-        if self.kind == "regression" and (self.labels or self.n_outputs != 1):
-            raise PluginError(
-                f"it is a regression with {len(self.labels)} labels and {self.n_outputs} outputs: it has none, and one"
-            )
+        if self.labels_are_known:
+            self.kind.check_outputs(len(self.labels), self.n_outputs)
 
     @property
     def labels_are_known(self) -> bool:
         """Whether the data need not be read to know the labels."""
-        return bool(self.labels or self.n_outputs) or self.kind not in {"classification", "multilabel"}
+        return bool(self.labels or self.n_outputs) or not self.kind.has_labels
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
@@ -163,12 +159,7 @@ class Task(Component):
     def majority_baseline(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
         """The scores, by metric, of always giving one answer: the training split's most frequent label (of a multi-label task,
         its most frequent set of labels), or its mean number."""
-        if info.kind == "regression":
-            answer = train_labels.mean()
-        else:
-            found, counts = np.unique(train_labels, return_counts=True)
-            answer = found[counts.argmax()]
-        constant = np.full_like(references, answer)
+        constant = np.full_like(references, info.kind.majority(train_labels))
         return {metric.name: metric.score(constant, references) for metric in info.metrics}
 
 

@@ -10,7 +10,6 @@ from enum import Enum
 from typing import Any, ClassVar, Literal, Protocol
 
 from bakeoff.contracts.component import Component
-from bakeoff.contracts.metric import TaskKind
 from bakeoff.contracts.model import Batch
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import Row
@@ -27,7 +26,8 @@ class Signal(Enum):
 class Supports:
     """What a trainer can do; `check` refuses the rest."""
 
-    kinds: frozenset[TaskKind] = frozenset({"classification"})
+    kinds: frozenset[str] | None = frozenset({"classification"})
+    """Names of the kinds of task that it trains; None for all, since it leaves the loss to the job."""
     recipe_keys: frozenset[str] = field(default_factory=lambda: frozenset(Recipe.model_fields))
     """Recipe keys that it follows; any other must stay at its default."""
     precisions: frozenset[str] = frozenset({"fp32"})

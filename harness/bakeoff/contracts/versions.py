@@ -16,7 +16,8 @@ RENAMED: Final[Mapping[str, str]] = {
     "kept_table": "cached_table",
     "different": "no_duplicates",
     "unknown": "did_you_mean",
-    "MOST_LABELS_AT_ONCE": "MAX_LABELS",
+    "MOST_LABELS_AT_ONCE": "MULTILABEL.max_labels",
+    "TaskKind": "Kind",
     "decay_groups": "weight_decay_groups",
 }
 """Name in `bakeoff.plugin` under contract 1 -> its name now."""

@@ -34,7 +34,7 @@ from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import training_rows
 from bakeoff.training.request import Request
-from bakeoff.training.worker import build, components, load_task, targets
+from bakeoff.training.worker import build, components, load_task
 
 MOST_BYTES = 2**30
 """Of a file with a trace."""
@@ -287,7 +287,8 @@ def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
         device=device,
         prepared=prepared,
         encoded=prepared.encode({name: train[name] for name in info.text_columns}),
-        labels=targets(info, train["label"]),
+        labels=info.kind.targets(train["label"], info.n_outputs),
+        mean_loss=info.kind.mean_loss,
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=TracingObserver(),

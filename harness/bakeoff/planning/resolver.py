@@ -212,7 +212,7 @@ class _Resolver:
             self.say(rules.primary_metric_has_a_direction(task))
             for strategy in strategies:
                 self.say(rules.trainer_does_the_kind(task, strategy))
-                self.refuse(strategy, rules.labels_can_be_smoothed(task, strategy))
+                self.refuse(strategy, rules.recipe_fits_the_kind(task, strategy))
         for strategy in strategies:
             for variant in configurations_of(strategy):
                 self.check_strategy(replace(variant, tuning=strategy.tuning))

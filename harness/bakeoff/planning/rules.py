@@ -91,7 +91,7 @@ def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
 
 def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Problem]:
     trainer, kind = _trainer(strategy), task.info.kind
-    if kind not in trainer.supports.kinds:
+    if trainer.supports.kinds is not None and kind.name not in trainer.supports.kinds:
         told = f"trainer '{trainer.name}' does no {kind} (task '{task.name}', tasks[{task.index}])"
         yield ("strategies", strategy.name, "trainer"), told
 
@@ -102,11 +102,11 @@ Refusal = tuple[str, str]
 """A recipe key, and why its value can't be followed, as the end of a sentence that begins with the trainer."""
 
 
-def labels_can_be_smoothed(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
-    kind = task.info.kind
-    if kind != "classification" and strategy.recipe.label_smoothing:
-        told = f"smooths between classes, and task '{task.name}' is no classification but {kind}"
-        yield "label_smoothing", told
+def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    kind, default = task.info.kind, Recipe()
+    for key, why in kind.recipe_conflicts.items():
+        if getattr(strategy.recipe, key) != getattr(default, key):
+            yield key, f"{why}, and task '{task.name}' is a {kind} task"
 
 
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:

@@ -11,16 +11,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.metric import Floats, Ints, TaskKind
-from bakeoff.contracts.task import MAX_LABELS
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Floats, Ints
+from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.parquet import TEXT, Expected, FlawError, blamed_on, read_table, require, require_whole
 from bakeoff.records.schema import KIND_KEY, MOST_LABELS, Data
 from bakeoff.text.words import quoted
 
 SLICE: Final = "slice:"
 """How the names of the columns begin by which a task lets its results be cut."""
-LABELS: Final[Mapping[str, str]] = {"classification": "int64", "multilabel": "int64", "regression": "double"}
-"""Kind of task -> type of the column of labels."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Predictions:
     """(n,) length of the encoded input."""
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column that the task declares for slicing -> its values as text, each of n."""
-    kind: TaskKind = "classification"
+    kind: Kind = CLASSIFICATION
 
     @property
     def labelled(self) -> bool:
@@ -46,13 +45,9 @@ class Predictions:
         return not np.isnan(self.labels).any()
 
     @property
-    def probabilities(self) -> Floats:
-        """(n, n_outputs) softmax of the logits, of a classification."""
-        odds = np.ascontiguousarray(self.logits.T, dtype=np.float64)  # numpy is slow along axes of two
-        odds -= odds.max(axis=0)
-        np.exp(odds, out=odds)
-        odds /= odds.sum(axis=0)
-        return odds.T
+    def probabilities(self) -> Floats | None:
+        """(n, n_outputs), each example's summing to 1; None where the kind of task has none."""
+        return self.kind.probabilities(self.logits)
 
 
 @dataclass(frozen=True)
@@ -95,21 +90,25 @@ def expected(data: Data | None) -> Expected:
     """What the predictions of a run on these data look like; raises FlawError where they tell no labels."""
     if data is None:
         raise FlawError("its record knows of no data that it could have predicted")
-    columns = {"split": TEXT, "id": TEXT, "label": LABELS[data.kind], "logits": "list of float", "tokens": "int32"}
+    columns = {
+        "split": TEXT,
+        "id": TEXT,
+        "label": kind_named(data.kind).arrow_type,
+        "logits": "list of float",
+        "tokens": "int32",
+    }
     rows = sum(split.examples for name, split in data.splits.items() if name != "train")
     return Expected(columns, rows=rows, width=outputs_of(data), texts=SLICE)
 
 
 def outputs_of(data: Data) -> int:
-    """How many logits an example has: one for each label; one of a regression. Of many labels a record has the first
-    `MOST_LABELS` and, as a name like theirs, the count of the others."""
-    if data.kind == "regression":
-        return 1
+    """How many logits an example has, by the labels. Of many labels a record has the first `MOST_LABELS` and, as a name like
+    theirs, the count of the others. Raises FlawError where the kind of task does not allow so many."""
     more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) > MOST_LABELS else None
     count = MOST_LABELS + int(more[1]) if more else len(data.labels)
-    if not 1 <= count <= (MAX_LABELS if data.kind == "multilabel" else count):
+    if not kind_named(data.kind).allows(count):
         raise FlawError(f"its record is of a {data.kind} with {count} labels")
-    return count
+    return kind_named(data.kind).n_outputs(count)
 
 
 def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
@@ -158,7 +157,7 @@ def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Pre
             for column in frame.column_names
             if column.startswith(SLICE)
         },
-        kind=data.kind,
+        kind=kind_named(data.kind),
     )
 
 
@@ -170,9 +169,6 @@ def _labels(column: Any, name: str, rows: NDArray[np.int64], data: Data) -> NDAr
         return np.full(len(rows), np.nan)
     require(~missing, "label", column, "no label", rows)
     labels: NDArray[Any] = column.to_numpy()
-    if data.kind == "regression":
-        require(np.isfinite(labels), "label", labels, "no finite number", rows)
-    else:
-        last = outputs_of(data) - 1 if data.kind == "classification" else 2 ** outputs_of(data) - 1
-        require((labels >= 0) & (labels <= last), "label", labels, f"none of 0 to {last}", rows)
+    kind, outputs = kind_named(data.kind), outputs_of(data)
+    require(kind.possible(labels, outputs), "label", labels, kind.impossible_in_words(outputs), rows)
     return labels

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import HubMetric, label_of
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.text.words import escaped
 
 ROUNDING = 1e-12
@@ -49,8 +50,8 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
         return ""
     if load and isinstance(metric, HubMetric):
         metric.load()
-    number, of_sets = label_of(metric), getattr(metric, "kind", "") == "multilabel"
-    case = None if number is None else 1 << number if of_sets else number
+    number, kind = label_of(metric), getattr(metric, "kind", None) or CLASSIFICATION
+    case = None if number is None else kind.only_label(number)
     scores: list[float] = []
     error = ""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -65,7 +66,7 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
                 return ""
     if not np.isfinite(scores).all() and np.isfinite(scores).any():
         return ""
-    if number is not None and not ((found & case).any() if of_sets else number in found):
+    if number is not None and not kind.has_label(found, number).any():
         return f"no example has the label {_named(number, names)}"
     if len(found) == 1:
         return _constant(found, names)

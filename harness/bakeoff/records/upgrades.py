@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import POINTS
+from bakeoff.kinds import KINDS
 from bakeoff.records.schema import MOST_NEW, SCHEMA_VERSION, UNSEALED, Control, Declared, Record
 
 Plain = dict[str, Any]
@@ -79,7 +80,8 @@ def _record_of_4(old: Plain) -> Plain:
         old = {**old, "weights": {**weights, "newly_initialised": [*names[:MOST_NEW], f"and {more} more"]}}
     data = old.get("data")
     labels = data.get("labels") if isinstance(data, dict) else None
-    if not (isinstance(data, dict) and data.get("kind") == "classification" and isinstance(labels, list) and len(labels) > 1):
+    kind = KINDS.get(str(data.get("kind"))) if isinstance(data, dict) else None
+    if not (isinstance(data, dict) and kind and not kind.several_labels and isinstance(labels, list) and len(labels) > 1):
         return old
     names = {name: f"{name} ({labels[1]})" for name in ("f1", "precision", "recall")}
 

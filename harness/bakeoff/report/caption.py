@@ -10,6 +10,7 @@ from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.analysis.summary.searches import cost_sentence
 from bakeoff.contracts.metrics import unit_of
 from bakeoff.contracts.unit import Unit
+from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared
 from bakeoff.report.units import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import escaped
@@ -41,8 +42,7 @@ def legend(board: Board) -> str:
             )
         if board.confounded:
             parts.append(f"{DAGGER} differs from the baseline in something that is not under test.")
-        regression = board.data is not None and board.data.kind == "regression"
-        always = "the mean of the training split" if regression else "the label that is most frequent in training"
+        always = (kind_named(board.data.kind) if board.data else CLASSIFICATION).majority_in_words
         parts.append(f"The majority floor always gives {always}.")
     if any(row.baseline for row in board.rows):
         parts.append(f"{BASELINE} is the baseline.")

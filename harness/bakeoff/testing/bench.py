@@ -19,6 +19,7 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine import random_streams
 from bakeoff.parity.trace import TracedJob, TracingObserver, train_under
 from bakeoff.training.checkpoints import Checkpoints
@@ -43,7 +44,7 @@ ENCODING = Encoding(max_length=32, padding="longest")
 def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
     """A task of made-up texts and three labels."""
     return TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=tuple(columns),
         labels=LABELS,
         n_outputs=len(LABELS),
@@ -158,6 +159,7 @@ def bench_job(
         prepared=prepared,
         encoded=prepared.encode(COLUMNS),
         labels=GIVEN,
+        mean_loss=CLASSIFICATION.mean_loss,
         groups=groups,
         seed=(seed, replicate),
         observer=TracingObserver(),

@@ -16,16 +16,14 @@ from unittest import SkipTest
 import numpy as np
 
 from bakeoff.contracts.metric import Answers, Metric
-from bakeoff.contracts.task import MAX_LABELS, Paths, TaskInfo
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
 from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
 from bakeoff.text.words import quoted
-from bakeoff.training.data import as_set, named_by_data, split_fingerprint
+from bakeoff.training.data import named_by_data, split_fingerprint
 
-EXAMPLES = 60
-"""Made-up answers that a metric is tried on."""
 Columns = dict[str, list[Any]]
 
 
@@ -109,18 +107,13 @@ class TaskContract(Contract):
     def test_labels_are_those_that_it_declares(self) -> None:
         info, splits = self.loaded()
         for name in info.labelled_splits:
-            for number, label in enumerate(splits.get(name, {}).get("label", [])):
-                if info.kind == "classification" and (type(label) is not int or label not in range(len(info.labels))):
-                    self.broken(
-                        f"split {name!r}, row {number}: label {quoted(label)}; the labels are 0 to {len(info.labels) - 1}"
-                    )
-                if info.kind == "multilabel" and not is_label_set(label, info):
-                    self.broken(
-                        f"split {name!r}, row {number}: label {quoted(label)}; it must be a list of numbers from 0 to "
-                        f"{len(info.labels) - 1}"
-                    )
-                if info.kind == "regression" and not (isinstance(label, int | float) and math.isfinite(label)):
-                    self.broken(f"split {name!r}, row {number}: label {quoted(label)} is no finite number")
+            try:
+                labels = info.kind.read_labels(splits.get(name, {}).get("label", []), info.n_outputs)
+            except BakeoffError as error:
+                self.broken(f"split {name!r}, {error}")
+            if (row := info.kind.first_impossible(labels, info.n_outputs)) is not None:
+                why = info.kind.impossible_in_words(info.n_outputs)
+                self.broken(f"split {name!r}, row {row}: label {quoted(labels[row])} is {why}")
 
     def test_metrics_agree_with_their_parts(self) -> None:
         """Sum of numerators over sum of denominators is the score, on answers made up by five seeds."""
@@ -219,26 +212,12 @@ def _range(metric: Metric) -> str:
     return f"{'any number' if low is None else f'{low:g}'} to {'any number' if high is None else f'{high:g}'}"
 
 
-def is_label_set(label: Any, info: TaskInfo) -> bool:
-    return isinstance(label, list) and all(type(each) is int and each in range(len(info.labels)) for each in label)
-
-
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
     """Labels as metrics take them."""
-    if info.kind == "multilabel":
-        labels = [as_set(label, info, row) for row, label in enumerate(labels)]
-    return np.asarray(labels)
+    return np.asarray(info.kind.read_labels(labels, info.n_outputs))
 
 
 def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
-    """(predictions, references) by five seeds, each (EXAMPLES,), and one where every prediction is the same."""
-    answers = {"classification": info.n_outputs, "multilabel": 1 << min(info.n_outputs, MAX_LABELS)}
+    """(predictions, references) by five seeds."""
     for seed in range(5):
-        draw = np.random.default_rng(seed)
-        if info.kind in answers:
-            references = draw.integers(answers[info.kind], size=EXAMPLES)
-            yield draw.integers(answers[info.kind], size=EXAMPLES), references
-            yield np.zeros_like(references), references
-        else:
-            numbers = draw.normal(size=EXAMPLES)
-            yield numbers + draw.normal(size=EXAMPLES), numbers
+        yield from info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs)

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bakeoff.contracts.metric import TaskKind
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import ModelError
@@ -33,13 +32,6 @@ from bakeoff.toolkit.model_folder import (
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
-
-PROBLEM_TYPES: dict[TaskKind, str] = {
-    "classification": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regression": "regression",
-}
-"""transformers' words: its pipelines read from them what to make of logits."""
 
 
 class TextEncoder(Prepared):
@@ -105,7 +97,7 @@ class TextEncoder(Prepared):
 
     def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
         """As `from_pretrained` reads it: safetensors and tokenizer; an adapter is merged, or where it can't be lies beside."""
-        model.config.problem_type = PROBLEM_TYPES.get(self.kind)
+        model.config.problem_type = self.kind.problem_type
         if labels:
             model.config.id2label = dict(enumerate(labels))
             model.config.label2id = {label: number for number, label in enumerate(labels)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -86,16 +85,9 @@ def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Colu
     columns.said = tuple((split.info.description or "").splitlines())
     if not labelled:
         columns["label"] = [None] * len(table)
-    elif info.kind == "multilabel" and "label" in columns:
-        columns["label"] = [as_set(labels, info, row) for row, labels in enumerate(columns["label"])]
+    elif "label" in columns:
+        columns["label"] = info.kind.read_labels(columns["label"], info.n_outputs)
     return columns
-
-
-def as_set(labels: Any, info: TaskInfo, row: int) -> int:
-    """Raises DataError for what is no list of label numbers."""
-    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < info.n_outputs for label in labels):
-        raise DataError(f"row {row}: labels {quoted(labels)} are no list of numbers from 0 to {info.n_outputs - 1}")
-    return sum(1 << label for label in set(labels))
 
 
 def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
@@ -106,7 +98,7 @@ def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
     names = getattr(getattr(feature, "feature", feature), "names", None)
     if not names:
         raise DataError("the task names no labels, and the `label` of its training split is no ClassLabel that would")
-    return replace(info, labels=tuple(names), n_outputs=len(names))
+    return replace(info, labels=tuple(names), n_outputs=info.kind.n_outputs(len(names)))
 
 
 def split_fingerprint(rows: Mapping[str, Sequence[Any]], task: TaskInfo, sources: Mapping[str, str]) -> str:
@@ -137,17 +129,11 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
             if row in seen:
                 raise DataError(f"task '{task}', split '{name}': id {quoted(row)} stands there twice, or in another split too")
             seen.add(row)
-        if info.kind == "classification" and name in info.labelled_splits:
-            valid = range(len(info.labels))
-            wrong = [label for label in columns["label"] if not isinstance(label, int) or label not in valid]
-            if wrong:
-                raise DataError(
-                    f"task '{task}', split '{name}': label {quoted(wrong[0])} is none of 0 to {len(info.labels) - 1}"
-                )
-        if info.kind == "regression" and name in info.labelled_splits:
-            wrong = [label for label in columns["label"] if not isinstance(label, float) or not math.isfinite(label)]
-            if wrong:
-                raise DataError(f"task '{task}', split '{name}': label {quoted(wrong[0])} is no finite number (a float)")
+        if name not in info.labelled_splits:
+            continue
+        if (row := info.kind.first_impossible(columns["label"], info.n_outputs)) is not None:
+            why = info.kind.impossible_in_words(info.n_outputs)
+            raise DataError(f"task '{task}', split '{name}': label {quoted(columns['label'][row])} is {why}")
 
 
 def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from bakeoff.contracts.fields import LARGEST
-from bakeoff.contracts.metrics import answers
 from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
@@ -91,7 +90,7 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
     """Every metric of the task on one split, but for those that say nothing there (`silent`) and those that give these answers
     no finite score. Raises RunError where that is the primary metric."""
     require_finite({"": logits})
-    predictions, right = answers(logits, info.kind), np.asarray(labels)
+    predictions, right = info.kind.answers(logits), np.asarray(labels)
     scores = {}
     for metric in info.metrics:
         if metric.name in silent:

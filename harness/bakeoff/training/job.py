@@ -24,7 +24,7 @@ from bakeoff.training.checkpoints import Checkpoints, Facts, Saved, Tensors, opt
 from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.flops import Counter, counted_steps, extrapolate
-from bakeoff.training.loss_scale import LossWatch, Share, StepFacts, mean_loss, scale_of
+from bakeoff.training.loss_scale import LossWatch, Share, StepFacts, scale_of
 from bakeoff.training.observer import Observer
 
 LOOK_SECONDS = 0.5
@@ -82,6 +82,7 @@ class Job:
         prepared: Prepared,
         encoded: Sequence[Row],
         labels: Sequence[Any],
+        mean_loss: Callable[..., Any],
         groups: Sequence[ParameterGroup],
         seed: tuple[int, int],
         observer: Observer,
@@ -93,7 +94,8 @@ class Job:
         on_epoch: Callable[[], None] | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """`seed` is (seed, replicate); `on_look` gets a step and its loss, about twice a second.
+        """`labels` are what `mean_loss` gets, both of the task's kind; `seed` is (seed, replicate); `on_look` gets a step
+        and its loss, about twice a second.
 
         `trainer` is what errors call it, `owns` what it does its own way. `on_epoch` is called once at the end of every epoch,
         the training's end apart: there a trainer need not say `end_epoch`. Of `checkpoints`, the newest is taken up, and
@@ -105,6 +107,7 @@ class Job:
         self.trainer, self.owns = trainer, owns
         self.on_first_step, self.on_look, self.on_epoch = on_first_step, on_look, on_epoch
         self.examples = Examples(encoded, labels)
+        self.mean_loss = functools.partial(mean_loss, label_smoothing=recipe.label_smoothing)
         self.steps_per_epoch = math.ceil(len(self.examples) / recipe.batch_size)
         self.total_steps = recipe.max_steps or (recipe.epochs or 0) * self.steps_per_epoch
         warmup = recipe.warmup
@@ -174,9 +177,6 @@ class Job:
     def loss(self, logits: Any, labels: Any) -> Any:
         self.loss_watch.asked(logits, labels)
         return self.mean_loss(logits, labels)
-
-    def mean_loss(self, logits: Any, labels: Any) -> Any:
-        return mean_loss(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         parameters = dict(self.model.named_parameters())

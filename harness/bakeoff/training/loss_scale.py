@@ -20,21 +20,6 @@ TOO_SMALL = 1e-12
 """A loss, or a squared gradient, below which a ratio would be one of rounding errors."""
 
 
-def mean_loss(logits: Any, labels: Any, *, label_smoothing: float = 0.0) -> Any:
-    """The mean loss of a batch, a scalar tensor: cross-entropy; of numbers the squared error; of sets of labels the binary
-    cross-entropy of each label.
-
-    `logits` are (batch, n_outputs); `labels` (batch,) label numbers, (batch,) floats, or (batch, n_outputs) of 0.0 and 1.0.
-    """
-    from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
-
-    if labels.dim() == 2:  # multi-label
-        return binary_cross_entropy_with_logits(logits.float(), labels)
-    if labels.is_floating_point():  # regression
-        return mse_loss(logits.float().squeeze(-1), labels)
-    return cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
-
-
 @dataclass(frozen=True)
 class Share:
     """What one forward pass is due to have: labels of its rows, and what their mean loss weighs in that of the whole batch."""

@@ -12,7 +12,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.metrics import memberships
 from bakeoff.contracts.model import Encoding
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.registry import Registry
@@ -98,7 +97,7 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
         summary=component.summary,
         version=component.version,
         origin=str(task.registered.origin),
-        kind=info.kind,
+        kind=info.kind.name,
         columns={name: type(values[0]).__name__ for name, values in columns["train"].items()},
         text_columns=list(info.text_columns),
         labels=list(info.labels),
@@ -109,7 +108,7 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
             name: SplitLook(
                 examples=split.examples,
                 labelled=split.labelled,
-                labels=_label_counts(info, columns[name]["label"]) if split.labelled else {},
+                labels=info.kind.label_counts(columns[name]["label"], info.labels) if split.labelled else {},
                 slices={column: _counts(columns[name][column]) for column in info.slice_columns},
                 tokens=_summary(lengths[name], cut) if name in lengths else None,
                 floor=data.majority_baseline.get(name),
@@ -180,32 +179,12 @@ def _summary(lengths: list[int], cut: int) -> TokenLengths:
     )
 
 
-def _label_counts(info: TaskInfo, labels: Sequence[Any]) -> dict[str, int]:
-    """Examples by label, in the labels' order; nothing where labels are numbers. In sets, an example counts for each."""
-    if info.kind == "multilabel":
-        counted = memberships(np.asarray(labels), info.n_outputs).sum(axis=0)
-        return {name: int(count) for name, count in zip(info.labels, counted, strict=True)}
-    if info.kind != "classification":
-        return {}
-    counts = Counter(labels)
-    return {name: counts[number] for number, name in enumerate(info.labels)}
-
-
 def _counts(values: Sequence[Any]) -> dict[str, int]:
     return dict(sorted(Counter(map(str, values)).items(), key=lambda item: (-item[1], item[0])))
 
 
 def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, str]:
     """id, texts and label as words, safe to print."""
-    label = columns["label"][row]
     shown = {name: columns[name][row] for name in ("id", *info.text_columns)}
-    shown["label"] = label_of(info, label)
+    shown["label"] = info.kind.label_in_words(columns["label"][row], info.labels)
     return {name: escaped(value) for name, value in shown.items()}
-
-
-def label_of(info: TaskInfo, label: Any) -> str:
-    """In words."""
-    if info.kind == "multilabel":
-        members = memberships(np.asarray([label]), info.n_outputs)[0]
-        return ", ".join(name for name, member in zip(info.labels, members, strict=True) if member) or "none"
-    return info.labels[label] if info.kind == "classification" else str(label)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.contracts.fields import LARGEST
-from bakeoff.contracts.metric import TaskKind
+from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metrics import facts_of
 from bakeoff.contracts.model import Built
 from bakeoff.contracts.task import Row, Task, TaskInfo
@@ -87,7 +87,7 @@ def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> 
     untrained = without_learning(task, info, splits)
     return Data(
         source_versions=sources,
-        kind=info.kind,
+        kind=info.kind.name,
         labels=capped(info.labels, MOST_LABELS),
         splits={
             name: Split(
@@ -193,7 +193,7 @@ def write_predictions(
     splits: Mapping[str, Mapping[str, Sequence[Any]]],
     encoded: Mapping[str, Sequence[Row]],
     slice_columns: tuple[str, ...],
-    kind: TaskKind,
+    kind: Kind,
 ) -> None:
     """split, id, label (null where the split has none), logits (a list of float32), tokens and the task's slice columns for
     every predicted example."""
@@ -203,15 +203,13 @@ def write_predictions(
     columns = {
         "split": pa.array([name for name in logits for _ in logits[name]]).dictionary_encode(),
         "id": pa.array([row for name in logits for row in splits[name]["id"]]),
-        "label": pa.array(
-            [label for name in logits for label in splits[name]["label"]], pa.float64() if kind == "regression" else pa.int64()
-        ),
+        "label": pa.array([label for name in logits for label in splits[name]["label"]], pa.type_for_alias(kind.arrow_type)),
         "logits": pa.array([values for name in logits for values in logits[name]], pa.list_(pa.float32())),
         "tokens": pa.array([len(row.get("input_ids", ())) for name in logits for row in encoded[name]], pa.int32()),
     }
     for column in slice_columns:
         columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
-    table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.encode()})
+    table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.name.encode()})
     with writing(path, size=table.nbytes), Tree(path.parent).writing(path) as stream:
         pq.write_table(table, stream, compression="zstd")
 

@@ -20,7 +20,6 @@ import numpy as np
 from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.method import Adaptation
-from bakeoff.contracts.metrics import answers, memberships
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry, load_registry
@@ -138,7 +137,8 @@ def fine_tune(
         device=device,
         prepared=prepared,
         encoded=encoded["train"],
-        labels=targets(info, train["label"]),
+        labels=info.kind.targets(train["label"], info.n_outputs),
+        mean_loss=info.kind.mean_loss,
         groups=adaptation.groups,
         seed=(asked.seed, asked.replicate),
         observer=observer,
@@ -292,13 +292,6 @@ def encode_split(prepared: Prepared, info: TaskInfo, split: Columns, fingerprint
     return encode(prepared, {name: split[name] for name in info.text_columns}, cache=cache, fingerprint=fingerprint)
 
 
-def targets(info: TaskInfo, labels: Sequence[Any]) -> Sequence[Any]:
-    """Labels as a loss wants them: of sets, lists of 0.0 and 1.0."""
-    if info.kind != "multilabel":
-        return labels
-    return [[float(member) for member in row] for row in memberships(np.asarray(labels), info.n_outputs)]
-
-
 class Assembled(NamedTuple):
     """A model that is ready to be trained."""
 
@@ -387,7 +380,7 @@ def best_state(
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
         others = [metric.name for metric in info.metrics if metric is not primary]
-        return answers(logits, info.kind), score(info, logits, labels, others)[info.primary_metric]
+        return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
 
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
     return BestState(network, evaluate, split=split, metric=primary, labels=np.asarray(labels))

@@ -31,6 +31,7 @@ from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.metrics import BUILT_IN
+from bakeoff.kinds import REGRESSION
 from bakeoff.records.load import load_experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import PREDICTIONS_FILE
@@ -134,7 +135,7 @@ def test_numbers_in_place_of_labels_break_no_detector() -> None:
     def read(run_id: str) -> dict[str, Predictions]:
         noise = np.random.default_rng(int(run_id[-8:], 16)).normal(size=400)
         test = clean.predictions(run_id)["test"]
-        return {"test": replace(test, labels=truth, logits=(truth + noise).astype(np.float32)[:, None], kind="regression")}
+        return {"test": replace(test, labels=truth, logits=(truth + noise).astype(np.float32)[:, None], kind=REGRESSION)}
 
     made = replace(clean, predictions=read, metrics={"glue/mrpc": {"pearson": BUILT_IN["pearson"]()}})
     facts = [MetricFacts(name="pearson", higher_is_better=True, version="1")]

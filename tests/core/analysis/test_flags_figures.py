@@ -26,8 +26,8 @@ from core.sins import (
 from bakeoff.analysis.flags.figures import decimals
 from bakeoff.contracts.metric import Metric, MetricChoice, MetricFacts
 from bakeoff.contracts.metrics import Accuracy, facts_of, metric_named
-from bakeoff.contracts.metrics import answers as answers_of
 from bakeoff.contracts.unit import SHARE
+from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Selection
 from bakeoff.statistics.power import best_epoch_optimism
@@ -170,10 +170,10 @@ def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ())
     made = scored_by(made, Accuracy(), kind=kind, truth=labels, given=given)
     whole = ("accuracy", "micro_f1", "label_f1") if kind == "multilabel" else ("accuracy", "macro_f1", "mcc")
     asked = [*whole, *(MetricChoice(name=name, of="each") for name in ("f1", "recall"))]
-    fitted = [*own, *(one for choice in asked for one in metric_named(choice).fitted(kind, list("pqrs"), None))]
+    fitted = [*own, *(one for choice in asked for one in metric_named(choice).fitted(kind_named(kind), list("pqrs"), None))]
     everything = {metric.name: metric for metric in fitted}
     (predicted,) = made.predictions(made.records[0].id).values()
-    answers = answers_of(predicted.logits, predicted.kind)
+    answers = predicted.kind.answers(predicted.logits)
     floor = {name: metric.score(np.ones_like(labels), labels) for name, metric in everything.items()}
     made = sinning(
         made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], majority_baseline={"test": floor}

@@ -11,18 +11,11 @@ import pytest
 from core.made_records import drawn_answers, make_experiment_in_memory
 
 from bakeoff.analysis.boards import compare
-from bakeoff.analysis.outputs import SplitOutputs, label_type
+from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.records.predictions import Predictions
-
-
-@pytest.mark.parametrize("classes", [2, 1000, 32_768, 32_769, 70_000])
-def test_the_last_of_many_labels_keeps_its_number(classes: int) -> None:
-    last = np.asarray([classes - 1])
-    assert last.astype(label_type(classes)).tolist() == last.tolist()
-    assert label_type(classes)().nbytes == (2 if classes <= 32_768 else 4)
 
 
 def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> None:

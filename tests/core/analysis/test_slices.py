@@ -14,6 +14,7 @@ from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH, cuts, slice_scores
 from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.contracts.metrics import F1, Accuracy
+from bakeoff.kinds import REGRESSION
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.twoway import pseudo_values, two_way, two_way_unpaired
 
@@ -227,7 +228,7 @@ def test_a_column_of_one_value_cuts_nothing() -> None:
 def test_numbers_to_be_predicted_are_no_labels() -> None:
     numbers = np.linspace(0, 5, 400)
     made = outputs({"base": numbers[None] + 1}, labels=numbers, tokens=np.arange(400))  # type: ignore[arg-type]
-    assert list(columns(replace(made, kind="regression"))) == [BY_LENGTH]
+    assert list(columns(replace(made, kind=REGRESSION))) == [BY_LENGTH]
 
 
 @pytest.mark.timeout(60)  # 0.1 s on an idle machine

@@ -15,12 +15,12 @@ import sklearn.metrics as sklearn_metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bakeoff.contracts import metrics
 from bakeoff.contracts.metric import Metric, MetricChoice, MetricFacts
 from bakeoff.contracts.metrics import BUILT_IN, F1, OF_ONE_LABEL, Accuracy, HubMetric, MicroF1, metric_named, recorded_metric
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DataError, PluginError
+from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, Kind
 from bakeoff.text.values import yaml_value
 
 
@@ -171,8 +171,8 @@ def test_unequal_lengths_are_refused_without_evaluate_too() -> None:
 
 def test_answers_are_the_largest_logit_or_the_number() -> None:
     logits = np.array([[0.1, 0.9], [2.0, -1.0]], dtype=np.float32)
-    assert metrics.answers(logits, "classification").tolist() == [1, 0]
-    assert metrics.answers(logits[:, :1], "regression").tolist() == pytest.approx([0.1, 2.0])
+    assert CLASSIFICATION.answers(logits).tolist() == [1, 0]
+    assert REGRESSION.answers(logits[:, :1]).tolist() == pytest.approx([0.1, 2.0])
 
 
 def test_rescoring_loads_nothing_that_trains() -> None:
@@ -193,12 +193,12 @@ TRUTH, GIVEN = np.array([0, 1, 2, 2, 2, 0]), np.array([0, 1, 2, 2, 0, 2])
 
 
 def task(
-    *choices: str | dict[str, str], labels: tuple[str, ...] = LABELS, kind: str = "classification", **more: Any
+    *choices: str | dict[str, str], labels: tuple[str, ...] = LABELS, kind: Kind = CLASSIFICATION, **more: Any
 ) -> TaskInfo:
     asked = [choice if isinstance(choice, str) else MetricChoice.model_validate(choice) for choice in choices]
     chosen = tuple(map(metric_named, asked))
     return TaskInfo(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         text_columns=("text",),
         labels=labels,
         n_outputs=len(labels),
@@ -292,17 +292,17 @@ def test_of_each_has_a_limit_since_a_record_is_small() -> None:
 
 def test_of_sets_of_labels_a_class_is_one_bit() -> None:
     truth, given = np.array([0b01, 0b11, 0b10, 0b00]), np.array([0b01, 0b01, 0b10, 0b11])
-    info = task("micro_f1", {"name": "f1", "of": "each"}, labels=("a", "b"), kind="multilabel")
+    info = task("micro_f1", {"name": "f1", "of": "each"}, labels=("a", "b"), kind=MULTILABEL)
     bits = [sklearn_metrics.f1_score(truth >> bit & 1, given >> bit & 1) for bit in (0, 1)]
     assert [metric.score(given, truth) for metric in info.metrics[1:]] == pytest.approx(bits)
 
 
 @pytest.mark.parametrize(
     ("name", "label", "kind"),
-    [("f1 (ham)", 0, "classification"), ("recall (a (b))", 2, "multilabel"), ("micro_f1", None, "classification")],
+    [("f1 (ham)", 0, CLASSIFICATION), ("recall (a (b))", 2, MULTILABEL), ("micro_f1", None, CLASSIFICATION)],
 )
-def test_a_record_alone_tells_which_class(name: str, label: int | None, kind: str) -> None:
-    metric = recorded_metric(MetricFacts(name=name, higher_is_better=True, version="1", label=label), kind)  # type: ignore[arg-type]
+def test_a_record_alone_tells_which_class(name: str, label: int | None, kind: Kind) -> None:
+    metric = recorded_metric(MetricFacts(name=name, higher_is_better=True, version="1", label=label), kind)
     assert metric is not None
     assert (metric.name, getattr(metric, "number", None)) == (name, label)
     assert getattr(metric, "kind", kind) == kind

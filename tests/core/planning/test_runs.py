@@ -15,6 +15,7 @@ from pydantic import Field
 from bakeoff.contracts.configured import Configured, canonical, identity
 from bakeoff.contracts.registry import Origin, Registry, load_registry, register
 from bakeoff.errors import SpecError
+from bakeoff.kinds import REGRESSION
 from bakeoff.planning.judging import Primary, margins
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan, Run
@@ -367,7 +368,7 @@ class Regression(Task):
 
     def info(self, options: Options) -> TaskInfo:
         return TaskInfo(
-            kind="regression", text_columns=("text",), labels=(), n_outputs=1,
+            kind=REGRESSION, text_columns=("text",), labels=(), n_outputs=1,
             metrics=(metric_named("pearson"),), primary_metric="pearson", splits=("train", "test"),
             labelled_splits=("train", "test"),
         )  # fmt: skip
@@ -424,13 +425,13 @@ class Same:
 ODD = register([("odd", Plugin(), Origin("odd", "odd", "1")), ("same", Same(), Origin("same", "same", "1"))])
 
 
-REGRESSION = """\
+ERRORS = """\
 name: units
 tasks: [errors]
 models: [tiny-bert]
 strategies: {plain: {trainer: plain}}
 """
-BOTH = REGRESSION.replace("[errors]", "[regression, errors]")
+BOTH = ERRORS.replace("[errors]", "[regression, errors]")
 
 
 def about_units(text: str) -> list[str]:
@@ -441,15 +442,15 @@ def about_units(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "place", "words"),
     [
-        (REGRESSION, "tasks[0]", "`margin: {mae: 0.05}`"),
+        (ERRORS, "tasks[0]", "`margin: {mae: 0.05}`"),
         (BOTH, "tasks[1]", "`margin: {mae: 0.05}`"),
         (BOTH + "margin: 1.0", "margin", "`margin: {points: 1.0, mae: 1.0}`"),
         (BOTH + "margin: {points: 1.0}", "tasks[1]", "`margin: {points: 1.0, mae: 0.05}`"),
-        (REGRESSION + "margin: {maee: 1.0}", "margin.maee", "did you mean 'mae'?"),
+        (ERRORS + "margin: {maee: 1.0}", "margin.maee", "did you mean 'mae'?"),
         (BOTH + "margin: {mae: 0.1, points: 200}", "margin", "200 points is all that pearson can range over"),
-        (REGRESSION + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: -10 points, +0.05 mae`"),
-        (REGRESSION + "margin: 0.1\ngate: {quality: -0.1 mae}", "gate.quality", "`quality: +0.1 mae`"),
-        (REGRESSION + "margin: 0.1\ngate: {quality: +0.1 maee}", "gate.quality", "did you mean 'mae'?"),
+        (ERRORS + "margin: 0.1\ngate: {quality: -10 points}", "gate.quality", "`quality: -10 points, +0.05 mae`"),
+        (ERRORS + "margin: 0.1\ngate: {quality: -0.1 mae}", "gate.quality", "`quality: +0.1 mae`"),
+        (ERRORS + "margin: 0.1\ngate: {quality: +0.1 maee}", "gate.quality", "did you mean 'mae'?"),
         (BOTH + "margin: {mae: 0.1}\ngate: {quality: +0.1 mae}", "gate.quality", "says nothing of pearson"),
         (BOTH + "margin: {mae: 0.1}\ngate: {quality: [+0.1 mae, +1 points]}", "gate.quality", "`quality: +0.1 mae, -1 points`"),
     ],
@@ -462,8 +463,8 @@ def test_a_margin_or_a_gate_of_no_unit_or_another_is_refused_with_the_way_out(te
 @pytest.mark.parametrize(
     ("text", "margin"),
     [
-        (REGRESSION + "margin: 0.25", {"mae": 0.25}),
-        (REGRESSION + "margin: {mae: 1000000}", {"mae": 1e6}),
+        (ERRORS + "margin: 0.25", {"mae": 0.25}),
+        (ERRORS + "margin: {mae: 1000000}", {"mae": 1e6}),
         (BOTH + "margin: {mae: 1e-7}\ngate: {quality: [-1 points, +1e-7 mae]}", {"mae": 1e-7, "points": 1.0}),
         (BOTH + "margin: {mae: 0.1, pearson: 2}", {"mae": 0.1, "pearson": 2.0}),
         (BOTH + "margin: {mae: 0.1, points: 2}", {"mae": 0.1, "points": 2.0}),

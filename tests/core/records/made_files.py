@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from core.table_records import make_record
 
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Record, Split
 from bakeoff.training.record_writer import write_predictions
@@ -46,7 +47,7 @@ def filled(folder: Path, strategy: str, seed: int) -> Record:
     }
     logits = {name: draw.normal(size=(SIZES[name], 2)).astype(np.float32) for name in splits}
     encoded = {name: [{"input_ids": range(number % 7 + 1)} for number in range(SIZES[name])] for name in splits}
-    write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, ("part",), "classification")
+    write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, ("part",), CLASSIFICATION)
     (folder / STEPS_FILE).write_bytes(parquet(made_steps()))
     made = make_record(strategy, seed)
     assert made.data is not None

@@ -16,6 +16,7 @@ from core.records.made_files import ROWS, Copied, made_steps, parquet, seal
 from core.table_records import make_record
 
 from bakeoff.errors import DamageError
+from bakeoff.kinds import kind_named
 from bakeoff.records import steps
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
@@ -315,7 +316,7 @@ def read_as(kind: str, names: int, labels: list[Any], logits: Any, folder: Path)
     logits, ids = np.asarray(logits, np.float32), [str(number) for number in range(len(labels))]
     splits = {"test": {"id": ids, "label": labels}, "blind": {"id": ids, "label": [None] * len(ids)}}
     encoded = {name: [{"input_ids": [1]} for _ in ids] for name in splits}
-    write_predictions(folder / PREDICTIONS_FILE, dict.fromkeys(splits, logits), splits, encoded, (), kind)  # type: ignore[arg-type]
+    write_predictions(folder / PREDICTIONS_FILE, dict.fromkeys(splits, logits), splits, encoded, (), kind_named(kind))
     data = make_record().data
     assert data is not None
     sizes = {name: Split(examples=len(ids), labelled=name == "test", fingerprint="0" * 64) for name in splits}
@@ -338,7 +339,7 @@ def read_as(kind: str, names: int, labels: list[Any], logits: Any, folder: Path)
 def test_labels_of_every_kind_are_read_as_they_were_written(kind: str, names: int, labels: list[Any], tmp_path: Path) -> None:
     found = read_as(kind, names, labels, np.zeros((3, names or 1)), tmp_path)
     assert found["test"].labels.tolist() == labels
-    assert (found["test"].kind, found["test"].labelled, found["blind"].labelled) == (kind, True, False)
+    assert (found["test"].kind.name, found["test"].labelled, found["blind"].labelled) == (kind, True, False)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from core.table_records import declaration_of, declare, make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.contracts.metric import MetricFacts
-from bakeoff.contracts.metrics import answers as given
 from bakeoff.contracts.metrics import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
@@ -34,7 +33,7 @@ def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
     record = next(record for record in made.records if record.requested.strategy == "row" and record.requested.seed == 3)
     found = made.predictions(record.id)["test"]
-    assert (given(found.logits, found.kind) == answers(accuracy=0.9, seed=1)[3]).all()
+    assert (found.kind.answers(found.logits) == answers(accuracy=0.9, seed=1)[3]).all()
     assert (found.labels == LABELS).all()
     assert len(set(found.ids)) == len(LABELS)
     assert np.allclose(found.probabilities.sum(axis=1), 1)

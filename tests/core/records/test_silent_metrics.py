@@ -36,6 +36,7 @@ from bakeoff.contracts.metrics import (
 from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.contracts.unit import SHARE
 from bakeoff.errors import DataError, RunError
+from bakeoff.kinds import CLASSIFICATION, MULTILABEL, Kind
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.silent_metrics import why_silent
@@ -127,8 +128,8 @@ class Elsewhere(Luck):
         (Recall(1), ZEROS, "no example has the label 'spam'"),
         (Precision(1), ZEROS, "no example has the label 'spam'"),
         (Recall(7), BOTH, "no example has the label number 7"),
-        (MicroF1(), ZEROS, "every example has the label 'ham'"),
-        (Recall.numbered(1, "recall (spam)", "multilabel"), np.array([0, 1, 1, 4]), "no example has the label 'spam'"),
+        (MicroF1(MULTILABEL), ZEROS, "every example has the label 'ham'"),
+        (Recall.numbered(1, "recall (spam)", MULTILABEL), np.array([0, 1, 1, 4]), "no example has the label 'spam'"),
         (Luck(), BOTH, "whatever is answered, it is 0.25"),
         (Undefined(), ZEROS, "every example has the label 'ham'"),
         (Refusing(), ONES, "every example has the label 'spam'"),
@@ -156,8 +157,8 @@ def test_what_can_give_one_score_only_says_nothing(metric: Metric, labels: NDArr
         (Pearson(), np.array([1.0, 1.0, 2.0])),
         (Spearman(), np.linspace(0, 1, 9)),
         (LabelF1(), np.array([1, 2, 3, 0])),
-        (Recall.numbered(1, "recall (spam)", "multilabel"), np.array([3, 1, 1, 4])),
-        (MicroF1(), np.array([0, 0, 4])),
+        (Recall.numbered(1, "recall (spam)", MULTILABEL), np.array([3, 1, 1, 4])),
+        (MicroF1(MULTILABEL), np.array([0, 0, 4])),
         (Undefined(), BOTH),
         (Refusing(), BOTH),
         (OfAnswers(), BOTH),
@@ -330,12 +331,12 @@ def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
 # --- before anything is trained ------------------------------------------------------------------------------------------
 
 
-def task(metric: Metric, labels: Any, *, kind: Any = "classification") -> tuple[TaskInfo, dict[str, Columns]]:
+def task(metric: Metric, labels: Any, *, kind: Kind = CLASSIFICATION) -> tuple[TaskInfo, dict[str, Columns]]:
     info = TaskInfo(
         kind=kind,
         text_columns=("text",),
-        labels=("ham", "spam") if kind == "classification" else (),
-        n_outputs=2 if kind == "classification" else 1,
+        labels=("ham", "spam") if kind.has_labels else (),
+        n_outputs=2 if kind.has_labels else 1,
         metrics=(metric,),
         primary_metric=metric.name,
         splits=("train", "dev"),

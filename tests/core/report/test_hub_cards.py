@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from bakeoff.analysis.boards import compare
 from bakeoff.contracts.metrics import F1, Accuracy
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Imported
 from bakeoff.report.text.hub_cards import eval_results, model_index
@@ -78,7 +79,7 @@ def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> No
     made = experiment("trainer-api")
     given = {"trainer-api": np.eye(2)[np.stack([LABELS] * 3)]}
     cited = Imported(name="theirs", source="a card", split="test", scores={"accuracy": 0.7}, seeds=1, task=None)
-    for metric, kind in ((TopFive(), "accuracy (top 5)"), (F1.numbered(1, "f1 (spam)", "classification"), "f1")):
+    for metric, kind in ((TopFive(), "accuracy (top 5)"), (F1.numbered(1, "f1 (spam)", CLASSIFICATION), "f1")):
         found = scored_by(made, metric, kind="classification", truth=LABELS, given=given)
         found = replace(found, declared=found.declared.model_copy(update={"imported": [cited]}))
         _, results = model_index_to_eval_results(YAML(typ="safe").load(cards(found).strip("-\n"))["model-index"])

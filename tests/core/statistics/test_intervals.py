@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -31,6 +29,7 @@ from bakeoff.contracts.metrics import (
     Spearman,
 )
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
+from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, Kind
 from bakeoff.statistics.exact import mcnemar_p
 from bakeoff.statistics.intervals import Estimate, bca, mean_estimate, ratio_estimate, score_interval, share_interval, wilson
 
@@ -39,7 +38,7 @@ COURSE = np.repeat([1, 1, 0, 0], [260, 39, 19, 90])
 """The course's Trainer run: 260 true and 39 false positives, 19 false and 90 true negatives."""
 
 
-def split(answers: ArrayLike, labels: ArrayLike, *, kind: Any = "classification") -> SplitOutputs:
+def split(answers: ArrayLike, labels: ArrayLike, *, kind: Kind = CLASSIFICATION) -> SplitOutputs:
     """One row's answers (K, N)."""
     given, truth = np.atleast_2d(answers), np.asarray(labels)
     return SplitOutputs(
@@ -250,27 +249,27 @@ def test_at_the_end_of_the_range_it_is_wilsons_over_the_examples_that_count_not_
 @pytest.mark.parametrize("metric", [Pearson(), Spearman()], ids=lambda metric: metric.name)
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_correlation_of_one_has_an_interval_that_ends_there(metric: Metric, k: int) -> None:
-    outputs = split(np.tile(NUMBERS, (k, 1)), NUMBERS, kind="regression")
+    outputs = split(np.tile(NUMBERS, (k, 1)), NUMBERS, kind=REGRESSION)
     found = bounds_of(outputs, metric, "row", replicates=resample(outputs, metric, ["row"]) if k > 1 else None)
     assert found.high == pytest.approx(1)
     assert found.low is not None
     assert 0.5 < found.low < 0.9
 
 
-@pytest.mark.parametrize("metric", [MicroF1(), LabelF1()], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [MicroF1(MULTILABEL), LabelF1()], ids=lambda metric: metric.name)
 def test_sets_that_are_all_right_have_an_interval_too(metric: Metric) -> None:
     sets = np.array([1, 3, 2, 0, 1, 3])
-    outputs = split(np.tile(sets, (2, 1)), sets, kind="multilabel")
+    outputs = split(np.tile(sets, (2, 1)), sets, kind=MULTILABEL)
     found = bounds_of(outputs, metric, "row", replicates=resample(outputs, metric, ["row"]))
     assert found.low is not None
     assert (0.3 < found.low < 0.7, found.high) == (True, 1.0)
 
 
 def test_errors_of_nothing_have_no_interval_and_others_one_above_zero() -> None:
-    perfect = split(np.tile(NUMBERS, (3, 1)), NUMBERS, kind="regression")
+    perfect = split(np.tile(NUMBERS, (3, 1)), NUMBERS, kind=REGRESSION)
     assert bounds_of(perfect, MeanAbsoluteError(), "row").low is None
     wild = np.stack([NUMBERS, NUMBERS + np.linspace(0, 9, 20)])
-    found = bounds_of(split(wild, NUMBERS, kind="regression"), MeanAbsoluteError(), "row")
+    found = bounds_of(split(wild, NUMBERS, kind=REGRESSION), MeanAbsoluteError(), "row")
     assert found.low is not None
     assert found.low > 0, "a plain t interval of two runs so unlike begins below 0"
 

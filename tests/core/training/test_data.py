@@ -11,11 +11,12 @@ import torch
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import DataError
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine.random_streams import restart_random, stream_seed
 from bakeoff.training.data import check_rows, epoch_batches, split_fingerprint, weights_sha256
 
 INFO = TaskInfo(
-    kind="classification",
+    kind=CLASSIFICATION,
     text_columns=("text",),
     labels=("no", "yes"),
     n_outputs=2,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bakeoff.contracts.recipe import Recipe
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.training.distributed import ALONE, World, ending
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
@@ -23,6 +24,7 @@ def job_of(world: World, **recipe: Any) -> Job:
         prepared=nothing,
         encoded=[{"input_ids": [row]} for row in range(29)],
         labels=[0] * 29,
+        mean_loss=CLASSIFICATION.mean_loss,
         groups=(),
         seed=(0, 0),
         observer=Observer(),

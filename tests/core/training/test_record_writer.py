@@ -17,6 +17,7 @@ from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import PluginError, RunError
+from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine.memory_energy import peak_memory_bytes
 from bakeoff.records.record_files import read_record
 from bakeoff.training import evaluation, worker
@@ -108,7 +109,7 @@ def test_what_no_record_can_name_fails_its_run_and_is_gone(
 
 def test_a_score_that_is_no_number_is_named() -> None:
     info = TaskInfo(
-        kind="classification",
+        kind=CLASSIFICATION,
         text_columns=("text",),
         labels=("no", "yes"),
         n_outputs=2,
@@ -132,7 +133,7 @@ def test_a_score_that_is_no_number_is_named() -> None:
 )
 def test_a_task_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:
     right: dict[str, object] = {
-        "kind": "classification",
+        "kind": CLASSIFICATION,
         "text_columns": ("text",),
         "labels": ("no", "yes"),
         "n_outputs": 2,
@@ -147,7 +148,7 @@ def test_a_task_that_contradicts_itself_is_refused(changes: dict[str, object], w
 
 
 PAIRS = TaskInfo(
-    kind="classification",
+    kind=CLASSIFICATION,
     text_columns=("one", "two"),
     labels=("no", "yes"),
     n_outputs=2,

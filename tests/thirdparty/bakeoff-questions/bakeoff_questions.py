@@ -11,7 +11,19 @@ from zlib import crc32
 
 from pydantic import Field
 
-from bakeoff.plugin import F1, Accuracy, Adaptation, Method, Options, Paths, Task, TaskInfo, hookimpl, weight_decay_groups
+from bakeoff.plugin import (
+    CLASSIFICATION,
+    F1,
+    Accuracy,
+    Adaptation,
+    Method,
+    Options,
+    Paths,
+    Task,
+    TaskInfo,
+    hookimpl,
+    weight_decay_groups,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,7 +53,7 @@ class Questions(Task):
     def info(self, options: QuestionsOptions) -> TaskInfo:
         splits = ("train", "dev", "test")
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("line",),
             labels=LABELS,
             n_outputs=len(LABELS),

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict
 
 from bakeoff.plugin import (
+    CLASSIFICATION,
     Accuracy,
     Adaptation,
     Built,
@@ -49,7 +50,7 @@ class Greetings(Task):
 
     def info(self, options: Any) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("line",),
             labels=("other", "greeting"),
             n_outputs=2,

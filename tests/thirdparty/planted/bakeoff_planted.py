@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, Literal
 
 from bakeoff.plugin import (
+    CLASSIFICATION,
     Accuracy,
     MicroBatch,
     Options,
@@ -44,7 +45,7 @@ class Sentences(Task):
 
     def info(self, options: SentenceOptions) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("first", "second"),
             labels=("no", "yes"),
             n_outputs=2,

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bakeoff.plugin import (
+    CLASSIFICATION,
     F1,
     Accuracy,
     Built,
@@ -55,7 +56,7 @@ class Toy(Task):
 
     def info(self, options: ToyOptions) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("first", "second"),
             labels=("different", "same"),
             positive="same",
@@ -110,7 +111,7 @@ class Temper(Task):
 
     def info(self, options: TemperOptions) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("line",),
             labels=("cold", "warm"),
             positive="warm",
@@ -145,7 +146,7 @@ class ToyFile(Task):
 
     def info(self, options: Options) -> TaskInfo:
         return TaskInfo(
-            kind="classification",
+            kind=CLASSIFICATION,
             text_columns=("text",),
             labels=("no", "yes"),
             positive="yes",

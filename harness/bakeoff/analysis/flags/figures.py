@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.findings import ImportedRow
 from bakeoff.analysis.flags.wording import Found, amount, counted, ended_well, grouped_by, listed, rescore_all, spec, told
-from bakeoff.contracts.metric import Metric, MetricFacts, TaskKind
+from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import called, known_as, label_of, recorded_metric
+from bakeoff.kinds import kind_named
 from bakeoff.records.schema import Selection
 from bakeoff.statistics.best_of_n import grim
 from bakeoff.statistics.power import best_epoch_optimism
@@ -180,8 +181,7 @@ def _constant_answers(ground: Ground, split: str, row: str) -> dict[int, tuple[N
 def _built_in(ground: Ground, row: str, name: str) -> Metric | None:
     """The built-in metric that the row's records mean by the name; None where it is a plugin's or the hub's."""
     told = ((record.data.kind, facts) for record in ground.records[row] if record.data for facts in record.data.metrics)
-    kind, facts = next(((kind, facts) for kind, facts in told if facts.name == name), ("", None))
-    return recorded_metric(facts, cast("TaskKind", kind)) if facts else None
+    return next((recorded_metric(facts, kind_named(kind)) for kind, facts in told if facts.name == name), None)
 
 
 def _gives(metric: Metric, answers: NDArray[Any], labels: NDArray[Any], value: float) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
 
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import label_of, recorded_metric
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.errors import PluginError
+from bakeoff.kinds import kind_named
 from bakeoff.records.schema import DeclaredRun, Record
 
 
@@ -29,7 +29,7 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
 def metrics_of_run(record: Record, registry: Registry) -> dict[str, Metric]:
     """Name -> metric, of a run that got as far as its data."""
     assert record.data is not None
-    own, kind = _declared_metrics(record, registry), cast("Any", record.data.kind)
+    own, kind = _declared_metrics(record, registry), kind_named(record.data.kind)
     return {
         facts.name: metric
         for facts in record.data.metrics

@@ -19,6 +19,7 @@ from bakeoff.contracts.fields import (
 )
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.model import HeadOrigin
+from bakeoff.kinds import KindName
 from bakeoff.records.schema.shared import (
     MOST_LABELS,
     MOST_NEW,
@@ -87,7 +88,7 @@ class Split(Part):
 class Data(Part):
     """The task's data as the run saw it."""
 
-    kind: Literal["classification", "regression", "multilabel"]
+    kind: KindName
     labels: Annotated[list[Text], Field(max_length=MOST_LABELS + 1)]
     splits: dict[Name, Split]
     metrics: list[MetricFacts]

@@ -21,8 +21,8 @@ from bakeoff.text.words import escaped
 MADE_WITH = "made with bakeoff"
 """The end of all notes."""
 
-PIPELINES = {"tokens": "token-classification", "text": "text-generation"}
-"""Kind of task -> the hub's word; the others are `text-classification`, regression over texts too."""
+TASK_TYPE = "text-classification"
+"""The hub's word for tasks of every kind so far, regression over texts too."""
 
 
 def eval_results(comparison: Comparison) -> dict[str, str]:
@@ -64,11 +64,10 @@ def model_index(comparison: Comparison) -> str:
 
     documents = []
     for board, row, scores in _rows(comparison):
-        kind = board.data.kind if board.data else ""
         kinds = {facts.name: called(facts) for facts in board.metrics}
         results = [
             EvalResult(
-                task_type=PIPELINES.get(kind, "text-classification"),
+                task_type=TASK_TYPE,
                 dataset_type=escaped(board.task),
                 dataset_name=escaped(board.task),
                 dataset_split=escaped(board.split),

@@ -1,0 +1,62 @@
+"""Classification: each example has exactly one of two or more labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.metric import Answers, Floats
+
+
+@dataclass(frozen=True)
+class Classification(Kind):
+    """An answer is the number of the label with the largest logit; the loss is cross-entropy."""
+
+    name = "classification"
+    min_labels, max_labels = 2, None
+    labels_in_words = "both must be one number, 2 or more"
+    problem_type = "single_label_classification"
+    default_metrics = ("accuracy", "macro_f1")
+    overall_metrics = ("macro_f1", "micro_f1")
+
+    def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
+        return np.asarray((labels >= 0) & (labels < n_outputs))
+
+    def impossible_in_words(self, n_outputs: int) -> str:
+        return f"none of 0 to {n_outputs - 1}"
+
+    def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
+        return labels
+
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+
+    def answers(self, logits: Any) -> Answers:
+        return np.asarray(logits.argmax(axis=1))
+
+    def probabilities(self, logits: Any) -> Floats | None:
+        """The softmax of the logits."""
+        odds = np.ascontiguousarray(logits.T, dtype=np.float64)  # numpy is slow along axes of two
+        odds -= odds.max(axis=0)
+        np.exp(odds, out=odds)
+        odds /= odds.sum(axis=0)
+        return odds.T
+
+    def compact(self, answers: Answers, n_outputs: int) -> NDArray[Any]:
+        return answers.astype(np.int16 if n_outputs <= np.iinfo(np.int16).max + 1 else np.int32)
+
+    def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
+        """At random, and always the first label."""
+        references = draw.integers(n_outputs, size=MADE_UP)
+        yield draw.integers(n_outputs, size=MADE_UP), references
+        yield np.zeros_like(references), references
+
+
+CLASSIFICATION = Classification()

@@ -1,0 +1,110 @@
+"""Multi-label: each example has any number of the labels, none included.
+
+A set of labels is a number whose bit i says whether label i is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.metric import Answers, Floats, Ints
+from bakeoff.errors import DataError
+from bakeoff.text.words import quoted
+
+MAX_LABELS = 62
+"""A number of 64 bits holds so many, with one bit for the sign and one to spare."""
+
+
+@dataclass(frozen=True)
+class Multilabel(Kind):
+    """An answer is the set of labels whose logits are above 0; the loss is the binary cross-entropy of each label."""
+
+    name = "multilabel"
+    min_labels, max_labels = 1, MAX_LABELS
+    labels_in_words = f"both must be one number, 1 to {MAX_LABELS}"
+    several_labels = True
+    problem_type = "multi_label_classification"
+    recipe_conflicts: ClassVar[Mapping[str, str]] = {"label_smoothing": "smooths between the labels of a classification"}
+    default_metrics = ("micro_f1", "label_f1", "accuracy")
+    overall_metrics = ("label_f1", "micro_f1")
+    answers_in_words = "sets of labels"
+
+    def read_labels(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
+        """Lists of label numbers -> sets. Raises DataError for what is no such list."""
+        return [_set_of(members, n_outputs, row) for row, members in enumerate(labels)]
+
+    def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
+        return np.asarray((labels >= 0) & (labels < 2**n_outputs))
+
+    def impossible_in_words(self, n_outputs: int) -> str:
+        return f"none of 0 to {2**n_outputs - 1}"
+
+    def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
+        """An example counts for each label in its set."""
+        counted = memberships(np.asarray(labels), len(names)).sum(axis=0)
+        return {name: int(count) for name, count in zip(names, counted, strict=True)}
+
+    def label_in_words(self, label: Any, names: Sequence[str]) -> str:
+        members = memberships(np.asarray([label]), len(names))[0]
+        return ", ".join(name for name, member in zip(names, members, strict=True) if member) or "none"
+
+    def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
+        """Lists of n_outputs 0.0 and 1.0."""
+        return [[float(member) for member in row] for row in memberships(np.asarray(labels), n_outputs)]
+
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+        from torch.nn.functional import binary_cross_entropy_with_logits
+
+        return binary_cross_entropy_with_logits(logits.float(), targets)
+
+    def answers(self, logits: Any) -> Answers:
+        """The labels whose probability is above a half."""
+        return label_sets(logits > 0)
+
+    def has_label(self, answers: Answers, number: int) -> NDArray[np.bool_]:
+        return ((_as_ints(answers) >> number) & 1).astype(bool)
+
+    def only_label(self, number: int) -> int:
+        return 1 << number
+
+    def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        """2 TP and 2 TP + FP + FN of each example."""
+        predicted, actual = _as_ints(predictions), _as_ints(references)
+        both = np.bitwise_count(predicted & actual).astype(np.float64)
+        return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
+
+    def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
+        """At random, and always the empty set."""
+        references = draw.integers(1 << n_outputs, size=MADE_UP)
+        yield draw.integers(1 << n_outputs, size=MADE_UP), references
+        yield np.zeros_like(references), references
+
+
+MULTILABEL = Multilabel()
+
+
+def label_sets(members: Any) -> Ints:
+    """Sets of labels: (n, n_outputs) of True or False -> (n,) numbers."""
+    bits = np.left_shift(np.int64(1), np.arange(members.shape[1], dtype=np.int64))
+    return np.asarray(np.asarray(members, dtype=bool) @ bits, dtype=np.int64)
+
+
+def memberships(sets: Any, n_outputs: int) -> NDArray[np.bool_]:
+    """The way back: (n,) -> (n, n_outputs)."""
+    return np.asarray((_as_ints(sets)[:, None] >> np.arange(n_outputs, dtype=np.int64)) & 1, dtype=bool)
+
+
+def _as_ints(answers: Any) -> Ints:
+    return np.asarray(answers, dtype=np.int64)
+
+
+def _set_of(labels: Any, n_outputs: int, row: int) -> int:
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < n_outputs for label in labels):
+        raise DataError(f"row {row}: labels {quoted(labels)} are no list of numbers from 0 to {n_outputs - 1}")
+    return sum(1 << label for label in set(labels))

@@ -1,0 +1,64 @@
+"""Regression: each example has a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.metric import Answers
+
+
+@dataclass(frozen=True)
+class Regression(Kind):
+    """An answer is the model's only output; the loss is the squared error."""
+
+    name = "regression"
+    min_labels, max_labels = 0, 0
+    labels_in_words = "a regression has no labels, and one output"
+    label_type = float
+    arrow_type = "double"
+    problem_type = "regression"
+    recipe_conflicts: ClassVar[Mapping[str, str]] = {"label_smoothing": "smooths between the labels of a classification"}
+    default_metrics = ("pearson", "spearman", "mae")
+    answers_in_words = "numbers"
+    majority_in_words = "the mean of the training split"
+
+    def n_outputs(self, n_labels: int) -> int:
+        return 1
+
+    def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
+        return np.asarray(np.isfinite(labels))
+
+    def impossible_in_words(self, n_outputs: int) -> str:
+        return "no finite number (a float)"
+
+    def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
+        return {}
+
+    def label_in_words(self, label: Any, names: Sequence[str]) -> str:
+        return str(label)
+
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(logits.float().squeeze(-1), targets)
+
+    def answers(self, logits: Any) -> Answers:
+        return np.asarray(logits[:, 0].astype(np.float64))
+
+    def majority(self, labels: NDArray[Any]) -> Any:
+        """Their mean."""
+        return labels.mean()
+
+    def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
+        """Numbers with noise; none that are constant, of which a correlation may have no value."""
+        numbers = draw.normal(size=MADE_UP)
+        yield numbers + draw.normal(size=MADE_UP), numbers
+
+
+REGRESSION = Regression()
