@@ -97,11 +97,24 @@ def _shortly(words: Sequence[str], unlike: Sequence[Difference]) -> str:
 def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, Pair]) -> Search:
     """The search with what it tried and chose said of the new labels too."""
     places = sorted({((run.task, run.model), names[run.id]) for run in runs if names[run.id] != (run.task, run.model)})
-    trials, chosen = [*search.trials], [*search.chosen]
-    for old, (task, model) in places:
-        update = {"task": task, "model": model}
-        trials += [run.model_copy(update=update) for run in search.trials if (run.task, run.model) == old]
-        chosen += [choice.model_copy(update=update) for choice in search.chosen if (choice.task, choice.model) == old]
+    others = [placed(search, {old: new}) for old, new in places]
+    trials = [trial for one in (search, *others) for trial in one.trials]
+    chosen = [choice for one in (search, *others) for choice in one.chosen]
+    return search.model_copy(update={"trials": trials, "chosen": chosen})
+
+
+def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:
+    """The search under other labels of task and model, without what it did elsewhere; `ids` begin those of its trials."""
+    trials = [
+        trial.model_copy(update={"id": f"{ids}{trial.id}", "task": place[0], "model": place[1]})
+        for trial in search.trials
+        if (place := places.get((trial.task, trial.model)))
+    ]
+    chosen = [
+        choice.model_copy(update={"task": place[0], "model": place[1]})
+        for choice in search.chosen
+        if (place := places.get((choice.task, choice.model)))
+    ]
     return search.model_copy(update={"trials": trials, "chosen": chosen})
 
 

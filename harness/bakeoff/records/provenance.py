@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,23 +112,23 @@ def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) 
 
 def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[Difference]:
     """In what any of the records here differs from any there, each subject and name once."""
-    others = _distinct(there, of)
-    pairs = (differences(one, other, of) for one in _distinct(here, of) for other in others)
+    others = counted(there, of)
+    pairs = (differences(one, other, of) for one, _ in counted(here, of) for other, _ in others)
     found: dict[tuple[Subject, str], Difference] = {}
     for one in chain.from_iterable(pairs):
         found.setdefault((one.subject, one.name), one)
     return list(found.values())
 
 
-def _distinct(records: Iterable[Record], of: Collection[Subject]) -> list[Facts]:
-    """What records tell, each set of facts once: nearly always all tell the same."""
-    told = (_facts(record, of) for record in records)
-    return list({json.dumps(as_plain(facts)): facts for facts in told}.values())
+def counted(records: Iterable[Record], of: Collection[Subject]) -> list[tuple[Facts, int]]:
+    """What records tell, and how many tell just that: nearly always all tell the same."""
+    counts = Counter(tuple(_facts(record, of).items()) for record in records)
+    return [(dict(facts), count) for facts, count in counts.items()]
 
 
 def _facts(record: Record, of: Collection[Subject]) -> Facts:
     """What a record tells of these subjects; what is not asked for is not looked up, for thousands of records may be asked."""
-    if (MACHINE | ROUNDING).issuperset(of):
+    if (MADE_FROM | SCORED).isdisjoint(of):
         facts = facts_of_environment(record.environment)
     else:
         facts = facts_of_sources(record) if (MADE_FROM | SCORED).issuperset(of) else facts_of(record)
@@ -136,9 +137,19 @@ def _facts(record: Record, of: Collection[Subject]) -> Facts:
 
 def together(records: Iterable[Record], of: Collection[Subject]) -> Facts:
     """What the runs of one row tell; what is not the same in all of them `varies (AVX2, AVX512)`."""
-    told = _distinct(records, of)
+    told = [facts for facts, _ in counted(records, of)]
     keys = dict.fromkeys(chain.from_iterable(told))
     return {key: tuple(map(one_word, zip_longest(*(facts.get(key, ()) for facts in told)))) for key in keys}
+
+
+def commonest(records: Iterable[Record], of: Collection[Subject]) -> Facts:
+    """The most frequent word of each fact; of equally frequent ones that which comes first."""
+    counts: dict[tuple[Subject, str], Counter[str]] = {}
+    for facts, count in counted(records, of):
+        for key, words in facts.items():
+            for word in filter(None, words):
+                counts.setdefault(key, Counter())[word] += count
+    return {key: (found.most_common(1)[0][0],) for key, found in counts.items()}
 
 
 def one_word(words: Iterable[str | None]) -> str | None:
@@ -186,10 +197,10 @@ def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> lis
     What nobody knows sets nothing apart: a record that tells less is in the first group that it fits.
     """
     groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
-    seen: dict[str, list[Record]] = {}
+    seen: dict[tuple[Any, ...], list[Record]] = {}
     for record in sorted(records, key=lambda record: record.started):
         facts = _facts(record, of)
-        spelling = json.dumps(as_plain(facts))
+        spelling = tuple(facts.items())
         if spelling in seen:  # nearly always: then nothing need be compared
             seen[spelling].append(record)
             continue

@@ -5,6 +5,7 @@ Files that differ may hold the same rows or weights; which it is, the rehearsal 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.machine.file_hashes import FileHashes
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
+    DATA,
     HASHES,
     MADE_FROM,
     Difference,
@@ -106,22 +108,26 @@ class Changes:
     def sentences(self, plan: Plan) -> list[str]:
         """Each file that changed, with the number of runs that were made from others; then plugins."""
         runs = {run.id: run for run in (*plan.trials, *plan.runs)}
-        counts: dict[str, int] = {}
-        for run_id, found in self.files.items():
-            for one in found:
-                owner = runs[run_id].task.label if one.subject == "rows" else runs[run_id].model.label
-                what = f"{owner}: the files of {one.name or one.subject} changed"
-                counts[what] = counts.get(what, 0) + 1
+        counts = Counter(
+            f"{owner(runs[run_id], one)}: the files of {one.name or one.subject} changed"
+            for run_id, found in self.files.items()
+            for one in found
+        )
         return [f"{what} since {_runs(count)} recorded" for what, count in counts.items()] + [
             f"{clause}: if it gives other results now, raise its `version`" for clause in self.code
         ]
+
+
+def owner(run: Run, one: Difference) -> str:
+    """The label of the task or the model that a difference is of."""
+    return (run.task if one.subject in DATA else run.model).label
 
 
 def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Changes:
     """The records of a plan's runs, by id, against its sources as they are now."""
     files: dict[str, list[Difference]] = {}
     untold: set[str] = set()
-    code: dict[str, int] = {}
+    code: Counter[str] = Counter()
     for run in (*plan.trials, *plan.runs):
         if (record := records.get(run.id)) is None:
             continue
@@ -130,8 +136,7 @@ def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Chan
             files[run.id] = found
         if any(any(here.get(key, ())) for key in unknown(here, there, MADE_FROM)):
             untold.add(run.id)
-        for plugin in _edited(run, record):
-            code[plugin] = code.get(plugin, 0) + 1
+        code.update(_edited(run, record))
     clauses = [f"the source of {plugin} changed since {_runs(count)} recorded" for plugin, count in code.items()]
     return Changes(files, len(untold), clauses)
 
@@ -145,8 +150,7 @@ def _edited(run: Run, record: Record) -> list[str]:
         here = origin_of(part)
         same = (origin.version, origin.distribution_version) == (here.version, here.distribution_version)
         if same and before not in (None, code_digest(part.registered.package)):
-            plugin = f"{kind} {part.name} (version {origin.version}; {part.registered.origin})"
-            found.append(plugin)
+            found.append(f"{kind} {part.name} (version {origin.version}; {part.registered.origin})")
     return found
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from bakeoff.errors import BakeoffError
@@ -71,22 +73,23 @@ def work_aloud(say: Callable[[Message], None], device_name: str, threads: int) -
 def time_work(device: Any) -> list[float]:
     """Seconds of each repetition after the warm-up."""
     repeat = make_work(device)
+    repetitions(repeat, device, least=1, seconds=WARM_UP_SECONDS)
+    return repetitions(repeat, device, least=LEAST_REPETITIONS, seconds=MEASURED_SECONDS, longest=LONGEST_SECONDS)
 
-    def timed() -> float:
+
+def repetitions(
+    work: Callable[[], Any], device: Any, *, least: int, seconds: float, longest: float = float("inf")
+) -> list[float]:
+    """Seconds of each repetition, of so many `seconds` together; below `least` repetitions until `longest` have passed."""
+    found: list[float] = []
+    while len(found) < 2 or sum(found) < (seconds if len(found) >= least else longest):  # an interquartile range needs two
         began = time.perf_counter()
-        repeat()
+        work()
         hardware.synchronize(device)
-        return time.perf_counter() - began
-
-    warming = time.perf_counter()
-    while time.perf_counter() - warming < WARM_UP_SECONDS:
-        timed()
-    seconds = [timed(), timed()]  # an interquartile range needs two
-    while sum(seconds) < (MEASURED_SECONDS if len(seconds) >= LEAST_REPETITIONS else LONGEST_SECONDS):
-        seconds.append(timed())
-        if len(seconds) == MOST_REPETITIONS:
+        found.append(time.perf_counter() - began)
+        if len(found) == MOST_REPETITIONS:
             break
-    return seconds
+    return found
 
 
 def time_products(device: Any) -> dict[str, float]:
@@ -95,19 +98,12 @@ def time_products(device: Any) -> dict[str, float]:
 
     peaks = {}
     for precision, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        try:
+        with suppress(BakeoffError):
             hardware.require_precision(precision, device.type)
-        except BakeoffError:
-            continue
-        size = PRODUCT_SIZE.get(device.type, LARGE_PRODUCT)
-        first, second = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
-        seconds: list[float] = []
-        while len(seconds) < 5 or (sum(seconds) < PRODUCT_SECONDS and len(seconds) < MOST_REPETITIONS):
-            began = time.perf_counter()
-            first @ second
-            hardware.synchronize(device)
-            seconds.append(time.perf_counter() - began)
-        peaks[precision] = 2 * size**3 / statistics.median(seconds[1:])  # the first one warms up
+            size = PRODUCT_SIZE.get(device.type, LARGE_PRODUCT)
+            first, second = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+            seconds = repetitions(partial(torch.matmul, first, second), device, least=5, seconds=PRODUCT_SECONDS)
+            peaks[precision] = 2 * size**3 / statistics.median(seconds[1:])  # the first one warms up
     return peaks
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ from bakeoff.machine.worker_process import Worker
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
     BAKEOFF,
-    DATA,
     MACHINE,
     MADE_FROM,
     Difference,
@@ -25,7 +25,7 @@ from bakeoff.records.provenance import (
     unknown,
 )
 from bakeoff.records.schema import OUTPUT_FILE, Record
-from bakeoff.runner.changes import Changes
+from bakeoff.runner.changes import Changes, owner
 from bakeoff.runner.rehearsal import rehearse
 from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
@@ -128,9 +128,8 @@ def told(changed: Mapping[str, Sequence[Difference]], runs: Mapping[str, Run]) -
     clauses = []
     for run_id, found in changed.items():
         for one in found:
-            owner = runs[run_id].task if one.subject in DATA else runs[run_id].model
             if one.subject in MADE_FROM:
-                clauses.append(f"{owner.label}: {one.what} changed")
+                clauses.append(f"{owner(runs[run_id], one)}: {one.what} changed")
             else:
                 name = one.name or ("" if one.subject == "hardware" else one.subject)
                 clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())
@@ -156,15 +155,12 @@ def harmless(plan: Plan, moved: Changes, compared: Mapping[str, Sequence[Differe
 
 def unsure(runs: Mapping[str, Run], records: Mapping[str, Record], machine: Machine) -> list[str]:
     """What records do not tell, though it is known of the sources here; and that they were made by another Bakeoff."""
-    lacking, others = dict[str, int](), dict[str, int]()
+    lacking, others = Counter[str](), Counter[str]()
     ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
     for run_id, record in records.items():
         here = machine.sources.get((runs[run_id].task.label, runs[run_id].model.label), {})
-        for key in unknown(here, facts_of(record)):
-            if any(here.get(key, ())):
-                lacking[key[0]] = lacking.get(key[0], 0) + 1
-        for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}):
-            others[one.there] = others.get(one.there, 0) + 1
+        lacking.update(key[0] for key in unknown(here, facts_of(record)) if any(here.get(key, ())))
+        others.update(one.there for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}))
     found = []
     if lacking:
         count = max(lacking.values())

@@ -4,47 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
-from bakeoff.records.provenance import BAKEOFF, MACHINE, Facts, Subject, differences, facts_of_environment
+from bakeoff.records.provenance import MACHINE, commonest, counted, differences, facts_of_environment, same_hardware
 from bakeoff.records.schema import Environment, Record
 
 
-class Surroundings:
-    """The environment of most runs of a table; where two are equally frequent, the one that comes first."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        values: dict[tuple[Subject, str], Counter[str]] = {}
-        for facts, count in _counted(records):
-            for key, words in facts.items():
-                for value in filter(None, words):
-                    values.setdefault(key, Counter())[value] += count
-        most = {key: counts.most_common(1)[0][0] for key, counts in values.items()}
-        self.facts: Facts = {key: (value,) for key, value in most.items()}
-        self.usual: Environment | None = None
-        """What the caption tells; None of no records."""
-        if records:
-            found = [record.environment for record in records]
-            model = next(one for one in found if not differences(facts_of_environment(one), self.facts, {"hardware"}))
-            names = dict.fromkeys(name for one in found for name in one.software)
-            software = {name: most[("bakeoff", "") if name == BAKEOFF else ("software", name)] for name in names}
-            self.usual = model.model_copy(
-                update={"software": software, "instructions": most.get(("instruction set", ""), model.instructions)}
-            )
-
-    def differences(self, records: Sequence[Record]) -> list[str]:
-        """How some of these runs' environment differs, in words; a distribution that only some components use is none, and
-        neither is Bakeoff's own version."""
-        found: Counter[str] = Counter()
-        for facts, count in _counted(records):
-            for one in differences(facts, self.facts, MACHINE):
-                name = "" if one.subject == "hardware" else f"{one.name or one.subject} "
-                found[f"{name}{one.here} instead of {one.there}"] += count
-        return [f"{words} in {count} of {len(records)} runs" for words, count in found.items()]
+def usual_environment(records: Sequence[Record]) -> Environment | None:
+    """The environment of most runs of a table; where two are equally frequent, that of the first run. None of no runs."""
+    if not records:
+        return None
+    most = {key: word for key, (word,) in commonest(records, MACHINE | {"bakeoff"}).items()}
+    model = next(record.environment for record in records if same_hardware(record, most["hardware", ""] or ""))
+    names = dict.fromkeys(chain.from_iterable(record.environment.software for record in records))
+    software = {name: most.get(("software", name)) or most["bakeoff", ""] for name in names}
+    instructions = most.get(("instruction set", ""), model.instructions)
+    return model.model_copy(update={"software": software, "instructions": instructions})
 
 
-def _counted(records: Sequence[Record]) -> list[tuple[Facts, int]]:
-    """The facts of each environment, and how many of the records have it."""
-    counts: Counter[tuple[tuple[tuple[Subject, str], tuple[str | None, ...]], ...]] = Counter(
-        tuple(facts_of_environment(record.environment).items()) for record in records
-    )
-    return [(dict(facts), count) for facts, count in counts.items()]
+def made_elsewhere(records: Sequence[Record], usual: Environment | None) -> list[str]:
+    """How the environment of some of these runs differs from the usual one, in words; a distribution that only some components
+    use is no difference, and neither is Bakeoff's own version."""
+    found: Counter[str] = Counter()
+    table = facts_of_environment(usual) if usual else {}
+    for facts, count in counted(records, MACHINE):
+        for one in differences(facts, table, MACHINE):
+            name = "" if one.subject == "hardware" else f"{one.name or one.subject} "
+            found[f"{name}{one.here} instead of {one.there}"] += count
+    return [f"{words} in {count} of {len(records)} runs" for words, count in found.items()]

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.row import Failed, Remarked, Row, Score, Spread, Unkept, Unscored
 from bakeoff.analysis.summary.compute import work_of
-from bakeoff.analysis.summary.environments import Surroundings
+from bakeoff.analysis.summary.environments import made_elsewhere, usual_environment
 from bakeoff.analysis.summary.facts import component_labels, facts_of, split_facts
 from bakeoff.analysis.summary.searches import searched
 from bakeoff.contracts.metrics import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.schema import Cost, Data, Record
+from bakeoff.records.schema import Cost, Data, Environment, Record
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def describe(experiment: Experiment, layout: Layout) -> Board:
         equal=equal,
         differing=differing,
         components=sentences,
-        surroundings=surroundings.usual,
+        surroundings=surroundings,
         taken_for_same=taken_for_same([everything]),
         searches=searched(declared, experiment.trials, layout.task, layout.model, recorded),
     )
@@ -99,7 +99,7 @@ def _shown(rows: Sequence[Row], metric: str) -> tuple[list[float], list[float | 
 
 def _rows(
     experiment: Experiment, layout: Layout, data: Data | None, everything: Sequence[Record]
-) -> tuple[list[Row], dict[str, list[str]], Surroundings]:
+) -> tuple[list[Row], dict[str, list[str]], Environment | None]:
     """Every row; sentences on the components, and the environment of most runs."""
     present = [name for name, records in layout.rows.items() if records]
     first = [layout.rows[name][0].requested for name in present]
@@ -111,7 +111,7 @@ def _rows(
         sentences |= {"task": component_labels([asked.task])[1], "model": component_labels([asked.model])[1]}
     labels = dict(zip(present, zip(trainers, methods, strict=True), strict=True))
     stated = list(dict.fromkeys(key for record in everything for key in record.requested.recipe))
-    surroundings = Surroundings([record for record in everything if record.status == "ok"])
+    surroundings = usual_environment([record for record in everything if record.status == "ok"])
     rows = [_row(experiment, layout, name, labels.get(name, (None, None)), data, surroundings, stated) for name in layout.rows]
     return rows, sentences, surroundings
 
@@ -128,7 +128,7 @@ def _row(
     name: str,
     labels: tuple[str | None, str | None],
     data: Data | None,
-    surroundings: Surroundings,
+    surroundings: Environment | None,
     stated: Sequence[str],
 ) -> Row:
     """A strategy's row; `stated` are the recipe keys that any row of the board states."""
@@ -169,7 +169,7 @@ def _row(
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),
         notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
-        elsewhere=surroundings.differences(ended),
+        elsewhere=made_elsewhere(ended, surroundings),
         scores=_scores(ended, data),
         unscored=_unscored(ended),
         train_seconds=over_seeds(lambda cost: cost.train_seconds),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bakeoff.records.apart import Pair, set_apart
+from bakeoff.records.apart import Pair, placed, set_apart
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.metrics import metrics_of
-from bakeoff.records.schema import Declared, DeclaredRun, Search
+from bakeoff.records.schema import Declared, DeclaredRun
 
 
 def with_boards(experiment: Experiment) -> Experiment:
@@ -57,18 +57,3 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
         row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
     }
     return declared.model_copy(update={"runs": list(runs), "trials": trials, "searches": searches, "history": history})
-
-
-def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:
-    """The search under other labels of task and model, without what it did elsewhere; `ids` begin those of its trials."""
-    trials = [
-        trial.model_copy(update={"id": f"{ids}{trial.id}", "task": place[0], "model": place[1]})
-        for trial in search.trials
-        if (place := places.get((trial.task, trial.model)))
-    ]
-    chosen = [
-        choice.model_copy(update={"task": place[0], "model": place[1]})
-        for choice in search.chosen
-        if (place := places.get((choice.task, choice.model)))
-    ]
-    return search.model_copy(update={"trials": trials, "chosen": chosen})
