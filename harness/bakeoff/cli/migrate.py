@@ -30,6 +30,8 @@ def migrate(folder: Path) -> int:
     for sentence in found.left:
         say(f"left as it is: {sentence}")
     say(summary(folder, found))
+    if found.left:
+        say("a run whose damaged record is removed is made again by the next `bakeoff run`")
     return 1 if found.left else 0
 
 

@@ -247,6 +247,7 @@ def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_pat
     assert len(records) == 3
     assert damaged == [f"{path} was altered: it is not what its own checksum says"]
     code, out, _ = call("migrate", folder)
+    assert "is made again by the next `bakeoff run`" in out.splitlines()[2]
     assert (code, out.splitlines()[1]) == (1, f"nothing to do: every other file of {folder} has schema {SCHEMA_VERSION}")
 
 
