@@ -96,4 +96,4 @@ def say_otherwise(path: Path, old: str, new: str) -> None:
 def records(folder: Path) -> dict[str, dict[str, Any]]:
     """The records of an experiment folder, by strategy and seed: `manual-loop/0`."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / "records").glob("r1-*/record.json"))]
-    return {f"{record['asked']['strategy']}/{record['asked']['seed']}": record for record in found}
+    return {f"{record['requested']['strategy']}/{record['requested']['seed']}": record for record in found}

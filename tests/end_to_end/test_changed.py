@@ -326,7 +326,7 @@ def test_an_edited_plugin_of_the_same_version_is_named_and_decides_nothing(kind:
     """As its first run is recorded from another source of it."""
     path = recorded / "e" / "spec.yaml"
     one = records(recorded / "e")["manual-loop/0"]
-    plugin = f"{kind} {one['asked'][kind]['name']} (version {one['asked'][kind]['version']}; "
+    plugin = f"{kind} {one['requested'][kind]['name']} (version {one['requested'][kind]['version']}; "
     say_otherwise(
         recorded / "e" / "records" / one["id"] / "record.json",
         f'"{kind}": "{one["made_from"]["code"][kind]}"',
