@@ -247,8 +247,8 @@ def _no_margin(bench: Bench) -> list[str]:
     word = next(called(facts) for facts in bench.data.metrics if facts.name == terms.metric)
     example = f"`margin: {{{word}: 0.05}}`"
     return [
-        f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. Write one like {example} into the "
-        "experiment file and give `bakeoff run` again: what is recorded is not trained anew."
+        f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. A new "
+        f"experiment needs one like {example}, declared before its runs."
     ]
 
 
@@ -291,7 +291,7 @@ def _nothing_held(board: Board) -> str:
     if reason := board.silent.get(board.split, {}).get(board.metric):
         return (
             f"{board.metric} says nothing on {board.split} of {board.task}: {reason}. No row can be better or worse by it "
-            "there; report on another split, or look at another metric with `bakeoff rescore`."
+            "there; report on another split in a new experiment, or look at another metric with `bakeoff rescore`."
         )
     others = [row.strategy for row in board.rows if row.scores and not row.baseline]
     if not others:

@@ -160,27 +160,27 @@ def _budget(estimate: Estimate | None) -> Budget | None:
 def _advice(contest: Contest, terms: Terms) -> str:
     """What would settle an open pair, within the margin that the experiment names."""
     if contest.least_seeds < LEAST_SEEDS:
-        return f"run at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
+        return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
     estimate = contest.estimate
     if not isinstance(estimate, TwoWay):
-        return "more seeds bring the interval down"
+        return "a new experiment with more seeds has a narrower interval"
     if terms.margin is None:
-        return f"name a margin of {terms.metric} in the experiment file: without one no difference is small, and none too small"
+        return f"a margin of {terms.metric}, declared before the runs of a new experiment: without one no difference is small"
     wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
     here = f"{estimate.examples:,} examples"
     if seeds.number is not None and seeds.number > contest.least_seeds:
         alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
-        return f"about {seeds.number:,} seeds of each would find {wanted} on these {here}{alone}"
+        return f"about {seeds.number:,} new seeds of each would find {wanted} on these {here}{alone}"
     if seeds.number is not None:
-        return f"these seeds find {wanted} in four of five experiments; this one left it open, so add some"
+        return f"these seeds find {wanted} in four of five experiments, and this is one of the others"
     if seeds.why == "too many":
         return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
     examples = examples_needed(estimate.budget, terms.margin, seeds=contest.least_seeds, paired=estimate.paired)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     if seeds.why == "unknown" and seeds.limits:
         low, high = (_open(limit, terms) for limit in seeds.limits)
-        return f"whether more seeds would find {wanted} is not known: {here} alone leave {low} to {high} open{more}"
+        return f"whether any number of seeds finds {wanted} is not known: {here} alone leave {low} to {high} open{more}"
     return f"no number of seeds finds {wanted} on {here}, which alone leave {_open(seeds.limit, terms)} open{more}"
 
 
@@ -202,9 +202,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         told += f" (95 % interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
     if pair.verdict == "confounded":
         what = listed([fact.subject for fact in pair.confounders])
-        return (
-            f"{names} is confounded by {what}: {told}, and what made it cannot be told; make them equal or put them under test."
-        )
+        return f"{names} is confounded by {what}: {told}, and what made it cannot be told."
     family = f" over {pair.comparisons} comparisons" if pair.comparisons > 1 else ""
     if pair.verdict in ("better", "worse"):
         return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."

@@ -139,7 +139,7 @@ def told(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
     lines.append("")
     for warning in comparison.warnings:
         where = f"{warning.board}: " if warning.board and len(comparison.boards) > 1 else ""
-        lines += wrapped(f"{warning.severity}: {warning.name}: {escaped(where + warning.what)}", width, indent="  ")
+        lines += wrapped(f"{warning.name} ({warning.severity}): {escaped(where + warning.what)}", width, indent="  ")
     lines += [""] if comparison.warnings else []
     return lines + wrapped(f"written to {escaped(target)}: {', '.join(_counted(written))}", width, indent="  ")
 

@@ -276,12 +276,12 @@ def _remarks(resolution: Resolution) -> list[str]:
         elif need.origin == "nothing":
             lines.append(
                 f"{name}: there is no pilot, and nobody knows beforehand how {question.metric} spreads: run two seeds or more "
-                "of each strategy, then ask again"
+                "of each strategy in a folder beside this one, then ask again"
             )
         elif need.seeds is None:
             lines.append(f"{name}: {_why_none(need, question)}")
     if any(need.origin == "pilot" and need.pilot_seeds < ROUGH_SEEDS and not need.identical for need in resolution.needs):
-        lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds tells the spread between seeds only roughly: take a few more")
+        lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds tells the spread between seeds only roughly")
     planned = [need for need in resolution.needs if need.origin == "planning values"]
     if planned:
         lines += _about_planning_values(planned)
@@ -316,4 +316,4 @@ def _about_planning_values(planned: Sequence[Needs]) -> list[str]:
         if any(need.limit is not None for need in planned)
         else "found at best is unknown until a run is recorded: it takes the number of examples"
     )
-    return [*lines, "a pilot, two or more seeds of each strategy in this folder or beside it, makes all this sharper"]
+    return [*lines, "a pilot, two or more seeds of each strategy in a folder beside this one, makes all this sharper"]

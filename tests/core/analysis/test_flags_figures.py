@@ -229,10 +229,10 @@ def test_a_run_that_learned_may_meet_a_floor_by_chance() -> None:
     assert "different-metrics" not in codes(make_experiment_in_memory({BASELINE: given}, balanced))
 
 
-def test_copied_figures_are_told_with_their_source() -> None:
+def test_copied_figures_are_named() -> None:
     warning = only_warning(importing(experiment(), published(seeds=3, accuracy=0.5)), "published-figures")
     assert warning.rows == ["theirs"]
-    assert "theirs (a model card, 3 runs)" in warning.what
+    assert "1 row of figures was copied, not run here: theirs" in warning.what
     assert "no test" in warning.what
 
 

@@ -169,7 +169,7 @@ def test_few_seeds_are_flagged(tmp_path: Path, seeds: int, sentence: str | None)
     row = cells(text, "trainer-api")
     assert row.get("warnings") == ("few-seeds" if sentence else None)
     assert ("±" in row["test accuracy★"]) == (seeds > 1)
-    told = [line for line in text.splitlines() if line.startswith("- few-seeds: ")]
+    told = [line for line in text.splitlines() if line.startswith("- few-seeds (caution): ")]
     assert bool(told) == bool(sentence)
     if sentence:
         assert sentence in flowing(text)
@@ -184,7 +184,7 @@ def test_a_row_that_learnt_nothing_is_flagged(tmp_path: Path) -> None:
     text = show(make_experiment_folder(tmp_path / "x", answers, labels, baseline="trainer-api"))
     assert "collapsed-runs" in cells(text, "collapsed")["warnings"]
     assert "collapsed-runs" not in cells(text, "trainer-api")["warnings"]
-    assert "- collapsed-runs: " in text
+    assert "- collapsed-runs (caution): " in text
 
 
 def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
-    assert "- undeclared-runs: 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
+    assert "- undeclared-runs (caution): 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
     assert "foreign" not in text.replace(str(tmp_path), "")
 
 

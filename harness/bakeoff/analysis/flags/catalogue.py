@@ -20,6 +20,12 @@ SEVERITIES: Final[dict[Severity, str]] = {
 """Severity -> what it asks of a reader; the most severe first."""
 
 
+AFRESH: Final = (
+    "Run a changed file in a new folder (`bakeoff run FILE --into FOLDER`): in the old one it raises changed-after-looking or "
+    "undeclared-runs."
+)
+
+
 @dataclass(frozen=True)
 class Entry:
     """What is known of one name; `bakeoff explain NAME` prints it."""
@@ -38,15 +44,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Predictions are missing, damaged or of other examples; or the same batch, predicted twice, gave different logits; or "
         "a recorded score is not what the recorded predictions give.",
         "A score that evaluation itself got wrong says nothing about the strategy.",
-        "Put the model into evaluation mode in 'predict', correct the trainer, and make the runs again; `bakeoff rescore` "
-        "computes every score anew from the recorded predictions.",
+        "`bakeoff rescore` computes every score anew from the recorded predictions. Put the model into evaluation mode in "
+        "'predict', or correct the trainer, and raise its 'version'. " + AFRESH,
         "S17",
     ),
     "different-data": Entry(
         "invalid",
         "Rows were scored on other examples, another split or other label names than the baseline.",
         "Scores on different examples differ for the examples' sake, by more than most strategies differ.",
-        "Measure all rows on one split of one version of the data.",
+        "Measure all rows on one split of one version of the data. " + AFRESH,
         "S3",
     ),
     "different-metrics": Entry(
@@ -61,35 +67,35 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "invalid",
         "Training did not start from the baseline's weights, tokenizer or configuration, though the model is not under test.",
         "What earlier training gave to one side would be credited to its strategy.",
-        "Start all rows from one checkpoint, or name 'model' in 'under_test'.",
+        "Start all rows from one checkpoint, or name 'model' in 'under_test'. " + AFRESH,
         "S7",
     ),
     "recipe-not-followed": Entry(
         "invalid",
         "The optimizer was seen to do otherwise than the row's recipe asks: in eps, weight decay, clipping or learning rate.",
         "The row is not what its name says, so a result cannot be credited to its recipe.",
-        "Correct the trainer or the method, or ask in the recipe for what is done.",
+        "Correct the trainer or the method and raise its 'version', or ask in the recipe for what is done. " + AFRESH,
         "S6",
     ),
     "confounded": Entry(
         "caution",
         "Effective recipes differ in something that 'under_test' does not name.",
         "The difference in score may come from that as well as from the strategy.",
-        "Make the values equal; where they are what you study, name them in 'under_test'.",
+        "Make the values equal; where they are what you study, name them in 'under_test'. " + AFRESH,
         "S6",
     ),
     "data-leakage": Entry(
         "caution",
         "Examples of a scored split read like examples of the training split, apart from case and spaces.",
         "There a score rewards memory, for all rows alike; it is too high as a measure of generalisation.",
-        "Drop these examples from the training split, or report their number beside the scores.",
+        "Report their number beside the scores, or drop these examples from the training split. " + AFRESH,
         "S15",
     ),
     "selection-bias": Entry(
         "caution",
         "The best of several states of the model was picked on the very split that is reported.",
         "The maximum of several noisy scores is too high by luck alone; the warning says by how much.",
-        "Report another split, or use 'select: last-epoch'.",
+        "Report another split, or use 'select: last-epoch'. " + AFRESH,
         "S2",
     ),
     "changed-after-looking": Entry(
@@ -98,7 +104,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "of the experiment had been recorded already. It is not raised where an experiment changes before its first result.",
         "Who may stop, or choose, when the results please finds too many differences: the p-values are optimistic.",
         "Report it beside the result. For p-values that hold, settle the terms and the number of seeds first "
-        "(`bakeoff plan FILE --resolve POINTS`), then run new seeds in a new folder (`bakeoff run FILE --into FOLDER`).",
+        "(`bakeoff plan FILE --resolve POINTS`), and declare new seeds. " + AFRESH,
         "S11",
     ),
     "failed-runs": Entry(
@@ -119,7 +125,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "caution",
         "The folder holds records of runs that the experiment does not declare; they are left out.",
         "They may be runs that did not please.",
-        "Declare what they are of, or move them away and report it.",
+        "Move them away and report it, or declare what they are of. " + AFRESH,
         "S11",
     ),
     "collapsed-runs": Entry(
@@ -127,14 +133,16 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Runs always give one answer, or score no better than the majority baseline plus one standard error; or a published "
         "figure is exactly the majority baseline.",
         "A mean over runs that learned and runs that did not describes neither.",
-        "Report how often it happens beside the mean. A warm-up or a lower learning rate for all rows alike often prevents it.",
+        "Report how often it happens beside the mean. A warm-up or a lower learning rate for all rows alike often prevents it. "
+        + AFRESH,
         "S10",
     ),
     "unequal-budgets": Entry(
         "caution",
         "A row had more than 1.25 times as many tries, or training examples in all, as another row that it is ranked against.",
         "The best of more tries is better by luck alone, and longer training may be better for that alone.",
-        "Give every row as many tries and equal training, or name the length in 'under_test' and compare at equal cost.",
+        "Give every row as many tries and equal training, or name the length in 'under_test' and compare at equal cost. "
+        + AFRESH,
         "S4",
     ),
     "identical-runs": Entry(
@@ -149,21 +157,21 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "caution",
         "At equal seeds the order of the data, or the start of the new parameters, is not the baseline's.",
         "Pairing by seed then removes no noise, and the start may favour one side.",
-        "Let the trainer take its batches from the job and leave the weights alone before the first step.",
+        "Let the trainer take its batches from the job and leave the weights alone before the first step. " + AFRESH,
         "S5",
     ),
     "machine-changed": Entry(
         "caution",
         "Runs were made on more than one hardware class, or a fixed piece of work took over 10 % longer at another time.",
         "Times cannot be compared, and scores may differ in rounding.",
-        "Make all runs on one quiet machine, in one call, or name 'hardware' in 'under_test'.",
+        "Make all runs on one quiet machine, in one call, or name 'hardware' in 'under_test'. " + AFRESH,
         "S8",
     ),
     "software-changed": Entry(
         "caution",
         "Runs were made with more than one version of a distribution, or a plugin's source changed under one version.",
         "A change of scores or times would pass for the strategy's doing.",
-        "Make all runs in one environment, or name 'software' in 'under_test'; raise an edited plugin's 'version'.",
+        "Make all runs in one environment, or name 'software' in 'under_test'; raise an edited plugin's 'version'. " + AFRESH,
         "S8",
     ),
     "few-seeds": Entry(
@@ -171,15 +179,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "A row has under 3 seeds, so that nothing is known of the spread; or under 6, so that no p-value of the exact "
         "sign-flip test can fall below 0.05.",
         "A difference between few runs may be the seeds' doing.",
-        "Settle a number first (`bakeoff plan FILE --resolve POINTS`), write it into 'seeds:', and run it in a new folder "
-        "(`bakeoff run FILE --into FOLDER`). Seeds added to a folder with results raise 'changed-after-looking'.",
+        "Settle a number first (`bakeoff plan FILE --resolve POINTS`) and declare so many new seeds. " + AFRESH,
         "S1",
     ),
     "multiple-comparisons": Entry(
         "caution",
         "A p-value is below 0.05 alone, and not once it is adjusted by Holm for the comparisons to the baseline.",
         "Among many comparisons one such p-value is likely by chance.",
-        "Declare fewer strategies, or more seeds, in a new experiment.",
+        "Declare fewer strategies, or new seeds. " + AFRESH,
         "S13",
     ),
     "few-examples": Entry(
@@ -198,7 +205,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "inconclusive": Entry(
         "note",
-        "A difference is not significant, and equality within the margin is not shown either.",
+        "A difference is not significant, and equality within the margin is not shown either, though the seeds are many enough "
+        "and nothing else differs.",
         "Not significant does not mean equal: the design could only have found a larger difference.",
         "`bakeoff plan FILE --resolve POINTS` says how many seeds and examples it takes.",
         "S12",

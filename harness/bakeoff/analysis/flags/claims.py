@@ -13,7 +13,18 @@ import numpy as np
 
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.findings import ImportedRow, Pair
-from bakeoff.analysis.flags.wording import Found, amount, counted, listed, margin_amount, per_cent, resolve_margin, told
+from bakeoff.analysis.flags.wording import (
+    Found,
+    amount,
+    counted,
+    in_new_folder,
+    listed,
+    margin_amount,
+    per_cent,
+    resolve_margin,
+    told,
+)
+from bakeoff.statistics.exact import seeds_for_sign_flip
 from bakeoff.statistics.power import mde_examples
 
 ALPHA = 0.05
@@ -43,16 +54,24 @@ def weightless(ground: Ground) -> Iterator[Found]:
 
 
 def no_equality(ground: Ground) -> Iterator[Found]:
-    """inconclusive: a small difference that is not significant, which shows no equality."""
+    """inconclusive: a small difference that is not significant, which shows no equality.
+
+    Where few-seeds or confounded gives the reason, that says it.
+    """
     board = ground.board
     margin = math.inf if board.margin is None else board.margin  # where nobody named one, none is too large to be told here
-    open_pairs = [pair for pair in board.to_baseline if pair.finding == "inconclusive" and abs(pair.difference) < margin]
+    enough = seeds_for_sign_flip()
+    open_pairs = [
+        pair
+        for pair in board.to_baseline
+        if pair.verdict == "inconclusive" and abs(pair.difference) < margin and min(pair.seeds) >= enough
+    ]
     if open_pairs:
         yield Found(
             tuple(pair.first for pair in open_pairs),
             f"Not shown to differ from {board.baseline}, and not shown to be equal: "
             f"{told(_reach(ground, pair) for pair in open_pairs)}.",
-            _next_step(ground, open_pairs),
+            f"{resolve_margin(ground)} says what it takes.",
         )
 
 
@@ -61,13 +80,6 @@ def _reach(ground: Ground, pair: Pair) -> str:
     if pair.detectable is None:
         return f"{apart}, which so few runs cannot test"
     return f"{apart}, where only {amount(pair.detectable, ground.board)} or more would likely be found (80 % power)"
-
-
-def _next_step(ground: Ground, pairs: list[Pair]) -> str:
-    advice = dict.fromkeys(pair.advice for pair in pairs if pair.advice)
-    plan = f"{resolve_margin(ground)} says what it takes."
-    first = told(advice)
-    return f"{first[0].upper()}{first[1:]}. {plan}" if first else plan
 
 
 def among_many(ground: Ground) -> Iterator[Found]:
@@ -85,7 +97,8 @@ def among_many(ground: Ground) -> Iterator[Found]:
             tuple(pair.first for pair in lost),
             f"Significant only when taken alone: {which}. Among {family} one such p is likely by chance; with Holm "
             "none of these holds.",
-            f"Name fewer strategies beforehand, or add seeds: {resolve_margin(ground)}.",
+            f"Declare fewer strategies, or as many new seeds as {resolve_margin(ground)} says, and run them "
+            f"{in_new_folder(ground)}.",
         )
 
 
@@ -116,7 +129,7 @@ def below_resolution(ground: Ground) -> Iterator[Found]:
             tuple(pair.first for pair in unseen),
             f"Below what {counted(unseen[0].examples, 'example')} can show against {board.baseline}: {told(clauses)}. "
             "No gain follows from that, and no loss.",
-            _next_step(ground, unseen),
+            f"{resolve_margin(ground)} says what it takes.",
         )
 
 

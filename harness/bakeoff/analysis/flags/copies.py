@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import Found, counted, ended_well, listed, per_cent
+from bakeoff.analysis.flags.wording import Found, counted, ended_well, in_new_folder, listed, per_cent
 from bakeoff.records.schema import Record
 from bakeoff.spec.strategy import NAME
 from bakeoff.text.values import command, seeds_spelt, spelt
@@ -126,5 +126,5 @@ def leaked_examples(ground: Ground) -> Iterator[Found]:
             f"{which} {'reads' if sum(n for n, _ in leaks.values()) == 1 else 'read'} like one of train, case and "
             "spaces apart. There a "
             "score rewards memory, for all rows alike.",
-            "Drop these from the training split, or say beside the scores how many there are.",
+            f"Report their number beside the scores; or drop them from train, and run all {in_new_folder(ground)}.",
         )

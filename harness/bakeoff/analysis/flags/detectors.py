@@ -49,15 +49,22 @@ def find_warnings(ground: Ground) -> list[NamedWarning]:
         NamedWarning(
             name=name,
             severity=CATALOGUE[name].severity,
-            board="" if found.everywhere else ground.board.title,
-            rows=list(found.rows),
-            what=found.what,
-            what_to_do=found.what_to_do,
+            board="" if everywhere else ground.board.title,
+            rows=list(dict.fromkeys(row for found in alike for row in found.rows)),
+            what=" ".join(found.what for found in alike),
+            what_to_do=what_to_do,
         )
         for name, detectors in DETECTORS.items()
-        for detect in detectors
-        for found in detect(ground)
+        for (what_to_do, everywhere), alike in _by_advice(found for detect in detectors for found in detect(ground)).items()
     ]
+
+
+def _by_advice(found: Iterable[Found]) -> dict[tuple[str, bool], list[Found]]:
+    """What asks for the same is one warning, and says once what to do."""
+    groups: dict[tuple[str, bool], list[Found]] = {}
+    for one in found:
+        groups.setdefault((one.what_to_do, one.everywhere), []).append(one)
+    return groups
 
 
 def in_order(warnings: Iterable[NamedWarning]) -> list[NamedWarning]:

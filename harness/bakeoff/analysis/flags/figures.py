@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.findings import ImportedRow
-from bakeoff.analysis.flags.wording import Found, amount, counted, ended_well, grouped_by, listed, rescore_all, spec, told
+from bakeoff.analysis.flags.wording import (
+    Found,
+    amount,
+    counted,
+    ended_well,
+    grouped_by,
+    in_new_folder,
+    listed,
+    rescore_all,
+    spec,
+    told,
+)
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import called, known_as, label_of, recorded_metric
 from bakeoff.kinds import kind_named
@@ -46,7 +56,7 @@ def picked_states(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(gains),
             f"Picked on {board.split}, the split that is reported: {which} where skill stands still.",
-            f"{instead}'select: last-epoch' in {spec(ground)}.",
+            f"{instead}'select: last-epoch' in {spec(ground)}, and run it {in_new_folder(ground)}.",
         )
 
 
@@ -83,7 +93,7 @@ def mixed_splits(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(elsewhere),
             f"Mixed splits: {told(told_of)}. Such figures cannot stand side by side.",
-            f"Measure all on {board.split}, and quote published figures only for that split.",
+            f"Measure all on {board.split}, {in_new_folder(ground)}; quote published figures only for that split.",
         )
 
 
@@ -107,8 +117,8 @@ def mixed_metrics(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(row for row, metric in named.items() if metric != usual),
             f"Mixed metrics: {told(f'{metric} for {listed(rows)}' for metric, rows in grouped_by(named).items())}.",
-            f"{rescore_all(ground)} computes one version for all from the stored predictions; or make the older runs of "
-            f"{spec(ground)} again.",
+            f"{rescore_all(ground)} computes one version for all from the stored predictions; or run all "
+            f"{in_new_folder(ground)}.",
         )
     wrong = dict(_mistaken_rows(ground))
     if wrong:
@@ -288,12 +298,7 @@ def copied_figures(ground: Ground) -> Iterator[Found]:
     if rows:
         yield Found(
             tuple(row.name for row in rows),
-            f"Copied, not run here: {listed(_from(row) for row in rows)}. Other code, data or machines may stand "
-            "behind them; they are "
-            "shown, and enter no test.",
-            f"Run them here: a strategy of their recipe in {spec(ground)}.",
+            f"{counted(len(rows), 'row')} of figures {'was' if len(rows) == 1 else 'were'} copied, not run here: "
+            f"{listed(row.name for row in rows)}. Other code, data or machines may stand behind them; they enter no test.",
+            f"Run their recipe here, as a strategy in {spec(ground)}.",
         )
-
-
-def _from(row: ImportedRow) -> str:
-    return f"{row.name} ({row.source}, {counted(row.seeds, 'run')})"

@@ -11,6 +11,7 @@ from bakeoff.analysis.flags.wording import (
     counted,
     ended_well,
     grouped_by,
+    in_new_folder,
     listed,
     ranked_together,
     spec,
@@ -53,9 +54,8 @@ def unequal_budgets(ground: Ground) -> Iterator[Found]:
                 if tuned
                 else "What trains for longer may be better for that alone."
             ),
-            "Give every row as many tries ('trials:' says how many there were), or compare at equal cost."
-            if tuned
-            else f"Make 'epochs' or 'max_steps' equal in {spec(ground)}, or name them in 'under_test'.",
+            ("Give every row as many tries" if tuned else "Make 'epochs' or 'max_steps' equal, or name them in 'under_test'")
+            + f" in {spec(ground)}, and run it {in_new_folder(ground)}.",
         )
 
 
@@ -93,9 +93,8 @@ def unpaired_streams(ground: Ground) -> Iterator[Found]:
                 f"{listed(and_seeds(row, found) for row, found in seeds.items())}. Pairing by seed then gains "
                 "nothing, and the start "
                 "may favour one side.",
-                "Let the trainer take its batches from the job and leave the weights alone before the first step; "
-                "else count on "
-                "more seeds.",
+                "Let the trainer take its batches from the job and leave the weights alone before the first step, and run it "
+                f"{in_new_folder(ground)}.",
             )
 
 
@@ -127,13 +126,12 @@ def hidden_drift(ground: Ground) -> Iterator[Found]:
     for sentence, rows in grouped_by(sentences).items():
         parts = list(dict.fromkeys(part for fact in facts[rows[0]] for part in fact.parts[:1]))
         named = listed([repr(part) for part in parts])
-        declare = f"; where that is what you study, add {named} to 'under_test'" if parts else ""
+        declare = f", or where that is what you study add {named} to 'under_test'" if parts else ""
         yield Found(
             tuple(rows),
-            f"{listed(rows)} against {board.baseline}, confounded by {sentence}: not under test, so a difference in "
-            "score may be "
-            "theirs.",
-            f"Make them equal in {spec(ground)}{declare}.",
+            f"{listed(rows)} against {board.baseline}: {sentence} differ too, and are not under test, so a difference in score "
+            "may come from them.",
+            f"Make them equal in {spec(ground)}{declare}, and run it {in_new_folder(ground)}.",
         )
 
 
@@ -148,7 +146,8 @@ def broken_recipes(ground: Ground) -> Iterator[Found]:
         yield Found(
             tuple(rows),
             f"{listed(rows)} did not follow the recipe: {sentence}. The row is not what its name says.",
-            "Correct the trainer or the method, or ask in the recipe for what is done.",
+            "Correct the trainer or the method and raise its 'version', or ask in the recipe for what is done; then run it "
+            f"{in_new_folder(ground)}.",
         )
 
 
@@ -172,8 +171,9 @@ def other_checkpoints(ground: Ground) -> Iterator[Found]:
             f"{told(f'{listed(rows)} from {start}' for start, rows in grouped_by(other).items())}. What an earlier "
             "training gave is no "
             "merit of the strategy.",
-            "Start all rows from one checkpoint, or make the checkpoint what is studied: 'model' in 'under_test' of "
-            f"{spec(ground)}.",
+            f"Start all rows from one checkpoint in {spec(ground)}, or where that is what you study add 'model' to "
+            "'under_test', "
+            f"and run it {in_new_folder(ground)}.",
         )
 
 

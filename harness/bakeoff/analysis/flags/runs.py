@@ -16,6 +16,7 @@ from bakeoff.analysis.flags.wording import (
     counted,
     ended_well,
     grouped_by,
+    in_new_folder,
     listed,
     rescore_all,
     run_again,
@@ -48,7 +49,8 @@ def mixed_hardware(ground: Ground) -> Iterator[Found]:
             _apart(classes, ground.board.baseline),
             f"Mixed hardware: {_where(ground, machines, list(distinct))}. Times cannot be compared across it, and "
             "scores may differ in rounding.",
-            f"Run all rows on one machine: {run_again(ground, '--into', 'FOLDER')} there, or put 'hardware' under test.",
+            f"Run all rows on one machine, or where hardware is what you study add 'hardware' to 'under_test', "
+            f"{in_new_folder(ground)}.",
         )
 
 
@@ -70,8 +72,8 @@ def mixed_software(ground: Ground) -> Iterator[Found]:
             f"Mixed software: {told(_versions_told(name, of) for name, of in mixed.items())}. An upgrade may change "
             "scores and times, "
             "and would pass for the strategy's doing.",
-            f"Make the older runs again in one environment ({run_again(ground, '--into', 'FOLDER')}), or put "
-            "'software' under test.",
+            "Run all rows in one environment, or where software is what you study add 'software' to 'under_test', "
+            f"{in_new_folder(ground)}.",
         )
 
 
@@ -125,7 +127,7 @@ def moved_machine(ground: Ground) -> Iterator[Found]:
                 f"The machine moved: a fixed piece of work took {fast.milliseconds:.1f} ms {_moment(fast)} and "
                 f"{slow.milliseconds:.1f} ms {_moment(slow)} on {hardware}, "
                 f"{moved * 100:.0f} % longer. Times of these runs cannot be compared.",
-                f"Make the runs again on a quiet machine, in one call: {run_again(ground, '--into', 'FOLDER')}.",
+                f"Make the runs again on a quiet machine, in one call, {in_new_folder(ground)}.",
                 everywhere=True,
             )
 
@@ -165,8 +167,8 @@ def _without_predictions(ground: Ground, wrong: Sequence[Misread]) -> str:
         cause = "These files are as they were written: correct the trainer or the model that predicted so"
         remove = f", then `{' '.join(map(shell_word, ['rm', '-r', '--', *whole]))}` and {run_again(ground)} make the runs again"
         steps.append(
-            f"{cause}{remove if len(whole) <= MOST_REMOVED else ''}; or raise its 'version': its runs then get other ids, and "
-            f"{run_again(ground)} makes them."
+            f"{cause}{remove if len(whole) <= MOST_REMOVED else ''}; or raise its 'version', and run all "
+            f"{in_new_folder(ground)}."
         )
     return " ".join(steps)
 
@@ -186,7 +188,8 @@ def random_evaluations(ground: Ground) -> Iterator[Found]:
             tuple(moved),
             f"Predicting is random: the same batch predicted twice differs by up to {most:.2g} in its logits: "
             f"{listed(and_seeds(row, seeds) for row, seeds in moved.items())}. Another look would give another score.",
-            "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), and run again.",
+            "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), raise its 'version', and run "
+            f"it {in_new_folder(ground)}.",
         )
 
 

@@ -12,10 +12,10 @@ from bakeoff.analysis.flags.wording import (
     and_seeds,
     counted,
     grouped_by,
+    in_new_folder,
     listed,
     resolve_margin,
     run_again,
-    spec,
     told,
 )
 from bakeoff.analysis.summary.rows import Layout
@@ -40,9 +40,11 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     }  # nothing is left to test between rows whose every prediction is equal
     enough, comparisons = seeds_for_sign_flip(), max((pair.comparisons for pair in board.to_baseline), default=1)
     in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
+    first = max((seed for seeds in ground.experiment.declared.seeds.values() for seed in seeds), default=-1) + 1
     more = (
-        f"'seeds: {in_family}' in {spec(ground)}, then {run_again(ground)}: what is recorded stays. "
-        f"{resolve_margin(ground)} says how many {'the margin' if board.margin is not None else 'such a difference'} takes."
+        f"{resolve_margin(ground)} says how many {'the margin' if board.margin is not None else 'such a difference'} takes. "
+        f"Declare that many new seeds, or {in_family}, `seeds: {list(range(first, first + in_family))}`, and run them "
+        f"{in_new_folder(ground)}."
     )
     anecdotes = {row: counted(n, "seed") for row, n in counts.items() if n < ANECDOTE}
     if anecdotes:
@@ -65,25 +67,26 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
 
 def collapsed(ground: Ground) -> Iterator[Found]:
     """collapsed-runs: runs that learned nothing, counted and not averaged away."""
-    board = ground.board
+    board, clauses = ground.board, dict[str, str]()
     for row in board.rows:
         score = row.scores.get(board.split, {}).get(board.metric)
         if not row.degenerate or score is None:
             continue
         bad, n = len(set(row.degenerate)), len(set(score.seeds) | set(row.degenerate))
         low, high = wilson(bad, n)
-        without = (
-            "there is no mean without them"
-            if row.mean_without_degenerate is None
-            else f"{board.figures.number(row.mean_without_degenerate)} without"
+        mean, rest = board.figures.number(score.mean), row.mean_without_degenerate
+        without = "none" if rest is None else board.figures.number(rest)
+        clauses[row.strategy] = (
+            f"{bad} of {counted(n, 'run')} of {row.strategy} ({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; "
+            f"95 % interval of the share {low * 100:.0f} to {high * 100:.0f} %; mean {board.metric} "
+            f"{mean} with them, {without} without)"
         )
+    if clauses:
         yield Found(
-            (row.strategy,),
-            f"{row.strategy}: {bad} of {counted(n, 'run')} collapsed, no better than the majority's answer "
-            f"({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; 95 % interval of the share {low * 100:.0f} to "
-            f"{high * 100:.0f} %). The mean {board.metric} is {board.figures.number(score.mean)} with them, {without}.",
-            "Report how often it collapses beside the mean; a warm-up or a lower learning rate ('recipe.warmup', "
-            "'recipe.learning_rate'), for all rows alike, often prevents it.",
+            tuple(clauses),
+            f"No better than the majority baseline: {told(clauses.values())}.",
+            "Report how often it happens beside the mean. A warm-up or a lower learning rate ('recipe.warmup', "
+            f"'recipe.learning_rate'), for all rows alike, often prevents it; run that {in_new_folder(ground)}.",
         )
 
 
@@ -106,8 +109,8 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
             tuple(sorted(changed)),
             f"Changed after looking: {told(changes)}. Who may stop when it pleases finds too much: the p-values are "
             "optimistic.",
-            f"Settle the number first ({resolve_margin(ground)}), and run it in a "
-            "new folder; or say the looks beside the result.",
+            f"Report it beside the result; or settle the number first ({resolve_margin(ground)}), and run new seeds "
+            f"{in_new_folder(ground)}.",
             everywhere=True,
         )
 
@@ -119,7 +122,7 @@ def terms_changed(ground: Ground) -> Iterator[Found]:
             (),
             f"Changed after looking: {told(changes)}. What is chosen when the results are known can be chosen for what they "
             "say.",
-            "Say it beside the result; or settle it first, and run new seeds in a new folder.",
+            f"Report it beside the result; or settle it first, and run new seeds {in_new_folder(ground)}.",
             everywhere=True,
         )
 
@@ -191,13 +194,16 @@ def without_board(layout: Layout, experiment: Experiment) -> NamedWarning | None
     ended = [record for record in records if record.status == "ok"]
     why = f"have no split '{experiment.declared.report_on}'" if ended else f"failed ({listed(reasons)})"
     name = "different-data" if ended else "failed-runs"
+    afresh = experiment.commands("run", "--into", "FOLDER")
     return NamedWarning(
         name=name,
         severity=CATALOGUE[name].severity,
         board="",
         rows=[],
         what=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
-        what_to_do="'report_on' names a split that is predicted." if ended else next_after_failures(records, experiment),
+        what_to_do=f"Name a split that is predicted as 'report_on', and run it in a new folder: {afresh}."
+        if ended
+        else next_after_failures(records, experiment),
     )
 
 
@@ -222,7 +228,7 @@ def undeclared_records(ground: Ground) -> Iterator[Found]:
             f"{counted(foreign, 'record')} in the folder {'is' if foreign == 1 else 'are'} of runs that "
             f"{declared.name} does not "
             "declare; they are left out, and may be runs that did not please.",
-            "Declare what they are of (their seeds, their strategies), or move them away and say so.",
+            f"Move them away, and report it; or declare what they are of, and run all {in_new_folder(ground)}.",
             everywhere=True,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import Found, counted, ended_well, listed, run_again, told
+from bakeoff.analysis.flags.wording import Found, counted, ended_well, in_new_folder, listed, run_again, told
 
 
 def data_set_apart(ground: Ground) -> Iterator[Found]:
@@ -53,5 +53,5 @@ def edited_plugins(ground: Ground) -> Iterator[Found]:
                 for (kind, name, version, distribution, release), found in edited.items()
             )
             + ". Whether it gives other results now, its version does not say.",
-            "Raise its 'version' if it does: its runs then get other ids, and are made again.",
+            f"Raise its 'version' if it does, and run all {in_new_folder(ground)}.",
         )

@@ -96,6 +96,13 @@ def run_again(ground: Ground, *options: str) -> str:
     return ground.experiment.commands("run", *options)
 
 
+def in_new_folder(ground: Ground) -> str:
+    """How a changed experiment file is run without harm: in the old folder, what was looked at before the change raises
+    changed-after-looking, and records of runs that are declared no more raise undeclared-runs.
+    """
+    return f"in a new folder: {run_again(ground, '--into', 'FOLDER')}"
+
+
 def rescore_all(ground: Ground) -> str:
     """The command that scores all recorded predictions anew, in backticks."""
     folders = ground.experiment.folders

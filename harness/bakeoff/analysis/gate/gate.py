@@ -120,8 +120,8 @@ def rules_of(candidate: Declared, baseline: Declared) -> tuple[dict[str, str], L
     """The baseline's rules, because a change must not loosen the gate that it goes through; else the candidate's."""
     if not baseline.gate and not candidate.gate:
         raise BakeoffError(
-            f"no rule to judge by: write one into the baseline's experiment file, like '{EXAMPLE}', and run it again "
-            "(nothing is trained anew)"
+            f"no rule to judge by: write one into the baseline's experiment file, like '{EXAMPLE}', and run it "
+            "in a new folder (`bakeoff run FILE --into FOLDER`): a rule is declared before the results that it judges"
         )
     if not baseline.gate:
         return dict(candidate.gate), "candidate", ["the baseline declares no gate: the rules are the candidate's own"]

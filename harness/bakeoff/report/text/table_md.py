@@ -57,7 +57,8 @@ def write_page(comparison: Comparison) -> str:
 
 
 def _told(warning: NamedWarning) -> str:
-    return f"{warning.name}: {warning.what} {warning.what_to_do}"
+    """`few-seeds (caution): what was found. What to do.`"""
+    return f"{warning.name} ({warning.severity}): {warning.what} {warning.what_to_do}"
 
 
 # --- the tables ----------------------------------------------------------------------------------------------------------
@@ -169,9 +170,9 @@ def _searches(board: Board) -> list[str]:
 
 
 def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
-    """The verdicts in words, what would settle the open ones, then warnings, each with what to do. What the page's answer or a
-    warning tells of a pair is not told again."""
-    found = []
+    """What makes numbers invalid, the verdicts in words, what would settle the open ones, then all other warnings, each with what
+    to do. What the page's answer or a warning tells of a pair is not told again."""
+    found = [_told(warning) for warning in warnings if warning.severity == "invalid"]
     for pair in board.to_baseline:
         told = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
         advice = f"{pair.first}: what it would take: {pair.advice}." if not told else f"What it would take: {pair.advice}."
@@ -180,7 +181,7 @@ def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> li
         if reason:
             names = ", ".join(row.strategy for row in board.rows if row.group == number)
             found.append(f"not ranked with the others: {names}: {reason}.")
-    return [*filter(None, found), *board.notes, *map(_told, warnings)]
+    return [*filter(None, found), *board.notes, *(_told(warning) for warning in warnings if warning.severity != "invalid")]
 
 
 def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
