@@ -119,7 +119,7 @@ def sinners() -> Iterator[tuple[str, Experiment]]:
     yield "collapsed-runs", experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen})
     yield "data-leakage", sinning(clean, "data", row=None, overlap={"test": 12})
     yield "unreliable-scores", sinning(clean, "", evaluation_difference=0.5)
-    yield "different-data", experiment(records={ROW: {"test_data": "the second edition"}})
+    yield "different-data", importing(clean, published(split="dev", accuracy=0.8579))
     yield "multiple-comparisons", experiment(many)
     yield "inconclusive", experiment({BASELINE: answers(seed=1), ROW: answers(seed=3)}, margin=0.5)
     yield "few-examples", experiment({BASELINE: answers(seed=1), ROW: answers(seed=3)}, margin=0.01)

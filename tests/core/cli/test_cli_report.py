@@ -124,7 +124,7 @@ def test_of_several_boards_each_flag_says_which(tmp_path: Path, call: Call) -> N
     ]
     code, out, _ = call("report", *folders, "--into", tmp_path / "into")
     assert code == 0
-    warnings = [line for line in out.splitlines() if "few-seeds:" in line]
+    warnings = [line for line in out.splitlines() if line.startswith("few-seeds ")]
     assert [line.split()[2:5] for line in warnings] == [["one", "·", "minilm:"], ["two", "·", "minilm:"]]
 
 

@@ -170,8 +170,8 @@ def _searches(board: Board) -> list[str]:
 
 
 def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
-    """What makes numbers invalid, the verdicts in words, what would settle the open ones, then all other warnings, each with what
-    to do. What the page's answer or a warning tells of a pair is not told again."""
+    """What makes numbers invalid, the verdicts in words, what would settle the open ones, other warnings, each with what to do.
+    What the page's answer or a warning tells of a pair is not told again."""
     found = [_told(warning) for warning in warnings if warning.severity == "invalid"]
     for pair in board.to_baseline:
         told = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
