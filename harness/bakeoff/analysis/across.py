@@ -12,6 +12,7 @@ import numpy as np
 
 from bakeoff.analysis.findings import AcrossTasks, Board
 from bakeoff.statistics.multiplicity import critical_difference, friedman, mean_ranks, shuffled_p
+from bakeoff.text.numbers import p_equals, with_decimals
 from bakeoff.text.values import listed
 
 LEAST_BOARDS = 5
@@ -71,12 +72,11 @@ def _shared(boards: Sequence[Board]) -> tuple[list[Board], list[str]]:
 
 def _sentence(found: AcrossTasks, *, tasks: int) -> str:
     first, boards = next(iter(found.mean_ranks)), len(found.boards)
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
     told = f"Over {boards} boards, the ranks of {len(found.mean_ranks)} strategies"
     if found.p < ALPHA:
-        told += f" differ ({p}). {_ahead(found, first)}"
+        told += f" differ ({p_equals(found.p)}). {_ahead(found, first)}"
     else:
-        told += f" are not told apart ({p})."
+        told += f" are not told apart ({p_equals(found.p)})."
     if found.confounded:
         differ = "differs" if len(found.confounded) == 1 else "differ"
         told += f" {listed(found.confounded)} also {differ} from {first} in something that is not under test."
@@ -90,4 +90,4 @@ def _ahead(found: AcrossTasks, first: str) -> str:
     ranks, least = found.mean_ranks, found.critical_difference
     behind = [name for name in ranks if ranks[name] - ranks[first] >= least and name not in found.confounded]
     whom = f"{first} is ahead of {listed(behind)}" if behind else f"None may be called behind {first}"
-    return f"{whom}: that takes {least:.2f} mean ranks."
+    return f"{whom}: that takes {with_decimals(least, 2)} mean ranks."

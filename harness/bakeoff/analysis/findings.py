@@ -14,7 +14,7 @@ from bakeoff.analysis.row import Row, Score
 from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
-from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit, figures_of
+from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit
 from bakeoff.records.schema import Data, Declared, Environment
 
 Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
@@ -306,7 +306,7 @@ class Board(Part):
     def written(self, metric: str, score: float | None) -> str:
         """A score of any metric, of those too that the task has not."""
         known = self.figures if metric == self.metric else self.figures_by_metric.get(metric)
-        return (known or figures_of(OWN_UNIT, [score or 0.0], [])).number(score)
+        return known.number(score) if known else OWN_UNIT.written(score)
 
 
 class AcrossTasks(Part):

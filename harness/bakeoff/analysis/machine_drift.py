@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bakeoff.records.provenance import HARDWARE, differing
 from bakeoff.records.schema import Control, Record
+from bakeoff.text.numbers import per_cent
 
 DRIFT = 0.10
 """Control runs that differ by more say that the machine was not equally fast."""
@@ -50,5 +51,5 @@ def why_moved(controls: Sequence[Control], *, hardware: str) -> str:
     """Empty where the machine was equally fast, as far as control runs tell."""
     moved = drift(controls, hardware=hardware)
     if moved is not None and moved > DRIFT:
-        return f"the control run moved by {100 * moved:.0f} % (at most {100 * DRIFT:.0f} % is tolerated)"
+        return f"the control run moved by {per_cent(moved)} (at most {per_cent(DRIFT)} is tolerated)"
     return ""

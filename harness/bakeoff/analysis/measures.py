@@ -16,8 +16,8 @@ from bakeoff.statistics.bootstrap import (
     multi_bootstrap,
     or_nan,
 )
+from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.scorers import SCORERS, scorer_of
-from bakeoff.statistics.twoway import pseudo_values
 
 SLOW_REPLICATES = 500
 """For a metric that must be computed anew for every replicate and run."""

@@ -9,7 +9,8 @@ from typing import Any
 from bakeoff.analysis.findings import Fact
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.records.schema import ComponentOrigin, Observed, Record
-from bakeoff.text.values import spelt
+from bakeoff.text.numbers import per_cent, rounded, significant
+from bakeoff.text.values import listed, spelt
 
 VARIES = "varies over seeds"
 CLIPPED_TO = 1.01
@@ -108,7 +109,7 @@ def _schedule(record: Record) -> str | None:
     if record.observed is None or not record.observed.learning_rate_peak:
         return asked
     share = record.observed.learning_rate_last / record.observed.learning_rate_peak
-    ends = "near 0" if share < 0.1 else "its peak" if share > 0.98 else f"{share:.0%} of its peak"
+    ends = "near 0" if share < 0.1 else "its peak" if share > 0.98 else f"{per_cent(share)} of its peak"
     return f"{asked or 'unknown'}, down to {ends}" if ends != "its peak" else f"{asked or 'unknown'}, at its peak to the end"
 
 
@@ -116,7 +117,7 @@ def _warmup(record: Record) -> str | None:
     """A share of all steps as asked, for in steps it changes with the length of training; a number of steps as observed."""
     asked = record.requested.recipe.get("warmup")
     if isinstance(asked, float):
-        return f"{asked:.3g} of all steps"
+        return f"{significant(asked, 3)} of all steps"
     steps = record.observed.warmup_steps if record.observed else asked
     return None if steps is None else f"{spelt(steps)} steps"
 
@@ -139,9 +140,9 @@ def loss_in_words(record: Record) -> str | None:
     told: dict[str, list[str]] = {}
     for what, ends in (("loss", scale.loss), ("gradients", scale.gradient), ("gradients of short batches", scale.short)):
         if any(abs(end - 1) > SAME_SCALE for end in ends):
-            low, high = (f"{end:.3g}" for end in ends)
+            low, high = (significant(end, 3) for end in ends)
             told.setdefault(f"{low} times" if low == high else f"{low} to {high} times", []).append(what)
-    parts = [f"{', '.join([*names[:-2], ' and '.join(names[-2:])])} {times}" for times, names in told.items()]
+    parts = [f"{listed(names)} {times}" for times, names in told.items()]
     return f"{', '.join(parts)} those of {EXACT_LOSS}" if parts else None
 
 
@@ -244,7 +245,7 @@ def contradictions(record: Record) -> list[str]:
     limit, top = recipe.get("max_grad_norm"), observed.gradient_norm_max
     if "max_grad_norm" in recipe:
         if limit is not None and top is not None and top > limit * CLIPPED_TO:
-            norm = spelt(float(f"{top:.3g}"))
+            norm = spelt(rounded(top, 3))
             found.append(f"a gradient norm of {norm} reached the optimizer, though clipping at {spelt(limit)} was asked")
         if limit is None and observed.clipped_at is not None:
             found.append(f"gradient norms pile up at {spelt(observed.clipped_at)}, though no clipping was asked")

@@ -20,6 +20,7 @@ from bakeoff.statistics.intervals import Estimate
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.statistics.twoway import TwoWay
+from bakeoff.text.numbers import p_equals
 from bakeoff.text.values import listed
 
 ALPHA = 0.05
@@ -205,7 +206,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         return f"{names} is confounded by {what}: {told}, and what made it cannot be told."
     family = f" over {pair.comparisons} comparisons" if pair.comparisons > 1 else ""
     if pair.verdict in ("better", "worse"):
-        return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {_p(pair.p_adjusted)}{family}."
+        return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {p_equals(pair.p_adjusted)}{family}."
     if pair.verdict == "equivalent":
         assert pair.margin is not None
         return (
@@ -220,8 +221,3 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         seen = figures.amount(pair.detectable, metric)
         reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
     return f"{names} is inconclusive: {told}{reach}."
-
-
-def _p(p: float | None) -> str:
-    assert p is not None
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

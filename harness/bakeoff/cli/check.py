@@ -64,7 +64,7 @@ def rehearse(document: Document, plan: Plan, settled: Plan, store: Store, data: 
 
 def arithmetic(plan: Plan) -> str:
     """2 strategies x 1 task x 1 model x 3 seeds = 6 runs."""
-    from bakeoff.cli.columns import count
+    from bakeoff.text.numbers import count
 
     spec = plan.spec
     factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds}

@@ -1,28 +1,35 @@
-"""Columns, counts and durations as the commands print them."""
+"""Columns as the commands print them: every table on a terminal that is no Markdown."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from io import StringIO
+from typing import Final
 
-def aligned(rows: list[list[str]], *, right: int | None = 1) -> list[str]:
-    """Rows of cells as lines; columns from number `right` on stand to the right, none where it is None."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def placed(number: int, cell: str) -> str:
-        to_the_right = right is not None and number >= right
-        return cell.rjust(widths[number]) if to_the_right else cell.ljust(widths[number])
-
-    return ["  ".join(placed(number, cell) for number, cell in enumerate(row)).rstrip() for row in rows]
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+GAP: Final = 2
+"""Blanks between two columns."""
+NARROWEST: Final = 30
+"""So many characters of a line are left to the last column at least, however narrow the terminal is."""
+WIDEST: Final = 100_000
 
 
-def duration(seconds: float) -> str:
-    """Two figures, as a person would say it: 0.8 s, 45 s, 11 min, 2 h 05 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+def aligned(rows: Sequence[Sequence[str]], justify: str = "l", *, width: int = WIDEST) -> list[str]:
+    """Rows of cells as lines. In lines longer than `width` the last cell is wrapped under itself.
+
+    justify: `l` or `r` for each column; the last letter holds for all that follow.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
+    *heads, _ = columns = list(zip(*rows, strict=True))
+    for number in range(len(columns)):
+        letter = justify[min(number, len(justify) - 1)]
+        table.add_column(justify="right" if letter == "r" else "left", no_wrap=number < len(heads))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    room = sum(max(map(cell_len, head)) + GAP for head in heads)
+    Console(file=(stream := StringIO()), width=max(width, room + NARROWEST), color_system=None).print(table)
+    return [line.rstrip() for line in stream.getvalue().splitlines()]

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.output import say
+from bakeoff.text.numbers import gibibytes, per_cent, with_decimals
 
 WIDTH = 11
 """Of the names of what is looked at."""
@@ -84,7 +85,9 @@ def machine() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     load = os.getloadavg()[0]
     busy = "other work is going on, and times will not hold" if load > usable / 2 else ""
-    yield Finding("memory", f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} available; load {load:.1f}", busy)
+    yield Finding(
+        "memory", f"{gibibytes(memory.total)}, {gibibytes(memory.available)} available; load {with_decimals(load, 1)}", busy
+    )
     try:
         hardware.prepare_environment(usable)
         device = hardware.pick_device("auto")
@@ -175,7 +178,7 @@ def write_access() -> Iterator[Finding]:
         folders["cache"] = find_places(None).cache
     for name, folder in folders.items():
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        room = f"{shutil.disk_usage(nearest).free / 2**30:.1f} GiB free"
+        room = f"{gibibytes(shutil.disk_usage(nearest).free)} free"
         try:
             with nameless_file(nearest):
                 yield Finding(name, f"{folder}: can be written, {room}")
@@ -191,12 +194,15 @@ def measured() -> Iterator[Finding]:
 
     settings = Settings(places=Paths(None, Path()))
     first, second = (measure_control(settings, session="doctor", moment=moment) for moment in ("before", "after"))
-    products = ", ".join(f"{precision} {flops / 1e9:,.0f} GFLOP/s" for precision, flops in second.peak_flops.items())
+    products = ", ".join(
+        f"{precision} {with_decimals(flops / 1e9, 0)} GFLOP/s" for precision, flops in second.peak_flops.items()
+    )
+    before, after = (with_decimals(control.milliseconds, 2) for control in (first, second))
     drift = second.milliseconds / first.milliseconds - 1
     unsteady = max(first.spread, second.spread) > 0.2 or abs(drift) > 0.1
-    steady = f"spread {first.spread:.0%} and {second.spread:.0%}; products {products}"
+    steady = f"spread {per_cent(first.spread)} and {per_cent(second.spread)}; products {products}"
     yield Finding(
         "control",
-        f"{first.milliseconds:.2f} and {second.milliseconds:.2f} ms ({drift:+.0%}), {steady}",
+        f"{before} and {after} ms ({per_cent(drift, signed=True)}), {steady}",
         "the machine is not steady: stop other work before comparing times" if unsteady else "",
     )

@@ -16,6 +16,7 @@ from bakeoff.report.text.table_md import write_page
 from bakeoff.runner.experiment import Outcome, run_experiment
 from bakeoff.runner.settings import Settings
 from bakeoff.spec.document import Document
+from bakeoff.text.numbers import count, in_seconds
 from bakeoff.text.words import shown_path
 
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
@@ -51,4 +52,4 @@ def summary(outcome: Outcome, failed: int, unkept: int) -> str:
         return f"all {runs} runs are recorded{failures}"
     trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)
     before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
-    return f"{runs} run{'s' if runs > 1 else ''}: {len(outcome.done)} done now{before}{failures}; trained {trained:.0f} s"
+    return f"{count(runs, 'run')}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

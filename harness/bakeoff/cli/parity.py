@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakeoff.cli.columns import aligned
 from bakeoff.cli.output import say, say_json, tell
 from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.machine.hardware import DEVICES
+from bakeoff.text.markdown import WIDTH, wrap
 
 if TYPE_CHECKING:
     from bakeoff.parity.trace import Trace
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from bakeoff.runner.settings import Settings
 
 DEFAULT_STEPS = 20
-WIDTH = 110
 
 
 @click.command()
@@ -133,7 +133,7 @@ def in_words(verdict: Verdict) -> list[str]:
     other = "note" if verdict.identical else "also different"
     for title, texts in (("likely cause", verdict.likely_causes), (other, verdict.also_different), ("note", verdict.notes)):
         for text in texts:
-            lines += textwrap.wrap(f"{title}: {text}", WIDTH, subsequent_indent="  ", break_long_words=False)
+            lines += wrap(f"{title}: {text}", WIDTH, indent="  ")
     if verdict.around:
         lines += ["", *table(verdict)]
     return lines
@@ -152,9 +152,4 @@ def table(verdict: Verdict) -> list[str]:
             values = ["=" if getattr(other, name) == value else value for name, value in zip(fields, values, strict=True)]
         mark = "> " if row.step == verdict.differs_at and other is row else "  "
         cells.append([f"{mark}{row.step}" if other is row else "", row.strategy, *values])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    lines = []
-    for line in cells:
-        texts = [line[0].rjust(widths[0]), *(text.ljust(width) for text, width in zip(line[1:], widths[1:], strict=True))]
-        lines.append("  ".join(texts).rstrip())
-    return lines
+    return aligned(cells, "rl")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bakeoff.cli.columns import aligned, count, duration
+from bakeoff.cli.columns import aligned
+from bakeoff.text.numbers import count, duration
 
 if TYPE_CHECKING:
     from bakeoff.planning.estimate import Left, Outlook
@@ -132,7 +133,7 @@ def table(outlooks: list[Outlook]) -> list[str]:
         labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
         tried = [", ".join(f"{key} {value}" for key, value in run.tried)] if "trial" in rows[0] else []
         rows.append([run.id, *labels, str(run.seed), *map(escaped, tried), outlook.state, time])
-    return aligned(rows, right=None)
+    return aligned(rows)
 
 
 def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import textwrap
 from typing import Any
 
 import click
 
+from bakeoff.cli.columns import NARROWEST, aligned
 from bakeoff.cli.output import say, say_json
 from bakeoff.contracts.registry import COMPONENT_KINDS, Registered, Registry, load_registry
 from bakeoff.contracts.versions import CONTRACT_VERSION
-
-GAP = "  "
-NARROWEST = 30
-"""Columns that the last cell keeps, however narrow the terminal."""
+from bakeoff.text.markdown import wrap
 
 
 @click.command()
@@ -89,20 +86,11 @@ def component_lines(registry: Registry, kind: str | None, width: int) -> list[st
         for found in chosen(registry, kind)
     ]
     header = ("KIND", "NAME", "VERSION", "FROM", "WHAT IT IS")
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(4)]
-    return [line for row in (header, *rows) for line in _aligned(row, widths, width)]
-
-
-def _aligned(row: tuple[str, ...], widths: list[int], width: int) -> list[str]:
-    """One row as lines, its last cell wrapped under itself."""
-    head = "".join(cell.ljust(size) + GAP for cell, size in zip(row[:-1], widths, strict=True))
-    wrapped = textwrap.wrap(row[-1], max(width - len(head), NARROWEST)) or [""]
-    return [head + wrapped[0], *(" " * len(head) + line for line in wrapped[1:])]
+    return aligned([header, *rows], width=width)
 
 
 def trouble_lines(registry: Registry, kind: str | None, width: int) -> list[str]:
     """Broken plugins with their errors, and components that two plugins offer; empty where all is well."""
     troubles = [f"{plugin.origin} is broken: {plugin.error}" for plugin in registry.broken]
     troubles += [str(clash) for clash in registry.clashes if kind in (None, clash.kind)]
-    fold = textwrap.TextWrapper(max(width, NARROWEST), subsequent_indent=GAP, break_on_hyphens=False, break_long_words=False)
-    return [line for trouble in troubles for line in fold.wrap(trouble)]
+    return [line for trouble in troubles for line in wrap(trouble, max(width, NARROWEST), indent="  ")]

@@ -10,10 +10,13 @@ from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
 from bakeoff.cli.output import tell
+from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.unit import OWN_UNIT
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
 from bakeoff.runner.settings import Progress
+from bakeoff.text.numbers import in_seconds, with_decimals
 
 
 def result_line(run: Run, record: Record) -> str:
@@ -23,11 +26,14 @@ def result_line(run: Run, record: Record) -> str:
     data, cost = record.data, record.cost
     assert data is not None
     assert cost is not None
+    unit = next((unit_of(facts) for facts in data.metrics if facts.name == data.primary_metric), OWN_UNIT)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
-    splits = " · ".join(f"{split} {'says nothing' if score is None else f'{score:.4f}'}" for split, score in scores.items())
+    splits = " · ".join(
+        f"{split} {'says nothing' if score is None else unit.written(score)}" for split, score in scores.items()
+    )
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     remarks = "".join(f" · {remark}" for remark in record.process_notes)
-    seconds = f"trained {cost.train_seconds:.0f} s, in all {cost.total_seconds:.0f} s"
+    seconds = f"trained {in_seconds(cost.train_seconds)}, in all {in_seconds(cost.total_seconds)}"
     return f"{data.primary_metric} {splits} · {seconds}{unkept}{remarks}"
 
 
@@ -57,9 +63,9 @@ class PlainProgress:
             return
         self._said[run.id] = now
         where = f"{phase} step {step}/{total}" if total else phase
-        shown = f", loss {loss:.4f}" if loss is not None else ""
+        shown = f", loss {with_decimals(loss, 4)}" if loss is not None else ""
         left = (now - began) / step * (total - step) if step else None
-        self.note(f"[{number}/{self.total}] {run.title}: {where}{shown}" + (f", about {left:.0f} s left" if left else ""))
+        self.note(f"[{number}/{self.total}] {run.title}: {where}{shown}" + (f", about {in_seconds(left)} left" if left else ""))
 
     def end(self, run: Run, record: Record) -> None:
         self.done += 1
@@ -100,7 +106,7 @@ class LiveProgress:
         self.lines[run.id] = self.bars.add_task(one_line(run.title), total=None, detail="starting")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
-        detail = f"{phase}, loss {loss:.4f}" if loss is not None else phase
+        detail = f"{phase}, loss {with_decimals(loss, 4)}" if loss is not None else phase
         self.bars.update(self.lines[run.id], total=total or None, completed=step, detail=one_line(detail))
 
     def end(self, run: Run, record: Record) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from bakeoff.analysis.outputs import gather
 from bakeoff.analysis.pairs import estimate_of
-from bakeoff.cli.columns import aligned, count, duration
+from bakeoff.cli.columns import aligned
 from bakeoff.cli.output import tell_damage
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError, StoreError
@@ -34,7 +34,8 @@ from bakeoff.statistics.sample_size import (
     from_planning_values,
 )
 from bakeoff.statistics.twoway import TwoWay
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH, count, duration, per_cent, significant, with_decimals
+from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 
 Kind = tuple[str, int]
@@ -87,7 +88,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
         told = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in plan.primaries)
         raise BakeoffError(f"--resolve: one number can't be a difference of {told}: ask of an experiment file for each")
     if unit.in_points and difference >= 100:
-        raise BakeoffError(f"--resolve: {difference:g} points are all that {first.name} can range over")
+        raise BakeoffError(f"--resolve: {spelt(difference)} points are all that {first.name} can range over")
     question = Question(
         difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
     )
@@ -203,8 +204,8 @@ def in_words(resolution: Resolution) -> list[str]:
     """The table of comparisons, then the price, then what to mind."""
     question = resolution.question
     begin = (
-        f"To find a difference of {_sized(question)} to {resolution.baseline} with {100 * resolution.power:.0f} % "
-        f"power at a two-sided {100 * resolution.alpha:.0f} %:"
+        f"To find a difference of {_sized(question)} to {resolution.baseline} with {per_cent(resolution.power)} "
+        f"power at a two-sided {per_cent(resolution.alpha)}:"
     )
     several = len({(need.task, need.model) for need in resolution.needs}) > 1
     header = [*(["task", "model"] if several else []), "strategy", "seeds", "by Holm", f"found with {question.seeds}"]
@@ -219,7 +220,7 @@ def in_words(resolution: Resolution) -> list[str]:
         ]
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
         rows.append([*place, need.strategy, *numbers, origin])
-    return [begin, "", *aligned(rows, right=None), "", *_bill(resolution), *_remarks(resolution)]
+    return [begin, "", *aligned(rows), "", *_bill(resolution), *_remarks(resolution)]
 
 
 def _number(seeds: int | None, need: Needs, why_none: str) -> str:
@@ -232,8 +233,8 @@ def _number(seeds: int | None, need: Needs, why_none: str) -> str:
 def _sized(question: Question) -> str:
     """The difference that is asked for: `2 points`, `0.05 of mae`."""
     if not question.unit.in_points:
-        return f"{question.difference:g} {_word(question)}"
-    return f"{question.difference:g} point{'' if question.difference == 1 else 's'}"
+        return f"{spelt(question.difference)} {_word(question)}"
+    return f"{spelt(question.difference)} point{'' if question.difference == 1 else 's'}"
 
 
 def _word(question: Question) -> str:
@@ -249,7 +250,7 @@ def _at_best(need: Needs, question: Question) -> str:
 
 
 def _bare(value: float, question: Question) -> str:
-    return f"{value:.1f}" if question.unit.in_points else f"{value:.3g}"
+    return with_decimals(value, 1) if question.unit.in_points else significant(value, 3)
 
 
 def _shown(value: float | None, question: Question) -> str:
@@ -303,13 +304,13 @@ def _why_none(need: Needs, question: Question) -> str:
 
 
 def _about_planning_values(planned: Sequence[Needs]) -> list[str]:
-    low, usual, high = PLANNED_SD
+    low, usual, high = map(spelt, PLANNED_SD)
     spread = planned[0].seeds_range
     lines = [
-        f"planning values: runs of base models spread by {low:g} to {high:g} points of accuracy over seeds, here {usual:g}"
+        f"planning values: runs of base models spread by {low} to {high} points of accuracy over seeds, here {usual}"
         + (f"; {spread[0]} to {spread[1]} seeds over that range" if spread else "")
     ]
-    share = f"{100 * PLANNED_DISCORDANCE:.0f} %"
+    share = per_cent(PLANNED_DISCORDANCE)
     lines.append(
         f"found at best: 0 where strategies err on the same examples, the most where the {share} of examples on which two "
         "models usually differ are the same ones at every seed; only a pilot tells"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bakeoff.cli.output import say, say_json
+from bakeoff.text.numbers import per_cent
 
 if TYPE_CHECKING:
     from bakeoff.training.preview import Look, SplitLook
@@ -101,14 +102,14 @@ def lines(look: Look) -> Iterator[str]:
     yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in look.columns.items())}"
     metrics = ", ".join([f"{look.metrics[0]} (primary)", *look.metrics[1:]])
     yield f"{look.kind} of {' + '.join(look.text_columns)}; labels: {', '.join(look.labels) or 'none'}; metrics: {metrics}"
-    yield from ("", *aligned(splits_table(look)))
+    yield from ("", *aligned(splits_table(look), "lr"))
     if look.remarks:
         yield from ("", *look.remarks)
     if any(split.tokens for split in look.splits.values()):
-        yield from ("", f"tokens (of {look.model}), special tokens included", *aligned(tokens_table(look)))
-    yield from ("", "the floor: always the most frequent label of train", *aligned(floor_table(look)))
+        yield from ("", f"tokens (of {look.model}), special tokens included", *aligned(tokens_table(look), "lr"))
+    yield from ("", "the floor: always the most frequent label of train", *aligned(floor_table(look), "lr"))
     for column in next(iter(look.splits.values())).slices:
-        yield from ("", *aligned(slice_table(look, column)))
+        yield from ("", *aligned(slice_table(look, column), "lr"))
     for number, example in enumerate(look.examples, start=1):
         yield from ("", f"example {number} of train: {example['label']} ({example['id']})")
         for column in look.text_columns:
@@ -120,7 +121,7 @@ def splits_table(look: Look) -> list[list[str]]:
     def share(split: SplitLook, label: str) -> str:
         if not split.labels:
             return "-"
-        return f"{split.labels[label]:,} ({split.labels[label] / split.examples:.1%})"
+        return f"{split.labels[label]:,} ({per_cent(split.labels[label] / split.examples, 1)})"
 
     labels = list(next(iter(look.splits.values())).labels)
     rows = [["split", "examples", *labels]]
@@ -134,7 +135,7 @@ def tokens_table(look: Look) -> list[list[str]]:
     quantiles = list(next(iter(measured.values())).quantiles)
     rows = [["split", *quantiles, "longest", f"cut at {look.max_length}"]]
     for name, tokens in measured.items():
-        rows.append([name, *map(str, tokens.quantiles.values()), str(tokens.longest), f"{tokens.share_cut:.1%}"])
+        rows.append([name, *map(str, tokens.quantiles.values()), str(tokens.longest), per_cent(tokens.share_cut, 1)])
     return rows
 
 
@@ -142,7 +143,7 @@ def floor_table(look: Look) -> list[list[str]]:
     rows = [["split", *look.metrics]]
     for name, split in look.splits.items():
         if split.floor is not None:
-            rows.append([name, *(f"{split.floor[metric]:.4f}" for metric in look.metrics)])
+            rows.append([name, *(look.units[metric].written(split.floor[metric]) for metric in look.metrics)])
     return rows
 
 

@@ -36,8 +36,8 @@ class MetricChoice(Options):
     """A metric with what its name alone leaves open."""
 
     name: MetricName
-    positive: Annotated[str, BeforeValidator(_label_text, json_schema_input_type=str | int), Field(min_length=1)] | None = (
-        Field(None, description="Of f1, precision and recall: the class that they are about.", json_schema_extra=UNSAID)
+    positive: LabelText | None = Field(
+        None, description="Of f1, precision and recall: the class that they are about.", json_schema_extra=UNSAID
     )
     of: Literal["each"] | None = Field(
         None, description="Of f1, precision and recall: a score for each class.", json_schema_extra=UNSAID

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.config import JsonDict
 
 from bakeoff.contracts.fields import LARGEST
+from bakeoff.text.values import spelt
 
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
 
@@ -179,7 +180,7 @@ class Recipe(Options):
             if lost:
                 raise ValueError(f"{key} means something with {needed} only")
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
-            raise ValueError(f"bias_correction: false needs betas of {LARGEST_UNCORRECTED_BETA:g} at most")
+            raise ValueError(f"bias_correction: false needs betas of {spelt(LARGEST_UNCORRECTED_BETA)} at most")
         return self
 
 

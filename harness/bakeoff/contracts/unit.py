@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-MINUS: Final = "−"
-UNKNOWN_VALUE: Final = "–"
+from bakeoff.text.numbers import DASH, MINUS
+
 POINTS: Final = "points"
 POINTS_DIGITS: Final = 2
 DEFAULT_MARGIN: Final = 1.0
@@ -58,6 +58,10 @@ class Unit(BaseModel):
         """The width of the range, which two scores differ by at most; None where an end is missing."""
         return None if self.low is None or self.high is None else self.high - self.low
 
+    def written(self, score: float | None) -> str:
+        """One score by itself, beside no others: `84.07`, `2.346`; a dash for None."""
+        return figures_of(self, [] if score is None else [score], []).number(score)
+
     def holds(self, score: float) -> bool:
         """Whether the score lies within the declared range, but for rounding."""
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
@@ -85,14 +89,14 @@ class Figures(BaseModel):
     def number(self, value: float | None) -> str:
         """`84.07`, `0.0123`, `1.23e-7`, with a true minus; `–` for None."""
         if value is None:
-            return UNKNOWN_VALUE
+            return DASH
         shown = self._written(value * self.unit.scale)
         return MINUS + shown[1:] if shown.startswith("-") else shown
 
     def signed(self, value: float | None) -> str:
         """With its sign, and no sign at what rounds to zero."""
         if value is None:
-            return UNKNOWN_VALUE
+            return DASH
         shown = self.number(value)
         if not _reads_as_zero(shown):
             return shown if shown.startswith(MINUS) else f"+{shown}"

@@ -24,6 +24,7 @@ from bakeoff.machine.output import last_line
 from bakeoff.machine.parent_death import COMMAND, READY
 from bakeoff.machine.process_tree import cpu_ticks, end_descendants, is_gone
 from bakeoff.machine.surroundings import shorten_socket_paths
+from bakeoff.text.numbers import gibibytes
 from bakeoff.text.words import escaped
 
 LOOK_SECONDS = 0.05
@@ -134,7 +135,7 @@ def _memory_limit() -> str:
     for limit, command in LIMITS.items():
         allowed = resource.getrlimit(limit)[0]
         if allowed != resource.RLIM_INFINITY and allowed < NEEDED_GIB * 2**30:
-            return f"{allowed / 2**30:.1f} GiB of memory (`{command}`)"
+            return f"{gibibytes(allowed)} of memory (`{command}`)"
     return ""
 
 

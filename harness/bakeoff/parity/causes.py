@@ -13,6 +13,8 @@ from typing import Any
 
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.parity.trace import StepTrace, Trace
+from bakeoff.text.numbers import significant
+from bakeoff.text.values import spelt
 
 END = "number of steps"
 """What differs where one training ended and the other went on."""
@@ -49,7 +51,7 @@ def _asked(trace: Trace, key: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value).lower()
+    return "none" if value is None else spelt(value) if isinstance(value, float) else str(value).lower()
 
 
 def steps_of(first: Trace, second: Trace) -> Iterator[tuple[int, StepTrace, StepTrace]]:
@@ -217,9 +219,8 @@ def _rate_cause(first: Trace, second: Trace) -> str:
     told = asked_for(first, second, "learning_rate", "scheduler", "power", "warmup", "epochs", "max_steps")
     ratios = [b / a for a, b in zip(one, two, strict=False) if a]
     if ratios and ratios[0] != 1 and all(math.isclose(ratio, ratios[0], rel_tol=1e-6) for ratio in ratios):
-        return (
-            f"another learning rate: it peaks at {peaks[0]:g} in {first.strategy}, at {peaks[1]:g} in {second.strategy}{told}"
-        )
+        one_peak, other_peak = map(spelt, peaks)
+        return f"another learning rate: it peaks at {one_peak} in {first.strategy}, at {other_peak} in {second.strategy}{told}"
     at = one.index(peaks[0]) + 1, two.index(peaks[1]) + 1
     if at[0] != at[1]:
         return f"another warm-up: the peak is at step {at[0]} in {first.strategy}, at {at[1]} in {second.strategy}{told}"
@@ -274,9 +275,9 @@ def _is_clipped(step: StepTrace) -> bool:
 
 def _clipping_in_words(trace: Trace, limit: float | None) -> str:
     if limit is None:
-        return f"{trace.strategy} does not clip (norms up to {max(step.norm or 0 for step in trace.steps):.4g})"
+        return f"{trace.strategy} does not clip (norms up to {significant(max(step.norm or 0 for step in trace.steps), 4)})"
     times = sum(map(_is_clipped, trace.steps))
-    return f"{trace.strategy} clips gradients at {limit:.4g} ({times} of {len(trace.steps)} steps)"
+    return f"{trace.strategy} clips gradients at {significant(limit, 4)} ({times} of {len(trace.steps)} steps)"
 
 
 def settings(first: Trace, second: Trace) -> Iterator[Cause]:
@@ -303,7 +304,7 @@ def setting(trace: Trace, key: str) -> str:
         for group in trace.groups:
             decayed[group.weight_decay or 0.0] = decayed.get(group.weight_decay or 0.0, 0) + group.elements
         elements = sum(decayed.values())
-        shares = [f"{decay:g} on {n:,} of {elements:,} parameters" for decay, n in sorted(decayed.items()) if decay]
+        shares = [f"{spelt(decay)} on {n:,} of {elements:,} parameters" for decay, n in sorted(decayed.items()) if decay]
         return ", ".join(shares) or "0"
     values = (getattr(group, key) for group in trace.groups)
     default = "torch's default" if key == "fused" else "none"

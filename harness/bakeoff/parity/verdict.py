@@ -8,6 +8,7 @@ from typing import Any
 from bakeoff.contracts.fields import Part
 from bakeoff.parity.causes import END, clipped_at, find_causes, setting
 from bakeoff.parity.trace import StepTrace, Trace
+from bakeoff.text.numbers import significant
 
 QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("batch", lambda step: step.batch),
@@ -102,7 +103,7 @@ def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
     if what == "loss":
         return "the loss is computed otherwise: weights, batch, labels and random state are the same"
     if what == "gradient norm before clipping" and a.unclipped_norm and b.unclipped_norm:
-        larger = f"the gradients of {second.strategy} are {b.unclipped_norm / a.unclipped_norm:.4g} times as large"
+        larger = f"the gradients of {second.strategy} are {significant(b.unclipped_norm / a.unclipped_norm, 4)} times as large"
         scaled = (
             f"micro-batches may be weighed otherwise, or the step before may not have been cleared ({larger})"
             if len(b.passes) > 1
@@ -126,7 +127,7 @@ def _observed(trace: Trace) -> dict[str, str]:
     limit = clipped_at(trace)
     keys = ("optimizer", "betas", "eps", "momentum", "bias_correction", "fused", "weight_decay")
     return {key: setting(trace, key) for key in keys} | {
-        "clipped_at": f"{limit:.4g}" if limit is not None else "never",
+        "clipped_at": significant(limit, 4) if limit is not None else "never",
         "steps": str(len(trace.steps)),
     }
 
@@ -148,8 +149,8 @@ def _row(number: int, trace: Trace) -> Row:
         step=number,
         strategy=trace.strategy,
         batch=f"{size}: {rows}",
-        loss=f"{step.loss:.9g}",
-        learning_rate=", ".join(f"{rate:.9g}" for rate in step.learning_rates),
-        gradient_norm=f"{step.norm:.9g}" if step.norm is not None else "?",
+        loss=significant(step.loss, 9),
+        learning_rate=", ".join(significant(rate, 9) for rate in step.learning_rates),
+        gradient_norm=significant(step.norm, 9) if step.norm is not None else "?",
         weights=step.weights[:8],
     )

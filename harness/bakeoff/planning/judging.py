@@ -10,7 +10,7 @@ from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.allowance import POINTS, Loss, loss_of, losses, with_loss
-from bakeoff.text.values import yaml_value
+from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean
 
 Problem = tuple[KeyPath, str]
@@ -84,7 +84,10 @@ def wrong_margins(given: Mapping[str, float], primaries: Sequence[Primary]) -> I
         if margin is not None and unit.low is not None and unit.high is not None:
             width = (unit.high - unit.low) * unit.scale
             if margin >= width:
-                yield ("margin",), f"{margin:g} {unit.name} is all that {name} can range over ({width:g}): name a smaller one"
+                yield (
+                    ("margin",),
+                    f"{spelt(margin)} {unit.name} is all that {name} can range over ({spelt(width)}): name a smaller one",
+                )
 
 
 def wrong_gate(rule: str, primaries: Sequence[Primary]) -> Iterator[Problem]:

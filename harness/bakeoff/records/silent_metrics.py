@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import HubMetric, label_of
 from bakeoff.kinds import CLASSIFICATION
+from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 
 ROUNDING = 1e-12
@@ -70,7 +71,7 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
         return f"no example has the label {_named(number, names)}"
     if len(found) == 1:
         return _constant(found, names)
-    return f"it gives no score ({error})" if error else f"whatever is answered, it is {scores[0]:g}"
+    return f"it gives no score ({error})" if error else f"whatever is answered, it is {spelt(float(scores[0]))}"
 
 
 def shortened(text: str) -> str:
@@ -116,7 +117,7 @@ def _score(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> float
 
 def _constant(found: NDArray[Any], names: Sequence[str]) -> str:
     if np.issubdtype(found.dtype, np.floating):
-        return f"every example has the number {found[0]:g}"
+        return f"every example has the number {spelt(float(found[0]))}"
     return f"every example has the label {_named(int(found[0]), names)}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.row import Failed, Row, Unscored
+from bakeoff.text.numbers import in_seconds
 from bakeoff.text.values import listed, seeds_spelt
 from bakeoff.text.words import quoted
 
@@ -115,7 +116,7 @@ def _attempts(row: Row) -> str:
     told = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
     seconds = sum(attempt.total_seconds for attempt in row.attempts)
     many = "attempts" if len(row.attempts) > 1 else "attempt"
-    return f"{row.strategy} after {len(row.attempts)} failed {many} ({told}) that took {seconds:,.0f} s"
+    return f"{row.strategy} after {len(row.attempts)} failed {many} ({told}) that took {in_seconds(seconds)}"
 
 
 def _unfinished(rows: Sequence[Row], commands: Sequence[str]) -> str:

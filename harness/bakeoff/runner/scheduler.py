@@ -20,6 +20,7 @@ from bakeoff.records.store import Store
 from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.runner.supervisor import Supervised
 from bakeoff.spec.experiment_file import Spec
+from bakeoff.text.numbers import gibibytes, with_decimals
 
 TOUCH_SECONDS = 10.0
 
@@ -132,7 +133,7 @@ class Crew:
         if not self.short_of_memory:
             self.short_of_memory = True
             self.progress.note(
-                f"only {free / 2**30:.1f} GiB of memory are free, and a run took {self.largest / 2**30:.1f}: the next one waits"
+                f"only {gibibytes(free)} of memory are free, and a run took {gibibytes(self.largest)}: the next one waits"
             )
         return False
 
@@ -231,7 +232,9 @@ class Crew:
         for one in [*self.under_way]:
             seconds = time.monotonic() - one.supervised.worker.started
             with suppress(OSError):
-                self.publish(one, one.supervised.stop("interrupted", f"stopped from outside after {seconds:.0f} s"))
+                self.publish(
+                    one, one.supervised.stop("interrupted", f"stopped from outside after {with_decimals(seconds, 0)} s")
+                )
 
     def let_go(self, one: UnderWay) -> None:
         """Ends what is left of a run here. Its checkpoints go once a record stands that nobody will go on from."""

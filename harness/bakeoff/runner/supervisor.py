@@ -25,6 +25,7 @@ from bakeoff.records.provenance import processes_of
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.runner.settings import Progress
+from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped, quoted, shown_path
 from bakeoff.training.record_writer import bare_record, clear
 from bakeoff.training.request import Request
@@ -105,9 +106,9 @@ class Supervised:
         self.seen.weigh(self.worker.number)
         if self.lingers():
             self.worker.end()
-            return self.left(f"it went on for {EXIT_SECONDS:g} s after its record was whole, and was killed")
+            return self.left(f"it went on for {spelt(float(EXIT_SECONDS))} s after its record was whole, and was killed")
         if self.timeout is not None and self.seconds > self.timeout:
-            return self.stop("timed out", f"it took over {self.timeout:g} s")
+            return self.stop("timed out", f"it took over {spelt(float(self.timeout))} s")
         return None
 
     def hear(self, message: Message) -> None:

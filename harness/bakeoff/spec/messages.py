@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from bakeoff.text.values import spelt
 from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
@@ -100,7 +101,7 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
         if isinstance(given, dict | list) or quoted(given) in message:
             return message
     elif kind in _DEMANDS:
-        plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+        plain = {name: spelt(value) if isinstance(value, float) else value for name, value in context.items()}
         message = _DEMANDS[kind].format(**plain)
     else:
         message = escaped(detail["msg"][0].lower() + detail["msg"][1:])

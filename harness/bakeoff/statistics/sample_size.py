@@ -33,30 +33,30 @@ class Needs(Part):
     strategy: str
     origin: Literal["pilot", "planning values", "nothing"]
     """`nothing`: there is no pilot, and the metric is no share, for which alone there are planning values."""
-    pilot: str
+    pilot: str = ""
     """Where the pilot's records lie; empty without one."""
-    pilot_seeds: int
+    pilot_seeds: int = 0
     """The fewer of the two sides'; 0 without a pilot."""
-    identical: bool
+    identical: bool = False
     """The pilot's predictions are the baseline's, so that there is no spread to reckon with: no number of seeds is given."""
-    seeds: int | None
+    seeds: int | None = None
     """A side, for 80 % power at a two-sided 5 %; None where no number is given, and `why_none`."""
     why_none: WhyNone = ""
-    seeds_in_family: int | None
+    seeds_in_family: int | None = None
     """The same at 5 % over all comparisons: Holm's hardest step."""
     why_none_in_family: WhyNone = ""
-    seeds_range: tuple[int, int] | None
+    seeds_range: tuple[int, int] | None = None
     """At the low and the high end of the planning values; None with a pilot."""
-    detectable: float | None
+    detectable: float | None = None
     """The least difference that the seeds in the experiment file find; None for one seed."""
-    limit: float | None
+    limit: float | None = None
     """The least difference that seeds without end find on these examples; by planning values the worst case, in which all
     discordance is the strategies' own. None where the number of examples is not known."""
     limit_range: tuple[float, float] | None = None
     """Of a pilot: what `limit` may be, since a few seeds tell it roughly (90 % interval)."""
     examples: int | None
     """Of the reported split; None where nothing is recorded that tells."""
-    examples_needed: int | None
+    examples_needed: int | None = None
     """How many it would take with the seeds in the experiment file; None where seeds suffice, and where none would do."""
 
 
@@ -99,7 +99,6 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
         why_none=needed.why,
         seeds_in_family=None if identical else hard.number,
         why_none_in_family=hard.why,
-        seeds_range=None,
         detectable=_detectable(question, budget, examples, paired=paired),
         limit=scale * needed.limit,
         limit_range=(scale * needed.limits[0], scale * needed.limits[1]) if needed.limits else None,
@@ -115,7 +114,15 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
     examples whatever the seed is not known: the numbers of seeds take it that they do not, `limit` that they do.
     """
     if question.unit != SHARE:
-        return _from_nothing(place, examples)
+        return Needs(
+            task=place[0],
+            model=place[1],
+            strategy=place[2],
+            origin="nothing",
+            why_none="unknown",
+            why_none_in_family="unknown",
+            examples=examples,
+        )
     budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
     usual = budgets[1]
 
@@ -130,9 +137,6 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
         model=place[1],
         strategy=place[2],
         origin="planning values",
-        pilot="",
-        pilot_seeds=0,
-        identical=False,
         seeds=alone.number,
         why_none=alone.why,
         seeds_in_family=hard.number,
@@ -141,28 +145,6 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
         detectable=_detectable(question, usual, 2, paired=True),
         limit=limit,
         examples=examples,
-        examples_needed=None,
-    )
-
-
-def _from_nothing(place: tuple[str, str, str], examples: int | None) -> Needs:
-    return Needs(
-        task=place[0],
-        model=place[1],
-        strategy=place[2],
-        origin="nothing",
-        pilot="",
-        pilot_seeds=0,
-        identical=False,
-        seeds=None,
-        why_none="unknown",
-        seeds_in_family=None,
-        why_none_in_family="unknown",
-        seeds_range=None,
-        detectable=None,
-        limit=None,
-        examples=examples,
-        examples_needed=None,
     )
 
 

@@ -18,13 +18,12 @@ from bakeoff.statistics.bootstrap import (
     ratio_scorer,
     spearman_scorer,
 )
+from bakeoff.statistics.intervals import ROUNDING
+from bakeoff.text.numbers import rounded
 
 LUCK_REPLICATES, FEWEST_REPLICATES, SLOW_ANSWERS = 500, 50, 20_000_000
 """Draws that tell what the best of several states owes to luck; fewer, down to a least number, where each score must be
 computed anew and so many answers would take some seconds to score."""
-
-
-ROUNDING = 1e-12
 
 
 SCORERS = {"mcc": mcc_scorer, "pearson": pearson_scorer, "spearman": spearman_scorer}
@@ -58,4 +57,4 @@ def luck_of_the_best(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]
     assert drawn is not None  # runs are kept
     luck = (drawn - drawn.mean(axis=0)) * (1 if metric.higher_is_better else -1)
     found = float(luck.max(axis=1).mean())
-    return float(f"{found if found > ROUNDING else 0.0:.3g}") if np.isfinite(found) else None
+    return rounded(found if found > ROUNDING else 0.0, 3) if np.isfinite(found) else None

@@ -16,19 +16,7 @@ import numpy as np
 from scipy import special
 
 from bakeoff.contracts.metric import Floats
-from bakeoff.statistics.intervals import Estimate, pseudo_values
-
-__all__ = [
-    "Budget",
-    "TwoWay",
-    "pseudo_values",
-    "two_way",
-    "two_way_resampled",
-    "two_way_unpaired",
-    "two_way_unpaired_resampled",
-    "with_two_examples",
-]
-
+from bakeoff.statistics.intervals import Estimate
 
 ALONE, IN_FAMILY = 4, 2
 """Satterthwaite's degrees of freedom are at most so many times (seeds - 1). Where examples make most of the variance he allows

@@ -11,6 +11,7 @@ from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import temporary_folder
 from bakeoff.testing.bench import COLUMNS, ENCODING, GIVEN, LABELS, examples_of, random_state, sample_info, seeded, sha256_of
 from bakeoff.testing.contract import Contract
+from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 
 SHORT = 8
@@ -70,7 +71,7 @@ class ModelContract(Contract):
         for row in range(0, len(GIVEN), 3):
             away = float((self.logits(built, [row])[0] - together[row]).abs().max())
             if not same_logits(away, largest):
-                self.broken(f"example {row} has logits {away:.3g} away when it is alone; mask the padding")
+                self.broken(f"example {row} has logits {significant(away, 3)} away when it is alone; mask the padding")
 
     def test_a_seed_reproduces_and_another_changes(self) -> None:
         one, again, other = self.built(0), self.built(0), self.built(1)

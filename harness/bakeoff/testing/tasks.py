@@ -21,6 +21,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
 from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
+from bakeoff.text.numbers import significant
+from bakeoff.text.values import spelt
 from bakeoff.text.words import quoted
 from bakeoff.training.data import named_by_data, split_fingerprint
 
@@ -130,7 +132,8 @@ class TaskContract(Contract):
                 ratio = float(numerator.sum() / total) if total else 0.0
                 if not math.isclose(ratio, score, rel_tol=1e-9, abs_tol=1e-12):
                     self.broken(
-                        f"metric {metric.name!r}: `score` is {score:.6g} and its `parts` give {ratio:.6g} on the same answers"
+                        f"metric {metric.name!r}: `score` is {significant(score, 6)} and its `parts` give "
+                        f"{significant(ratio, 6)} on the same answers"
                     )
 
     def test_scores_stay_within_the_range_that_their_metric_declares(self) -> None:
@@ -140,7 +143,8 @@ class TaskContract(Contract):
                 for score in (metric.score(predictions, references), metric.score(references, references)):
                     if not metric.unit.holds(score):
                         self.broken(
-                            f"metric {metric.name!r}: scores {score:.6g}, outside of {_range(metric)} that its `unit` declares"
+                            f"metric {metric.name!r}: scores {significant(score, 6)}, outside of {_range(metric)} that "
+                            "its `unit` declares"
                         )
 
     def test_right_answers_score_best(self) -> None:
@@ -151,8 +155,8 @@ class TaskContract(Contract):
                 right, other = metric.score(references, references), metric.score(predictions, references)
                 if not math.isfinite(right) or sign * right < sign * other:
                     self.broken(
-                        f"metric {metric.name!r}: right answers score {right:.6g}, others {other:.6g}, and "
-                        f"`higher_is_better` is {metric.higher_is_better}"
+                        f"metric {metric.name!r}: right answers score {significant(right, 6)}, others "
+                        f"{significant(other, 6)}, and `higher_is_better` is {metric.higher_is_better}"
                     )
 
     def test_the_floor_names_every_metric(self) -> None:
@@ -209,7 +213,7 @@ class TaskContract(Contract):
 
 def _range(metric: Metric) -> str:
     low, high = metric.unit.low, metric.unit.high
-    return f"{'any number' if low is None else f'{low:g}'} to {'any number' if high is None else f'{high:g}'}"
+    return f"{'any number' if low is None else spelt(low)} to {'any number' if high is None else spelt(high)}"
 
 
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:

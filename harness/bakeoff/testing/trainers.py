@@ -14,6 +14,7 @@ from bakeoff.files import temporary_folder
 from bakeoff.machine import random_streams
 from bakeoff.testing.bench import BenchJob, bench_job, reference, sha256_of, train
 from bakeoff.testing.contract import Contract
+from bakeoff.text.numbers import significant
 
 BASE: Mapping[str, Any] = {"epochs": 2, "batch_size": 5, "learning_rate": 5e-3, "max_grad_norm": "none"}
 """6 steps, the third and the sixth of a short batch; of these, what the trainer claims to follow."""
@@ -235,7 +236,7 @@ def losses(job: BenchJob) -> list[float]:
 
 
 def shown(numbers: list[float]) -> str:
-    return ", ".join(f"{number:.4g}" for number in numbers[:4]) + (", ..." if len(numbers) > 4 else "")
+    return ", ".join(significant(number, 4) for number in numbers[:4]) + (", ..." if len(numbers) > 4 else "")
 
 
 def differs(ours: list[float], theirs: list[float]) -> bool:

@@ -14,7 +14,6 @@ from bakeoff.text import words
 WIDTH = 120
 """Characters in a line of running text. Tables are as wide as they are."""
 
-DASH = "–"
 _BLANK = "\0"
 """Stands for a blank at which no line is broken."""
 

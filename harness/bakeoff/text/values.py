@@ -69,24 +69,6 @@ def shell_word(word: object) -> str:
     return "$'" + "".join(backslashed.get(one) or escaped(one) for one in text) + "'"
 
 
-PORTABLE_DIGITS = 10
-
-
-def portable(value: Any) -> Any:
-    """A value whose floats, in mappings and sequences too, keep ten significant digits.
-
-    Sums of the same records differ beyond them between processors and versions of numpy (the last one or two of 16 digits were
-    seen to, more where values cancel).
-    """
-    if isinstance(value, float):
-        return float(f"{value:.{PORTABLE_DIGITS}g}")
-    if isinstance(value, Mapping):
-        return {key: portable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [portable(entry) for entry in value]
-    return value
-
-
 def seeds_spelt(seeds: Sequence[int]) -> str:
     """Seeds as runs of neighbours: `0 to 4, 17`."""
     parts: list[list[int]] = []

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bakeoff.errors import ModelError
+from bakeoff.text.numbers import significant
 from bakeoff.toolkit.model_folder import Stored
 
 NUMBERS_A_BYTE = 4
@@ -38,7 +39,8 @@ def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
         if numbers > most_numbers or tensors > most_tensors:
             raise ModelError(
                 f"the config.json of {shown} asks for a far larger model than its weights are of, {stored.tensors:,} tensors "
-                f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} with {numbers:.3g} numbers"
+                f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} "
+                f"with {significant(numbers, 3)} numbers"
             )
 
     hooks = [

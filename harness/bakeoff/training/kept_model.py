@@ -16,13 +16,13 @@ import numpy as np
 from bakeoff.contracts.metrics import unit_of
 from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
 from bakeoff.contracts.task import Row, TaskInfo
-from bakeoff.contracts.unit import UNKNOWN_VALUE, figures_of
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, told
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
 from bakeoff.text.markdown import escaped, item
+from bakeoff.text.numbers import DASH, significant
 from bakeoff.text.words import quoted
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns
@@ -97,7 +97,7 @@ def require_recorded_answers(answered: Any, recorded: Any) -> float:
         raise PluginError(f"loaded again, it gives logits {answered.shape} where {recorded.shape} are recorded")
     difference = float(np.abs(answered - recorded).max())
     if not same_logits(difference, float(np.abs(recorded).max())):
-        raise PluginError(f"loaded again, it gives other predictions: logits differ by up to {difference:.3g}")
+        raise PluginError(f"loaded again, it gives other predictions: logits differ by up to {significant(difference, 3)}")
     return difference
 
 
@@ -213,10 +213,10 @@ def score_lines(record: Record, data: Data) -> Iterator[str]:
         floors, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
         for facts in data.metrics:
             if reason := silent.get(facts.name):
-                told, floor = f"says nothing here: {reason}", UNKNOWN_VALUE
+                told, floor = f"says nothing here: {reason}", DASH
             elif facts.name in scores:
-                figures = figures_of(unit_of(facts), [scores[facts.name]], [])
-                told, floor = figures.with_unit(scores[facts.name]), figures.number(floors.get(facts.name))
+                unit = unit_of(facts)
+                told, floor = f"{unit.written(scores[facts.name])} {unit.name}".rstrip(), unit.written(floors.get(facts.name))
             else:
-                told, floor = "no score of these answers", UNKNOWN_VALUE
+                told, floor = "no score of these answers", DASH
             yield f"| {escaped(split)} | {escaped(facts.name)} | {escaped(told)} | {floor} |"

@@ -13,6 +13,7 @@ from typing import Any
 
 from bakeoff.contracts.fields import LARGEST
 from bakeoff.records.schema import LossScale
+from bakeoff.text.numbers import rounded
 
 DIGITS = 6
 """Of a recorded ratio: what float32 can tell."""
@@ -172,7 +173,7 @@ def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossS
 
 def _ends(ratios: Sequence[float]) -> list[float]:
     """The lowest and the highest."""
-    return [float(f"{end(ratios):.{DIGITS}g}") for end in (min, max)] if ratios else []
+    return [rounded(end(ratios), DIGITS) for end in (min, max)] if ratios else []
 
 
 def _as_tensor(labels: Sequence[Any], logits: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.task import Row
 from bakeoff.errors import ModelError
+from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 from bakeoff.training.evaluation import predict
 from bakeoff.training.extremes import Extremes, Text, find_extremes, length_of, of_length, shortened
@@ -127,13 +128,13 @@ class ModelCheck:
         if not same_logits(away := float(np.abs(alone - together).max()), largest):
             raise ModelError(
                 f"its answer depends on the other texts of a batch: logits of one text alone and beside another differ by "
-                f"{away:.2g}, where the largest is {largest:.2g}. {self.reason()}"
+                f"{significant(away, 2)}, where the largest is {significant(largest, 2)}. {self.reason()}"
             )
         known = self.reason(known_only=True)  # some attentions are made for rows of one length: then padding may count
         if known and not same_logits(away := float(np.abs(alone - unpadded).max()), largest):
             raise ModelError(
-                f"its answer depends on the padding: logits of one text with and without it differ by {away:.2g}, where the "
-                f"largest is {largest:.2g}. {known}"
+                f"its answer depends on the padding: logits of one text with and without it differ by "
+                f"{significant(away, 2)}, where the largest is {significant(largest, 2)}. {known}"
             )
 
     def require_answers(self, extremes: Extremes) -> None:

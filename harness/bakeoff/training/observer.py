@@ -9,6 +9,7 @@ from typing import Any
 
 from bakeoff.contracts.fields import LARGEST
 from bakeoff.records.schema import LossScale, Observed, ObservedGroup
+from bakeoff.text.numbers import rounded
 from bakeoff.toolkit.optimizers import PAST_CORRECTION, gradient_norm
 
 NORM_EVERY = 16
@@ -104,14 +105,14 @@ class Observer:
 
 def _seven_digits(norm: float) -> float:
     """As many digits as are right."""
-    return float(f"{norm:.7g}")
+    return rounded(norm, 7)
 
 
 def pile_up(norms: list[float]) -> float | None:
     """The value that the largest norms share to 4 digits: clipping leaves them there; free ones never meet like that."""
     top = max(norms, default=0.0)
     together = [norm for norm in norms if math.isclose(norm, top, rel_tol=1e-4)]
-    return float(f"{top:.4g}") if len(together) >= 2 and top > 0 else None
+    return rounded(top, 4) if len(together) >= 2 and top > 0 else None
 
 
 def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> ObservedGroup:

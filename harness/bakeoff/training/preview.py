@@ -16,6 +16,7 @@ from bakeoff.contracts.model import Encoding
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths, TaskInfo
+from bakeoff.contracts.unit import Unit
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
@@ -70,6 +71,8 @@ class Look(Shown):
     labels: list[str]
     metrics: list[str]
     """The first is primary."""
+    units: dict[str, Unit]
+    """Of each metric."""
     sources: dict[str, str]
     remarks: list[str]
     """What is odd about its rows."""
@@ -101,6 +104,7 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
         columns={name: type(values[0]).__name__ for name, values in columns["train"].items()},
         text_columns=list(info.text_columns),
         labels=list(info.labels),
+        units={metric.name: metric.unit for metric in info.metrics},
         metrics=sorted((metric.name for metric in info.metrics), key=lambda name: name != info.primary_metric),
         sources=data.source_versions,
         remarks=remarks(info, columns),

@@ -20,6 +20,7 @@ from core.sins import (
 from bakeoff.analysis.findings import Board
 from bakeoff.records.experiment import Experiment
 from bakeoff.statistics.power import mde_examples
+from bakeoff.text.numbers import p_equals, p_value
 
 
 def board_of(made: Experiment) -> Board:
@@ -65,7 +66,7 @@ def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
     assert pair.p < 0.05 <= pair.p_adjusted
     warning = the_warning(made, "multiple-comparisons")
     assert ROW in warning.rows
-    assert f"p = {pair.p:.3g}, adjusted {pair.p_adjusted:.3g}" in warning.what
+    assert f"({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})" in warning.what
     assert "8 comparisons" in warning.what
     assert "multiple-comparisons" not in codes(experiment({BASELINE: rows[BASELINE], ROW: rows[ROW]}))
 

@@ -25,8 +25,8 @@ from bakeoff.contracts.metrics import MeanAbsoluteError, Precision
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE
 from bakeoff.records.store import Store
-from bakeoff.statistics.intervals import score_interval
-from bakeoff.statistics.twoway import pseudo_values, two_way
+from bakeoff.statistics.intervals import pseudo_values, score_interval
+from bakeoff.statistics.twoway import two_way
 
 QUICKSTART = Path(__file__).parents[3] / "results" / "quickstart"
 LABELS = np.arange(300) % 3 // 2

@@ -15,8 +15,9 @@ from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH, cuts, slice_scores
 from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import REGRESSION
+from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.twoway import pseudo_values, two_way, two_way_unpaired
+from bakeoff.statistics.twoway import two_way, two_way_unpaired
 
 LABELS = np.arange(400) % 3 // 2  # two thirds 0, one third 1
 

@@ -13,7 +13,6 @@ from core.made_up import Call
 from core.table_records import failed, lasting, make_record
 from end_to_end import experiments
 
-from bakeoff.cli.columns import duration
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Run
@@ -22,6 +21,7 @@ from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import declaration
+from bakeoff.text.numbers import duration
 
 SPEC = """\
 name: toy

@@ -33,7 +33,7 @@ def test_people_get_tables(call: Call) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "toy: Pairs of word lists: the same or not."
-    assert "train        20   7 (35.0%)  13 (65.0%)" in lines
+    assert "train 20 7 (35 %) 13 (65 %)" in [" ".join(line.split()) for line in lines]
     assert "the floor: always the most frequent label of train" in lines
     assert "example 1 of train: different (train-0)" in lines
     assert "example 2 of train" not in out

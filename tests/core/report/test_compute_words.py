@@ -10,7 +10,7 @@ from core.table_records import make_record
 
 from bakeoff.analysis.summary.compute import legend, work_cells, work_of
 from bakeoff.records.schema import Record
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH
 
 HERE, OTHER = "AMD EPYC, 2 threads", "NVIDIA H100"
 

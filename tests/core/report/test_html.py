@@ -224,7 +224,7 @@ def test_a_chart_that_asks_for_a_picture_is_refused() -> None:
         "mark": {"type": "image", "width": 9, "height": 9},
         "encoding": {"url": {"field": "u"}},
     }
-    with pytest.raises(RuntimeError, match="<image>"):
+    with pytest.raises(RuntimeError, match="<image "):
         chart(spec, "one")
 
 

@@ -13,24 +13,15 @@ import numpy as np
 
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.findings import ImportedRow, Pair
-from bakeoff.analysis.flags.wording import (
-    Found,
-    amount,
-    counted,
-    in_new_folder,
-    listed,
-    margin_amount,
-    per_cent,
-    resolve_margin,
-    told,
-)
+from bakeoff.analysis.flags.wording import Found, amount, in_new_folder, listed, margin_amount, resolve_margin, told
 from bakeoff.statistics.exact import seeds_for_sign_flip
+from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.statistics.power import mde_examples
+from bakeoff.text.numbers import count, p_equals, p_value, per_cent, with_decimals
 
 ALPHA = 0.05
 PLANNED_DISCORDANCE = 0.08
 """The share of examples that just one of two fine-tuned models has right, where it cannot be counted."""
-ROUNDING = 1e-12
 
 
 def weightless(ground: Ground) -> Iterator[Found]:
@@ -39,7 +30,7 @@ def weightless(ground: Ground) -> Iterator[Found]:
     if board.margin is None:
         return
     sure = {
-        pair.first: f"{pair.first} ({amount(abs(pair.difference), board)}, adjusted p = {pair.p_adjusted:.3g})"
+        pair.first: f"{pair.first} ({amount(abs(pair.difference), board)}, adjusted {p_equals(pair.p_adjusted)})"
         for pair in board.to_baseline
         if pair.p_adjusted is not None and pair.p_adjusted < ALPHA and 0 < abs(pair.difference) < board.margin
     }
@@ -91,8 +82,8 @@ def among_many(ground: Ground) -> Iterator[Found]:
         if pair.p is not None and pair.p_adjusted is not None and pair.p < ALPHA <= pair.p_adjusted
     ]
     if lost:
-        which = listed(f"{pair.first} (p = {pair.p:.3g}, adjusted {pair.p_adjusted:.3g})" for pair in lost)
-        family = counted(lost[0].comparisons, "comparison")
+        which = listed(f"{pair.first} ({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})" for pair in lost)
+        family = count(lost[0].comparisons, "comparison")
         yield Found(
             tuple(pair.first for pair in lost),
             f"Significant only when taken alone: {which}. Among {family} one such p is likely by chance; with Holm "
@@ -127,7 +118,7 @@ def below_resolution(ground: Ground) -> Iterator[Found]:
     if unseen:
         yield Found(
             tuple(pair.first for pair in unseen),
-            f"Below what {counted(unseen[0].examples, 'example')} can show against {board.baseline}: {told(clauses)}. "
+            f"Below what {count(unseen[0].examples, 'example')} can show against {board.baseline}: {told(clauses)}. "
             "No gain follows from that, and no loss.",
             f"{resolve_margin(ground)} says what it takes.",
         )
@@ -154,13 +145,11 @@ def _discordance(ground: Ground, pair: Pair) -> float:
 
 
 def _in_examples(apart: float, n: int) -> str:
-    return (
-        "less than one example" if apart * n < 1 - ROUNDING else f"{apart * n:.1f} examples".replace(".0 examples", " examples")
-    )
+    return "less than one example" if apart * n < 1 - ROUNDING else f"{with_decimals(apart * n, 1).removesuffix('.0')} examples"
 
 
 def _where(discordance: float) -> str:
-    return f" (one alone right on {per_cent(discordance)} of the examples)"
+    return f" (one alone right on {per_cent(discordance, 1)} of the examples)"
 
 
 def imported_claims(ground: Ground) -> Iterator[Found]:
@@ -198,10 +187,10 @@ def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
         limit = (
             f"less than the margin of {margin_amount(margin, board)}"
             if inside
-            else f"less than {counted(n, 'example')} can show of two runs: {amount(least, board)}{_where(PLANNED_DISCORDANCE)}"
+            else f"less than {count(n, 'example')} can show of two runs: {amount(least, board)}{_where(PLANNED_DISCORDANCE)}"
         )
         yield Found(
             tuple(dict.fromkeys(name for pair in small for name in pair)),
-            f"{source}: {which}, {limit}; {counted(runs, 'run')} a figure. No ranking follows from that.",
+            f"{source}: {which}, {limit}; {count(runs, 'run')} a figure. No ranking follows from that.",
             f"Run both here with seeds enough: {resolve_margin(ground)}.",
         )

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import Found, counted, ended_well, in_new_folder, listed, per_cent
+from bakeoff.analysis.flags.wording import Found, ended_well, in_new_folder, listed
 from bakeoff.records.schema import Record
 from bakeoff.spec.strategy import NAME
+from bakeoff.text.numbers import count, per_cent
 from bakeoff.text.values import command, seeds_spelt, spelt
 
 SAME_AIM = {"padding", "fused", "max_length", "precision"}
@@ -118,7 +119,7 @@ def leaked_examples(ground: Ground) -> Iterator[Found]:
                     leaks[split] = max(leaks.get(split, (0, 0)), (n, record.data.splits[split].examples))
     if leaks:
         which = listed(
-            f"{n:,} of {counted(examples, 'example')} of {split} ({per_cent(n / max(examples, 1))})"
+            f"{n:,} of {count(examples, 'example')} of {split} ({per_cent(n / max(examples, 1), 1)})"
             for split, (n, examples) in sorted(leaks.items())
         )
         yield Found(

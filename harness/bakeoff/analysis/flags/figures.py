@@ -10,24 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import (
-    Found,
-    amount,
-    counted,
-    ended_well,
-    grouped_by,
-    in_new_folder,
-    listed,
-    rescore_all,
-    spec,
-    told,
-)
+from bakeoff.analysis.flags.wording import Found, amount, ended_well, grouped_by, in_new_folder, listed, rescore_all, spec, told
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import called, known_as, label_of, recorded_metric
 from bakeoff.kinds import kind_named
 from bakeoff.records.schema import Selection
 from bakeoff.statistics.best_of_n import grim
 from bakeoff.statistics.power import best_epoch_optimism
+from bakeoff.text.numbers import count, with_decimals
+from bakeoff.text.values import spelt
 
 FEWEST_DECIMALS = 3
 """An imported figure with fewer may meet a floor by chance."""
@@ -145,7 +136,10 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
                     if seed not in constant or (ours and _gives(ours, *constant[seed], value)):
                         continue
                     if meant := _gives_away(ground, value, metric, floors.get(split, {}), OWN_DECIMALS):
-                        yield standing.strategy, f"{standing.strategy} has {metric} {value:.4f} at seed {seed}, {meant}"
+                        yield (
+                            standing.strategy,
+                            f"{standing.strategy} has {metric} {with_decimals(value, OWN_DECIMALS)} at seed {seed}, {meant}",
+                        )
                         break
     known = {facts.name for facts in _metrics(ground)}
     for row in ground.board.imported:
@@ -156,12 +150,12 @@ def _mistaken_rows(ground: Ground) -> Iterator[tuple[str, str]]:
                 f"{row.name} has {listed(strange)}, which {ground.board.task} has not (it has {listed(sorted(known))})",
             )
         for metric, value in row.impossible.items():
-            yield row.name, f"{row.name} has {metric} {value:g}, which {_range_told(ground, metric)}, so it is not shown"
+            yield row.name, f"{row.name} has {metric} {spelt(value)}, which {_range_told(ground, metric)}, so it is not shown"
         for metric, value in row.scores.items():
             if decimals(value) >= FEWEST_DECIMALS and (
                 meant := _gives_away(ground, value, metric, floors.get(row.split, {}), decimals(value))
             ):
-                yield row.name, f"{row.name} has {metric} {value:g}, {meant}"
+                yield row.name, f"{row.name} has {metric} {spelt(value)}, {meant}"
 
 
 def _metrics(ground: Ground) -> list[MetricFacts]:
@@ -174,9 +168,9 @@ def _range_told(ground: Ground, metric: str) -> str:
     """`lies between 0 and 1 (84.07 points are 0.8407)`."""
     unit = ground.board.figures_by_metric[metric].unit
     if unit.low is None or unit.high is None:
-        return f"is at least {unit.low:g}" if unit.low is not None else f"is at most {unit.high:g}"
+        return f"is at least {spelt(unit.low)}" if unit.low is not None else f"is at most {spelt(unit.high)}"
     points = " (84.07 points are 0.8407)" if unit.scale == 100 else ""
-    return f"lies between {unit.low:g} and {unit.high:g}{points}"
+    return f"lies between {spelt(unit.low)} and {spelt(unit.high)}{points}"
 
 
 def _constant_answers(ground: Ground, split: str, row: str) -> dict[int, tuple[NDArray[Any], NDArray[Any]]]:
@@ -261,9 +255,9 @@ def impossible_figures(ground: Ground) -> Iterator[Found]:
         near = grim(accuracy, f1, positives=positives, negatives=len(split.labels) - positives, digits=digits)
         if not near.attainable:
             found[row.name] = (
-                f"{row.name} has accuracy {accuracy:g} with F1 {f1:g}; the nearest that "
-                f"{counted(len(split.labels), 'example')} of "
-                f"{row.split} can give is {near.accuracy:.{digits}f} with {near.f1:.{digits}f}"
+                f"{row.name} has accuracy {spelt(accuracy)} with F1 {spelt(f1)}; the nearest that "
+                f"{count(len(split.labels), 'example')} of "
+                f"{row.split} can give is {with_decimals(near.accuracy, digits)} with {with_decimals(near.f1, digits)}"
             )
     if found:
         yield Found(
@@ -277,7 +271,7 @@ def imported_floors(ground: Ground) -> Iterator[Found]:
     """collapsed-runs: a published figure that is the majority's floor itself."""
     floors = _floors(ground)
     stuck = {
-        row.name: f"{metric} {value:g} of {row.name}"
+        row.name: f"{metric} {spelt(value)} of {row.name}"
         for row in ground.board.imported
         for metric, value in row.scores.items()
         if decimals(value) >= FEWEST_DECIMALS
@@ -298,7 +292,7 @@ def copied_figures(ground: Ground) -> Iterator[Found]:
     if rows:
         yield Found(
             tuple(row.name for row in rows),
-            f"{counted(len(rows), 'row')} of figures {'was' if len(rows) == 1 else 'were'} copied, not run here: "
+            f"{count(len(rows), 'row')} of figures {'was' if len(rows) == 1 else 'were'} copied, not run here: "
             f"{listed(row.name for row in rows)}. Other code, data or machines may stand behind them; they enter no test.",
             f"Run their recipe here, as a strategy in {spec(ground)}.",
         )

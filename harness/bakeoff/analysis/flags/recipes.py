@@ -8,7 +8,6 @@ from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.flags.wording import (
     Found,
     and_seeds,
-    counted,
     ended_well,
     grouped_by,
     in_new_folder,
@@ -20,6 +19,7 @@ from bakeoff.analysis.flags.wording import (
 )
 from bakeoff.analysis.recipes import contradictions
 from bakeoff.records.schema import Record
+from bakeoff.text.numbers import count, with_decimals
 
 MOST_BUDGET = 1.25
 """A row may have had so many times the budget of another before it is said."""
@@ -42,8 +42,8 @@ def unequal_budgets(ground: Ground) -> Iterator[Found]:
         if not tuned and not longer:
             continue
         spent = {
-            row: f"{counted(tries[row], 'configuration')} tried"
-            + (f" and {trained[row]:,.0f} examples trained on in all" if row in trained else "")
+            row: f"{count(tries[row], 'configuration')} tried"
+            + (f" and {with_decimals(trained[row], 0)} examples trained on in all" if row in trained else "")
             for row in group
         }
         yield Found(

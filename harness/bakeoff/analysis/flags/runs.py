@@ -13,7 +13,6 @@ from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.flags.wording import (
     Found,
     and_seeds,
-    counted,
     ended_well,
     grouped_by,
     in_new_folder,
@@ -30,6 +29,7 @@ from bakeoff.contracts.model import same_logits
 from bakeoff.records.provenance import HARDWARE, alike, differing, software_of, together
 from bakeoff.records.schema import Control, Record
 from bakeoff.statistics.bootstrap import or_nan
+from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import shell_word
 
 SAME_SCORE = 1e-9
@@ -124,9 +124,9 @@ def moved_machine(ground: Ground) -> Iterator[Found]:
             slow = max(controls, key=lambda control: control.milliseconds)
             yield Found(
                 (),
-                f"The machine moved: a fixed piece of work took {fast.milliseconds:.1f} ms {_moment(fast)} and "
-                f"{slow.milliseconds:.1f} ms {_moment(slow)} on {hardware}, "
-                f"{moved * 100:.0f} % longer. Times of these runs cannot be compared.",
+                f"The machine moved: a fixed piece of work took {with_decimals(fast.milliseconds, 1)} ms {_moment(fast)} and "
+                f"{with_decimals(slow.milliseconds, 1)} ms {_moment(slow)} on {hardware}, "
+                f"{per_cent(moved)} longer. Times of these runs cannot be compared.",
                 f"Make the runs again on a quiet machine, in one call, {in_new_folder(ground)}.",
                 everywhere=True,
             )
@@ -146,7 +146,7 @@ def misread_predictions(ground: Ground) -> Iterator[Found]:
         by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
         yield Found(
             tuple(dict.fromkeys(one.strategy for one in wrong)),
-            f"Predictions of {counted(len({(one.strategy, one.seed) for one in wrong}), 'run')} cannot be used: "
+            f"Predictions of {count(len({(one.strategy, one.seed) for one in wrong}), 'run')} cannot be used: "
             f"{told(f'{listed(runs)}: {sentence}' for sentence, runs in by.items())}. They are in no comparison.",
             _without_predictions(ground, wrong),
         )
@@ -186,7 +186,7 @@ def random_evaluations(ground: Ground) -> Iterator[Found]:
     if moved:
         yield Found(
             tuple(moved),
-            f"Predicting is random: the same batch predicted twice differs by up to {most:.2g} in its logits: "
+            f"Predicting is random: the same batch predicted twice differs by up to {significant(most, 2)} in its logits: "
             f"{listed(and_seeds(row, seeds) for row, seeds in moved.items())}. Another look would give another score.",
             "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), raise its 'version', and run "
             f"it {in_new_folder(ground)}.",
@@ -208,8 +208,8 @@ def contradicted_scores(ground: Ground) -> Iterator[Found]:
                     if again is not None and not abs(again - recorded) <= SAME_SCORE:
                         wrong.setdefault(
                             row,
-                            f"{row} seed {record.requested.seed}, {metric} on {name}: {recorded:.6g} is recorded, "
-                            f"{again:.6g} is right",
+                            f"{row} seed {record.requested.seed}, {metric} on {name}: {significant(recorded, 6)} is recorded, "
+                            f"{significant(again, 6)} is right",
                         )
     if wrong:
         yield Found(

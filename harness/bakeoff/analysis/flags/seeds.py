@@ -10,7 +10,6 @@ from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.wording import (
     Found,
     and_seeds,
-    counted,
     grouped_by,
     in_new_folder,
     listed,
@@ -24,6 +23,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, DeclaredRun, Record
 from bakeoff.statistics.exact import seeds_for_sign_flip, sign_flip_floor
 from bakeoff.statistics.intervals import wilson
+from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import seeds_spelt
 
 ANECDOTE = 3
@@ -46,7 +46,7 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
         f"Declare that many new seeds, or {in_family}, `seeds: {list(range(first, first + in_family))}`, and run them "
         f"{in_new_folder(ground)}."
     )
-    anecdotes = {row: counted(n, "seed") for row, n in counts.items() if n < ANECDOTE}
+    anecdotes = {row: count(n, "seed") for row, n in counts.items() if n < ANECDOTE}
     if anecdotes:
         which = listed(f"{count} behind {listed(rows)}" for count, rows in grouped_by(anecdotes).items())
         yield Found(
@@ -55,7 +55,8 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     few = {row: str(n) for row, n in counts.items() if ANECDOTE <= n < enough and row not in level}
     if few:
         floors = listed(
-            f"with {n} seeds ({listed(rows)}) not below {sign_flip_floor(int(n)):.3g}" for n, rows in grouped_by(few).items()
+            f"with {n} seeds ({listed(rows)}) not below {significant(sign_flip_floor(int(n)), 3)}"
+            for n, rows in grouped_by(few).items()
         )
         holm = f", {in_family} with Holm over the {comparisons} comparisons" if in_family > enough else ""
         yield Found(
@@ -77,8 +78,8 @@ def collapsed(ground: Ground) -> Iterator[Found]:
         mean, rest = board.figures.number(score.mean), row.mean_without_degenerate
         without = "none" if rest is None else board.figures.number(rest)
         clauses[row.strategy] = (
-            f"{bad} of {counted(n, 'run')} of {row.strategy} ({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; "
-            f"95 % interval of the share {low * 100:.0f} to {high * 100:.0f} %; mean {board.metric} "
+            f"{bad} of {count(n, 'run')} of {row.strategy} ({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; "
+            f"95 % interval of the share {with_decimals(low * 100, 0)} to {per_cent(high)}; mean {board.metric} "
             f"{mean} with them, {without} without)"
         )
     if clauses:
@@ -101,7 +102,7 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
             after = current.get(strategy, []) if after is None else after
             if (change := _change(before, after)) is not None:
                 kinds.setdefault(change, []).append(strategy)
-        when = f"on {look.when[:10]}, when {counted(look.recorded, 'run')} had been recorded"
+        when = f"on {look.when[:10]}, when {count(look.recorded, 'run')} had been recorded"
         changes += [f"{listed(rows)} {change} {when}" for change, rows in kinds.items()]
     if changes:
         changed = {row for look in declared.history for row, seeds in look.seeds.items() if seeds != current.get(row)}
@@ -134,7 +135,7 @@ def _change(before: list[int], after: list[int]) -> str | None:
     if not new:
         return "left the experiment"
     if old < new:
-        return f"went from {len(old)} to {counted(len(new), 'seed')}"
+        return f"went from {len(old)} to {count(len(new), 'seed')}"
     if new < old:
         return f"lost {'seed' if len(old - new) == 1 else 'seeds'} {seeds_spelt(sorted(old - new))} of {len(old)}"
     return f"changed seeds from {seeds_spelt(before)} to {seeds_spelt(after)}"
@@ -153,7 +154,7 @@ def missing_runs(ground: Ground) -> Iterator[Found]:
         n = sum(map(len, missing.values()))
         yield Found(
             tuple(missing),
-            f"{n:,} of {counted(sum(map(len, asked.values())), 'declared run')} {'has' if n == 1 else 'have'} no record "
+            f"{n:,} of {count(sum(map(len, asked.values())), 'declared run')} {'has' if n == 1 else 'have'} no record "
             "that can be used: "
             f"{listed(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
             f"{run_again(ground)} goes on with them.",
@@ -200,7 +201,7 @@ def without_board(layout: Layout, experiment: Experiment) -> NamedWarning | None
         severity=CATALOGUE[name].severity,
         board="",
         rows=[],
-        what=f"{layout.task} · {layout.model} is not shown: all of {counted(len(ended or records), 'recorded run')} {why}.",
+        what=f"{layout.task} · {layout.model} is not shown: all of {count(len(ended or records), 'recorded run')} {why}.",
         what_to_do=f"Name a split that is predicted as 'report_on', and run it in a new folder: {afresh}."
         if ended
         else next_after_failures(records, experiment),
@@ -225,7 +226,7 @@ def undeclared_records(ground: Ground) -> Iterator[Found]:
     if foreign:
         yield Found(
             (),
-            f"{counted(foreign, 'record')} in the folder {'is' if foreign == 1 else 'are'} of runs that "
+            f"{count(foreign, 'record')} in the folder {'is' if foreign == 1 else 'are'} of runs that "
             f"{declared.name} does not "
             "declare; they are left out, and may be runs that did not please.",
             f"Move them away, and report it; or declare what they are of, and run all {in_new_folder(ground)}.",
@@ -238,7 +239,7 @@ def damaged_records(ground: Ground) -> Iterator[Found]:
     if damaged := ground.experiment.damaged:
         yield Found(
             (),
-            f"{counted(len(damaged), 'record')} cannot be used: {told(damaged)}.",
+            f"{count(len(damaged), 'record')} cannot be used: {told(damaged)}.",
             f"{run_again(ground)} sets damaged records aside and makes these runs again.",
             everywhere=True,
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import Found, counted, ended_well, in_new_folder, listed, run_again, told
+from bakeoff.analysis.flags.wording import Found, ended_well, in_new_folder, listed, run_again, told
+from bakeoff.text.numbers import count
 
 
 def data_set_apart(ground: Ground) -> Iterator[Found]:
@@ -24,7 +25,7 @@ def _set_apart(ground: Ground, *, data: bool) -> Iterator[Found]:
         if apart.data is data and any(rows.values()):
             yield Found(
                 tuple(row for row, count in rows.items() if count),
-                f"{'Other data' if data else 'Another model'}: {counted(sum(rows.values()), 'run')} differ from the other runs "
+                f"{'Other data' if data else 'Another model'}: {count(sum(rows.values()), 'run')} differ from the other runs "
                 f"of {apart.was} in {apart.what}. They stand here, and in no row with those.",
                 f"To make all of one: {run_again(ground, '--changed', 'rerun')}.",
             )

@@ -42,11 +42,6 @@ def told(clauses: Iterable[str]) -> str:
     return "; ".join(shortened(clauses))
 
 
-def counted(number: int, thing: str) -> str:
-    """`1 seed`, `1,725 examples`."""
-    return f"{number:,} {thing if number == 1 else thing + 's'}"
-
-
 def amount(value: float, board: Board) -> str:
     """A difference with its unit: `1.47 points`, or a number where it has no name."""
     return board.figures.with_unit(value)
@@ -55,11 +50,6 @@ def amount(value: float, board: Board) -> str:
 def margin_amount(margin: float, board: Board) -> str:
     """A margin with its unit, with the digits that it was declared with."""
     return board.figures.as_declared(margin)
-
-
-def per_cent(share: float) -> str:
-    """`0.7 %`; what is not nothing never reads as nothing."""
-    return "under 0.1 %" if 0 < share < 0.0005 else f"{share * 100:.3g} %"
 
 
 def grouped_by(values: Mapping[str, str]) -> dict[str, list[str]]:

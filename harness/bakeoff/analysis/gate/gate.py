@@ -24,6 +24,7 @@ from bakeoff.records.schema import Declared
 from bakeoff.statistics.margins import ALPHA, Evidence
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS
+from bakeoff.text.numbers import count, p_equals
 
 Result = Literal["pass", "fail", "not enough evidence"]
 
@@ -193,12 +194,12 @@ def _verdict(draft: Draft, adjusted: float | None) -> tuple[Result, str]:
     if evidence is None:
         return "not enough evidence", draft.obstacle
     if adjusted is not None and adjusted <= ALPHA:
-        return "fail", joined(f"the change is beyond the limit (p {_p(adjusted)} after Holm)", draft.obstacle)
+        return "fail", joined(f"the change is beyond the limit ({p_equals(adjusted)} after Holm)", draft.obstacle)
     if evidence.within:
         return ("not enough evidence", draft.obstacle) if draft.obstacle else ("pass", "")
     by_itself = evidence.p_beyond <= ALPHA
     near = (
-        f"the change is beyond the limit by itself (p {_p(evidence.p_beyond)}), not after Holm over all checks"
+        f"the change is beyond the limit by itself ({p_equals(evidence.p_beyond)}), not after Holm over all checks"
         if by_itself
         else ""
     )
@@ -223,16 +224,8 @@ def _what_it_takes(draft: Draft, evidence: Evidence) -> str:
         )
     seeds = min(len(draft.arm.candidate.ended), len(draft.arm.baseline.ended))
     if needed.number <= seeds:
-        return f"{begin}, though {_seeds(needed.number)} usually do where nothing has changed"
-    return f"{begin}; if nothing has changed, {_seeds(needed.number)} a side show it four times in five"
-
-
-def _seeds(number: int) -> str:
-    return f"{number} seed{'' if number == 1 else 's'}"
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+        return f"{begin}, though {count(needed.number, 'seed')} usually do where nothing has changed"
+    return f"{begin}; if nothing has changed, {count(needed.number, 'seed')} a side show it four times in five"
 
 
 def _overall(checks: Sequence[Check]) -> Result:

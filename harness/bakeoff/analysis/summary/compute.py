@@ -9,7 +9,7 @@ from bakeoff.analysis.machine_drift import why_moved
 from bakeoff.contracts.fields import Part
 from bakeoff.records.provenance import same_hardware
 from bakeoff.records.schema import Control, Record
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH, per_cent, with_decimals
 from bakeoff.text.values import listed
 
 MEGA, GIGA, TERA = 1e6, 1e9, 1e12
@@ -97,7 +97,7 @@ def work_cells(rows: Mapping[str, Work], aside: Collection[str] = ()) -> tuple[l
         ("padded M", [_number(work.padded_tokens, MEGA, 2) for work in rows.values()]),
         ("TFLOP", [_number(work.flops, TERA, 2) for work in rows.values()]),
         ("GFLOP/s", [_rate_cell(work, comparable=name not in aside) for name, work in rows.items()]),
-        ("of peak", [DASH if work.peak_share is None else f"{work.peak_share:.0%}" for work in rows.values()]),
+        ("of peak", [per_cent(work.peak_share) for work in rows.values()]),
     ]
     kept = [(title, cells) for title, cells in columns if set(cells) != {DASH}]
     return [title for title, _ in kept], {name: [cells[row] for _, cells in kept] for row, name in enumerate(rows)}
@@ -112,7 +112,7 @@ def _number(value: float | None, unit: float, digits: int) -> str:
     """With two digits more where the number would be all noughts."""
     if value is None:
         return DASH
-    return f"{value / unit:,.{digits if value / unit >= 1 or not digits else digits + 2}f}"
+    return with_decimals(value / unit, digits if value / unit >= 1 or not digits else digits + 2)
 
 
 def legend(rows: Mapping[str, Work]) -> str:

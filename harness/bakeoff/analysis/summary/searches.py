@@ -11,6 +11,7 @@ from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import Figures
 from bakeoff.records.provenance import alike, differing
 from bakeoff.records.schema import Declared, Record, Search
+from bakeoff.text.numbers import in_seconds
 from bakeoff.text.values import listed, spelt
 
 UNTUNED = "untuned"
@@ -149,8 +150,10 @@ def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
     split = next(iter(rows.values())).split
     parts = [f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported."]
     if own:
-        told = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in own.items())
-        parts.append(f"The searches' runs took {sum(own.values()):,.0f} s in all: {told}; that is not in the rows' train s.")
+        told = ", ".join(f"{name} {in_seconds(seconds)}" for name, seconds in own.items())
+        parts.append(
+            f"The searches' runs took {in_seconds(sum(own.values()))} in all: {told}; that is not in the rows' train s."
+        )
     gone: dict[str, list[str]] = {}
     for name, found in rows.items():
         if found.gone:

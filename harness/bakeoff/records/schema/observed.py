@@ -22,6 +22,7 @@ from bakeoff.contracts.fields import (
 from bakeoff.records.schema.shared import (
     PHASES,
 )
+from bakeoff.text.values import spelt
 
 
 class ObservedGroup(Part):
@@ -124,7 +125,7 @@ class Cost(Part):
     def _adds_up(self) -> Self:
         phases = math.fsum(self.phase_seconds.values())
         if not math.isclose(phases, self.total_seconds, rel_tol=1e-6, abs_tol=1e-3):
-            raise ValueError(f"total_seconds: {self.total_seconds:g} is not the sum of its phases, {phases:g}")
+            raise ValueError(f"total_seconds: {spelt(self.total_seconds)} is not the sum of its phases, {spelt(phases)}")
         return self
 
     @property

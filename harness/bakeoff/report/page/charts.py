@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bakeoff.report.page.drawing import Axis, Ends, axis_over
 from bakeoff.text.markdown import visible
+from bakeoff.text.numbers import rounded
 
 Spec = dict[str, Any]
 
@@ -323,7 +324,7 @@ def learning_curves(
 
 def _points(curves: Sequence[Curve]) -> list[Spec]:
     return [
-        {"a": round(float(step), 1), "b": round(float(loss), 5), "g": curve.seed}
+        {"a": rounded(float(step), 6), "b": rounded(float(loss), 5), "g": curve.seed}
         for curve in curves
         for step, loss in zip(curve.steps, curve.losses, strict=True)
     ]

@@ -10,8 +10,7 @@ from bakeoff.analysis.findings import Board, Pair, SliceScore
 from bakeoff.analysis.row import Row
 from bakeoff.contracts.unit import Figures, Unit
 from bakeoff.report.page.drawing import Ends, axis_over, interval, scale_line
-from bakeoff.report.units import probability
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -115,7 +114,7 @@ def _difference(pair: Pair, figures: Figures, drawing: Markup) -> Difference:
         drawing=drawing,
         difference=figures.signed(pair.difference),
         range=figures.signed_range(pair.low, pair.high),
-        p=probability(pair.p_adjusted),
+        p=p_value(pair.p_adjusted),
         verdict=pair.verdict,
         sign=SIGNS[pair.verdict],
         detectable=detectable,
@@ -128,22 +127,22 @@ def _difference(pair: Pair, figures: Figures, drawing: Markup) -> Difference:
 
 def _checks(pair: Pair, figures: Figures) -> list[str]:
     checks = pair.checks
-    flip = probability(checks.sign_flip_p)
+    flip = p_value(checks.sign_flip_p)
     if checks.sign_flip_floor is not None:
-        flip += f" ({probability(checks.sign_flip_floor)})"
+        flip += f" ({p_value(checks.sign_flip_floor)})"
     first, second = pair.seeds
     return [
         pair.method,
         f"{first}, paired" if pair.paired else f"{first} and {second}",
         figures.signed_range(pair.wide_low, pair.wide_high) or DASH,
-        probability(pair.equivalence_p),
+        p_value(pair.equivalence_p),
         flip,
         figures.signed_range(checks.bootstrap_low, checks.bootstrap_high) or DASH,
-        probability(checks.bootstrap_p),
-        probability(checks.paired_t_p),
-        probability(checks.mcnemar_p),
-        DASH if checks.seed_correlation is None else f"{checks.seed_correlation:.2f}".replace("-", "−"),
-        DASH if checks.probability_of_improvement is None else f"{checks.probability_of_improvement:.2f}",
+        p_value(checks.bootstrap_p),
+        p_value(checks.paired_t_p),
+        p_value(checks.mcnemar_p),
+        with_decimals(checks.seed_correlation, 2),
+        with_decimals(checks.probability_of_improvement, 2),
     ]
 
 
@@ -267,7 +266,7 @@ def slices(board: Board) -> list[Slices]:
                     drawing=drawing,
                     difference=figures.signed(part.difference),
                     range=figures.signed_range(part.low, part.high),
-                    p=probability(part.p_adjusted),
+                    p=p_value(part.p_adjusted),
                     opens=number == 0 or shown[number - 1].value != part.value,
                     closes=number == len(shown) - 1 or shown[number + 1].value != part.value,
                 )

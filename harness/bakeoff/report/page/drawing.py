@@ -1,7 +1,7 @@
 """Drawings for the page: charts that vl-convert renders to SVG, and small intervals within the rows of tables.
 
-A chart is rendered when the page is written, from its own data alone; nothing of Vega is in the page. What vl-convert gives is
-read again and written anew: only known elements and attributes pass, and every text is escaped here.
+A chart is rendered when the page is written, from its own data alone; nothing of Vega is in the page. vl-convert escapes every
+text; of its tags only those with known names and attributes pass.
 """
 
 from __future__ import annotations
@@ -10,51 +10,33 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import BakeoffError
 from bakeoff.text.markdown import visible
-from bakeoff.text.values import portable
+from bakeoff.text.numbers import portable
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 NEEDS = "report.html needs bakeoff[report]: pip install 'bakeoff[report]'"
 
-_ELEMENTS = {name.lower(): name for name in ("svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath")}
-_KEPT = {
-    *("viewBox", "width", "height", "transform", "d", "x", "y", "x1", "y1", "x2", "y2", "fill", "fill-opacity", "stroke"),
-    *(
-        "stroke-width",
-        "stroke-opacity",
-        "stroke-dasharray",
-        "stroke-linecap",
-        "stroke-linejoin",
-        "stroke-miterlimit",
-        "opacity",
-    ),
-    *("text-anchor", "font-size", "font-weight", "font-style", "id", "clip-path"),
+_KNOWN = {
+    *("svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath", "viewBox", "width", "height", "transform", "d"),
+    *("x", "y", "x1", "y1", "x2", "y2", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"),
+    *("stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "text-anchor", "font-size", "font-weight"),
+    *("font-style", "id", "clip-path"),
 }
-_DROPPED = {
-    *(
-        "class",
-        "role",
-        "aria-hidden",
-        "aria-roledescription",
-        "aria-label",
-        "pointer-events",
-        "version",
-        "xmlns",
-        "xmlns:xlink",
-    ),
-    *("font-family", "display"),
-}
-_LENGTHS = {"d", "transform", "x", "y", "x1", "y1", "x2", "y2", "width", "height"}
-_ATTRIBUTES = {name.lower(): name for name in _KEPT | _DROPPED}
-_DEFAULTS = {("opacity", "1"), ("font-weight", "normal"), ("stroke-opacity", "0"), ("text-anchor", "start")}
-_CIRCLE = re.compile(r"M([\d.]+),0A\1,\1,0,1,1,-\1,0A\1,\1,0,1,1,\1,0")
+"""Elements and attributes of our charts."""
+_TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
+_NAMES = re.compile(r'^</?([\w:-]+)|\s([\w:-]+)="')
+_UNUSED = re.compile(
+    r' (?:class|role|aria-[a-z]+|pointer-events|version|xmlns(?::xlink)?|font-family|display)="[^"]*"'
+    r'| (?:opacity="1"|font-weight="normal"|stroke-opacity="0"|text-anchor="start")'
+)
+_CIRCLE = re.compile(r'<path(.*?) d="M([\d.]+),0A\2,\2,0,1,1,-\2,0A\2,\2,0,1,1,\2,0"')
+_ID = re.compile(r'(id="|url\(#)([^")]+)')
+_LENGTHS = re.compile(r' (?:d|transform|r|width|height|[xy][12]?)="[^"]*"')
 _NUMBER = re.compile(r"-?\d+\.\d{2,}(?:e-?\d+)?")
 
 
@@ -69,11 +51,10 @@ def chart(spec: Mapping[str, Any], name: str) -> Markup:
         import vl_convert
     except ModuleNotFoundError:
         raise BakeoffError(NEEDS) from None
-    writer = _Rewritten(name)
     # vl-convert would fetch what a spec names; ours names nothing, and it is told so.
-    writer.feed(vl_convert.vegalite_to_svg(portable(_plain(spec)), allowed_base_urls=[]))
-    writer.close()
-    return Markup("".join(writer.parts))  # noqa: S704 - every text and attribute in it was escaped by _Rewritten
+    svg = vl_convert.vegalite_to_svg(portable(_plain(spec)), allowed_base_urls=[])
+    ids: dict[str, int] = {}
+    return Markup(_TAG.sub(lambda found: _tag(found[0], name, ids), svg))  # noqa: S704 - vl-convert has escaped every text
 
 
 def _plain(part: Any) -> Any:
@@ -87,62 +68,20 @@ def _plain(part: Any) -> Any:
     return part
 
 
-class _Rewritten(HTMLParser):
-    """SVG, read and written anew with known elements and attributes only."""
+def _tag(tag: str, name: str, ids: dict[str, int]) -> str:
+    """A tag of vl-convert's as the page has it: lengths to a tenth of a pixel, a circle drawn as a path as a circle.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.name = name
-        self.parts: list[str] = []
-        self.ids: dict[str, int] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.parts.append(f"<{self._element(tag, attrs)}>")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if ("d", "") not in attrs:
-            self.parts.append(f"<{self._element(tag, attrs)}/>")
-
-    def _element(self, tag: str, attrs: list[tuple[str, str | None]]) -> str:
-        """The element's name and attributes; a circle that is drawn as a path becomes one."""
-        if tag not in _ELEMENTS:
-            raise RuntimeError(f"a chart contains <{tag}>")
-        name = _ELEMENTS[tag]
-        given = {key: value or "" for key, value in attrs if (key, value) not in _DEFAULTS}
-        circle = _CIRCLE.fullmatch(given.get("d", ""))
-        if name == "path" and circle:
-            name, radius = "circle", f' r="{_short(float(circle[1]))}"'
-            del given["d"]
-        else:
-            radius = ""
-        hidden = ' aria-hidden="true" focusable="false"' if name == "svg" else ""
-        return f"{name}{radius}{''.join(self._attribute(key, value) for key, value in given.items())}{hidden}"
-
-    def _attribute(self, name: str, value: str) -> str:
-        known = _ATTRIBUTES.get(name)
-        if known is None:
-            raise RuntimeError(f"a chart contains the attribute {name}")
-        if known in _DROPPED:
-            return ""
-        if known == "id":
-            value = self._id(value)
-        elif known == "clip-path":
-            value = f"url(#{self._id(value.removeprefix('url(#').removesuffix(')'))})"
-        elif known in _LENGTHS:
-            value = _NUMBER.sub(lambda found: _short(float(found[0])), value)
-        return f' {known}="{escape(value)}"'
-
-    def _id(self, given: str) -> str:
-        """Numbered from 1 in each chart: vl-convert counts on from chart to chart, and a page would hang on what it wrote
-        before.
-        """
-        return f"{self.name}-{self.ids.setdefault(given, len(self.ids) + 1)}"
-
-    def handle_endtag(self, tag: str) -> None:
-        self.parts.append(f"</{_ELEMENTS[tag]}>")
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(escape(data))
+    ids: numbered from 1 in each chart, since vl-convert counts on from chart to chart.
+    """
+    tag = _UNUSED.sub("", tag)
+    if not {element or attribute for element, attribute in _NAMES.findall(tag)} <= _KNOWN:
+        raise RuntimeError(f"a chart contains {tag}")
+    if ' d=""' in tag:
+        return ""
+    tag = _ID.sub(lambda found: f"{found[1]}{name}-{ids.setdefault(found[2], len(ids) + 1)}", tag)
+    tag = _CIRCLE.sub(r'<circle r="\2"\1', tag)
+    tag = _LENGTHS.sub(lambda found: _NUMBER.sub(lambda length: _short(float(length[0])), found[0]), tag)
+    return f'{tag[:-1]} aria-hidden="true" focusable="false">' if tag.startswith("<svg") else tag
 
 
 def _short(value: float) -> str:

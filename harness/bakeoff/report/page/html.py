@@ -43,7 +43,8 @@ from bakeoff.report.page.views import (
 from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
 from bakeoff.text.markdown import visible
-from bakeoff.text.values import portable, seeds_spelt, spelt
+from bakeoff.text.numbers import portable
+from bakeoff.text.values import seeds_spelt, spelt
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from bakeoff.analysis.findings import Board, ImportedRow, NamedWarning
 from bakeoff.analysis.row import Row, Score
 from bakeoff.report.page.drawing import Axis, axis_over, interval, scale_line
-from bakeoff.report.units import FLOOR, mebibytes, time_cell
+from bakeoff.report.units import FLOOR, time_cell
 from bakeoff.report.units import rank as rank_in_words
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH, mebibytes
 
 if TYPE_CHECKING:
     from markupsafe import Markup

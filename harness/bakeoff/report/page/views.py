@@ -26,10 +26,10 @@ from bakeoff.report.page.charts import (
 )
 from bakeoff.report.page.differences import drawn_rows
 from bakeoff.report.page.drawing import axis_over, chart
-from bakeoff.report.units import mebibytes, ratio, time_cell
 from bakeoff.report.units import seconds as in_seconds
+from bakeoff.report.units import time_cell
 from bakeoff.statistics.intervals import Estimate, score_interval
-from bakeoff.text.markdown import DASH
+from bakeoff.text.numbers import DASH, mebibytes, per_cent, ratio, with_decimals
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -129,7 +129,7 @@ def _cost_line(row: Row, ratios: Mapping[tuple[str, str], Ratio], *, comparable:
         _to_baseline(ratios.get((row.strategy, "evaluate_seconds"))),
         mebibytes(row.peak_memory_bytes),
         _to_baseline(ratios.get((row.strategy, "peak_memory"))),
-        DASH if row.front_probability is None else f"{row.front_probability:.0%}",
+        per_cent(row.front_probability),
         ", ".join(row.dominated_by) or DASH,
     ]
     return CostLine(row.strategy, row.baseline, cells)
@@ -159,8 +159,8 @@ class Panel:
     name: str
     baseline: bool
     drawing: Markup
-    seeds: list[tuple[int, str, str, str]]
-    """(seed, loss at the start, in the middle, at the end)."""
+    seeds: list[tuple[int, list[str]]]
+    """(seed, losses at the start, in the middle, at the end)."""
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,14 @@ def curves(
         under = [] if name == board.baseline else behind
         spec = learning_curves(lines, under, axis, last=last, width=215, height=120)
         drawing = chart(spec, f"{slug}-curve-{number}")
-        told = [(line.seed, _loss(line, 0), _loss(line, len(line.losses) // 2), _loss(line, -1)) for line in lines]
+        told = [(line.seed, _losses(line)) for line in lines]
         panels.append(Panel(name, name == board.baseline, drawing, told))
     return Curves(panels, len(names) - len(first), board.baseline if behind and len(found) > 1 else "")
 
 
-def _loss(line: Curve, place: int) -> str:
-    return f"{line.losses[place]:.4f}"
+def _losses(line: Curve) -> list[str]:
+    """At the beginning, half-way and at the end."""
+    return [with_decimals(line.losses[place], 4) for place in (0, len(line.losses) // 2, -1)]
 
 
 # --- every seed ----------------------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Comparison
-from bakeoff.report.units import DAGGER, probability
-from bakeoff.text.markdown import DASH, Column, escaped, grid, paragraph
+from bakeoff.report.units import DAGGER
+from bakeoff.text.markdown import Column, escaped, grid, paragraph
+from bakeoff.text.numbers import p_value, with_decimals
 
 TITLES = ("mean rank", "behind the first")
 
@@ -28,14 +29,14 @@ def across(comparison: Comparison) -> Across | None:
         return None
     least = min(found.mean_ranks.values())
     lines = [
-        (name, name in found.confounded, [f"{rank:.2f}", f"{rank - least:.2f}" if rank > least else DASH])
+        (name, name in found.confounded, [with_decimals(rank, 2), with_decimals(rank - least or None, 2)])
         for name, rank in found.mean_ranks.items()
     ]
     legend = (
         f"Ranks are by the mean scores on each of {len(found.boards)} boards, 1 the best, ties shared. Friedman's statistic: "
-        f"p {probability(found.p)} with each board's ranks dealt anew, {probability(found.chi2_p)} by chi-squared, "
-        f"{probability(found.f_p)} by the F of Iman and Davenport. The critical difference of mean ranks is Nemenyi's, "
-        f"{found.critical_difference:.2f} at 5 %. Seeds are no boards: they count in the means alone."
+        f"p {p_value(found.p)} with each board's ranks dealt anew, {p_value(found.chi2_p)} by chi-squared, "
+        f"{p_value(found.f_p)} by the F of Iman and Davenport. The critical difference of mean ranks is Nemenyi's, "
+        f"{with_decimals(found.critical_difference, 2)} at 5 %. Seeds are no boards: they count in the means alone."
     )
     if found.confounded:
         legend += f" {DAGGER} differs from the first in something that is not under test."

@@ -37,7 +37,7 @@ from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.report.row_notes import owned
 from bakeoff.report.units import FLOOR
-from bakeoff.text.values import portable
+from bakeoff.text.numbers import portable
 from bakeoff.text.words import escaped, is_shown
 
 COSTS = (

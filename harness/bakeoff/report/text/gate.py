@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bakeoff.analysis.gate.gate import Check, Gate
 from bakeoff.contracts.unit import OWN_UNIT, Figures
-from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph
+from bakeoff.text.numbers import DASH
 
 SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
 TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "Gate open"}

@@ -15,7 +15,8 @@ from ruamel.yaml.error import YAMLError
 from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.row import Row, Score
 from bakeoff.contracts.metrics import called
-from bakeoff.text.values import portable, seeds_spelt
+from bakeoff.text.numbers import portable, with_decimals
+from bakeoff.text.values import seeds_spelt
 from bakeoff.text.words import escaped
 
 MADE_WITH = "made with bakeoff"
@@ -98,10 +99,10 @@ def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
     count = len(score.seeds)
     told = [f"{metric} on {board.split} ({board.examples:,} examples)"]
     if score.low is not None and score.high is not None:
-        told.append(f"95 % interval {score.low:.4f} to {score.high:.4f}, covering {score.method}")
+        told.append(f"95 % interval {with_decimals(score.low, 4)} to {with_decimals(score.high, 4)}, covering {score.method}")
     told.append(f"{'mean of ' if count > 1 else ''}{count} seed{'s' if count > 1 else ''} ({seeds_spelt(score.seeds)})")
     if score.sd is not None:
-        told.append(f"standard deviation over seeds {score.sd:.4f}")
+        told.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
     made = [f"strategy {row.strategy}", f"model {board.model}"]
     if row.trainer and row.method:
         made += [f"trainer {row.trainer}", f"method {row.method}"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.rescoring import Rescored, Rescoring
-from bakeoff.report.units import BASELINE, probability, score_cell
-from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph
+from bakeoff.report.units import BASELINE, score_cell
+from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph
+from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 
 def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
@@ -74,7 +75,7 @@ def _slices(board: Rescored) -> list[str]:
             Column("score", [figures.number(row.score) for row in rows]),
             Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
-            Column("p (Holm)", [probability(row.p_adjusted) for row in rows]),
+            Column("p (Holm)", [p_value(row.p_adjusted) for row in rows]),
         ]
     )
     legend = (
@@ -91,9 +92,9 @@ def _calibration(board: Rescored) -> list[str]:
     table = grid(
         [
             Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
-            Column("ECE", [f"{row.ece:.4f}" for row in rows]),
-            Column("Brier", [f"{row.brier:.4f}" for row in rows]),
-            Column("agreement", [DASH if row.agreement is None else f"{row.agreement:.4f}" for row in rows]),
+            Column("ECE", [with_decimals(row.ece, 4) for row in rows]),
+            Column("Brier", [with_decimals(row.brier, 4) for row in rows]),
+            Column("agreement", [with_decimals(row.agreement, 4) for row in rows]),
         ]
     )
     legend = (

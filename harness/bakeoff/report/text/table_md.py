@@ -12,18 +12,9 @@ from bakeoff.analysis.summary.searches import search_cells, search_titles, tunin
 from bakeoff.report.caption import caption, legend
 from bakeoff.report.row_notes import owned, sentences
 from bakeoff.report.text.across import across_markdown
-from bakeoff.report.units import (
-    BASELINE,
-    DAGGER,
-    FLOOR,
-    REPORTED,
-    mebibytes,
-    probability,
-    rank,
-    score_cell,
-    time_cell,
-)
-from bakeoff.text.markdown import DASH, Column, escaped, grid, item, level, paragraph, prose
+from bakeoff.report.units import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
+from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph, prose
+from bakeoff.text.numbers import DASH, mebibytes, p_value
 from bakeoff.text.values import spelt
 
 
@@ -117,7 +108,7 @@ def _differences(board: Board) -> list[str]:
             escaped(f"{board.split} {board.metric} − {board.baseline}"), [figures.signed(pair.difference) for pair in pairs]
         ),
         Column("95 % interval", ranges),
-        Column("p (Holm)", [probability(pair.p_adjusted) for pair in pairs]),
+        Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
         Column("verdict", [pair.verdict for pair in pairs], "left"),
         Column("would be seen", [figures.number(pair.detectable or None) for pair in pairs]),
     ]

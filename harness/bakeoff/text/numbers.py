@@ -1,0 +1,102 @@
+"""Numbers as people read them: p-values, shares, ratios, times, sizes and counts, each written in one way everywhere.
+
+Scores are written by `contracts.unit.Figures`, values of options by `values.spelt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+DASH: Final = "–"
+"""Stands for a number that there is not."""
+MINUS: Final = "−"
+MEBIBYTE: Final = 2**20
+PORTABLE_DIGITS: Final = 10
+
+
+def with_decimals(value: float | None, places: int, *, signed: bool = False) -> str:
+    """`1,234.50`, with a true minus; `signed` puts a plus before what is not negative; a dash for None."""
+    if value is None:
+        return DASH
+    return f"{value:{'+' if signed else ''},.{places}f}".replace("-", MINUS)
+
+
+def significant(value: float, digits: int) -> str:
+    """`0.0123`, `1.2e-07`: so many significant digits, none of them a trailing zero."""
+    return f"{value:.{digits}g}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals; `< 0.001` below them; a dash for None."""
+    return "< 0.001" if p is not None and p < 0.001 else with_decimals(p, 3)
+
+
+def p_equals(p: float | None) -> str:
+    """Within a sentence: `p = 0.012`, `p < 0.001`."""
+    return f"p {p_value(p)}" if p is not None and p < 0.001 else f"p = {p_value(p)}"
+
+
+def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> str:
+    """A share of 1 as `84 %`; what is not nothing never reads as nothing (`under 0.1 %`); a dash for None."""
+    if share is None:
+        return DASH
+    if 0 < 100 * share < 0.5 * 10**-places:
+        return f"under {with_decimals(10**-places, places)} %"
+    return f"{with_decimals(100 * share, places, signed=signed).removesuffix('.0')} %"
+
+
+def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """How many times one cost is another, with its interval: `× 0.84 [0.80, 0.89]`; a dash for None."""
+    if value is None:
+        return DASH
+    bounds = "" if low is None or high is None else f" [{with_decimals(low, 2)}, {with_decimals(high, 2)}]"
+    return f"× {with_decimals(value, 2)}{bounds}"
+
+
+def in_seconds(value: float | None) -> str:
+    """A measured time in whole seconds: `1,234 s`; a dash for None."""
+    return DASH if value is None else f"{with_decimals(value, 0)} s"
+
+
+def duration(value: float) -> str:
+    """Two figures of so many seconds, as a person would say it: 0.8 s, 45 s, 11 min, 2 h 05 min."""
+    if value < 90:
+        return f"{with_decimals(value, 1 if value < 10 else 0)} s"
+    minutes = round(value / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def mebibytes(size: int | None) -> str:
+    """Bytes in whole MiB, without the unit, which a column's title has; a dash for None."""
+    return DASH if size is None else with_decimals(size / MEBIBYTE, 0)
+
+
+def gibibytes(size: float) -> str:
+    """Bytes as `1.5 GiB`."""
+    return f"{with_decimals(size / 2**30, 1)} GiB"
+
+
+def count(number: int, what: str) -> str:
+    """`1 seed`, `1,200 seeds`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def rounded(value: float, digits: int) -> float:
+    """The number itself with so many significant digits, for what is kept or drawn."""
+    return float(f"{value:.{digits}g}")
+
+
+def portable(value: Any) -> Any:
+    """A value whose floats, in mappings and sequences too, keep ten significant digits.
+
+    Sums of the same records differ beyond them between processors and versions of numpy (the last one or two of 16 digits were
+    seen to, more where values cancel).
+    """
+    if isinstance(value, float):
+        return rounded(value, PORTABLE_DIGITS)
+    if isinstance(value, Mapping):
+        return {key: portable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry) for entry in value]
+    return value
