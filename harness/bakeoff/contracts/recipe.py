@@ -184,5 +184,9 @@ class Recipe(Options):
         return self
 
 
+DEFAULTS = Recipe()
+"""The recipe of an experiment file that says nothing of it."""
+
+
 def _divisors(number: int) -> str:
     return ", ".join(str(part) for part in range(1, min(number, 1024) + 1) if number % part == 0)

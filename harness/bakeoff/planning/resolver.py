@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.contracts.configured import Configured, notes_of
-from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
@@ -20,6 +20,7 @@ from bakeoff.planning.rules import KnownTask, configurations_of, place_of
 from bakeoff.planning.runs import Configuration, Plan, ResolvedStrategy, Tuning
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
+from bakeoff.spec.experiment_file import Spec
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.strategy import NAME, SearchSpace, Strategy, merged_recipe
 from bakeoff.spec.yaml_reader import KeyPath
@@ -37,15 +38,11 @@ class _Resolver:
     def __init__(self, document: Document, registry: Registry) -> None:
         self.document = document
         self.spec, self.problems, self.reading = document.read(registry)
-        named = document.data.get("strategies")
-        self.given: dict[str, Strategy | None] = (
-            dict(zip(named, self.reading.strategies, strict=True)) if isinstance(named, dict) else {}
-        )
 
     def plan(self) -> Plan:
         listed = self.reading.components["task"]
         tasks = [known for index, task in enumerate(listed) if task and (known := self.known(index, task))]
-        strategies = [found for name, given in self.given.items() if given and (found := self.resolved(name, given))]
+        strategies = [found for name, given in self.reading.named.items() if given and (found := self.resolved(name, given))]
         self.check(tasks, strategies)
         primaries = [task.primary for task in tasks]
         imported: list[Imported] = []
@@ -60,6 +57,10 @@ class _Resolver:
         if self.problems:
             raise SpecError(self.problems)
         return plan
+
+    def says(self, key: str) -> Any:
+        """What the file says at a key, or its default; None where it is wrong."""
+        return self.reading.part(key, Spec.model_fields[key].get_default(call_default_factory=True))
 
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
         """Keeps what was found; whether it was anything."""
@@ -86,10 +87,10 @@ class _Resolver:
         path: KeyPath = ("strategies", name)
         if given.same_as is not None:
             origin = given.same_as
-            if origin not in self.given:
+            if origin not in self.reading.named:
                 self.say([((*path, "same_as"), did_you_mean("strategy", origin, set(self.names()) - {name}))])
                 return None
-            if (repeated := self.given[origin]) is None:
+            if (repeated := self.reading.named[origin]) is None:
                 return None
             if repeated.same_as is not None:
                 self.say([((*path, "same_as"), f"'{origin}' is itself a repeat; name the strategy that it repeats")])
@@ -98,7 +99,7 @@ class _Resolver:
         method = source.method or self.full_method(path)
         if not (source.trainer and method):
             return None
-        recipe = source.recipe.whole or Recipe()  # where there is none, only the search is looked at
+        recipe = source.recipe.whole or DEFAULTS  # where there is none, only the search is looked at
         strategy = ResolvedStrategy(name, source.trainer, method, recipe, given.replicate, source.trials)
         return self.tuned(strategy, source, origin)
 
@@ -114,21 +115,22 @@ class _Resolver:
         own = "search" in source.model_fields_set
         if not own and "search" in self.reading.keys.wrong:
             return None
-        space = source.search if own else self.reading.part("search", None)
+        space = source.search if own else self.says("search")
         path: KeyPath = ("strategies", origin, "search") if own else ("search",)
         found_wrong = space and self.say(self.wrong_search(space, strategy, source, origin, path))
-        if found_wrong or source.recipe.whole is None:
+        if found_wrong:
             return None
         if space is None:
-            return strategy
+            return strategy if source.recipe.whole else None
         configurations = []
         for combination in itertools.product(*space.grid.values()):
             chosen = dict(zip(space.grid, combination, strict=True))
             try:
                 configurations.append(Configuration(tuple(chosen.items()), self.configured(strategy, source, chosen)))
             except ValidationError as error:
-                found_wrong = self.say([_wrong_choice(error, chosen, space, strategy, path)])
-        if found_wrong:
+                wrong = _wrong_choice(error, chosen, space, strategy, path)
+                found_wrong = self.say(one for one in wrong if source.recipe.whole or one[0] != path)
+        if found_wrong or source.recipe.whole is None:
             return None
         tuning = Tuning(origin, space, tuple(configurations))
         return replace(configurations[0].strategy, trials=len(configurations), tuning=tuning)
@@ -137,7 +139,7 @@ class _Resolver:
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
     ) -> Iterator[tuple[KeyPath, str]]:
         """What cannot be searched for this strategy: seeds and keys that are given already, keys that there are not."""
-        if both := sorted(set(space.seeds) & set(self.reading.part("seeds", []) or [])):
+        if both := sorted(set(space.seeds) & set(self.says("seeds") or ())):
             yield (*path, "seeds"), f"seed {both[0]} is reported too; a search needs seeds of its own"
         parts = {"trainer": strategy.trainer, "method": strategy.method}
         options = {kind: [f"{kind}.{option}" for option in type(part.options).model_fields] for kind, part in parts.items()}
@@ -163,14 +165,14 @@ class _Resolver:
         for key, value in chosen.items():
             kind, _, name = key.rpartition(".")
             changes[kind][name] = value
-        recipe = merged_recipe(self.reading.part("recipe", Recipe()), changes[""])
+        recipe = merged_recipe(self.says("recipe") or DEFAULTS, changes[""])
         trainer, method = strategy.trainer.changed(changes["trainer"]), strategy.method.changed(changes["method"])
         return replace(strategy, trainer=trainer, method=method, recipe=recipe)
 
     def imported(self, tasks: list[KnownTask]) -> Iterator[Imported]:
         """The published figures, each with its task's label."""
         splits = {task.task.label: task.info.splits for task in tasks}
-        for index, row in enumerate(self.reading.part("imported", ()) or ()):
+        for index, row in enumerate(self.says("imported") or ()):
             named = [task.task.label for task in tasks if row.task in (None, task.name, task.task.label)]
             labels = [label for label in named if label == row.task] or named
             if not labels:
@@ -187,12 +189,12 @@ class _Resolver:
 
     def names(self) -> list[str]:
         """Of the strategies, those that may be shown to a person; a name that is none is a problem already."""
-        return [name for name in self.given if NAME.fullmatch(name)]
+        return [name for name in self.reading.named if NAME.fullmatch(name)]
 
     def check(self, tasks: list[KnownTask], strategies: list[ResolvedStrategy]) -> None:
         """Everything by itself and with everything else."""
         reading = self.reading
-        baseline = reading.part("baseline", None)
+        baseline = self.says("baseline")
         if baseline is not None and baseline not in self.names():
             self.say([(("baseline",), did_you_mean("strategy", baseline, self.names()))])
         for key, kind in (("tasks", "task"), ("models", "model")):
@@ -201,14 +203,14 @@ class _Resolver:
                     self.say(rules.is_installed((key, index), kind, component))
             if not self.document.flaws:  # NaN, for one, has no identity
                 self.say(rules.stand_once(key, reading.components[kind]))
-        for name, given in self.given.items():
+        for name, given in self.reading.named.items():
             for kind in ("trainer", "method"):
                 if given and (part := getattr(given, kind)):
                     self.say(rules.is_installed(("strategies", name, kind), kind, part))
         for task in tasks:
-            self.say(rules.reported_split_is_scored(task, reading.part("report_on", "test")))
+            self.say(rules.reported_split_is_scored(task, self.says("report_on")))
             searched = any(strategy.tuning for strategy in strategies)
-            self.say(rules.selection_has_a_split(task, reading.part("select", None), searched=searched))
+            self.say(rules.selection_has_a_split(task, self.says("select"), searched=searched))
             self.say(rules.primary_metric_has_a_direction(task))
             for strategy in strategies:
                 self.say(rules.trainer_does_the_kind(task, strategy))
@@ -228,12 +230,12 @@ class _Resolver:
         self.refuse(strategy, rules.precision_is_supported(strategy))
         self.refuse(strategy, rules.processes_are_supported(strategy))
         self.say(rules.method_is_supported(strategy))
-        if "checkpoint_every" in self.document.data:
+        if self.says("checkpoint_every") is not None:
             self.say(rules.runs_can_go_on(strategy))
 
     def check_units(self, primaries: list[Primary]) -> None:
         """Margin and gate, in the units of all tasks' primary metrics."""
-        margin, gate = self.reading.part("margin", {}), self.reading.part("gate", None)
+        margin, gate = self.says("margin"), self.says("gate")
         self.say(wrong_margins(margin, primaries) if margin is not None else ())
         self.say(wrong_gate(gate.quality, primaries) if gate and gate.quality else ())
 
@@ -264,12 +266,12 @@ def _told(error: Exception) -> str:
 
 def _wrong_choice(
     error: ValidationError, chosen: Mapping[str, Any], space: SearchSpace, strategy: ResolvedStrategy, path: KeyPath
-) -> tuple[KeyPath, str]:
-    """The value of a search that is wrong by itself, or the values that go ill together."""
-    detail = error.errors(include_url=False)[0]
-    message = sentence(detail, Options)
-    for key, value in chosen.items():
-        if detail["loc"][:1] == (key.rpartition(".")[2],):
-            return (*path, key, space.grid[key].index(value)), message
-    shown = ", ".join(f"{key} {value}" for key, value in chosen.items())
-    return path, f"strategy '{strategy.name}' with {escaped(shown)}: {message}"
+) -> Iterator[tuple[KeyPath, str]]:
+    """The values of a search that are wrong by themselves, or those that go ill together."""
+    shown = escaped(", ".join(f"{key} {value}" for key, value in chosen.items()))
+    for detail in error.errors(include_url=False):
+        message = sentence(detail, Options)
+        keys = [key for key in chosen if detail["loc"][:1] == (key.rpartition(".")[2],)]
+        yield from (((*path, key, space.grid[key].index(chosen[key])), message) for key in keys)
+        if not keys and not detail["loc"]:
+            yield path, f"strategy '{strategy.name}' with {shown}: {message}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.dev_split import SELECTION_SPLIT, selection_split
 from bakeoff.contracts.metrics import HubMetric
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.judging import Primary, Problem
@@ -103,19 +103,19 @@ Refusal = tuple[str, str]
 
 
 def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
-    kind, default = task.info.kind, Recipe()
+    kind = task.info.kind
     for key, why in kind.recipe_conflicts.items():
-        if getattr(strategy.recipe, key) != getattr(default, key):
+        if getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
             yield key, f"{why}, and task '{task.name}' is a {kind} task"
 
 
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
     """`own`: keys that the strategy itself gives or searches. To a trainer that owns its steps, the shared recipe says nothing:
     it speaks of steps, and of others' steps."""
-    trainer, default = _trainer(strategy), Recipe()
+    trainer = _trainer(strategy)
     for key in Recipe.model_fields.keys() - trainer.supports.recipe_keys - DECLARED_APART:
         is_meant = "steps" not in trainer.owns or key in own
-        if is_meant and getattr(strategy.recipe, key) != getattr(default, key):
+        if is_meant and getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
             yield key, "does not follow this key"
 
 

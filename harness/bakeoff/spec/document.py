@@ -41,12 +41,15 @@ class Document:
 
     def read(self, registry: Registry) -> tuple[Spec | None, list[Problem], Reading]:
         """One pass over the file: the valid spec, or what is wrong and what is valid all the same."""
-        reading, flaws = Reading(registry), list(self.flaws.values())
+        reading, problems = Reading(registry), list(self.flaws.values())
+        spec = None
         try:
             spec = Spec.model_validate(self.data, context=reading)
         except ValidationError as error:
-            return None, flaws + self.problems_of(error), reading
-        return (None if flaws else spec), flaws, reading
+            problems += self.problems_of(error)
+        if reading.strategies:
+            reading.named = dict(zip(self.data["strategies"], reading.strategies, strict=True))
+        return (None if problems else spec), problems, reading
 
     def problems_of(self, error: ValidationError, prefix: KeyPath = (), *, model: type[BaseModel] = Spec) -> list[Problem]:
         """pydantic's findings, each at its place; what is a flaw already is not said twice."""

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from bakeoff.contracts.fields import MOST_SEEDS
-from bakeoff.contracts.recipe import Finite, Options, Positive, Recipe
+from bakeoff.contracts.recipe import DEFAULTS, Finite, Options, Positive, Recipe
 from bakeoff.spec.strategy import (
     Model,
     Name,
@@ -148,7 +148,7 @@ class Spec(Options):
     question: Prose = ""
     tasks: Annotated[list[Task], Field(min_length=1)]
     models: Annotated[list[Model], Field(min_length=1)]
-    recipe: Recipe = Recipe()
+    recipe: Recipe = DEFAULTS
     strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)]
     baseline: Name | None = Field(None, description="The strategy that the others are held against; default: the first.")
     under_test: list[Part] = Field(

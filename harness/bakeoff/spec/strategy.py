@@ -27,7 +27,7 @@ from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
-from bakeoff.contracts.recipe import COMPONENT_NAME, Options, Recipe, _none_word
+from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
 from bakeoff.spec.messages import refusal, within_another
@@ -185,6 +185,8 @@ class Reading:
     """Kind -> all that are named, in the file's order; None in the place of a wrong one."""
     strategies: list[Strategy | None] = field(default_factory=list)
     """In the file's order; None in the place of one with a wrong value."""
+    named: dict[str, Strategy | None] = field(default_factory=dict)
+    """The same by their names, once all are read."""
     strategy_keys: Checked = field(default_factory=Checked)
     """Of the strategy that is being read."""
 
@@ -235,9 +237,9 @@ def merged_recipe(shared: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
     if not isinstance(changes, dict):
         raise PydanticKnownError("dict_type")
-    shared: Recipe | None = info.context.part("recipe", Recipe())
+    shared: Recipe | None = info.context.part("recipe", DEFAULTS)
     try:
-        whole = merged_recipe(shared or Recipe(), changes)
+        whole = merged_recipe(shared or DEFAULTS, changes)
     except ValidationError as error:
         if shared is not None or {"epochs", "max_steps"} & changes.keys() or any(detail["loc"] for detail in error.errors()):
             raise within_another(error, Recipe) from None
