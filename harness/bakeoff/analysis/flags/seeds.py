@@ -43,7 +43,7 @@ def few_seeds(ground: Ground) -> Iterator[Found]:
     first = max((seed for seeds in ground.experiment.declared.seeds.values() for seed in seeds), default=-1) + 1
     more = (
         f"{resolve_margin(ground)} says how many {'the margin' if board.margin is not None else 'such a difference'} takes. "
-        f"Declare that many new seeds, or {in_family}, `seeds: {list(range(first, first + in_family))}`, and run them "
+        f"Declare that many new seeds, or {in_family} ({seeds_spelt(range(first, first + in_family))}), and run them "
         f"{in_new_folder(ground)}."
     )
     anecdotes = {row: count(n, "seed") for row, n in counts.items() if n < ANECDOTE}
