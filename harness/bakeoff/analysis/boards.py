@@ -10,10 +10,10 @@ import numpy as np
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.comparability import shown
-from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Pair, SliceScore
+from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Pair
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import without_board
-from bakeoff.analysis.outputs import Outputs, SplitOutputs, why_uncut
+from bakeoff.analysis.outputs import Outputs, why_uncut
 from bakeoff.analysis.pareto import Place, cost_ratios, front_of
 from bakeoff.analysis.prepared_board import Bench, prepared
 from bakeoff.analysis.row import Row, Score
@@ -21,7 +21,6 @@ from bakeoff.analysis.row_scores import Degenerate, degenerate_seeds
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
-from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import called, known_as, unit_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import BAKEOFF
@@ -92,7 +91,9 @@ def judged(bench: Bench) -> Ground:
             "to_baseline": to_baseline,
             "all_pairs": all_pairs,
             "costs": cost_ratios(bench.ended, baseline, bench.experiment.controls),
-            "slices": _slices(split, metric, baseline, rivals, bench.data.labels) if split and metric and bench.judges else [],
+            "slices": slice_scores(split, metric, baseline=baseline, strategies=rivals, label_names=bench.data.labels)
+            if split and metric and bench.judges
+            else [],
             "calibration": calibration_of(bench.outputs),
             "imported": _imported(bench),
             "notes": _notes(bench),
@@ -165,12 +166,6 @@ def _ranks(bench: Bench, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int
         for name, interval, tie in zip(names, intervals, tie_groups(intervals), strict=True):
             found[name] = (interval, tie)
     return found
-
-
-def _slices(
-    split: SplitOutputs, metric: Metric, baseline: str, rivals: Sequence[str], labels: Sequence[str]
-) -> list[SliceScore]:
-    return slice_scores(split, metric, baseline=baseline, strategies=rivals, label_names=labels)
 
 
 def calibration_of(outputs: Outputs) -> list[Calibration]:
