@@ -164,7 +164,9 @@ class TrainerLoop:
 
     def turn(self, batches: Sequence[Sequence[int]]) -> list[float]:
         """Seconds of each step on these batches."""
+        from bakeoff.kinds import CLASSIFICATION
         from bakeoff.machine.hardware import synchronize
+        from bakeoff.training.fed_batches import Examples, StepSchedule
         from bakeoff.training.job import Job
         from bakeoff.training.observer import Observer
 
@@ -185,18 +187,18 @@ class TrainerLoop:
             def _see(self, optimizer: Any, args: Any, kwargs: Any) -> None:
                 self.steps += 1
 
+        examples = Examples(given.encoded, given.labels)
+        schedule = StepSchedule(len(examples), self.recipe, (0, 0))
         job = Ordered(
-            model=self.adaptation.model,
-            recipe=self.recipe,
+            self.adaptation,
+            self.prepared,
+            examples,
+            schedule,
+            mean_loss=CLASSIFICATION.mean_loss,
             device=self.device,
-            prepared=self.prepared,
-            encoded=given.encoded,
-            labels=given.labels,
-            groups=self.adaptation.groups,
-            seed=(0, 0),
             observer=Counting(),
         )
-        job.counted_steps = frozenset()  # counting operations is the harness's work, not the loop's
+        job.counter.steps = frozenset()  # counting operations is the harness's work, not the loop's
         with job.observer:
             self.trainer.fit(job, self.trainer.Options())
         job.check()

@@ -54,18 +54,18 @@ def probe(given: Any, precision: str) -> float:
 
     from bakeoff.contracts.model import Built
     from bakeoff.contracts.registry import load_registry
-    from bakeoff.plugin import CLASSIFICATION, Recipe
+    from bakeoff.kinds import CLASSIFICATION
+    from bakeoff.plugin import Recipe
+    from bakeoff.training.fed_batches import Examples, StepSchedule
     from bakeoff.training.job import Job
-    from bakeoff.training.observer import Observer
 
     registry = load_registry()
     trainer, method = registry.get("trainer", "linear-probe").component, registry.get("method", "head-only").component
     recipe = Recipe(precision=precision)
     adaptation = method.adapt(Built(given.build(), ()), method.Options(), recipe)
-    job = Job(
-        model=adaptation.model, recipe=recipe, device=torch.device("cpu"), prepared=given.prepared, encoded=given.encoded,
-        labels=given.labels, mean_loss=CLASSIFICATION.mean_loss, groups=adaptation.groups, seed=(0, 0), observer=Observer(),
-    )  # fmt: skip
+    examples = Examples(given.encoded, given.labels)
+    schedule = StepSchedule(len(examples), recipe, (0, 0))
+    job = Job(adaptation, given.prepared, examples, schedule, mean_loss=CLASSIFICATION.mean_loss, device=torch.device("cpu"))
     began = time.perf_counter()
     trainer.fit(job, trainer.Options())
     return time.perf_counter() - began

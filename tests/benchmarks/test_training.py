@@ -63,8 +63,8 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
     from bakeoff.contracts.model import Built
     from bakeoff.contracts.recipe import Recipe
     from bakeoff.kinds import CLASSIFICATION
+    from bakeoff.training.fed_batches import Examples, StepSchedule
     from bakeoff.training.job import Job
-    from bakeoff.training.observer import Observer
     from bakeoff_methods import Full
     from bakeoff_torch_loop import TorchLoop
 
@@ -73,21 +73,18 @@ def test_torch_loop_is_as_fast_as_the_course_loop(benchmark: Any, capsys: pytest
     labels = rows["label"][: 8 * STEPS]
     recipe = Recipe(max_steps=STEPS)
     ours = build()
-    groups = Full().adapt(Built(ours, ()), Full.Options(), recipe).groups
+    adaptation = Full().adapt(Built(ours, ()), Full.Options(), recipe)
     harness: list[float] = []
 
     def torch_loop() -> None:
+        schedule = StepSchedule(len(encoded), recipe, (0, 0))
         job = Job(
-            model=ours,
-            recipe=recipe,
-            device=torch.device("cpu"),
-            prepared=prepared,
-            encoded=encoded,
-            labels=labels,
+            adaptation,
+            prepared,
+            Examples(encoded, labels),
+            schedule,
             mean_loss=CLASSIFICATION.mean_loss,
-            groups=groups,
-            seed=(0, 0),
-            observer=Observer(),
+            device=torch.device("cpu"),
         )
         with job.observer:
             TorchLoop().fit(job, TorchLoop.Options())

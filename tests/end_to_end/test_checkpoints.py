@@ -196,13 +196,13 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_named_though_its_checksums_fi
     """All kinds in one training, which reads the last checkpoint again and again before it goes on from the one before."""
     from safetensors.torch import load_file, save_file
 
-    from bakeoff.training.job import Job
+    from bakeoff.training.checkpoints import Checkpointing
 
     shutil.copytree(halted, tmp_path / "checkpoints")
     place = tmp_path / "checkpoints" / "step-000000008"
     notes: dict[str, list[str]] = {}
     whole = {path.name: path.read_bytes() for path in place.iterdir()}
-    newest = Job._newest
+    newest = Checkpointing._newest
 
     def each_kind(self: Any, checkpoints: Any) -> Any:
         for what, alter in ALTERED.items():
@@ -220,7 +220,7 @@ def test_a_checkpoint_that_does_not_fit_its_run_is_named_though_its_checksums_fi
             assert found.steps == 6, what
         return found
 
-    monkeypatch.setattr(Job, "_newest", each_kind)
+    monkeypatch.setattr(Checkpointing, "_newest", each_kind)
     again = run(request(tmp_path, "torch-loop"), tmp_path / "again")
     assert (again.status, again.resumed_at) == ("ok", [6]), again.failure
     assert notes.keys() == ALTERED.keys()

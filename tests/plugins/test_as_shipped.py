@@ -14,9 +14,8 @@ import pytest
 from peers.imposer import imposed
 
 from bakeoff.analysis.recipes import contradictions, differences, effective_recipe, side_by_side
-from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
-from bakeoff.parity.trace import Trace, prepare, trace
+from bakeoff.parity.trace import Trace, trace
 from bakeoff.parity.verdict import compare
 from bakeoff.records.schema import LossScale, Record
 from bakeoff.training.data import weights_sha256
@@ -41,19 +40,26 @@ def requests(folder: Path, trainer: str, recipe: str, **rest: Any) -> dict[str, 
     return requests_of(plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest), data=folder)
 
 
+def ready(request: Any) -> tuple[Any, Any]:
+    """A strategy put together, and its traced job."""
+    import bakeoff_planted_bench
+
+    return bakeoff_planted_bench.ready(request)
+
+
 def traced(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Trace, str]:
     """What a strategy did, and the hash of its weights at the end."""
-    bench = prepare(requests(folder, trainer, recipe, **rest)["one"], None, load_registry())
-    seen = trace(bench)
+    assembly, job = ready(requests(folder, trainer, recipe, **rest)["one"])
+    seen = trace(assembly, job)
     assert not seen.trouble
-    return seen, weights_sha256(bench.job.model.state_dict().items())
+    return seen, weights_sha256(job.model.state_dict().items())
 
 
 def by_a_user(folder: Path, recipe: str, arguments: dict[str, Any], **rest: Any) -> tuple[list[float], str]:
     """The same by a Trainer that somebody makes: losses of the steps, and the hash of the weights at the end."""
     from transformers import Trainer, TrainingArguments
 
-    job = prepare(requests(folder, SHIPPED, recipe, **rest)["one"], None, load_registry()).job
+    job = ready(requests(folder, SHIPPED, recipe, **rest)["one"])[1]
     given = TrainingArguments(
         output_dir=str(folder / "user"),
         num_train_epochs=2,

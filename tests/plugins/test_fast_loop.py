@@ -287,16 +287,15 @@ RECIPE = "epochs: 2, batch_size: 4, learning_rate: 0.05, optimizer: sgd, momentu
 
 def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Any, Any]:
     """The trace of a whole training, and its job."""
-    from bakeoff_planted_bench import plan_of, requests_of
+    from bakeoff_planted_bench import plan_of, ready, requests_of
 
-    from bakeoff.contracts.registry import load_registry
-    from bakeoff.parity.trace import prepare, trace
+    from bakeoff.parity.trace import trace
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest)
-    bench = prepare(requests_of(plan)["one"], None, load_registry())
-    seen = trace(bench)
+    assembly, job = ready(requests_of(plan)["one"])
+    seen = trace(assembly, job)
     assert not seen.trouble
-    return seen, bench.job
+    return seen, job
 
 
 @pytest.mark.parametrize("extra", ["", ", micro_batch_size: 2", ", label_smoothing: 0.1, scheduler: cosine, weight_decay: 0.1"])
@@ -320,35 +319,15 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
     """The job of a whole training that nobody traces: then words that no text uses may be left out."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.contracts.model import Encoding
-    from bakeoff.contracts.recipe import Recipe
     from bakeoff.contracts.registry import load_registry
-    from bakeoff.contracts.task import Paths
+    from bakeoff.training.assembly import assemble
     from bakeoff.training.job import Job
-    from bakeoff.training.observer import Observer
-    from bakeoff.training.worker import build, components, load_task
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
-    asked = requests_of(plan)["one"].requested
-    wanted, parts = Recipe.model_validate(asked.recipe), components(asked, load_registry(), Paths(None, Path("/nowhere")))
-    task, model, loop = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
-    info, splits = load_task(task, parts["task"].options, Paths(None, Path("/nowhere")))
-    prepared = model.prepare(info, parts["model"].options, Encoding(wanted.max_length, wanted.padding))
-    _, adaptation, _, _ = build(parts, info, asked, wanted)
-    job = Job(
-        model=adaptation.model,
-        recipe=wanted,
-        device=torch.device("cpu"),
-        prepared=prepared,
-        encoded=prepared.encode(splits["train"]),
-        labels=splits["train"]["label"],
-        mean_loss=CLASSIFICATION.mean_loss,
-        groups=adaptation.groups,
-        seed=(0, 0),
-        observer=Observer(),
-    )
+    run = assemble(requests_of(plan)["one"], load_registry())
+    job = run.job(Job)
     with job.observer:
-        loop.fit(job, loop.Options())
+        run.trainer.fit(job, run.options)
     job.check()
     return job
 
@@ -545,8 +524,8 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
     from bakeoff.cli.inputs import find_places
     from bakeoff.contracts.model import Encoding
     from bakeoff.contracts.registry import load_registry
+    from bakeoff.training.fed_batches import Examples, StepSchedule
     from bakeoff.training.job import Job
-    from bakeoff.training.observer import Observer
     from bakeoff_fast_loop.network import unpadded
     from bakeoff_methods.all_parameters import Full
     from bakeoff_minilm import MiniLM
@@ -578,11 +557,18 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
 
     recipe = Recipe(max_steps=50, max_grad_norm=None)
     model, twin = build(), build().train()
-    groups = Full().adapt(Built(model, ()), Full.Options(), recipe).groups
+    adaptation, examples = (
+        Full().adapt(Built(model, ()), Full.Options(), recipe),
+        Examples(prepared.encode(rows), rows["label"]),
+    )
     job = Watched(
-        model=model, recipe=recipe, device=torch.device("cpu"), prepared=prepared, encoded=prepared.encode(rows),
-        labels=rows["label"], mean_loss=CLASSIFICATION.mean_loss, groups=groups, seed=(0, 0), observer=Observer(),
-    )  # fmt: skip
+        adaptation,
+        prepared,
+        examples,
+        StepSchedule(len(examples), recipe, (0, 0)),
+        mean_loss=CLASSIFICATION.mean_loss,
+        device=torch.device("cpu"),
+    )
     seen: list[tuple[float, float]] = []
 
     def compare(*args: Any) -> None:

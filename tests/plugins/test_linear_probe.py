@@ -178,15 +178,12 @@ def test_more_regularisation_makes_smaller_weights(tmp_path: Path) -> None:
 
 
 def test_the_encoder_stays_as_it_was_and_the_head_moves(tmp_path: Path) -> None:
-    from bakeoff_planted_bench import plan_of, requests_of
+    from bakeoff_planted_bench import plan_of, ready, requests_of
 
-    from bakeoff.contracts.registry import load_registry
-    from bakeoff.parity.trace import prepare
-
-    bench = prepare(requests_of(plan_of(tmp_path, f"{{one: {PROBE}}}"))["one"], None, load_registry())
-    model = bench.job.model
+    assembly, job = ready(requests_of(plan_of(tmp_path, f"{{one: {PROBE}}}"))["one"])
+    model = job.model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    bench.trainer.fit(bench.job, bench.options)
+    assembly.trainer.fit(job, assembly.options)
     moved = {name for name, tensor in model.state_dict().items() if not tensor.equal(before[name])}
     assert moved == {"classifier.weight", "classifier.bias"}
 

@@ -194,18 +194,18 @@ def test_both_trainers_move_the_same_and_only_what_the_method_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.syspath_prepend(PLANTED)
-    from bakeoff_planted_bench import nameless, plan_of, requests_of, traces_of
+    from bakeoff_planted_bench import nameless, plan_of, ready, requests_of, traces_of
 
-    from bakeoff.parity.trace import prepare, trace
+    from bakeoff.parity.trace import trace
 
     rows = (f"{row}: {{trainer: {trainer}, method: {METHODS[method]}}}" for row, trainer in TRAINERS.items())
     plan = plan_of(tmp_path, f"{{{', '.join(rows)}}}")
     api, loop = traces_of(plan).values()
     assert nameless(api) == nameless(loop), "identical to the bit"
-    bench = prepare(requests_of(plan)["loop"], 3, load_registry())
-    model = bench.job.model
+    assembly, job = ready(requests_of(plan)["loop"], 3)
+    model = job.model
     before = {name: tensor.detach().clone() for name, tensor in model.named_parameters()}
-    assert not trace(bench).trouble
+    assert not trace(assembly, job).trouble
     moved = {name for name, tensor in model.named_parameters() if not tensor.equal(before[name])}
     may = {name for name, tensor in model.named_parameters() if tensor.requires_grad}
     assert moved <= may

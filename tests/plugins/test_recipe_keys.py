@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.trainer import Supports
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.machine import hardware
-from bakeoff.parity.trace import Bench, Trace, prepare, trace
+from bakeoff.parity.trace import Trace, trace
 from bakeoff.runner.rehearsal import Rehearsal
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
@@ -31,12 +30,19 @@ def requests(folder: Path, trainer: str, recipe: str, **rest: Any) -> dict[str, 
     return requests_of(plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", **rest))
 
 
-def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Trace, Bench]:
-    """A whole training: what was seen, and the bench with the trained model."""
-    bench = prepare(requests(folder, trainer, recipe, **rest)["one"], None, load_registry())
-    seen = trace(bench)
+def ready(request: Any) -> tuple[Any, Any]:
+    """A strategy put together, and its traced job."""
+    import bakeoff_planted_bench
+
+    return bakeoff_planted_bench.ready(request)
+
+
+def trained(folder: Path, trainer: str, recipe: str, **rest: Any) -> tuple[Trace, Any]:
+    """A whole training: what was seen, and the job with the trained model."""
+    assembly, job = ready(requests(folder, trainer, recipe, **rest)["one"])
+    seen = trace(assembly, job)
     assert not seen.trouble
-    return seen, bench
+    return seen, job
 
 
 def run(folder: Path, recipe: str) -> Any:
@@ -68,7 +74,7 @@ def distance(folder: Path, trainer: str, micro_batch_size: int = 8, recipe: str 
         for a, b in zip(whole.steps, parts.steps, strict=True)
         for name in ("loss", "unclipped_norm", "norm")
     ]
-    flat = [torch.cat([p.detach().flatten() for p in bench.job.model.parameters()]) for bench in (one_piece, several)]
+    flat = [torch.cat([p.detach().flatten() for p in job.model.parameters()]) for job in (one_piece, several)]
     return max(*(abs(a - b) / a for a, b in pairs), float((flat[0] - flat[1]).norm() / flat[0].norm()))
 
 
@@ -101,8 +107,8 @@ SHORT = "epochs: 1, batch_size: 4, learning_rate: 1e-3"
 
 def test_gradient_checkpointing_changes_no_bit_dropout_included(tmp_path: Path) -> None:
     plain, _ = trained(tmp_path, "torch-loop", SHORT)
-    forgetful, bench = trained(tmp_path, "torch-loop", f"{SHORT}, gradient_checkpointing: true")
-    assert any(getattr(module, "gradient_checkpointing", False) for module in bench.job.model.modules())
+    forgetful, job = trained(tmp_path, "torch-loop", f"{SHORT}, gradient_checkpointing: true")
+    assert any(getattr(module, "gradient_checkpointing", False) for module in job.model.modules())
     assert plain.steps == forgetful.steps
 
 
@@ -114,16 +120,16 @@ def test_uncorrected_adam_uses_its_moments_as_they_are(tmp_path: Path) -> None:
         recipe = (
             f"max_steps: 1, batch_size: 4, learning_rate: 1e-3, bias_correction: false, fused: {fused}, max_grad_norm: none"
         )
-        before = prepare(requests(tmp_path, "torch-loop", recipe)["one"], None, load_registry()).job.model.state_dict()
+        before = ready(requests(tmp_path, "torch-loop", recipe)["one"])[1].model.state_dict()
         gradients: dict[str, Any] = {}
-        bench = prepare(requests(tmp_path, "torch-loop", recipe)["one"], None, load_registry())
-        for name, parameter in bench.job.model.named_parameters():
+        assembly, job = ready(requests(tmp_path, "torch-loop", recipe)["one"])
+        for name, parameter in job.model.named_parameters():
             parameter.register_post_accumulate_grad_hook(
                 lambda p, name=name, kept=gradients: kept.__setitem__(name, p.grad.detach().clone())
             )
-        seen = trace(bench)
+        seen = trace(assembly, job)
         assert [group.bias_correction for group in seen.groups] == [False] * len(seen.groups)
-        for name, parameter in bench.job.model.named_parameters():
+        for name, parameter in job.model.named_parameters():
             first, second = 0.1 * gradients[name], 0.001 * gradients[name] ** 2
             expected = before[name] - 1e-3 * first / (second.sqrt() + 1e-8)
             torch.testing.assert_close(parameter.detach(), expected, rtol=1e-5, atol=1e-7)
@@ -132,11 +138,11 @@ def test_uncorrected_adam_uses_its_moments_as_they_are(tmp_path: Path) -> None:
 def test_label_smoothing_spreads_a_share_over_all_labels(tmp_path: Path) -> None:
     import torch
 
-    bench = prepare(requests(tmp_path, "torch-loop", f"{SHORT}, label_smoothing: 0.2")["one"], None, load_registry())
+    _, job = ready(requests(tmp_path, "torch-loop", f"{SHORT}, label_smoothing: 0.2")["one"])
     logits, labels = torch.tensor([[2.0, -1.0], [0.5, 0.25]]), torch.tensor([0, 1])
     target = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
     expected = -(target * logits.log_softmax(-1)).sum(-1).mean()
-    assert float(bench.job.loss(logits, labels)) == pytest.approx(float(expected), rel=1e-6)
+    assert float(job.loss(logits, labels)) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_polynomial_schedule_ends_at_0(tmp_path: Path) -> None:
@@ -151,10 +157,10 @@ def test_few_examples_are_drawn_by_the_seed_nested_and_recorded(tmp_path: Path) 
     def texts(examples: int, seed: int = 0) -> list[tuple[int, ...]]:
         request = requests(tmp_path, "torch-loop", f"{SHORT}, train_examples: {examples}")["one"]
         asked = request.requested.model_copy(update={"seed": seed})
-        job = prepare(request.model_copy(update={"requested": asked}), None, load_registry()).job
+        job = ready(request.model_copy(update={"requested": asked}))[1]
         return [tuple(row["input_ids"]) for row in job.examples]
 
-    whole = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job
+    whole = ready(requests(tmp_path, "torch-loop", SHORT)["one"])[1]
     everything = [tuple(row["input_ids"]) for row in whole.examples]
     few, more = texts(6), texts(15)
     assert len(few) == 6
@@ -170,13 +176,13 @@ def test_few_examples_are_drawn_by_the_seed_nested_and_recorded(tmp_path: Path) 
 def test_frozen_embeddings_stand_still_and_are_in_no_group(tmp_path: Path) -> None:
     from torch.nn import Embedding
 
-    bench = prepare(requests(tmp_path, "torch-loop", f"{SHORT}, frozen_embeddings: true")["one"], None, load_registry())
-    model = bench.job.model
+    assembly, job = ready(requests(tmp_path, "torch-loop", f"{SHORT}, frozen_embeddings: true")["one"])
+    model = job.model
     tables = {id(module.weight): module.weight.detach().clone() for module in model.modules() if isinstance(module, Embedding)}
     assert len(tables) == 3, "words, positions, types of token"
     others = [parameter for parameter in model.parameters() if id(parameter) not in tables]
-    assert sum(len(group["params"]) for group in bench.job.parameter_groups()) == len(others)
-    seen = trace(bench)
+    assert sum(len(group["params"]) for group in job.parameter_groups()) == len(others)
+    seen = trace(assembly, job)
     assert seen.trainable == sum(parameter.numel() for parameter in others)
     for parameter in model.parameters():
         if id(parameter) in tables:
@@ -210,12 +216,12 @@ def test_the_rehearsal_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatc
 
     encoded: list[int] = []
 
-    def counted(prepared: Any, info: Any, rows: Any, *rest: Any) -> Any:
-        encoded.append(len(rows["id"]))
-        return encode_split(prepared, info, rows, *rest)
+    def counted(prepared: Any, task: Any, rows: Any, cache: Path) -> Any:
+        encoded.append(len(rows["train"]["id"]))
+        return encode_rows(prepared, task, rows, cache)
 
-    encode_split = module.encode_split
-    monkeypatch.setattr(module, "encode_split", counted)
+    encode_rows = module.encode_rows
+    monkeypatch.setattr(module, "encode_rows", counted)
 
     def rows_encoded(seeds: list[tuple[int, int]], *recipes: str) -> int:
         strategies = ", ".join(
@@ -287,7 +293,7 @@ def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
     from bakeoff.contracts.method import Adaptation
     from bakeoff.training.preparation import freeze_embeddings
 
-    model = prepare(requests(tmp_path, "torch-loop", SHORT)["one"], None, load_registry()).job.model
+    model = ready(requests(tmp_path, "torch-loop", SHORT)["one"])[1].model
     for parameter in model.bert.embeddings.parameters():
         parameter.requires_grad_(False)
     with pytest.raises(BakeoffError, match="no embedding of this model trains with this method"):

@@ -13,8 +13,8 @@ from torch import nn
 from bakeoff.contracts.model import Built
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Recipe
-from bakeoff.training.job import Job
-from bakeoff.training.observer import Observer
+from bakeoff.training.fed_batches import Examples, StepSchedule
+from bakeoff.training.job import Callbacks, Job
 from bakeoff_fast_loop import FastLoop
 from bakeoff_fast_loop.replayed import replayed
 from bakeoff_fast_loop.replays import Replays, Widths
@@ -55,19 +55,10 @@ def trained(
     encoded = [{"input_ids": torch.randint(5, 99, (length,), generator=draw).tolist()} for length in lengths]
     wanted = Recipe(**({"epochs": 2, "batch_size": 4, "learning_rate": 1e-3} | recipe))
     adaptation = Full().adapt(Built(model.to(device), ()), Full.Options(), wanted)
-    job = Job(
-        model=adaptation.model,
-        recipe=wanted,
-        device=torch.device(device),
-        prepared=Padded(),  # type: ignore[arg-type]
-        encoded=encoded,
-        labels=[number % 2 for number in range(len(lengths))],
-        mean_loss=CLASSIFICATION.mean_loss,
-        groups=adaptation.groups,
-        seed=(0, 0),
-        observer=Observer(),
-        **rest,
-    )
+    examples = Examples(encoded, [number % 2 for number in range(len(lengths))])
+    schedule = StepSchedule(len(examples), wanted, (0, 0))
+    prepared: Any = Padded()
+    job = Job(adaptation, prepared, examples, schedule, mean_loss=CLASSIFICATION.mean_loss, device=torch.device(device), **rest)
     with job.watched(), job.observer:
         trainer.fit(job, trainer.Options())
     job.check()
@@ -81,7 +72,7 @@ def weights(job: Job) -> Any:
 def check_same_training(plain: Job, fast: Job, tolerance: float) -> None:
     assert fast.step_losses() == pytest.approx(plain.step_losses(), rel=tolerance)
     assert float((weights(fast) - weights(plain)).norm() / weights(plain).norm()) < tolerance
-    assert fast.order_sha256() == plain.order_sha256()
+    assert fast.fed.order_sha256(len(fast.losses)) == plain.fed.order_sha256(len(plain.losses))
 
 
 # --- the same answer -----------------------------------------------------------------------------------------------------
@@ -152,7 +143,7 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
     for trainer in (TorchLoop(), FastLoop()):
         torch.manual_seed(0)
         model = small("bert", pad_token_id=1, **NO_DROPOUT)
-        jobs.append(trained(trainer, device, {"epochs": 3}, model=model, on_epoch=look(trainer, model)))
+        jobs.append(trained(trainer, device, {"epochs": 3}, model=model, callbacks=Callbacks(epoch=look(trainer, model))))
     check_same_training(*jobs, 1e-4)
     assert len(seen["torch-loop"]) == 2 * 4
     assert seen["fast-loop"] == pytest.approx(seen["torch-loop"], abs=1e-4)

@@ -286,7 +286,7 @@ def make_rows(folder: Path) -> None:
 def use_rows(folder: Path, warnings: list[str]) -> Any:
     """Each file as the training split of a task."""
     from bakeoff.contracts.task import Paths
-    from bakeoff.training.worker import load_task
+    from bakeoff.training.assembly import load_task
     from bakeoff_table import Table
 
     task, found = Table(), {}
@@ -307,7 +307,7 @@ def use_glue(folder: Path, warnings: list[str]) -> Any:
     from dataclasses import replace
 
     from bakeoff.contracts.task import Paths
-    from bakeoff.training.worker import load_task
+    from bakeoff.training.assembly import load_task
     from bakeoff_glue import GlueTask
     from bakeoff_glue.facts import WNLI
 
@@ -362,8 +362,8 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
 
     from bakeoff.contracts.task import Paths
     from bakeoff.machine.file_hashes import FileHashes
+    from bakeoff.training.assembly import load_task
     from bakeoff.training.encoding import encode
-    from bakeoff.training.worker import load_task
     from bakeoff_table import Table
 
     rows = encode(Numbers(), ROWS, cache=folder, fingerprint="f")

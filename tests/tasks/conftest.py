@@ -10,9 +10,9 @@ import pytest
 
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import BakeoffError
+from bakeoff.training.assembly import load_task
 from bakeoff.training.data import Columns
 from bakeoff.training.data_checks import remarks
-from bakeoff.training.worker import load_task
 from bakeoff_table import Table
 
 TABLE = Table()

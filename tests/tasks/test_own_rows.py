@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from bakeoff.contracts.dev_split import Carvable
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
+from bakeoff.training.assembly import load_task
 from bakeoff.training.data import Columns
 from bakeoff.training.data_checks import remarks
-from bakeoff.training.worker import load_task
 from bakeoff_table import HubDataset, Table
 
 TABLE = Table()

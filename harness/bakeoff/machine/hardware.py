@@ -132,7 +132,9 @@ def cpu_flags() -> set[str]:
 
 
 def synchronize(device: Any) -> None:
-    """Waits until the device has done what it was given, so that a clock read now is true."""
+    """Waits until the device, if there is one yet, has done what it was given, so that a clock read now is true."""
+    if device is None:
+        return
     import torch
 
     if device.type == "cuda":

@@ -111,7 +111,7 @@ def device_energy(device: Any) -> Callable[[], float]:
 
 def memory_peaks(device: Any) -> tuple[int, int]:
     """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
-    return peak_memory_bytes(), peak_device_memory(device) if _is_cuda(device) else 0
+    return peak_memory_bytes(), peak_device_memory(device) if is_cuda(device) else 0
 
 
 def peak_device_memory(device: Any) -> int:
@@ -120,5 +120,5 @@ def peak_device_memory(device: Any) -> int:
     return int(torch.cuda.max_memory_allocated(device))
 
 
-def _is_cuda(device: Any) -> bool:
+def is_cuda(device: Any) -> bool:
     return device is not None and device.type == "cuda"

@@ -18,23 +18,19 @@ from pydantic import ConfigDict
 
 from bakeoff.contracts.configured import notes_of
 from bakeoff.contracts.fields import Part
-from bakeoff.contracts.model import Encoding
-from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError, RunError
 from bakeoff.files import Tree
-from bakeoff.machine import hardware
 from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import ObservedGroup, Requested
 from bakeoff.toolkit.optimizers import gradient_norm
+from bakeoff.training.assembly import Assembly, assemble
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.failures import message_of
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
-from bakeoff.training.preparation import training_rows
 from bakeoff.training.request import Request
-from bakeoff.training.worker import build, components, load_task
 
 MOST_BYTES = 2**30
 """Of a file with a trace."""
@@ -131,13 +127,14 @@ class OpenStep:
 class TracedJob(Job):
     """The job of a real run, its schedule included, that says STOP after some steps and writes down each of them."""
 
-    def __init__(self, *, limit: int | None, observer: TracingObserver, **rest: Any) -> None:
+    def __init__(self, *given: Any, limit: int | None, **rest: Any) -> None:
         """`limit` is a number of steps; None for all."""
-        super().__init__(observer=observer, **rest)
-        self.observer: TracingObserver = observer
+        self.observer: TracingObserver
+        observer = TracingObserver()
+        super().__init__(*given, observer=observer, **rest)
         self.limit = min(limit or self.total_steps, self.total_steps)
         self.steps: list[StepTrace] = []
-        self.watched_losses = frozenset(range(self.limit))
+        self.loss_watch.steps = frozenset(range(self.limit))
         self.row_of: dict[tuple[int, ...], int] = {}
         for number, row in enumerate(self.examples):
             self.row_of.setdefault(tuple(row.get("input_ids", ())), number)
@@ -151,12 +148,8 @@ class TracedJob(Job):
 
     def planned(self) -> list[list[int]]:
         """The order as the harness gave it out."""
-        batches: list[list[int]] = []
-        epoch = 0
-        while len(batches) <= self.limit:
-            batches += [list(batch) for batch in self.batches(epoch)]
-            epoch += 1
-        return batches
+        epochs = range(self.limit // self.schedule.steps_per_epoch + 1)
+        return [list(batch) for epoch in epochs for batch in self.schedule.epoch(epoch)]
 
     def collate(self, examples: Sequence[Any]) -> dict[str, Any]:
         batch = super().collate(examples)
@@ -242,78 +235,30 @@ class TracedJob(Job):
         return [self.row_of[text] for text in texts] if all(text in self.row_of for text in texts) else None
 
 
-@dataclass(frozen=True)
-class Bench:
-    """A run that is ready to be trained under observation."""
-
-    requested: Requested
-    job: TracedJob
-    trainer: Any
-    options: Any
-    head_weights: str
-    all_weights: str
-
-
 def trace_strategy(request: Request, limit: int | None, registry: Registry) -> Trace:
     """Trains as a run of this request would, for `limit` steps (None: all), and tells what was seen.
 
     What goes wrong before the first step is raised; what goes wrong while training is the trace's `trouble`.
     """
-    return trace(prepare(request, limit, registry))
+    run = assemble(request, registry)
+    return trace(run, run.job(TracedJob, limit=limit))
 
 
-def prepare(request: Request, limit: int | None, registry: Registry) -> Bench:
-    """The job of a run of this request, as the worker makes it."""
-    asked = request.requested
-    recipe = Recipe.model_validate(asked.recipe)
-    parts = components(asked, registry, request.places)
-    task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
-    options = {kind: part.options for kind, part in parts.items()}
-    hardware.set_threads(request.threads)
-    device = hardware.pick_device(request.device)
-    hardware.require_precision(recipe.precision, device.type)
-
-    info, splits = load_task(task, options["task"], request.places)
-    prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
-    train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
-    _, adaptation, head_weights, _ = build(parts, info, asked, recipe)
-    network = adaptation.model.to(device)
-    all_weights = weights_sha256(network.state_dict().items())
-
-    job = TracedJob(
-        limit=limit,
-        model=network,
-        recipe=recipe,
-        device=device,
-        prepared=prepared,
-        encoded=prepared.encode({name: train[name] for name in info.text_columns}),
-        labels=info.kind.targets(train["label"], info.n_outputs),
-        mean_loss=info.kind.mean_loss,
-        groups=adaptation.groups,
-        seed=(asked.seed, asked.replicate),
-        observer=TracingObserver(),
-        owns=trainer.owned(recipe, options["trainer"]),
-        trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
-    )
-    return Bench(asked, job, trainer, options["trainer"], head_weights[:16], all_weights[:16])
-
-
-def trace(bench: Bench) -> Trace:
+def trace(run: Assembly, job: TracedJob) -> Trace:
     """Trains, and tells what was seen."""
-    job = bench.job
-    trouble = train_under(job, bench.trainer, bench.options)
+    trouble = train_under(job, run.trainer, run.options)
     return Trace(
-        strategy=bench.requested.strategy,
-        requested=bench.requested,
+        strategy=run.request.requested.strategy,
+        requested=run.request.requested,
         total_steps=job.total_steps,
-        initial_weights=bench.all_weights,
-        head_weights=bench.head_weights,
+        initial_weights=run.initial_sha256[:16],
+        head_weights=run.head_sha256[:16],
         trainable=sum(parameter.numel() for parameter in job.model.parameters() if parameter.requires_grad),
         optimizer=job.observer.optimizer,
         groups=job.observer.groups,
         planned=job.planned(),
         steps=job.steps,
-        notes=notes_of(bench.trainer, job.recipe, bench.options),
+        notes=notes_of(run.trainer, run.recipe, run.options),
         trouble=str(trouble) if isinstance(trouble, PluginError | RunError) else message_of(trouble) if trouble else "",
         diverged=isinstance(trouble, RunError),
     )

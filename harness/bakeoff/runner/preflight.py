@@ -31,6 +31,7 @@ from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.values import listed
+from bakeoff.training import assembly
 
 MISSING = "missing"
 """What is said for the version of a distribution that is not there."""
@@ -56,16 +57,12 @@ class Machine:
 def check_available(document: Document, plan: Plan, places: Paths) -> None:
     """Whether data and weights can be had, asked within seconds and before anything heavy is imported."""
     problems: list[Problem] = []
-    for index, task in enumerate(plan.tasks):
-        try:
-            task.registered.component.check_available(task.options, places)
-        except BakeoffError as error:
-            problems.append(document.problem(("tasks", index), str(error)))
-    for index, model in enumerate(plan.models):
-        try:
-            model.registered.component.check_available(model.options_at(places))
-        except BakeoffError as error:
-            problems.append(document.problem(("models", index), str(error)))
+    for key, parts in (("tasks", plan.tasks), ("models", plan.models)):
+        for index, part in enumerate(parts):
+            try:
+                assembly.check_available(part, places)
+            except BakeoffError as error:
+                problems.append(document.problem((key, index), str(error)))
     if problems:
         raise SpecError(problems)
 

@@ -18,20 +18,19 @@ from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import machine_error
 from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
-from bakeoff.records.schema import MadeFrom, Requested
+from bakeoff.records.schema import Requested
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training import sources
-from bakeoff.training.data import Columns, split_fingerprint
-from bakeoff.training.data_checks import remarks
+from bakeoff.training.assembly import components, encode_rows, load
+from bakeoff.training.data import Columns, LoadedTask
+from bakeoff.training.data_checks import NoLearning, remarks, without_learning
 from bakeoff.training.evaluation import EVALUATION_BATCH, predict
 from bakeoff.training.failures import message_of
 from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
-from bakeoff.training.record_writer import NoLearning, without_learning
 from bakeoff.training.request import Request
-from bakeoff.training.worker import components, encode_split, load_task
 
 
 def rehearse(
@@ -83,12 +82,8 @@ class Rehearsal:
         self.examples: dict[tuple[str, ...], int | None] = {}
         """What is asked of a model -> the most training rows that a run takes; None for all."""
         self.problems: list[tuple[str, str, str]] = []
-        self.tasks: dict[str, tuple[TaskInfo, dict[str, Columns]] | None] = {}
-        """Label -> what it is, and its splits; None where it does not load."""
-        self.fingerprints: dict[str, dict[str, str]] = {}
-        """Label -> split -> what its rows hash to."""
-        self.made_from: dict[str, MadeFrom] = {}
-        """Label -> what is known of its names of labels and files."""
+        self.tasks: dict[str, LoadedTask | None] = {}
+        """By label; None where it does not load."""
         self.sources: dict[tuple[str, str], Facts] = {}
         """Labels of task and model -> what runs of them would be made from."""
         self.remarks: list[tuple[str, str]] = []
@@ -101,28 +96,20 @@ class Rehearsal:
 
     def attempt_run(self, request: Request) -> None:
         asked, parts = request.requested, components(request.requested, self.registry, request.places)
-        task, model, method, trainer = (parts[kind].registered.component for kind in ("task", "model", "method", "trainer"))
+        model, method, trainer = (parts[kind].registered.component for kind in ("model", "method", "trainer"))
         options = {kind: part.options for kind, part in parts.items()}
         recipe = Recipe.model_validate(asked.recipe)
         self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
         if asked.task_label not in self.tasks:
-            files = sources.watched_task(parts["task"], request.places)
-            loaded = self.attempt("task", asked.task_label, load_task, task, options["task"], request.places)
+            loaded = self.attempt("task", asked.task_label, load, parts["task"], request.places)
             self.tasks[asked.task_label] = loaded
             if loaded:
-                info, splits = loaded
-                self.remarks += [(asked.task_label, sentence) for sentence in remarks(info, splits)]
-                untrained = self.attempt("task", asked.task_label, without_learning, task, info, splits)
-                self.note_undefined(asked.task_label, info.primary_metric, untrained)
-                versions = dict(task.source_versions())
-                self.fingerprints[asked.task_label] = {
-                    name: split_fingerprint(splits[name], info, versions) for name in info.splits
-                }
-                told = self.attempt("task", asked.task_label, sources.and_task, MadeFrom(), info, files)
-                self.made_from[asked.task_label] = told or MadeFrom()
+                self.remarks += [(asked.task_label, sentence) for sentence in remarks(loaded.info, loaded.splits)]
+                untrained = self.attempt("task", asked.task_label, without_learning, loaded.task, loaded.info, loaded.splits)
+                self.note_undefined(asked.task_label, loaded.info.primary_metric, untrained)
         if (known := self.tasks[asked.task_label]) is None:
             return
-        info, splits = known
+        info, splits = known.info, known.splits
         for chooses, way_out in (
             (asked.select == "best-on-dev", "'select: last-epoch'"),
             (request.id in self.trials, "no 'search:'"),
@@ -138,12 +125,10 @@ class Rehearsal:
         encoding = Encoding(recipe.max_length, recipe.padding)
         files = sources.watched_model(parts["model"], request.cache)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
-        used, prints = self.used_rows(request, recipe, info, splits)
-
-        def encode_used() -> dict[str, Sequence[Row]]:
-            return {name: encode_split(prepared, info, rows, prints[name], request.cache) for name, rows in used.items()}
-
-        encoded = self.attempt("model", asked.model_label, encode_used) if prepared else None
+        used = self.used_rows(request, recipe, known)
+        encoded = (
+            self.attempt("model", asked.model_label, encode_rows, prepared, known, used, request.cache) if prepared else None
+        )
         built = self.attempt("model", asked.model_label, model.build, info, options["model"]) if prepared else None
         if built is None:
             return
@@ -184,10 +169,10 @@ class Rehearsal:
         pair = (asked.task_label, asked.model_label)
         if pair in self.sources:
             return
-        pretrained = sources.pretrained_digest(built.model.state_dict(), built.newly_initialised)
-        made_from = sources.and_model(self.made_from[asked.task_label], prepared, pretrained, files)
-        rows = self.fingerprints[asked.task_label]
-        self.sources[pair] = {**facts_of_rows(rows, made_from), **facts_of_model(made_from)}
+        task = self.tasks[asked.task_label]
+        assert task is not None
+        made_from = sources.and_model(task.made_from, prepared, built, files)
+        self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}
 
     def note_examples(self, request: Request) -> None:
         """Before any is tried: all runs of which the model is asked once."""
@@ -195,12 +180,9 @@ class Rehearsal:
         most = self.examples.get(question, 0)
         self.examples[question] = None if wanted is None or most is None else max(wanted, most)
 
-    def used_rows(
-        self, request: Request, recipe: Recipe, info: TaskInfo, splits: Mapping[str, Columns]
-    ) -> tuple[dict[str, Columns], dict[str, str]]:
-        """By split, the rows that a run of any seed is given, and their fingerprint."""
-        prints = dict(self.fingerprints[request.requested.task_label])
-        rows = {name: splits[name] for name in ("train", *info.predicted_splits)}
+    def used_rows(self, request: Request, recipe: Recipe, task: LoadedTask) -> dict[str, Columns]:
+        """By split, the rows that a run of any seed is given."""
+        rows = {name: task.splits[name] for name in task.info.splits}
         examples = self.examples.get(question_of(request), recipe.train_examples)
         if examples is not None:
             there = len(rows["train"]["label"])
@@ -208,9 +190,7 @@ class Rehearsal:
             drawn = {row for seed in seeds for row in drawn_rows(there, examples, seed)}
             if len(drawn) < there:
                 rows["train"] = taken(rows["train"], sorted(drawn))
-                versions = dict(self.registry.get("task", request.requested.task.name).component.source_versions())
-                prints["train"] = split_fingerprint(rows["train"], info, versions)
-        return rows, prints
+        return rows
 
     def is_sound(
         self,

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from bakeoff.contracts.method import Adaptation
+from bakeoff.contracts.component import Component
+from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Built, Encoding, Model, Prepared
-from bakeoff.contracts.recipe import Recipe
-from bakeoff.contracts.registry import load_registry
-from bakeoff.contracts.task import TaskInfo
+from bakeoff.contracts.registry import Origin, Registered, Registry, load_registry
+from bakeoff.contracts.task import Paths, Task, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError
+from bakeoff.files import temporary_folder
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine import random_streams
-from bakeoff.parity.trace import TracedJob, TracingObserver, train_under
+from bakeoff.parity.trace import TracedJob, train_under
+from bakeoff.records.provenance import origin_of
+from bakeoff.records.schema import Requested
+from bakeoff.training.assembly import assemble
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.data import weights_sha256
-from bakeoff.training.preparation import make_ready
+from bakeoff.training.request import Request
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 TINY, REFERENCE = ("model", "tiny-bert"), ("trainer", "torch-loop")
 """What methods and trainers are tried on, and the loop that trainers are compared with."""
@@ -53,6 +59,24 @@ def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
         splits=("train", "test"),
         labelled_splits=("train", "test"),
     )
+
+
+class SampleTask(Task):
+    """The 14 pairs, to train on and to predict."""
+
+    name, summary, version = "sample", "14 made-up pairs of texts", "1"
+
+    def info(self, options: Any) -> TaskInfo:
+        return sample_info()
+
+    def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
+        from datasets import Dataset
+
+        rows = range(len(GIVEN))
+        return {
+            split: Dataset.from_dict({"id": [f"{split} {row}" for row in rows], **COLUMNS, "label": GIVEN})
+            for split in sample_info().splits
+        }
 
 
 def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
@@ -88,30 +112,17 @@ def reference() -> Trainer:
     return _of(REFERENCE)  # type: ignore[no-any-return]
 
 
-def built_tiny(seed: int = 0, dropout: float = 0.0) -> Built:
+def built_tiny(seed: int = 0) -> Built:
     """A tiny model with weights from the seed, all random streams as building it leaves them."""
-    import torch
-
-    built, state = _built_once(seed, dropout)
-    seeded(seed, torch.set_rng_state, state)
-    return copy.deepcopy(built)
-
-
-@functools.cache
-def _built_once(seed: int, dropout: float) -> tuple[Built, Any]:
-    """The model, which is copied for each job since building it takes longer than a short training; torch's generator then."""
-    import torch
-
-    model = tiny()
-    built: Built = seeded(seed, model.build, sample_info(), model.Options.model_validate({"dropout": dropout}))
-    return built, torch.get_rng_state()
+    built: Built = seeded(seed, tiny().build, sample_info(), tiny().Options())
+    return built
 
 
 class BenchJob(TracedJob):
     """A traced job that also notes whether the optimizer was handed over, and which texts came by that it never gave out."""
 
-    def __init__(self, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(self, *given: Any, **rest: Any) -> None:
+        super().__init__(*given, **rest)
         self.handed_over = False
         self.strange_inputs = 0
         self.model.register_forward_pre_hook(self._note_strangers, with_kwargs=True)
@@ -132,8 +143,9 @@ def bench_job(
     recipe: Mapping[str, Any],
     *,
     method: str,
+    trainer: Trainer | None = None,
+    options: Any = None,
     seed: int = 0,
-    replicate: int = 0,
     dropout: float = 0.0,
     limit: int | None = None,
     checkpoints: Path | None = None,
@@ -141,36 +153,42 @@ def bench_job(
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
-    """A job on the 14 pairs, as a run would have it; `lr_scales` stand in for those of the method's groups."""
+    """A job on the 14 pairs, put together as that of a run; `lr_scales` stand in for those of the method's groups.
+
+    `trainer` is the one that is tried, with its `options`; None for the manual loop.
+    """
     import torch
 
-    settings = Recipe.model_validate(dict(recipe))
-    applied = _of(("method", method))
-    adaptation: Adaptation = make_ready(applied, built_tiny(seed, dropout), applied.Options(), settings)
-    groups = adaptation.groups
+    trainer = trainer or reference()
+    parts = {
+        "task": configured(SampleTask()),
+        "model": configured(tiny(), dropout=dropout),
+        "method": configured(_of(("method", method))),
+        "trainer": replace(configured(trainer), options=options or trainer.Options()),
+    }
+    labels: Any = dict.fromkeys(("experiment", "strategy", "task_label", "model_label"), "sample")
+    origins: Any = {kind: origin_of(part) for kind, part in parts.items()}
+    asked = Requested(**labels, **origins, recipe=dict(recipe), seed=seed, replicate=0, select="last-epoch")
+    registry = Registry({(kind, part.name): part.registered for kind, part in parts.items()})
+    with temporary_folder() as cache:
+        threads = torch.get_num_threads()
+        run = assemble(
+            Request(id="r1-0000000000000000", requested=asked, data=None, cache=cache, device="cpu", threads=threads), registry
+        )
     if lr_scales:
-        groups = tuple(replace(group, lr_scale=scale) for group, scale in zip(groups, lr_scales, strict=False))
-    prepared = tiny().prepare(sample_info(), tiny().Options(), ENCODING)
-    return made_as(
-        limit=limit,
-        model=adaptation.model,
-        recipe=settings,
-        device=torch.device("cpu"),
-        prepared=prepared,
-        encoded=prepared.encode(COLUMNS),
-        labels=GIVEN,
-        mean_loss=CLASSIFICATION.mean_loss,
-        groups=groups,
-        seed=(seed, replicate),
-        observer=TracingObserver(),
-        checkpoints=Checkpoints(checkpoints, 3, made_by={}, note=note) if checkpoints else None,
-    )
+        groups = (replace(group, lr_scale=scale) for group, scale in zip(run.adaptation.groups, lr_scales, strict=False))
+        run = replace(run, adaptation=replace(run.adaptation, groups=tuple(groups)))
+    store = Checkpoints(checkpoints, 3, made_by={}, note=note) if checkpoints else None
+    return run.job(made_as, limit=limit, checkpoints=store, trainer=f"trainer '{trainer.name}'")
+
+
+def configured(component: Component, **options: Any) -> Configured:
+    """The component as a registry would have it."""
+    return Configured(Registered(component, Origin("sample", "bakeoff", "0")), component.Options.model_validate(options))
 
 
 def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
     """Trains; what went wrong, if anything."""
-    job.trainer = f"trainer '{trainer.name}'"
-    job.owns = trainer.owned(job.recipe, options)
     with one_thread():  # so small a model waits more for threads than it gains from them
         return train_under(job, trainer, options)
 

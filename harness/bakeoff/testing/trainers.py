@@ -155,7 +155,8 @@ class TrainerContract(Contract):
         for key, settings in {"the defaults": {}, **VARIATIONS}.items():
             if not set(settings) <= self.component.supports.recipe_keys:
                 continue
-            theirs, ours = self.trained(quietly=True, recipe=settings), self.job(recipe=settings)
+            theirs = self.trained(quietly=True, recipe=settings)
+            ours = self.job(recipe=settings, trainer=reference(), options=reference().Options())
             train(ours, reference(), reference().Options())
             if found := first_difference(theirs, ours):
                 ignored[key] = found
@@ -206,9 +207,8 @@ class TrainerContract(Contract):
         if method and methods is not None and method not in methods:
             raise SkipTest(f"it does not go with the method {method}")
         chosen = method or ("full" if methods is None else sorted(methods)[0])
-        job = bench_job({**self.base(), **(recipe or {})}, method=chosen, **rest)
-        self.component.check_model(job.model, job.recipe)
-        return job
+        given = {"trainer": self.component, "options": self.chosen(), **rest}
+        return bench_job({**self.base(), **(recipe or {})}, method=chosen, **given)
 
     def trained(self, *, quietly: bool = False, **rest: Any) -> BenchJob:
         """A job after its training; quietly: what went wrong is for another test to tell."""

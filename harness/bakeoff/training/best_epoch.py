@@ -10,6 +10,7 @@ import numpy as np
 from bakeoff.contracts.metric import Answers, Metric
 from bakeoff.records.schema import SCORES_KEPT, Selection
 from bakeoff.statistics.scorers import luck_of_the_best
+from bakeoff.training.data import trained_state
 
 
 class BestState:
@@ -37,7 +38,8 @@ class BestState:
         self.scores.append(score)
         if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
             self.best = len(self.scores) - 1
-            self._state = self._trained_state()
+            state = trained_state(self.network).items()
+            self._state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Tensors and facts that `take_up` needs to go on where this one is."""
@@ -67,12 +69,6 @@ class BestState:
             discordance=discordance(self.answers) if np.issubdtype(answers.dtype, np.integer) else None,
             optimism=luck_of_the_best(self.metric, answers, self.labels),
         )
-
-    def _trained_state(self) -> dict[str, Any]:
-        """A copy on the CPU of all that training may change: what is frozen is the same in every state."""
-        frozen = {name for name, parameter in self.network.named_parameters() if not parameter.requires_grad}
-        state = self.network.state_dict()
-        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items() if name not in frozen}
 
 
 def discordance(answers: Sequence[Answers]) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bakeoff.contracts.fields import first_flaw
-from bakeoff.errors import RunError, StoreError
+from bakeoff.errors import PluginError, RunError, StoreError
 from bakeoff.files import Tree, temporary_name
 from bakeoff.machine.faults import machine_error, writing
 from bakeoff.machine.file_hashes import sha256_of
@@ -27,17 +27,24 @@ from bakeoff.records.provenance import MACHINE, MADE_FROM
 from bakeoff.records.record_files import sealed
 from bakeoff.records.schema import UNSEALED
 from bakeoff.records.training_state import (
+    BESIDE_THE_MODEL,
     FACTS,
     MANIFEST,
     MOST_OF_A_MANIFEST,
     MOST_OF_THE_FACTS,
+    STATES_OF_A_MODEL,
     TENSORS,
+    Due,
     Manifest,
     is_plain,
     kept_of_parameters,
+    require_fit,
     require_scheduler,
+    state_of,
 )
 from bakeoff.text.words import escaped, shown_path
+from bakeoff.training.data import trained_state
+from bakeoff.training.fed_batches import StepSchedule
 
 LONGEST_REASON = 300
 """Characters."""
@@ -179,6 +186,66 @@ class Checkpoints:
     def places(self) -> list[Path]:
         """Oldest first; symbolic links are not followed."""
         return sorted(place for place in self.folder.glob("step-*") if place.is_dir() and not place.is_symlink())
+
+
+class Checkpointing:
+    """What one training does with its run's checkpoints: nothing where the run has none."""
+
+    def __init__(self, checkpoints: Checkpoints | None, model: Any, schedule: StepSchedule, *, own_order: bool) -> None:
+        """Puts the weights of the newest checkpoint that fits into the model; `own_order`: the trainer's order is not the
+        schedule's."""
+        self.checkpoints, self.model, self.schedule, self.own_order = checkpoints, model, schedule, own_order
+        self.beside: Callable[[], tuple[Tensors, Facts]] = lambda: ({}, {})
+        """What is kept beside the training itself."""
+        self.saved = self._newest(checkpoints) if checkpoints else None
+        """What the training goes on from; None once all of it is in its place."""
+        self._optimizer: tuple[Any, Any, Callable[[], None]] | None = None
+        if self.saved is not None:
+            prefix, tensors = "model/", self.saved.tensors
+            weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            model.load_state_dict(weights, strict=False)
+
+    def due(self, steps: int) -> bool:
+        return self.checkpoints is not None and self.checkpoints.due(steps)
+
+    def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None]) -> bool:
+        """Puts the optimizer's and the scheduler's state back, and keeps it from now on; whether there was one to put back."""
+        self._optimizer = optimizer, scheduler, before_saving
+        if self.saved is None:
+            return False
+        restore_optimizer(optimizer, scheduler, self.saved)
+        self.saved = None
+        return True
+
+    def save(self, losses: list[Any], facts: Facts, trainer: str) -> None:
+        """A checkpoint of all that has been done; `losses` are those of the steps, `facts` what the job needs beside."""
+        import torch
+
+        assert self.checkpoints is not None
+        if self._optimizer is None:
+            raise PluginError(f"{trainer} did not hand over its optimizer by `resume`, so that no checkpoint can be made")
+        optimizer, scheduler, before_saving = self._optimizer
+        before_saving()
+        tensors = {f"model/{name}": tensor for name, tensor in trained_state(self.model).items()}
+        tensors["losses"] = torch.stack([loss.reshape(()) for loss in losses])
+        optimizer_tensors, optimizer_facts = optimizer_state(optimizer, scheduler)
+        other_tensors, others = self.beside()
+        plain = state_of(facts | optimizer_facts | {"others": others}).model_dump(mode="json")
+        self.checkpoints.save(len(losses), tensors | optimizer_tensors | other_tensors, plain)
+
+    def _newest(self, checkpoints: Checkpoints) -> Saved | None:
+        """The newest checkpoint that fits this run and its model."""
+        weights, schedule = trained_state(self.model), self.schedule
+
+        def check(saved: Saved) -> None:
+            state, given = state_of(saved.facts), None
+            if not self.own_order:
+                given = [part.rows for parts in schedule.steps(min(saved.steps, schedule.total_steps)) for part in parts]
+            require_fit(saved.steps, state, saved.tensors, Due(schedule.total_steps, schedule.steps_per_epoch, given, weights))
+            saved.facts.update(state.model_dump())
+
+        size = sum(tensor.nbytes for tensor in weights.values())
+        return checkpoints.newest(check, most_bytes=STATES_OF_A_MODEL * size + BESIDE_THE_MODEL)
 
 
 # --- the state of torch's optimizers and schedulers ----------------------------------------------------------------------

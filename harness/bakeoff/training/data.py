@@ -6,15 +6,17 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
 from bakeoff.contracts.model import Batch
-from bakeoff.contracts.task import TaskInfo
+from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.machine.random_streams import stream_seed
+from bakeoff.records.schema import MadeFrom
 from bakeoff.text.words import quoted
 
 if TYPE_CHECKING:
@@ -136,6 +138,25 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
             raise DataError(f"task '{task}', split '{name}': label {quoted(columns['label'][row])} is {why}")
 
 
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task with its checked rows."""
+
+    task: Task
+    info: TaskInfo
+    splits: dict[str, Columns]
+    made_from: MadeFrom
+    """What is known of its labels and files."""
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """By split."""
+        return {name: self.fingerprint(self.splits[name]) for name in self.info.splits}
+
+    def fingerprint(self, rows: Columns) -> str:
+        return split_fingerprint(rows, self.info, self.task.source_versions())
+
+
 def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:
     """An epoch's global batches as row numbers, the last one short if it must be.
 
@@ -156,3 +177,9 @@ def weights_sha256(named_tensors: Iterable[tuple[str, Any]]) -> str:
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
     return digest.hexdigest()
+
+
+def trained_state(model: Any) -> dict[str, Any]:
+    """Name -> tensor of all that training may change: parameters that train, and buffers."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}

@@ -1,14 +1,18 @@
-"""What is odd about a task's rows, with counts: repeated, contradictory, in train too."""
+"""What there is to say of a task's rows: what a record holds of them, and what is odd, with counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bakeoff.contracts.task import TaskInfo
-from bakeoff.records.silent_metrics import silent_metrics
-from bakeoff.training.data import Columns
+from bakeoff.contracts.fields import LARGEST
+from bakeoff.contracts.metrics import facts_of
+from bakeoff.contracts.task import Task, TaskInfo
+from bakeoff.records.schema import MOST_LABELS, Data, Split, capped
+from bakeoff.records.silent_metrics import shortened, silent_metrics
+from bakeoff.training.data import Columns, LoadedTask
 
 
 def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
@@ -62,3 +66,61 @@ def readings(info: TaskInfo, split: Columns) -> Iterator[int]:
     """Of each row, 64 bits in place of its texts."""
     for texts in zip(*(split[column] for column in info.text_columns), strict=True):
         yield hash(tuple(" ".join(str(text).lower().split()) for text in texts))
+
+
+def describe_data(loaded: LoadedTask) -> Data:
+    """Sizes, fingerprints, the majority baseline, what is in the training split too, and which metrics say nothing."""
+    task, info, splits = loaded.task, loaded.info, loaded.splits
+    untrained = without_learning(task, info, splits)
+    return Data(
+        source_versions=dict(task.source_versions()),
+        kind=info.kind.name,
+        labels=capped(info.labels, MOST_LABELS),
+        splits={
+            name: Split(
+                examples=len(splits[name]["id"]),
+                labelled=name in info.labelled_splits,
+                fingerprint=loaded.fingerprints[name],
+            )
+            for name in info.splits
+        },
+        metrics=[facts_of(metric) for metric in info.metrics],
+        primary_metric=info.primary_metric,
+        majority_baseline=untrained.floor,
+        overlap=overlaps(info, splits),
+        silent=untrained.silent,
+    )
+
+
+@dataclass(frozen=True)
+class NoLearning:
+    """What the metrics say of a run that learns nothing; all by split and metric."""
+
+    silent: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Why a metric says nothing there: it has neither score nor floor."""
+    floor: dict[str, dict[str, float]] = field(default_factory=dict)
+    undefined: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What a metric gives in place of a floor: it says something, but not of answers that are all one."""
+
+
+def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> NoLearning:
+    """Of all scored splits. Raises DataError where a metric can't be had."""
+    train = np.asarray(splits["train"]["label"])
+    right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
+    found = NoLearning(silent_metrics(info.metrics, right, info.labels, load=True))
+    for name, labels in right.items():
+        floor = found.floor.setdefault(name, {})
+        for metric in info.metrics:
+            if metric.name in found.silent.get(name, {}):
+                continue
+            alone = replace(info, metrics=(metric,), primary_metric=metric.name)
+            try:
+                score = task.majority_baseline(alone, train, labels)[metric.name]
+                told = "" if abs(score) <= LARGEST else f"{score}"
+            except Exception as error:  # a metric of any author
+                told = shortened(f"{type(error).__name__}: {error}")
+            if told:
+                found.undefined.setdefault(name, {})[metric.name] = told
+            else:
+                floor[metric.name] = float(score)
+    return found

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, RunError
+from bakeoff.records.schema import Failure
 from bakeoff.text.words import escaped
+
+
+def failure_of(error: BaseException, phase: str) -> Failure:
+    """What a record holds of an exception."""
+    return Failure(reason=reason_of(error), message=message_of(error), phase=phase)
 
 
 def reason_of(error: BaseException) -> Any:

@@ -34,7 +34,11 @@ class Counter:
     `compiled` says that it did not, because code had been compiled by torch since it was made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steps: frozenset[int] = frozenset()) -> None:
+        """`steps` are those to be watched by `begin` and `end`."""
+        self.steps = steps
+        self.of_step: dict[int, int] = {}
+        """Watched step -> its operations, of this process."""
         self.flops = 0
         self.compiled = False
         self._mode: AbstractContextManager[Any] | None = None
@@ -52,6 +56,19 @@ class Counter:
         if self._mode is not None:
             self._mode.__exit__(None, None, None)
             self._mode = None
+
+    def begin(self, step: int) -> None:
+        if step in self.steps:
+            self.start()
+
+    def end(self, step: int) -> None:
+        if step in self.steps:
+            self.stop()
+            self.of_step[step] = self.flops - sum(self.of_step.values())
+
+    def take_up(self, of_step: dict[int, int]) -> None:
+        """Goes on from what another counter of the same run has counted."""
+        self.of_step, self.flops = of_step, sum(of_step.values())
 
 
 def _compiled_frames() -> int:

@@ -20,7 +20,7 @@ from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, told
 from bakeoff.machine.file_hashes import sha256_of
-from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record
+from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, capped
 from bakeoff.text.markdown import escaped, item
 from bakeoff.text.numbers import DASH, significant
 from bakeoff.text.words import quoted
@@ -29,7 +29,7 @@ from bakeoff.training.data import Columns
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.training.failures import message_of
 from bakeoff.training.preparation import within
-from bakeoff.training.record_writer import DECIMALS, capped, files_in, rounded
+from bakeoff.training.record_writer import DECIMALS, files_in, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of

@@ -69,8 +69,11 @@ class LossWatch:
     taken to average their gradients, as DistributedDataParallel does.
     """
 
-    def __init__(self, model: Any, loss: Callable[[Any, Any], Any], *, world_size: int = 1) -> None:
-        self.model, self.loss, self.world_size = model, loss, world_size
+    def __init__(
+        self, model: Any, loss: Callable[[Any, Any], Any], *, steps: frozenset[int] = frozenset(), world_size: int = 1
+    ) -> None:
+        """`steps` are those that are to be watched."""
+        self.model, self.loss, self.steps, self.world_size = model, loss, steps, world_size
         self.passes: list[Pass] = []
         """Of the step that is watched, or was last."""
         self.before: list[StepFacts] = []

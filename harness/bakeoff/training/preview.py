@@ -20,9 +20,8 @@ from bakeoff.contracts.unit import Unit
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
-from bakeoff.training.data_checks import remarks
-from bakeoff.training.record_writer import describe_data
-from bakeoff.training.worker import load_task
+from bakeoff.training.assembly import check_available, load
+from bakeoff.training.data_checks import describe_data, remarks
 
 LONGEST = 8192
 """Tokens up to which lengths are measured: the longest that a recipe may ask for."""
@@ -86,13 +85,13 @@ class Look(Shown):
 def look_at(task: Configured, model: Configured | None, places: Paths, *, examples: int) -> Look:
     """Loads the task; raises DataError or ModelError, within seconds where it only could not be found."""
     _keep_quiet()
-    component, info = task.registered.component, task.registered.component.info(task.options)
-    component.check_available(task.options, places)
+    component = task.registered.component
+    check_available(task, places)
     if model is not None:
         model = replace(model, options=model.options_at(places))
-        model.registered.component.check_available(model.options)
-    info, columns = load_task(component, task.options, places)
-    data = describe_data(component, info, columns)
+        check_available(model, places)
+    loaded = load(task, places)
+    info, columns, data = loaded.info, loaded.splits, describe_data(loaded)
     cut = Recipe().max_length
     lengths = _token_lengths(model, info, columns) if model else {}
     return Look(

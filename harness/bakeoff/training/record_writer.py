@@ -9,50 +9,39 @@ import stat
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bakeoff.contracts.fields import LARGEST
 from bakeoff.contracts.kind import Kind
-from bakeoff.contracts.metrics import facts_of
-from bakeoff.contracts.model import Built
-from bakeoff.contracts.task import Row, Task, TaskInfo
+from bakeoff.contracts.task import Row
 from bakeoff.errors import PluginError
 from bakeoff.files import KINDS, Tree, temporary_name
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
-from bakeoff.machine.memory_energy import EnergyCounter, _is_cuda, memory_peaks
+from bakeoff.machine.memory_energy import is_cuda, memory_peaks
 from bakeoff.records.provenance import distributions_of, environment, processes_of
 from bakeoff.records.schema import (
     FILE_NAME,
     KIND_KEY,
     LONGEST_FILE_NAME,
-    MOST_LABELS,
     MOST_NEW,
     MOST_NOTES,
     OUTPUT_FILE,
     RECORD_FILE,
     TRACEBACK_FILE,
     Cost,
-    Data,
+    Environment,
     Failure,
-    MadeFrom,
-    Observed,
     Record,
     Requested,
-    Selection,
-    Split,
     Weights,
+    capped,
 )
-from bakeoff.records.silent_metrics import shortened, silent_metrics
 from bakeoff.text.words import quoted
+from bakeoff.training.assembly import Assembly, Findings
 from bakeoff.training.clock import Clock
-from bakeoff.training.data import Columns, split_fingerprint, weights_sha256
-from bakeoff.training.data_checks import overlaps
+from bakeoff.training.data import weights_sha256
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
 from bakeoff.training.request import Request
@@ -61,98 +50,18 @@ DECIMALS = 6
 """Of seconds in a record: nothing is timed better."""
 
 
-@dataclass
-class Findings:
-    """What a run has found out so far; a failed run keeps what it had."""
-
-    data: Data | None = None
-    made_from: MadeFrom = MadeFrom()  # noqa: RUF009 - it is frozen
-    weights: Weights | None = None
-    job: Job | None = None
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    device: Any = None
-    evaluated: int = 0
-    energy: EnergyCounter = field(default_factory=EnergyCounter)
-    selection: Selection | None = None
-    evaluation_difference: float | None = None
-    largest_logit: float | None = None
-    owns: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    files: dict[str, str] = field(default_factory=dict)
-    memory: tuple[int, int] | None = None
-    """Peaks of the run's processes, summed, when nothing was left but to save: bytes of memory, and of the device's."""
-
-
-def describe_data(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> Data:
-    """Sizes, fingerprints, the floor, what is in the training split too, and which metrics say nothing."""
-    sources = dict(task.source_versions())
-    untrained = without_learning(task, info, splits)
-    return Data(
-        source_versions=sources,
-        kind=info.kind.name,
-        labels=capped(info.labels, MOST_LABELS),
-        splits={
-            name: Split(
-                examples=len(splits[name]["id"]),
-                labelled=name in info.labelled_splits,
-                fingerprint=split_fingerprint(splits[name], info, sources),
-            )
-            for name in info.splits
-        },
-        metrics=[facts_of(metric) for metric in info.metrics],
-        primary_metric=info.primary_metric,
-        majority_baseline=untrained.floor,
-        overlap=overlaps(info, splits),
-        silent=untrained.silent,
-    )
-
-
-@dataclass(frozen=True)
-class NoLearning:
-    """What the metrics say of a run that learns nothing; all by split and metric."""
-
-    silent: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Why a metric says nothing there: it has neither score nor floor."""
-    floor: dict[str, dict[str, float]] = field(default_factory=dict)
-    undefined: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What a metric gives in place of a floor: it says something, but not of answers that are all one."""
-
-
-def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> NoLearning:
-    """Of all scored splits. Raises DataError where a metric can't be had."""
-    train = np.asarray(splits["train"]["label"])
-    right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
-    found = NoLearning(silent_metrics(info.metrics, right, info.labels, load=True))
-    for name, labels in right.items():
-        floor = found.floor.setdefault(name, {})
-        for metric in info.metrics:
-            if metric.name in found.silent.get(name, {}):
-                continue
-            alone = replace(info, metrics=(metric,), primary_metric=metric.name)
-            try:
-                score = task.majority_baseline(alone, train, labels)[metric.name]
-                told = "" if abs(score) <= LARGEST else f"{score}"
-            except Exception as error:  # a metric of any author
-                told = shortened(f"{type(error).__name__}: {error}")
-            if told:
-                found.undefined.setdefault(name, {})[metric.name] = told
-            else:
-                floor[metric.name] = float(score)
-    return found
-
-
-def describe_weights(network: Any, built: Built, initial: tuple[str, str], lineage: tuple[str, ...]) -> Weights:
-    """`built` is the model before the method; `initial` the hash of what was fresh then, and of all before training."""
+def describe_weights(run: Assembly) -> Weights:
+    """Of a trained run."""
     return Weights(
-        parameters_total=sum(parameter.numel() for parameter in network.parameters()),
-        parameters_trainable=sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),
-        newly_initialised=capped(built.newly_initialised, MOST_NEW),
-        head=built.head,
-        head_init_sha256=initial[0],
-        initial_sha256=initial[1],
-        final_sha256=weights_sha256(network.state_dict().items()),
-        lineage=list(lineage),
-        trained_bytes=trained_bytes(network),
+        parameters_total=sum(parameter.numel() for parameter in run.network.parameters()),
+        parameters_trainable=sum(parameter.numel() for parameter in run.network.parameters() if parameter.requires_grad),
+        newly_initialised=capped(run.built.newly_initialised, MOST_NEW),
+        head=run.built.head,
+        head_init_sha256=run.head_sha256,
+        initial_sha256=run.initial_sha256,
+        final_sha256=weights_sha256(run.network.state_dict().items()),
+        lineage=list(run.adaptation.lineage),
+        trained_bytes=trained_bytes(run.network),
     )
 
 
@@ -166,11 +75,6 @@ def trained_bytes(network: Any) -> int:
             header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, size]}
     length = len(json.dumps(header, separators=(",", ":")))
     return 8 + 8 * math.ceil(length / 8) + size
-
-
-def capped(names: Sequence[str], limit: int = MOST_LABELS) -> list[str]:
-    """The first names and how many more: a record stays small however many there are."""
-    return list(names) if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
 def write_steps(path: Path, job: Job) -> None:
@@ -246,17 +150,10 @@ def compose(
         started=started,
         requested=asked,
         made_from=found.made_from,
-        environment=environment(
-            distributions_of(asked),
-            threads=request.threads,
-            device=device.type if device is not None else request.device,
-            accelerator=hardware.accelerator_name(device) if device is not None else "",
-            processes=processes_of(asked),
-            jobs=request.jobs,
-        ),
+        environment=environment_of(request, device),
         data=found.data,
         weights=found.weights,
-        observed=seen_of(job) if job else None,
+        observed=job.observed() if job else None,
         scores={} if failure else found.scores,
         selection=found.selection,
         evaluation_difference=found.evaluation_difference,
@@ -268,7 +165,7 @@ def compose(
             train_samples_per_second=rate(job.seen()[0], training) if job else None,
             evaluate_samples_per_second=rate(found.evaluated, evaluating),
             peak_memory_bytes=memory,
-            peak_device_memory_bytes=on_device if _is_cuda(device) else None,
+            peak_device_memory_bytes=on_device if is_cuda(device) else None,
             energy_joules=joules,
             energy_note=note,
             flops=operations[0],
@@ -283,6 +180,18 @@ def compose(
     )
 
 
+def environment_of(request: Request, device: Any = None) -> Environment:
+    """Where a run is made; `device` is the one it came to, None where it came to none."""
+    return environment(
+        distributions_of(request.requested),
+        threads=request.threads,
+        device=device.type if device is not None else request.device,
+        accelerator=hardware.accelerator_name(device) if device is not None else "",
+        processes=processes_of(request.requested),
+        jobs=request.jobs,
+    )
+
+
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     """Of each phase, to the microsecond."""
     return {phase: round(taken, DECIMALS) for phase, taken in seconds.items()}
@@ -293,14 +202,10 @@ def rate(examples: int, seconds: float) -> float | None:
     return float(f"{examples / seconds:.6g}") if examples and seconds else None
 
 
-def seen_of(job: Job) -> Observed | None:
-    """What was seen of the training."""
-    return job.observer.observed(seen=job.seen(), order_sha256=job.order_sha256(), loss_scale=job.loss_scale())
-
-
 def write_record(folder: Path, content: bytes) -> None:
-    """A record is there whole or not at all."""
-    Tree(folder).write(folder / RECORD_FILE, content)
+    """A record is there whole or not at all. Raises MachineError where there is no room for it."""
+    with writing(folder, size=len(content)):
+        Tree(folder).write(folder / RECORD_FILE, content)
 
 
 def write_traceback(folder: Path) -> None:
@@ -318,13 +223,7 @@ def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost 
         failure=failure,
         started=started,
         requested=request.requested,
-        environment=environment(
-            distributions_of(request.requested),
-            threads=request.threads,
-            device=request.device,
-            processes=processes_of(request.requested),
-            jobs=request.jobs,
-        ),
+        environment=environment_of(request),
         data=None,
         weights=None,
         observed=None,

@@ -14,7 +14,7 @@ from typing import Protocol
 from bakeoff.errors import BakeoffError, MachineError, PluginError
 from bakeoff.files import Tree, read_regular
 from bakeoff.machine import hardware
-from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine.faults import machine_error
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import without_model
@@ -23,7 +23,7 @@ from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
-from bakeoff.training.failures import message_of, reason_of
+from bakeoff.training.failures import failure_of
 from bakeoff.training.record_writer import bare_record, clear, require_plain, write_record, write_traceback
 from bakeoff.training.request import Request
 
@@ -53,11 +53,11 @@ def share(
     report: Report,
     attempt: Callable[[Request, Path, Report, World, Clock], Record],
     *,
-    make_ready: Callable[[Request], None],
+    before_forking: Callable[[Request], None],
 ) -> Record:
     """Lets every process `attempt` the run; the record is rank 0's, or that of the first that failed.
 
-    `make_ready` is called before the others are forked from this process. Raises MachineError.
+    `before_forking` is called before the others are forked from this process. Raises MachineError.
     """
     started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
     processes, tree = processes_of(request.requested), Tree(folder)
@@ -77,7 +77,7 @@ def share(
             raise
 
     try:
-        make_ready(request)
+        before_forking(request)
         device = hardware.pick_device(request.device).type
         hardware.require_processes(processes, device)
         for rank in range(processes):
@@ -92,12 +92,12 @@ def share(
         record = (
             record_that_stands(error, rooms, folder)
             or record_of_first_failure(error, rooms, folder)
-            or bare_record(request, started, failure_of(error, rooms))
+            or bare_record(request, started, failure_of_rank(error, rooms))
         )
     except Exception as error:  # a run that raises is a record with its reason, as in one process
         if (fault := machine_error(error, [folder, request.cache])) is not None:
             raise fault from error
-        record = bare_record(request, started, Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase))
+        record = bare_record(request, started, failure_of(error, clock.phase))
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
     finally:
@@ -106,11 +106,9 @@ def share(
         require_plain(folder, request.requested)  # a plugin may leave something here too, and not in its room
     except PluginError as error:
         if record.failure is None:
-            record = bare_record(request, started, Failure(reason="error", message=message_of(error), phase="save"))
+            record = bare_record(request, started, failure_of(error, "save"))
         clear(tree, folder)
-    content = dump(record)
-    with writing(folder, size=len(content)):
-        write_record(folder, content)
+    write_record(folder, dump(record))
     return record
 
 
@@ -164,7 +162,7 @@ def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Reco
     return record.model_copy(update={"failure": said})
 
 
-def failure_of(error: RankError, rooms: Path) -> Failure:
+def failure_of_rank(error: RankError, rooms: Path) -> Failure:
     """Of a run of which a rank died without a word."""
     reason: Reason = "interrupted" if was_stopped(error.code) else "crashed"
     return Failure(reason=reason, message=str(error), phase=phase_of(error.rank, rooms))

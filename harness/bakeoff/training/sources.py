@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.model import Prepared
+from bakeoff.contracts.model import Built, Prepared
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.machine.file_hashes import FileHashes
@@ -53,11 +53,13 @@ def and_task(made_from: MadeFrom, info: TaskInfo, files: WatchedFiles) -> MadeFr
     return made_from.model_copy(update={"labels": digest_of(list(info.labels)), "task_files": files.fingerprints()})
 
 
-def and_model(made_from: MadeFrom, prepared: Prepared, pretrained: str, files: WatchedFiles) -> MadeFrom:
-    """With the model's tokenizer, weights (`pretrained_digest`) and files, once it is built. Raises DataError likewise."""
+def and_model(made_from: MadeFrom, prepared: Prepared, built: Built, files: WatchedFiles) -> MadeFrom:
+    """With the model's tokenizer, pretrained weights and files, once it is built and before a method changes it. Raises
+    DataError likewise."""
     key = prepared.tokenizer_key()
     tokenizer = None if key is None else digest_of(key)
-    return made_from.model_copy(update={"weights": pretrained, "tokenizer": tokenizer, "model_files": files.fingerprints()})
+    weights = pretrained_digest(built.model.state_dict(), built.newly_initialised)
+    return made_from.model_copy(update={"weights": weights, "tokenizer": tokenizer, "model_files": files.fingerprints()})
 
 
 def pretrained_digest(state: Mapping[str, Any], newly_initialised: tuple[str, ...]) -> str:

@@ -9,62 +9,51 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.dev_split import selection_split
-from bakeoff.contracts.method import Adaptation
-from bakeoff.contracts.model import Built, Encoding, Prepared
-from bakeoff.contracts.recipe import Recipe
-from bakeoff.contracts.registry import Registry, load_registry
-from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
+from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree
-from bakeoff.machine import hardware, random_streams
-from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine import hardware
+from bakeoff.machine.faults import machine_error
 from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.provenance import (
-    distributions_of,
-    environment,
     facts_of_data,
     facts_of_environment,
     facts_of_model,
     processes_of,
 )
 from bakeoff.records.record_files import dump
-from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Requested
+from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
 from bakeoff.text.words import shown_path
-from bakeoff.training import sources
+from bakeoff.training.assembly import Assembly, Findings, assemble, check_available, components
 from bakeoff.training.best_epoch import BestState
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.clock import Clock
-from bakeoff.training.data import Columns, check_rows, columns_of, named_by_data, split_fingerprint, weights_sha256
+from bakeoff.training.data import weights_sha256
 from bakeoff.training.distributed import ALONE, World
-from bakeoff.training.encoding import encode
 from bakeoff.training.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
-from bakeoff.training.failures import message_of, reason_of
-from bakeoff.training.job import Job
+from bakeoff.training.failures import failure_of, message_of
+from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
 from bakeoff.training.observer import Observer
-from bakeoff.training.preparation import make_ready, training_rows
 from bakeoff.training.record_writer import (
-    Findings,
     bare_record,
     clear,
     compose,
-    describe_data,
     describe_weights,
     end_copy,
+    environment_of,
     write_predictions,
     write_record,
     write_steps,
@@ -81,82 +70,37 @@ def fine_tune(
 
     Where several processes share the run, each comes through here, and rank 0 writes the files.
     """
-    asked = request.requested
-    recipe = Recipe.model_validate(asked.recipe)
-    parts = components(asked, load_registry(), request.places)
-    task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
-    options = {kind: part.options for kind, part in parts.items()}
-    found.made_from = sources.of_code(parts)
-    owns = trainer.owned(recipe, options["trainer"])
-    found.owns = sorted(owns)
-    found.notes = notes_of(trainer, recipe, options["trainer"])
-    hardware.set_threads(max(1, request.threads // world.size))
-    found.device = device = hardware.pick_device(request.device)
-    hardware.require_precision(recipe.precision, device.type)
-    found.energy.watch(device, devices=world.size)
-    clock.synchronize = lambda: hardware.synchronize(device)
+    clock.synchronize = lambda: hardware.synchronize(found.device)
 
     def begin(phase: str) -> None:
         clock.enter(phase)
         report(phase, 0, 0, None)
 
-    begin("load")
-    files = sources.watched_task(parts["task"], request.places)
-    info, splits = load_task(task, options["task"], request.places)
-    found.made_from = sources.and_task(found.made_from, info, files)
-    found.data = describe_data(task, info, splits)
-    train = training_rows(splits["train"], recipe, seed=(asked.seed, asked.replicate))
-
-    begin("encode")
-    files = sources.watched_model(parts["model"], request.cache)
-    prepared = model.prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
-    rows = {"train": train} | {name: splits[name] for name in info.predicted_splits}
-    prints = {name: found.data.splits[name].fingerprint for name in rows}
-    if recipe.train_examples is not None:
-        prints["train"] = split_fingerprint(train, info, task.source_versions())
-    encoded = {name: encode_split(prepared, info, rows[name], prints[name], request.cache) for name in rows}
-
-    begin("build")
-    built, adaptation, head, pretrained = build(parts, info, asked, recipe)
-    found.made_from = sources.and_model(found.made_from, prepared, pretrained, files)
-    sources.require_same(request, found.data, found.made_from)
-    network = adaptation.model.to(device)
-    initial = weights_sha256(network.state_dict().items())
-    trainer.check_model(network, recipe)
+    run = assemble(request, load_registry(), found=found, begin=begin, world=world)
+    info, splits, network, trainer = run.info, run.splits, run.network, run.trainer
 
     def evaluate(split: str) -> Any:
-        found.evaluated += len(encoded[split])
+        found.evaluated += len(run.encoded[split])
         with trainer.fast_inference(network):
-            return predict(prepared, network, encoded[split], device, world)
+            return predict(run.prepared, network, run.encoded[split], run.device, world)
 
-    best = best_state(asked, info, network, splits, evaluate)
-
-    found.job = job = Job(
-        model=network,
-        recipe=recipe,
-        device=device,
-        prepared=prepared,
-        encoded=encoded["train"],
-        labels=info.kind.targets(train["label"], info.n_outputs),
-        mean_loss=info.kind.mean_loss,
-        groups=adaptation.groups,
-        seed=(asked.seed, asked.replicate),
+    best = best_state(run, evaluate)
+    found.job = job = run.job(
+        Job,
         observer=observer,
-        world=world,
-        owns=owns,
-        trainer=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
-        on_first_step=lambda: begin("train"),
-        on_look=lambda step, loss: report("train", step, job.total_steps, loss),
-        on_epoch=look_between(best, begin) if best is not None else None,
-        checkpoints=checkpoints_of(request, device, found, lambda line: report("build", 0, 0, None, line)),
+        callbacks=Callbacks(
+            first_step=lambda: begin("train"),
+            loss=lambda steps, loss: report("train", steps, job.total_steps, loss),
+            epoch=look_between(best, begin) if best is not None else None,
+        ),
+        checkpoints=checkpoints_of(request, found, lambda line: report("build", 0, 0, None, line)),
     )
     take_up(job, clock, best)
     begin("warm-up")
     with observer, job.watched():
-        trainer.fit(job, options["trainer"])
+        trainer.fit(job, run.options)
     job.check()
-    if "order" not in owns:
-        job.check_order()
+    job.check_order()
     if world.size > 1:
         begin("save")  # neither training nor evaluation
         require_equal_weights(world, network, job.trainer)
@@ -168,30 +112,30 @@ def fine_tune(
     logits = {name: evaluate(name) for name in info.predicted_splits}
     found.largest_logit = largest_of(logits)
     with trainer.fast_inference(network):
-        found.evaluation_difference = repeat_first_batch(prepared, network, encoded, logits, device, world)
+        found.evaluation_difference = repeat_first_batch(run.prepared, network, run.encoded, logits, run.device, world)
     if found.evaluation_difference is not None and type(trainer).fast_inference is not Trainer.fast_inference:
-        plain = repeat_first_batch(prepared, network, encoded, logits, device, world)
+        plain = repeat_first_batch(run.prepared, network, run.encoded, logits, run.device, world)
         require_same_logits(plain, found.largest_logit, job.trainer)
     require_finite(logits)
-    silent = found.data.silent
+    silent = run.data.silent
     found.scores = {name: score(info, logits[name], splits[name]["label"], silent.get(name, ())) for name in info.scored_splits}
 
     begin("save")
-    found.memory = total_memory(world, device)
-    found.weights = describe_weights(network, built, (head, initial), adaptation.lineage)
+    found.memory = total_memory(world, run.device)
+    found.weights = describe_weights(run)
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
-        write_predictions(folder / PREDICTIONS_FILE, logits, splits, encoded, info.slice_columns, info.kind)
+        write_predictions(folder / PREDICTIONS_FILE, logits, splits, run.encoded, info.slice_columns, info.kind)
     if request.keep == "none" or world.rank > 0:
         return None
     split = info.predicted_splits[0]
-    return trained_model(network, prepared, info, splits[split], encoded[split], logits[split], device)
+    return trained_model(network, run.prepared, info, splits[split], run.encoded[split], logits[split], run.device)
 
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
     """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
     if processes_of(request.requested) > 1:
-        return share(request, folder, report, attempt, make_ready=import_all)
+        return share(request, folder, report, attempt, before_forking=import_all)
     return attempt(request, folder, report, ALONE, Clock())
 
 
@@ -215,7 +159,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         end_copy(process)
         if (fault := machine_error(error, places_of(request, folder))) is not None:
             raise fault from error
-        failure = Failure(reason=reason_of(error), message=message_of(error), phase=clock.phase)
+        failure = failure_of(error, clock.phase)
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
         clear(Tree(folder), folder)
@@ -232,12 +176,10 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         record = bare_record(request, started, failure or Failure(reason="error", message=why, phase=clock.phase))
         clear(Tree(folder), folder)
         content = dump(record)
-    with writing(folder, size=len(content)):
-        write_record(folder, content)
+    write_record(folder, content)
     if trained is not None and record.status == "ok":
         record = add_model(record, trained, folder, clock)
-        with writing(folder, size=len(content)):
-            write_record(folder, dump(record))
+        write_record(folder, dump(record))
     return record
 
 
@@ -252,66 +194,10 @@ def places_of(request: Request, folder: Path) -> list[Path]:
 def import_all(request: Request) -> None:
     """The heavy imports, where no fork server has made them; an error of theirs is seen here."""
     if "bakeoff.machine.preload" not in sys.modules:  # then nobody has looked yet whether all is there
-        check_available(request)
+        parts = components(request.requested, load_registry(), request.places)
+        for kind in ("task", "model"):
+            check_available(parts[kind], request.places)
     import bakeoff.machine.preload  # noqa: F401
-
-
-def check_available(request: Request) -> None:
-    """Whether data and weights can be had, asked before their libraries are imported: it may set HF_HUB_OFFLINE."""
-    parts = components(request.requested, load_registry(), request.places)
-    task, model = parts["task"], parts["model"]
-    task.registered.component.check_available(task.options, request.places)
-    model.registered.component.check_available(model.options)
-
-
-def components(asked: Requested, registry: Registry, places: Paths) -> dict[str, Configured]:
-    """The run's components by kind, their options validated again and their paths resolved."""
-    found = {}
-    for kind in ("task", "model", "method", "trainer"):
-        wanted = getattr(asked, kind)
-        registered = registry.get(kind, wanted.name)
-        component = Configured(registered, registered.component.Options.model_validate(wanted.options))
-        found[kind] = replace(component, options=component.options_at(places))
-    return found
-
-
-def load_task(task: Task, options: Any, places: Paths) -> tuple[TaskInfo, dict[str, Columns]]:
-    """What the task is, and its checked splits."""
-    info = task.info(options)
-    task.check_available(options, places)
-    loaded = task.load(options, places)
-    if "train" in loaded:
-        info = named_by_data(info, loaded["train"])
-    splits = {name: columns_of(split, info, labelled=name in info.labelled_splits) for name, split in loaded.items()}
-    check_rows(splits, info, task.name)
-    return info, splits
-
-
-def encode_split(prepared: Prepared, info: TaskInfo, split: Columns, fingerprint: str, cache: Path) -> Sequence[Row]:
-    """The rows of a split encoded, or taken from the cache."""
-    return encode(prepared, {name: split[name] for name in info.text_columns}, cache=cache, fingerprint=fingerprint)
-
-
-class Assembled(NamedTuple):
-    """A model that is ready to be trained."""
-
-    built: Built
-    adaptation: Adaptation
-    head_sha256: str
-    """Of what was fresh before the method."""
-    pretrained: str
-    """Of what came from the checkpoint."""
-
-
-def build(parts: Mapping[str, Configured], info: TaskInfo, asked: Requested, recipe: Recipe) -> Assembled:
-    """The model with a fresh head from the run's `init` stream, made ready by method and recipe."""
-    model, method = parts["model"], parts["method"]
-    random_streams.restart_random(random_streams.stream_seed(asked.seed, asked.replicate, "init"))
-    built = model.registered.component.build(info, model.options)
-    state = built.model.state_dict()
-    head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
-    pretrained = sources.pretrained_digest(state, built.newly_initialised)
-    return Assembled(built, make_ready(method.registered.component, built, method.options, recipe), head, pretrained)
 
 
 def require_equal_weights(world: World, network: Any, trainer: str) -> None:
@@ -328,16 +214,11 @@ def total_memory(world: World, device: Any) -> tuple[int, int]:
     return sum(memory), sum(on_device)
 
 
-def checkpoints_of(request: Request, device: Any, found: Findings, note: Callable[[str], None]) -> Checkpoints | None:
+def checkpoints_of(request: Request, found: Findings, note: Callable[[str], None]) -> Checkpoints | None:
     """Where the run's checkpoints are, if it has any: those that were made from the same data and model, here."""
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
-    here = environment(
-        distributions_of(request.requested),
-        threads=request.threads,
-        device=device.type,
-        accelerator=hardware.accelerator_name(device),
-    )
+    here = environment_of(request, found.device)
     made_by = {
         **facts_of_data(found.data, found.made_from),
         **facts_of_model(found.made_from),
@@ -348,34 +229,28 @@ def checkpoints_of(request: Request, device: Any, found: Findings, note: Callabl
 
 def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
     """What a checkpoint keeps of clock and best state: put back, if there is one, and from now on kept."""
-    if job.saved is not None:
-        clock.add(job.saved.facts["others"]["seconds"])
+    if (saved := job.checkpointing.saved) is not None:
+        clock.add(saved.facts["others"]["seconds"])
         if best is not None:
             try:
-                best.take_up(job.saved.tensors, job.saved.facts["others"]["best"])
+                best.take_up(saved.tensors, saved.facts["others"]["best"])
             except ValueError as error:
-                raise job.saved.damaged(f"{TENSORS}: {error}") from None
+                raise saved.damaged(f"{TENSORS}: {error}") from None
 
     def state() -> tuple[dict[str, Any], dict[str, Any]]:
         clock.enter(clock.phase)
         tensors, facts = best.state() if best is not None else ({}, {})
         return tensors, {"seconds": dict(clock.seconds), "best": facts}
 
-    job.state_of_others = state
+    job.checkpointing.beside = state
 
 
-def best_state(
-    asked: Requested,
-    info: TaskInfo,
-    network: Any,
-    splits: Mapping[str, Columns],
-    predict_split: Callable[[str], Any],
-) -> BestState | None:
+def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState | None:
     """The keeper of the best state, where the experiment selects one."""
-    if asked.select != "best-on-dev":
+    if run.request.requested.select != "best-on-dev":
         return None
-    split = selection_split(info.scored_splits)
-    labels = splits[split]["label"]
+    info, split = run.info, selection_split(run.info.scored_splits)
+    labels = run.splits[split]["label"]
 
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
@@ -383,7 +258,7 @@ def best_state(
         return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
 
     primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    return BestState(network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
+    return BestState(run.network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
 
 
 def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], None]:

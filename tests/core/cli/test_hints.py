@@ -35,8 +35,8 @@ from bakeoff.spec.document import parse_document
 from bakeoff.spec.yaml_reader import read_tree
 from bakeoff.text.values import command, yaml_value
 from bakeoff.text.words import quoted_whole
+from bakeoff.training.assembly import load_task
 from bakeoff.training.data_checks import remarks
-from bakeoff.training.worker import load_task
 from bakeoff_table import Table
 
 Keys = tuple[str | int, ...]

@@ -21,9 +21,9 @@ from bakeoff.records import steps
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
 from bakeoff.records.predictions import Predictions, PredictionsReader
-from bakeoff.records.schema import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split
+from bakeoff.records.schema import KIND_KEY, PREDICTIONS_FILE, STEPS_FILE, Failure, Record, Split, capped
 from bakeoff.records.store import Store
-from bakeoff.training.record_writer import capped, write_predictions
+from bakeoff.training.record_writer import write_predictions
 
 Damage = Callable[[pa.Table], "pa.Table | bytes"]
 

@@ -22,10 +22,20 @@ from bakeoff.records.load import load_experiment
 from bakeoff.records.migrate import migrate
 from bakeoff.records.publishing import REPLACED
 from bakeoff.records.record_files import dump, read_part
-from bakeoff.records.schema import MOST_NEW, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Kept, MadeFrom, Record
+from bakeoff.records.schema import (
+    MOST_NEW,
+    RECORD_FILE,
+    SCHEMA_VERSION,
+    UNSEALED,
+    Control,
+    Declared,
+    Kept,
+    MadeFrom,
+    Record,
+    capped,
+)
 from bakeoff.records.store import Store
 from bakeoff.records.upgrades import upgraded
-from bakeoff.training.record_writer import capped
 
 HERE = Path("record.json")
 

@@ -39,6 +39,7 @@ from bakeoff.errors import DataError, RunError
 from bakeoff.kinds import CLASSIFICATION, MULTILABEL, Kind
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
+from bakeoff.records.schema import MadeFrom
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.page.html import write_html
@@ -46,11 +47,10 @@ from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.latex import write_tex
 from bakeoff.report.text.table_md import write_page
 from bakeoff.runner.rehearsal import require_choice
-from bakeoff.training.data import Columns
-from bakeoff.training.data_checks import remarks
+from bakeoff.training.data import Columns, LoadedTask
+from bakeoff.training.data_checks import describe_data, remarks, without_learning
 from bakeoff.training.evaluation import score
 from bakeoff.training.kept_model import score_lines
-from bakeoff.training.record_writer import describe_data, without_learning
 
 ZEROS, ONES, BOTH = np.zeros(30, dtype=np.int64), np.ones(30, dtype=np.int64), np.arange(30) % 2
 
@@ -373,7 +373,7 @@ class Own(Task):
 def test_a_record_holds_no_score_and_no_floor_that_mean_nothing() -> None:
     info, splits = task(Accuracy(), [0] * 6)
     info = replace(info, metrics=(Accuracy(), MatthewsCorrelation(), Refusing(), OfAnswers()))
-    data = describe_data(Own(), info, splits)
+    data = describe_data(LoadedTask(Own(), info, splits, MadeFrom()))
     one = "every example has the label 'ham'"
     assert data.silent == {"dev": {"mcc": one, "refusing": one}}
     assert data.majority_baseline == {"dev": {"accuracy": 1.0}}

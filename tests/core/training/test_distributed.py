@@ -7,28 +7,25 @@ from typing import Any
 
 import pytest
 
+from bakeoff.contracts.method import Adaptation
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.training.distributed import ALONE, World, ending
+from bakeoff.training.fed_batches import Examples, StepSchedule
 from bakeoff.training.job import Job
-from bakeoff.training.observer import Observer
 
 
 def job_of(world: World, **recipe: Any) -> Job:
     """A job over 29 examples, of which nothing is trained."""
     nothing: Any = None
+    examples = Examples([{"input_ids": [row]} for row in range(29)], [0] * 29)
     return Job(
-        model=nothing,
-        recipe=Recipe(**recipe),
-        device=nothing,
-        prepared=nothing,
-        encoded=[{"input_ids": [row]} for row in range(29)],
-        labels=[0] * 29,
+        Adaptation(nothing, ()),
+        nothing,
+        examples,
+        StepSchedule(29, Recipe(**recipe), (0, 0), world),
         mean_loss=CLASSIFICATION.mean_loss,
-        groups=(),
-        seed=(0, 0),
-        observer=Observer(),
-        world=world,
+        device=nothing,
     )
 
 

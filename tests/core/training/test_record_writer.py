@@ -20,10 +20,10 @@ from bakeoff.errors import PluginError, RunError
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine.memory_energy import peak_memory_bytes
 from bakeoff.records.record_files import read_record
+from bakeoff.records.schema import capped
 from bakeoff.training import evaluation, worker
 from bakeoff.training.data_checks import overlaps
 from bakeoff.training.failures import message_of
-from bakeoff.training.record_writer import capped
 from bakeoff.training.request import Request
 
 
@@ -57,7 +57,7 @@ def test_a_record_that_cannot_be_composed_is_left_bare_with_its_reason(tmp_path:
     def broken(*_: object) -> None:
         raise OverflowError("a number that is none")
 
-    monkeypatch.setattr(worker, "check_available", lambda _: None)
+    monkeypatch.setattr(worker, "import_all", lambda _: None)
     monkeypatch.setattr(worker, "fine_tune", lambda *_: None)
     monkeypatch.setattr(worker, "compose", broken)
     record = worker.perform(request(tmp_path), tmp_path)

@@ -7,11 +7,12 @@ from typing import Any
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths
-from bakeoff.parity.trace import Trace, trace_strategy
+from bakeoff.parity.trace import Trace, TracedJob, trace_strategy
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
 from bakeoff.runner.settings import Settings, request_of
 from bakeoff.spec.document import read_document
+from bakeoff.training.assembly import Assembly, assemble
 from bakeoff.training.request import Request
 
 RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, max_grad_norm: 0.45, warmup: 2}"
@@ -41,6 +42,12 @@ def requests_of(plan: Plan, *, threads: int = 1, data: Path | None = None) -> di
     """What a worker would be told of each strategy."""
     settings = Settings(places=Paths(data, Path("/nowhere")), device="cpu", threads=threads)
     return {run.strategy.name: request_of(run, settings) for run in plan.runs}
+
+
+def ready(request: Request, limit: int | None = None) -> tuple[Assembly, TracedJob]:
+    """A strategy that is ready to be traced for `limit` steps, None for all."""
+    assembly = assemble(request, load_registry())
+    return assembly, assembly.job(TracedJob, limit=limit)
 
 
 def traces_of(plan: Plan, *, threads: int = 1, data: Path | None = None, limit: int | None = None) -> dict[str, Trace]:

@@ -33,6 +33,7 @@ from bakeoff.records.schema.shared import (
     UNSEALED,
     Reason,
     RunId,
+    capped,
 )
 
 __all__ = [
@@ -79,4 +80,5 @@ __all__ = [
     "Split",
     "TrialRun",
     "Weights",
+    "capped",
 ]

@@ -54,6 +54,11 @@ AS_FILE: Final = ConfigDict(ser_json_inf_nan="constants")
 """A number that JSON has not stays one, so that writing it fails: it does not turn into null."""
 
 
+def capped(names: Sequence[str], limit: int = MOST_LABELS) -> list[str]:
+    """The first names and how many more: a record stays small however many there are."""
+    return list(names) if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
+
+
 def require_known(what: str, names: Collection[Any], known: Collection[Any]) -> None:
     """Raises ValueError for the first name that is not known."""
     if (other := next((name for name in names if name not in known), None)) is not None:

@@ -1,0 +1,160 @@
+"""Which rows are due at which step of a training, and which of them its trainer fed to the model."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bakeoff.contracts.model import Batch
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.task import Row
+from bakeoff.contracts.trainer import MicroBatch, Owned
+from bakeoff.errors import PluginError
+from bakeoff.training.data import Lazy, epoch_batches
+from bakeoff.training.distributed import ALONE, World
+
+Fed = tuple[Batch, int, int]
+"""Rows, tokens, and tokens with padding of a micro-batch."""
+
+
+class Examples(Lazy[Row]):
+    """The encoded rows to train on, each with its label and its number."""
+
+    def __init__(self, encoded: Sequence[Row], labels: Sequence[Any]) -> None:
+        if len(encoded) != len(labels):
+            raise ValueError(f"{len(encoded)} encoded examples and {len(labels)} labels")
+        self.encoded, self.labels = encoded, labels
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def item(self, number: int) -> Row:
+        return {**self.encoded[number], "labels": self.labels[number], "row": number}
+
+
+@dataclass(frozen=True)
+class StepSchedule:
+    """Which rows are due at which step: the same for every trainer that runs this recipe with this seed."""
+
+    examples: int
+    """Rows to train on."""
+    recipe: Recipe
+    seed: tuple[int, int]
+    """Seed and replicate."""
+    world: World = ALONE
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.examples / self.recipe.batch_size)
+
+    @cached_property
+    def total_steps(self) -> int:
+        return self.recipe.max_steps or (self.recipe.epochs or 0) * self.steps_per_epoch
+
+    @property
+    def warmup_steps(self) -> int:
+        warmup = self.recipe.warmup
+        return math.ceil(warmup * self.total_steps) if isinstance(warmup, float) else warmup
+
+    @property
+    def first_short_step(self) -> frozenset[int]:
+        """The last step of the first epoch if its batch is short: there a trainer may scale its loss otherwise."""
+        last = self.steps_per_epoch - 1
+        return frozenset({last} if self.examples % self.recipe.batch_size and last < self.total_steps else ())
+
+    def epoch(self, number: int) -> list[Batch]:
+        """The global batches of a whole epoch."""
+        seed, replicate = self.seed
+        return epoch_batches(self.examples, self.recipe.batch_size, seed=seed, replicate=replicate, epoch=number)
+
+    def batch(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        return self.epoch(epoch)[place]
+
+    def micro_batches(self, batch: Batch) -> list[MicroBatch]:
+        """What this process puts through the model for one batch."""
+        size = self.recipe.micro_batch_size or self.recipe.batch_size
+        passes = [batch[start : start + size] for start in range(0, len(batch), size)]
+        shares = [rows[self.world.rank :: self.world.size] for rows in passes]
+        return [MicroBatch(rows or batch[:1], len(rows) / len(batch)) for rows in shares]
+
+    def steps(self, count: int) -> Iterator[list[MicroBatch]]:
+        """This process's micro-batches of each of the first `count` steps."""
+        batches = itertools.chain.from_iterable(self.epoch(number) for number in itertools.count())
+        return map(self.micro_batches, itertools.islice(batches, count))
+
+
+class FedBatches:
+    """The micro-batches that a trainer collated through the job. It may collate ahead of the steps that it takes."""
+
+    def __init__(self, schedule: StepSchedule, owned: Owned) -> None:
+        self.schedule, self.owned = schedule, owned
+        self.here: list[Fed] = []
+        """Of this process, in order."""
+        self.pooled: list[list[Fed]] | None = None
+        """Of all processes together, by step."""
+
+    def add(self, examples: Sequence[Row], batch: Mapping[str, Any]) -> None:
+        """`batch` is what the examples were collated to: tensors (batch, ...)."""
+        first = next(value for name, value in batch.items() if name != "labels")
+        tokens = sum(len(row["input_ids"]) for row in examples) if "input_ids" in examples[0] else 0
+        self.here.append((tuple(row["row"] for row in examples), tokens, first.numel()))
+
+    def up_to(self, steps: int) -> list[Fed]:
+        """What was collated for the first `steps` steps, without what was collated ahead of them."""
+        return self.here[: sum(len(parts) for parts in self.schedule.steps(steps))]
+
+    def of_steps(self, steps: int) -> list[list[Fed]]:
+        """What this process trained on in each of the first `steps` steps; no row where a micro-batch carried no weight."""
+        collated, found = iter(self.here), []
+        for parts in self.schedule.steps(steps):
+            fed = zip(parts, itertools.islice(collated, len(parts)), strict=False)
+            found.append([share if part.weight or "order" in self.owned else ((), 0, 0) for part, share in fed])
+        return found
+
+    def trained(self, steps: int) -> list[list[Fed]]:
+        """What was trained on in each step, of all processes once `pool` was called. Where the trainer owns its steps, each
+        micro-batch counts as one."""
+        if "steps" in self.owned:
+            return [[share] for share in self.here]
+        return self.of_steps(steps) if self.pooled is None else self.pooled
+
+    def pool(self, processes: Sequence[Sequence[Sequence[Fed]]]) -> None:
+        """Puts together what the processes trained on, each by step and micro-batch."""
+        self.pooled = [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*processes, strict=True)]
+
+    def seen(self, steps: int) -> tuple[int, int, int]:
+        """Examples, tokens, and tokens with padding."""
+        return totals(itertools.chain.from_iterable(self.trained(steps)))
+
+    def order_sha256(self, steps: int) -> str:
+        rows = [tuple(itertools.chain.from_iterable(rows for rows, _, _ in fed)) for fed in self.trained(steps)]
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+    def require_order(self, steps: int, trainer: str) -> None:
+        """Raises PluginError where what was trained on is not what the harness gave out, in order."""
+        collated = iter(self.here)
+        for step, parts in enumerate(self.schedule.steps(steps)):
+            fed = list(itertools.islice(collated, len(parts)))
+            if len(fed) < len(parts):
+                raise PluginError(f"{trainer} collated only {len(self.here)} batches through the job in {step + 1} steps")
+            if any(part.rows != rows for part, (rows, _, _) in zip(parts, fed, strict=True)):
+                raise PluginError(f"{trainer} trained step {step + 1} on other rows than the job's batches give")
+
+
+def totals(fed: Iterable[Fed]) -> tuple[int, int, int]:
+    """Examples, tokens, and tokens with padding of micro-batches."""
+    shares = list(fed)
+    return sum(len(rows) for rows, _, _ in shares), sum(tokens for _, tokens, _ in shares), sum(padded for *_, padded in shares)
+
+
+def _together(shares: Sequence[Fed]) -> Fed:
+    """The micro-batch of which each process had a share: they were dealt its rows one by one."""
+    rows, tokens, padded = zip(*shares, strict=True)
+    dealt = itertools.chain.from_iterable(itertools.zip_longest(*rows))
+    return tuple(row for row in dealt if row is not None), sum(tokens), sum(padded)
