@@ -217,7 +217,7 @@ class Checkpointing:
         self.saved = None
         return True
 
-    def save(self, losses: list[Any], facts: Facts, trainer: str) -> None:
+    def make(self, losses: list[Any], facts: Facts, trainer: str) -> None:
         """A checkpoint of all that has been done; `losses` are those of the steps, `facts` what the job needs beside."""
         import torch
 

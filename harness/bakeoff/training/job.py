@@ -173,7 +173,7 @@ class Job:
         if due or step + 1 == self.total_steps:
             self._look(step)
         if step + 1 < self.total_steps and self.diverged_at is None and self.checkpointing.due(step + 1):
-            self.checkpointing.save(self.losses, self._facts(), self.trainer)
+            self.checkpointing.make(self.losses, self._facts(), self.trainer)
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
 
