@@ -55,7 +55,7 @@ def test_altered_predictions_of_equal_score_are_left_out(folder: Path) -> None:
     (pair,) = comparison.boards[0].to_baseline
     assert (pair.first, pair.seeds, pair.paired) == (ROW, (2, 3), False)
     assert [warning.name for warning in comparison.warnings if str(path) in warning.what] == ["missing-runs"]
-    assert comparison.facts["damaged"] == [f"{path} was altered: it is not what its record says"]
+    assert comparison.damaged == [f"{path} was altered: it is not what its record says"]
 
 
 def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, tmp_path: Path, call: Call) -> None:
