@@ -155,7 +155,7 @@ def test_a_correlation_over_many_examples_has_the_interval_of_fisher() -> None:
     found = bounds_of(split(answers, truth), Pearson(), "row")
     middle, half = np.arctanh(np.corrcoef(truth, answers[0])[0, 1]), 1.96 / np.sqrt(n - 3)
     assert (found.low, found.high) == pytest.approx((np.tanh(middle - half), np.tanh(middle + half)), abs=0.003)
-    assert found.covers == "examples only (one run)"
+    assert found.method == "examples only (one run)"
 
 
 # --- within the metric's range, and never a point ----------------------------------------------------------------------
