@@ -50,8 +50,10 @@ def test_random_streams_differ_between_ranks_and_not_between_worlds() -> None:
 
     draws = {}
     for world in (ALONE, World(0, 2), World(1, 2), World(1, 3)):
-        job_of(world, max_steps=1).begin_step(0)
+        job = job_of(world, max_steps=1)
+        job.begin_step(0)
         draws[world] = float(torch.rand(1))
+        job.counter.stop()
     assert draws[ALONE] == draws[World(0, 2)]
     assert draws[World(1, 2)] == draws[World(1, 3)]
     assert draws[ALONE] != draws[World(1, 2)]

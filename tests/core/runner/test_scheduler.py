@@ -48,7 +48,7 @@ def test_where_memory_is_short_it_waits_and_says_so_once(crew: Crew, monkeypatch
     with_free(int(1.5 * GIB), monkeypatch)
     assert not crew.has_room()
     assert not crew.has_room()
-    assert crew.progress == ["only 1.5 GiB of memory are free, and a run took 2.0: the next one waits"]
+    assert crew.progress == ["only 1.5 GiB of memory are free, and a run took 2.0 GiB: the next one waits"]
     with_free(8 * GIB, monkeypatch)
     assert crew.has_room(), "when others have ended"
 
