@@ -11,6 +11,10 @@ def main() -> None:
         from bakeoff.cli import main as command  # here, so that the import can be interrupted
     except KeyboardInterrupt:
         sys.exit(130)
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # it came while an extension module was initialised
+            sys.exit(130)
+        raise
     command()
 
 

@@ -11,6 +11,7 @@ import click
 from bakeoff import __version__
 from bakeoff.cli.output import tell
 from bakeoff.errors import BakeoffError
+from bakeoff.machine.signals import pass_on_interrupt
 from bakeoff.machine.streams import prepare_streams
 from bakeoff.machine.surroundings import prepare_surroundings
 
@@ -83,7 +84,7 @@ def _perform() -> int:
     """The exit code of the verb that the command line names."""
     try:
         prepare_surroundings()
-        code = bakeoff.main(standalone_mode=False)
+        code = _called()
     except click.ClickException as error:
         tell_usage(error)
         return error.exit_code
@@ -97,6 +98,16 @@ def _perform() -> int:
         tell(*traceback.format_exc().removesuffix("\n").split("\n"))
         return BUG
     return code if isinstance(code, int) else 0
+
+
+def _called() -> object:
+    try:
+        return bakeoff.main(standalone_mode=False)
+    except (click.ClickException, click.Abort, BakeoffError):
+        raise
+    except Exception as error:
+        pass_on_interrupt(error)
+        raise
 
 
 def tell_usage(error: click.ClickException) -> None:

@@ -29,6 +29,7 @@ from bakeoff.contracts.trainer import Supports, Trainer
 from bakeoff.contracts.versions import refuse_old_contract, refuse_old_methods
 from bakeoff.errors import PluginError
 from bakeoff.machine.distributions import builds, imported_build
+from bakeoff.machine.signals import pass_on_interrupt
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
@@ -134,9 +135,8 @@ def load_registry() -> Registry:
         try:
             with same_folder(), redirect_stdout(sys.stderr):  # a banner of theirs must not get into `--json`
                 plugins.append((origin.plugin, _load(entry_point, origin), origin))
-        except KeyboardInterrupt:  # the user's, not the plugin's
-            raise
         except BaseException as error:  # third-party code: whatever it raises, the command line must live
+            pass_on_interrupt(error)  # the user's, not the plugin's
             broken.append(BrokenPlugin(origin, _one_line(error)))
     return register(plugins, broken, distributions)
 
@@ -155,9 +155,8 @@ def register(
         try:
             with redirect_stdout(sys.stderr):
                 found = _components_of(name, plugin)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # as above
+            pass_on_interrupt(error)
             failed.append(BrokenPlugin(origin, _one_line(error)))
             continue
         module = getattr(plugin, "__name__", type(plugin).__module__)

@@ -39,6 +39,20 @@ def was_stopped(code: int | None) -> bool:
     return code is not None and -code in STOPPING
 
 
+def pass_on_interrupt(error: BaseException) -> None:
+    """Raises KeyboardInterrupt where that is what an exception came of.
+
+    A signal that arrives while an extension module is initialised, for one, comes out of the import as an ImportError.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        if isinstance(cause, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        seen.add(id(cause))
+        cause = cause.__cause__ or cause.__context__
+
+
 def await_own_signal() -> None:
     """Raises KeyboardInterrupt where a signal is still on its way to this process that has ended another one of its command.
 

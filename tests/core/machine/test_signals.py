@@ -6,8 +6,9 @@ import signal
 
 import pytest
 
+from bakeoff import cli
 from bakeoff.machine import signals
-from bakeoff.machine.signals import STOPPING, ending, held_back, stopped_by_signals, was_stopped
+from bakeoff.machine.signals import STOPPING, ending, held_back, pass_on_interrupt, stopped_by_signals, was_stopped
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -71,3 +72,35 @@ def test_a_signal_is_held_back(number: signal.Signals) -> None:
 )
 def test_how_a_process_ended(code: int | None, words: str, stopped: bool) -> None:
     assert (ending(code), was_stopped(code)) == (words, stopped)
+
+
+def failing_import(*, interrupted: bool) -> ImportError:
+    """As an extension module fails whose initialisation is interrupted: the signal is the cause of an ImportError."""
+    cause = KeyboardInterrupt() if interrupted else OSError("no such library")
+    try:
+        try:
+            raise cause
+        except BaseException as error:
+            raise ImportError("initialization failed") from error
+    except ImportError as error:
+        return error
+
+
+def test_an_interrupt_is_known_behind_what_it_became() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pass_on_interrupt(failing_import(interrupted=True))
+    pass_on_interrupt(failing_import(interrupted=False))
+
+
+@pytest.mark.parametrize(("interrupted", "code"), [(True, 130), (False, 70)])
+def test_a_command_that_is_interrupted_in_an_import_is_stopped(
+    interrupted: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def called(**_: object) -> None:
+        raise failing_import(interrupted=interrupted)
+
+    monkeypatch.setattr(cli.bakeoff, "main", called)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert ("Traceback" in capsys.readouterr().err) == (not interrupted)
