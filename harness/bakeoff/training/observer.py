@@ -12,6 +12,9 @@ from bakeoff.records.schema import LossScale, Observed, ObservedGroup
 from bakeoff.text.numbers import rounded
 from bakeoff.toolkit.optimizers import PAST_CORRECTION, gradient_norm
 
+SCALE_DIGITS = 10
+"""Of a group's learning rate over the highest: a quotient of rounded numbers is not exact beyond them."""
+
 NORM_EVERY = 16
 """Gradient norms are measured at the first 16 steps and then at every 16th: each one reads all gradients once, which at
 every step would cost more than the 1 % of train time that the harness may add."""
@@ -125,7 +128,7 @@ def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> Ob
         betas=_numbers(betas),
         eps=_number(group.get("eps")),
         fused=group.get("fused"),
-        lr_scale=_number(float(group.get("initial_lr", group["lr"])) / highest) if highest else None,
+        lr_scale=_number(rounded(float(group.get("initial_lr", group["lr"])) / highest, SCALE_DIGITS)) if highest else None,
         momentum=_number(group.get("momentum")),
         bias_correction=_bias_correction(optimizer, group),
     )
