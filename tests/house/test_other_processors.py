@@ -12,12 +12,12 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PARTS = (
-    "core/compare",
-    "core/records",
-    "core/test_parity.py",
-    "core/test_table.py",
-    "core/test_report_html.py",
-    "core/test_fuzz.py",
+    "core/analysis",
+    "core/statistics",
+    "core/parity",
+    "core/report/test_table_md.py",
+    "core/report/test_html.py",
+    "core/records/test_fuzz.py",
     "house/test_published.py",
     "house/test_readme.py",
     "plugins/test_trainers.py",
@@ -35,6 +35,10 @@ SHOWN = (
     "import torch; from numpy._core._multiarray_umath import __cpu_features__ as numpy; "
     "print(torch.backends.cpu.get_cpu_capability(), numpy.get('X86_V4', False))"
 )
+
+
+def test_every_part_is_there() -> None:
+    assert [part for part in PARTS if not (TESTS / part).exists()] == []
 
 
 @pytest.mark.slow

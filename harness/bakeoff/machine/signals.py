@@ -44,6 +44,8 @@ def pass_on_interrupt(error: BaseException) -> None:
 
     A signal that arrives while an extension module is initialised, for one, comes out of the import as an ImportError.
     """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

@@ -86,7 +86,13 @@ def failing_import(*, interrupted: bool) -> ImportError:
         return error
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal with a name."""
+
+
 def test_an_interrupt_is_known_behind_what_it_became() -> None:
+    with pytest.raises(Stopped):
+        pass_on_interrupt(Stopped())
     with pytest.raises(KeyboardInterrupt):
         pass_on_interrupt(failing_import(interrupted=True))
     pass_on_interrupt(failing_import(interrupted=False))
