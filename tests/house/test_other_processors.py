@@ -17,7 +17,7 @@ PARTS = (
     "core/parity",
     "core/report/test_table_md.py",
     "core/report/test_html.py",
-    "core/records/test_fuzz.py",
+    "core/records",
     "house/test_published.py",
     "house/test_readme.py",
     "plugins/test_trainers.py",
