@@ -17,7 +17,7 @@ from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 from bakeoff.analysis.boards import compare
 from bakeoff.records.load import load_experiment
 from bakeoff.report.page.html import write_html
-from bakeoff.text.markdown import visible
+from bakeoff.text.words import one_line
 
 pytestmark = needs_chromium
 
@@ -122,7 +122,7 @@ def test_names_that_strangers_gave_run_nothing_and_ask_for_nothing(browser: Any,
     assert counted == [1, 0, 0]
     shown = " ".join(browser.execute_script("return document.body.textContent").split())
     assert "<img src=x onerror=alert(1)>" in shown
-    assert all(visible(run.strategy) in shown for run in experiment.declared.runs)
+    assert all(one_line(run.strategy) in shown for run in experiment.declared.runs)
 
 
 def test_the_policy_stops_what_a_hostile_text_would_add(rich: Any) -> None:

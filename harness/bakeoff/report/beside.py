@@ -25,7 +25,7 @@ from bakeoff.records.provenance import (
 )
 from bakeoff.records.schema import Control, Declared, MadeFrom, Record
 from bakeoff.report.units import BASELINE, score_cell, time_cell
-from bakeoff.text.markdown import Column, escaped, grid, item, level
+from bakeoff.text.markdown import Column, as_markdown, grid, item, level
 from bakeoff.text.values import listed
 from bakeoff.text.words import quoted
 
@@ -212,7 +212,7 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
         mine, theirs = pairs.here, pairs.there
         lines += [
             "",
-            f"## {escaped(mine.task)} · {escaped(mine.model)}: here and in {escaped(there)}",
+            f"## {as_markdown(mine.task)} · {as_markdown(mine.model)}: here and in {as_markdown(there)}",
             "",
             *grid(_columns(pairs)),
             "",
@@ -226,9 +226,9 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
             f"Here: {here}, {_machine(mine)}",
             f"There: {there}, {_machine(theirs)}",
         ]
-        lines += [line for sentence in told for line in item(escaped(sentence))]
+        lines += [line for sentence in told for line in item(as_markdown(sentence))]
     for sentence in beside.apart:
-        lines += item(escaped(sentence))
+        lines += item(as_markdown(sentence))
     if beside.shared < max(beside.declared_here, beside.declared_there):
         lines += item(
             f"Only the {beside.shared} that both declare count, "
@@ -239,13 +239,13 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
 
 def _columns(pairs: Pairs) -> list[Column]:
     rows, table = pairs.rows, pairs.here if pairs.here.metrics else pairs.there
-    names = [f"{escaped(pair.here.strategy)}{f' {BASELINE}' if pair.here.baseline else ''}" for pair in rows]
+    names = [f"{as_markdown(pair.here.strategy)}{f' {BASELINE}' if pair.here.baseline else ''}" for pair in rows]
     columns = [Column("strategy", names, "left")]
     if table.metrics and table.splits:
         figures = table.figures
         for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
             cells = [score_cell(table.score(row), figures) for row in sides]
-            columns.append(Column(f"{escaped(f'{table.split} {table.metric}')} {title}", level(cells)))
+            columns.append(Column(f"{as_markdown(f'{table.split} {table.metric}')} {title}", level(cells)))
     for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
         cells = [time_cell(row.train_seconds, comparable=not (row.elsewhere or pairs.no_time)) for row in sides]
         columns.append(Column(f"train s {title}", level(cells)))

@@ -13,7 +13,7 @@ from bakeoff.contracts.unit import Unit
 from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared
 from bakeoff.report.units import BASELINE, DAGGER, REPORTED
-from bakeoff.text.markdown import escaped
+from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import listed, seeds_spelt, spelt
 
 
@@ -55,7 +55,7 @@ def legend(board: Board) -> str:
         parts.append(work_legend({row.strategy: row.work for row in board.rows}))
     if board.searches:
         parts.append(cost_sentence(board.searches, [row.strategy for row in board.rows if row.strategy not in board.searches]))
-    return " ".join(filter(None, (escaped(part) for part in parts)))
+    return " ".join(filter(None, (as_markdown(part) for part in parts)))
 
 
 def _points(units: dict[str, Unit]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bakeoff.text import words
+from bakeoff.text.words import one_line
 
 WIDTH = 120
 """Characters in a line of running text. Tables are as wide as they are."""
@@ -36,24 +36,16 @@ _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
-def visible(text: object) -> str:
-    """Foreign text as one line that hides nothing: control and invisible characters by their numbers."""
-    return words.escaped(" ".join(str(text).split()))
-
-
-def escaped(text: object) -> str:
-    """Foreign text as one line of Markdown that shows it."""
-    return _marked(visible(text))
+def as_markdown(text: object) -> str:
+    """Foreign text as one line of Markdown that shows it and does nothing: no link, format or end of a cell."""
+    return _marked(one_line(text))
 
 
 def _marked(line: str) -> str:
-    *words, last = line.split(" ")
-    last = f"\\{last}" if last and not last.strip("#") else _word(last)  # else it closes a heading
-    return " ".join([*map(_word, words), last])
-
-
-def _word(word: str) -> str:
-    return _code(word) if _LIVE.search(word) else _plain(word)
+    words = [_code(word) if _LIVE.search(word) else _plain(word) for word in line.split(" ")]
+    if not words[-1].strip("#"):
+        words[-1] = f"\\{words[-1]}" if words[-1] else ""  # else it closes a heading
+    return " ".join(words)
 
 
 def _plain(word: str) -> str:
@@ -71,7 +63,7 @@ def _code(word: str) -> str:
 
 def prose(text: object) -> str:
     """A sentence of ours as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
-    parts = _COMMAND.split(visible(text))  # odd ones are commands
+    parts = _COMMAND.split(one_line(text))  # odd ones are commands
     return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 
 

@@ -24,6 +24,11 @@ def escaped(text: object) -> str:
     return "".join(one if is_shown(one) else one.encode("unicode_escape").decode("ascii") for one in whole)
 
 
+def one_line(text: object) -> str:
+    """The same with every run of blanks and line ends as one blank."""
+    return escaped(" ".join(str(text).split()))
+
+
 def quoted(text: object) -> str:
     """Foreign text, safe to print: control characters escaped, cut at 80 characters."""
     shown = escaped(repr(str(text)))

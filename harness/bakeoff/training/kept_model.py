@@ -21,7 +21,7 @@ from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, told
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, capped
-from bakeoff.text.markdown import escaped, item
+from bakeoff.text.markdown import as_markdown, item
 from bakeoff.text.numbers import DASH, significant
 from bakeoff.text.words import quoted
 from bakeoff.training.clock import Clock
@@ -190,10 +190,10 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
     asked, weights = record.requested, record.weights
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
-        f"# {escaped(asked.model_label)} fine-tuned on {escaped(asked.task_label)}",
+        f"# {as_markdown(asked.model_label)} fine-tuned on {as_markdown(asked.task_label)}",
         "",
-        f"Run {record.id} of experiment {escaped(asked.experiment)}: strategy {escaped(asked.strategy)} (trainer "
-        f"{escaped(asked.trainer.name)}, method {escaped(asked.method.name)}), seed {asked.seed}. "
+        f"Run {record.id} of experiment {as_markdown(asked.experiment)}: strategy {as_markdown(asked.strategy)} (trainer "
+        f"{as_markdown(asked.trainer.name)}, method {as_markdown(asked.method.name)}), seed {asked.seed}. "
         f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
         "",
         *(how if loading else []),
@@ -201,9 +201,9 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         "|---|---|---:|---:|",
         *(score_lines(record, record.data) if record.data else []),
         "",
-        "Labels: " + (", ".join(map(escaped, capped(labels))) or "a number") + ". The recipe:",
+        "Labels: " + (", ".join(map(as_markdown, capped(labels))) or "a number") + ". The recipe:",
         "",
-        *(line for key, value in asked.recipe.items() for line in item(f"{escaped(key)}: {escaped(value)}")),
+        *(line for key, value in asked.recipe.items() for line in item(f"{as_markdown(key)}: {as_markdown(value)}")),
     ]
 
 
@@ -219,4 +219,4 @@ def score_lines(record: Record, data: Data) -> Iterator[str]:
                 told, floor = f"{unit.written(scores[facts.name])} {unit.name}".rstrip(), unit.written(floors.get(facts.name))
             else:
                 told, floor = "no score of these answers", DASH
-            yield f"| {escaped(split)} | {escaped(facts.name)} | {escaped(told)} | {floor} |"
+            yield f"| {as_markdown(split)} | {as_markdown(facts.name)} | {as_markdown(told)} | {floor} |"

@@ -14,7 +14,7 @@ from core.made_records import drawn_answers, make_experiment_in_memory
 from bakeoff.analysis.boards import compare
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Imported
-from bakeoff.report.text.latex import escaped, write_tex
+from bakeoff.report.text.latex import as_latex, write_tex
 
 LABELS = np.random.default_rng(1).integers(0, 2, 400)
 HOSTILE = r"\input{/etc/passwd} 100% $x_1^2$ & #1 ~ {a} [b] * -- ?` <script> | ‮ ‐ 中 😀 é"
@@ -83,16 +83,16 @@ def test_booktabs_rules_and_environments_close_in_order() -> None:
 
 @pytest.mark.parametrize("character", list("\\{}$&#_%~^"))
 def test_no_special_character_stays_special(character: str) -> None:
-    shown = escaped(f"a{character}b")
+    shown = as_latex(f"a{character}b")
     assert shown != f"a{character}b"
     assert re.fullmatch(r"a(\\[{}$&#_%]|\\text[a-z]+\{\})b", shown)
 
 
 def test_foreign_text_is_one_line_of_text() -> None:
-    shown = escaped(f"a\n\n\\par b\x07\u202e{chr(0x4E2D)}")
+    shown = as_latex(f"a\n\n\\par b\x07\u202e{chr(0x4E2D)}")
     assert shown == r"a \textbackslash{}par b{\ttfamily U+0007}{\ttfamily U+202E}{\ttfamily U+4E2D}"
-    assert escaped("--x [y] *") == "-{}-x {[}y{]} {*}"
-    assert escaped("Gödel, Erdős") == r"Gödel, Erd{\ttfamily U+0151}s"
+    assert as_latex("--x [y] *") == "-{}-x {[}y{]} {*}"
+    assert as_latex("Gödel, Erdős") == r"Gödel, Erd{\ttfamily U+0151}s"
 
 
 def test_hostile_text_breaks_out_of_no_cell() -> None:

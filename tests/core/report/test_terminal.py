@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bakeoff.report.text.terminal import fitted
-from bakeoff.text.markdown import WIDTH, Column, escaped, grid, item, paragraph, width_of
+from bakeoff.text.markdown import WIDTH, Column, as_markdown, grid, item, paragraph, width_of
 
-NAMES = ["trainer-api ◂", escaped("a | b"), "漢字"]
+NAMES = ["trainer-api ◂", as_markdown("a | b"), "漢字"]
 TABLE = grid([Column("strategy", NAMES, "left"), *(Column(f"metric {number}", ["84.13 ± 0.87"] * 3) for number in range(6))])
 
 

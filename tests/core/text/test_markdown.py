@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bakeoff.text.markdown import Column, escaped, grid, item, paragraph, visible
+from bakeoff.text.markdown import Column, as_markdown, grid, item, paragraph
+from bakeoff.text.words import one_line
 
 GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 """HTML is on; links without brackets are looked for in what it leaves as text, as GitHub does after rendering."""
@@ -50,12 +51,12 @@ def kinds(tokens: list[Token]) -> Counter[str]:
 
 
 PLACES = {
-    "a heading": lambda text: [f"# {escaped(text)}"],
-    "a paragraph": lambda text: paragraph(escaped(text)),
-    "the middle of a paragraph": lambda text: paragraph(f"{'word ' * 23}{escaped(text)} {'more ' * 30}".strip()),
-    "an item": lambda text: item(escaped(text)),
-    "a cell": lambda text: grid([Column("strategy", [escaped(text), "b"], "left"), Column("n", ["1", "2"])]),
-    "a title": lambda text: grid([Column(escaped(text), ["a", "b"], "left"), Column("n", ["1", "2"])]),
+    "a heading": lambda text: [f"# {as_markdown(text)}"],
+    "a paragraph": lambda text: paragraph(as_markdown(text)),
+    "the middle of a paragraph": lambda text: paragraph(f"{'word ' * 23}{as_markdown(text)} {'more ' * 30}".strip()),
+    "an item": lambda text: item(as_markdown(text)),
+    "a cell": lambda text: grid([Column("strategy", [as_markdown(text), "b"], "left"), Column("n", ["1", "2"])]),
+    "a title": lambda text: grid([Column(as_markdown(text), ["a", "b"], "left"), Column("n", ["1", "2"])]),
 }
 
 
@@ -69,7 +70,7 @@ def broken(text: str, place: str) -> list[str]:
     tokens, plain = rendered(text, place), kinds(rendered("plain", place))
     found = [] if kinds(tokens) == plain else [f"{kinds(tokens) - plain}, lacks {plain - kinds(tokens)}"]
     found += [f"alive: {one}" for inline in inlines(tokens) for one in alive(inline)]
-    if not any(visible(text) in shown(inline) for inline in inlines(tokens)):
+    if not any(one_line(text) in shown(inline) for inline in inlines(tokens)):
         found.append("; ".join(map(shown, inlines(tokens))))
     return found
 
@@ -89,7 +90,7 @@ def test_a_name_is_text_and_all_of_it(place: str) -> None:
 )
 def test_pieces_of_such_names_are_text_too(pieces: list[str], place: str) -> None:
     text = "".join(pieces)
-    assert not visible(text) or broken(text, place) == []
+    assert not one_line(text) or broken(text, place) == []
 
 
 ORDINARY = (
@@ -100,7 +101,7 @@ ORDINARY = (
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_ordinary_names_stay_as_they_are(text: str) -> None:
-    assert escaped(text) == text
+    assert as_markdown(text) == text
 
 
 def pages_of(call: Call, place: Path, names: Sequence[str]) -> dict[str, list[Token]]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.report.page.drawing import Axis, Ends, axis_over
-from bakeoff.text.markdown import visible
 from bakeoff.text.numbers import rounded
+from bakeoff.text.words import one_line
 
 Spec = dict[str, Any]
 
@@ -158,7 +158,7 @@ def _labels(places: Sequence[Place], x_axis: Axis, y_axis: Axis, width: int, hei
     taken = [(across(place.x) - 5, across(place.x) + 5, down(place.y), 5.0) for place in places]
     labels = []
     for place in sorted(shown, key=lambda place: -place.y):
-        name = visible(place.name)
+        name = one_line(place.name)
         name = name if len(name) <= 32 else name[:31] + "…"
         x, y, room = across(place.x), down(place.y), len(name) * LETTER + 4
         sides = [("left", x + 8, x + 8 + room), ("right", x - 8 - room, x - 8)]
@@ -202,7 +202,7 @@ def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float
     means: list[Spec] = []
     for number, row in enumerate(rows):
         y = (number + 0.5) * line
-        name = visible(row.name)
+        name = one_line(row.name)
         name = name if len(name) <= letters else name[: letters - 1] + "…"
         weight = "bold" if row.baseline else "normal"
         low, high = (row.mean if bound is None else bound for bound in (row.low, row.high))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.errors import BakeoffError
-from bakeoff.text.markdown import visible
 from bakeoff.text.numbers import portable
+from bakeoff.text.words import one_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -60,7 +60,7 @@ def chart(spec: Mapping[str, Any], name: str) -> Markup:
 def _plain(part: Any) -> Any:
     """The spec with every text made visible, since a control character would end vl-convert, and this process with it."""
     if isinstance(part, str):
-        return visible(part)
+        return one_line(part)
     if isinstance(part, Mapping):
         return {key: _plain(value) for key, value in part.items()}
     if isinstance(part, list | tuple):

@@ -1,6 +1,6 @@
 """A comparison as one HTML page: it opens from disk, asks no network for anything, and can be read without JavaScript.
 
-Every text that a template writes passes `visible` and is then escaped; only drawings, made from numbers, go as they are. The
+Every text that a template writes passes `one_line` and is then escaped; only drawings, made from numbers, go as they are. The
 page forbids itself everything but its own style and script (Content-Security-Policy, by their hashes).
 """
 
@@ -42,9 +42,9 @@ from bakeoff.report.page.views import (
 )
 from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
-from bakeoff.text.markdown import visible
 from bakeoff.text.numbers import portable
 from bakeoff.text.values import seeds_spelt, spelt
+from bakeoff.text.words import one_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -130,7 +130,7 @@ def _environment() -> Environment:
         raise BakeoffError(NEEDS) from None
 
     def shown(value: Any) -> Any:
-        return value if isinstance(value, Markup) else visible(portable(value))
+        return value if isinstance(value, Markup) else one_line(portable(value))
 
     jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -143,7 +143,7 @@ def _environment() -> Environment:
 
     def code(text: str) -> Markup:
         """What stands in backticks, as code."""
-        parts = re.split(r"`([^`]+)`", visible(text))
+        parts = re.split(r"`([^`]+)`", one_line(text))
         return Markup("").join(
             Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Comparison
 from bakeoff.report.units import DAGGER
-from bakeoff.text.markdown import Column, escaped, grid, paragraph
+from bakeoff.text.markdown import Column, as_markdown, grid, paragraph
 from bakeoff.text.numbers import p_value, with_decimals
 
 TITLES = ("mean rank", "behind the first")
@@ -48,12 +48,12 @@ def across_markdown(comparison: Comparison) -> list[str]:
     found = across(comparison)
     if found is None:
         return []
-    names = [f"{escaped(name)}{f' {DAGGER}' if confounded else ''}" for name, confounded, _ in found.lines]
+    names = [f"{as_markdown(name)}{f' {DAGGER}' if confounded else ''}" for name, confounded, _ in found.lines]
     columns = [Column("strategy", names, "left")]
     columns += [Column(title, [cells[number] for _, _, cells in found.lines]) for number, title in enumerate(TITLES)]
     return [
         *("## Across tasks", ""),
-        *paragraph(escaped(found.sentence)),
+        *paragraph(as_markdown(found.sentence)),
         *("", *grid(columns), ""),
-        *paragraph(escaped(found.legend)),
+        *paragraph(as_markdown(found.legend)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bakeoff.analysis.gate.gate import Check, Gate
 from bakeoff.contracts.unit import OWN_UNIT, Figures
-from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph
+from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph
 from bakeoff.text.numbers import DASH
 
 SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
@@ -13,26 +13,25 @@ TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "
 
 def write_gate(gate: Gate) -> str:
     """One line that says it all, the table of checks, and why each that did not pass did not."""
-    lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {escaped(gate.headline)}", ""]
+    lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {as_markdown(gate.headline)}", ""]
     boards = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
     where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
     about = f"{gate.candidate} against {gate.baseline}{where}; quality on {gate.split}; rules of the {gate.rules_of}."
-    lines += [*paragraph(escaped(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
+    lines += [*paragraph(as_markdown(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
     for symbol, sentence in _reasons(gate.checks, with_board=len(boards) > 1):
-        lines += item(f"{symbol} {escaped(sentence)}")
+        lines += item(f"{symbol} {as_markdown(sentence)}")
     for note in gate.notes:
-        lines += item(escaped(note))
-    return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(escaped(_legend(gate)))]) + "\n"
+        lines += item(as_markdown(note))
+    return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(as_markdown(_legend(gate)))]) + "\n"
 
 
 def _table(checks: list[Check], *, with_board: bool) -> list[str]:
-    columns = (
-        [Column("task · model", [escaped(f"{check.task} · {check.model}") for check in checks], "left")] if with_board else []
-    )
-    columns += [
-        Column("strategy", [escaped(check.strategy) for check in checks], "left"),
-        Column("rule", [escaped(check.rule) for check in checks], "left"),
-        Column("limit", [escaped(check.limit) for check in checks]),
+    boards = [as_markdown(f"{check.task} · {check.model}") for check in checks]
+    columns = [
+        *([Column("task · model", boards, "left")] if with_board else []),
+        Column("strategy", [as_markdown(check.strategy) for check in checks], "left"),
+        Column("rule", [as_markdown(check.rule) for check in checks], "left"),
+        Column("limit", [as_markdown(check.limit) for check in checks]),
         Column("observed", level([_observed(check) for check in checks])),
         Column("seeds", [f"{check.seeds[0]} / {check.seeds[1]}" for check in checks]),
         Column("verdict", [f"{SYMBOLS[check.result]} {_verdict(check)}" for check in checks], "left"),

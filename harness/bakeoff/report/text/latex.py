@@ -38,7 +38,7 @@ _ESCAPES = {
 """Brackets and stars in braces, because after a row's end they would be arguments; a backquote because it joins a `?`."""
 
 
-def escaped(text: object) -> str:
+def as_latex(text: object) -> str:
     """Foreign text as LaTeX that shows it, on one line: control and other invisible characters by their numbers."""
     shown = "".join(map(_shown, " ".join(str(text).split())))
     return re.sub(r"-(?=-)", "-{}", shown)  # two hyphens would join to a dash
@@ -70,7 +70,7 @@ def _table(board: Board) -> str:
         f"\\label{{tab:{_slug(board.task, board.model)}}}",
         f"\\begin{{tabular}}{{l{'r' * 3}lr}}",
         r"\toprule",
-        _row(map(escaped, titles)),
+        _row(map(as_latex, titles)),
         r"\midrule",
     ]
     group = 0
@@ -81,13 +81,13 @@ def _table(board: Board) -> str:
             lines += [r"\midrule", _across(f"not ranked with the others: {board.groups[group]}")]
         lines.append(_row(_cells(row, board, pairs.get(row.strategy), aside[row.strategy])))
     if board.floor is not None:
-        lines += [r"\midrule", _row(["majority floor", escaped(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
+        lines += [r"\midrule", _row(["majority floor", as_latex(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
     if board.imported:
         lines += [r"\midrule", _across("published elsewhere, not tested:")]
     for other in board.imported:
         score = other.scores.get(board.metric) if other.split == board.split else None
         lines.append(
-            _row([escaped(f"{other.name} ({other.source})"), escaped(board.figures.number(score)), *[""] * (COLUMNS - 2)])
+            _row([as_latex(f"{other.name} ({other.source})"), as_latex(board.figures.number(score)), *[""] * (COLUMNS - 2)])
         )
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
@@ -97,21 +97,21 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _across(text: str) -> str:
-    return f"\\multicolumn{{{COLUMNS}}}{{l}}{{{escaped(text)}}} \\\\"
+    return f"\\multicolumn{{{COLUMNS}}}{{l}}{{{as_latex(text)}}} \\\\"
 
 
 def _cells(row: Row, board: Board, pair: Pair | None, aside: str) -> list[str]:
     """`aside`: why its seconds cannot be compared with the baseline's."""
     figures, score = board.figures, board.score(row)
-    name = escaped(row.strategy) + (" (baseline)" if row.baseline else "")
+    name = as_latex(row.strategy) + (" (baseline)" if row.baseline else "")
     took = seconds(row.train_seconds.mean if row.train_seconds else None)
     return [
         name + (r"$^\dagger$" if pair is not None and pair.confounders else ""),
-        escaped(figures.number(score.mean if score else None)),
-        escaped(figures.range(score.low, score.high) if score else ""),
+        as_latex(figures.number(score.mean if score else None)),
+        as_latex(figures.range(score.low, score.high) if score else ""),
         _difference(pair, board),
-        escaped(pair.verdict if pair else ""),
-        f"({took})" if aside and row.train_seconds else escaped(took),
+        as_latex(pair.verdict if pair else ""),
+        f"({took})" if aside and row.train_seconds else as_latex(took),
     ]
 
 
@@ -119,8 +119,8 @@ def _difference(pair: Pair | None, board: Board) -> str:
     if pair is None:
         return ""
     if pair.finding == "identical":
-        return escaped(board.figures.signed(0.0))
-    return escaped(f"{board.figures.signed(pair.difference)} {board.figures.signed_range(pair.low, pair.high)}".strip())
+        return as_latex(board.figures.signed(0.0))
+    return as_latex(f"{board.figures.signed(pair.difference)} {board.figures.signed_range(pair.low, pair.high)}".strip())
 
 
 def _caption(board: Board) -> str:
@@ -140,13 +140,13 @@ def _caption(board: Board) -> str:
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
             + ("." if board.margin is None else f"; equivalent is within {board.figures.as_declared(board.margin)}.")
         )
-    text = escaped(" ".join(parts))
+    text = as_latex(" ".join(parts))
     confounded = [
         f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
         for pair in board.to_baseline
         if pair.confounders
     ]
-    return text + (f" $^\\dagger$ {escaped(f'Confounded: {listed(confounded)}.')}" if confounded else "")
+    return text + (f" $^\\dagger$ {as_latex(f'Confounded: {listed(confounded)}.')}" if confounded else "")
 
 
 def _slug(*words: str) -> str:

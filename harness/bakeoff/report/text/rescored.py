@@ -5,7 +5,7 @@ from __future__ import annotations
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.rescoring import Rescored, Rescoring
 from bakeoff.report.units import BASELINE, score_cell
-from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph
+from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph
 from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 
@@ -13,17 +13,23 @@ def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool 
     """A section for each task and model; slices and calibration on demand. What could not be scored is named below."""
     lines: list[str] = []
     for board in found.boards:
-        lines += [*([""] if lines else []), f"## {escaped(board.task)} · {escaped(board.model)}", "", *_scores(board), ""]
+        lines += [
+            *([""] if lines else []),
+            f"## {as_markdown(board.task)} · {as_markdown(board.model)}",
+            "",
+            *_scores(board),
+            "",
+        ]
         lines += paragraph(_legend(board))
         for note in board.notes:
-            lines += item(escaped(note))
+            lines += item(as_markdown(note))
         if slices:
             lines += ["", *_slices(board)]
         if calibration:
             lines += ["", *_calibration(board)]
     lines += [""] if found.left_out else []
     for one in found.left_out:
-        lines += item(escaped(f"left out: {one.sentence}"))
+        lines += item(as_markdown(f"left out: {one.sentence}"))
     return "\n".join(lines) + "\n"
 
 
@@ -32,17 +38,17 @@ def _scores(board: Rescored) -> list[str]:
     return grid(
         [
             Column("strategy", [_name(row.strategy, board) for row in board.rows], "left"),
-            Column(escaped(f"{board.split} {board.metric}"), level([score_cell(row.score, figures) for row in board.rows])),
+            Column(as_markdown(f"{board.split} {board.metric}"), level([score_cell(row.score, figures) for row in board.rows])),
             Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in board.rows]),
             Column("n", [str(len(row.score.seeds)) for row in board.rows]),
-            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
+            Column(as_markdown(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in board.rows]),
         ]
     )
 
 
 def _name(strategy: str, board: Rescored) -> str:
-    return f"{escaped(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
+    return f"{as_markdown(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
 
 
 def _legend(board: Rescored) -> str:
@@ -50,15 +56,15 @@ def _legend(board: Rescored) -> str:
     unit = board.figures.unit.words or "the metric's own unit"
     direction = "" if board.higher_is_better else " (less is better)"
     parts = [
-        f"{escaped(board.metric)}{direction} of the stored predictions on {escaped(board.split)}, {board.examples:,} examples, "
-        f"in {escaped(unit)}: mean ± standard deviation over n seeds."
+        f"{board.metric}{direction} of the stored predictions on {board.split}, {board.examples:,} examples, "
+        f"in {unit}: mean ± standard deviation over n seeds."
     ]
     covers = {row.score.method for row in board.rows}
     if "seeds and examples" in covers:
         parts.append("Intervals cover seeds and examples; those of differences are not adjusted for their number.")
     if "examples only (one run)" in covers:
         parts.append("With one run, the interval covers examples only, not training.")
-    return " ".join(parts)
+    return as_markdown(" ".join(parts))
 
 
 def _slices(board: Rescored) -> list[str]:
@@ -68,12 +74,12 @@ def _slices(board: Rescored) -> list[str]:
     figures = board.figures
     table = grid(
         [
-            Column("column", [escaped(row.column) for row in rows], "left"),
-            Column("slice", [escaped(row.value) for row in rows], "left"),
+            Column("column", [as_markdown(row.column) for row in rows], "left"),
+            Column("slice", [as_markdown(row.value) for row in rows], "left"),
             Column("examples", [f"{row.examples:,}" for row in rows]),
             Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
             Column("score", [figures.number(row.score) for row in rows]),
-            Column(escaped(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
+            Column(as_markdown(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
             Column("p (Holm)", [p_value(row.p_adjusted) for row in rows]),
         ]

@@ -13,32 +13,32 @@ from bakeoff.report.caption import caption, legend
 from bakeoff.report.row_notes import owned, sentences
 from bakeoff.report.text.across import across_markdown
 from bakeoff.report.units import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
-from bakeoff.text.markdown import Column, escaped, grid, item, level, paragraph, prose
+from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph, prose
 from bakeoff.text.numbers import DASH, mebibytes, p_value
 from bakeoff.text.values import spelt
 
 
 def write_page(comparison: Comparison) -> str:
     """The whole `table.md`."""
-    lines = [f"# {escaped(comparison.title)}"]
+    lines = [f"# {as_markdown(comparison.title)}"]
     if comparison.question:
-        lines += ["", *paragraph(escaped(comparison.question))]
+        lines += ["", *paragraph(as_markdown(comparison.question))]
     if comparison.boards:
-        lines += ["", *paragraph(f"**{escaped(comparison.answer)}**")]
+        lines += ["", *paragraph(f"**{as_markdown(comparison.answer)}**")]
     for sentence in comparison.damaged:
-        lines += ["", *paragraph(f"**damaged and left out: {escaped(sentence)}**")]
+        lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
     for board in comparison.every_board:
         warnings = [warning for warning in comparison.warnings if warning.board == board.title]
         blocks = [_scores(board), _differences(board), _costs(board), _work(board), _searches(board)]
-        lines += ["", f"## {escaped(board.title)}", ""]
+        lines += ["", f"## {as_markdown(board.title)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         for sentence in [*_verdicts(board, comparison.answer, warnings), *sentences(board, comparison.commands)]:
             lines += item(prose(sentence))
         for sentence in _published(board):
-            lines += item(escaped(sentence))
+            lines += item(as_markdown(sentence))
         lines += ["", *paragraph(legend(board)), ""]
         for label, parts in caption(board, comparison.declared):
-            lines += item(f"**{label}**: {escaped(', '.join(parts))}")
+            lines += item(f"**{label}**: {as_markdown(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]
     aside = [_told(warning) for warning in comparison.warnings if not warning.board]
@@ -58,7 +58,7 @@ def _told(warning: NamedWarning) -> str:
 def _names(board: Board, *, floor: bool = False, marked: bool = False) -> Column:
     confounded = board.confounded if marked else set()
     names = [
-        escaped(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
+        as_markdown(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
         for row in board.rows
     ]
     return Column("strategy", [*names, FLOOR] if floor else names, "left")
@@ -68,13 +68,13 @@ def _scores(board: Board) -> list[str]:
     rows = board.rows
     columns = [_names(board, floor=True, marked=True)]
     for fact in board.differing:
-        columns.append(Column(escaped(fact.removeprefix(RECIPE)), [*(_fact(row, fact) for row in rows), DASH], "left"))
+        columns.append(Column(as_markdown(fact.removeprefix(RECIPE)), [*(_fact(row, fact) for row in rows), DASH], "left"))
     for split in board.splits:
         for metric in (facts.name for facts in board.metrics):
             reported, figures = (split, metric) == (board.split, board.metric), board.figures_by_metric[metric]
             scores = [row.score(split, metric) for row in rows]
             cells = [*(score_cell(score, figures) for score in scores), (figures.number(board.floor_of(split, metric)), "")]
-            columns.append(Column(escaped(f"{split} {metric}") + REPORTED * reported, level(cells)))
+            columns.append(Column(as_markdown(f"{split} {metric}") + REPORTED * reported, level(cells)))
             if reported and board.compared:
                 ranges = [(score and figures.range(score.low, score.high)) or DASH for score in scores]
                 columns.append(Column("95 % interval", [*ranges, DASH]))
@@ -84,7 +84,7 @@ def _scores(board: Board) -> list[str]:
     done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in rows]
     columns.append(Column("n", [*done, DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in rows), DASH]))
-    found = [escaped(", ".join([*row.warnings, *owned(row)])) for row in rows]
+    found = [as_markdown(", ".join([*row.warnings, *owned(row)])) for row in rows]
     if any(found):
         columns.append(Column("warnings", [*found, ""], "left"))
     return grid(columns)
@@ -93,7 +93,7 @@ def _scores(board: Board) -> list[str]:
 def _fact(row: Row, fact: str) -> str:
     value = {"trainer": row.trainer, "method": row.method}.get(fact, row.facts.get(fact))
     known = value is not None or (fact.startswith(RECIPE) and fact in row.facts)
-    return escaped(spelt(value)) if known else DASH
+    return as_markdown(spelt(value)) if known else DASH
 
 
 def _differences(board: Board) -> list[str]:
@@ -103,9 +103,9 @@ def _differences(board: Board) -> list[str]:
         return []
     ranges = [(pair.finding != "identical" and figures.signed_range(pair.low, pair.high)) or DASH for pair in pairs]
     columns = [
-        Column("strategy", [escaped(pair.first) + f" {DAGGER}" * bool(pair.confounders) for pair in pairs], "left"),
+        Column("strategy", [as_markdown(pair.first) + f" {DAGGER}" * bool(pair.confounders) for pair in pairs], "left"),
         Column(
-            escaped(f"{board.split} {board.metric} − {board.baseline}"), [figures.signed(pair.difference) for pair in pairs]
+            as_markdown(f"{board.split} {board.metric} − {board.baseline}"), [figures.signed(pair.difference) for pair in pairs]
         ),
         Column("95 % interval", ranges),
         Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
@@ -150,10 +150,10 @@ def _searches(board: Board) -> list[str]:
     if not board.searches or not board.metric:
         return []
     lines = search_cells(board.searches, board.figures)
-    columns = [Column("search of", [escaped(name) for name, _ in lines], "left")]
+    columns = [Column("search of", [as_markdown(name) for name, _ in lines], "left")]
     for number, title in enumerate(search_titles(board.searches, board.metric)):
-        told = [escaped(cells[number]) for _, cells in lines]
-        columns.append(Column(escaped(title), told, "right" if number in (1, 2) else "left"))
+        told = [as_markdown(cells[number]) for _, cells in lines]
+        columns.append(Column(as_markdown(title), told, "right" if number in (1, 2) else "left"))
     return grid(columns)
 
 
