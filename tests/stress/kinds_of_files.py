@@ -370,7 +370,7 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
     hashed = folder / "hashed"
     if not hashed.exists():
         hashed.write_bytes(b"abc")
-    digest = FileHashes(folder / "hashes").sha256(hashed)
+    digest = FileHashes(folder).sha256(hashed)
     (folder / "a.csv").write_text("text,label\n" + "".join(f"{text.replace(',', '')},{len(text) % 2}\n" for text in TEXTS))
     task = Table()
     options = task.Options.model_validate({"train": "a.csv", "text": "text", "label": "label"})

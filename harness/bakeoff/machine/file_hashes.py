@@ -1,19 +1,26 @@
-"""What a file holds, told by its hash; hashes are kept in the cache, so that an unchanged file is not read again."""
+"""Fingerprints of files, of source code and of what JSON can hold. Hashes of files are kept in the cache, so that an unchanged
+file is not read again."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from bakeoff.errors import BakeoffError, DataError
 from bakeoff.files import Tree, nameless_file, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
+from bakeoff.text.words import shown_path
 
 SETTLED_SECONDS = 2.0
 """A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
@@ -79,18 +86,18 @@ def state_of(path: Path) -> State:
 
 @dataclass(frozen=True)
 class FileHashes:
-    """sha256 of files, remembered in `folder`: a file whose state is as it was is not read again.
+    """sha256 of files, remembered in the cache: a file whose state is as it was is not read again.
 
     One small file for each that was hashed, replaced as a whole, so that several processes may remember at once. Where the
-    folder can't be written, nothing is remembered.
+    cache can't be written, nothing is remembered.
     """
 
-    folder: Path
+    cache: Path
 
     def sha256(self, path: Path, *, at_most: int | None = None) -> str | None:
         """Of the file's contents; None where it is not remembered and larger than `at_most` bytes. Raises OSError."""
         before = state_of(path)
-        place = self.folder / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
+        place = self.cache / "hashes" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
         if (known := _remembered(place, before)) is not None:
             return known
         if at_most is not None and before[0] > at_most:
@@ -99,8 +106,16 @@ class FileHashes:
         digest = sha256_of(path)
         if settled and state_of(path) == before:
             with suppress(OSError):
-                _remember(place, before, digest)
+                folder = Tree(place.parent)
+                folder.make(place.parent)
+                folder.write(place, json.dumps({"state": before, "sha256": digest}).encode("ascii"), synced=False)
         return digest
+
+    def digest(self, files: Iterable[Path], *, at_most: int | None = None) -> str | None:
+        """The fingerprint of several files' contents, in this order; None where one is not remembered and larger than `at_most`
+        bytes. Raises OSError."""
+        contents = [self.sha256(path, at_most=at_most) for path in files]
+        return None if None in contents else digest_of(contents)
 
 
 def _remembered(place: Path, state: State) -> str | None:
@@ -112,7 +127,74 @@ def _remembered(place: Path, state: State) -> str | None:
         return None
 
 
-def _remember(place: Path, state: State, digest: str) -> None:
-    cache = Tree(place.parent)
-    cache.make(place.parent)
-    cache.write(place, json.dumps({"state": state, "sha256": digest}).encode("ascii"), synced=False)
+Files = Mapping[str, Sequence[Path]]
+"""Split of a task, or part of a model (`weights`, `tokenizer`, `configuration`) -> its files."""
+
+
+class WatchedFiles:
+    """The files of a task or model, looked at before they are read and afterwards: what is hashed is what was read."""
+
+    def __init__(self, find: Callable[[], Files | None], hashes: FileHashes) -> None:
+        """`find` is `Task.files` or `Model.files`: what it does not find yet may be downloaded while reading."""
+        self.find, self.hashes = find, hashes
+        self.before: dict[Path, State] = {}
+        for path in chain.from_iterable((self.found() or {}).values()):
+            with suppress(OSError):  # whoever reads it says so
+                self.before[path] = state_of(path)
+
+    def found(self) -> Files | None:
+        try:
+            return self.find()
+        except BakeoffError:  # as above
+            return None
+
+    def fingerprints(self) -> dict[str, str] | None:
+        """By split or part, once they were read; None where the component does not tell. Raises DataError where one was
+        changed meanwhile."""
+        files = self.found()
+        if files is None:
+            return None
+        found = {}
+        for part, paths in files.items():
+            try:
+                digest = self.hashes.digest(paths)
+                changed = [path for path in paths if path in self.before and state_of(path) != self.before[path]]
+            except OSError as error:
+                raise DataError(f"{shown_path(error.filename)}: {error.strerror}") from None
+            if changed:
+                raise DataError(f"{shown_path(changed[0])} was changed while it was read; run again once it is written")
+            assert digest is not None  # nothing is too large here
+            found[part] = digest
+        return found
+
+
+def digest_of(value: object) -> str:
+    """The fingerprint of what JSON can hold: the first half of the sha256 of its one spelling."""
+    return shortened(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
+
+
+def shortened(sha256: str) -> str:
+    """128 bits tell all files in the world apart, and a record stays small."""
+    return sha256[:32]
+
+
+@lru_cache(maxsize=64)
+def code_digest(package: str) -> str | None:
+    """Of the Python sources of an importable package or module, by name; None where they can't be found.
+
+    Asked once in a process: an editable install may be edited while its code runs.
+    """
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    files = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*.py")}
+    if not folders and spec.origin and Path(spec.origin).is_file():
+        files = {Path(spec.origin).name: Path(spec.origin)}
+    try:
+        return digest_of({name: sha256_of(path) for name, path in files.items()})
+    except OSError:
+        return None

@@ -1,31 +1,22 @@
-"""What runs were made from and where; in what two of them differ. Whoever asks "is it the same data?" or "the same machine?"
-asks `differences`.
+"""What runs were made from and where they ran, as facts, and in which facts two runs differ. "Is it the same data?" and "is it
+the same machine?" are questions to `differences`.
 
-A run's facts are told by its record (`facts_of`), or by the sources as they are now (`bakeoff.runner.changes`). Nothing here
-decides what follows from a difference.
+Facts come from a run's record (`facts_of`), or from its sources as they are now (`bakeoff.runner.changes`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
 import platform
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, zip_longest
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from bakeoff.contracts.configured import Configured, identity
-from bakeoff.errors import BakeoffError, DataError
-from bakeoff.machine.file_hashes import FileHashes, State, sha256_of, state_of
+from bakeoff.machine.file_hashes import digest_of
 from bakeoff.machine.hardware import hardware_class, instructions, processor, software
-from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record, Requested
-from bakeoff.text.words import shown_path
+from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record
 
 Subject = Literal[
     "task version",
@@ -71,8 +62,6 @@ BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
 """Equal where any of their evidence is equal: files that were written anew may hold the same tensors, and the same files may
 give tensors of other names in another version of a library."""
 
-KEPT_DIGITS: Final = 32
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -101,13 +90,8 @@ def in_words(subject: Subject, name: str) -> str:
 
 def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[Difference]:
     """In what two runs differ, as far as both are known, in the order of `here`."""
-    found = []
-    for key, own in here.items():
-        subject, name = key
-        pair = _told_apart(subject, own, there.get(key, ()))
-        if subject in of and pair is not None:
-            found.append(Difference(subject, name, *pair))
-    return found
+    unequal = {key: _unequal(key[0], own, there.get(key, ())) for key, own in here.items() if key[0] in of}
+    return [Difference(*key, *pair) for key, pair in unequal.items() if pair is not None]
 
 
 def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[Difference]:
@@ -121,13 +105,13 @@ def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Su
 
 
 def counted(records: Iterable[Record], of: Collection[Subject]) -> list[tuple[Facts, int]]:
-    """What records tell, and how many tell just that: nearly always all tell the same."""
+    """The different facts of records, each with the number of records that have exactly these; nearly always all are equal."""
     counts = Counter(tuple(_facts(record, of).items()) for record in records)
     return [(dict(facts), count) for facts, count in counts.items()]
 
 
 def _facts(record: Record, of: Collection[Subject]) -> Facts:
-    """What a record tells of these subjects; what is not asked for is not looked up, for thousands of records may be asked."""
+    """The facts of a record about these subjects; others are not looked up, since there may be thousands of records."""
     if (MADE_FROM | SCORED).isdisjoint(of):
         facts = facts_of_environment(record.environment)
     else:
@@ -136,10 +120,10 @@ def _facts(record: Record, of: Collection[Subject]) -> Facts:
 
 
 def together(records: Iterable[Record], of: Collection[Subject]) -> Facts:
-    """What the runs of one row tell; what is not the same in all of them `varies (AVX2, AVX512)`."""
-    told = [facts for facts, _ in counted(records, of)]
-    keys = dict.fromkeys(chain.from_iterable(told))
-    return {key: tuple(map(one_word, zip_longest(*(facts.get(key, ()) for facts in told)))) for key in keys}
+    """The facts of one row's runs; a fact that is not the same in all of them reads `varies (AVX2, AVX512)`."""
+    found = [facts for facts, _ in counted(records, of)]
+    keys = dict.fromkeys(chain.from_iterable(found))
+    return {key: tuple(map(one_word, zip_longest(*(facts.get(key, ()) for facts in found)))) for key in keys}
 
 
 def commonest(records: Iterable[Record], of: Collection[Subject]) -> Facts:
@@ -153,13 +137,13 @@ def commonest(records: Iterable[Record], of: Collection[Subject]) -> Facts:
 
 
 def one_word(words: Iterable[str | None]) -> str | None:
-    """The word that all have who know one; None where nobody does."""
+    """The word if all known ones are equal, `varies (...)` if they are not; None where none is known."""
     known = sorted({word for word in words if word is not None})
     return f"varies ({', '.join(known)})" if len(known) > 1 else next(iter(known), None)
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
-    """The facts of `of` of which nothing says whether they are the same for both."""
+    """The facts about `of` that are not known on both sides, so that they cannot be compared."""
     keys = [key for key in dict.fromkeys([*here, *there]) if key[0] in of]
     return [key for key in keys if not _known_to_both(here.get(key, ()), there.get(key, ()))]
 
@@ -169,14 +153,11 @@ def _known_to_both(here: Sequence[str | None], there: Sequence[str | None]) -> l
     return [(one, other) for one, other in pairs if one is not None and other is not None]
 
 
-def _told_apart(subject: Subject, here: Sequence[str | None], there: Sequence[str | None]) -> tuple[str, str] | None:
+def _unequal(subject: Subject, here: Sequence[str | None], there: Sequence[str | None]) -> tuple[str, str] | None:
     """The two values that differ; None where they are the same, or where that is unknown."""
     pairs = _known_to_both(here, there)
-    if not pairs:
-        return None
     equal = [one == other for one, other in pairs]
-    same = any(equal) if subject in BY_ANY else equal[0]
-    return None if same else pairs[0]
+    return pairs[0] if equal and not (any(equal) if subject in BY_ANY else equal[0]) else None
 
 
 def as_plain(facts: Facts) -> list[list[Any]]:
@@ -185,7 +166,7 @@ def as_plain(facts: Facts) -> list[list[Any]]:
 
 
 def from_plain(plain: Any) -> Facts:
-    """Raises ValueError or TypeError for what `as_plain` did not make."""
+    """The inverse of `as_plain`; raises ValueError or TypeError for other values."""
     if not isinstance(plain, list):
         raise TypeError("it does not say what it was made from")
     return {(subject, name): tuple(words) for subject, name, *words in plain}
@@ -194,7 +175,7 @@ def from_plain(plain: Any) -> Facts:
 def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[list[Record]]:
     """Records in groups whose members differ in nothing of `of`: the largest group first, of equal ones that which began first.
 
-    What nobody knows sets nothing apart: a record that tells less is in the first group that it fits.
+    Unknown facts separate nothing: a record with fewer facts is in the first group that it fits.
     """
     groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
     seen: dict[tuple[Any, ...], list[Record]] = {}
@@ -204,22 +185,17 @@ def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> lis
         if spelling in seen:  # nearly always: then nothing need be compared
             seen[spelling].append(record)
             continue
-        fits = next((group for group in groups if not differences(facts, group[0], of)), None)
-        if fits is None:
-            fits = ({}, [])
-            groups.append(fits)
-        known, members = fits
+        known, members = next((group for group in groups if not differences(facts, group[0], of)), ({}, []))
+        if not members:
+            groups.append((known, members))
         known |= {key: tuple(old or new for old, new in zip_longest(known.get(key, ()), words)) for key, words in facts.items()}
         members.append(record)
         seen[spelling] = members
     return sorted((members for _, members in groups), key=len, reverse=True)
 
 
-# --- a record's facts ------------------------------------------------------------------------------------------------------
-
-
 def facts_of(record: Record) -> Facts:
-    """All that a record tells; a failed run tells less."""
+    """All facts of a record; a failed run has fewer."""
     return {
         **facts_of_sources(record),
         **facts_of_environment(record.environment),
@@ -228,7 +204,7 @@ def facts_of(record: Record) -> Facts:
 
 
 def facts_of_sources(record: Record) -> Facts:
-    """What a record tells of its task, data and model."""
+    """A record's facts about its task, data and model."""
     metrics = [f"{facts.name} {facts.version}" for facts in record.data.metrics] if record.data else []
     return {
         ("task version", ""): (record.requested.task.version,),
@@ -239,7 +215,7 @@ def facts_of_sources(record: Record) -> Facts:
 
 
 def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
-    """Of a run; what it has not come to load is not known."""
+    """About a run's data; without `data`, which a run has once it has loaded them, only files are known."""
     if data is None:
         return {("rows", split): (None, digest) for split, digest in (made_from.task_files or {}).items()}
     known = made_from if made_from.labels else made_from.model_copy(update={"labels": labels_digest(data.labels)})
@@ -289,111 +265,13 @@ def software_of(environment: Environment) -> dict[str, str]:
     return {name: version for name, version in environment.software.items() if name != BAKEOFF}
 
 
-# --- files that are being read ---------------------------------------------------------------------------------------------
-
-HASHES: Final = "hashes"
-"""The folder of remembered hashes, in the cache."""
-Files = Mapping[str, Sequence[Path]]
-
-
-class WatchedFiles:
-    """The files of a task or model, looked at before they are read and afterwards: what is hashed is what was read."""
-
-    def __init__(self, find: Callable[[], Files | None], hashes: FileHashes) -> None:
-        """`find` is `Task.files` or `Model.files`: what it does not find yet may be downloaded while reading."""
-        self.find, self.hashes = find, hashes
-        self.before: dict[Path, State] = {}
-        for path in chain.from_iterable((self.found() or {}).values()):
-            with suppress(OSError):  # whoever reads it says so
-                self.before[path] = state_of(path)
-
-    def found(self) -> Files | None:
-        try:
-            return self.find()
-        except BakeoffError:  # as above
-            return None
-
-    def fingerprints(self) -> dict[str, str] | None:
-        """By split or part, once they were read; None where the component does not tell. Raises DataError where one was
-        changed meanwhile."""
-        files = self.found()
-        if files is None:
-            return None
-        found = {}
-        for part, paths in files.items():
-            try:
-                digest = files_digest(paths, self.hashes)
-                changed = [path for path in paths if path in self.before and state_of(path) != self.before[path]]
-            except OSError as error:
-                raise DataError(f"{shown_path(error.filename)}: {error.strerror}") from None
-            if changed:
-                raise DataError(f"{shown_path(changed[0])} was changed while it was read; run again once it is written")
-            assert digest is not None  # nothing is too large here
-            found[part] = digest
-        return found
-
-
-# --- fingerprints ----------------------------------------------------------------------------------------------------------
-
-
-def digest_of(value: object) -> str:
-    """The fingerprint of what JSON can hold: the first half of the sha256 of its one spelling."""
-    return shortened(hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest())
-
-
-def shortened(sha256: str) -> str:
-    """128 bits tell all files in the world apart, and a record stays small."""
-    return sha256[:KEPT_DIGITS]
-
-
 def labels_digest(names: Sequence[str]) -> str | None:
     """Of label names; None where a record lists only the first of them."""
     return digest_of(list(names)) if len(names) <= MOST_LABELS else None
 
 
-def files_digest(files: Iterable[Path], hashes: FileHashes, *, at_most: int | None = None) -> str | None:
-    """Of the contents of files, in this order; None where one is not remembered and larger than `at_most` bytes.
-
-    Raises OSError.
-    """
-    contents = []
-    for path in files:
-        if (found := hashes.sha256(path, at_most=at_most)) is None:
-            return None
-        contents.append(found)
-    return digest_of(contents)
-
-
-@lru_cache(maxsize=64)
-def code_digest(package: str) -> str | None:
-    """Of the Python sources of an importable package or module, by name; None where they can't be found.
-
-    Asked once in a process: an editable install may be edited while its code runs.
-    """
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    folders = [Path(place) for place in spec.submodule_search_locations or ()]
-    files = {path.relative_to(folder).as_posix(): path for folder in folders for path in folder.rglob("*.py")}
-    if not folders and spec.origin and Path(spec.origin).is_file():
-        files = {Path(spec.origin).name: Path(spec.origin)}
-    try:
-        return digest_of({name: sha256_of(path) for name, path in files.items()})
-    except OSError:
-        return None
-
-
 def environment(
-    distributions: Iterable[str],
-    *,
-    threads: int,
-    device: str = "cpu",
-    accelerator: str = "",
-    processes: int = 1,
-    jobs: int = 1,
+    distributions: Iterable[str], *, threads: int, device: str = "cpu", accelerator: str = "", processes: int = 1, jobs: int = 1
 ) -> Environment:
     """Where a run's processes run, beside so many `jobs`. `accelerator` is the device's own name, empty on the CPU."""
     import psutil
@@ -420,13 +298,3 @@ def origin_of(part: Configured) -> ComponentOrigin:
         distribution_version=part.registered.origin.version,
         options=identity(part.options),
     )
-
-
-def processes_of(asked: Requested) -> int:
-    """How many share the run."""
-    return int(asked.recipe.get("processes", 1))
-
-
-def distributions_of(asked: Requested) -> set[str]:
-    """Those whose versions are part of the run's software."""
-    return {getattr(asked, kind).distribution for kind in ("task", "model", "method", "trainer")} | {"bakeoff"}

@@ -14,21 +14,17 @@ from typing import Final
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError
-from bakeoff.machine.file_hashes import FileHashes
+from bakeoff.machine.file_hashes import FileHashes, Files, code_digest
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
     DATA,
-    HASHES,
     MADE_FROM,
     Difference,
     Facts,
-    Files,
-    code_digest,
     differences,
     facts_of_data,
     facts_of_model,
     facts_of_sources,
-    files_digest,
     origin_of,
     unknown,
 )
@@ -53,13 +49,13 @@ class Sources:
 
 def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> Sources:
     """The hashes of all files that the plan's tasks and models name; of those above `at_most` bytes only if remembered."""
-    hashes, unseen = FileHashes(places.cache / HASHES), list[str]()
+    hashes, unseen = FileHashes(places.cache), list[str]()
 
     def found(component: Configured, find: Callable[[], Files | None]) -> dict[str, str] | None:
         kind, label = component.registered.component.kind, escaped(component.label)
         try:
             files = find()
-            digests = {part: files_digest(paths, hashes, at_most=at_most) for part, paths in (files or {}).items()}
+            digests = {part: hashes.digest(paths, at_most=at_most) for part, paths in (files or {}).items()}
         except OSError as error:
             unseen.append(f"the files of {label} ({error.filename}: {error.strerror})")
         except Exception as error:  # a component of any author: its fault is told where it is loaded

@@ -21,7 +21,6 @@ from bakeoff.records.provenance import (
     differences,
     facts_of,
     from_plain,
-    processes_of,
     unknown,
 )
 from bakeoff.records.schema import OUTPUT_FILE, Record
@@ -109,7 +108,7 @@ def differences_here(run: Run, record: Record, machine: Machine) -> list[Differe
     installed = hardware.software({*used, *sources})
     here: Facts = {
         **machine.sources.get((run.task.label, run.model.label), {}),
-        ("hardware", ""): (machine.hardware(processes_of(record.requested)),),
+        ("hardware", ""): (machine.hardware(record.requested.processes),),
         ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
         **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
         **{("sources", name): (installed.get(name, MISSING),) for name in sources},

@@ -17,7 +17,8 @@ from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import machine_error
-from bakeoff.records.provenance import Facts, WatchedFiles, as_plain, facts_of_model, facts_of_rows
+from bakeoff.machine.file_hashes import WatchedFiles
+from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of_rows
 from bakeoff.records.schema import Requested
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.toolkit.model_structure import positions_of

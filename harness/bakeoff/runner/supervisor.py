@@ -21,7 +21,6 @@ from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_
 from bakeoff.machine.worker_process import Message, WordError, Worker
 from bakeoff.planning.runs import Run
 from bakeoff.records.kept import UNFINISHED, without_model
-from bakeoff.records.provenance import processes_of
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.runner.settings import Progress
@@ -277,7 +276,7 @@ def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> 
 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:
-        hardware.take_devices(asked.place, processes_of(asked.requested))
+        hardware.take_devices(asked.place, asked.requested.processes)
     try:
         perform(asked, Path(folder), report)
     except MachineError as error:

@@ -20,7 +20,7 @@ from bakeoff.machine import hardware
 from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.machine.memory_energy import is_cuda, memory_peaks
-from bakeoff.records.provenance import distributions_of, environment, processes_of
+from bakeoff.records.provenance import environment
 from bakeoff.records.schema import (
     FILE_NAME,
     KIND_KEY,
@@ -183,11 +183,11 @@ def compose(
 def environment_of(request: Request, device: Any = None) -> Environment:
     """Where a run is made; `device` is the one it came to, None where it came to none."""
     return environment(
-        distributions_of(request.requested),
+        request.requested.distributions,
         threads=request.threads,
         device=device.type if device is not None else request.device,
         accelerator=hardware.accelerator_name(device) if device is not None else "",
-        processes=processes_of(request.requested),
+        processes=request.requested.processes,
         jobs=request.jobs,
     )
 

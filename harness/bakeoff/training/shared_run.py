@@ -18,7 +18,6 @@ from bakeoff.machine.faults import machine_error
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.records.kept import without_model
-from bakeoff.records.provenance import processes_of
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
@@ -60,7 +59,7 @@ def share(
     `before_forking` is called before the others are forked from this process. Raises MachineError.
     """
     started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
-    processes, tree = processes_of(request.requested), Tree(folder)
+    processes, tree = request.requested.processes, Tree(folder)
 
     def attempt_in_room(world: World) -> bool:
         def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:

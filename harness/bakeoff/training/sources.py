@@ -11,18 +11,8 @@ from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.model import Built, Prepared
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
-from bakeoff.machine.file_hashes import FileHashes
-from bakeoff.records.provenance import (
-    HASHES,
-    WatchedFiles,
-    code_digest,
-    differences,
-    digest_of,
-    facts_of_data,
-    facts_of_model,
-    from_plain,
-    shortened,
-)
+from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, shortened
+from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.request import Request
@@ -30,16 +20,12 @@ from bakeoff.training.request import Request
 
 def watched_task(task: Configured, places: Paths) -> WatchedFiles:
     """To be made before the task is loaded."""
-    return WatchedFiles(partial(task.registered.component.files, task.options, places), _hashes(places.cache))
+    return WatchedFiles(partial(task.registered.component.files, task.options, places), FileHashes(places.cache))
 
 
 def watched_model(model: Configured, cache: Path) -> WatchedFiles:
     """To be made before the tokenizer is loaded."""
-    return WatchedFiles(partial(model.registered.component.files, model.options), _hashes(cache))
-
-
-def _hashes(cache: Path) -> FileHashes:
-    return FileHashes(cache / HASHES)
+    return WatchedFiles(partial(model.registered.component.files, model.options), FileHashes(cache))
 
 
 def of_code(parts: Mapping[str, Configured]) -> MadeFrom:

@@ -31,7 +31,6 @@ from bakeoff.records.provenance import (
     facts_of_data,
     facts_of_environment,
     facts_of_model,
-    processes_of,
 )
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
@@ -135,7 +134,7 @@ def fine_tune(
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
     """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
-    if processes_of(request.requested) > 1:
+    if request.requested.processes > 1:
         return share(request, folder, report, attempt, before_forking=import_all)
     return attempt(request, folder, report, ALONE, Clock())
 

@@ -103,7 +103,7 @@ def test_a_large_file_is_not_looked_at_until_it_is_remembered(tmp_path: Path, re
 def test_what_is_remembered_may_be_damaged_or_impossible_to_keep(damage: str, tmp_path: Path) -> None:
     path, hashes = made(tmp_path / "d"), FileHashes(tmp_path / "cache")
     hashes.sha256(path)
-    (place,) = (tmp_path / "cache").iterdir()
+    (place,) = (tmp_path / "cache" / "hashes").iterdir()
     place.write_text(damage, encoding="latin-1")
     assert hashes.sha256(path) == sha256(b"rows").hexdigest()
     nowhere = FileHashes(path / "below a file")

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 from core.table_records import failed, make_record
 
-from bakeoff.records.provenance import (
-    DATA,
-    MACHINE,
-    MADE_FROM,
-    MODEL,
-    Facts,
-    code_digest,
-    differences,
-    facts_of,
-    labels_digest,
-    unknown,
-)
+from bakeoff.machine.file_hashes import code_digest
+from bakeoff.records.provenance import DATA, MACHINE, MADE_FROM, MODEL, Facts, differences, facts_of, labels_digest, unknown
 from bakeoff.records.schema import MadeFrom, Record
 
 KNOWN = MadeFrom(

@@ -55,6 +55,16 @@ class Requested(Part):
     replicate: Seed
     select: Literal["last-epoch", "best-on-dev"]
 
+    @property
+    def processes(self) -> int:
+        """How many processes share the run."""
+        return int(self.recipe.get("processes", 1))
+
+    @property
+    def distributions(self) -> set[str]:
+        """Those whose versions are part of the run's software."""
+        return {part.distribution for part in (self.task, self.model, self.method, self.trainer)} | {"bakeoff"}
+
 
 class MadeFrom(Part):
     """Fingerprints of what a run was made from: half a sha256 each. They are no part of its id.
