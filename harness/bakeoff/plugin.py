@@ -13,7 +13,8 @@ from bakeoff.contracts.hookspecs import hookimpl
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.metric import Metric, MetricNames
-from bakeoff.contracts.metrics import F1, Accuracy, metric_named
+from bakeoff.contracts.metric_lookup import metric_named
+from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
 from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
 from bakeoff.contracts.task import Paths, Row, Task, TaskInfo

@@ -13,7 +13,8 @@ from core.table_records import declaration_of, declare, failed, make_record, sha
 from numpy.typing import ArrayLike, NDArray
 
 from bakeoff.contracts.metric import Metric
-from bakeoff.contracts.metrics import F1, Accuracy, facts_of
+from bakeoff.contracts.metric_lookup import facts_of
+from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.errors import StoreError
 from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment

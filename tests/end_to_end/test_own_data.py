@@ -109,7 +109,7 @@ def test_sets_of_labels_are_learnt_by_every_trainer_alike(own: Path) -> None:
     assert call("report", own, folder=own).returncode == 0
     refused = call("rescore", own, "--metric", "f1", folder=own)
     assert refused.returncode == 2
-    assert "metric 'f1' looks at one class, and nobody says which: there is 'f1 (blue)'" in refused.stderr
+    assert "metric 'f1' is about one class, and none is named: there is 'f1 (blue)'" in refused.stderr
     assert call("rescore", own, "--metric", "f1 (blue)", folder=own).returncode == 0
 
 

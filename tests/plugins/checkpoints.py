@@ -101,7 +101,7 @@ def task(labels: Sequence[str] = ("no", "yes"), *, kind: Kind = CLASSIFICATION) 
     metrics, splits = (Accuracy(),), ("train", "test")
     outputs = len(labels) or 1
     if not kind.has_labels:
-        from bakeoff.contracts.metrics import metric_named
+        from bakeoff.contracts.metric_lookup import metric_named
 
         metrics = (metric_named("mae"),)  # type: ignore[assignment]
     return TaskInfo(

@@ -21,7 +21,8 @@ from bakeoff.analysis.row_scores import Degenerate, degenerate_seeds
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
-from bakeoff.contracts.metrics import called, known_as, unit_of
+from bakeoff.contracts.metric import called, known_as
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import BAKEOFF
 from bakeoff.statistics.best_of_n import expected_bests

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
-from bakeoff.contracts.metrics import HubMetric
 from bakeoff.statistics.bootstrap import (
     Replicates,
     bootstrap_ratio,

@@ -20,7 +20,7 @@ from bakeoff.analysis.row_scores import Bounds, bounds_of
 from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Metric, MetricFacts
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import MACHINE, Facts, differences

@@ -19,8 +19,10 @@ from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import Layout, layouts
 from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.fields import Part
-from bakeoff.contracts.metric import Floats, Metric, MetricChoice
-from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, HubMetric, known_as, label_of, metric_named
+from bakeoff.contracts.hub_metrics import HubMetric
+from bakeoff.contracts.metric import Floats, Metric, MetricChoice, known_as
+from bakeoff.contracts.metric_lookup import label_of, metric_named
+from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.kinds import kind_named
@@ -198,7 +200,7 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
         label = data.labels[max(looked_at)]  # the class that the task's own metrics are about
     if base in OF_ONE_LABEL and not label:
         several = ", ".join(shell_word(f"{base} ({one})") for one in [*data.labels[:10], EACH])
-        raise BakeoffError(f"metric '{base}' looks at one class, and nobody says which: there is {several}")
+        raise BakeoffError(f"metric '{base}' is about one class, and none is named: there is {several}")
     each = label == EACH and EACH not in data.labels
     choice = MetricChoice(name=base, of="each") if each else MetricChoice(name=base, positive=label or None)
     return metric_named(choice).fitted(kind, data.labels, None)

@@ -14,8 +14,8 @@ from bakeoff.analysis.measures import counted, resample, values_of
 from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.pairs import Side
 from bakeoff.analysis.verdicts import Terms
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
-from bakeoff.contracts.metrics import HubMetric
 from bakeoff.statistics.bootstrap import Replicates, or_nan
 from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, wilson
 from bakeoff.statistics.twoway import two_way

@@ -12,8 +12,9 @@ from string import Template
 import click
 
 from bakeoff.cli.output import say
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS
 from bakeoff.contracts.recipe import COMPONENT_NAME
-from bakeoff.contracts.registry import COMPONENT_KINDS, load_registry
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
 from bakeoff.files import Tree
 from bakeoff.text.values import shell_word

@@ -11,7 +11,8 @@ import click
 
 from bakeoff.cli.columns import NARROWEST, aligned
 from bakeoff.cli.output import say, say_json
-from bakeoff.contracts.registry import COMPONENT_KINDS, Registered, Registry, load_registry
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.registry import Registered, Registry, load_registry
 from bakeoff.contracts.versions import CONTRACT_VERSION
 from bakeoff.text.markdown import wrap
 

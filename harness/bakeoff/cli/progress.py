@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
 from bakeoff.cli.output import tell
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pluggy
 
+from bakeoff.contracts.component import Component
 from bakeoff.contracts.method import Method
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.task import Task
@@ -36,3 +37,11 @@ def bakeoff_methods() -> Iterable[Method]:  # type: ignore[empty-body]
 @hookspec
 def bakeoff_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
     """Training loops: `return [TorchLoop()]`."""
+
+
+COMPONENT_KINDS: Mapping[str, type[Component]] = {
+    "task": Task,
+    "model": Model,
+    "method": Method,
+    "trainer": Trainer,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from bakeoff.contracts.fields import Count, Name, Part
 from bakeoff.contracts.recipe import UNSAID, Options, no_duplicates
-from bakeoff.contracts.unit import OWN_UNIT, Unit
+from bakeoff.contracts.unit import OWN_UNIT, SHARE, Unit
 from bakeoff.errors import DataError
 
 if TYPE_CHECKING:
@@ -152,3 +152,65 @@ class Metric(ABC):
         if not result or self.name not in result:
             raise DataError(f"metric '{self.name}' gave no score of its own name, but {sorted(result or {})}")
         return float(result[self.name])
+
+
+def called(facts: MetricFacts) -> str:
+    """A metric's name without the class that it looks at: `f1`. `accuracy (top 5)` looks at none."""
+    return facts.name if facts.label is None else facts.name.partition(" (")[0]
+
+
+def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
+    """The one of these that somebody means who writes `f1`: itself, or the only one of a class; else the name as it is."""
+    same = [facts.name for facts in metrics if name in (facts.name, called(facts))]
+    return same[0] if name not in same and len(same) == 1 else name
+
+
+class BuiltIn(Metric):
+    """A built-in metric, computed by numpy alone, so that rescoring needs no torch."""
+
+    unit = SHARE
+    kinds: frozenset[str] = frozenset({"classification"})
+
+    @abstractmethod
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        """The score of answers to n examples, each array (n,), n at least 1."""
+
+    def score(self, predictions: Answers, references: Answers) -> float:
+        if len(predictions) != len(references):
+            raise DataError(f"metric '{self.name}': {len(predictions)} predictions and {len(references)} references")
+        return self.compute(predictions, references)
+
+    def load(self) -> evaluate.EvaluationModule:
+        """An `evaluate.Metric` around `score`, so that the two can never disagree."""
+        import datasets
+        import evaluate
+
+        metric = self
+        number = datasets.Value("float64" if "regression" in self.kinds else "int64")
+
+        class Wrapped(evaluate.Metric):  # type: ignore[misc]  # evaluate carries no types
+            def _info(self) -> evaluate.MetricInfo:
+                return evaluate.MetricInfo(
+                    description=metric.__doc__ or "",
+                    citation="",
+                    inputs_description="predictions, references: label numbers; for regression, numbers",
+                    features=datasets.Features({"predictions": number, "references": number}),
+                )
+
+            def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+                return {metric.name: metric.score(np.asarray(predictions), np.asarray(references))}
+
+        return Wrapped(keep_in_memory=True)  # else it locks a cache file that all processes share
+
+
+class Ratio(BuiltIn):
+    """A metric that is one sum over another; 0 where the denominator is 0."""
+
+    @abstractmethod
+    def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        """Numerator and denominator of each example, each (n,); the score is the sum of one over the sum of the other."""
+
+    def compute(self, predictions: Answers, references: Answers) -> float:
+        numerator, denominator = self.ratio_terms(predictions, references)
+        total = denominator.sum()
+        return float(numerator.sum() / total) if total else 0.0

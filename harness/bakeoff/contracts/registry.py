@@ -1,7 +1,7 @@
-"""Installed plugins -> (kind, name) -> component with its origin.
+"""The registry of installed components: each found by its kind and name, with the plugin that it came from.
 
-pluggy leaves three gaps that are closed here: a plugin that fails to import takes the host down, two plugins under one name
-lose one silently, and a misspelt hook passes.
+Three faults that pluggy lets pass are caught here and in `plugin_components`: a plugin that fails to import would end the
+command, of two plugins under one name one would be lost without a word, and a misspelt hook would be ignored.
 """
 
 from __future__ import annotations
@@ -15,18 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pluggy
-
-from bakeoff.contracts import hookspecs
-from bakeoff.contracts.component import Component
-from bakeoff.contracts.dev_split import Carvable
-from bakeoff.contracts.hookspecs import GROUP
-from bakeoff.contracts.method import Method
-from bakeoff.contracts.model import Model
-from bakeoff.contracts.recipe import COMPONENT_NAME, Options
-from bakeoff.contracts.task import Task
-from bakeoff.contracts.trainer import Supports, Trainer
-from bakeoff.contracts.versions import refuse_old_contract, refuse_old_methods
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
+from bakeoff.contracts.plugin_components import components_of
 from bakeoff.errors import PluginError
 from bakeoff.machine.distributions import builds, imported_build
 from bakeoff.machine.signals import pass_on_interrupt
@@ -64,7 +54,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that could not be used; the rest works."""
+    """A plugin that could not be used, and why; all others still work."""
 
     origin: Origin
     error: str
@@ -72,7 +62,7 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class Clash:
-    """A component that several plugins offer. Neither wins: which one a spec means would hang on what is installed."""
+    """A component that several plugins offer. None is used: which one was meant would depend on what is installed."""
 
     kind: str
     name: str
@@ -84,7 +74,7 @@ class Clash:
 
 
 class Registry:
-    """What is installed. What broken plugins offered is not there, nor is what several plugins offer."""
+    """All installed components, without those of broken plugins and those that several plugins offer."""
 
     def __init__(
         self,
@@ -94,7 +84,7 @@ class Registry:
         *,
         distributions: Iterable[str] = (),
     ) -> None:
-        """`distributions`: those in which plugins were looked for, by name."""
+        """`distributions`: names of the distributions that have plugins."""
         self._components = dict(components)
         self.distributions = tuple(distributions)
         self.broken = tuple(broken)
@@ -110,7 +100,7 @@ class Registry:
         return sorted(name for of_kind, name in self._components if of_kind == kind)
 
     def get(self, kind: str, name: str) -> Registered:
-        """Raises PluginError with both owners, or with the nearest name and the broken plugins: any may own the name."""
+        """Raises PluginError that names all owners of a clash, or the nearest name and the broken plugins, that may have it."""
         if (kind, name) in self._components:
             return self._components[kind, name]
         for clash in self.clashes:
@@ -144,7 +134,7 @@ def load_registry() -> Registry:
 def register(
     plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[BrokenPlugin] = (), distributions: Iterable[str] = ()
 ) -> Registry:
-    """Modules or objects with our hooks -> a registry. Clashes name all owners."""
+    """The registry of these plugins, each a name, a module or object with hooks, and its origin."""
     failed = list(broken)
     offers: dict[tuple[str, str], list[Registered]] = {}
     taken: dict[str, Origin] = {}
@@ -154,7 +144,7 @@ def register(
             continue
         try:
             with redirect_stdout(sys.stderr):
-                found = _components_of(name, plugin)
+                found = components_of(name, plugin)
         except BaseException as error:  # as above
             pass_on_interrupt(error)
             failed.append(BrokenPlugin(origin, _one_line(error)))
@@ -168,89 +158,6 @@ def register(
         [Clash(*key, tuple(o.origin for o in owners)) for key, owners in sorted(offers.items()) if len(owners) > 1],
         distributions=distributions,
     )
-
-
-# --- one plugin ----------------------------------------------------------------------------------------------------------
-
-
-def _components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
-    """One plugin's components, asked through a manager of its own, so that its failure is nobody else's."""
-    refuse_old_contract(plugin)
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(plugin, name)
-    _check_hooks(manager, plugin)
-    found: dict[tuple[str, str], Component] = {}
-    for hook in manager.get_hookcallers(plugin) or ():
-        kind = hook.name.removeprefix("bakeoff_").removesuffix("s")
-        for implementation in hook.get_hookimpls():
-            # Called without pluggy's caller, which drops a None: a forgotten `return` would pass for an empty list.
-            for component in _listed(hook.name, implementation.function(), COMPONENT_KINDS[kind]):
-                _check_component(component, hook.name, kind)
-                if (key := (kind, component.name)) in found:
-                    raise PluginError(f"{hook.name} offers {kind} '{component.name}' twice")
-                found[key] = carvable(component) if kind == "task" else component
-    return found
-
-
-def carvable(task: Task) -> Task:
-    """The task with `split` among its options, unless it has one of its own."""
-    return task if "split" in task.Options.model_fields else Carvable(task)
-
-
-def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Refuses misspelt hooks, functions named like hooks that nobody marked, and plugins without any hook."""
-    known = [name for name in vars(hookspecs) if name.startswith("bakeoff_")]
-    hooks = manager.get_hookcallers(plugin) or []
-    marked = {hook.name for hook in hooks}
-    named = {name for name in dir(plugin) if name.startswith("bakeoff_") and callable(getattr(plugin, name, None))}
-    if misspelt := sorted((marked | named) - set(known)):
-        raise PluginError("; ".join(did_you_mean("hook", hook, known) for hook in misspelt))
-    if forgotten := sorted(named - marked):
-        raise PluginError(f"{', '.join(forgotten)} lacks the decorator @hookimpl (from bakeoff.plugin)")
-    if not hooks:
-        raise PluginError(f"it implements none of our hooks ({', '.join(known)})")
-    for hook in hooks:
-        if any(implementation.hookwrapper or implementation.wrapper for implementation in hook.get_hookimpls()):
-            raise PluginError(f"{hook.name} must return components; a hook wrapper has nothing to wrap here")
-
-
-def _listed(hook: str, result: Any, wanted: type[Component]) -> list[Any]:
-    """What a hook returned as a list, a generator included; a word or a mapping is none, though Python could walk it."""
-    if isinstance(result, Iterable) and not isinstance(result, str | bytes | Mapping):
-        return list(result)
-    what = "nothing" if result is None else quoted(result)
-    raise PluginError(f"{hook} must return a list of bakeoff.plugin.{wanted.__name__} objects; it returned {what}")
-
-
-def _check_component(component: Any, hook: str, kind: str) -> None:
-    wanted = COMPONENT_KINDS[kind]
-    if isinstance(component, type) and issubclass(component, wanted):
-        raise PluginError(f"{hook} returned the class {component.__name__}; return an object: {component.__name__}()")
-    if not isinstance(component, wanted) or component.kind != kind:
-        raise PluginError(f"{hook} returned {quoted(component)}, which is no bakeoff.plugin.{wanted.__name__}")
-    refuse_old_methods(component)
-    what = type(component).__name__
-    for attribute in ("name", "summary", "version"):
-        value = getattr(component, attribute, None)
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
-            raise PluginError(f"{hook}: {what}.{attribute} must be a line of text")
-    if not COMPONENT_NAME.fullmatch(component.name):
-        raise PluginError(
-            f"{hook}: {quoted(component.name)} cannot be a name (lower-case letters, digits, '.', '_', '-', one '/')"
-        )
-    options = component.Options
-    if not (isinstance(options, type) and issubclass(options, Options)):
-        raise PluginError(f"{hook}: {what}.Options must be a class made from bakeoff.plugin.Options")
-    for key, value in Options.model_config.items():
-        if key in ("extra", "strict", "frozen") and options.model_config.get(key) != value:
-            raise PluginError(
-                f"{hook}: {what}.Options must keep {key}={value!r} of bakeoff.plugin.Options, "
-                "which refuses unknown keys and loose types"
-            )
-    if isinstance(component, Trainer) and not isinstance(component.supports, Supports):
-        raise PluginError(f"{hook}: {what}.supports must be a bakeoff.plugin.Supports")
-    component.missing_extras()  # one that raises must do so here, where it has a name
 
 
 # --- distributions -------------------------------------------------------------------------------------------------------
@@ -316,15 +223,7 @@ def _one_line(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen") and "importlib" not in frame.filename
+        if not frame.filename.startswith((str(Path(__file__).parent), "<frozen")) and "importlib" not in frame.filename
     ]
     where = f" ({shown_path(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {text[:300]}{where}"
-
-
-COMPONENT_KINDS: Mapping[str, type[Component]] = {
-    "task": Task,
-    "model": Model,
-    "method": Method,
-    "trainer": Trainer,
-}

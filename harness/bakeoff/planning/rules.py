@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.dev_split import SELECTION_SPLIT, selection_split
-from bakeoff.contracts.metrics import HubMetric
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric
-from bakeoff.contracts.metrics import HubMetric, label_of
+from bakeoff.contracts.metric_lookup import label_of
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped

@@ -8,7 +8,7 @@ from bakeoff.analysis.findings import Board
 from bakeoff.analysis.summary.compute import legend as work_legend
 from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.analysis.summary.searches import cost_sentence
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import Unit
 from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared

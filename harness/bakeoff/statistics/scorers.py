@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric
-from bakeoff.contracts.metrics import HubMetric
 from bakeoff.statistics.bootstrap import (
     Scorer,
     any_scorer,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bakeoff.contracts.fields import LARGEST
-from bakeoff.contracts.metrics import facts_of
+from bakeoff.contracts.metric_lookup import facts_of
 from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.records.schema import MOST_LABELS, Data, Split, capped
 from bakeoff.records.silent_metrics import shortened, silent_metrics

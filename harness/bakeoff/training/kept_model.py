@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, PluginError

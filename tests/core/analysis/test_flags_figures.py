@@ -25,7 +25,8 @@ from core.sins import (
 
 from bakeoff.analysis.flags.figures import decimals
 from bakeoff.contracts.metric import Metric, MetricChoice, MetricFacts
-from bakeoff.contracts.metrics import Accuracy, facts_of, metric_named
+from bakeoff.contracts.metric_lookup import facts_of, metric_named
+from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.unit import SHARE
 from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment

@@ -13,8 +13,8 @@ from core.made_records import make_experiment_in_memory, scored_by
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Pair
 from bakeoff.analysis.gate.gate import Check, judge
-from bakeoff.contracts.metric import Answers, Floats, Metric
-from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson, Ratio
+from bakeoff.contracts.metric import Answers, Floats, Metric, Ratio
+from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson
 from bakeoff.contracts.unit import PERCENT, Unit
 from bakeoff.records.experiment import Experiment
 from bakeoff.report.text.latex import write_tex

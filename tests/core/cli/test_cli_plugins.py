@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from core.made_up import HOOK, TASK, Install, bakeoff
 
 from bakeoff.cli.plugins import component_lines, plugins, trouble_lines
-from bakeoff.contracts.registry import COMPONENT_KINDS, load_registry
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.registry import load_registry
 
 
 def listed(*arguments: str) -> str:

@@ -13,7 +13,7 @@ import evaluate
 import pytest
 from core.made_up import Call
 
-from bakeoff.contracts.metrics import HubMetric, _from_hub
+from bakeoff.contracts.hub_metrics import HubMetric, _from_hub
 from bakeoff.errors import DataError
 
 SCRIPT = """
@@ -62,7 +62,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, s
     monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path / "modules")
     monkeypatch.setattr(evaluate.config, "DOWNLOADED_EVALUATE_PATH", tmp_path / "downloads")
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("bakeoff.contracts.metrics.hub_is_reachable", lambda: True)
+    monkeypatch.setattr("bakeoff.contracts.hub_metrics.hub_is_reachable", lambda: True)
     monkeypatch.chdir(tmp_path)
     _from_hub.cache_clear()
     yield files

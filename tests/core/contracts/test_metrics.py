@@ -15,8 +15,10 @@ import sklearn.metrics as sklearn_metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric, MetricChoice, MetricFacts
-from bakeoff.contracts.metrics import BUILT_IN, F1, OF_ONE_LABEL, Accuracy, HubMetric, MicroF1, metric_named, recorded_metric
+from bakeoff.contracts.metric_lookup import metric_named, recorded_metric
+from bakeoff.contracts.metrics import BUILT_IN, F1, OF_ONE_LABEL, Accuracy, MicroF1
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DataError, PluginError
@@ -177,7 +179,7 @@ def test_answers_are_the_largest_logit_or_the_number() -> None:
 
 def test_rescoring_loads_nothing_that_trains() -> None:
     code = (
-        "import sys, numpy; from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, metric_named; "
+        "import sys, numpy; from bakeoff.contracts.metric_lookup import BUILT_IN, OF_ONE_LABEL, metric_named; "
         "ready = [BUILT_IN[name](1) if name in OF_ONE_LABEL else metric_named(name) for name in BUILT_IN]; "
         "[metric.score(numpy.array([0, 1, 1]), numpy.array([0, 1, 0])) for metric in ready]; "
         "print(sorted({'torch', 'datasets', 'evaluate', 'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"

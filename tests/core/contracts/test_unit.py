@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric, MetricFacts
-from bakeoff.contracts.metrics import BUILT_IN, Accuracy, HubMetric, MeanAbsoluteError, facts_of, unit_of
+from bakeoff.contracts.metric_lookup import facts_of, unit_of
+from bakeoff.contracts.metrics import BUILT_IN, Accuracy, MeanAbsoluteError
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Figures, Unit, figures_of
 
 STARS = Unit(name="stars", low=0.0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from bakeoff.contracts.metrics import metric_named
+from bakeoff.contracts.metric_lookup import metric_named
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import PluginError
 from bakeoff.kinds import KINDS, Kind, KindName, kind_named

@@ -12,7 +12,7 @@ from core.table_records import declaration_of, declare, make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.contracts.metric import MetricFacts
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.load import load_experiment

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric, MetricFacts
 from bakeoff.contracts.metrics import (
     F1,
     Accuracy,
     BalancedAccuracy,
-    HubMetric,
     LabelF1,
     MacroF1,
     MatthewsCorrelation,

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import (
     F1,
     Accuracy,
-    HubMetric,
     LabelF1,
     MacroF1,
     MatthewsCorrelation,

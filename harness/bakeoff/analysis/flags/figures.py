@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.flags.wording import Found, amount, ended_well, grouped_by, in_new_folder, listed, rescore_all, spec, told
-from bakeoff.contracts.metric import Metric, MetricFacts
-from bakeoff.contracts.metrics import called, known_as, label_of, recorded_metric
+from bakeoff.contracts.metric import Metric, MetricFacts, called, known_as
+from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.kinds import kind_named
 from bakeoff.records.schema import Selection
 from bakeoff.statistics.best_of_n import grim

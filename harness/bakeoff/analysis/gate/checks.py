@@ -20,7 +20,7 @@ from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
 from bakeoff.analysis.pairs import estimate_of
 from bakeoff.analysis.pareto import amounts
 from bakeoff.contracts.metric import MetricFacts
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import Figures, Unit, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control

@@ -12,7 +12,7 @@ from bakeoff.analysis.summary.compute import work_of
 from bakeoff.analysis.summary.environments import made_elsewhere, usual_environment
 from bakeoff.analysis.summary.facts import component_labels, facts_of, split_facts
 from bakeoff.analysis.summary.searches import searched
-from bakeoff.contracts.metrics import unit_of
+from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment

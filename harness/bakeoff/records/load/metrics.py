@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bakeoff.contracts.metric import Metric, MetricFacts
-from bakeoff.contracts.metrics import label_of, recorded_metric
+from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.errors import PluginError
 from bakeoff.kinds import kind_named
