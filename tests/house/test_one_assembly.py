@@ -15,7 +15,7 @@ STAGES = {
     "training_rows": {ASSEMBLY},
     "make_ready": {ASSEMBLY, "runner/rehearsal.py"},
     "encode_rows": {ASSEMBLY, "runner/rehearsal.py"},
-    "require_same": {ASSEMBLY},
+    "require_same_sources": {ASSEMBLY},
     "describe_data": {ASSEMBLY, "training/preview.py"},
 }
 """A step in which a run is put together -> the modules that take it by name."""

@@ -286,13 +286,14 @@ def make_rows(folder: Path) -> None:
 def use_rows(folder: Path, warnings: list[str]) -> Any:
     """Each file as the training split of a task."""
     from bakeoff.contracts.task import Paths
-    from bakeoff.training.assembly import load_task
+    from bakeoff.training.assembly import load
     from bakeoff_table import Table
 
     task, found = Table(), {}
     for name in ("a.csv", "a.tsv", "a.jsonl", "a.json", "a.parquet"):
         options = task.Options.model_validate({"train": name, "text": ["q1", "q2"], "label": "same"})
-        info, splits = load_task(task, options, Paths(folder, folder / "cache"))
+        loaded = load(task, options, Paths(folder, folder / "cache"))
+        info, splits = loaded.info, loaded.splits
         found[name] = info.labels, splits["train"]["q1"], splits["train"]["q2"], [*splits["train"]["label"]]
     return repr(found)
 
@@ -307,13 +308,13 @@ def use_glue(folder: Path, warnings: list[str]) -> Any:
     from dataclasses import replace
 
     from bakeoff.contracts.task import Paths
-    from bakeoff.training.assembly import load_task
+    from bakeoff.training.assembly import load
     from bakeoff_glue import GlueTask
     from bakeoff_glue.facts import WNLI
 
     facts = replace(WNLI, splits={split: replace(there, rows=12) for split, there in WNLI.splits.items()})
     task = GlueTask(facts)
-    _, splits = load_task(task, task.Options(), Paths(folder, folder / "cache"))
+    splits = load(task, task.Options(), Paths(folder, folder / "cache")).splits
     return repr({name: (rows["sentence1"], [*rows["label"]]) for name, rows in splits.items()})
 
 
@@ -362,7 +363,7 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
 
     from bakeoff.contracts.task import Paths
     from bakeoff.machine.file_hashes import FileHashes
-    from bakeoff.training.assembly import load_task
+    from bakeoff.training.assembly import load
     from bakeoff.training.encoding import encode
     from bakeoff_table import Table
 
@@ -374,8 +375,8 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
     (folder / "a.csv").write_text("text,label\n" + "".join(f"{text.replace(',', '')},{len(text) % 2}\n" for text in TEXTS))
     task = Table()
     options = task.Options.model_validate({"train": "a.csv", "text": "text", "label": "label"})
-    _, splits = load_task(task, options, Paths(folder, folder))
-    told = splits["train"]["text"][:], [*splits["train"]["label"]], splits["train"].said
+    splits = load(task, options, Paths(folder, folder)).splits
+    told = splits["train"]["text"][:], [*splits["train"]["label"]], splits["train"].notes
     return [[*row["input_ids"]] for row in (rows[number] for number in range(len(rows)))], digest, told
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import BakeoffError
-from bakeoff.training.assembly import load_task
+from bakeoff.training.assembly import load as load_checked
 from bakeoff.training.data import Columns
-from bakeoff.training.data_checks import remarks
+from bakeoff.training.data_checks import data_checks
 from bakeoff_table import Table
 
 TABLE = Table()
@@ -26,7 +26,8 @@ def load(tmp_path: Path) -> Load:
 
     def loaded(**options: Any) -> tuple[TaskInfo, dict[str, Columns]]:
         chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR, **options})
-        return load_task(TABLE, chosen, Paths(tmp_path, tmp_path / "cache"))
+        task = load_checked(TABLE, chosen, Paths(tmp_path, tmp_path / "cache"))
+        return task.info, task.splits
 
     return loaded
 
@@ -47,4 +48,4 @@ def refusal(load: Load) -> Callable[..., str]:
 @pytest.fixture
 def said(load: Load) -> Callable[..., list[str]]:
     """What is told of files that can be loaded."""
-    return lambda **options: remarks(*load(**options))
+    return lambda **options: data_checks(*load(**options))

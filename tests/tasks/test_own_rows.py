@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from bakeoff.contracts.dev_split import Carvable
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
-from bakeoff.training.assembly import load_task
+from bakeoff.training.assembly import load as load_checked
 from bakeoff.training.data import Columns
-from bakeoff.training.data_checks import remarks
+from bakeoff.training.data_checks import data_checks
 from bakeoff_table import HubDataset, Table
 
 TABLE = Table()
@@ -249,15 +249,15 @@ def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_pat
     info, splits = load(gaps="drop")
     assert texts(splits["train"]) == [("a", "b", 0), ("g", "h", 1)]
     assert list(splits["train"]["id"]) == ["train-0", "train-3"], "an id does not hang on other rows"
-    assert remarks(info, splits) == ["train: 2 rows without text or label left out"]
+    assert data_checks(info, splits) == ["train: 2 rows without text or label left out"]
 
 
 def test_what_is_odd_is_said_with_counts(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\nA, b,no\na,b,yes\nc,d,yes\n")
     (tmp_path / "b.csv").write_text("q1,q2,same\nx,y,no\nC,D ,no\n")
-    assert remarks(*load(dev="b.csv")) == [
-        "train: 1 of 4 rows have the texts and the label of one before",
-        "train: 1 of 4 rows have the texts of one before and another label",
+    assert data_checks(*load(dev="b.csv")) == [
+        "train: 1 of 4 rows have the texts and the label of an earlier row",
+        "train: 1 of 4 rows have the texts of an earlier row and another label",
         "dev: 1 of 2 rows have the texts of a row of train",
     ]
 
@@ -271,9 +271,9 @@ def test_a_file_is_looked_for_in_the_data_folder_then_beside_the_experiment(tmp_
         folder.mkdir()
     options = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
     (beside / "a.csv").write_text(csv_of(ROWS))
-    assert len(load_task(TABLE, options, Paths(data, tmp_path, beside))[1]["train"]["id"]) == 3
+    assert len(load_checked(TABLE, options, Paths(data, tmp_path, beside)).splits["train"]["id"]) == 3
     (data / "a.csv").write_text(csv_of(ROWS[:2]))
-    assert len(load_task(TABLE, options, Paths(data, tmp_path, beside))[1]["train"]["id"]) == 2
+    assert len(load_checked(TABLE, options, Paths(data, tmp_path, beside)).splits["train"]["id"]) == 2
     (data / "a.csv").rename(data / "a2.csv")
     (beside / "a.csv").unlink()
     with pytest.raises(
@@ -300,7 +300,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
     kept.write_bytes(kept.read_bytes()[:100])
     assert texts(load()[1]["train"]) == right
     chosen = TABLE.Options.model_validate({"train": "a.csv", **PAIR})
-    assert texts(load_task(TABLE, chosen, Paths(tmp_path, Path("/proc/nowhere")))[1]["train"]) == right
+    assert texts(load_checked(TABLE, chosen, Paths(tmp_path, Path("/proc/nowhere"))).splits["train"]) == right
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,8 @@ def test_files_of_the_hub_are_read_from_its_cache_at_their_commit(tmp_path: Path
     pq.write_table(pa.table({"q1": ["a", "b"], "same": ["no", "yes"]}), snapshot / "train.parquet")
     task, more = HubDataset(), {"text": "q1", "label": "same"}
     options = {"path": "someone/pairs", "revision": REVISION, "train": "data/train.parquet", **more}
-    info, splits = load_task(task, task.Options.model_validate(options), Paths(None, tmp_path / "cache"))
+    loaded = load_checked(task, task.Options.model_validate(options), Paths(None, tmp_path / "cache"))
+    info, splits = loaded.info, loaded.splits
     assert (info.labels, list(splits["train"]["label"])) == (("no", "yes"), [0, 1])
     monkeypatch.setattr("bakeoff_table.hub_is_reachable", lambda: False)
     missing = task.Options.model_validate({**options, "dev": "data/dev.parquet"})
@@ -418,13 +419,14 @@ def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:
     chosen = Carvable(TABLE).Options.model_validate(
         {"train": "a.csv", "text": "q1", "label": "same", "gaps": "drop", "split": {"select": "train 20%"}}
     )
-    found = remarks(*load_task(Carvable(TABLE), chosen, Paths(tmp_path, tmp_path / "cache")))
+    loaded = load_checked(Carvable(TABLE), chosen, Paths(tmp_path, tmp_path / "cache"))
+    found = data_checks(loaded.info, loaded.splits)
     assert found == ["train: 1 row without text or label left out"]
 
 
 def test_a_third_row_is_compared_with_both_before_it(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,same\na,no\na,yes\na,yes\n")
-    assert remarks(*load(text="q1")) == [
-        "train: 1 of 3 rows have the texts and the label of one before",
-        "train: 1 of 3 rows have the texts of one before and another label",
+    assert data_checks(*load(text="q1")) == [
+        "train: 1 of 3 rows have the texts and the label of an earlier row",
+        "train: 1 of 3 rows have the texts of an earlier row and another label",
     ]

@@ -13,7 +13,7 @@ from bakeoff.cli.output import say, say_json
 from bakeoff.text.numbers import per_cent
 
 if TYPE_CHECKING:
-    from bakeoff.training.preview import Look, SplitLook
+    from bakeoff.training.preview import Preview, SplitPreview
 
 LONGEST_TEXT = 300
 MOST_VALUES = 20
@@ -45,27 +45,27 @@ def task(
     examples: int,
     as_json: bool,
 ) -> None:
-    """Look at the data of task NAME: splits, labels, lengths in tokens, the floor, some examples.
+    """Look at the data of task NAME: splits, labels, lengths in tokens, the majority baseline, some examples.
 
     For example: bakeoff show task docstrings --option size=200
     """
     from bakeoff.cli.inputs import find_places
     from bakeoff.contracts.registry import load_registry
-    from bakeoff.training.preview import chosen, default_model, look_at
+    from bakeoff.training.preview import chosen, default_model, preview
 
     if model_options and model is None:
         raise click.UsageError("--model-option goes with --model")
     registry = load_registry()
-    looked_at = chosen(registry, "task", name, parse_options(options, "--option"), "--option")
+    task = chosen(registry, "task", name, parse_options(options, "--option"), "--option")
     if model is None:
         measure = default_model(registry)
     else:
         measure = chosen(registry, "model", model, parse_options(model_options, "--model-option"), "--model-option")
-    look = look_at(looked_at, measure, find_places(data), examples=examples)
+    found = preview(task, measure, find_places(data), examples=examples)
     if as_json:
-        say_json(look.model_dump_json(indent=1, ensure_ascii=True))
+        say_json(found.model_dump_json(indent=1, ensure_ascii=True))
         return
-    say(*lines(look))
+    say(*lines(found))
 
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
@@ -91,72 +91,73 @@ def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
 # --- for people ----------------------------------------------------------------------------------------------------------
 
 
-def lines(look: Look) -> Iterator[str]:
-    """The look as text."""
+def lines(preview: Preview) -> Iterator[str]:
+    """The preview as text."""
     from bakeoff.cli.columns import aligned
 
-    yield f"{look.task}: {look.summary}"
-    yield f"version {look.version}, {look.origin}"
-    if look.sources:
-        yield f"from {', '.join(f'{name} {version}' for name, version in look.sources.items())}"
-    yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in look.columns.items())}"
-    metrics = ", ".join([f"{look.metrics[0]} (primary)", *look.metrics[1:]])
-    yield f"{look.kind} of {' + '.join(look.text_columns)}; labels: {', '.join(look.labels) or 'none'}; metrics: {metrics}"
-    yield from ("", *aligned(splits_table(look), "lr"))
-    if look.remarks:
-        yield from ("", *look.remarks)
-    if any(split.tokens for split in look.splits.values()):
-        yield from ("", f"tokens (of {look.model}), special tokens included", *aligned(tokens_table(look), "lr"))
-    yield from ("", "the floor: always the most frequent label of train", *aligned(floor_table(look), "lr"))
-    for column in next(iter(look.splits.values())).slices:
-        yield from ("", *aligned(slice_table(look, column), "lr"))
-    for number, example in enumerate(look.examples, start=1):
+    yield f"{preview.task}: {preview.summary}"
+    yield f"version {preview.version}, {preview.origin}"
+    if preview.sources:
+        yield f"from {', '.join(f'{name} {version}' for name, version in preview.sources.items())}"
+    yield f"columns: {', '.join(f'{name} ({kind})' for name, kind in preview.columns.items())}"
+    labels = ", ".join(preview.labels) or "none"
+    metrics = ", ".join([f"{preview.metrics[0]} (primary)", *preview.metrics[1:]])
+    yield f"{preview.kind} of {' + '.join(preview.text_columns)}; labels: {labels}; metrics: {metrics}"
+    yield from ("", *aligned(splits_table(preview), "lr"))
+    if preview.data_checks:
+        yield from ("", *preview.data_checks)
+    if any(split.tokens for split in preview.splits.values()):
+        yield from ("", f"tokens (of {preview.model}), special tokens included", *aligned(tokens_table(preview), "lr"))
+    yield from ("", "majority baseline: always the most frequent label of train", *aligned(baseline_table(preview), "lr"))
+    for column in next(iter(preview.splits.values())).slices:
+        yield from ("", *aligned(slice_table(preview, column), "lr"))
+    for number, example in enumerate(preview.examples, start=1):
         yield from ("", f"example {number} of train: {example['label']} ({example['id']})")
-        for column in look.text_columns:
+        for column in preview.text_columns:
             text = example[column]
             yield f"  {column}: {text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + ' ...'}"
 
 
-def splits_table(look: Look) -> list[list[str]]:
-    def share(split: SplitLook, label: str) -> str:
+def splits_table(preview: Preview) -> list[list[str]]:
+    def share(split: SplitPreview, label: str) -> str:
         if not split.labels:
             return "-"
         return f"{split.labels[label]:,} ({per_cent(split.labels[label] / split.examples, 1)})"
 
-    labels = list(next(iter(look.splits.values())).labels)
+    labels = list(next(iter(preview.splits.values())).labels)
     rows = [["split", "examples", *labels]]
-    for name, split in look.splits.items():
+    for name, split in preview.splits.items():
         rows.append([name, f"{split.examples:,}", *(share(split, label) for label in labels)])
     return rows
 
 
-def tokens_table(look: Look) -> list[list[str]]:
-    measured = {name: split.tokens for name, split in look.splits.items() if split.tokens}
+def tokens_table(preview: Preview) -> list[list[str]]:
+    measured = {name: split.tokens for name, split in preview.splits.items() if split.tokens}
     quantiles = list(next(iter(measured.values())).quantiles)
-    rows = [["split", *quantiles, "longest", f"cut at {look.max_length}"]]
+    rows = [["split", *quantiles, "longest", f"cut at {preview.max_length}"]]
     for name, tokens in measured.items():
         rows.append([name, *map(str, tokens.quantiles.values()), str(tokens.longest), per_cent(tokens.share_cut, 1)])
     return rows
 
 
-def floor_table(look: Look) -> list[list[str]]:
-    rows = [["split", *look.metrics]]
-    for name, split in look.splits.items():
-        if split.floor is not None:
-            rows.append([name, *(look.units[metric].written(split.floor[metric]) for metric in look.metrics)])
+def baseline_table(preview: Preview) -> list[list[str]]:
+    rows = [["split", *preview.metrics]]
+    for name, split in preview.splits.items():
+        if split.majority_baseline is not None:
+            rows.append([name, *(preview.units[metric].written(split.majority_baseline[metric]) for metric in preview.metrics)])
     return rows
 
 
-def slice_table(look: Look, column: str) -> list[list[str]]:
+def slice_table(preview: Preview, column: str) -> list[list[str]]:
     from bakeoff.text.words import escaped
 
-    values = {value for split in look.splits.values() for value in split.slices[column]}
-    totals = {value: sum(split.slices[column].get(value, 0) for split in look.splits.values()) for value in values}
-    rows = [[column, *look.splits]]
+    values = {value for split in preview.splits.values() for value in split.slices[column]}
+    totals = {value: sum(split.slices[column].get(value, 0) for split in preview.splits.values()) for value in values}
+    rows = [[column, *preview.splits]]
     ordered = sorted(values, key=lambda value: (-totals[value], value))
     for value in ordered[:MOST_VALUES]:
-        rows.append([escaped(value)[:60], *(f"{split.slices[column].get(value, 0):,}" for split in look.splits.values())])
+        rows.append([escaped(value)[:60], *(f"{split.slices[column].get(value, 0):,}" for split in preview.splits.values())])
     if rest := ordered[MOST_VALUES:]:
-        counts = (sum(split.slices[column].get(value, 0) for value in rest) for split in look.splits.values())
+        counts = (sum(split.slices[column].get(value, 0) for value in rest) for split in preview.splits.values())
         rows.append([f"{len(rest):,} others", *(f"{count:,}" for count in counts)])
     return rows

@@ -27,9 +27,9 @@ from bakeoff.records.schema import ObservedGroup, Requested
 from bakeoff.toolkit.optimizers import gradient_norm
 from bakeoff.training.assembly import Assembly, assemble
 from bakeoff.training.data import weights_sha256
-from bakeoff.training.failures import message_of
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
+from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
 MOST_BYTES = 2**30

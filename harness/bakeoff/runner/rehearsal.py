@@ -22,15 +22,14 @@ from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of
 from bakeoff.records.schema import Requested
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.toolkit.model_structure import positions_of
-from bakeoff.training import sources
-from bakeoff.training.assembly import components, encode_rows, load
+from bakeoff.training.assembly import components, encode_rows, load, watched_files, with_model
 from bakeoff.training.data import Columns, LoadedTask
-from bakeoff.training.data_checks import NoLearning, remarks, without_learning
+from bakeoff.training.data_checks import NoLearning, data_checks, without_learning
 from bakeoff.training.evaluation import EVALUATION_BATCH, predict
-from bakeoff.training.failures import message_of
 from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
+from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
 
@@ -102,10 +101,12 @@ class Rehearsal:
         recipe = Recipe.model_validate(asked.recipe)
         self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
         if asked.task_label not in self.tasks:
-            loaded = self.attempt("task", asked.task_label, load, parts["task"], request.places)
+            loaded = self.attempt(
+                "task", asked.task_label, load, parts["task"].registered.component, options["task"], request.places
+            )
             self.tasks[asked.task_label] = loaded
             if loaded:
-                self.remarks += [(asked.task_label, sentence) for sentence in remarks(loaded.info, loaded.splits)]
+                self.remarks += [(asked.task_label, sentence) for sentence in data_checks(loaded.info, loaded.splits)]
                 untrained = self.attempt("task", asked.task_label, without_learning, loaded.task, loaded.info, loaded.splits)
                 self.note_undefined(asked.task_label, loaded.info.primary_metric, untrained)
         if (known := self.tasks[asked.task_label]) is None:
@@ -124,7 +125,7 @@ class Rehearsal:
             return
         self.tried.add(key)
         encoding = Encoding(recipe.max_length, recipe.padding)
-        files = sources.watched_model(parts["model"], request.cache)
+        files = watched_files(model, options["model"], request.places)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
         used = self.used_rows(request, recipe, known)
         encoded = (
@@ -172,7 +173,7 @@ class Rehearsal:
             return
         task = self.tasks[asked.task_label]
         assert task is not None
-        made_from = sources.and_model(task.made_from, prepared, built, files)
+        made_from = with_model(task.made_from, prepared, built, files)
         self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}
 
     def note_examples(self, request: Request) -> None:

@@ -1,13 +1,14 @@
-"""How a run is put together, up to the job that its trainer is handed. Read `assemble` from top to bottom.
+"""Assembles a run, up to the job that its trainer is given. Read `assemble` from top to bottom.
 
-A run, `bakeoff parity` and the contract suite of trainers call `assemble`; the check before the first run goes through its
-stages, each task and model once.
+Runs, `bakeoff parity` and the contract suite of trainers call `assemble`. The check before the first run calls its stages, once
+for each task and model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +17,14 @@ from bakeoff.contracts.method import Adaptation
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry
-from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
+from bakeoff.contracts.task import Paths, Row, Task
 from bakeoff.contracts.trainer import Owned, Trainer
+from bakeoff.errors import DataError
 from bakeoff.machine import hardware, random_streams
+from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, shortened
 from bakeoff.machine.memory_energy import EnergyCounter
+from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom, Requested, Selection, Weights
-from bakeoff.training import sources
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
@@ -36,7 +39,7 @@ J = TypeVar("J", bound=Job)
 
 @dataclass
 class Findings:
-    """What a run has found out so far; a failed run keeps what it had."""
+    """What is known of a run so far; the record of a failed run holds it too."""
 
     data: Data | None = None
     made_from: MadeFrom = MadeFrom()  # noqa: RUF009 - it is frozen
@@ -53,7 +56,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     memory: tuple[int, int] | None = None
-    """Peaks of the run's processes, summed, when nothing was left but to save: bytes of memory, and of the device's."""
+    """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +67,24 @@ class Assembly:
     recipe: Recipe
     trainer: Trainer
     options: Any
-    """The trainer's."""
+    """Of the trainer."""
     title: str
-    """What errors call the trainer."""
+    """How error messages name the trainer."""
     owns: Owned
     device: Any
     world: World
-    info: TaskInfo
-    splits: Mapping[str, Columns]
+    task: LoadedTask
     data: Data
     prepared: Prepared
     encoded: Mapping[str, Sequence[Row]]
-    """The rows to train on, and the splits that are predicted."""
-    labels: Sequence[Any]
-    """Of the rows to train on, as a loss wants them."""
+    """The encoded rows of each predicted split."""
+    examples: Examples
+    """The encoded rows to train on, with their labels."""
     built: Built
-    """The model before the method."""
+    """The model before the method changed it."""
     adaptation: Adaptation
     head_sha256: str
-    """Of the new weights, before the method."""
+    """Of the newly initialised weights, before the method changed them."""
     initial_sha256: str
     """Of all weights, before training."""
 
@@ -91,12 +93,12 @@ class Assembly:
         return self.adaptation.model
 
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
-        """The job for the trainer, of the class `made_as`; `more` are arguments of `Job` that only the caller knows."""
+        """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
         seed = self.request.requested.seed, self.request.requested.replicate
-        examples = Examples(self.encoded["train"], self.labels)
-        schedule = StepSchedule(len(examples), self.recipe, seed, self.world)
-        given = {"mean_loss": self.info.kind.mean_loss, "device": self.device, "owns": self.owns, "trainer": self.title, **more}
-        return made_as(self.adaptation, self.prepared, examples, schedule, **given)
+        schedule = StepSchedule(len(self.examples), self.recipe, seed, self.world)
+        mean_loss = self.task.info.kind.mean_loss
+        given = {"mean_loss": mean_loss, "device": self.device, "owns": self.owns, "trainer": self.title, **more}
+        return made_as(self.adaptation, self.prepared, self.examples, schedule, **given)
 
 
 def assemble(
@@ -107,14 +109,18 @@ def assemble(
     begin: Callable[[str], None] = lambda phase: None,
     world: World = ALONE,
 ) -> Assembly:
-    """The run that a request asks for, up to its training; `begin` is told each phase, and `found` filled on the way."""
+    """Assembles the run that a request describes. `begin` is called with the name of each phase; `found` is filled in."""
     asked, found = request.requested, found or Findings()
     recipe, seed = Recipe.model_validate(asked.recipe), (asked.seed, asked.replicate)
     parts = components(asked, registry, request.places)
-    model, options = parts["model"].registered.component, parts["trainer"].options
-    trainer: Trainer = parts["trainer"].registered.component
-    found.made_from = sources.of_code(parts)
-    owns = trainer.owned(recipe, options)
+    model, trainer, options = (
+        parts["model"].registered.component,
+        parts["trainer"].registered.component,
+        parts["trainer"].options,
+    )
+    code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
+    found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
+    owns: Owned = trainer.owned(recipe, options)
     found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options)
     hardware.set_threads(max(1, request.threads // world.size))
     found.device = device = hardware.pick_device(request.device)
@@ -122,25 +128,25 @@ def assemble(
     found.energy.watch(device, devices=world.size)
 
     begin("load")
-    loaded = load(parts["task"], request.places, found.made_from)
-    info, splits, found.made_from = loaded.info, loaded.splits, loaded.made_from
-    found.data = describe_data(loaded)
-    rows = {name: splits[name] for name in info.predicted_splits}
-    rows = {"train": training_rows(splits["train"], recipe, seed=seed), **rows}
+    task = load(parts["task"].registered.component, parts["task"].options, request.places, found.made_from)
+    info, found.made_from = task.info, task.made_from
+    found.data = describe_data(task)
+    rows = {"train": training_rows(task.splits["train"], recipe, seed=seed)}
 
     begin("encode")
-    files = sources.watched_model(parts["model"], request.cache)
+    files = watched_files(parts["model"].registered.component, parts["model"].options, request.places)
     prepared = model.prepare(info, parts["model"].options, Encoding(recipe.max_length, recipe.padding))
-    encoded = encode_rows(prepared, loaded, rows, request.cache)
+    rows |= {name: task.splits[name] for name in info.predicted_splits}
+    encoded = encode_rows(prepared, task, rows, request.cache)
 
     begin("build")
     random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
     built: Built = model.build(info, parts["model"].options)
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
-    found.made_from = sources.and_model(found.made_from, prepared, built, files)
+    found.made_from = with_model(found.made_from, prepared, built, files)
     adaptation = make_ready(parts["method"].registered.component, built, parts["method"].options, recipe)
-    sources.require_same(request, found.data, found.made_from)
+    require_same_sources(request, found.data, found.made_from)
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
     trainer.check_model(network, recipe)
@@ -153,12 +159,11 @@ def assemble(
         owns=owns,
         device=device,
         world=world,
-        info=info,
-        splits=splits,
+        task=task,
         data=found.data,
         prepared=prepared,
         encoded=encoded,
-        labels=info.kind.targets(rows["train"]["label"], info.n_outputs),
+        examples=Examples(encoded["train"], info.kind.targets(rows["train"]["label"], info.n_outputs)),
         built=built,
         adaptation=adaptation,
         head_sha256=head,
@@ -170,7 +175,7 @@ def assemble(
 
 
 def components(asked: Requested, registry: Registry, places: Paths) -> dict[str, Configured]:
-    """The run's components by kind, their options validated again and their paths resolved."""
+    """The run's components by kind. Their options are validated and their paths resolved on this machine."""
     found = {}
     for kind in ("task", "model", "method", "trainer"):
         wanted = getattr(asked, kind)
@@ -181,37 +186,61 @@ def components(asked: Requested, registry: Registry, places: Paths) -> dict[str,
 
 
 def check_available(part: Configured, places: Paths) -> None:
-    """Raises BakeoffError where a task's data or a model's weights can't be had; a look within seconds, before their libraries
-    are imported. It may set HF_HUB_OFFLINE."""
+    """Raises BakeoffError where the data of a task or the weights of a model are not available.
+
+    Takes seconds at most, and imports none of the heavy libraries. It may set HF_HUB_OFFLINE.
+    """
     component = part.registered.component
     component.check_available(part.options_at(places), *((places,) if component.kind == "task" else ()))
 
 
-def load(task: Configured, places: Paths, made_from: MadeFrom = MadeFrom()) -> LoadedTask:  # noqa: B008 - it is frozen
-    """The task loaded and checked; `made_from` is what is known of the run so far."""
-    files = sources.watched_task(task, places)
-    info, splits = load_task(task.registered.component, task.options, places)
-    return LoadedTask(task.registered.component, info, splits, sources.and_task(made_from, info, files))
+def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:
+    """The files that a task or a model is loaded from. Call it before loading: it notices files that change meanwhile."""
+    find = partial(component.files, options, *((places,) if component.kind == "task" else ()))
+    return WatchedFiles(find, FileHashes(places.cache))
 
 
-def load_task(task: Task, options: Any, places: Paths) -> tuple[TaskInfo, dict[str, Columns]]:
-    """What the task is, and its checked splits."""
-    info = task.info(options)
+def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom()) -> LoadedTask:  # noqa: B008 - it is frozen
+    """The task with its checked splits; its label names and files are added to `made_from`.
+
+    Raises DataError where its data is missing, breaks the task's declaration, or changes while it is read.
+    """
+    files, info = watched_files(task, options, places), task.info(options)
     task.check_available(options, places)
     loaded = task.load(options, places)
     if "train" in loaded:
         info = named_by_data(info, loaded["train"])
     splits = {name: columns_of(split, info, labelled=name in info.labelled_splits) for name, split in loaded.items()}
     check_rows(splits, info, task.name)
-    return info, splits
+    known = {"labels": digest_of(list(info.labels)), "task_files": files.fingerprints()}
+    return LoadedTask(task, info, splits, made_from.model_copy(update=known))
 
 
-def encode_rows(prepared: Prepared, loaded: LoadedTask, rows: Mapping[str, Columns], cache: Path) -> dict[str, Sequence[Row]]:
-    """Splits, or some of their rows, encoded or taken from the cache."""
+def encode_rows(prepared: Prepared, task: LoadedTask, rows: Mapping[str, Columns], cache: Path) -> dict[str, Sequence[Row]]:
+    """Splits, or some of their rows, encoded or read from the cache."""
     found = {}
     for name, taken in rows.items():
-        whole = taken is loaded.splits[name]
-        fingerprint = loaded.fingerprints[name] if whole else loaded.fingerprint(taken)
-        texts = {column: taken[column] for column in loaded.info.text_columns}
+        fingerprint = task.fingerprints[name] if taken is task.splits[name] else task.fingerprint(taken)
+        texts = {column: taken[column] for column in task.info.text_columns}
         found[name] = encode(prepared, texts, cache=cache, fingerprint=fingerprint)
     return found
+
+
+def with_model(made_from: MadeFrom, prepared: Prepared, built: Built, files: WatchedFiles) -> MadeFrom:
+    """Adds the model's tokenizer, pretrained weights and files. Call it before the method changes the model.
+
+    Raises DataError where a file changed while it was read.
+    """
+    key, fresh = prepared.tokenizer_key(), set(built.newly_initialised)
+    pretrained = weights_sha256(item for item in built.model.state_dict().items() if item[0] not in fresh)
+    tokenizer = None if key is None else digest_of(key)
+    known = {"weights": shortened(pretrained), "tokenizer": tokenizer, "model_files": files.fingerprints()}
+    return made_from.model_copy(update=known)
+
+
+def require_same_sources(request: Request, data: Data, made_from: MadeFrom) -> None:
+    """Raises DataError where data or model have changed since the experiment began."""
+    here = {**facts_of_data(data, made_from), **facts_of_model(made_from)}
+    if changed := differences(here, from_plain(request.sources)):
+        what = ", ".join(found.what for found in changed)
+        raise DataError(f"changed since this call of `bakeoff run` began: {what}; put it back, or begin again")

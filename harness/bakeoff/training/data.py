@@ -75,8 +75,8 @@ class Column(Lazy[Any]):
 class Columns(dict[str, Sequence[Any]]):
     """A split: column name -> values, one a row."""
 
-    said: tuple[str, ...] = ()
-    """What its task has to say of it, in sentences."""
+    notes: tuple[str, ...] = ()
+    """What the task has to say about the split, a sentence each."""
 
 
 def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
@@ -84,7 +84,7 @@ def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Colu
     without any are None, whatever its column holds."""
     table = split.with_format("arrow")[:]
     columns = Columns({name: Column(table[name]) for name in table.column_names})
-    columns.said = tuple((split.info.description or "").splitlines())
+    columns.notes = tuple((split.info.description or "").splitlines())
     if not labelled:
         columns["label"] = [None] * len(table)
     elif "label" in columns:

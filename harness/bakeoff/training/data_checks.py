@@ -1,4 +1,4 @@
-"""What there is to say of a task's rows: what a record holds of them, and what is odd, with counts."""
+"""Checks the rows of a task: what is odd about them, with counts, and what a record says of its data."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ from bakeoff.records.silent_metrics import shortened, silent_metrics
 from bakeoff.training.data import Columns, LoadedTask
 
 
-def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
-    """Sentences, none where nothing is odd. Case and white space do not tell texts apart."""
+def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
+    """A sentence for each thing that is odd: repeated and contradictory rows, metrics that say nothing, rows of train in other
+    splits. Texts are compared in lower case and with white space collapsed."""
     found = []
     for name in info.splits:
         split = splits[name]
-        found += [f"{name}: {sentence}" for sentence in split.said]
+        found += [f"{name}: {sentence}" for sentence in split.notes]
         if name not in info.labelled_splits:
             continue
-        repeated, contradictory = repeats(info, split)
-        for count, what in (
-            (repeated, "have the texts and the label of one before"),
-            (contradictory, "have the texts of one before and another label"),
-        ):
+        kinds = "have the texts and the label of an earlier row", "have the texts of an earlier row and another label"
+        for count, what in zip(repeats(info, split), kinds, strict=True):
             if count:
                 found.append(f"{name}: {count:,} of {len(split['id']):,} rows {what}")
     right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
@@ -40,9 +38,9 @@ def remarks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
 
 
 def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
-    """How many rows have the texts of an earlier one: with its label, and with another."""
+    """How many rows have the texts of an earlier row: with the same label, and with another."""
     labels: dict[int, object] = {}
-    more: dict[int, set[object]] = {}  # of texts with several labels, which are few
+    more: dict[int, set[object]] = {}  # only of texts with several labels, which are few
     same = other = 0
     for reading, label in zip(readings(info, split), split["label"], strict=True):
         if reading not in labels:
@@ -56,20 +54,20 @@ def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
 
 
 def overlaps(info: TaskInfo, splits: Mapping[str, Columns]) -> dict[str, int]:
-    """Predicted split -> its examples whose text columns all equal those of one to train on, in lower case and with white
-    space collapsed."""
+    """Predicted split -> how many of its rows have the same texts as a row of train, in lower case and with white space
+    collapsed."""
     trained = set(readings(info, splits["train"]))
     return {name: sum(reading in trained for reading in readings(info, splits[name])) for name in info.predicted_splits}
 
 
 def readings(info: TaskInfo, split: Columns) -> Iterator[int]:
-    """Of each row, 64 bits in place of its texts."""
+    """A 64-bit hash of the texts of each row."""
     for texts in zip(*(split[column] for column in info.text_columns), strict=True):
         yield hash(tuple(" ".join(str(text).lower().split()) for text in texts))
 
 
 def describe_data(loaded: LoadedTask) -> Data:
-    """Sizes, fingerprints, the majority baseline, what is in the training split too, and which metrics say nothing."""
+    """What a record says of the data: sizes, fingerprints, majority baseline, overlap with train, and silent metrics."""
     task, info, splits = loaded.task, loaded.info, loaded.splits
     untrained = without_learning(task, info, splits)
     return Data(
@@ -86,7 +84,7 @@ def describe_data(loaded: LoadedTask) -> Data:
         },
         metrics=[facts_of(metric) for metric in info.metrics],
         primary_metric=info.primary_metric,
-        majority_baseline=untrained.floor,
+        majority_baseline=untrained.majority_baseline,
         overlap=overlaps(info, splits),
         silent=untrained.silent,
     )
@@ -94,33 +92,33 @@ def describe_data(loaded: LoadedTask) -> Data:
 
 @dataclass(frozen=True)
 class NoLearning:
-    """What the metrics say of a run that learns nothing; all by split and metric."""
+    """What the metrics say of a run that learns nothing: split -> metric -> value."""
 
     silent: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Why a metric says nothing there: it has neither score nor floor."""
-    floor: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Why a metric says nothing on a split; such a metric has neither score nor majority baseline there."""
+    majority_baseline: dict[str, dict[str, float]] = field(default_factory=dict)
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What a metric gives in place of a floor: it says something, but not of answers that are all one."""
+    """What a metric gives in place of a majority baseline, where it is not defined for predictions that are all the same."""
 
 
 def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> NoLearning:
-    """Of all scored splits. Raises DataError where a metric can't be had."""
+    """For all scored splits. Raises DataError where a metric is not available."""
     train = np.asarray(splits["train"]["label"])
     right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
     found = NoLearning(silent_metrics(info.metrics, right, info.labels, load=True))
     for name, labels in right.items():
-        floor = found.floor.setdefault(name, {})
+        baseline = found.majority_baseline.setdefault(name, {})
         for metric in info.metrics:
             if metric.name in found.silent.get(name, {}):
                 continue
             alone = replace(info, metrics=(metric,), primary_metric=metric.name)
             try:
                 score = task.majority_baseline(alone, train, labels)[metric.name]
-                told = "" if abs(score) <= LARGEST else f"{score}"
+                undefined = "" if abs(score) <= LARGEST else f"{score}"
             except Exception as error:  # a metric of any author
-                told = shortened(f"{type(error).__name__}: {error}")
-            if told:
-                found.undefined.setdefault(name, {})[metric.name] = told
+                undefined = shortened(f"{type(error).__name__}: {error}")
+            if undefined:
+                found.undefined.setdefault(name, {})[metric.name] = undefined
             else:
-                floor[metric.name] = float(score)
+                baseline[metric.name] = float(score)
     return found

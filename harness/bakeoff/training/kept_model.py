@@ -27,9 +27,8 @@ from bakeoff.text.words import quoted
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
-from bakeoff.training.failures import message_of
 from bakeoff.training.preparation import within
-from bakeoff.training.record_writer import DECIMALS, files_in, rounded
+from bakeoff.training.record_writer import DECIMALS, files_in, message_of, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of

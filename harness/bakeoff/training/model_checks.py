@@ -18,7 +18,7 @@ from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 from bakeoff.training.evaluation import predict
 from bakeoff.training.extremes import Extremes, Text, find_extremes, length_of, of_length, shortened
-from bakeoff.training.failures import message_of
+from bakeoff.training.record_writer import message_of
 
 TYPES = "token_type_embeddings"
 MASK = "attention_mask"

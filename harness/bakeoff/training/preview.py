@@ -1,4 +1,4 @@
-"""A look at a task's data before anything is trained: splits, labels, lengths, the floor, some examples."""
+"""Previews the data of a task, for `bakeoff show task`: splits, labels, lengths, the majority baseline, some examples."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
 from bakeoff.training.assembly import check_available, load
-from bakeoff.training.data_checks import describe_data, remarks
+from bakeoff.training.data_checks import data_checks, describe_data
 
 LONGEST = 8192
-"""Tokens up to which lengths are measured: the longest that a recipe may ask for."""
+"""Tokens up to which lengths are measured: the largest `max_length` that a recipe allows."""
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
-class Shown(BaseModel):
-    """The base of what a look shows."""
+class Part(BaseModel):
+    """Base of the parts of a preview."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TokenLengths(Shown):
+class TokenLengths(Part):
     """Lengths in tokens, special tokens included."""
 
     quantiles: dict[str, int]
     longest: int
     share_cut: float
-    """Of the examples that are longer than `max_length` of the look."""
+    """Of examples that are longer than `max_length`, 0 to 1."""
 
 
-class SplitLook(Shown):
+class SplitPreview(Part):
     """One split."""
 
     examples: int
@@ -53,12 +53,12 @@ class SplitLook(Shown):
     slices: dict[str, dict[str, int]]
     """slice column -> value -> examples."""
     tokens: TokenLengths | None
-    floor: dict[str, float] | None
-    """metric -> score of always giving the most frequent label of `train`; of predicted splits only."""
+    majority_baseline: dict[str, float] | None
+    """metric -> score of always predicting the most frequent label of `train`; None for splits that are not predicted."""
 
 
-class Look(Shown):
-    """All that is shown of a task."""
+class Preview(Part):
+    """All that `bakeoff show task` prints."""
 
     task: str
     summary: str
@@ -69,32 +69,34 @@ class Look(Shown):
     text_columns: list[str]
     labels: list[str]
     metrics: list[str]
-    """The first is primary."""
+    """The primary metric first."""
     units: dict[str, Unit]
-    """Of each metric."""
+    """metric -> its unit."""
     sources: dict[str, str]
-    remarks: list[str]
-    """What is odd about its rows."""
-    splits: dict[str, SplitLook]
+    data_checks: list[str]
+    """What is odd about the rows, a sentence each."""
+    splits: dict[str, SplitPreview]
     model: str | None
-    """Whose tokenizer measured the lengths."""
+    """The model whose tokenizer measured the lengths."""
     max_length: int
     examples: list[dict[str, str]]
 
 
-def look_at(task: Configured, model: Configured | None, places: Paths, *, examples: int) -> Look:
-    """Loads the task; raises DataError or ModelError, within seconds where it only could not be found."""
-    _keep_quiet()
+def preview(task: Configured, model: Configured | None, places: Paths, *, examples: int) -> Preview:
+    """Loads the task. Raises DataError or ModelError, within seconds where data or model are not available."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # the libraries read these when they are imported
+    for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_NO_ADVISORY_WARNINGS"):
+        os.environ.setdefault(name, "1")
     component = task.registered.component
     check_available(task, places)
     if model is not None:
         model = replace(model, options=model.options_at(places))
         check_available(model, places)
-    loaded = load(task, places)
+    loaded = load(component, task.options_at(places), places)
     info, columns, data = loaded.info, loaded.splits, describe_data(loaded)
     cut = Recipe().max_length
     lengths = _token_lengths(model, info, columns) if model else {}
-    return Look(
+    return Preview(
         task=task.name,
         summary=component.summary,
         version=component.version,
@@ -106,15 +108,15 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
         units={metric.name: metric.unit for metric in info.metrics},
         metrics=sorted((metric.name for metric in info.metrics), key=lambda name: name != info.primary_metric),
         sources=data.source_versions,
-        remarks=remarks(info, columns),
+        data_checks=data_checks(info, columns),
         splits={
-            name: SplitLook(
+            name: SplitPreview(
                 examples=split.examples,
                 labelled=split.labelled,
                 labels=info.kind.label_counts(columns[name]["label"], info.labels) if split.labelled else {},
                 slices={column: _counts(columns[name][column]) for column in info.slice_columns},
                 tokens=_summary(lengths[name], cut) if name in lengths else None,
-                floor=data.majority_baseline.get(name),
+                majority_baseline=data.majority_baseline.get(name),
             )
             for name, split in data.splits.items()
         },
@@ -124,11 +126,11 @@ def look_at(task: Configured, model: Configured | None, places: Paths, *, exampl
     )
 
 
-# --- what is looked at ---------------------------------------------------------------------------------------------------
+# --- which task and model ------------------------------------------------------------------------------------------------
 
 
 def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any], where: str) -> Configured:
-    """The installed component with these options; `where` is what error messages call them."""
+    """The installed component with these options; error messages call the options `where`. Raises BakeoffError."""
     registered = registry.get(kind, name)
     if registered.needs:
         raise BakeoffError(f"{kind} '{name}' needs {registered.needs} (pip install '{registered.needs}')")
@@ -141,7 +143,7 @@ def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any],
 
 
 def default_model(registry: Registry) -> Configured | None:
-    """The first installed model that needs no option and lacks nothing; for its tokenizer."""
+    """The first installed model that needs no option and no missing library; its tokenizer measures lengths."""
     for name in registry.names("model"):
         registered = registry.get("model", name)
         schema: type[Options] = registered.component.Options
@@ -153,17 +155,10 @@ def default_model(registry: Registry) -> Configured | None:
 # --- its parts -----------------------------------------------------------------------------------------------------------
 
 
-def _keep_quiet() -> None:
-    """Read by the libraries when they are imported."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_NO_ADVISORY_WARNINGS"):
-        os.environ.setdefault(name, "1")
-
-
 def _token_lengths(
     model: Configured, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, list[int]]:
-    """Tokens of every example, by split; nothing for a model that does not read tokens."""
+    """split -> tokens of each example; empty for a model that does not read tokens."""
     prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST, "longest"))
     lengths = {}
     for name in info.splits:
@@ -174,7 +169,7 @@ def _token_lengths(
 
 
 def _summary(lengths: list[int], cut: int) -> TokenLengths:
-    values = np.quantile(lengths, QUANTILES, method="higher")  # lengths that examples have
+    values = np.quantile(lengths, QUANTILES, method="higher")  # a length that some example has
     return TokenLengths(
         quantiles={f"{quantile:.0%}": int(value) for quantile, value in zip(QUANTILES, values, strict=True)},
         longest=max(lengths),
@@ -187,7 +182,7 @@ def _counts(values: Sequence[Any]) -> dict[str, int]:
 
 
 def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, str]:
-    """id, texts and label as words, safe to print."""
+    """id, texts and label of one row as text that is safe to print."""
     shown = {name: columns[name][row] for name in ("id", *info.text_columns)}
     shown["label"] = info.kind.label_in_words(columns["label"][row], info.labels)
     return {name: escaped(value) for name, value in shown.items()}

@@ -1,4 +1,4 @@
-"""What a run leaves behind: found, described, written, composed into a record."""
+"""Writes what a run leaves: its steps, its predictions, and its record, whether it succeeded or failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.task import Row
-from bakeoff.errors import PluginError
+from bakeoff.errors import BakeoffError, PluginError, RunError
 from bakeoff.files import KINDS, Tree, temporary_name
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import writing
@@ -38,7 +38,7 @@ from bakeoff.records.schema import (
     Weights,
     capped,
 )
-from bakeoff.text.words import quoted
+from bakeoff.text.words import escaped, quoted
 from bakeoff.training.assembly import Assembly, Findings
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
@@ -48,6 +48,26 @@ from bakeoff.training.request import Request
 
 DECIMALS = 6
 """Of seconds in a record: nothing is timed better."""
+
+
+def failure_of(error: BaseException, phase: str) -> Failure:
+    """The record's description of an exception that ended a run."""
+    reason: Any = "error"
+    if isinstance(error, RunError):
+        reason = error.reason
+    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        reason = "out of memory"
+    return Failure(reason=reason, message=message_of(error), phase=phase)
+
+
+def message_of(error: BaseException) -> str:
+    """An exception as one line; one that is not ours with its type and the place where it was raised."""
+    text = escaped(" ".join(str(error).split())[:500])
+    if isinstance(error, BakeoffError):
+        return text
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{where}"
 
 
 def describe_weights(run: Assembly) -> Weights:

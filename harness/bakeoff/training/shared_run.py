@@ -22,8 +22,7 @@ from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
-from bakeoff.training.failures import failure_of
-from bakeoff.training.record_writer import bare_record, clear, require_plain, write_record, write_traceback
+from bakeoff.training.record_writer import bare_record, clear, failure_of, require_plain, write_record, write_traceback
 from bakeoff.training.request import Request
 
 

@@ -43,7 +43,6 @@ from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
-from bakeoff.training.failures import failure_of, message_of
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
 from bakeoff.training.observer import Observer
@@ -54,6 +53,8 @@ from bakeoff.training.record_writer import (
     describe_weights,
     end_copy,
     environment_of,
+    failure_of,
+    message_of,
     write_predictions,
     write_record,
     write_steps,
@@ -77,7 +78,7 @@ def fine_tune(
         report(phase, 0, 0, None)
 
     run = assemble(request, load_registry(), found=found, begin=begin, world=world)
-    info, splits, network, trainer = run.info, run.splits, run.network, run.trainer
+    info, splits, network, trainer = run.task.info, run.task.splits, run.network, run.trainer
 
     def evaluate(split: str) -> Any:
         found.evaluated += len(run.encoded[split])
@@ -248,8 +249,9 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
     """The keeper of the best state, where the experiment selects one."""
     if run.request.requested.select != "best-on-dev":
         return None
-    info, split = run.info, selection_split(run.info.scored_splits)
-    labels = run.splits[split]["label"]
+    info = run.task.info
+    split = selection_split(info.scored_splits)
+    labels = run.task.splits[split]["label"]
 
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)

@@ -35,8 +35,8 @@ from bakeoff.spec.document import parse_document
 from bakeoff.spec.yaml_reader import read_tree
 from bakeoff.text.values import command, yaml_value
 from bakeoff.text.words import quoted_whole
-from bakeoff.training.assembly import load_task
-from bakeoff.training.data_checks import remarks
+from bakeoff.training.assembly import load as load_checked
+from bakeoff.training.data_checks import data_checks
 from bakeoff_table import Table
 
 Keys = tuple[str | int, ...]
@@ -245,7 +245,8 @@ def test_what_is_to_be_said_of_a_file_is_accepted(case: str, tmp_path: Path) -> 
 
 def load(folder: Path, options: dict[str, Any]) -> Any:
     task = Table()
-    return load_task(task, task.Options.model_validate(options), Paths(folder, folder / "cache"))
+    loaded = load_checked(task, task.Options.model_validate(options), Paths(folder, folder / "cache"))
+    return loaded.info, loaded.splits
 
 
 def refused(folder: Path, options: dict[str, Any]) -> str:
@@ -267,7 +268,7 @@ def test_splits_without_labels_are_told_with_those_that_are_named_already(tmp_pa
 def test_words_for_nothing_a_file_of_an_archive_a_format_and_a_delimiter_are_told_as_they_are_written(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("q,y\na,0\nb,1\nc,null\nd,null\n")
     options = {"train": "a.csv", "text": "q", "label": "y", "missing": ["-"]}
-    (hint,) = re.findall(r"`(missing: [^`]*)`", " ".join(remarks(*load(tmp_path, options))))
+    (hint,) = re.findall(r"`(missing: [^`]*)`", " ".join(data_checks(*load(tmp_path, options))))
     assert read_tree(hint + "\n", "x.yaml").root == {"missing": ["-", "null"]}
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         for name in ("it's.csv", "b.csv"):

@@ -17,8 +17,8 @@ def test_a_task_is_shown_with_all_that_one_looks_for_first(call: Call) -> None:
     assert look["columns"] == {"id": "str", "first": "str", "second": "str", "label": "int", "start": "str"}
     assert look["labels"] == ["different", "same"]
     train, test = look["splits"]["train"], look["splits"]["test"]
-    assert (train["examples"], train["labels"], train["floor"]) == (20, {"different": 7, "same": 13}, None)
-    assert test["floor"]["accuracy"] == pytest.approx(20 / 30)
+    assert (train["examples"], train["labels"], train["majority_baseline"]) == (20, {"different": 7, "same": 13}, None)
+    assert test["majority_baseline"]["accuracy"] == pytest.approx(20 / 30)
     assert sum(test["slices"]["start"].values()) == 30
     lengths = list(train["tokens"]["quantiles"].values())
     assert list(train["tokens"]["quantiles"]) == ["50%", "90%", "95%", "99%"]
@@ -34,7 +34,7 @@ def test_people_get_tables(call: Call) -> None:
     lines = out.splitlines()
     assert lines[0] == "toy: Pairs of word lists: the same or not."
     assert "train 20 7 (35 %) 13 (65 %)" in [" ".join(line.split()) for line in lines]
-    assert "the floor: always the most frequent label of train" in lines
+    assert "majority baseline: always the most frequent label of train" in lines
     assert "example 1 of train: different (train-0)" in lines
     assert "example 2 of train" not in out
 

@@ -48,7 +48,7 @@ from bakeoff.report.text.latex import write_tex
 from bakeoff.report.text.table_md import write_page
 from bakeoff.runner.rehearsal import require_choice
 from bakeoff.training.data import Columns, LoadedTask
-from bakeoff.training.data_checks import describe_data, remarks, without_learning
+from bakeoff.training.data_checks import data_checks, describe_data, without_learning
 from bakeoff.training.evaluation import score
 from bakeoff.training.kept_model import score_lines
 
@@ -350,12 +350,12 @@ def task(metric: Metric, labels: Any, *, kind: Kind = CLASSIFICATION) -> tuple[T
 
 def test_it_is_told_before_training_and_no_state_is_chosen_by_it() -> None:
     info, splits = task(MatthewsCorrelation(), [0] * 6)
-    assert "dev: mcc says nothing there: every example has the label 'ham'" in remarks(info, splits)
+    assert "dev: mcc says nothing there: every example has the label 'ham'" in data_checks(info, splits)
     with pytest.raises(DataError, match=r"the best is chosen by mcc on dev, which says nothing there: .*, or no 'search:'"):
         require_choice(info, splits, "no 'search:'")
     fine, both = task(MatthewsCorrelation(), [0, 1, 0])
     require_choice(fine, both, "no 'search:'")
-    assert not [remark for remark in remarks(fine, both) if "says nothing" in remark]
+    assert not [remark for remark in data_checks(fine, both) if "says nothing" in remark]
 
 
 class Own(Task):

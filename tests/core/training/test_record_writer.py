@@ -23,7 +23,7 @@ from bakeoff.records.record_files import read_record
 from bakeoff.records.schema import capped
 from bakeoff.training import evaluation, worker
 from bakeoff.training.data_checks import overlaps
-from bakeoff.training.failures import message_of
+from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
 
