@@ -70,7 +70,7 @@ class Configured:
     @cached_property
     def label(self) -> str:
         """The name, and the options that were given."""
-        given = {name: value for name, value in identity(self.options).items() if name in self.options.model_fields_set}
+        given = {name: value for name, value in self.identity["options"].items() if name in self.options.model_fields_set}
         shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
         return f"{self.name} ({shown})" if shown else self.name
 

@@ -45,7 +45,7 @@ def asked_for(first: Trace, second: Trace, *keys: str) -> str:
 
 def _asked(trace: Trace, key: str) -> Any:
     if key in Recipe.model_fields:
-        return getattr(Recipe.model_validate(trace.requested.recipe), key)
+        return getattr(trace.recipe, key)
     value = getattr(trace.requested, key)
     return value if isinstance(value, int | str) else value.name
 

@@ -18,6 +18,7 @@ from pydantic import ConfigDict
 
 from bakeoff.contracts.configured import notes_of
 from bakeoff.contracts.fields import Part
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.trainer import Signal
 from bakeoff.errors import PluginError, RunError
@@ -25,7 +26,7 @@ from bakeoff.files import Tree
 from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import ObservedGroup, Requested
 from bakeoff.toolkit.optimizers import gradient_norm
-from bakeoff.training.assembly import Assembly, assemble
+from bakeoff.training.assembly import Assembly, assemble, components
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
@@ -78,6 +79,8 @@ class Trace(Part):
 
     strategy: str
     requested: Requested
+    recipe: Recipe
+    """Of `requested`, whole."""
     total_steps: int
     initial_weights: str
     head_weights: str
@@ -240,7 +243,7 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
 
     What goes wrong before the first step is raised; what goes wrong while training is the trace's `trouble`.
     """
-    run = assemble(request, registry)
+    run = assemble(request, components(request, registry))
     return trace(run, run.job(TracedJob, limit=limit))
 
 
@@ -250,6 +253,7 @@ def trace(run: Assembly, job: TracedJob) -> Trace:
     return Trace(
         strategy=run.request.requested.strategy,
         requested=run.request.requested,
+        recipe=run.request.recipe,
         total_steps=job.total_steps,
         initial_weights=run.initial_sha256[:16],
         head_weights=run.head_sha256[:16],
@@ -258,7 +262,7 @@ def trace(run: Assembly, job: TracedJob) -> Trace:
         groups=job.observer.groups,
         planned=job.planned(),
         steps=job.steps,
-        notes=notes_of(run.trainer, run.recipe, run.options),
+        notes=notes_of(run.trainer, run.request.recipe, run.options),
         trouble=str(trouble) if isinstance(trouble, PluginError | RunError) else message_of(trouble) if trouble else "",
         diverged=isinstance(trouble, RunError),
     )

@@ -21,17 +21,14 @@ ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
 
 
+HASHED = {kind: {"name", "version", "options"} for kind in ("task", "model", "method", "trainer")}
+"""Of each component of a run, what its id is made of."""
+
+
 def id_of(asked: Requested) -> str:
-    """The id of the run that this was asked of: what `Run.id` gives, from a record."""
-    parts = {kind: getattr(asked, kind) for kind in ("task", "model", "method", "trainer")}
-    return _hashed(
-        {kind: {"name": part.name, "version": part.version, "options": part.options} for kind, part in parts.items()}
-        | {"recipe": asked.recipe, "seed": asked.seed, "replicate": asked.replicate, "select": asked.select}
-    )
-
-
-def _hashed(asked: dict[str, Any]) -> str:
-    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}"
+    """The id of the run that was asked for so: a hash, but not of names, margin, folder or machine."""
+    hashed = asked.model_dump(include={**HASHED, **dict.fromkeys(("recipe", "seed", "replicate", "select"), True)})
+    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(hashed).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -89,18 +86,7 @@ class Run:
 
     @cached_property
     def id(self) -> str:
-        """A hash of what was asked; not of names, margin, folder or machine."""
-        asked = {
-            "task": self.task.identity,
-            "model": self.model.identity,
-            "method": self.strategy.method.identity,
-            "trainer": self.strategy.trainer.identity,
-            "recipe": self.strategy.asked_recipe,
-            "seed": self.seed,
-            "replicate": self.strategy.replicate,
-            "select": self.select,
-        }
-        return _hashed(asked)
+        return id_of(self.requested)
 
     @cached_property
     def requested(self) -> Requested:

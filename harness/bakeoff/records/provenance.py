@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any, Final, Literal
 
-from bakeoff.contracts.configured import Configured, identity
+from bakeoff.contracts.configured import Configured
 from bakeoff.machine.file_hashes import digest_of
 from bakeoff.machine.hardware import hardware_class, instructions, processor, software
 from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record
@@ -296,5 +296,5 @@ def origin_of(part: Configured) -> ComponentOrigin:
         version=part.registered.component.version,
         distribution=part.registered.origin.distribution,
         distribution_version=part.registered.origin.version,
-        options=identity(part.options),
+        options=part.identity["options"],
     )

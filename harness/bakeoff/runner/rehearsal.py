@@ -11,7 +11,6 @@ import numpy as np
 
 from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.model import Built, Encoding, Prepared
-from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, DataError, ModelError
@@ -95,11 +94,10 @@ class Rehearsal:
         """What has been tried to keep, whatever trainer has it."""
 
     def attempt_run(self, request: Request) -> None:
-        asked, parts = request.requested, components(request.requested, self.registry, request.places)
+        asked, recipe, parts = request.requested, request.recipe, components(request, self.registry)
         model, method, trainer = (parts[kind].registered.component for kind in ("model", "method", "trainer"))
         options = {kind: part.options for kind, part in parts.items()}
-        recipe = Recipe.model_validate(asked.recipe)
-        self.attempt("strategy", asked.strategy, self.require_hardware, request, recipe)
+        self.attempt("strategy", asked.strategy, self.require_hardware, request)
         if asked.task_label not in self.tasks:
             loaded = self.attempt(
                 "task", asked.task_label, load, parts["task"].registered.component, options["task"], request.places
@@ -127,7 +125,7 @@ class Rehearsal:
         encoding = Encoding(recipe.max_length, recipe.padding)
         files = watched_files(model, options["model"], request.places)
         prepared = self.attempt("model", asked.model_label, model.prepare, info, options["model"], encoding)
-        used = self.used_rows(request, recipe, known)
+        used = self.used_rows(request, known)
         encoded = (
             self.attempt("model", asked.model_label, encode_rows, prepared, known, used, request.cache) if prepared else None
         )
@@ -141,7 +139,7 @@ class Rehearsal:
         if room is not None and recipe.max_length > room:
             self.say("strategy", asked.strategy, f"max_length {recipe.max_length} is more than the model's {room} positions")
             return
-        if encoded is None or not self.is_sound(request, recipe, info, options["model"], built, prepared, used, encoded):
+        if encoded is None or not self.is_sound(request, info, options["model"], built, prepared, used, encoded):
             return
         head, before = self.attempt("strategy", asked.strategy, head_of, built), len(self.problems)
         adaptation = self.attempt("strategy", asked.strategy, make_ready, method, built, options["method"], recipe)
@@ -178,14 +176,14 @@ class Rehearsal:
 
     def note_examples(self, request: Request) -> None:
         """Before any is tried: all runs of which the model is asked once."""
-        question, wanted = question_of(request), Recipe.model_validate(request.requested.recipe).train_examples
+        question, wanted = question_of(request), request.recipe.train_examples
         most = self.examples.get(question, 0)
         self.examples[question] = None if wanted is None or most is None else max(wanted, most)
 
-    def used_rows(self, request: Request, recipe: Recipe, task: LoadedTask) -> dict[str, Columns]:
+    def used_rows(self, request: Request, task: LoadedTask) -> dict[str, Columns]:
         """By split, the rows that a run of any seed is given."""
         rows = {name: task.splits[name] for name in task.info.splits}
-        examples = self.examples.get(question_of(request), recipe.train_examples)
+        examples = self.examples.get(question_of(request), request.recipe.train_examples)
         if examples is not None:
             there = len(rows["train"]["label"])
             seeds = self.seeds or [(request.requested.seed, request.requested.replicate)]
@@ -197,7 +195,6 @@ class Rehearsal:
     def is_sound(
         self,
         request: Request,
-        recipe: Recipe,
         info: TaskInfo,
         options: Any,
         built: Built,
@@ -215,7 +212,7 @@ class Rehearsal:
                 check = ModelCheck(
                     model=built.model,
                     prepared=prepared,
-                    plain=model.prepare(info, options, Encoding(recipe.max_length, "longest")),
+                    plain=model.prepare(info, options, Encoding(request.recipe.max_length, "longest")),
                     rows=encoded,
                     name_of=lambda split, number: str(used[split]["id"][number]),
                     device=hardware.pick_device(request.device),
@@ -227,8 +224,8 @@ class Rehearsal:
         return self.sound[question]
 
     @staticmethod
-    def require_hardware(request: Request, recipe: Recipe) -> None:
-        device = hardware.pick_device(request.device).type
+    def require_hardware(request: Request) -> None:
+        recipe, device = request.recipe, hardware.pick_device(request.device).type
         hardware.require_precision(recipe.precision, device)
         hardware.require_processes(recipe.processes, device, jobs=request.jobs)
 
@@ -249,7 +246,7 @@ class Rehearsal:
 
 def question_of(request: Request) -> tuple[str, ...]:
     """On what the answers of a model to single rows hang: task, model, length and padding."""
-    asked, recipe = request.requested, Recipe.model_validate(request.requested.recipe)
+    asked, recipe = request.requested, request.recipe
     return asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding
 
 

@@ -51,6 +51,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
     return Request(
         id=run.id,
         requested=run.requested,
+        recipe=run.strategy.recipe,
         data=settings.places.data,
         cache=settings.places.cache,
         beside=settings.places.beside,

@@ -14,7 +14,7 @@ from bakeoff.contracts.component import Component
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Built, Encoding, Model, Prepared
-from bakeoff.contracts.registry import Origin, Registered, Registry, load_registry
+from bakeoff.contracts.registry import Origin, Registered, load_registry
 from bakeoff.contracts.task import Paths, Task, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError
@@ -169,12 +169,10 @@ def bench_job(
     labels: Any = dict.fromkeys(("experiment", "strategy", "task_label", "model_label"), "sample")
     origins: Any = {kind: origin_of(part) for kind, part in parts.items()}
     asked = Requested(**labels, **origins, recipe=dict(recipe), seed=seed, replicate=0, select="last-epoch")
-    registry = Registry({(kind, part.name): part.registered for kind, part in parts.items()})
     with temporary_folder() as cache:
         threads = torch.get_num_threads()
-        run = assemble(
-            Request(id="r1-0000000000000000", requested=asked, data=None, cache=cache, device="cpu", threads=threads), registry
-        )
+        request = Request(id="r1-0000000000000000", requested=asked, data=None, cache=cache, device="cpu", threads=threads)
+        run = assemble(request, parts)
     if lr_scales:
         groups = (replace(group, lr_scale=scale) for group, scale in zip(run.adaptation.groups, lr_scales, strict=False))
         run = replace(run, adaptation=replace(run.adaptation, groups=tuple(groups)))

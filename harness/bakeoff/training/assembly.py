@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.method import Adaptation
 from bakeoff.contracts.model import Built, Encoding, Prepared
-from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths, Row, Task
 from bakeoff.contracts.trainer import Owned, Trainer
@@ -24,7 +23,7 @@ from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, shortened
 from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
-from bakeoff.records.schema import Data, MadeFrom, Requested, Selection, Weights
+from bakeoff.records.schema import Data, MadeFrom, Selection, Weights
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
@@ -64,7 +63,6 @@ class Assembly:
     """A run that is ready to be trained."""
 
     request: Request
-    recipe: Recipe
     trainer: Trainer
     options: Any
     """Of the trainer."""
@@ -95,7 +93,7 @@ class Assembly:
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
         """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
         seed = self.request.requested.seed, self.request.requested.replicate
-        schedule = StepSchedule(len(self.examples), self.recipe, seed, self.world)
+        schedule = StepSchedule(len(self.examples), self.request.recipe, seed, self.world)
         mean_loss = self.task.info.kind.mean_loss
         given = {"mean_loss": mean_loss, "device": self.device, "owns": self.owns, "trainer": self.title, **more}
         return made_as(self.adaptation, self.prepared, self.examples, schedule, **given)
@@ -103,16 +101,18 @@ class Assembly:
 
 def assemble(
     request: Request,
-    registry: Registry,
+    parts: Mapping[str, Configured],
     *,
     found: Findings | None = None,
     begin: Callable[[str], None] = lambda phase: None,
     world: World = ALONE,
 ) -> Assembly:
-    """Assembles the run that a request describes. `begin` is called with the name of each phase; `found` is filled in."""
-    asked, found = request.requested, found or Findings()
-    recipe, seed = Recipe.model_validate(asked.recipe), (asked.seed, asked.replicate)
-    parts = components(asked, registry, request.places)
+    """Assembles the run that a request describes, of its `components`.
+
+    `begin` is called with the name of each phase; `found` is filled in.
+    """
+    found, recipe = found or Findings(), request.recipe
+    seed = request.requested.seed, request.requested.replicate
     model, trainer, options = (
         parts["model"].registered.component,
         parts["trainer"].registered.component,
@@ -152,7 +152,6 @@ def assemble(
     trainer.check_model(network, recipe)
     return Assembly(
         request=request,
-        recipe=recipe,
         trainer=trainer,
         options=options,
         title=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
@@ -174,14 +173,17 @@ def assemble(
 # --- its stages, in their order ------------------------------------------------------------------------------------------
 
 
-def components(asked: Requested, registry: Registry, places: Paths) -> dict[str, Configured]:
-    """The run's components by kind. Their options are validated and their paths resolved on this machine."""
+def components(request: Request, registry: Registry) -> dict[str, Configured]:
+    """The run's components by kind, their paths resolved on this machine. Their options are validated here, once a process.
+
+    Raises PluginError for a component that is not installed, and pydantic's ValidationError.
+    """
     found = {}
     for kind in ("task", "model", "method", "trainer"):
-        wanted = getattr(asked, kind)
+        wanted = getattr(request.requested, kind)
         registered = registry.get(kind, wanted.name)
         component = Configured(registered, registered.component.Options.model_validate(wanted.options))
-        found[kind] = replace(component, options=component.options_at(places))
+        found[kind] = replace(component, options=component.options_at(request.places))
     return found
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from bakeoff.contracts.fields import Count, Name, Some, Text
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import Paths
 from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import Attempt, Requested, RunId
@@ -25,6 +26,10 @@ def _without_nul(path: Path) -> Path:
 Place = Annotated[Path, AfterValidator(_without_nul)]
 
 
+def _recipe_asked_for(request: dict[str, Any]) -> Recipe:
+    return Recipe.model_validate(request["requested"].recipe)
+
+
 class Request(BaseModel):
     """What a worker is told: the run, and where things lie here."""
 
@@ -32,6 +37,8 @@ class Request(BaseModel):
 
     id: RunId
     requested: Requested
+    recipe: Recipe = Field(default_factory=_recipe_asked_for, exclude=True)
+    """Given by the plan; a worker reads it from `requested`, once. Not written, since it stands there."""
     data: Place | None
     cache: Place
     beside: Place = Path()
@@ -50,6 +57,13 @@ class Request(BaseModel):
     """Steps."""
     checkpoints: Place | None = None
     """Their folder; it outlives this attempt."""
+
+    @field_validator("recipe", mode="plain")
+    @classmethod
+    def _never_written(cls, value: Any) -> Recipe:
+        if not isinstance(value, Recipe):
+            raise ValueError("the recipe of a run stands in `requested`")
+        return value
 
     @property
     def places(self) -> Paths:

@@ -51,7 +51,7 @@ def share(
     report: Report,
     attempt: Callable[[Request, Path, Report, World, Clock], Record],
     *,
-    before_forking: Callable[[Request], None],
+    before_forking: Callable[[Request], object],
 ) -> Record:
     """Lets every process `attempt` the run; the record is rank 0's, or that of the first that failed.
 

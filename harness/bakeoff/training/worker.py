@@ -9,13 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.trainer import Trainer
@@ -65,7 +66,14 @@ from bakeoff.training.shared_run import Report, print_notes, share
 
 
 def fine_tune(
-    request: Request, folder: Path, clock: Clock, found: Findings, observer: Observer, report: Report, world: World
+    request: Request,
+    parts: Mapping[str, Configured],
+    folder: Path,
+    clock: Clock,
+    found: Findings,
+    observer: Observer,
+    report: Report,
+    world: World,
 ) -> Trained | None:
     """One run, from the request to the files in its folder; fills `found` on the way. The trained model where it is to be kept.
 
@@ -77,7 +85,7 @@ def fine_tune(
         clock.enter(phase)
         report(phase, 0, 0, None)
 
-    run = assemble(request, load_registry(), found=found, begin=begin, world=world)
+    run = assemble(request, parts, found=found, begin=begin, world=world)
     info, splits, network, trainer = run.task.info, run.task.splits, run.network, run.trainer
 
     def evaluate(split: str) -> Any:
@@ -152,8 +160,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     forget_peak_memory()
     failure = trained = None
     try:
-        import_all(request)
-        trained = fine_tune(request, folder, clock, found, observer, report_alone, world)
+        trained = fine_tune(request, import_all(request), folder, clock, found, observer, report_alone, world)
     except BaseException as error:  # a run that raises, `sys.exit` too, is a record with its reason, and the experiment goes on
         pass_on_interrupt(error)
         end_copy(process)
@@ -191,13 +198,15 @@ def places_of(request: Request, folder: Path) -> list[Path]:
 # --- the details of a run, in its order ----------------------------------------------------------------------------------
 
 
-def import_all(request: Request) -> None:
-    """The heavy imports, where no fork server has made them; an error of theirs is seen here."""
+def import_all(request: Request) -> dict[str, Configured]:
+    """The run's components by kind; makes the heavy imports, where no fork server has, so that their errors are seen here."""
+    parts = components(request, load_registry())
     if "bakeoff.machine.preload" not in sys.modules:  # then nobody has looked yet whether all is there
-        parts = components(request.requested, load_registry(), request.places)
         for kind in ("task", "model"):
             check_available(parts[kind], request.places)
     import bakeoff.machine.preload  # noqa: F401
+
+    return parts
 
 
 def require_equal_weights(world: World, network: Any, trainer: str) -> None:

@@ -12,7 +12,7 @@ from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
 from bakeoff.runner.settings import Settings, request_of
 from bakeoff.spec.document import read_document
-from bakeoff.training.assembly import Assembly, assemble
+from bakeoff.training.assembly import Assembly, assemble, components
 from bakeoff.training.request import Request
 
 RECIPE = "{epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01, max_grad_norm: 0.45, warmup: 2}"
@@ -46,7 +46,7 @@ def requests_of(plan: Plan, *, threads: int = 1, data: Path | None = None) -> di
 
 def ready(request: Request, limit: int | None = None) -> tuple[Assembly, TracedJob]:
     """A strategy that is ready to be traced for `limit` steps, None for all."""
-    assembly = assemble(request, load_registry())
+    assembly = assemble(request, components(request, load_registry()))
     return assembly, assembly.job(TracedJob, limit=limit)
 
 
