@@ -1,11 +1,12 @@
-"""What one strategy does, step by step, as it was seen: the material that `bakeoff parity` compares.
+"""Records what one strategy does, step by step, for `bakeoff parity` to compare.
 
-Nothing is copied from the experiment file. The batch is what the model's forward pass received, the gradient norm what the
-optimizer received, the settings what the optimizer held.
+Everything is observed, nothing copied from the experiment file: the batch is what the forward pass received, the gradient norm
+what the optimizer received, the settings what the optimizer held.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import math
@@ -34,46 +35,46 @@ from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
 MOST_BYTES = 2**30
-"""Of a file with a trace."""
+"""Largest file with a trace that is read."""
 
 
 class StepTrace(Part):
-    """One step. Digests are the first 16 hexadecimal digits of a sha256."""
+    """One step. Digests are the first 16 hexadecimal digits of a SHA-256."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     rows: list[int] | None
-    """Rows of the training split that the model saw, in order; None where they cannot be told."""
+    """Numbers of the training rows that the model received, in order; None where they are unknown."""
     passes: list[int]
-    """Examples in each forward pass: more than one where gradients are accumulated over micro-batches."""
+    """Examples of each forward pass; more than one pass where gradients are accumulated over micro-batches."""
     tokens: int
-    """Without padding; 0 where there is no attention mask."""
+    """Tokens without padding; 0 where there is no attention mask."""
     shape: list[int]
-    """Of the first forward pass."""
+    """Shape of the first input of the first forward pass."""
     batch: str
-    """Digest of the tensors, labels apart, that the forward passes received."""
+    """Digest of the tensors that the forward passes received, without labels."""
     labels: str
     random: str
     """Digest of the random state at the first forward pass."""
     random_later: str
-    """Of those at the others, if there are any."""
+    """Digests of the random state at the other forward passes, joined by blanks."""
     random_given: str
-    """The same, as the job set it at the beginning of the step."""
+    """Digest of the random state as the job set it at the beginning of the step."""
     loss: float
     pass_losses: list[float]
-    """The mean loss of each forward pass by the harness's formula, whatever the trainer's; empty where it was not seen."""
+    """The mean loss of each forward pass by the harness's own formula; empty where it was not observed."""
     learning_rates: list[float]
-    """The different ones among the groups, ascending."""
+    """The distinct learning rates of the parameter groups, ascending."""
     unclipped_norm: float | None
-    """Global 2-norm of the gradients as the backward pass left them."""
+    """Global 2-norm of the gradient after the backward pass, before clipping."""
     norm: float | None
-    """The same as the optimizer received them."""
+    """Global 2-norm of the gradient that the optimizer received."""
     weights: str
-    """After the step; empty where the loss was not finite: a NaN has many spellings, and libraries are free to pick."""
+    """Digest of the weights after the step; empty where the loss was not finite, because NaN has many bit patterns."""
 
 
 class Trace(Part):
-    """What one strategy did."""
+    """What one strategy did in all traced steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
@@ -85,22 +86,22 @@ class Trace(Part):
     initial_weights: str
     head_weights: str
     trainable: int
-    """Elements that train."""
+    """How many weights train."""
     optimizer: str
     groups: list[ObservedGroup]
     planned: list[list[int]]
-    """Rows of the job's batches: of the first epoch at least, and of one batch more than was traced."""
+    """Row numbers of the job's batches, in order: at least the first epoch, and one batch more than was traced."""
     steps: list[StepTrace]
     notes: list[str]
-    """What the trainer has to say of the recipe."""
+    """The trainer's notes on the recipe."""
     trouble: str
-    """Why it ended otherwise than the job allowed; empty where it did not."""
+    """What the trainer did wrong, or why the training failed; empty where it took exactly the allowed steps."""
     diverged: bool
 
 
 class TracingObserver(Observer):
-    """Keeps the learning rates of all groups, and the gradient norm taken in the model's order: the order of an
-    optimizer's groups may change its last digit."""
+    """Also keeps the learning rates of all groups at each step, and the gradient norm summed in the order of the model's
+    parameters: the order of an optimizer's groups may change its last digit."""
 
     def __init__(self) -> None:
         super().__init__(norm_every=1)
@@ -117,21 +118,23 @@ class TracingObserver(Observer):
 
 @dataclass
 class OpenStep:
-    """What has been seen of a step so far: one entry a forward pass. Before the first step, of nothing."""
+    """What has been observed of the current step: lists hold one entry for each forward pass."""
 
     random_given: str = ""
     random: list[str] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     given_labels: list[Any] = field(default_factory=list)
-    """What the model received; `labels` is what the job's loss did."""
+    """Labels that the model received; `labels` are those that the job's loss received."""
     labels: list[Any] = field(default_factory=list)
+    norms: dict[int, Any] = field(default_factory=dict)
+    """Number of a trained parameter -> norm of its gradient before clipping."""
 
 
 class TracedJob(Job):
-    """The job of a real run, its schedule included, that says STOP after some steps and writes down each of them."""
+    """The job of a real run, with its whole schedule, that records each step and signals STOP after `limit` steps."""
 
     def __init__(self, *given: Any, limit: int | None, **rest: Any) -> None:
-        """`limit` is a number of steps; None for all."""
+        """`limit`: None for all steps."""
         self.observer: TracingObserver
         observer = TracingObserver()
         super().__init__(*given, observer=observer, **rest)
@@ -143,14 +146,13 @@ class TracedJob(Job):
             self.row_of.setdefault(tuple(row.get("input_ids", ())), number)
         self.input_names: set[str] = set()
         self.open = OpenStep()
-        self.unclipped: dict[int, Any] = {}
         self.model.register_forward_pre_hook(self._see_forward, with_kwargs=True)
         observer.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         for index, parameter in enumerate(observer.parameters):
-            parameter.register_post_accumulate_grad_hook(self._gradient_reader(index))
+            parameter.register_post_accumulate_grad_hook(functools.partial(self._note_gradient, index))
 
     def planned(self) -> list[list[int]]:
-        """The order as the harness gave it out."""
+        """Row numbers of the harness's batches, in order."""
         epochs = range(self.limit // self.schedule.steps_per_epoch + 1)
         return [list(batch) for epoch in epochs for batch in self.schedule.epoch(epoch)]
 
@@ -169,29 +171,27 @@ class TracedJob(Job):
             raise self.raised
         super().begin_step(step)
         self.open = OpenStep(random_given=self._random())
-        self.unclipped = {}
 
     def end_step(self, step: int, loss: Any) -> Signal:
         taken = self.observer.steps > 0
         signal = super().end_step(step, loss)
-        seen = self.open
-        norms = [self.unclipped[index] for index in sorted(self.unclipped)]
-        value = float(loss)
+        seen, value = self.open, float(loss)
+        labels = [{"labels": labels} for labels in seen.labels or seen.given_labels]
         self.steps.append(
             StepTrace(
                 rows=self._rows(seen.inputs),
                 passes=[len(next(iter(inputs.values()), ())) for inputs in seen.inputs],
                 tokens=sum(int(inputs["attention_mask"].sum()) for inputs in seen.inputs if "attention_mask" in inputs),
                 shape=[length for inputs in seen.inputs[:1] if inputs for length in next(iter(inputs.values())).shape],
-                batch=_digest(_numbered(seen.inputs)),
-                labels=_digest(_numbered([{"labels": labels} for labels in seen.labels or seen.given_labels])),
+                batch=_digest(seen.inputs),
+                labels=_digest(labels),
                 random=seen.random[0] if seen.random else "",
                 random_later=" ".join(seen.random[1:]),
                 random_given=seen.random_given,
                 loss=value,
                 pass_losses=self.loss_watch.mean_losses,
                 learning_rates=self.observer.rates[-1] if taken else [],
-                unclipped_norm=_norm(norms),
+                unclipped_norm=math.hypot(*(norm for _, norm in sorted(seen.norms.items()))) if seen.norms else None,
                 norm=self.observer.received[-1] if taken else None,
                 weights=weights_sha256(self.model.state_dict().items())[:16] if math.isfinite(value) else "",
             )
@@ -202,7 +202,7 @@ class TracedJob(Job):
         return Signal.STOP if self._is_cut() else super().end_epoch()
 
     def _is_cut(self) -> bool:
-        """Whether the comparison ends before the training does; at its own end a run is told to stop no more than ever."""
+        """Whether the limit is reached before the training's own end, where no STOP is due."""
         return len(self.steps) >= self.limit < self.total_steps
 
     def _see_forward(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -212,11 +212,8 @@ class TracedJob(Job):
         if hasattr(given.get("labels"), "detach"):
             self.open.given_labels.append(given["labels"].detach().cpu())
 
-    def _gradient_reader(self, index: int) -> Callable[[Any], None]:
-        def read(parameter: Any) -> None:
-            self.unclipped[index] = gradient_norm([parameter.grad])
-
-        return read
+    def _note_gradient(self, index: int, parameter: Any) -> None:
+        self.open.norms[index] = gradient_norm([parameter.grad])
 
     def _random(self) -> str:
         import torch
@@ -227,7 +224,7 @@ class TracedJob(Job):
         return hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).hexdigest()[:16]
 
     def _rows(self, passes: Sequence[Mapping[str, Any]]) -> list[int] | None:
-        """By their unpadded token ids; of rows with the same text, the first."""
+        """The training rows with these token ids; of rows with the same text, the first."""
         if not passes or not all({"input_ids", "attention_mask"} <= set(inputs) for inputs in passes):
             return None
         texts = [
@@ -239,16 +236,16 @@ class TracedJob(Job):
 
 
 def trace_strategy(request: Request, limit: int | None, registry: Registry) -> Trace:
-    """Trains as a run of this request would, for `limit` steps (None: all), and tells what was seen.
+    """Trains as a run of this request would, for `limit` steps (None: all).
 
-    What goes wrong before the first step is raised; what goes wrong while training is the trace's `trouble`.
+    Errors before the first step are raised; errors while training are the trace's `trouble`.
     """
     run = assemble(request, components(request, registry))
     return trace(run, run.job(TracedJob, limit=limit))
 
 
 def trace(run: Assembly, job: TracedJob) -> Trace:
-    """Trains, and tells what was seen."""
+    """Trains the assembled run through the job."""
     trouble = train_under(job, run.trainer, run.options)
     return Trace(
         strategy=run.request.requested.strategy,
@@ -269,36 +266,28 @@ def trace(run: Assembly, job: TracedJob) -> Trace:
 
 
 def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
-    """Lets the trainer train; what it did wrong, if anything."""
+    """Lets the trainer train; the error in what it did, if any."""
     try:
         with job.observer, job.watched():
             trainer.fit(job, options)
         job.check(steps=job.limit)
-    except Exception as error:  # whatever a trainer raises is part of what it did
+    except Exception as error:  # part of what the trainer did
         return error
     return None
 
 
 def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, file: str) -> None:
-    """A worker process's side: writes the trace to a file."""
+    """Runs in a worker process: writes the trace of the request to a file."""
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
-    trace = trace_strategy(Request.model_validate_json(request), limit, load_registry())
-    Tree(Path(file).parent).write(Path(file), trace.model_dump_json().encode(), synced=False)
+    seen = trace_strategy(Request.model_validate_json(request), limit, load_registry())
+    Tree(Path(file).parent).write(Path(file), seen.model_dump_json().encode(), synced=False)
 
 
-def _digest(tensors: dict[str, Any]) -> str:
-    return weights_sha256(tensors.items())[:16] if tensors else ""
-
-
-def _numbered(passes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The tensors of all forward passes under one name each."""
-    return {f"{number} {name}": tensor for number, inputs in enumerate(passes) for name, tensor in inputs.items()}
-
-
-def _norm(norms: list[Any]) -> float | None:
-    """Of the parameters' norms."""
-    return math.hypot(*map(float, norms)) if norms else None
+def _digest(passes: Sequence[Mapping[str, Any]]) -> str:
+    """Of the tensors of all forward passes; empty where there are none."""
+    named = [(f"{number} {name}", tensor) for number, inputs in enumerate(passes) for name, tensor in inputs.items()]
+    return weights_sha256(named)[:16] if named else ""
 
 
 def read_trace(path: Path) -> Trace:

@@ -1,4 +1,4 @@
-"""Two traces -> whether they are identical, else the first step that differs, in what, and why."""
+"""Compares two traces: identical, or the first step that differs, in which quantity, and why."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bakeoff.contracts.fields import Part
-from bakeoff.parity.causes import END, clipped_at, find_causes, setting
+from bakeoff.parity.causes import END, clipped_at, find_causes, labels_differ, setting
 from bakeoff.parity.trace import StepTrace, Trace
 from bakeoff.text.numbers import significant
 
@@ -20,11 +20,11 @@ QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("gradient norm", lambda step: repr(step.norm)),
     ("weights", lambda step: step.weights),
 )
-"""What is compared of a step, in the order of cause and effect."""
+"""What is compared at each step, in the order of cause and effect."""
 
 
 class Row(Part):
-    """A step of one strategy, for a person to read."""
+    """One step of one strategy, formatted for people."""
 
     step: int
     strategy: str
@@ -36,7 +36,7 @@ class Row(Part):
 
 
 class Verdict(Part):
-    """What a comparison came to. Steps count from 1; 0 is before the first."""
+    """The result of a comparison. Steps count from 1, and 0 is before the first step."""
 
     strategies: tuple[str, str]
     title: str
@@ -50,14 +50,14 @@ class Verdict(Part):
     likely_causes: list[str]
     also_different: list[str]
     notes: list[str]
-    """What the trainers have to say of their recipes, with the strategies' names."""
+    """The trainers' notes on their recipes, each with its strategy's name."""
     around: list[Row]
     """The step before the first difference, that step and the next, for both strategies."""
     observed: dict[str, dict[str, str]]
 
 
 def compare(first: Trace, second: Trace) -> Verdict:
-    """Bit by bit; numbers are equal when all their digits are."""
+    """Compares to the bit: numbers are equal only where all their digits are."""
     step, what = first_difference(first, second)
     causes = find_causes(first, second)
     likely = [cause.text for cause in causes if cause.what == what and cause.step <= (step or 0)]
@@ -81,12 +81,12 @@ def compare(first: Trace, second: Trace) -> Verdict:
 
 
 def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
-    """The step and what differs there; (None, "") where nothing does."""
+    """The first step that differs, and the quantity in which it does; (None, "") where the traces are identical."""
     if (first.initial_weights, first.trainable) != (second.initial_weights, second.trainable):
         return 0, "initial weights"
     for number, (a, b) in enumerate(zip(first.steps, second.steps, strict=False), 1):
         for name, read in QUANTITIES:
-            if read(a) != read(b) and (name != "labels" or (a.labels and b.labels)):
+            if labels_differ(a, b) if name == "labels" else read(a) != read(b):
                 return number, name
     if len(first.steps) != len(second.steps):
         return min(len(first.steps), len(second.steps)) + 1, END
@@ -96,16 +96,16 @@ def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
 
 
 def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
-    """What can be said where no cause was seen."""
+    """The likely cause by elimination, where none was observed."""
     if step == 0:
         return "nothing that was observed explains it"
     a, b = first.steps[step - 1], second.steps[step - 1]
     if what == "loss":
-        return "the loss is computed otherwise: weights, batch, labels and random state are the same"
+        return "the loss is computed differently: weights, batch, labels and random state are the same"
     if what == "gradient norm before clipping" and a.unclipped_norm and b.unclipped_norm:
         larger = f"the gradients of {second.strategy} are {significant(b.unclipped_norm / a.unclipped_norm, 4)} times as large"
         scaled = (
-            f"micro-batches may be weighed otherwise, or the step before may not have been cleared ({larger})"
+            f"micro-batches may have other weights, or the gradients of the step before may not have been cleared ({larger})"
             if len(b.passes) > 1
             else f"the loss may be scaled ({larger})"
             if step == 1
@@ -123,7 +123,7 @@ def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
 
 
 def _observed(trace: Trace) -> dict[str, str]:
-    """What the strategy really trained with."""
+    """The settings that the strategy was observed to train with."""
     limit = clipped_at(trace)
     keys = ("optimizer", "betas", "eps", "momentum", "bias_correction", "fused", "weight_decay")
     return {key: setting(trace, key) for key in keys} | {

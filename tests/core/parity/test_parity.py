@@ -67,8 +67,8 @@ def test_the_unspoilt_loop_is_identical_to_both_built_in_trainers(tmp_path: Path
 
 
 TRAINER_FAULTS = [
-    ("seed", 1, "random state", "another random stream (seed) for dropout: two seeds anew"),
-    ("order", 1, "batch", "another data order: two takes the job's batches in an order of its own"),
+    ("seed", 1, "random state", "different random stream (seed) for dropout: two reseeds"),
+    ("order", 1, "batch", "different data order: two takes the job's batches in an order of its own"),
     (
         "clip",
         1,
@@ -86,7 +86,7 @@ TRAINER_FAULTS = [
         "the scheduler of two is stepped twice per step: its rate at step n is that of one",
     ),
     ("no-zero-grad", 2, "gradient norm before clipping", "the gradients of the step before may not have been cleared"),
-    ("own-loss", 1, "loss", "the loss is computed otherwise"),
+    ("own-loss", 1, "loss", "the loss is computed differently"),
     (
         "one-more",
         13,
@@ -123,7 +123,7 @@ ACCUMULATED = "{epochs: 2, batch_size: 12, micro_batch_size: 4, learning_rate: 1
 
 WEIGHING = [
     ("summed", 1, "loss", "two adds up the mean losses of 3 micro-batches: loss and gradients are 3 times too large"),
-    ("even", 2, "loss", "two weighs the micro-batches of 4 + 4 + 2 rows alike"),
+    ("even", 2, "loss", "two gives the micro-batches of 4 + 4 + 2 rows equal weights"),
     ("draws", 1, "random state", "draws random numbers, between the forward passes of a step"),
 ]
 
@@ -154,27 +154,32 @@ RECIPE_CHANGES = [
     ("weight_decay_exempt: []", 2, "weights", "0.01 on 89,794 of 89,794 parameters in two"),
     ("fused: false", 2, "weights", f"fused kernel: true in one, torch's default in two; {OTHER_RECIPE}"),
     ("betas: [0.8, 0.999]", 2, "weights", "betas: [0.9, 0.999] in one, [0.8, 0.999] in two"),
-    ("batch_size: 5", 1, "batch", f"another batch size: 4 rows in one, 5 in two; {OTHER_RECIPE}: batch_size 4 against 5"),
-    ("padding: max_length", 1, "batch", "other padding: to % tokens in one, to 128 in two"),
-    ("max_length: 8", 1, "batch", f"the same rows, encoded otherwise; {OTHER_RECIPE}: max_length 128 against 8"),
-    ("learning_rate: 5e-3", 2, "learning rate", "another learning rate: it peaks at 1e-3 in one, at 5e-3 in two"),
-    ("warmup: 4", 2, "learning rate", "another warm-up: the peak is at step 3 in one, at 5 in two"),
-    ("scheduler: cosine", 4, "learning rate", "another scheduler: the rate falls in a line in one, falls along a curve in two"),
-    ("scheduler: constant", 4, "learning rate", "another scheduler: the rate falls in a line in one, stays in two"),
+    ("batch_size: 5", 1, "batch", f"different batch size: 4 rows in one, 5 in two; {OTHER_RECIPE}: batch_size 4 against 5"),
+    ("padding: max_length", 1, "batch", "different padding: to % tokens in one, to 128 in two"),
+    ("max_length: 8", 1, "batch", f"the same rows, encoded differently; {OTHER_RECIPE}: max_length 128 against 8"),
+    ("learning_rate: 5e-3", 2, "learning rate", "different learning rate: it peaks at 1e-3 in one, at 5e-3 in two"),
+    ("warmup: 4", 2, "learning rate", "different warm-up: the peak is at step 3 in one, at 5 in two"),
+    (
+        "scheduler: cosine",
+        4,
+        "learning rate",
+        "different scheduler: the rate falls in a line in one, falls along a curve in two",
+    ),
+    ("scheduler: constant", 4, "learning rate", "different scheduler: the rate falls in a line in one, stays in two"),
     ("scheduler: polynomial, power: 2.0", 4, "learning rate", f"falls along a curve in two; {OTHER_RECIPE}: scheduler linear"),
-    ("label_smoothing: 0.1", 1, "loss", f"computed otherwise; {OTHER_RECIPE}: label_smoothing 0 against 0.1"),
-    ("precision: bf16", 1, "loss", f"computed otherwise; {OTHER_RECIPE}: precision fp32 against bf16"),
+    ("label_smoothing: 0.1", 1, "loss", f"computed differently; {OTHER_RECIPE}: label_smoothing 0 against 0.1"),
+    ("precision: bf16", 1, "loss", f"computed differently; {OTHER_RECIPE}: precision fp32 against bf16"),
     ("optimizer: sgd, momentum: 0.9", 2, "weights", "optimizer: AdamW in one, SGD in two"),
     ("bias_correction: false", 2, "weights", "bias correction: true in one, false in two"),
     (
         "micro_batch_size: 2",
         1,
         "batch",
-        f"other micro-batches: 4 rows in one, 2 + 2 rows in two; {OTHER_RECIPE}: micro_batch_size",
+        f"different micro-batches: 4 rows in one, 2 + 2 rows in two; {OTHER_RECIPE}: micro_batch_size",
     ),
-    ("train_examples: 20", 1, "batch", f"other examples to train on; {OTHER_RECIPE}: train_examples none against 20"),
+    ("train_examples: 20", 1, "batch", f"different examples to train on; {OTHER_RECIPE}: train_examples none against 20"),
     ("frozen_embeddings: true", 0, "initial weights", f"{OTHER_RECIPE}: frozen_embeddings false against true"),
-    ("epochs: 3", 4, "learning rate", "falls at another pace (12 steps planned in one, 18 in two)"),
+    ("epochs: 3", 4, "learning rate", "falls at a different pace (12 steps planned in one, 18 in two)"),
 ]
 
 
@@ -215,8 +220,8 @@ def test_other_seed_streams_are_told_apart(tmp_path: Path) -> None:
     verdict = verdict_of(tmp_path, LOOP, "{same_as: one, replicate: 1}")
     assert (verdict.differs_at, verdict.differs_in) == (0, "initial weights")
     assert f"(seed); {OTHER_RECIPE}: replicate 0 against 1" in verdict.likely_causes[0]
-    assert "another data order: the job gave them out so" in verdict.also_different[0]
-    assert "another random stream (seed) for dropout: the job's own streams differ" in verdict.also_different[1]
+    assert "different data order: the jobs themselves differ" in verdict.also_different[0]
+    assert "different random stream (seed) for dropout: the job's own streams differ" in verdict.also_different[1]
 
 
 def test_stopping_early_leaves_the_learning_rates_of_the_whole_run(tmp_path: Path) -> None:
