@@ -51,7 +51,7 @@ def verify(folder: Path) -> int:
         say(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
     if foreign:
         say(f"not in the plan: {len(foreign)} records, which the table leaves out")
-    if aside := len(list(store.publishing.set_aside())):
+    if aside := len(list(store.archived())):
         attempts = sum(map(len, store.attempts().values()))
         failed_ones = f", {attempts} of them of failed attempts" if attempts else ""
         say(f"set aside: {aside} records in records/.replaced-*{failed_ones}")

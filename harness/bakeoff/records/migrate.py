@@ -18,10 +18,10 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.machine.json_reader import read_json
 from bakeoff.machine.processes import maker_of
-from bakeoff.records import predictions
 from bakeoff.records.load.metrics import metrics_of_run
 from bakeoff.records.predictions import Predictions, PredictionsReader
-from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_file, read_inside, read_part
+from bakeoff.records.publishing import content_of
+from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_inside, read_part
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, SCHEMA_VERSION, Control, Data, Declared, Record
 from bakeoff.records.silent_metrics import silent_metrics
 from bakeoff.records.store import Store
@@ -104,7 +104,7 @@ def _folders(store: Store) -> Iterator[tuple[str, Path]]:
     """Run and folder of each record: published, set aside, or left complete by a command that was killed."""
     for run_id in store.recorded_ids():
         yield run_id, store.records / run_id
-    yield from store.publishing.set_aside()
+    yield from store.archived()
     for folder in sorted(store.records.glob(".tmp-*")):
         maker = maker_of(folder.name)
         if maker is not None and not maker.alive and (folder / RECORD_FILE).is_file():
@@ -200,8 +200,7 @@ def _predictions_of(old: OldRecord, data: Data) -> Mapping[str, Predictions]:
     if old.record.status != "ok" or PREDICTIONS_FILE not in old.record.files:
         return {}
     try:
-        most = predictions.expected(data).most_bytes
-        content = read_file(old.folder, PREDICTIONS_FILE, old.record.files, at_most=most)
+        content = content_of(old.folder, old.record, PREDICTIONS_FILE)
         return PredictionsReader().read(content, data, old.folder / PREDICTIONS_FILE)
     except (StoreError, ValueError):
         return {}

@@ -1,9 +1,9 @@
-"""Which of several records of one run counts, and how it gets to its place without being lost on the way.
+"""The folders of runs' records: read, and published so that none is lost on the way; which of several records of a run counts.
 
 A record is made in a folder of its own beside its place and renamed into it. Where another stands there already, one rule
-decides, whichever of them came first: a good record counts before a failure of the run, that before an interruption, and any of
-them before what is damaged; of two alike the first counts. A failure of the run that does not count is set aside, and shown as
-an attempt. A record that is made again by the user's wish yields to one that is as good, and is set aside too.
+decides, whichever of them came first: a good record counts before a failure of the run, a failure before an interruption, and
+any of them before a damaged record; of two of one rank the first counts. A failure that does not count is archived, and shown
+as an attempt. A record whose run the user wants to rerun yields to a new one of the same rank, and is archived too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -21,18 +21,24 @@ from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
 from bakeoff.machine.faults import machine_error
 from bakeoff.machine.file_hashes import State, state_of
-from bakeoff.records.schema import RECORD_FILE, Attempt, Record
+from bakeoff.records import predictions, steps
+from bakeoff.records.parquet import blamed_on
+from bakeoff.records.record_files import MOST_OF_A_TEXT, check_file, read_file, read_record
+from bakeoff.records.schema import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Record
 
 REPLACED: Final = ".replaced-"
-"""How the folders of records begin that were set aside."""
+"""How the names of archived records' folders begin."""
 
-SET_ASIDE: Final = re.compile(rf"{re.escape(REPLACED)}(?P<run>r[0-9]+-[0-9a-z]+)-[0-9a-f]{{8}}")
+ARCHIVED: Final = re.compile(rf"{re.escape(REPLACED)}(?P<run>r[0-9]+-[0-9a-z]+)-[0-9a-f]{{8}}")
 
 TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 """Why a folder can't be renamed to a place where something stands."""
 
+BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
+"""The most bytes of a kept model's file: its tokenizer may be large, and weights mostly have 2 or 4 bytes."""
+
 Mark = tuple[int, int, State | None]
-"""By it a record is known again wherever it lies: inode and device of its folder, and the state of `record.json`."""
+"""Identifies a record wherever it lies: inode and device of its folder, and the state of `record.json`."""
 
 
 class Rank(IntEnum):
@@ -78,25 +84,61 @@ def with_attempts(record: Record, attempts: list[Attempt]) -> Record:
     return record.model_copy(update={"attempts": sorted(known, key=lambda attempt: attempt.started)})
 
 
-class Publishing:
-    """The places of the records in a folder."""
+def content_of(folder: Path, record: Record, name: str) -> bytes:
+    """The content of one of a record's files; raises DamageError unless it is what the record says."""
+    return read_file(folder, name, record.files, at_most=_most_bytes(folder, record, name))
 
-    def __init__(self, tree: Tree, folder: Path, *, read: Callable[[Path], Record], check: Callable[[Path], Record]) -> None:
-        """`read` gives the record in a folder, published or not, and so does `check`, once its files were held against their
-        checksums; both raise DamageError."""
-        self.tree, self.folder, self.read, self.check = tree, folder, read, check
+
+def check_content(folder: Path, record: Record, name: str) -> None:
+    """As `content_of`, of a file that may be larger than the memory."""
+    check_file(folder, name, record.files, at_most=_most_bytes(folder, record, name))
+
+
+def _most_bytes(folder: Path, record: Record, name: str) -> int:
+    """How large one of a record's files may be, by what the record says; raises DamageError where that makes no sense."""
+    with blamed_on(folder / name):
+        if name == PREDICTIONS_FILE:
+            return predictions.expected(record.data).most_bytes
+        if name == STEPS_FILE:
+            return steps.expected(record).most_bytes
+    if not name.startswith(f"{MODEL_FOLDER}/"):
+        return MOST_OF_A_TEXT
+    return BESIDE_WEIGHTS + BYTES_OF_A_PARAMETER * (record.weights.parameters_total if record.weights else 0)
+
+
+class RecordFolders:
+    """The folders of records of one experiment: in their places, archived, or not yet published."""
+
+    def __init__(self, tree: Tree, records: Path) -> None:
+        self.tree, self.records = tree, records
+        self._parsed: dict[State, Record] = {}
+        """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
+
+    def read_in(self, folder: Path) -> Record:
+        """The record in a folder, published or not; raises StoreError. An unchanged file is parsed once."""
+        try:
+            state = state_of(folder / RECORD_FILE)
+        except OSError:  # `read_record` says what is wrong
+            return read_record(folder)
+        if state not in self._parsed or folder.is_symlink() or (folder / RECORD_FILE).is_symlink():
+            self._parsed[state] = read_record(folder)
+        return self._parsed[state]
+
+    def mark(self, run_id: str) -> Mark | None:
+        """Identifies what stands at the run's place; None where nothing does."""
+        return mark_of(self.records / run_id)
 
     def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None) -> bool:
         """Whether the record in a complete folder is the run's now; the folder is gone in any case.
 
-        `instead_of` is the record that is made again. A kill at any point leaves each whole good record in its place, set
-        aside, or in a folder from which `Store.recover` publishes it.
+        `instead_of` is the record that a rerun replaces. A kill at any point leaves each whole good record in its place,
+        archived, or in a folder from which `Store.recover` publishes it.
         """
         for name in self.tree.names(folder):
             if name.startswith(TEMPORARY_PREFIX):  # its writer was killed
                 self.tree.remove_folder(folder / name)
         self.tree.sync(folder)
-        place = self.folder / run_id
+        place = self.records / run_id
         while True:
             mark = mark_of(place)
             if mark is None:
@@ -106,19 +148,21 @@ class Publishing:
                     if error.errno in TAKEN:  # another process was faster
                         continue
                     raise
-                self.tree.sync(self.folder, inside=False)
+                self.tree.sync(self.records, inside=False)
                 return True
-            mine, theirs, made_again = self.rank(folder), self.rank(place), mark == instead_of
-            if mine < theirs or (mine == theirs and not made_again):
+            mine, theirs, rerun = self.rank(folder), self.rank(place), mark == instead_of
+            if mine < theirs or (mine == theirs and not rerun):
                 self._retire(folder, run_id, keep=mine is Rank.FAILED)
                 return False
-            self._take_out(run_id, mark, keep=made_again or theirs is not Rank.INTERRUPTED)
+            self._take_out(run_id, mark, keep=rerun or theirs is not Rank.INTERRUPTED)
 
     def rank(self, folder: Path) -> Rank:
-        """Of the record in a folder and all its files; raises StoreError for one of a newer schema, and MachineError where the
-        disk does not give it: it may be whole."""
+        """Of the record in a folder, its files held against their checksums; raises StoreError for one of a newer schema, and
+        MachineError where the disk cannot be read: the record may be whole."""
         try:
-            record = self.check(folder)
+            record = self.read_in(folder)
+            for name in record.files:
+                check_content(folder, record, name)
         except DamageError as error:
             if (fault := machine_error(error, [folder])) is not None:
                 raise fault from error
@@ -128,25 +172,25 @@ class Publishing:
         return Rank.INTERRUPTED if record.was_interrupted else Rank.FAILED
 
     def attempts(self) -> dict[str, list[Attempt]]:
-        """The failed attempts that were set aside, by run."""
+        """The archived failed attempts, by run, oldest first."""
         found: dict[str, list[Attempt]] = {}
-        for run_id, folder in self.set_aside():
+        for run_id, folder in self.archived():
             with suppress(StoreError):
-                if (attempt := attempt_of(self.read(folder))) is not None:
+                if (attempt := attempt_of(self.read_in(folder))) is not None:
                     found.setdefault(run_id, []).append(attempt)
         return found
 
-    def set_aside(self) -> Iterator[tuple[str, Path]]:
-        """Run and folder of each record that was set aside."""
-        for folder in sorted(self.folder.glob(f"{REPLACED}*")):
-            if (named := SET_ASIDE.fullmatch(folder.name)) is not None:
+    def archived(self) -> Iterator[tuple[str, Path]]:
+        """Run and folder of each archived record."""
+        for folder in sorted(self.records.glob(f"{REPLACED}*")):
+            if (named := ARCHIVED.fullmatch(folder.name)) is not None:
                 yield named["run"], folder
 
     def _take_out(self, run_id: str, mark: Mark, *, keep: bool) -> None:
-        """Clears the run's place of the record with this mark. Another that took the place meanwhile is published again."""
-        beside = self.folder / temporary_name(run_id)
+        """Removes the record with this mark from the run's place. Another that took the place meanwhile is published again."""
+        beside = self.records / temporary_name(run_id)
         try:
-            self.tree.move(self.folder / run_id, beside)
+            self.tree.move(self.records / run_id, beside)
         except FileNotFoundError:
             return
         if mark_of(beside) == mark:
@@ -155,8 +199,8 @@ class Publishing:
             self.publish(beside, run_id)
 
     def _retire(self, folder: Path, run_id: str, *, keep: bool) -> None:
-        """Takes a record out of the experiment: set aside, or without a trace."""
+        """Takes a record out of the experiment: archived, or deleted."""
         if keep:
-            self.tree.move(folder, self.folder / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
+            self.tree.move(folder, self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
         else:
             self.tree.remove_folder(folder)

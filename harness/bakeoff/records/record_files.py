@@ -17,9 +17,9 @@ from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
 from bakeoff.contracts.fields import Part, first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
-from bakeoff.files import open_regular, read_regular
+from bakeoff.files import Tree, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
-from bakeoff.records.schema import RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Record
+from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Kept, Record
 from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 
@@ -174,6 +174,21 @@ def dump(part: Record | Declared | Control) -> bytes:
     except (ValueError, DamageError) as error:
         raise StoreError(str(error)) from None
     return content
+
+
+UNFINISHED: Final = Kept(reason="the run's process ended while its model was being written", difference=None)
+"""In a record until its model is there; it stays where the process ends before."""
+
+
+def without_model(record: Record, folder: Path, reason: str) -> Record:
+    """The record of a run whose process ended while it kept the model, in the folder that it left; its file is written anew."""
+    if record.kept != UNFINISHED:
+        return record
+    tree = Tree(folder)
+    tree.remove_folder(folder / MODEL_FOLDER)
+    record = record.model_copy(update={"kept": Kept(reason=reason, difference=None)})
+    tree.write(folder / RECORD_FILE, dump(record))
+    return record
 
 
 def laid_out(value: Any, depth: int = 0) -> str:

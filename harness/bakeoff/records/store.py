@@ -1,4 +1,4 @@
-"""Records on disk: one folder per run, made complete beside its place and then renamed into it.
+"""The records of one experiment's folder: one folder per run, beside `plan.json` and control runs.
 
 Which of two records of one run counts says `records.publishing`; `records.claims` only avoids double work.
 """
@@ -13,57 +13,26 @@ from typing import Any
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import Tree, read_regular, temporary_name
-from bakeoff.machine.file_hashes import State, sha256_of, state_of
+from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.processes import maker_of
-from bakeoff.records import predictions, steps
 from bakeoff.records.claims import Claims
 from bakeoff.records.history import continued
-from bakeoff.records.kept import without_model
-from bakeoff.records.parquet import blamed_on
 from bakeoff.records.predictions import Predictions, PredictionsReader
-from bakeoff.records.publishing import REPLACED, Mark, Publishing, Rank, mark_of
-from bakeoff.records.record_files import (
-    MOST_BYTES,
-    MOST_OF_A_PLAN,
-    MOST_OF_A_TEXT,
-    check_file,
-    dump,
-    read_file,
-    read_inside,
-    read_part,
-    read_record,
-)
-from bakeoff.records.schema import (
-    MODEL_FOLDER,
-    OUTPUT_FILE,
-    PREDICTIONS_FILE,
-    RECORD_FILE,
-    STEPS_FILE,
-    Attempt,
-    Control,
-    Declared,
-    Record,
-)
+from bakeoff.records.publishing import Rank, RecordFolders, check_content, content_of
+from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_inside, read_part, without_model
+from bakeoff.records.schema import OUTPUT_FILE, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Control, Declared, Record
+from bakeoff.records.steps import read_steps
 from bakeoff.text.words import quoted, shown_path
 
-LONGEST_ENDING = 60
-"""Characters of a file's name that are repeated where it is set aside."""
 
-BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
-"""What a file of a kept model may have at most: the tokenizer of one may be large, and weights have 2 or 4 bytes mostly."""
-
-
-class Store:
+class Store(RecordFolders):
     """The records of one experiment folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.tree = folder, Tree(folder)
-        self.records = folder / "records"
+        super().__init__(Tree(folder), folder / "records")
+        self.folder = folder
         self.plan_file = self.records / "plan.json"
-        self.publishing = Publishing(self.tree, self.records, read=self.read_in, check=self.check_in)
         self.claims = Claims(self.tree, self.records)
-        self._parsed: dict[State, Record] = {}
-        """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
         self._declared: tuple[State, Declared] | None = None
         self._place: tuple[int, int] | None = None
         """Device and inode of the folder of records, once `declare` has written to it."""
@@ -91,54 +60,33 @@ class Store:
             raise DamageError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
         return record
 
-    def read_in(self, folder: Path) -> Record:
-        """The record in a folder, published or not; raises StoreError. As long as its file is as it was it is read once."""
-        try:
-            state = state_of(folder / RECORD_FILE)
-        except OSError:  # `read_record` says what is wrong
-            return read_record(folder)
-        if state not in self._parsed or folder.is_symlink() or (folder / RECORD_FILE).is_symlink():
-            self._parsed[state] = read_record(folder)
-        return self._parsed[state]
-
     def check(self, run_id: str) -> Record:
         """The record, after all its files were read; raises DamageError that names the file."""
-        record, folder = self.read(run_id), self.records / run_id
-        readers = {PREDICTIONS_FILE: self.predictions, STEPS_FILE: self.steps}
+        record = self.read(run_id)
         for name in record.files:
-            if name in readers:
-                readers[name](record)
+            if name == PREDICTIONS_FILE:
+                self.predictions(record)
+            elif name == STEPS_FILE:
+                self.steps(record)
             else:
-                check_file(folder, name, record.files, at_most=_most_bytes(record, name))
-        return record
-
-    def check_in(self, folder: Path) -> Record:
-        """The record in a folder, published or not, once its files were held against their checksums; raises DamageError."""
-        record = self.read_in(folder)
-        for name in record.files:
-            with blamed_on(folder / name):
-                at_most = _most_bytes(record, name)
-            check_file(folder, name, record.files, at_most=at_most)
+                check_content(self.records / run_id, record, name)
         return record
 
     def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
         """Split -> predictions of a run; raises StoreError that names the file."""
-        path, reader = self._file_of(record, PREDICTIONS_FILE), reader or self._reader
-        with blamed_on(path):
-            most = predictions.expected(record.data).most_bytes
-        return reader.read(read_file(path.parent, path.name, record.files, at_most=most), record.data, path)
+        content, path = self._file_of(record, PREDICTIONS_FILE)
+        return (reader or self._reader).read(content, record.data, path)
 
     def steps(self, record: Record) -> Any:
         """A run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
-        path = self._file_of(record, STEPS_FILE)
-        most = steps.expected(record).most_bytes
-        return steps.read_steps(read_file(path.parent, path.name, record.files, at_most=most), record, path)
+        content, path = self._file_of(record, STEPS_FILE)
+        return read_steps(content, record, path)
 
-    def _file_of(self, record: Record, name: str) -> Path:
+    def _file_of(self, record: Record, name: str) -> tuple[bytes, Path]:
         folder = self.records / record.id
         if name not in record.files:
             raise StoreError(f"{shown_path(folder)} is of a record without {name}")
-        return folder / name
+        return content_of(folder, record, name), folder / name
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
         """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
@@ -179,14 +127,6 @@ class Store:
         except DamageError:
             return False
 
-    def attempts(self) -> dict[str, list[Attempt]]:
-        """The failed attempts that were set aside, by run, oldest first."""
-        return self.publishing.attempts()
-
-    def mark(self, run_id: str) -> Mark | None:
-        """Of what stands at the run's place, so that it is known again; None where nothing does."""
-        return mark_of(self.records / run_id)
-
     def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
         """A sentence where the plan says another seed of the run than its record, which is one of the two's damage; else
         nothing."""
@@ -201,10 +141,8 @@ class Store:
         try:
             state = state_of(self.plan_file)
             if self._declared is None or self._declared[0] != state:
-                self._declared = (
-                    state,
-                    read_part(Declared, read_regular(self.plan_file, at_most=MOST_OF_A_PLAN), self.plan_file),
-                )
+                content = read_regular(self.plan_file, at_most=MOST_OF_A_PLAN)
+                self._declared = state, read_part(Declared, content, self.plan_file)
             return self._declared[1]
         except FileNotFoundError:
             raise StoreError(
@@ -226,30 +164,6 @@ class Store:
             except StoreError as error:
                 damaged.append(str(error))
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after")), damaged
-
-    def check_owner(self, declared: Declared, spec: Path, content: bytes) -> None:
-        """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common.
-
-        `content` is that of the file `spec` when it was read.
-        """
-        self.refuse_links()
-        own = self.folder / spec.name
-        if not self.plan_file.is_file():
-            if own.is_file() and not _is_same_file(own, spec) and not _holds(own, content):
-                raise StoreError(
-                    f"{shown_path(own)} is another experiment file, never run; give a folder of its own with --into DIR"
-                )
-            return
-        try:
-            there = self.declared()
-        except DamageError:
-            return  # written anew
-        shared = {run.id for run in there.runs} & {run.id for run in declared.runs}
-        if (there.name, there.spec_file) != (declared.name, declared.spec_file) and not shared:
-            raise StoreError(
-                f"{shown_path(self.folder)} holds the records of experiment '{there.name}' ({there.spec_file}); "
-                "give this one a folder of its own with --into DIR"
-            )
 
     def refuse_links(self) -> None:
         """Raises StoreError where the records, or states of a training, would lie behind a link, or where a file stands."""
@@ -273,7 +187,7 @@ class Store:
         """Writes what the experiment asks for; its history goes on."""
         try:
             before = self.declared()
-        except StoreError:  # none yet, or a damaged one, which `check_owner` let pass: written anew
+        except StoreError:  # none yet, or a damaged one, which `require_owner` let pass: written anew
             pass
         else:
             recorded = sum(self.has(run.id) for run in before.runs)
@@ -296,31 +210,9 @@ class Store:
     def add_control(self, control: Control) -> None:
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
-    def adopt(self, spec: Path, content: bytes) -> str:
-        """Keeps the experiment file, as it was read, beside its records, so that the folder tells what it holds.
-
-        An edit of that very file stays, and another file of its name is set aside: a sentence says so.
-        """
-        own = self.folder / spec.name
-        if _holds(own, content):
-            return ""
-        if own.is_file() and _is_same_file(own, spec):
-            return f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start"
-        aside = ""
-        if own.is_file() and not own.is_symlink():
-            aside = f"{REPLACED}{own.name[-LONGEST_ENDING:]}-{sha256_of(own)[:8]}"
-            self.tree.move(own, self.folder / aside)
-        self.tree.write(own, content)
-        return f"{shown_path(own)} was another file; it is called {shown_path(aside)} now" if aside else ""
-
     def begin(self, run_id: str) -> Path:
         """A fresh folder beside the run's place, to be filled and then published."""
         return self.tree.make_fresh(self.records / temporary_name(run_id))
-
-    def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None) -> bool:
-        """Whether the record in a complete folder is the run's now, by the rule of `records.publishing`; `instead_of` is the
-        record that is made again."""
-        return self.publishing.publish(folder, run_id, instead_of=instead_of)
 
     def drop(self, folder: Path) -> None:
         """Removes a folder that `begin` made, where it is there still. A whole good record in it stays: `recover` finds it."""
@@ -356,15 +248,7 @@ class Store:
 
     def _is_good(self, folder: Path) -> bool:
         """Whether a whole record of a run that ended well lies there."""
-        return (folder / RECORD_FILE).is_file() and self.publishing.rank(folder) is Rank.GOOD
-
-
-def _holds(path: Path, content: bytes) -> bool:
-    """Whether a plain file with this content lies there."""
-    try:
-        return read_regular(path, at_most=len(content)) == content
-    except OSError:
-        return False
+        return (folder / RECORD_FILE).is_file() and self.rank(folder) is Rank.GOOD
 
 
 def _place_of(folder: Path) -> tuple[int, int] | None:
@@ -374,20 +258,3 @@ def _place_of(folder: Path) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
-
-
-def _is_same_file(first: Path, second: Path) -> bool:
-    """Whether both paths lead to one file; where one of them leads nowhere, whether they lie at one place."""
-    return first.resolve() == second.resolve()
-
-
-def _most_bytes(record: Record, name: str) -> int:
-    """Of a file that stands beside the record; those of a kept model follow from its parameters. Raises what `blamed_on`
-    catches."""
-    if name == PREDICTIONS_FILE:
-        return predictions.expected(record.data).most_bytes
-    if name == STEPS_FILE:
-        return steps.expected(record).most_bytes
-    if not name.startswith(f"{MODEL_FOLDER}/"):
-        return MOST_OF_A_TEXT
-    return BESIDE_WEIGHTS + BYTES_OF_A_PARAMETER * (record.weights.parameters_total if record.weights else 0)

@@ -15,6 +15,7 @@ from bakeoff.machine.faults import machine_error
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import declared_searches, settled, undecided
+from bakeoff.records.ownership import keep_spec, require_owner
 from bakeoff.records.provenance import MADE_FROM, Difference, Facts
 from bakeoff.records.schema import MODEL_FOLDER, Declared, DeclaredRun, Record
 from bakeoff.records.store import Store
@@ -49,7 +50,7 @@ def run_experiment(
     """
     try:
         declared = declaration(document, plan)
-        store.check_owner(declared, spec, document.content)
+        require_owner(store, declared, spec, document.content)
         hardware.prepare_environment(settings.threads)
         if recovered := store.recover():
             count = f"{len(recovered)} run{'s' * (len(recovered) > 1)}"
@@ -58,7 +59,7 @@ def run_experiment(
             again, sources = made_again(document, plan, store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in again else store.find(run_id))
         store.declare(declaration(document, plan))
-        if note := store.adopt(spec, document.content):
+        if note := keep_spec(store, spec, document.content):
             progress.note(note)
         store.sweep()
         crew = Crew(plan.spec, store, settings, progress, sources=sources, again=again)

@@ -20,8 +20,7 @@ from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
 from bakeoff.machine.worker_process import Message, WordError, Worker
 from bakeoff.planning.runs import Run
-from bakeoff.records.kept import UNFINISHED, without_model
-from bakeoff.records.record_files import dump
+from bakeoff.records.record_files import UNFINISHED, dump, without_model
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.runner.settings import Progress
 from bakeoff.text.values import spelt

@@ -17,8 +17,7 @@ from bakeoff.machine import hardware
 from bakeoff.machine.faults import machine_error
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
-from bakeoff.records.kept import without_model
-from bakeoff.records.record_files import dump
+from bakeoff.records.record_files import dump, without_model
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch

@@ -27,13 +27,12 @@ from bakeoff.machine.faults import machine_error
 from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
 from bakeoff.machine.signals import pass_on_interrupt
 from bakeoff.machine.streams import write_line
-from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.provenance import (
     facts_of_data,
     facts_of_environment,
     facts_of_model,
 )
-from bakeoff.records.record_files import dump
+from bakeoff.records.record_files import UNFINISHED, dump
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
 from bakeoff.text.words import shown_path

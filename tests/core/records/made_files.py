@@ -17,7 +17,7 @@ from core.table_records import make_record
 
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.record_files import dump
-from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Record, Split
+from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Cost, Declared, DeclaredRun, Record, Split
 from bakeoff.training.record_writer import write_predictions
 
 SIZES = {"train": 100, "dev": 30, "test": 20, "blind": 10}
@@ -109,3 +109,22 @@ NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "device": (device, "is a symbolic link"),
     "link that leads nowhere": (lambda path: path.symlink_to("nowhere"), "is a symbolic link"),
 }
+
+
+def declared(name: str, *ids: str) -> Declared:
+    runs = [DeclaredRun(id=run_id, task="t", model="m", strategy="a", seed=seed) for seed, run_id in enumerate(ids)]
+    return Declared(
+        name=name,
+        question="",
+        spec_file="spec.yaml",
+        baseline="a",
+        report_on="test",
+        margin={"points": 1.0},
+        under_test=[],
+        gate={},
+        imported=[],
+        trials={},
+        searches={},
+        history=[],
+        runs=runs,
+    )

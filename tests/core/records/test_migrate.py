@@ -20,6 +20,7 @@ from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import HOST, Tree
 from bakeoff.records.load import load_experiment
 from bakeoff.records.migrate import migrate
+from bakeoff.records.ownership import require_owner
 from bakeoff.records.publishing import REPLACED
 from bakeoff.records.record_files import dump, read_part
 from bakeoff.records.schema import (
@@ -241,7 +242,7 @@ def test_a_run_is_not_made_again_in_place_of_an_old_record(third: Path) -> None:
         store.find(store.recorded_ids()[0])
     declared = read_part(Declared, (third / "records/plan.json").read_bytes(), HERE, upgrade=upgraded)
     with pytest.raises(StoreError, match="bakeoff migrate"):
-        store.check_owner(declared, third / "spec.yaml", b"")
+        require_owner(store, declared, third / "spec.yaml", b"")
 
 
 def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_path: Path, call: Call) -> None:

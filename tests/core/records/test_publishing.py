@@ -12,9 +12,8 @@ import pytest
 from table_records import declare, failed, make_record
 
 from bakeoff.files import Tree, temporary_name
-from bakeoff.records.kept import UNFINISHED
 from bakeoff.records.load import load_experiment
-from bakeoff.records.record_files import dump
+from bakeoff.records.record_files import UNFINISHED, dump
 from bakeoff.records.schema import RECORD_FILE, Kept, Record
 from bakeoff.records.store import Store
 
@@ -139,14 +138,14 @@ def test_a_record_that_takes_the_place_while_another_is_taken_out_is_put_back(
 ) -> None:
     """Two publish instead of one failure at the same moment: the second sees the failure, and takes out the first's record."""
     publish(store, FAILURES["crashed"])
-    second, take_out, raced = made(store, OTHER), store.publishing._take_out, []
+    second, take_out, raced = made(store, OTHER), store._take_out, []
 
     def slowly(*arguments: Any, **more: Any) -> None:
         if not raced:
             raced.append(publish(Store(store.folder), GOOD))
         take_out(*arguments, **more)
 
-    monkeypatch.setattr(store.publishing, "_take_out", slowly)
+    monkeypatch.setattr(store, "_take_out", slowly)
     assert not store.publish(second, GOOD.id)
     assert raced == [True]
     assert store.read(GOOD.id).weights == GOOD.weights

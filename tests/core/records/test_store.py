@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from core.records.made_files import declared
 
 from bakeoff.errors import StoreError
 from bakeoff.files import HOST
@@ -93,66 +94,6 @@ def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
         store.declared()
 
 
-def declared(name: str, *ids: str) -> Declared:
-    runs = [DeclaredRun(id=run_id, task="t", model="m", strategy="a", seed=seed) for seed, run_id in enumerate(ids)]
-    return Declared(
-        name=name,
-        question="",
-        spec_file="spec.yaml",
-        baseline="a",
-        report_on="test",
-        margin={"points": 1.0},
-        under_test=[],
-        gate={},
-        imported=[],
-        trials={},
-        searches={},
-        history=[],
-        runs=runs,
-    )
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "spec.yaml"
-    path.write_text("name: one\n")
-    return path
-
-
-def test_a_folder_belongs_to_one_experiment(store: Store, spec: Path) -> None:
-    store.declare(declared("one", "r1-a"))
-    with pytest.raises(StoreError, match="holds the records of experiment 'one'"):
-        store.check_owner(declared("other", "r1-b"), spec, spec.read_bytes())
-    assert store.declared().name == "one"
-
-
-def test_an_experiment_may_change_its_name_or_its_runs(store: Store, spec: Path) -> None:
-    store.declare(declared("one", "r1-a"))
-    store.check_owner(declared("renamed", "r1-a", "r1-b"), spec, spec.read_bytes())
-    store.check_owner(declared("one", "r1-c"), spec, spec.read_bytes())
-
-
-def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, spec: Path) -> None:
-    store.folder.mkdir()
-    own = store.folder / "spec.yaml"
-    own.write_text("name: mine\n")
-    with pytest.raises(StoreError, match="another experiment file"):
-        store.check_owner(declared("one"), spec, spec.read_bytes())
-    assert own.read_text() == "name: mine\n"
-    own.write_bytes(spec.read_bytes())
-    store.check_owner(declared("one"), spec, spec.read_bytes())
-
-
-def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store: Store, spec: Path) -> None:
-    read = spec.read_bytes()
-    spec.write_text("name: edited\n")
-    store.folder.mkdir()
-    assert store.adopt(spec, read) == ""
-    own = store.folder / "spec.yaml"
-    assert own.read_bytes() == read
-    store.check_owner(declared("one"), spec, read)
-
-
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store, replaced: bool) -> None:
     store.declare(declared("one", "r1-a"))
@@ -164,44 +105,6 @@ def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store,
         store.require_place()
     assert not replaced or Store(store.folder).declared().seal == Store(moved).declared().seal
     Store(moved).require_place()
-
-
-def test_a_file_in_the_place_of_a_folder_of_ours_is_refused(store: Store, spec: Path) -> None:
-    store.declare(declared("one", "r1-a"))
-    (store.records / ".checkpoints-r1-a").touch()
-    with pytest.raises(StoreError, match="is no folder"):
-        store.check_owner(declared("one", "r1-a"), spec, b"")
-
-
-def test_another_experiment_file_in_the_folder_is_set_aside(store: Store, spec: Path) -> None:
-    store.folder.mkdir()
-    own = store.folder / "spec.yaml"
-    own.write_text("name: thoughts\n")
-    (aside,) = [word for word in store.adopt(spec, spec.read_bytes()).split() if word.startswith(".replaced-spec.yaml-")]
-    assert own.read_bytes() == spec.read_bytes()
-    assert (store.folder / aside).read_text() == "name: thoughts\n"
-
-
-def test_an_edit_of_the_file_in_the_folder_itself_stays(store: Store) -> None:
-    store.folder.mkdir()
-    own = store.folder / "spec.yaml"
-    own.write_text("name: edited\n")
-    store.check_owner(declared("one"), own, b"name: one\n")
-    assert "was edited meanwhile" in store.adopt(own, b"name: one\n")
-    assert own.read_text() == "name: edited\n"
-    own.unlink()
-    assert store.adopt(own, b"name: one\n") == ""
-    assert own.read_text() == "name: one\n"
-
-
-def test_a_damaged_plan_is_written_anew(store: Store, spec: Path) -> None:
-    store.declare(declared("one"))
-    store.plan_file.write_text("{")
-    store.check_owner(declared("two"), spec, spec.read_bytes())
-    with pytest.raises(StoreError, match=r"plan\.json is damaged"):
-        store.declared()
-    store.declare(declared("two"))
-    assert store.declared().name == "two"
 
 
 def with_seeds(*seeds: int) -> Declared:
