@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,31 +54,32 @@ class Conversion:
         """Label in the file -> its name: there are few, of many rows."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Raises DataError, with file and line where there is one."""
+        """The file's rows, AT_ONCE at a time. Raises DataError, with file and line where there is one."""
         with Contents(self.file, self.cache) as contents:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
             if self.kind.has_labels and self.labelled:
                 self.names = names_told(contents, self.options.label[0])
-            schema, waiting, count = self.schema(contents), self.nothing(), 0
-            for row in self.labelled_or_not(self.rows(contents)):
-                count += self.add(waiting, count, row)
-                if len(waiting["line"]) == AT_ONCE:
-                    yield self.batch(waiting, schema)
-                    waiting = self.nothing()
-            if waiting["line"]:
-                yield self.batch(waiting, schema)
+            schema, rows = self.schema(contents), self.converted(contents)
+            while part := list(islice(rows, AT_ONCE)):
+                yield self.batch(part, schema)
 
-    def labelled_or_not(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows; where their label's column is not there, ColumnError says how rows without labels are told."""
+    def converted(self, contents: Contents) -> Iterator[dict[str, Any]]:
+        """Each row as Arrow has it, by column. A missing label column is told with how rows without labels are named."""
+        count = 0
         try:
-            yield from rows
+            for line, lines, odd, cells in self.rows(contents):
+                place = {"file": self.position, "line": line, "lines": lines, "odd": odd, "gap": None}
+                if odd and odd & Odd.HEADER:
+                    yield {PLACE: place}
+                else:
+                    yield self.row(count, place, cells)
+                    count += 1
         except ColumnError as error:
             if error.column not in self.options.label or self.split == "train":
                 raise
-            raise DataError(
-                f"{error}; if these rows have no labels, say `unlabelled: {self.options.unlabelled_too(self.split)}`"
-            ) from None
+            say = f"say `unlabelled: {self.options.unlabelled_too(self.split)}`"
+            raise DataError(f"{error}; if these rows have no labels, {say}") from None
 
     def rows(self, contents: Contents) -> Iterator[Row]:
         options = self.options
@@ -110,73 +112,39 @@ class Conversion:
             metadata={NAMES: json.dumps(self.names), SAID: json.dumps(said)},
         )
 
-    def nothing(self) -> dict[str, list[Any]]:
-        """Columns that wait for rows."""
-        slices = {f"slice {column}": [] for column in self.options.slices}
-        return {name: [] for name in ("id", "label", "line", "lines", "odd", "gap", *self.options.text_columns)} | slices
-
-    def batch(self, waiting: dict[str, list[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    def batch(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
         import pyarrow as pa
 
-        def column(name: str, kind: pa.DataType) -> pa.Array:
-            values = waiting[name]
-            try:
-                return pa.array(values, kind)
-            except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
-                for line, value in zip(waiting["line"], values, strict=True):
+        try:
+            return pa.RecordBatch.from_pylist(rows, schema)
+        except UnicodeEncodeError:  # JSON can write half a character, which no text can hold
+            for row in rows:
+                for value in row.values():
                     for text in value if isinstance(value, list) else [value]:
-                        if any("\ud800" <= character <= "\udfff" for character in text or ""):
-                            raise self.error(line, f"{quoted(text)} holds half a character") from None
-                raise
+                        if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
+                            raise self.error(row[PLACE]["line"], f"{quoted(text)} holds half a character") from None
+            raise
 
-        place = schema.field(PLACE).type
-        waiting["file"] = [self.position] * len(waiting["line"])
-        places = pa.StructArray.from_arrays([column(field.name, field.type) for field in place], fields=list(place))
-        slices = set(self.options.slices)
-        columns = [
-            column(f"slice {field.name}" if field.name in slices else field.name, field.type)
-            for field in schema
-            if field.name != PLACE
-        ]
-        return pa.RecordBatch.from_arrays([*columns, places], schema=schema)
-
-    def add(self, waiting: dict[str, list[Any]], count: int, row: Row) -> bool:
-        """Puts a row to those that wait, and says whether it counts as one; raises DataError."""
-        line, lines, odd, cells = row
-        waiting["line"].append(line)
-        waiting["lines"].append(lines)
-        if odd and odd & Odd.HEADER:
-            for name, values in waiting.items():
-                if name not in {"line", "lines"}:
-                    values.append(odd if name == "odd" else None)
-            return False
+    def row(self, count: int, place: dict[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
+        """One row; in `place` stands what is odd about it, and the column that it lacks. Raises DataError."""
+        line, options = place["line"], self.options
         texts = {}
-        for column in self.options.text:
-            value = cells.get(column)
-            if (
-                type(value) is str
-                and len(value) > self.short
-                and not ("\0" in value or REPLACEMENT in value or value.isspace())
-            ):
-                texts[column] = value
-            else:
-                texts[column], oddity = self.text(line, column, value)
-                odd |= oddity
+        for column in options.text:
+            texts[column], oddity = self.text(line, column, cells.get(column))
+            place["odd"] |= oddity
         label = self.label(line, cells) if self.labelled else None
         read = self.joined(texts) if self.templates else texts
-        waiting["id"].append(f"{self.split}-{self.row_name(count, line, cells)}")
-        waiting["label"].append(label)
-        waiting["odd"].append(odd)
-        waiting["gap"].append(self.gap(cells, texts) if None in read.values() or (label is None and self.labelled) else None)
-        for column, text in read.items():
-            waiting[column].append(text)
-        for column in self.options.slices:
-            value = cells.get(column)
-            waiting[f"slice {column}"].append("" if value is None else str(value))
-        return True
+        if None in read.values() or (label is None and self.labelled):
+            place["gap"] = self.gap(cells, texts)
+        name = f"{self.split}-{self.row_name(count, line, cells)}"
+        slices = {column: "" if (value := cells.get(column)) is None else str(value) for column in options.slices}
+        return {"id": name, "label": label, **read, **slices, PLACE: place}
 
     def text(self, line: int, column: str, value: Any) -> tuple[str | None, int]:
         """A text, None where it is missing, and what is to be told of it."""
+        plain = type(value) is str and "\0" not in value and REPLACEMENT not in value
+        if plain and len(value) > self.short and not value.isspace():
+            return value, 0
         if self.is_missing(value):
             return None, 0
         if not isinstance(value, str):

@@ -129,55 +129,50 @@ def refuse_twins(table: pa.Table, files: Sequence[File], column: str) -> None:
 # --- what is to be told of rows that can be read -----------------------------------------------------------------------------
 
 
+ODD = {
+    Odd.HEADER: "the header stands there again{more}, as where files are joined: left out",
+    Odd.NUMBER: "a text is a number{more}, and read as it is written",
+    Odd.LOST: "a text holds U+FFFD{more}, which stands where characters were lost: take the file it was made from, and say its "
+    "`encoding`",
+    Odd.MISSING_WORD: "a text reads as if it were missing, NA or null{more}: if so, name it by `missing`",
+}
+QUOTED = {
+    "none": "a cell{more} stands in quotation marks and doubles those inside: say `quoting: minimal` if the file quotes cells, "
+    "else `none`",
+    "minimal": "a cell{more} has a blank before its quotation mark, which therefore quotes nothing: is the file written right?",
+}
+"""By how the file is read."""
+
+
 def oddities(part: pa.Table, file: File) -> list[str]:
-    """Of one file, each kind of oddity with its count and its first line."""
+    """A sentence for each kind of oddity in a file, with the number of rows and the first one's line."""
     import pyarrow.compute as pc
 
     odd, lines = (pc.struct_field(part[PLACE], field) for field in ("odd", "lines"))
-    found = []
 
-    def those(mask: Any) -> tuple[int, int, str]:
-        """How many; and of the first, how many lines it has, and its file and line."""
+    def those(mask: Any) -> tuple[int, dict[str, Any]]:
+        """How many rows, and the place of the first."""
         count = pc.sum(mask).as_py() or 0
-        place = part[PLACE][pc.index(mask, True).as_py()].as_py() if count else {"line": 0, "lines": 0}
-        return count, place["lines"], file.at(place["line"])
+        return count, part[PLACE][pc.index(mask, True).as_py()].as_py() if count else {}
 
     def with_flag(flag: Odd) -> Any:
         return pc.not_equal(pc.bit_wise_and(odd, int(flag)), 0)
 
-    count, _, first = those(with_flag(Odd.HEADER))
-    if count:
-        found.append(f"{first}: the header stands there again{and_more(count)}, as where files are joined: left out")
-    spanning, over, first = those(with_flag(Odd.SPANS))
+    found = []
+    spanning, first = those(with_flag(Odd.SPANS))
     beyond = (pc.sum(lines).as_py() or 0) - len(part)
     if not spanning and beyond > FAR * len(part):
-        spanning, over, first = those(pc.greater(lines, 1))
+        spanning, first = those(pc.greater(lines, 1))
     if spanning and not file.quoting_is_said:
         found.append(
             f"{file.shown}: {len(part):,} rows in {len(part) + beyond:,} lines, {spanning:,} with a cell over several, the "
-            f"first {first} over {over:,}: if quotation marks took in rows, say `quoting: none`; if not, `quoting: minimal`"
+            f"first {file.at(first['line'])} over {first['lines']:,}: if quotation marks took in rows, say `quoting: none`; if "
+            "not, `quoting: minimal`"
         )
-    count, _, first = those(with_flag(Odd.QUOTED))
-    if count and not file.quoting_is_said:
-        other = "minimal" if file.quoting == "none" else "none"
-        why = (
-            "stands in quotation marks and doubles those inside: say `quoting: minimal` if the file quotes cells, else `none`"
-            if other == "minimal"
-            else "has a blank before its quotation mark, which therefore quotes nothing: is the file written right?"
-        )
-        found.append(f"{first}: a cell{and_more(count)} {why}")
-    count, _, first = those(with_flag(Odd.NUMBER))
-    if count:
-        found.append(f"{first}: a text is a number{and_more(count)}, and read as it is written")
-    count, _, first = those(with_flag(Odd.LOST))
-    if count:
-        found.append(
-            f"{first}: a text holds U+FFFD{and_more(count)}, which stands where characters were lost: take the file from which "
-            "it was made, and say its `encoding`"
-        )
-    count, _, first = those(with_flag(Odd.MISSING_WORD))
-    if count:
-        found.append(f"{first}: a text reads as if it were missing, NA or null{and_more(count)}: if so, name it by `missing`")
+    for flag, sentence in (ODD if file.quoting_is_said else {Odd.QUOTED: QUOTED[file.quoting]} | ODD).items():
+        count, first = those(with_flag(flag))
+        if count:
+            found.append(f"{file.at(first['line'])}: {sentence.format(more=and_more(count))}")
     return found
 
 

@@ -16,17 +16,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bakeoff.plugin import Paths
+from bakeoff_docstrings import Docstrings
 from bakeoff_docstrings.pairs import SPLITS, Pair
 from bakeoff_docstrings.sources import DISTRIBUTIONS
-from bakeoff_docstrings.task import Docstrings
 
 COLD_BUILD = """
 import sys
 from pathlib import Path
 from bakeoff.plugin import Paths
-from bakeoff_docstrings.task import Docstrings
+from bakeoff_docstrings import Docstrings
 Docstrings().pairs(Paths(data=None, cache=Path(sys.argv[1])))
-print(*{"datasets", "networkx", "pandas", "scipy", "sklearn", "sympy", "torch"} & set(sys.modules))
+print(*{"datasets", "networkx", "scipy", "sklearn", "sympy", "torch"} & set(sys.modules))  # pandas comes with Arrow
 """
 
 
