@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOME = ("harness/bakeoff/text/", "harness/bakeoff/contracts/unit.py")
 ALLOWED = {
+    "harness/bakeoff/report/page/charts.py": "coordinates of SVG",
     "harness/bakeoff/report/page/drawing.py": "coordinates of SVG, and ticks, whose digits follow from their step",
+    "harness/bakeoff/records/record_files.py": "indentation of JSON",
     "harness/bakeoff/training/record_writer.py": "seconds are recorded to the microsecond",
     "harness/bakeoff/training/kept_model.py": "seconds are recorded to the microsecond",
     "harness/bakeoff/training/flops.py": "operations are whole",
@@ -23,7 +25,11 @@ ALLOWED = {
     "tasks/bakeoff_table/contents.py": "an error's size of a file",
 }
 FLOAT = re.compile(r"[-+,_ #<>^\0\d]*(?:\.[\0\d]+)?[eEfFgG%]")
+PADDED = re.compile(r".?[<>^][\0\d]+")
+ATTRIBUTES = {"ljust", "rjust", "center", "zfill", "round", "quantize", "format_float_positional", "format_float_scientific"}
 IN_TEXT = re.compile(r"\{\w*:[-+,]*(?:\.\d+)?[eEfFgG%]\}|%[-+]?\.\d+[efg]\b")
+
+IN_TEMPLATE = re.compile(rf"{IN_TEXT.pattern}|\|\s*(?:round|format)\b")
 
 
 def formats_of(source: str) -> Iterator[str]:
@@ -31,14 +37,19 @@ def formats_of(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
             parts = [part.value if isinstance(part, ast.Constant) else "\0" for part in node.format_spec.values]
-            if FLOAT.fullmatch("".join(map(str, parts))):
+            spec = "".join(map(str, parts))
+            if FLOAT.fullmatch(spec) or PADDED.fullmatch(spec):
                 yield ast.unparse(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from IN_TEXT.findall(node.value)
         elif isinstance(node, ast.Call):
             called = node.func.id if isinstance(node.func, ast.Name) else ""
-            padded = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            if called in ("round", "format") or padded in ("ljust", "rjust", "round"):
+            attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if called in ("round", "format") or attribute in ATTRIBUTES:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            text, times = sorted((node.left, node.right), key=lambda side: not isinstance(side, ast.Constant))
+            if isinstance(text, ast.Constant) and text.value == " " and not isinstance(times, ast.Constant):
                 yield ast.unparse(node)
 
 
@@ -54,6 +65,13 @@ def test_figures_are_written_in_one_place() -> None:
     assert [name for name in ALLOWED if not found.get(name)] == [], "no longer needed in the list"
 
 
+def test_templates_format_nothing_by_themselves() -> None:
+    found = {str(file.relative_to(ROOT)): IN_TEMPLATE.findall(file.read_text()) for file in (ROOT / "harness").rglob("*.j2")}
+    assert found
+    assert not any(found.values()), "templates write figures with the functions that they are given"
+    assert IN_TEMPLATE.findall("{{ '%.4f' | format(x) }} {{ y | round(2) }}") == ["%.4f", "| format", "| round"]
+
+
 WAYS = """
 f"{p:.3f}"
 f"{p:,.{digits}f}"
@@ -66,6 +84,11 @@ np.round(p, 2)
 "%.3g" % p
 format(p, ".3f")
 name.ljust(20)
+name.center(20)
+value.quantize(Decimal("0.01"))
+f"{name:<20}"
+f"{name!r:>8}"
+" " * (width - len(name))
 """
 
 
@@ -74,8 +97,6 @@ def test_every_way_around_it_is_seen(line: str) -> None:
     assert len(list(formats_of(line))) == 1
 
 
-@pytest.mark.parametrize(
-    "line", ['f"{n:,}"', 'f"{name}"', 'f"{name!r:>8}"', 'f"{minutes:02d}"', '"50 % of it"', 'f"{code:04x}"']
-)
+@pytest.mark.parametrize("line", ['f"{n:,}"', 'f"{name}"', 'f"{name!r}"', 'f"{minutes:02d}"', '"50 % of it"', 'f"{code:04x}"'])
 def test_whole_numbers_and_words_are_free(line: str) -> None:
     assert list(formats_of(line)) == []

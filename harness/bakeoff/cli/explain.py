@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from bakeoff.cli.columns import aligned
 from bakeoff.cli.output import columns, say
 
 TERMS: Final[dict[str, str]] = {
@@ -55,14 +56,11 @@ def explain(name: tuple[str, ...]) -> None:
 
 def _list() -> None:
     from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES
-    from bakeoff.report.text.terminal import wrapped
 
     for severity, meaning in SEVERITIES.items():
         say(f"{severity}: {meaning}", style="bold")
-        for name, entry in CATALOGUE.items():
-            if entry.severity == severity:
-                say(*wrapped(f"  {name:<24}{entry.means}", columns(), indent=" " * 26))
+        rows = [(f"  {name}", entry.means) for name, entry in CATALOGUE.items() if entry.severity == severity]
+        say(*aligned(rows, width=columns()))
         say("")
     say("terms of the tables", style="bold")
-    for name, term in TERMS.items():
-        say(*wrapped(f"  {name:<24}{term}", columns(), indent=" " * 26))
+    say(*aligned([(f"  {name}", term) for name, term in TERMS.items()], width=columns()))

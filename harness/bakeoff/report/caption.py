@@ -54,8 +54,13 @@ def legend(board: Board) -> str:
     if any(row.work.flops is not None for row in board.rows):
         parts.append(work_legend({row.strategy: row.work for row in board.rows}))
     if board.searches:
-        parts.append(cost_sentence(board.searches, [row.strategy for row in board.rows if row.strategy not in board.searches]))
+        parts.append(tuning_cost(board))
     return " ".join(filter(None, (as_markdown(part) for part in parts)))
+
+
+def tuning_cost(board: Board) -> str:
+    """What the searches of the board's configurations cost, and which strategies had none."""
+    return cost_sentence(board.searches, [row.strategy for row in board.rows if row.strategy not in board.searches])
 
 
 def _points(units: dict[str, Unit]) -> str:

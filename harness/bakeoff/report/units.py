@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bakeoff.analysis.findings import Ratio
 from bakeoff.analysis.row import Score, Spread
 from bakeoff.contracts.unit import Figures
-from bakeoff.text.numbers import DASH, with_decimals
+from bakeoff.text.numbers import DASH, ratio, with_decimals
 
 BASELINE, REPORTED, DAGGER = "◂", "★", "†"
 FLOOR = "majority floor"
@@ -31,6 +32,14 @@ def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
         return DASH, ""
     head, tail = seconds(number.mean), "" if number.sd is None else f" ± {seconds(number.sd, number.mean)}"
     return (head, tail) if comparable else (f"({head}", f"{tail})")
+
+
+def ratio_cell(found: Ratio | None) -> str:
+    """A cost over the baseline's, with its interval; in parentheses where the two are not comparable."""
+    if found is None or found.ratio is None:
+        return DASH
+    shown = ratio(found.ratio, found.low, found.high)
+    return shown if found.comparable else f"({shown})"
 
 
 def rank(found: tuple[int, int] | None) -> str:

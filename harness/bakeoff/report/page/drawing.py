@@ -1,129 +1,72 @@
-"""Drawings for the page: charts that vl-convert renders to SVG, and small intervals within the rows of tables.
-
-A chart is rendered when the page is written, from its own data alone; nothing of Vega is in the page. vl-convert escapes every
-text; of its tags only those with known names and attributes pass.
-"""
+"""Drawings in SVG: intervals within the rows of tables, their scale, and the frame of a chart. Only numbers go in unescaped."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bakeoff.errors import BakeoffError
-from bakeoff.text.numbers import portable
 from bakeoff.text.words import one_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-NEEDS = "report.html needs bakeoff[report]: pip install 'bakeoff[report]'"
-
-_KNOWN = {
-    *("svg", "g", "path", "line", "rect", "text", "tspan", "defs", "clipPath", "viewBox", "width", "height", "transform", "d"),
-    *("x", "y", "x1", "y1", "x2", "y2", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"),
-    *("stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "text-anchor", "font-size", "font-weight"),
-    *("font-style", "id", "clip-path"),
-}
-"""Elements and attributes of our charts."""
-_TAG = re.compile(r'<(?:[^>"]|"[^"]*")*>')
-_NAMES = re.compile(r'^</?([\w:-]+)|\s([\w:-]+)="')
-_UNUSED = re.compile(
-    r' (?:class|role|aria-[a-z]+|pointer-events|version|xmlns(?::xlink)?|font-family|display)="[^"]*"'
-    r'| (?:opacity="1"|font-weight="normal"|stroke-opacity="0"|text-anchor="start")'
-)
-_CIRCLE = re.compile(r'<path(.*?) d="M([\d.]+),0A\2,\2,0,1,1,-\2,0A\2,\2,0,1,1,\2,0"')
-_ID = re.compile(r'(id="|url\(#)([^")]+)')
-_LENGTHS = re.compile(r' (?:d|transform|r|width|height|[xy][12]?)="[^"]*"')
-_NUMBER = re.compile(r"-?\d+\.\d{2,}(?:e-?\d+)?")
-
-
-def chart(spec: Mapping[str, Any], name: str) -> Markup:
-    """A Vega-Lite spec as SVG; `name` keeps the ids of several charts in one page apart.
-
-    Raises BakeoffError where vl-convert is not installed, RuntimeError for what no chart of ours contains.
-    """
-    from markupsafe import Markup
-
-    try:
-        import vl_convert
-    except ModuleNotFoundError:
-        raise BakeoffError(NEEDS) from None
-    # vl-convert would fetch what a spec names; ours names nothing, and it is told so.
-    svg = vl_convert.vegalite_to_svg(portable(_plain(spec)), allowed_base_urls=[])
-    ids: dict[str, int] = {}
-    return Markup(_TAG.sub(lambda found: _tag(found[0], name, ids), svg))  # noqa: S704 - vl-convert has escaped every text
-
-
-def _plain(part: Any) -> Any:
-    """The spec with every text made visible, since a control character would end vl-convert, and this process with it."""
-    if isinstance(part, str):
-        return one_line(part)
-    if isinstance(part, Mapping):
-        return {key: _plain(value) for key, value in part.items()}
-    if isinstance(part, list | tuple):
-        return [_plain(value) for value in part]
-    return part
-
-
-def _tag(tag: str, name: str, ids: dict[str, int]) -> str:
-    """A tag of vl-convert's as the page has it: lengths to a tenth of a pixel, a circle drawn as a path as a circle.
-
-    ids: numbered from 1 in each chart, since vl-convert counts on from chart to chart.
-    """
-    tag = _UNUSED.sub("", tag)
-    if not {element or attribute for element, attribute in _NAMES.findall(tag)} <= _KNOWN:
-        raise RuntimeError(f"a chart contains {tag}")
-    if ' d=""' in tag:
-        return ""
-    tag = _ID.sub(lambda found: f"{found[1]}{name}-{ids.setdefault(found[2], len(ids) + 1)}", tag)
-    tag = _CIRCLE.sub(r'<circle r="\2"\1', tag)
-    tag = _LENGTHS.sub(lambda found: _NUMBER.sub(lambda length: _short(float(length[0])), found[0]), tag)
-    return f'{tag[:-1]} aria-hidden="true" focusable="false">' if tag.startswith("<svg") else tag
-
-
-def _short(value: float) -> str:
-    """A length in pixels, to a tenth."""
-    return "0" if abs(value) < 0.05 else f"{value:.1f}".removesuffix(".0")
-
-
-# --- small drawings within rows ------------------------------------------------------------------------------------------
-
 HEIGHT, INSET = 22, 7
-"""Of a drawing in a row, in pixels; the axis keeps clear of both ends by the inset."""
+"""Of a drawing in a row, in pixels; its axis keeps clear of both ends by the inset."""
+LETTER = 6.4
+"""About the width of a letter in a chart, in pixels."""
+
+Ends = tuple[float | None, float | None]
+"""Between which values are possible; None where there is no end."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A horizontal scale that the drawings of one column share."""
+    """A scale from low to high, drawn over `width` pixels, of which `inset` are kept clear at both ends."""
 
     low: float
     high: float
     width: int = 200
-    """Of the drawings, in pixels."""
+    inset: int = INSET
+    logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Pixels from the left; beyond the ends for what lies outside."""
-        return INSET + (value - self.low) / (self.high - self.low) * (self.width - 2 * INSET)
+        """Pixels from the end of low values; beyond the ends for what lies outside."""
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return self.inset + (value - low) / (high - low) * (self.width - 2 * self.inset)
 
-    def ticks(self, count: int = 4) -> list[float]:
-        return [value for value in nice_ticks(self.low, self.high, count) if self.low <= value <= self.high]
+    def ticks(self, count: int = 4, *, scale: int = 1, signed: bool = False) -> list[tuple[float, str]]:
+        """(pixels, number) of about `count` round values, written times `scale`."""
+        if self.logarithmic:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)))
+            places = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            return [(self.place(value), f"{value:,g}") for value in places if self.low <= value <= self.high]
+        values = nice_ticks(self.low, self.high, count)
+        step = (values[1] - values[0]) * scale if len(values) > 1 else 1.0
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        return [
+            (
+                self.place(value),
+                f"{value * scale:{'+' if signed and abs(value) > 1e-12 else ''},.{digits}f}".replace("-", "−"),
+            )
+            for value in values
+            if self.low <= value <= self.high
+        ]
 
 
-Ends = tuple[float | None, float | None]
-"""Of what values are possible at all; None where there is no end."""
-
-
-def axis_over(values: Sequence[float | None], *, pad: float = 0.06, width: int = 200, ends: Ends = (None, None)) -> Axis:
+def axis_over(
+    values: Sequence[float | None], *, pad: float = 0.06, width: int = 200, inset: int = INSET, ends: Ends = (None, None)
+) -> Axis:
     """An axis that holds all these values, with some room on both sides, but for what lies beyond the ends."""
     known = [value for value in values if value is not None and math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
     room = (high - low) * pad or max(abs(high) * 0.01, 0.005)
     left = low - room if ends[0] is None else max(low - room, min(low, ends[0]))
     right = high + room if ends[1] is None else min(high + room, max(high, ends[1]))
-    return Axis(left, right, width)
+    return Axis(left, right, width, inset)
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
@@ -139,8 +82,8 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 def interval(
     axis: Axis,
     value: float,
-    low: float | None,
-    high: float | None,
+    low: float | None = None,
+    high: float | None = None,
     *,
     kind: str = "plain",
     band: float | None = None,
@@ -150,8 +93,6 @@ def interval(
 
     What lies outside the axis ends in an arrowhead at its edge.
     """
-    from markupsafe import Markup
-
     middle, width = HEIGHT / 2, axis.width
     parts = []
     if band:
@@ -159,8 +100,7 @@ def interval(
         if right > left:
             parts.append(f'<rect class="band" x="{left:.1f}" width="{right - left:.1f}" y="0" height="{HEIGHT}"/>')
     if reference is not None and axis.low <= reference <= axis.high:
-        place = axis.place(reference)
-        parts.append(f'<path class="zero" d="M{place:.1f},0V{HEIGHT}"/>')
+        parts.append(f'<path class="zero" d="M{axis.place(reference):.1f},0V{HEIGHT}"/>')
     if low is not None and high is not None:
         left, right = max(axis.place(low), 1), min(axis.place(high), width - 1)
         parts.append(f'<path class="bar" d="M{left:.1f},{middle:g}H{right:.1f}"/>')
@@ -171,8 +111,7 @@ def interval(
         parts.append(f'<path class="head" d="M{width},{middle:g}l-6,-4v8z"/>')
     if 0 <= place <= width:
         parts.append(_SHAPES.get(kind, _SHAPES["plain"]).format(x=place, y=middle))
-    shape = f'<svg class="iv {kind}" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" aria-hidden="true">'
-    return Markup(f"{shape}{''.join(parts)}</svg>")  # noqa: S704 - numbers, and class names of this module's callers
+    return svg(f"iv {kind}", width, HEIGHT, parts)
 
 
 _SHAPES = {
@@ -191,16 +130,51 @@ _SHAPES = {
 
 def scale_line(axis: Axis, scale: int, *, signed: bool = False) -> Markup:
     """The axis with its numbers, for the head of a column; values are shown times `scale`."""
+    width = axis.width
+    parts = [f'<path d="M{INSET},21.5H{width - INSET}"/>']
+    for place, number in axis.ticks(max(3, width // 55), scale=scale, signed=signed):
+        parts.append(f'<path d="M{place:.1f},17V22"/>')
+        parts.append(f'<text x="{min(max(place, 12), width - 12):.1f}" y="13">{number}</text>')
+    return svg("axis", width, HEIGHT, parts)
+
+
+def svg(names: str, width: float, height: float, parts: Sequence[str], *, left: float = 0, top: float = 0) -> Markup:
+    """A drawing with these classes; its origin lies `left` and `top` pixels from its corner."""
     from markupsafe import Markup
 
-    ticks, width = axis.ticks(max(3, axis.width // 55)), axis.width
-    step = (ticks[1] - ticks[0]) * scale if len(ticks) > 1 else 1.0
-    digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    parts = [f'<path d="M{INSET},21.5H{width - INSET}"/>']
-    for tick in ticks:
-        place = axis.place(tick)
-        parts.append(f'<path d="M{place:.1f},17V22"/>')
-        number = f"{tick * scale:{'+' if signed and abs(tick) > 1e-12 else ''}.{digits}f}".replace("-", "−")
-        parts.append(f'<text x="{min(max(place, 12), width - 12):.1f}" y="13">{number}</text>')
-    head = f'<svg class="axis" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" aria-hidden="true">'
-    return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 - numbers only
+    box = f"{-left:g} {-top:g} {width:g} {height:g}" if left or top else f"0 0 {width:g} {height:g}"
+    head = f'<svg class="{names}" viewBox="{box}" width="{width:g}" height="{height:g}" aria-hidden="true">'
+    return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 - numbers, class names of ours, and texts that are escaped
+
+
+def label(text: str, x: float, y: float, kind: str = "") -> Markup:
+    """A text in a chart; the end of its line stands at x where `kind` says `end`."""
+    from markupsafe import Markup
+
+    return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, one_line(text))
+
+
+def framed(
+    parts: Sequence[str],
+    x: Axis,
+    y: Axis | None,
+    height: int,
+    *,
+    titles: tuple[str, str] = ("", ""),
+    ticks: int = 5,
+    left: float = 0,
+) -> Markup:
+    """A chart: its parts over a grid, with the numbers of both axes, or where there is no y with `left` pixels for names."""
+    width, below, frame = x.width, height + 17, []
+    numbers = y.ticks(ticks) if y else []
+    left = max([left, *(len(number) * LETTER + 8 for _, number in numbers)])
+    for place, number in numbers:
+        frame.append(f'<path class="grid" d="M0,{height - place:.1f}h{width}"/>')
+        frame.append(label(number, -6, height - place + 4, "end"))
+    for place, number in x.ticks(ticks):
+        frame.append("" if y else f'<path class="grid" d="M{place:.1f},0v{height}"/>')
+        frame.append(label(number, place, below, "middle"))
+    frame.append(label(titles[0], width / 2, below + 19, "middle") if titles[0] else "")
+    frame.append(label(titles[1], -left, -10) if titles[1] else "")
+    top, bottom = (24 if titles[1] else 6), (44 if titles[0] else 24)
+    return svg("chart", left + width + 8, top + height + bottom, [*frame, *parts], left=left, top=top)

@@ -15,33 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff import __version__
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Board, Comparison, NamedWarning
 from bakeoff.analysis.row import Row
+from bakeoff.analysis.summary.compute import legend, work_cells
+from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Declared, Record
-from bakeoff.report.caption import caption
-from bakeoff.report.page.differences import CHECKS, SIGNS, Forest, Matrix, Slices, drawn_rows, forest, matrix, slices
-from bakeoff.report.page.drawing import NEEDS
-from bakeoff.report.page.leaderboard import Leaderboard, leaderboard
-from bakeoff.report.page.views import (
-    ALL_POINTS,
-    MOST_CURVES,
-    MOST_POINTS,
-    Costs,
-    Curves,
-    Recipes,
-    Searches,
-    Seeds,
-    Steps,
-    costs,
-    curves,
-    every_record,
-    recipes,
-    searches,
-    seeds,
-)
+from bakeoff.report import units
+from bakeoff.report.caption import caption, tuning_cost
+from bakeoff.report.page import differences, drawing, views
+from bakeoff.report.page import leaderboard as ranks
 from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
+from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
 from bakeoff.text.values import seeds_spelt, spelt
 from bakeoff.text.words import one_line
@@ -49,35 +35,52 @@ from bakeoff.text.words import one_line
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+NEEDS = "report.html needs bakeoff[report]: pip install 'bakeoff[report]'"
+
 MOST_RECORDS = 1000
 """Beyond so many the page carries rows only: no record, dot or curve."""
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
+WRITERS: tuple[Callable[..., Any], ...] = (
+    *(numbers.mebibytes, numbers.p_value, numbers.per_cent, numbers.significant, numbers.with_decimals),
+    *(units.rank, units.ratio_cell, units.seconds, units.time_cell, drawing.interval, drawing.scale_line),
+    *(differences.detectable, differences.other_tests, ranks.degenerate_note, ranks.warning_of, views.best_of),
+    *(search_cells, search_titles, tuning_cost),
+)
+"""What templates write cells with."""
+
+
 @dataclass(frozen=True)
 class Section:
-    """A board, as the template writes it."""
+    """A board, as the template writes it; what is None has no section."""
 
     board: Board
     slug: str
     """Begins the ids of all that is in its section."""
+    warnings: dict[str, NamedWarning]
+    """Id of its place on the page -> warning that concerns the board."""
     drawn: list[Row]
     """The rows in what follows the leaderboard."""
-    leaderboard: Leaderboard
-    forest: Forest | None
-    matrix: Matrix | None
-    costs: Costs | None
-    curves: Curves | None
-    seeds: Seeds | None
-    slices: list[Slices]
-    recipes: Recipes | None
-    searches: Searches | None
+    leaderboard: ranks.Leaderboard
+    forest: differences.Forest | None
+    matrix: differences.Matrix | None
+    timed: list[Row]
+    """The drawn rows that have a cost."""
+    costs: views.Drawings
+    work: tuple[list[str], dict[str, list[str]]]
+    """Titles, and strategy -> cells, of what the training computed; empty where no run's operations were counted."""
+    work_legend: str
+    curves: views.Curves | None
+    seeds: views.Seeds | None
+    slices: list[differences.Slices]
+    recipes: views.Recipes | None
     caption: list[tuple[str, str]]
     notes: list[str]
 
 
-def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], Steps | None]) -> str:
+def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], views.Steps | None]) -> str:
     """The whole `report.html`; `steps` gives a run's step numbers and losses, None where there are none.
 
     Raises BakeoffError where the extra `report` is not installed.
@@ -88,19 +91,21 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
     lines = sum(
         len(ended.get((board.task, board.model, row.strategy), ()))
         for board in comparison.boards
-        for row in board.ranked[:MOST_CURVES]
+        for row in board.ranked[: views.MOST_CURVES]
     )
-    points = max(10, min(MOST_POINTS, ALL_POINTS // max(lines, 1)))
+    points = max(10, min(views.MOST_POINTS, views.ALL_POINTS // max(lines, 1)))
     sections = [
         _section(comparison, board, f"board-{number}", None if rows_only else ended, steps, points)
         for number, board in enumerate(comparison.boards, 1)
     ]
+    by_id = {record.id: record for record in records}
     style, script = (_squeezed((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
     page = jinja.get_template("report.html.j2").render(
         comparison=comparison,
         sections=sections,
         strip=_strip(comparison, records),
-        records=None if rows_only else every_record(comparison, records),
+        records=[] if rows_only else [(run, by_id[run.id]) for run in comparison.declared.runs if run.id in by_id],
+        columns={(board.split, board.metric): board.figures for board in comparison.boards},
         count=len(records),
         rows_only=rows_only,
         made=_foot(comparison.facts),
@@ -109,8 +114,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
         script=script,
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'",
         version=__version__,
-        signs=SIGNS,
-        checks=CHECKS,
+        signs=differences.SIGNS,
         across=across(comparison),
         across_titles=TITLES,
     )
@@ -149,6 +153,7 @@ def _environment() -> Environment:
         )
 
     jinja.filters["code"] = code
+    jinja.globals.update({function.__name__: function for function in WRITERS})
     # Of our own files, and the policy's hashes cover them to the byte.
     jinja.filters["verbatim"] = Markup
     return jinja
@@ -173,26 +178,34 @@ def _section(
     board: Board,
     slug: str,
     ended: Mapping[tuple[str, str, str], Sequence[Record]] | None,
-    steps: Callable[[str], Steps | None],
+    steps: Callable[[str], views.Steps | None],
     points: int,
 ) -> Section:
     """Without runs (`ended`) it carries rows only."""
-    places = enumerate(comparison.warnings, 1)
-    warnings = {f"warning-{number}": warning for number, warning in places if warning.board in ("", board.title)}
     runs = {row.strategy: (ended or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
+    drawn, aside = differences.drawn_rows(board), board.times_differ
+    timed = [row for row in drawn if row.train_seconds]
+    work = {row.strategy: row.work for row in timed}
     return Section(
         board=board,
         slug=slug,
-        drawn=drawn_rows(board),
-        leaderboard=leaderboard(board, warnings),
-        forest=forest(board),
-        matrix=matrix(board),
-        costs=costs(board, slug),
-        curves=None if ended is None else curves(board, slug, runs, steps, points),
-        seeds=None if ended is None else seeds(board, slug),
-        slices=slices(board),
-        recipes=recipes(board),
-        searches=searches(board),
+        warnings={
+            f"warning-{number}": warning
+            for number, warning in enumerate(comparison.warnings, 1)
+            if warning.board in ("", board.title)
+        },
+        drawn=drawn,
+        leaderboard=ranks.leaderboard(board),
+        forest=differences.forest(board),
+        matrix=differences.matrix(board),
+        timed=timed,
+        costs=views.cost_drawings(board),
+        work=work_cells(work, [name for name in work if aside[name]]),
+        work_legend=legend(work),
+        curves=None if ended is None else views.curves(board, runs, steps, points),
+        seeds=None if ended is None else views.seeds(board),
+        slices=differences.slices(board),
+        recipes=views.recipes(board),
         caption=[(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
         notes=[*board.notes, *sentences(board, comparison.commands)],
     )
