@@ -6,13 +6,13 @@ import sys
 
 
 def main() -> None:
-    """Ctrl-C while the command is still imported ends it as it does later: by an exit code, without a traceback."""
+    """Ctrl-C during the command's own imports ends it by an exit code, without a traceback, as it does later."""
     try:
         from bakeoff.cli import main as command  # here, so that the import can be interrupted
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except ImportError as error:
-        if isinstance(error.__cause__, KeyboardInterrupt):  # it came while an extension module was initialised
+    except (KeyboardInterrupt, ImportError) as error:
+        from bakeoff.machine.signals import is_interrupt
+
+        if is_interrupt(error):
             sys.exit(130)
         raise
     command()

@@ -88,7 +88,7 @@ class Material:
 
 def material(model: str) -> Material:
     """Raises what the task raises where the official files are not there."""
-    from bakeoff.cli.inputs import find_places
+    from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.model import Encoding
     from bakeoff.contracts.registry import load_registry
     from bakeoff.plugin import Options
@@ -96,7 +96,7 @@ def material(model: str) -> Material:
 
     task = load_registry().get("task", "glue/mrpc").component
     info = task.info(task.Options())
-    rows = task.load(task.Options(), find_places(None))["train"].to_dict()
+    rows = task.load(task.Options(), find_paths(None))["train"].to_dict()
     minilm = MiniLM()
     prepared, padded = (minilm.prepare(info, Options(), Encoding(128, padding)) for padding in ("longest", "max_length"))
 
@@ -238,14 +238,14 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
     import numpy as np
     import torch
 
-    from bakeoff.cli.inputs import find_places
+    from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.registry import load_registry
     from bakeoff.training.distributed import ALONE
     from bakeoff.training.evaluation import predict
 
     given = material("minilm")
     task = load_registry().get("task", "glue/mrpc").component
-    rows = task.load(task.Options(), find_places(None))["dev"].to_dict()
+    rows = task.load(task.Options(), find_paths(None))["dev"].to_dict()
     examples = given.prepared.encode(rows)
     model = given.build().to(device).eval()
 

@@ -39,7 +39,7 @@ class Course:
 
 def parts() -> tuple[Any, Any, Any, Any]:
     """Info, rows, prepared and a fresh minilm: real text from the embedded task, batches of 8, at most 128 tokens."""
-    from bakeoff.cli.inputs import find_places
+    from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.model import Encoding
     from bakeoff.machine.hardware import set_threads, usable_threads
     from bakeoff_docstrings import bakeoff_tasks
@@ -49,7 +49,7 @@ def parts() -> tuple[Any, Any, Any, Any]:
     (task,) = bakeoff_tasks()
     options = task.Options(size=400)
     info = task.info(options)
-    rows = task.load(options, find_places(None))["train"].to_dict()
+    rows = task.load(options, find_paths(None))["train"].to_dict()
     model = MiniLM()
     prepared = model.prepare(info, model.Options(), Encoding(128, "longest"))
     return info, rows, prepared, lambda: model.build(info, model.Options()).model

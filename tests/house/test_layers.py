@@ -22,8 +22,8 @@ STEPS = [
     "planning training analysis plugin",
     "runner report parity",
     "api",
-    "cli testing worker",
-    "__main__",
+    "cli testing",
+    "__main__ worker",
 ]
 """Each room (a package, or a module beside the packages) imports only rooms of the steps before its own. The ground, the first
 step, is the exception: its modules may import each other. `bakeoff/__init__` imports only the version."""
@@ -151,7 +151,7 @@ def test_plugins_know_one_door(path: Path) -> None:
 
 WRITERS = {"print", "click.echo", "click.secho", "click.echo_via_pager", "pprint", "input", "click.prompt", "click.confirm"}
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
-DRAWS = {"cli/progress.py": "as_it_is", "cli/columns.py": "StringIO"}
+DRAWS = {"cli/progress.py": "as_it_is", "cli/output.py": "StringIO"}
 """Rich consoles, and what they write to: a stream that `machine.streams` gives, or text."""
 TO_ITS_PARENT = "testing/child.py"
 """Its standard output is a pipe to the process that asked."""

@@ -250,11 +250,11 @@ def left_by(case: Case, folder: Path) -> dict[str, Any]:
 
 def write_rows(folder: Path, rows: Rows) -> None:
     """The first rows of MRPC as train.csv and dev.csv."""
-    from bakeoff.cli.inputs import find_places
+    from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.registry import load_registry
 
     task = load_registry().get("task", "glue/mrpc").component
-    splits = task.load(task.Options(), find_places(None))
+    splits = task.load(task.Options(), find_paths(None))
     folder.mkdir()
     for name, number in (("train", rows.train), ("dev", rows.dev)):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:

@@ -521,7 +521,7 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
     torch-loop's weights."""
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-    from bakeoff.cli.inputs import find_places
+    from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.model import Encoding
     from bakeoff.contracts.registry import load_registry
     from bakeoff.training.fed_batches import Examples, StepSchedule
@@ -534,7 +534,7 @@ def test_50_real_steps_from_torch_loops_weights_give_its_losses_and_gradients() 
     mrpc = "BAKEOFF_DATA" in os.environ
     task = load_registry().get("task", "glue/mrpc" if mrpc else "docstrings").component
     options = task.Options() if mrpc else task.Options(size=400)
-    info, rows = task.info(options), task.load(options, find_places(None))["train"].to_dict()
+    info, rows = task.info(options), task.load(options, find_paths(None))["train"].to_dict()
     minilm = MiniLM()
     prepared = minilm.prepare(info, minilm.Options(), Encoding(128, "longest"))
 

@@ -1,4 +1,4 @@
-"""The command line: one file a verb, imported only when that verb is called, so that `--help` answers at once."""
+"""The command line: one file for each command, imported only when it is called, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ import traceback
 import click
 
 from bakeoff import __version__
-from bakeoff.cli.output import tell
+from bakeoff.cli.output import print_note
 from bakeoff.errors import BakeoffError
-from bakeoff.machine.signals import pass_on_interrupt
+from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.streams import prepare_streams
 from bakeoff.machine.surroundings import prepare_surroundings
 
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
 BUG = 70
-"""EX_SOFTWARE of sysexits.h."""
+"""EX_SOFTWARE of sysexits.h: 1 is an answer of some commands, such as a gate that fails."""
 
 VERBS = {
-    "run": "Fine-tune what an experiment file asks for; go on where it stopped.",
-    "table": "Show an experiment's records as a table of strategies.",
-    "report": "Write the leaderboard: page, tables, cards, from one experiment or several.",
-    "explain": "Explain a warning, a verdict or a column: what it means, and what to do.",
-    "gate": "Judge a candidate's records against a baseline's: pass, fail, or not enough evidence.",
-    "rescore": "Score stored predictions by another metric, on slices too, without training.",
-    "plan": "List every run: its id, whether it is recorded, how long it may take.",
-    "check": "Find everything wrong in an experiment file, without running it.",
-    "parity": "Train two strategies side by side and name the first step that differs.",
+    "run": "Train all runs of an experiment file; continue where an earlier call stopped.",
+    "table": "Show an experiment's results as a table of strategies.",
+    "report": "Write the leaderboard of one or several experiments: HTML page, tables, hub cards.",
+    "explain": "Explain a warning, a verdict or a table column, and what to do about it.",
+    "gate": "Compare new results with a baseline's: pass, fail, or not enough evidence.",
+    "rescore": "Score stored predictions by another metric, also on slices, without training.",
+    "plan": "List every run of an experiment file: its id, its state, its expected time.",
+    "check": "Find all errors in an experiment file without training.",
+    "parity": "Train two strategies side by side and report the first step that differs.",
     "plugins": "List the installed tasks, models, methods and trainers.",
-    "show": "Look at a task's data: splits, labels, lengths, floor, examples.",
-    "verify": "Say which records of an experiment are whole.",
-    "migrate": "Bring the records that an older Bakeoff wrote to the current schema.",
-    "doctor": "Say what is here and what is missing: hardware, versions, hub, data, plugins.",
-    "new": "Write a plugin package with a task, model, method or trainer of your own.",
+    "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",
+    "verify": "Check that an experiment's records are complete and undamaged.",
+    "migrate": "Convert records of an older Bakeoff to the current format.",
+    "doctor": "Check this installation: hardware, versions, hub, data, plugins.",
+    "new": "Create a plugin package with a task, model, method or trainer of your own.",
     "schema": "Print the JSON Schema of experiment files, for editors.",
-    "worker": "Perform one run by a request file: for schedulers.",
+    "worker": "Perform one run that a request file describes (for cluster schedulers).",
 }
 
 
 class Verbs(click.Group):
-    """Knows the verbs' names and sentences; imports `bakeoff.cli.<verb>` when it is needed."""
+    """Knows the commands' names and summaries; imports `bakeoff.cli.<name>` when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -64,55 +66,50 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    epilog="Exit codes of all commands: 0 success; 2 an error, explained on standard error; 70 a bug in Bakeoff, with its "
+    "traceback; 130 interrupted. A command that has others names them in its own help.",
+)
 @click.version_option(__version__, prog_name="bakeoff")
 def bakeoff() -> None:
-    """Fine-tune models in several ways and see which way is better, by how much, at what cost, and how sure one may be."""
+    """Fine-tune models with several strategies and see which is better, by how much, at what cost, and how certain that is."""
 
 
 def main() -> None:
-    """Expected errors are their lines and an exit code; anything else keeps its traceback."""
+    """Expected errors are printed in a line or a few, any other with its traceback; both end with an exit code."""
     streams = prepare_streams(escaping=True)
-    code = _perform()
+    code = call()
     if complaint := streams.complaint():
-        tell(complaint)
+        print_note(complaint)
         code = BakeoffError.exit_code
     sys.exit(code)
 
 
-def _perform() -> int:
-    """The exit code of the verb that the command line names."""
+def call() -> int:
+    """Performs the command that the command line names, and returns its exit code."""
     try:
         prepare_surroundings()
-        code = _called()
+        code = bakeoff.main(prog_name="bakeoff", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        tell_usage(error)
+        print_usage_error(error)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        tell("stopped; the same command goes on from here")
-        return 130
     except BakeoffError as error:
-        tell(*error.lines)
+        print_note(*error.lines)
         return error.exit_code
-    except Exception:  # a bug: its traceback is wanted, but 1 is a verb's own answer (a gate that fails)
-        tell(*traceback.format_exc().removesuffix("\n").split("\n"))
+    except (Exception, KeyboardInterrupt) as error:  # all that nobody below expected: an interrupt or a bug
+        if isinstance(error, click.Abort) or is_interrupt(error):
+            print_note("interrupted; run the same command again to continue")
+            return INTERRUPTED
+        print_note(*traceback.format_exc().removesuffix("\n").split("\n"))
         return BUG
-    return code if isinstance(code, int) else 0
 
 
-def _called() -> object:
-    try:
-        return bakeoff.main(standalone_mode=False)
-    except (click.ClickException, click.Abort, BakeoffError):
-        raise
-    except Exception as error:
-        pass_on_interrupt(error)
-        raise
-
-
-def tell_usage(error: click.ClickException) -> None:
-    """Says what is wrong with the command line as click would; what was typed stays on its line."""
+def print_usage_error(error: click.ClickException) -> None:
+    """As click does, but what the user typed stays on one line."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        tell(*error.ctx.get_usage().splitlines())
-        tell(f"Try '{error.ctx.command_path} {max(error.ctx.help_option_names, key=len)}' for help.", "")
-    tell(f"Error: {' '.join(error.format_message().split())}")
+        print_note(*error.ctx.get_usage().splitlines())
+        print_note(f"Try '{error.ctx.command_path} {max(error.ctx.help_option_names, key=len)}' for help.", "")
+    print_note(f"Error: {' '.join(error.format_message().split())}")

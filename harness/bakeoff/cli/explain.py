@@ -6,8 +6,9 @@ from typing import Final
 
 import click
 
-from bakeoff.cli.columns import aligned
-from bakeoff.cli.output import columns, say
+from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES, no_such_warning
+from bakeoff.cli.output import aligned, print_result, terminal_width
+from bakeoff.report.text.terminal import wrapped
 
 TERMS: Final[dict[str, str]] = {
     "better": "Verdict: the score is better than the baseline's; p is below 0.05, adjusted by Holm for the comparisons shown.",
@@ -17,17 +18,18 @@ TERMS: Final[dict[str, str]] = {
     "inconclusive": "Verdict: neither a difference nor equivalence is shown. It does not mean that there is no difference.",
     "confounded": "Verdict: the rows also differ in something not under test, so neither may be called better (†).",
     "baseline": "The row that all others are compared with (◂).",
-    "majority-baseline": "The score of always predicting the label that is most frequent in training.",
+    "majority-baseline": "The score of always predicting the most frequent label of the training data.",
     "margin": "The largest difference that does not matter, declared before the runs. Without one nothing is equivalent.",
     "interval": "95 % confidence interval for new seeds and new test examples; for a single run, for new examples only.",
     "rank": "The best and the worst rank that the tests over all pairs leave open. None is given under three seeds.",
-    "p": "Probability of a difference at least so large if the strategies did not differ, adjusted by Holm for all comparisons "
-    "to the baseline.",
-    "detectable": "The difference that so many seeds and examples find in four of five experiments (80 % power).",
-    "n": "Seeds that ended with scores. Scores are their mean ± standard deviation.",
+    "p": "Probability of a difference at least this large if the strategies did not differ, adjusted by Holm for all "
+    "comparisons with the baseline.",
+    "detectable": "Minimum detectable difference: with these seeds and examples, four of five experiments would find it "
+    "(80 % power).",
+    "n": "Seeds that have scores. Scores are their mean ± standard deviation.",
     "failed": "Runs that ended without scores. They count in no mean.",
     "train-s": "Seconds of the trainer, from its call to its last step, its preparation included.",
-    "peak-mib": "The largest memory over the seeds, in MiB, the processes of a run summed.",
+    "peak-mib": "The largest memory over the seeds, in MiB, summed over the processes of a run.",
 }
 """Verdicts and columns of a table."""
 
@@ -35,13 +37,10 @@ TERMS: Final[dict[str, str]] = {
 @click.command()
 @click.argument("name", nargs=-1)
 def explain(name: tuple[str, ...]) -> None:
-    """Explain a warning, a verdict or a column: what it means, why it matters, what to do. Without NAME, list them all."""
+    """Explain a warning, a verdict or a table column: what it means, and what to do about it. Without NAME, list them all."""
     if not name:
-        _list()
+        list_all()
         return
-    from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES, no_such_warning
-    from bakeoff.report.text.terminal import wrapped
-
     wanted = "-".join(" ".join(name).casefold().replace("_", " ").split())
     entry, term = CATALOGUE.get(wanted), TERMS.get(wanted)
     if entry is None and term is None:
@@ -49,18 +48,17 @@ def explain(name: tuple[str, ...]) -> None:
     if entry:
         severity = f"{entry.severity}: {SEVERITIES[entry.severity]}"
         text = f"{wanted} ({severity}). {entry.means} {entry.why} What to do: {entry.what_to_do}"
-        say(*wrapped(text, columns()))
+        print_result(*wrapped(text, terminal_width()))
     if term:
-        say(*wrapped(f"{wanted}. {term}", columns()))
+        print_result(*wrapped(f"{wanted}. {term}", terminal_width()))
 
 
-def _list() -> None:
-    from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES
-
-    for severity, meaning in SEVERITIES.items():
-        say(f"{severity}: {meaning}", style="bold")
-        rows = [(f"  {name}", entry.means) for name, entry in CATALOGUE.items() if entry.severity == severity]
-        say(*aligned(rows, width=columns()))
-        say("")
-    say("terms of the tables", style="bold")
-    say(*aligned([(f"  {name}", term) for name, term in TERMS.items()], width=columns()))
+def list_all() -> None:
+    sections = {
+        f"{severity}: {meaning}": {name: entry.means for name, entry in CATALOGUE.items() if entry.severity == severity}
+        for severity, meaning in SEVERITIES.items()
+    }
+    for number, (title, entries) in enumerate({**sections, "terms of the tables": TERMS}.items()):
+        print_result(*[""] * bool(number))
+        print_result(title, style="bold")
+        print_result(*aligned([(f"  {name}", meaning) for name, meaning in entries.items()], width=terminal_width()))

@@ -11,7 +11,8 @@ from string import Template
 
 import click
 
-from bakeoff.cli.output import say
+from bakeoff.cli.options import PATH
+from bakeoff.cli.output import print_result
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS
 from bakeoff.contracts.recipe import COMPONENT_NAME
 from bakeoff.contracts.registry import load_registry
@@ -31,30 +32,31 @@ USAGES = {
 @click.command()
 @click.argument("kind", type=click.Choice(list(COMPONENT_KINDS)))
 @click.argument("name")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="Where it goes; must be new or empty (default: ./bakeoff-NAME)."
-)
+@click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
 def new(kind: str, name: str, folder: Path | None) -> None:
-    """Write a plugin package with one task, model, method or trainer that works: install it, test it, then make it yours."""
-    words = described(kind, name)
+    """Create a plugin package with one working task, model, method or trainer, called NAME, and a test of it.
+
+    Install it, run its test, then replace the example by your own code.
+    """
+    words = template_words(kind, name)
     place = folder or Path(words["distribution"])
     write(package(words), place)
-    say(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
-    say(f"next: cd {shell_word(place)} && pip install -e . && pytest")
+    print_result(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
+    print_result(f"next: cd {shell_word(place)} && pip install -e . && pytest")
 
 
-def described(kind: str, name: str) -> dict[str, str]:
-    """The words that the templates want. Raises BakeoffError for a name that cannot be one, or that is taken here."""
+def template_words(kind: str, name: str) -> dict[str, str]:
+    """What the templates are filled with. Raises BakeoffError for a name that is invalid, or in use here."""
     if not COMPONENT_NAME.fullmatch(name):
-        raise BakeoffError(f"{quoted(name)} cannot be a name (lower-case letters, digits, '.', '_', '-', one '/')")
+        raise BakeoffError(f"{quoted(name)} is not a valid name (lower-case letters, digits, '.', '_', '-', one '/')")
     registry = load_registry()
     if name in registry.names(kind):
-        raise BakeoffError(f"{kind} '{name}' is already offered by {registry.get(kind, name).origin}: take another name")
+        raise BakeoffError(f"{kind} '{name}' is already provided by {registry.get(kind, name).origin}: choose another name")
     entry = "-".join(re.findall("[a-z0-9]+", name)).removeprefix("bakeoff-")
     distribution = f"bakeoff-{entry}"
     module = distribution.replace("-", "_")
     if importlib.util.find_spec(module) is not None:
-        raise BakeoffError(f"a package {module} is already installed, and '{name}' would need that name: take another name")
+        raise BakeoffError(f"'{name}' would become the package {module}, which is installed already: choose another name")
     title = "".join(part.capitalize() for part in entry.split("-"))
     return {
         "kind": kind,
@@ -69,9 +71,9 @@ def described(kind: str, name: str) -> dict[str, str]:
 
 
 def package(words: Mapping[str, str]) -> dict[str, str]:
-    """Path within the package -> content."""
+    """Path within the package -> content of the file."""
     templates = files("bakeoff.cli") / "templates"
-    wanted = {
+    template_of = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
         f"{words['module']}/__init__.py": f"{words['kind']}.py",
@@ -79,17 +81,15 @@ def package(words: Mapping[str, str]) -> dict[str, str]:
     }
     return {
         path: Template((templates / f"{template}.txt").read_text(encoding="utf-8")).substitute(words)
-        for path, template in wanted.items()
+        for path, template in template_of.items()
     }
 
 
 def write(contents: Mapping[str, str], folder: Path) -> None:
-    """Into a folder that is new or empty; nothing is ever overwritten. Raises BakeoffError where that can't be done."""
+    """Into a folder that is new or empty; never overwrites. Raises BakeoffError where that is impossible."""
     try:
         if (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir())):
-            raise BakeoffError(
-                f"{shown_path(folder)} is there already and not an empty folder: nothing is overwritten; see --folder"
-            )
+            raise BakeoffError(f"{shown_path(folder)} exists and is not an empty folder: choose another with --folder")
         tree = Tree(folder)
         for path, content in contents.items():
             tree.make((folder / path).parent)

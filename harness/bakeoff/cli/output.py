@@ -1,13 +1,15 @@
-"""What a verb prints: results on standard output, everything else on standard error. Each call prints lines, whatever text
-is in them: `machine.streams` is the door.
+"""What a command prints: results on standard output, everything else on standard error, a line each, whatever text is in it:
+`machine.streams` writes them. Every table on a terminal that is not Markdown is aligned here.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bakeoff.machine.streams import write_json, write_line
 from bakeoff.text.values import command
@@ -16,29 +18,33 @@ if TYPE_CHECKING:
     from bakeoff.records.experiment import Experiment
 
 
-NAMED = 10
-"""So many things of one kind are named; the rest are counted."""
+MOST_NAMED: Final = 10
+"""At most so many damaged records are named; the rest are counted."""
+GAP: Final = 2
+"""Blanks between two columns."""
+NARROWEST: Final = 30
+"""The last column has at least so many characters, however narrow the terminal is."""
+WIDEST: Final = 100_000
 
 
-def say(*lines: str, style: str = "", end: str = "\n") -> None:
-    """Prints a result, an item a line; a style (`bold`, `yellow`) only on a terminal."""
+def print_result(*lines: str, style: str = "", end: str = "\n") -> None:
+    """On standard output, an item a line; a style (`bold`, `yellow`) only on a terminal."""
     for line in lines:
         write_line(sys.stdout, line, style=style, end=end)
 
 
-def say_json(text: str) -> None:
-    """Prints JSON."""
+def print_json(text: str) -> None:
     write_json(sys.stdout, text)
 
 
-def tell(*lines: str) -> None:
-    """Prints what is no result: a warning, an error, how it goes."""
+def print_note(*lines: str) -> None:
+    """What is not a result (a warning, an error, progress), on standard error."""
     for line in lines:
         write_line(sys.stderr, line)
 
 
-def tell_damage(*experiments: Experiment) -> None:
-    """Names on standard error what of these experiments could not be used, and what to do: whatever else the verb prints."""
+def print_damage(*experiments: Experiment) -> None:
+    """Names on standard error the records of these experiments that cannot be used, and what to do about them."""
     from bakeoff.records.experiment import left_out
 
     for experiment in experiments:
@@ -46,22 +52,43 @@ def tell_damage(*experiments: Experiment) -> None:
         found += [f"not used: {sentence}" for sentence in experiment.unusable]
         if not found:
             continue
-        for sentence in found[:NAMED]:
-            tell(sentence)
-        if len(found) > NAMED:
-            tell(f"... and {len(found) - NAMED} more")
+        print_note(*found[:MOST_NAMED])
+        if len(found) > MOST_NAMED:
+            print_note(f"... and {len(found) - MOST_NAMED} more")
         for folder, spec in zip(experiment.folders, experiment.specs, strict=True):
-            verify, again = command("verify", Path(folder)), command("run", Path(folder) / spec)
-            tell(f"`{verify}` names all that is damaged; `{again}` sets it aside and makes these runs again")
+            verify, run = command("verify", Path(folder)), command("run", Path(folder) / spec)
+            print_note(f"`{verify}` lists all that is damaged; `{run}` archives it and reruns these runs")
 
 
-def say_page(page: str) -> None:
-    """Prints Markdown, on a terminal cut to its width."""
+def print_markdown(page: str) -> None:
+    """On a terminal cut to its width."""
     from bakeoff.report.text.terminal import fitted
 
-    say(*(fitted(page, columns()) if sys.stdout.isatty() else page).removesuffix("\n").split("\n"))
+    print_result(*(fitted(page, terminal_width()) if sys.stdout.isatty() else page).removesuffix("\n").split("\n"))
 
 
-def columns() -> int:
-    """Of the terminal; 120 where there is none."""
+def terminal_width() -> int:
+    """In characters; 120 where there is no terminal."""
     return shutil.get_terminal_size((120, 24)).columns
+
+
+def aligned(rows: Sequence[Sequence[str]], justify: str = "l", *, width: int = WIDEST) -> list[str]:
+    """Rows of cells as lines. In lines longer than `width` the last cell is wrapped under itself.
+
+    justify: `l` or `r` for each column; the last letter holds for all that follow.
+    """
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
+    *heads, _ = columns = list(zip(*rows, strict=True))
+    for number in range(len(columns)):
+        letter = justify[min(number, len(justify) - 1)]
+        table.add_column(justify="right" if letter == "r" else "left", no_wrap=number < len(heads))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    room = sum(max(map(cell_len, head)) + GAP for head in heads)
+    Console(file=(stream := StringIO()), width=max(width, room + NARROWEST), color_system=None).print(table)
+    return [line.rstrip() for line in stream.getvalue().splitlines()]

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bakeoff.cli.columns import aligned
-from bakeoff.cli.output import say, say_json, tell
+from bakeoff.cli.inputs import find_paths, open_experiment
+from bakeoff.cli.options import data_option, device_option, json_option, spec_argument, threads_option
+from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.contracts.fields import LARGEST_SEED
-from bakeoff.machine.hardware import DEVICES
+from bakeoff.errors import BakeoffError
+from bakeoff.files import temporary_folder
+from bakeoff.machine.hardware import prepare_environment, usable_threads
+from bakeoff.machine.worker_process import Worker
+from bakeoff.parity.causes import END
+from bakeoff.parity.trace import Trace, read_trace, trace_into
+from bakeoff.parity.verdict import Verdict, compare
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.records.schema import OUTPUT_FILE
+from bakeoff.runner.preflight import check_available
+from bakeoff.runner.settings import Settings, request_of
 from bakeoff.text.markdown import WIDTH, wrap
-
-if TYPE_CHECKING:
-    from bakeoff.parity.trace import Trace
-    from bakeoff.parity.verdict import Verdict
-    from bakeoff.planning.runs import Plan, Run
-    from bakeoff.runner.settings import Settings
-
-DEFAULT_STEPS = 20
+from bakeoff.text.numbers import count
+from bakeoff.text.words import did_you_mean
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--strategies", metavar="A,B", help="Which two (default: the baseline and the first other).")
-@click.option("--steps", type=click.IntRange(1), default=DEFAULT_STEPS, show_default=True, help="How many to compare.")
-@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="Default: the spec's first.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets (default: BAKEOFF_DATA).")
-@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads (default: all usable cores).")
-@click.option("--json", "as_json", is_flag=True, help="The verdict as JSON.")
+@spec_argument
+@click.option("--strategies", metavar="A,B", help="The two strategies (default: the baseline and the first other one).")
+@click.option("--steps", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="Steps to compare.")
+@click.option(
+    "--seed", metavar="N", type=click.IntRange(0, LARGEST_SEED), help="Seed of both (default: the first in the file)."
+)
+@data_option
+@device_option
+@threads_option
+@json_option
 def parity(
     spec: Path,
     strategies: str | None,
@@ -41,36 +48,28 @@ def parity(
     threads: int | None,
     as_json: bool,
 ) -> int:
-    """Train two strategies of SPEC side by side, on its first task and model, and compare every step to the bit.
+    """Train two strategies of the experiment file SPEC side by side, on its first task and model, and compare each step bit
+    by bit.
 
-    Says "identical for N steps", or the first step that differs, in what, and the likely cause. The steps are those of a
-    real run: --steps only stops early, the learning rates stay what they are. Nothing is recorded.
+    Reports "identical for N steps", or the first step that differs, in which quantity, and the likely cause. The steps are
+    those of a full run: --steps stops early, but does not change the learning rate schedule. Nothing is recorded.
+
     Exit code 0: identical, 1: different, 2: an error.
     """
-    from bakeoff.cli.inputs import find_places, open_experiment
-    from bakeoff.machine.hardware import usable_threads
-    from bakeoff.parity.verdict import compare
-    from bakeoff.runner.preflight import check_available
-    from bakeoff.runner.settings import Settings
-
     document, plan = open_experiment(spec)
-    settings = Settings(places=find_places(data, spec), device=device, threads=threads or usable_threads())
+    settings = Settings(places=find_paths(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
     check_available(document, plan, settings.places)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
     if as_json:
-        say_json(verdict.model_dump_json(indent=1, ensure_ascii=True))
+        print_json(verdict.model_dump_json(indent=1, ensure_ascii=True))
     else:
-        say(*in_words(verdict))
+        print_result(*in_words(verdict))
     return 0 if verdict.identical else 1
 
 
 def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, Run]:
-    """The two runs to compare; raises BakeoffError where the names are not two strategies."""
-    from bakeoff.errors import BakeoffError
-    from bakeoff.planning.runs import Run
-    from bakeoff.text.words import did_you_mean
-
+    """The two runs to compare; raises BakeoffError if the names are not those of two strategies."""
     known = {strategy.name: strategy for strategy in plan.strategies}
     wanted = (
         [name.strip() for name in names.split(",")]
@@ -81,7 +80,7 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
         if name not in known:
             raise BakeoffError(f"--strategies: {did_you_mean('strategy', name, known)}")
     if len(set(wanted)) != 2 or len(wanted) != 2:
-        raise BakeoffError(f"parity compares two strategies (--strategies A,B); there is {', '.join(known)}")
+        raise BakeoffError(f"--strategies: name two different strategies, as A,B; the file has {', '.join(known)}")
     spec = plan.spec
     chosen = spec.seeds[0] if seed is None else seed
     first, second = (Run(spec.name, plan.tasks[0], plan.models[0], known[name], chosen, spec.select) for name in wanted)
@@ -89,16 +88,8 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
 
 
 def trace(run: Run, steps: int, settings: Settings) -> Trace:
-    """One strategy's trace, made in a process of its own; raises BakeoffError where there is none."""
-    from bakeoff.errors import BakeoffError
-    from bakeoff.files import temporary_folder
-    from bakeoff.machine.hardware import prepare_environment
-    from bakeoff.machine.worker_process import Worker
-    from bakeoff.parity.trace import read_trace, trace_into
-    from bakeoff.records.schema import OUTPUT_FILE
-    from bakeoff.runner.settings import request_of
-
-    tell(f"tracing {run.strategy.name} ...")
+    """One strategy's steps, traced in a process of its own; raises BakeoffError if that leaves no trace."""
+    print_note(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
     with temporary_folder() as folder:
         file, request = folder / "trace.json", request_of(run, settings).model_dump_json()
@@ -106,25 +97,23 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
         try:
             worker.listen()
             if worker.process.exitcode != 0 or not file.is_file():
-                raise BakeoffError(f"{run.strategy.name} left no trace: {worker.last_words()}")
+                raise BakeoffError(f"the process that traced {run.strategy.name} ended early: {worker.last_words()}")
         finally:
             worker.end()
         return read_trace(file)
 
 
 def in_words(verdict: Verdict) -> list[str]:
-    """The verdict as lines for a person."""
-    from bakeoff.parity.causes import END
-
+    """The verdict as text."""
     first, second = verdict.strategies
-    steps = f"{verdict.identical_steps} step{'s' if verdict.identical_steps != 1 else ''}"
+    steps = count(verdict.identical_steps, "step")
     if verdict.identical:
         what = "batches, losses, learning rates, gradient norms, weights, to the bit"
         lines = [f"{first} and {second}: identical for {steps} ({what})"]
     elif verdict.differs_at == 0:
         lines = [f"{first} and {second} differ before the first step, in the {verdict.differs_in}"]
     elif verdict.differs_in == END:
-        lines = [f"{first} and {second}: identical for {steps}, and then one ends otherwise than the other"]
+        lines = [f"{first} and {second}: identical for {steps}, but they do not end in the same way"]
     else:
         lines = [f"{first} and {second}: identical for {steps}; step {verdict.differs_at} differs in the {verdict.differs_in}"]
     lines.append(f"{verdict.title}; {verdict.compared_steps} of {verdict.total_steps} steps compared")
@@ -140,7 +129,7 @@ def in_words(verdict: Verdict) -> list[str]:
 
 
 def table(verdict: Verdict) -> list[str]:
-    """The steps around the first difference; what the second strategy has in common with the first is an equals sign."""
+    """The steps around the first difference; `=` where the second strategy has the first one's value."""
     header = ["step", "strategy", "batch", "loss", "learning rate", "gradient norm", "weights"]
     fields = ("batch", "loss", "learning_rate", "gradient_norm", "weights")
     cells = [header]

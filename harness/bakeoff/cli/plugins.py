@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from typing import Any
 
 import click
 
-from bakeoff.cli.columns import NARROWEST, aligned
-from bakeoff.cli.output import say, say_json
+from bakeoff.cli.options import json_option
+from bakeoff.cli.output import NARROWEST, aligned, print_json, print_result, terminal_width
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS
 from bakeoff.contracts.registry import Registered, Registry, load_registry
 from bakeoff.contracts.versions import CONTRACT_VERSION
@@ -18,26 +17,26 @@ from bakeoff.text.markdown import wrap
 
 
 @click.command()
-@click.option("--kind", type=click.Choice(list(COMPONENT_KINDS)), help="Only components of this kind.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--kind", type=click.Choice(list(COMPONENT_KINDS)), help="List only components of this kind.")
+@json_option
 def plugins(kind: str | None, as_json: bool) -> None:
-    """List the installed tasks, models, methods and trainers, and what is wrong with plugins that cannot be used."""
+    """List the installed tasks, models, methods and trainers, and the plugins that cannot be used, with their errors."""
     registry = load_registry()
     if as_json:
-        say_json(json.dumps(described(registry, kind), indent=2))
+        print_json(json.dumps(as_data(registry, kind), indent=2))
         return
-    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else sys.maxsize  # a file never wraps
+    width = terminal_width() if sys.stdout.isatty() else sys.maxsize  # a file never wraps
     header, *lines = component_lines(registry, kind, width)
-    say(header, style="bold")
-    say(*lines)
+    print_result(header, style="bold")
+    print_result(*lines)
     if troubles := trouble_lines(registry, kind, width):
-        say("")
-        say("CANNOT BE USED", style="bold")
-        say(*troubles)
+        print_result("")
+        print_result("CANNOT BE USED", style="bold")
+        print_result(*troubles)
 
 
-def described(registry: Registry, kind: str | None) -> dict[str, Any]:
-    """The same as data; every key always there."""
+def as_data(registry: Registry, kind: str | None) -> dict[str, Any]:
+    """For JSON; every key is always present."""
     return {
         "contract": CONTRACT_VERSION,
         "components": [

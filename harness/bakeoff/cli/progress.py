@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
-from bakeoff.cli.output import tell
+from bakeoff.cli.output import print_note
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT
 from bakeoff.machine.streams import as_it_is, one_line
@@ -28,9 +28,7 @@ def result_line(run: Run, record: Record) -> str:
     assert cost is not None
     unit = next((unit_of(facts) for facts in data.metrics if facts.name == data.primary_metric), OWN_UNIT)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
-    splits = " · ".join(
-        f"{split} {'says nothing' if score is None else unit.written(score)}" for split, score in scores.items()
-    )
+    splits = " · ".join(f"{split} {'undefined' if score is None else unit.written(score)}" for split, score in scores.items())
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     remarks = "".join(f" · {remark}" for remark in record.process_notes)
     seconds = f"trained {in_seconds(cost.train_seconds)}, in all {in_seconds(cost.total_seconds)}"
@@ -72,7 +70,7 @@ class PlainProgress:
         self.note(f"[{self.done}/{self.total}] {run.title}: {result_line(run, record)}")
 
     def note(self, line: str) -> None:
-        tell(line)
+        print_note(line)
 
 
 class LiveProgress:

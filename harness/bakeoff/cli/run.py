@@ -1,41 +1,58 @@
-"""`bakeoff run`."""
+"""`bakeoff run`: an experiment from its first run to its table."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import click
 
-from bakeoff.machine.hardware import DEVICES
+from bakeoff.cli.inputs import find_paths, open_experiment, require_text
+from bakeoff.cli.options import data_option, device_option, into_option, spec_argument, threads_option
+from bakeoff.cli.output import print_damage, print_result
+from bakeoff.cli.progress import make_progress
+from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
+from bakeoff.errors import BakeoffError
+from bakeoff.machine.hardware import usable_threads
+from bakeoff.machine.signals import stopped_by_signals
+from bakeoff.records.store import Store
+from bakeoff.report.text.table_md import write_page
+from bakeoff.runner.experiment import Outcome, run_experiment
+from bakeoff.runner.settings import Policy, Settings
+from bakeoff.text.numbers import count, in_seconds
+from bakeoff.text.words import shown_path
 
-POLICIES = ("stop", "rerun", "mix")
+WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
+"""Names of the files that `run` and `report` write and replace."""
 
 
 @click.command()
-@click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--into", type=click.Path(path_type=Path), help="Folder for records and table (default: the spec's own).")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of datasets, e.g. official GLUE files (default: BAKEOFF_DATA).",
-)
-@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where to train.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at the same time.")
-@click.option(
-    "--threads", type=click.IntRange(1, 1024), help="CPU threads of a run (default: all usable cores, divided by --jobs)."
-)
+@spec_argument
+@into_option
+@data_option
+@device_option
+@click.option("--jobs", metavar="N", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at the same time.")
+@threads_option
 @click.option(
     "--changed",
-    type=click.Choice(POLICIES),
+    type=click.Choice(get_args(Policy)),
     default="stop",
     show_default=True,
-    help="Where data, model, software or hardware are not those of the folder's records: stop, make these runs again, or keep "
-    "them (runs of other data or another model then stand in tables of their own).",
+    help="If data, model, software or hardware changed since runs were recorded: stop with an error; rerun these runs; or mix, "
+    "that is keep them (runs on other data or another model then get tables of their own).",
 )
-@click.option("--environment", type=click.Choice(POLICIES), hidden=True, help="What --changed was called.")
-@click.option("--control/--no-control", default=True, help="Time a fixed piece of work before and after the runs (5 s).")
-@click.option("--retry", type=click.Choice(["failed", "unkept"]), help="Run these again; unkept: without a model.")
+@click.option(
+    "--control/--no-control",
+    default=True,
+    help="Time a fixed piece of work before and after the runs (5 s), so that tables can tell whether the machine's speed "
+    "changed meanwhile.",
+)
+@click.option(
+    "--retry",
+    type=click.Choice(["failed", "unkept"]),
+    help="Also repeat recorded runs that failed, or (unkept) whose model was not kept though the file says `keep: final`.",
+)
 def run(
     spec: Path,
     into: Path | None,
@@ -43,30 +60,24 @@ def run(
     device: str,
     jobs: int,
     threads: int | None,
-    changed: Literal["stop", "rerun", "mix"],
-    environment: Literal["stop", "rerun", "mix"] | None,
+    changed: Policy,
     control: bool,
     retry: Literal["failed", "unkept"] | None,
 ) -> int:
-    """Fine-tune what the experiment file SPEC asks for, and write records and tables beside it.
+    """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC.
 
-    What is recorded is skipped: the same command goes on where it stopped. A run that fails is a record too; then
-    the exit code is 1.
+    A run is one strategy on one task and model with one seed. If interrupted, run the same command again: it continues where
+    it stopped. A run that fails is recorded with its reason, and the others go on.
+
+    Exit code 0: every run succeeded, 1: a run failed or left no model that it should have kept, 2: an error.
     """
-    from bakeoff.cli.experiment import perform_experiment
-    from bakeoff.cli.inputs import find_places, open_experiment, require_text
-    from bakeoff.cli.output import tell
-    from bakeoff.machine.hardware import usable_threads
-    from bakeoff.runner.settings import Settings
-
-    if environment is not None:
-        tell("--environment is called --changed now, and is about data and models too")
-        changed = environment
     if into is not None:
         require_text(into)
     document, plan = open_experiment(spec)
+    if spec.name in WRITTEN:
+        raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
     settings = Settings(
-        places=find_places(data, spec),
+        places=find_paths(data, spec),
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,
@@ -74,4 +85,27 @@ def run(
         retry=retry,
         control=control,
     )
-    return perform_experiment(document, plan, spec, into, settings)
+    store = Store(into or spec.parent)
+    with stopped_by_signals(), make_progress() as progress:
+        outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
+    reading = read([store])
+    print_damage(reading.experiment)
+    rows = [row for board in reading.comparison.every_board for row in board.rows]
+    trials = {run.id for run in plan.trials}
+    failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
+    failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row
+    unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
+    save(reading, store.folder)
+    print_result(summary(outcome, failed, unkept), "", *write_page(reading.comparison).split("\n"))
+    print_result(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
+    return 1 if failed or unkept or outcome.undecided else 0
+
+
+def summary(outcome: Outcome, failed: int, unkept: int) -> str:
+    """What was done, in one line."""
+    failures = (f", {failed} failed" if failed else "") + (f", {unkept} without a model" if unkept else "")
+    if not outcome.done:
+        return f"all {outcome.runs} runs are recorded{failures}"
+    trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)
+    before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
+    return f"{count(outcome.runs, 'run')}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

@@ -1,18 +1,16 @@
-"""`bakeoff plan --resolve`: a pilot looked for, the arithmetic done, the answer told with what it costs."""
+"""`bakeoff plan --resolve`: find a pilot, compute how many seeds are needed, and tell what they cost."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from bakeoff.analysis.outputs import gather
 from bakeoff.analysis.pairs import estimate_of
-from bakeoff.cli.columns import aligned
-from bakeoff.cli.output import tell_damage
+from bakeoff.cli.output import aligned, print_damage
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.planning.estimate import Outlook, likeness
@@ -39,19 +37,21 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 
 Kind = tuple[str, int]
-"""What makes runs seeds of one thing: all that was asked but the seed, and the replicate."""
+"""What runs that differ only in the seed have in common: everything else that was requested, and the replicate."""
+Pilot = tuple[str, Experiment]
+"""Where its records lie, in words; and an experiment with records of the plan's tasks and models."""
 
 
 class Price(Part):
-    """What so many seeds take."""
+    """What this number of seeds costs."""
 
     seeds: int
     runs: int
     left: int
-    """Not recorded yet."""
+    """Runs that are not recorded yet."""
     seconds: float
     unknown: int
-    """Runs left of which no like run is recorded; not in `seconds`."""
+    """Runs left whose time cannot be estimated, since no similar run is recorded; not in `seconds`."""
 
 
 class Resolution(Part):
@@ -63,50 +63,43 @@ class Resolution(Part):
     baseline: str
     needs: list[Needs]
     price: Price | None
-    """Of the seeds that all comparisons need, identical rows apart; None where no number is given for one of them."""
+    """Of the seeds that all comparisons need, identical rows left out; None if one of them has no number of seeds."""
 
 
-@dataclass(frozen=True)
-class Pilot:
-    """An experiment with records of the plan's tasks and models."""
-
-    where: str
-    experiment: Experiment
+def kind_of(requested: Requested) -> Kind:
+    return likeness(requested), requested.replicate
 
 
 def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: float) -> Resolution:
-    """How many seeds find a difference to the baseline, as the primary metric is shown: in points, or in its own unit.
+    """How many seeds are needed to detect `difference` from the baseline, in points or in the primary metric's own unit.
 
-    Raises BakeoffError where there is no comparison, or where the tasks' metrics have several units.
+    Raises BakeoffError if there is nothing to compare, or if the tasks' metrics have different units.
     """
     others = [strategy.name for strategy in plan.strategies if strategy.name != plan.baseline]
     if not others:
-        raise BakeoffError("--resolve: a difference needs two strategies; the experiment file has one")
+        raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
     boards = [(task.label, model.label) for task in plan.tasks for model in plan.models]
     first, unit = plan.primaries[0].metric, plan.primaries[0].metric.unit
     if len({primary.unit for primary in plan.primaries}) > 1:
-        told = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in plan.primaries)
-        raise BakeoffError(f"--resolve: one number can't be a difference of {told}: ask of an experiment file for each")
+        names = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in plan.primaries)
+        raise BakeoffError(
+            f"--resolve: one difference cannot apply to metrics of different units ({names}); use an experiment file for each"
+        )
     if unit.in_points and difference >= 100:
-        raise BakeoffError(f"--resolve: {spelt(difference)} points are all that {first.name} can range over")
+        raise BakeoffError(f"--resolve: {spelt(difference)} points: {first.name} ranges over 100 points at most")
     question = Question(
         difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
     )
-    kinds = {(run.task.label, run.model.label, run.strategy.name): _kind(run.requested) for run in plan.runs}
+    kinds = {(run.task.label, run.model.label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
     pilots = list(find_pilots(plan, store))
     needs = [
-        _needs(question, (*board, name), kinds[*board, name], kinds[*board, plan.baseline], pilots, plan.spec.report_on)
+        _needs(question, (*board, name), (kinds[*board, name], kinds[*board, plan.baseline]), pilots, plan.spec.report_on)
         for board in boards
         for name in others
     ]
-    tell_damage(*(pilot.experiment for pilot in pilots))
-    return Resolution(
-        question=question, alpha=ALPHA, power=POWER, baseline=plan.baseline, needs=needs, price=_price(needs, outlooks)
-    )
-
-
-def _kind(asked: Requested) -> Kind:
-    return likeness(asked), asked.replicate
+    print_damage(*(experiment for _, experiment in pilots))
+    price = _price(needs, outlooks)
+    return Resolution(question=question, alpha=ALPHA, power=POWER, baseline=plan.baseline, needs=needs, price=price)
 
 
 # --- the pilot -----------------------------------------------------------------------------------------------------------
@@ -118,44 +111,38 @@ def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
     for one in (store, *store.neighbours):
         try:
             if any((run.task, run.model) in pairs for run in one.declared().runs):
-                yield Pilot("this folder" if one is store else one.folder.name, load_experiment([one]))
-        except StoreError:
-            continue  # none here yet; another experiment's damage is no concern of this one
+                yield "this folder" if one is store else one.folder.name, load_experiment([one])
+        except StoreError:  # none here yet; and damage in another experiment does not matter to this one
+            continue
 
 
 def _needs(
-    question: Question, place: tuple[str, str, str], kind: Kind, baseline: Kind, pilots: Sequence[Pilot], split: str
+    question: Question, place: tuple[str, str, str], kinds: tuple[Kind, Kind], pilots: Sequence[Pilot], split: str
 ) -> Needs:
-    """By the first pilot that has both sides with two seeds or more, else by planning values."""
+    """By the first pilot that has two seeds or more of both sides, else by planning values."""
     examples = None
-    for pilot in pilots:
-        sides = [_like(pilot.experiment, place, wanted) for wanted in (kind, baseline)]
-        examples = examples or next((_examples(record, split) for side in sides for record in side), None)
-        if min(map(len, sides)) >= 2 and (compared := _compare(pilot.experiment, sides[0], sides[1], split)) is not None:
+    for where, experiment in pilots:
+        sides = [
+            [
+                record
+                for record in experiment.records
+                if record.status == "ok"
+                and (record.requested.task_label, record.requested.model_label) == place[:2]
+                and kind_of(record.requested) == kind
+            ]
+            for kind in kinds
+        ]
+        known = (record.data.splits for record in (*sides[0], *sides[1]) if record.data is not None)
+        examples = examples or next((splits[split].examples for splits in known if split in splits), None)
+        if min(map(len, sides)) >= 2 and (compared := _compare(experiment, sides[0], sides[1], split)) is not None:
             found, identical = compared
-            return from_pilot(question, place, found, where=pilot.where, identical=identical)
+            return from_pilot(question, place, found, where=where, identical=identical)
     return from_planning_values(question, place, examples=examples)
 
 
-def _like(experiment: Experiment, place: tuple[str, str, str], wanted: Kind) -> list[Record]:
-    return [
-        record
-        for record in experiment.records
-        if record.status == "ok"
-        and (record.requested.task_label, record.requested.model_label) == place[:2]
-        and _kind(record.requested) == wanted
-    ]
-
-
-def _examples(record: Record, split: str) -> int | None:
-    return record.data.splits[split].examples if record.data is not None and split in record.data.splits else None
-
-
 def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> tuple[TwoWay, bool] | None:
-    """The comparison over seeds and examples, and whether all predictions are equal.
-
-    None where the metric needs the hub, or predictions are missing.
-    """
+    """The comparison over seeds and examples, and whether all predictions are equal; None if the metric needs the hub or
+    predictions are missing."""
     data = here[0].data
     if data is None:
         return None
@@ -165,7 +152,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None
     if silent := data.silent.get(split, {}).get(metric.name):
-        raise BakeoffError(f"--resolve: {metric.name} says nothing on {split}: {silent}")
+        raise BakeoffError(f"--resolve: {metric.name} is undefined on {split}: {silent}")
     estimate = estimate_of(found, metric, "here", "there")
     paired = found.seeds["here"] == found.seeds["there"]
     identical = paired and np.array_equal(found.answers["here"], found.answers["there"])
@@ -176,7 +163,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
 
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
-    """All strategies get the seeds of the comparison that needs most."""
+    """What it costs to give all strategies the seeds of the comparison that needs most."""
     numbers = [need.seeds for need in needs if not need.identical]
     seeds = max((number for number in numbers if number is not None), default=None)
     if seeds is None or None in numbers:
@@ -201,48 +188,43 @@ def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
 
 
 def in_words(resolution: Resolution) -> list[str]:
-    """The table of comparisons, then the price, then what to mind."""
+    """The table of comparisons, then the cost, then remarks."""
     question = resolution.question
     begin = (
-        f"To find a difference of {_sized(question)} to {resolution.baseline} with {per_cent(resolution.power)} "
+        f"To detect a difference of {_amount(question)} from {resolution.baseline} with {per_cent(resolution.power)} "
         f"power at a two-sided {per_cent(resolution.alpha)}:"
     )
     several = len({(need.task, need.model) for need in resolution.needs}) > 1
-    header = [*(["task", "model"] if several else []), "strategy", "seeds", "by Holm", f"found with {question.seeds}"]
-    rows = [[*header, "found at best", "from"]]
+    header = [*(["task", "model"] if several else []), "strategy", "seeds", "by Holm", f"detectable with {question.seeds}"]
+    rows = [[*header, "at best", "from"]]
     for need in resolution.needs:
         place = [escaped(need.task), escaped(need.model)] if several else []
-        numbers = [
-            _number(need.seeds, need, need.why_none),
-            _number(need.seeds_in_family, need, need.why_none_in_family),
-            _shown(need.detectable, question),
-            _at_best(need, question),
-        ]
+        seeds, in_family = _seeds(need, need.seeds, need.why_none), _seeds(need, need.seeds_in_family, need.why_none_in_family)
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
-        rows.append([*place, need.strategy, *numbers, origin])
-    return [begin, "", *aligned(rows), "", *_bill(resolution), *_remarks(resolution)]
+        differences = _shown(need.detectable, question), _at_best(need, question)
+        rows.append([*place, need.strategy, seeds, in_family, *differences, origin])
+    return [begin, "", *aligned(rows), "", *_cost(resolution), *_remarks(resolution)]
 
 
-def _number(seeds: int | None, need: Needs, why_none: str) -> str:
+def _seeds(need: Needs, seeds: int | None, why_none: str) -> str:
     if need.identical:
         return DASH
     words = {"unknown": "not known", "too many": f"over {MOST_SEEDS:,}"}
-    return words.get(why_none, "none will do") if seeds is None else f"{seeds:,}"
+    return words.get(why_none, "none suffices") if seeds is None else f"{seeds:,}"
 
 
-def _sized(question: Question) -> str:
+def _amount(question: Question) -> str:
     """The difference that is asked for: `2 points`, `0.05 of mae`."""
-    if not question.unit.in_points:
-        return f"{spelt(question.difference)} {_word(question)}"
-    return f"{spelt(question.difference)} point{'' if question.difference == 1 else 's'}"
+    word = "point" if question.unit.in_points and question.difference == 1 else _unit_word(question)
+    return f"{spelt(question.difference)} {word}"
 
 
-def _word(question: Question) -> str:
+def _unit_word(question: Question) -> str:
     return question.unit.name or f"of {question.metric}"
 
 
 def _at_best(need: Needs, question: Question) -> str:
-    """With seeds without end; by planning values it may be anything up to the worst case."""
+    """With unlimited seeds; by planning values it may be anything up to the worst case."""
     if need.why_none == "unknown" and need.limit_range:
         return f"{_bare(need.limit_range[0], question)} to {_shown(need.limit_range[1], question)}"
     least = _shown(need.limit, question)
@@ -254,10 +236,10 @@ def _bare(value: float, question: Question) -> str:
 
 
 def _shown(value: float | None, question: Question) -> str:
-    return "unknown" if value is None else f"{_bare(value, question)} {_word(question)}"
+    return "unknown" if value is None else f"{_bare(value, question)} {_unit_word(question)}"
 
 
-def _bill(resolution: Resolution) -> list[str]:
+def _cost(resolution: Resolution) -> list[str]:
     price = resolution.price
     if price is None:
         return []
@@ -271,20 +253,18 @@ def _bill(resolution: Resolution) -> list[str]:
 def _remarks(resolution: Resolution) -> list[str]:
     question, lines = resolution.question, []
     for need in resolution.needs:
-        name = need.strategy
         if need.identical:
-            lines.append(f"{name}: the pilot's predictions are the baseline's to the last; more seeds will not separate them")
+            lines.append(f"{need.strategy}: the pilot's predictions all equal the baseline's; more seeds would not help")
         elif need.origin == "nothing":
             lines.append(
-                f"{name}: there is no pilot, and nobody knows beforehand how {question.metric} spreads: run two seeds or more "
-                "of each strategy in a folder beside this one, then ask again"
+                f"{need.strategy}: there is no pilot, and the usual spread of {question.metric} is unknown: run two or more "
+                "seeds of each strategy in a folder beside this one, then ask again"
             )
         elif need.seeds is None:
-            lines.append(f"{name}: {_why_none(need, question)}")
+            lines.append(f"{need.strategy}: {_why_none(need, question)}")
     if any(need.origin == "pilot" and need.pilot_seeds < ROUGH_SEEDS and not need.identical for need in resolution.needs):
-        lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds tells the spread between seeds only roughly")
-    planned = [need for need in resolution.needs if need.origin == "planning values"]
-    if planned:
+        lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds estimates the spread between seeds only roughly")
+    if planned := [need for need in resolution.needs if need.origin == "planning values"]:
         lines += _about_planning_values(planned)
     if question.comparisons > 1:
         lines.append(f"by Holm: at 5 % over all {question.comparisons} comparisons together")
@@ -292,29 +272,29 @@ def _remarks(resolution: Resolution) -> list[str]:
 
 
 def _why_none(need: Needs, question: Question) -> str:
-    wanted = _sized(question)
+    wanted = _amount(question)
     if need.why_none == "too many":
-        return f"it would take more than {MOST_SEEDS:,} seeds to find {wanted}"
+        return f"detecting {wanted} would take more than {MOST_SEEDS:,} seeds"
     with_seeds = count(max(question.seeds, 2), "seed")
     more = f"; with {with_seeds} it would take {need.examples_needed:,} examples" if need.examples_needed else ""
     if need.why_none == "unknown":
-        left = _at_best(need, question)
-        return f"whether more seeds find {wanted} is not known: {need.examples:,} examples alone leave {left} open{more}"
-    return f"no number of seeds finds {wanted} on {need.examples:,} examples, at best {_shown(need.limit, question)}{more}"
+        return (
+            f"whether more seeds can detect {wanted} is not known: on {need.examples:,} examples, {_at_best(need, question)} "
+            f"may remain undetectable{more}"
+        )
+    return f"no number of seeds detects {wanted} on {need.examples:,} examples, at best {_shown(need.limit, question)}{more}"
 
 
 def _about_planning_values(planned: Sequence[Needs]) -> list[str]:
     low, usual, high = map(spelt, PLANNED_SD)
-    spread = planned[0].seeds_range
-    lines = [
-        f"planning values: runs of base models spread by {low} to {high} points of accuracy over seeds, here {usual}"
-        + (f"; {spread[0]} to {spread[1]} seeds over that range" if spread else "")
-    ]
-    share = per_cent(PLANNED_DISCORDANCE)
-    lines.append(
-        f"found at best: 0 where strategies err on the same examples, the most where the {share} of examples on which two "
-        "models usually differ are the same ones at every seed; only a pilot tells"
+    spread, share = planned[0].seeds_range, per_cent(PLANNED_DISCORDANCE)
+    over = f"; {spread[0]} to {spread[1]} seeds over that range" if spread else ""
+    return [
+        f"planning values: the accuracy of base models usually has a standard deviation of {low} to {high} points over seeds, "
+        f"here {usual}{over}",
+        f"at best: 0 if strategies err on the same examples, the most if the {share} of examples on which two models usually "
+        "differ are the same at every seed; only a pilot can tell"
         if any(need.limit is not None for need in planned)
-        else "found at best is unknown until a run is recorded: it takes the number of examples"
-    )
-    return [*lines, "a pilot, two or more seeds of each strategy in a folder beside this one, makes all this sharper"]
+        else "at best is unknown until a run is recorded: it depends on the number of examples",
+        "a pilot, two or more seeds of each strategy in a folder beside this one, makes all this more precise",
+    ]

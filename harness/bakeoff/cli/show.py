@@ -5,37 +5,41 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from bakeoff.cli.output import say, say_json
+from bakeoff.cli.inputs import find_paths
+from bakeoff.cli.options import data_option, json_option
+from bakeoff.cli.output import aligned, print_json, print_result
+from bakeoff.contracts.registry import load_registry
+from bakeoff.errors import BakeoffError, SpecError
+from bakeoff.spec.document import parse_document
 from bakeoff.text.numbers import per_cent
-
-if TYPE_CHECKING:
-    from bakeoff.training.preview import Preview, SplitPreview
+from bakeoff.text.words import escaped, quoted
+from bakeoff.training.preview import Preview, SplitPreview, chosen, default_model, preview
 
 LONGEST_TEXT = 300
-MOST_VALUES = 20
-"""Of a slice, by name; the rest are counted together."""
 """Characters of an example's text that are shown."""
+MOST_VALUES = 20
+"""Values of a slice column that are named; the rest are counted together."""
 
 
 @click.group()
 def show() -> None:
-    """Look at what an experiment is made of."""
+    """Show what an experiment is made of."""
 
 
-@show.command()
+@show.command(short_help="Show a task's data.")
 @click.argument("name")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the task (can be repeated).")
+@data_option
 @click.option(
-    "--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the task, as in an experiment file."
+    "--model", metavar="NAME", help="Model whose tokenizer measures lengths (default: the first that needs no option)."
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets (default: BAKEOFF_DATA).")
-@click.option("--model", help="Whose tokenizer measures lengths (default: the first that needs no option).")
-@click.option("--model-option", "model_options", multiple=True, metavar="KEY=VALUE", help="An option of the model.")
-@click.option("--examples", type=click.IntRange(0, 100), default=3, show_default=True, help="How many to show.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--model-option", "model_options", multiple=True, metavar="KEY=VALUE", help="An option of that model.")
+@click.option("--examples", metavar="N", type=click.IntRange(0, 100), default=3, show_default=True, help="Examples to show.")
+@json_option
 def task(
     name: str,
     options: tuple[str, ...],
@@ -45,35 +49,27 @@ def task(
     examples: int,
     as_json: bool,
 ) -> None:
-    """Look at the data of task NAME: splits, labels, lengths in tokens, the majority baseline, some examples.
+    """Show the data of the task NAME: splits, labels, token lengths, majority baseline, slices, examples.
 
-    For example: bakeoff show task docstrings --option size=200
+    Options are those of a task in an experiment file. For example: bakeoff show task docstrings --option size=200
     """
-    from bakeoff.cli.inputs import find_places
-    from bakeoff.contracts.registry import load_registry
-    from bakeoff.training.preview import chosen, default_model, preview
-
     if model_options and model is None:
-        raise click.UsageError("--model-option goes with --model")
+        raise click.UsageError("--model-option needs --model")
     registry = load_registry()
-    task = chosen(registry, "task", name, parse_options(options, "--option"), "--option")
+    selected = chosen(registry, "task", name, parse_options(options, "--option"), "--option")
     if model is None:
         measure = default_model(registry)
     else:
         measure = chosen(registry, "model", model, parse_options(model_options, "--model-option"), "--model-option")
-    found = preview(task, measure, find_places(data), examples=examples)
+    found = preview(selected, measure, find_paths(data), examples=examples)
     if as_json:
-        say_json(found.model_dump_json(indent=1, ensure_ascii=True))
-        return
-    say(*lines(found))
+        print_json(found.model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        print_result(*lines(found))
 
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
-    """KEY=VALUE pairs, each value read as an experiment file would be."""
-    from bakeoff.errors import BakeoffError, SpecError
-    from bakeoff.spec.document import parse_document
-    from bakeoff.text.words import quoted
-
+    """KEY=VALUE pairs, each value read as in an experiment file; raises BakeoffError for anything else."""
     options: dict[str, Any] = {}
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -93,8 +89,6 @@ def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
 
 def lines(preview: Preview) -> Iterator[str]:
     """The preview as text."""
-    from bakeoff.cli.columns import aligned
-
     yield f"{preview.task}: {preview.summary}"
     yield f"version {preview.version}, {preview.origin}"
     if preview.sources:
@@ -149,8 +143,6 @@ def baseline_table(preview: Preview) -> list[list[str]]:
 
 
 def slice_table(preview: Preview, column: str) -> list[list[str]]:
-    from bakeoff.text.words import escaped
-
     values = {value for split in preview.splits.values() for value in split.slices[column]}
     totals = {value: sum(split.slices[column].get(value, 0) for split in preview.splits.values()) for value in values}
     rows = [[column, *preview.splits]]
@@ -159,5 +151,5 @@ def slice_table(preview: Preview, column: str) -> list[list[str]]:
         rows.append([escaped(value)[:60], *(f"{split.slices[column].get(value, 0):,}" for split in preview.splits.values())])
     if rest := ordered[MOST_VALUES:]:
         counts = (sum(split.slices[column].get(value, 0) for value in rest) for split in preview.splits.values())
-        rows.append([f"{len(rest):,} others", *(f"{count:,}" for count in counts)])
+        rows.append([f"{len(rest):,} others", *(f"{number:,}" for number in counts)])
     return rows

@@ -6,19 +6,23 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.output import say
+from bakeoff.cli.options import folder_argument
+from bakeoff.cli.output import print_result
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.planning.runs import ID_ALGORITHM, id_of
 from bakeoff.records.store import Store
+from bakeoff.text.numbers import count
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@folder_argument
 def verify(folder: Path) -> int:
-    """Say which records of the experiment in FOLDER are whole: schema, checksums, and that each is the run it says it is.
+    """Check that the records of the experiment in DIR are complete and undamaged: format, checksums, and that each record's
+    run id fits its contents. Changes nothing.
 
-    Nothing is changed. `bakeoff run` sets aside what is damaged and makes it again. The exit code is 1 where something is
-    damaged.
+    `bakeoff run` archives damaged records and repeats their runs.
+
+    Exit code 0: all undamaged, 1: something is damaged, 2: an error.
     """
     store = Store(folder)
     declared = store.declared()
@@ -35,24 +39,23 @@ def verify(folder: Path) -> int:
             continue
         misfit = store.misfit(record, declared.seed_of)
         if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
-            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): what it was asked for is run {own}, not this one"
+            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): its contents are those of run {own}"
         if misfit:
             damaged.append(misfit)
-            continue
-        whole += 1
-        failed += record.status == "failed"
+        else:
+            whole += 1
+            failed += record.status == "failed"
     damaged += store.controls()[1]
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
-    say(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of them of failed runs" if failed else ""))
-    for line in damaged:
-        say(f"damaged: {line}")
+    print_result(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of failed runs" if failed else ""))
+    print_result(*(f"damaged: {line}" for line in damaged))
     if missing:
-        say(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
+        print_result(f"not recorded yet: {len(missing)} of {len(wanted)} runs")
     if foreign:
-        say(f"not in the plan: {len(foreign)} records, which the table leaves out")
+        print_result(f"not in the plan: {count(len(foreign), 'record')}, which tables leave out")
     if aside := len(list(store.archived())):
         attempts = sum(map(len, store.attempts().values()))
-        failed_ones = f", {attempts} of them of failed attempts" if attempts else ""
-        say(f"set aside: {aside} records in records/.replaced-*{failed_ones}")
+        failed_ones = f", {attempts} of failed attempts" if attempts else ""
+        print_result(f"archived: {count(aside, 'record')} in records/.replaced-*{failed_ones}")
     return 1 if damaged else 0

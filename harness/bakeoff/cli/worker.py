@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.options import PATH
+from bakeoff.training.worker import perform_requested
+
 
 @click.command()
-@click.argument("request", type=click.Path(path_type=Path))
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("request", type=PATH)
+@click.argument("folder", type=PATH)
 def worker(request: Path, folder: Path) -> int:
-    """Perform the one run that the file REQUEST asks for, and leave its record in FOLDER, which is new or empty.
+    """Perform the one run that the file REQUEST describes, and write its record to FOLDER, which must be new or empty.
 
-    REQUEST is the JSON of `bakeoff.training.request.Request`: for schedulers, which start each run by themselves. Nothing is
-    imported from the working directory. The exit code is 0 for a run that succeeded and 1 for one that failed, which is
-    recorded too.
+    For cluster schedulers that start each run themselves. REQUEST is the JSON of `bakeoff.training.request.Request`. Nothing
+    is imported from the working directory.
+
+    Exit code 0: the run succeeded, 1: it failed (it is recorded with its reason), 2: an error.
     """
-    from bakeoff.training.worker import perform_requested
-
     return perform_requested(request, folder)

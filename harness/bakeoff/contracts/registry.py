@@ -19,7 +19,7 @@ from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
 from bakeoff.contracts.plugin_components import components_of
 from bakeoff.errors import PluginError
 from bakeoff.machine.distributions import builds, imported_build
-from bakeoff.machine.signals import pass_on_interrupt
+from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
@@ -126,7 +126,8 @@ def load_registry() -> Registry:
             with same_folder(), redirect_stdout(sys.stderr):  # a banner of theirs must not get into `--json`
                 plugins.append((origin.plugin, _load(entry_point, origin), origin))
         except BaseException as error:  # third-party code: whatever it raises, the command line must live
-            pass_on_interrupt(error)  # the user's, not the plugin's
+            if is_interrupt(error):  # the user's, not the plugin's
+                raise
             broken.append(BrokenPlugin(origin, _one_line(error)))
     return register(plugins, broken, distributions)
 
@@ -146,7 +147,8 @@ def register(
             with redirect_stdout(sys.stderr):
                 found = components_of(name, plugin)
         except BaseException as error:  # as above
-            pass_on_interrupt(error)
+            if is_interrupt(error):
+                raise
             failed.append(BrokenPlugin(origin, _one_line(error)))
             continue
         module = getattr(plugin, "__name__", type(plugin).__module__)

@@ -39,20 +39,19 @@ def was_stopped(code: int | None) -> bool:
     return code is not None and -code in STOPPING
 
 
-def pass_on_interrupt(error: BaseException) -> None:
-    """Raises KeyboardInterrupt where that is what an exception came of.
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is a KeyboardInterrupt, or was raised because of one.
 
-    A signal that arrives while an extension module is initialised, for one, comes out of the import as an ImportError.
+    A signal that arrives while an extension module is initialised, for example, comes out of the import as an ImportError.
     """
-    if isinstance(error, KeyboardInterrupt):
-        raise error
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         if isinstance(cause, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
+            return True
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def await_own_signal() -> None:

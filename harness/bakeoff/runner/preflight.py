@@ -24,6 +24,7 @@ from bakeoff.records.provenance import (
     unknown,
 )
 from bakeoff.records.schema import OUTPUT_FILE, Record
+from bakeoff.records.store import Store
 from bakeoff.runner.changes import Changes, owner
 from bakeoff.runner.rehearsal import rehearse
 from bakeoff.runner.settings import Progress, Settings, request_of
@@ -97,6 +98,20 @@ def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progres
         progress.note(f"{label}: {sentence}")
     sources = {(task, model): from_plain(facts) for task, model, facts in verdict["sources"]}
     return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["instructions"], sources)
+
+
+def differences_from_records(
+    document: Document, plan: Plan, settled: Plan, store: Store, settings: Settings, progress: Progress
+) -> list[str]:
+    """In sentences, how recorded runs differ from what they would be here. Raises SpecError with all that would keep the plan's
+    runs from starting."""
+    hardware.prepare_environment(settings.threads)
+    check_available(document, plan, settings.places)
+    machine = rehearse_or_stop(document, plan, settings, progress)
+    runs = {run.id: run for run in (*settled.trials, *settled.runs)}
+    records = {record.id: record for record in store.read_all(runs)[0]}
+    changed = {run_id: differences_here(runs[run_id], record, machine) for run_id, record in records.items()}
+    return [f"since runs were recorded: {clause}" for clause in told(changed, runs)] + unsure(runs, records, machine)
 
 
 def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:

@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from bakeoff.errors import StoreError
+from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.worker_process import WAIT_SECONDS
 from bakeoff.planning.runs import Run
 from bakeoff.records.provenance import Facts, as_plain
@@ -100,8 +101,9 @@ class Crew:
                 if not todo:
                     todo.extend(run for run in self.elsewhere if self.is_due(run))
                     self.elsewhere.clear()
-        except KeyboardInterrupt:
-            self.interrupt()
+        except BaseException as error:
+            if is_interrupt(error):
+                self.interrupt()
             raise
         finally:
             for one in [*self.under_way]:

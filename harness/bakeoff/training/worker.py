@@ -25,7 +25,7 @@ from bakeoff.files import Tree
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import machine_error
 from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
-from bakeoff.machine.signals import pass_on_interrupt
+from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.streams import write_line
 from bakeoff.records.provenance import (
     facts_of_data,
@@ -161,7 +161,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     try:
         trained = fine_tune(request, import_all(request), folder, clock, found, observer, report_alone, world)
     except BaseException as error:  # a run that raises, `sys.exit` too, is a record with its reason, and the experiment goes on
-        pass_on_interrupt(error)
+        if is_interrupt(error):
+            raise
         end_copy(process)
         if (fault := machine_error(error, places_of(request, folder))) is not None:
             raise fault from error

@@ -50,7 +50,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_good_file_is_counted(call: Call, spec: Path) -> None:
     code, out, err = call("check", spec)
     assert (code, err) == (0, "")
-    assert out == (f"{spec}: 2 strategies x 1 task x 1 model x 2 seeds = 4 runs; nothing wrong found (--build looks further)\n")
+    assert out == (
+        f"{spec}: 2 strategies x 1 task x 1 model x 2 seeds = 4 runs; no error found (--build tries data and models)\n"
+    )
 
 
 @pytest.mark.parametrize("verb", ["check", "plan", "run"])
@@ -110,7 +112,7 @@ def test_check_build_finds_what_a_look_at_the_file_cannot(call: Call, spec: Path
 def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: Path) -> None:
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}"), encoding="utf-8")
     answer = experiments.call("check", spec, "--build", folder=tmp_path)
-    assert (answer.returncode, answer.stdout) == (0, f"{spec}: {COUNTED}; nothing wrong found\n")
+    assert (answer.returncode, answer.stdout) == (0, f"{spec}: {COUNTED}; no error found\n")
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, missing: true}"), encoding="utf-8")
     answer = experiments.call("check", spec, "--build", folder=tmp_path)
     assert answer.returncode == 2
@@ -194,7 +196,7 @@ def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     assert code == 0
     assert f"{runs[0].id}: failed: crashed: it is gone\n" in out
     assert f"{runs[1].id}: damaged: " in out
-    assert f"1 failed run kept as recorded; `bakeoff run {spec} --retry failed` tries again" in out
+    assert f"1 failed run recorded; `bakeoff run {spec} --retry failed` tries again" in out
 
 
 def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:
@@ -205,7 +207,7 @@ def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:
     assert [run["state"] for run in found["runs"]] == ["to do", "failed", "to do", "to do"]
     assert found["left"]["runs"] == 3
     _, out, _ = call("plan", spec)
-    assert "1 failed run kept as recorded" in out
+    assert "1 failed run recorded" in out
 
 
 @pytest.mark.parametrize(

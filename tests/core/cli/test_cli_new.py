@@ -123,12 +123,12 @@ def test_a_new_package_holds_nothing_superfluous(kind: str, package: Path, call:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("Tea", "'Tea' cannot be a name (lower-case letters, digits, '.', '_', '-', one '/')"),
-        ("../tea", "'../tea' cannot be a name"),
-        ("a/b/c", "'a/b/c' cannot be a name"),
-        ("tea\n", r"'tea\n' cannot be a name"),
-        ("torch-loop", "trainer 'torch-loop' is already offered by plugin 'torch-loop' of bakeoff "),
-        ("glue", "a package bakeoff_glue is already installed, and 'glue' would need that name"),
+        ("Tea", "'Tea' is not a valid name (lower-case letters, digits, '.', '_', '-', one '/')"),
+        ("../tea", "'../tea' is not a valid name"),
+        ("a/b/c", "'a/b/c' is not a valid name"),
+        ("tea\n", r"'tea\n' is not a valid name"),
+        ("torch-loop", "trainer 'torch-loop' is already provided by plugin 'torch-loop' of bakeoff "),
+        ("glue", "'glue' would become the package bakeoff_glue, which is installed already"),
     ],
 )
 def test_names_that_cannot_be_are_told_and_nothing_is_written(name: str, sentence: str, package: Path, call: Call) -> None:
@@ -152,7 +152,7 @@ def test_nothing_is_overwritten(package: Path, tmp_path: Path, call: Call) -> No
     source = package / "bakeoff_morning_tea_2" / "__init__.py"
     source.write_text("# mine\n")
     code, _, err = call("new", "task", NAME, "--folder", package)
-    assert (code, err) == (2, f"{package} is there already and not an empty folder: nothing is overwritten; see --folder\n")
+    assert (code, err) == (2, f"{package} exists and is not an empty folder: choose another with --folder\n")
     assert source.read_text() == "# mine\n"
     (tmp_path / "file").write_text("mine")
     assert call("new", "task", NAME, "--folder", tmp_path / "file")[0] == 2

@@ -70,7 +70,7 @@ def drawn(seed: int, seeds: int = 3) -> NDArray[np.int64]:
 def resolved(call: Call, spec: Path, points: str = "2.0") -> dict[str, Any]:
     code, out, err = call("plan", spec, "--resolve", points, "--json")
     assert code == 0
-    assert all(line.startswith("not compared with what is recorded: ") for line in err.splitlines()), err
+    assert all(line.startswith("not compared with the records: ") for line in err.splitlines()), err
     answer: dict[str, Any] = json.loads(out)
     return answer
 
@@ -85,8 +85,8 @@ def test_without_records_planning_values_answer_and_say_so(call: Call, spec: Pat
     code, out, _ = call("plan", spec, "--resolve", "1.0")
     assert code == 0
     assert "18 seeds: 54 runs, 54 left to do, 54 runs of unknown length" in out
-    assert "0.7 to 1.5 points of accuracy over seeds" in out
-    assert "found at best is unknown until a run is recorded" in out
+    assert "0.7 to 1.5 points over seeds" in out
+    assert "at best is unknown until a run is recorded" in out
     assert list(spec.parent.iterdir()) == [spec]
 
 
@@ -102,7 +102,7 @@ def test_this_folders_records_are_the_pilot_and_give_the_price(call: Call, spec:
     assert answer["price"] == {"seeds": most, "runs": 3 * most, "left": left, "seconds": 60.0 * left, "unknown": 0}
     out = call("plan", spec, "--resolve", "2.0")[1]
     assert "3 seeds in this folder" in out
-    assert "a pilot of fewer than 6 seeds tells the spread between seeds only roughly" in out
+    assert "a pilot of fewer than 6 seeds estimates the spread" in out
 
 
 def test_a_pilot_beside_the_folder_is_found_by_what_was_asked_not_by_names(call: Call, spec: Path, tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_where_no_number_of_seeds_will_do_the_examples_that_would_are_named(call
     assert (api["seeds"], answer["price"]) == (None, None)
     assert api["examples_needed"] > 1000
     out = call("plan", spec, "--resolve", "1.0")[1]
-    assert "api: no number of seeds finds 1 point on 1,000 examples, at best 4.0 points" in out
-    assert "again: the pilot's predictions are the baseline's to the last" in out
+    assert "api: no number of seeds detects 1 point on 1,000 examples, at best 4.0 points" in out
+    assert "again: the pilot's predictions all equal the baseline's" in out
     assert answer["needs"][1]["seeds"] is None
     (line,) = [line for line in out.splitlines() if line.startswith("again  ")]
     assert line.split()[1:3] == ["–", "–"]
@@ -159,7 +159,7 @@ def test_rows_that_are_right_on_the_same_examples_are_not_called_identical(call:
     record(spec, {"loop": one, "api": other})
     api = resolved(call, spec, "1.0")["needs"][0]
     assert not api["identical"]
-    assert "to the last" not in call("plan", spec, "--resolve", "1.0")[1].split("again")[0]
+    assert "all equal" not in call("plan", spec, "--resolve", "1.0")[1].split("again")[0]
 
 
 @pytest.mark.parametrize("points", ["0", "-1", "nan", "much"])
@@ -171,7 +171,7 @@ def test_one_strategy_has_no_difference(call: Call, spec: Path) -> None:
     spec.write_text(SPEC.replace("  api: {trainer: hf-trainer}\n", "").replace("  again: {same_as: loop, replicate: 1}\n", ""))
     code, out, err = call("plan", spec, "--resolve", "1.0")
     assert (code, out) == (2, "")
-    assert err == "--resolve: a difference needs two strategies; the experiment file has one\n"
+    assert err == "--resolve: a difference needs two strategies, and the experiment file has only one\n"
 
 
 @pytest.mark.parametrize(

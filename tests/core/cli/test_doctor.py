@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from core.made_up import Install
 
 from bakeoff import __version__
-from bakeoff.cli.doctor import doctor, modest
+from bakeoff.cli.doctor import doctor, without_home
 
 
 def told(*options: str) -> dict[str, list[str]]:
@@ -80,4 +80,4 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
 
 def test_nobodys_home_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
-    assert modest("/home/somebody/data") == "~/data"
+    assert without_home("/home/somebody/data") == "~/data"

@@ -360,7 +360,7 @@ def test_a_path_that_is_no_text_is_refused_in_a_line(call: Call, tmp_path: Path)
     for words in (("run", place / "spec.yaml"), ("run", tmp_path / "spec.yaml", "--into", place)):
         code, out, told = call(*words)
         assert (code, out) == (2, "")
-        assert told.endswith(": set LC_ALL=C.UTF-8, or rename it\n")
+        assert told.endswith("set LC_ALL=C.UTF-8, or rename it\n")
         assert told.count("\n") == 1
 
 

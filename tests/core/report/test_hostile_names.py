@@ -222,7 +222,7 @@ def test_any_json_says_what_it_said(value: Any) -> None:
 ON_A_TERMINAL = """
 import logging, sys, time, types, warnings
 from bakeoff.cli.progress import make_progress
-from bakeoff.cli.output import say
+from bakeoff.cli.output import print_result
 from bakeoff.machine.streams import prepare_streams
 
 prepare_streams(escaping=True)
@@ -241,7 +241,7 @@ with make_progress() as progress:
 for name in NAMES:
     print(f"print {name}")
     print(f"print {name}", file=sys.stderr)
-say("bold", style="bold")
+print_result("bold", style="bold")
 """
 
 
