@@ -73,7 +73,7 @@ def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, 
     ]:
         code, out, err = call(*words)
         assert (code, err.count(said)) == (expected, 1), words
-        assert f"`bakeoff run {folder}/spec.yaml` sets it aside" in err
+        assert f"`bakeoff run {folder}/spec.yaml` archives it" in err
         if words[0] != "report":  # it prints what it has written
             assert " ".join(said.split()) in " ".join(out.split()), words
     assert f"**{said}**" in " ".join((folder / "table.md").read_text().split())

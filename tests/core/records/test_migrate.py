@@ -215,7 +215,7 @@ def test_all_files_of_a_folder_are_migrated_and_no_number_changes(old: Path, cal
     code, out, _ = call("migrate", old)
     controls = " and 1 control run" if version > 1 else ""
     join = "," if controls else " and"
-    assert (code, out) == (0, f"{old}: 4 records{join} plan.json{controls} brought from schema {version} to {SCHEMA_VERSION}\n")
+    assert (code, out) == (0, f"{old}: 4 records{join} plan.json{controls} converted from schema {version} to {SCHEMA_VERSION}\n")
     after = contents(old)
     assert not_ours(after) == not_ours(before)
     assert after.keys() == before.keys()
@@ -258,7 +258,7 @@ def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_pat
     assert len(records) == 3
     assert damaged == [f"{path} was altered: it is not what its own checksum says"]
     code, out, _ = call("migrate", folder)
-    assert "is made again by the next `bakeoff run`" in out.splitlines()[2]
+    assert "the next `bakeoff run` repeats its run" in out.splitlines()[2]
     assert (code, out.splitlines()[1]) == (1, f"nothing to do: every other file of {folder} has schema {SCHEMA_VERSION}")
 
 
