@@ -277,7 +277,7 @@ def test_the_pair_is_the_baseline_and_another_unless_named(tmp_path: Path) -> No
     with pytest.raises(BakeoffError, match="no strategy 'd'"):
         choose_pair(plan, "a,d", None)
     for names in ("a", "a,a", "a,b,c"):
-        with pytest.raises(BakeoffError, match="parity compares two strategies"):
+        with pytest.raises(BakeoffError, match="name two different strategies"):
             choose_pair(plan, names, None)
 
 

@@ -215,7 +215,10 @@ def test_all_files_of_a_folder_are_migrated_and_no_number_changes(old: Path, cal
     code, out, _ = call("migrate", old)
     controls = " and 1 control run" if version > 1 else ""
     join = "," if controls else " and"
-    assert (code, out) == (0, f"{old}: 4 records{join} plan.json{controls} converted from schema {version} to {SCHEMA_VERSION}\n")
+    assert (code, out) == (
+        0,
+        f"{old}: 4 records{join} plan.json{controls} converted from schema {version} to {SCHEMA_VERSION}\n",
+    )
     after = contents(old)
     assert not_ours(after) == not_ours(before)
     assert after.keys() == before.keys()
