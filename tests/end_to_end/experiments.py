@@ -8,6 +8,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import Record
+from bakeoff.runner.supervisor import Supervised
 
 COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 
@@ -84,6 +87,36 @@ def call(*arguments: str | Path, folder: Path, control: bool = False) -> subproc
         hub_is_reachable.cache_clear()
         signal.signal(signal.SIGTERM, handler)
     return subprocess.CompletedProcess(words, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def sleeper(folder: Path) -> dict[str, Any]:
+    """A strategy that never ends training; `trains(folder)` says whether it has begun to."""
+    return {"trainer": {"name": "sleeps", "marker": str(folder / "trains")}}
+
+
+def trains(folder: Path) -> bool:
+    return (folder / "trains").exists()
+
+
+def time_is_up(patch: pytest.MonkeyPatch, when: Callable[[Supervised], bool]) -> None:
+    """For commands in this process: a run has taken all its time as soon as `when` says so of it, however little has passed."""
+    look = Supervised.look
+
+    def look_later(run: Supervised) -> Record | None:
+        if run.timeout is not None and when(run):
+            run.seconds = run.timeout
+        return look(run)
+
+    patch.setattr(Supervised, "look", look_later)
+
+
+def wait_until(happened: Callable[[], Any], *, seconds: float = 600.0) -> Any:
+    """What it gives, as soon as that is true; fails where it never is."""
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.02)
+    return found
 
 
 def say_otherwise(path: Path, old: str, new: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
-from end_to_end.experiments import call, start, write_spec
+from end_to_end.experiments import call, sleeper, start, trains, wait_until, write_spec
 
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.records.store import Store
@@ -40,11 +39,9 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
 
 
 def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}})
+    spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})
     process = start("run", spec, folder=tmp_path, control=True, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "records").glob(".tmp-r1-*/output.txt")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: trains(tmp_path))
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import call, records, start, wait_until, write_spec
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 
@@ -95,9 +94,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     head += "recipe: {epochs: 400, batch_size: 8, learning_rate: 1e-3, max_length: 32}\nstrategies:\n"
     spec = write_spec(tmp_path, {"fast": LOOPS["fast"]}, head=head, checkpoint_every=20)
     process = start("run", spec, folder=tmp_path)
-    until = time.monotonic() + 90
-    while not list(tmp_path.rglob("*.safetensors")) and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.rglob("*.safetensors")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     answer = call("run", spec, folder=tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from end_to_end.experiments import call
@@ -21,13 +22,32 @@ def test_nothing_wrong_is_found_in_an_example(path: Path, tmp_path: Path) -> Non
     assert answer.returncode == 0, answer.stderr
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose cache the examples share."""
+    return tmp_path_factory.mktemp("examples")
+
+
+def cases(*, long: set[str]) -> list[Any]:
+    return [pytest.param(path, id=path.stem, marks=pytest.mark.long if path.stem in long else ()) for path in EXAMPLES]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs_as_it_stands(path: Path, tmp_path: Path) -> None:
-    answer = call("run", path, "--into", tmp_path / "e", folder=tmp_path)
+@pytest.mark.parametrize("path", cases(long={"lora-or-full"}))
+def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
+    folder = shared / path.stem
+    answer = call("run", path, "--into", folder, folder=shared)
     assert answer.returncode == 0, answer.stderr
-    records = [json.loads(found.read_text()) for found in (tmp_path / "e" / "records").glob("r1-*/record.json")]
+    records = [json.loads(found.read_text()) for found in (folder / "records").glob("r1-*/record.json")]
     assert len(records) >= 4
     assert {record["status"] for record in records} == {"ok"}
-    assert (tmp_path / "e" / "table.md").is_file()
+    assert (folder / "table.md").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", cases(long={"loop-and-trainer", "your-own-rows"}))
+def test_each_strategy_of_an_example_can_be_built(path: Path, shared: Path) -> None:
+    """The quicker kin of the test above: every strategy takes a step."""
+    answer = call("check", path, "--build", folder=shared)
+    assert answer.returncode == 0, answer.stderr

@@ -213,12 +213,13 @@ def test_the_same_file_has_the_same_identity_wherever_it_lies(own: Path, tmp_pat
 
 
 @pytest.mark.slow
-def test_two_million_rows_stay_on_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "most_gib"), [(200_000, 0.9), pytest.param(2_000_000, 3.0, marks=pytest.mark.long)])
+def test_many_rows_stay_on_disk(tmp_path: Path, count: int, most_gib: float) -> None:
     draw = random.Random(0)  # noqa: S311 - no secret
     words = [f"{colour} {thing}" for colour in COLOURS for thing in THINGS]
     with (tmp_path / "train.csv").open("w") as stream:
         stream.write("text,other,same\n")
-        for row in range(2_000_000):
+        for row in range(count):
             one, other = draw.choice(words), draw.choice(words)
             stream.write(f"the {one} of number {row} lies there,where is a {other} number {row}?,{int(one == other)}\n")
     (tmp_path / "dev.csv").write_text("text,other,same\na red cup,a red cup,1\na red cup,a blue door,0\n")
@@ -242,6 +243,6 @@ def test_two_million_rows_stay_on_disk(tmp_path: Path) -> None:
     peaks = [record["cost"]["peak_memory_bytes"] for record in found.values()]
     print(f"largest process {largest / 2**30:.2f} GiB; runs {[round(peak / 2**30, 2) for peak in peaks]} GiB")
     print(found["manual-loop/0"]["cost"]["phase_seconds"])
-    assert max(largest, *peaks) < 3 * 2**30
-    assert found["manual-loop/0"]["data"]["splits"]["train"]["examples"] == 2_000_000
+    assert max(largest, *peaks) < most_gib * 2**30
+    assert found["manual-loop/0"]["data"]["splits"]["train"]["examples"] == count
     assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 2

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from end_to_end.experiments import COMMAND, call, environment, records, start, write_spec
+from end_to_end.experiments import COMMAND, call, environment, records, start, wait_until, write_spec
 
 from bakeoff.errors import BakeoffError
 from bakeoff.machine import hardware
@@ -189,7 +188,6 @@ def test_nothing_is_left_of_the_ranks_rooms(trained: Trained) -> None:
         assert left <= allowed, name
 
 
-@pytest.mark.slow
 def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path) -> None:
     record = trained.records["plain-torch-loop/0"]
     request = Request(id=record["id"], requested=record["requested"], data=None, cache=tmp_path, device="cpu", threads=CORES)
@@ -241,23 +239,16 @@ def ranks_of(word: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Any, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (met := bool(condition())) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return met
-
-
 @pytest.mark.slow
 def test_no_rank_outlives_the_command_or_the_time_that_a_run_may_take(tmp_path: Path) -> None:
     strategies = {"sleeps": {"trainer": {"name": "uneven", "fault": "sleeps"}, "recipe": {"processes": 2}}}
     process = start("run", write_spec(tmp_path, strategies, head=HEAD), folder=tmp_path)
     phases = (tmp_path / "records").glob
-    assert wait_until(lambda: [path.read_text() for path in phases(".tmp-*/ranks/phase-*")].count("train") == 2, 120)
+    wait_until(lambda: [path.read_text() for path in phases(".tmp-*/ranks/phase-*")].count("train") == 2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     word = f"BAKEOFF_CACHE={tmp_path}"
-    assert wait_until(lambda: not ranks_of(word), 5), "a rank outlives its launcher"
+    wait_until(lambda: not ranks_of(word), seconds=30)
     again = start("run", write_spec(tmp_path, strategies, head=HEAD, run_timeout=8.0), folder=tmp_path)
     again.communicate()  # in a process of its own, whose ranks are told by its environment
     assert again.returncode == 1

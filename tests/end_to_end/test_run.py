@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from core.made_up import counted_parses
-from end_to_end.experiments import COMMAND, call, records, say_otherwise, start, write_spec
+from end_to_end.experiments import (
+    COMMAND,
+    call,
+    records,
+    say_otherwise,
+    sleeper,
+    start,
+    time_is_up,
+    trains,
+    wait_until,
+    write_spec,
+)
 
 from bakeoff.records.schema import PHASES
 
@@ -328,11 +338,12 @@ def test_an_unexpected_exception_keeps_its_traceback_beside_the_record(
     assert "traceback.txt" in found["raises/0"]["files"]
 
 
-def test_a_run_that_takes_too_long_is_ended_and_recorded(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}}, run_timeout=8.0)
+def test_a_run_that_takes_too_long_is_ended_and_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)}, run_timeout=600.0)
+    time_is_up(monkeypatch, lambda _: trains(tmp_path))
     assert call("run", spec, folder=tmp_path).returncode == 1
     failure = records(tmp_path)["sleeps/0"]["failure"]
-    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 8 s", "train")
+    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 600 s", "train")
 
 
 def test_failures_are_retried_when_asked(tmp_path: Path) -> None:
@@ -372,38 +383,29 @@ def processes_with(word: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Any, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
-
-
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
-def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path) -> None:
-    strategies = {"sleeps": {"trainer": "sleeps"}, "right": {"trainer": "right"}}
+def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strategies = {"sleeps": sleeper(tmp_path), "right": {"trainer": "right"}}
     spec = write_spec(tmp_path, strategies)
     process = start("run", spec, folder=tmp_path)
-    assert wait_until(lambda: list((tmp_path / "records").glob(".tmp-r1-*/output.txt")), 120)
-    time.sleep(1)
+    wait_until(lambda: trains(tmp_path))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     cache = f"BAKEOFF_CACHE={tmp_path}"
-    assert wait_until(lambda: not processes_with(cache), 10), "a worker outlives its parent"
+    wait_until(lambda: not processes_with(cache), seconds=30)
     assert records(tmp_path) == {}
-    answer = call("run", write_spec(tmp_path, strategies, run_timeout=8.0), folder=tmp_path)
+    time_is_up(monkeypatch, lambda run: run.run.strategy.name == "sleeps")
+    answer = call("run", write_spec(tmp_path, strategies, run_timeout=600.0), folder=tmp_path)
     assert answer.returncode == 1
     assert {name: record["status"] for name, record in records(tmp_path).items()} == {"sleeps/0": "failed", "right/0": "ok"}
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
 
 
-@pytest.mark.parametrize("sign", [".tmp-r1-*", ".tmp-r1-*/output.txt"], ids=["while the worker starts", "while it trains"])
+@pytest.mark.parametrize("sign", ["records/.tmp-r1-*", "trains"], ids=["while the worker starts", "while it trains"])
 def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, {"sleeps": {"trainer": "sleeps"}})
+    spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})
     process = start("run", spec, folder=tmp_path, start_new_session=True)
-    assert wait_until(lambda: list((tmp_path / "records").glob(sign)), 120)
+    wait_until(lambda: list(tmp_path.glob(sign)))
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

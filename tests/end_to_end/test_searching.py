@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import call, records, start, wait_until, write_spec
 
 from bakeoff.records.store import Store
 
@@ -93,9 +92,7 @@ def test_killed_among_its_trials_it_goes_on_and_chooses_the_same(tmp_path: Path)
         write_spec(folder, ROWS, seeds=1, **RATES)
     assert call("run", whole / "spec.yaml", folder=tmp_path).returncode == 0
     process = start("run", cut / "spec.yaml", folder=tmp_path, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while len(list((cut / "records").glob("r1-*"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: len(list((cut / "records").glob("r1-*"))) >= 3)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
     assert len(records(cut)) < len(records(whole))

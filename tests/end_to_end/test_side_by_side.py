@@ -6,32 +6,22 @@ import json
 import os
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from end_to_end.experiments import TOY, call, records, start, write_spec
+from end_to_end.experiments import TOY, call, records, sleeper, start, time_is_up, trains, wait_until, write_spec
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 TOYBOX = Path(__file__).parents[1] / "thirdparty" / "toybox"
 BOTH = {"trainer-api": {"trainer": "hf-trainer"}, "manual-loop": {"trainer": "torch-loop"}}
-SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 400}}}
 
 
 @pytest.fixture(autouse=True)
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TOYBOX), os.environ.get("PYTHONPATH", "")]))
-
-
-def begun(folder: Path, stderr: Any) -> None:
-    """Waits until the first run trains."""
-    deadline = time.monotonic() + 120
-    while not any(folder.glob("records/.tmp-*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(4)
 
 
 def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
@@ -53,22 +43,24 @@ def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
-def test_an_interrupted_run_is_a_record_and_is_made_again(tmp_path: Path, sent: signal.Signals) -> None:
-    spec = write_spec(tmp_path / "e", SLOWLY)
+def test_an_interrupted_run_is_a_record_and_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
+) -> None:
+    spec = write_spec(tmp_path / "e", {"sleeps": sleeper(tmp_path)}, run_timeout=600)
     process = start("run", spec, folder=tmp_path)
-    begun(tmp_path / "e", process.stderr)
+    wait_until(lambda: trains(tmp_path))
     process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     (record,) = records(tmp_path / "e").values()
     assert (record["status"], record["failure"]["reason"]) == ("failed", "interrupted")
-    assert record["cost"]["total_seconds"] > 1
+    assert record["cost"]["total_seconds"] > 0.1
     assert record["cost"]["peak_memory_bytes"] > 2**20
     assert not list((tmp_path / "e" / "records").glob(".claim-*"))
     table = call("table", tmp_path / "e", folder=tmp_path)
     assert "interrupted" in table.stdout
 
-    spec = write_spec(tmp_path / "e", {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 400}}}, run_timeout=2)
+    time_is_up(monkeypatch, lambda run: run.seconds > 0.1)
     again = call("run", spec, folder=tmp_path)
     assert again.returncode == 1
     (record,) = records(tmp_path / "e").values()
@@ -77,7 +69,7 @@ def test_an_interrupted_run_is_a_record_and_is_made_again(tmp_path: Path, sent: 
     third = call("run", spec, "--retry", "failed", folder=tmp_path)
     (record,) = records(tmp_path / "e").values()
     assert [attempt["reason"] for attempt in record["attempts"]] == ["interrupted", "timed out"], third.stderr
-    assert all(attempt["total_seconds"] > 1 for attempt in record["attempts"])
+    assert all(attempt["total_seconds"] > 0.1 for attempt in record["attempts"])
 
 
 @pytest.mark.parametrize("method", ["full", {"name": "lora", "r": 4}])

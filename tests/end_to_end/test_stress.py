@@ -24,8 +24,9 @@ from bakeoff.records.record_files import dump
 from bakeoff.records.schema import Failure, Record
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
-IN_CI = {"full disks"}
-"""The others take a minute each."""
+IN_CI = [pytest.param("full disks", 3, 1, id="full disks, briefly")]
+OFTEN = [pytest.param(kind, 8, 2, marks=pytest.mark.long, id=kind) for kind in DISTURBANCES]
+"""A minute each."""
 
 
 @pytest.mark.slow
@@ -39,11 +40,11 @@ def test_signals_lose_nothing_and_the_result_is_the_undisturbed_one(tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[] if kind in IN_CI else pytest.mark.long) for kind in DISTURBANCES])
-def test_nothing_is_lost_by(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "disturbances", "seeds"), [*IN_CI, *OFTEN])
+def test_nothing_is_lost_by(tmp_path: Path, kind: str, disturbances: int, seeds: int) -> None:
     if why := DISTURBANCES[kind].lacks():
         pytest.skip(why)
-    one = play(tmp_path / "round", seed=1, number=0, kinds=["signals", kind], disturbances=8)
+    one = play(tmp_path / "round", seed=1, number=0, kinds=["signals", kind], disturbances=disturbances, seeds=seeds)
     assert one.broken == []
     assert {name for name, _ in one.done} <= {"signals", kind}
 
@@ -61,8 +62,10 @@ def test_200_signals_among_all_other_disturbances(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_eight_at_once_record_every_run_once(tmp_path: Path) -> None:
-    assert twins(tmp_path, 8, seeds=3) == {"commands": 8, "runs": 6, "recorded": 6, "ended": 6}
+@pytest.mark.parametrize(("commands", "seeds"), [(4, 1), pytest.param(8, 3, marks=pytest.mark.long)])
+def test_several_at_once_record_every_run_once(tmp_path: Path, commands: int, seeds: int) -> None:
+    runs = 2 * seeds
+    assert twins(tmp_path, commands, seeds=seeds) == {"commands": commands, "runs": runs, "recorded": runs, "ended": runs}
 
 
 def test_every_altered_file_of_a_record_is_named(tmp_path: Path) -> None:
@@ -176,5 +179,5 @@ def test_a_bug_of_the_command_is_found_by_a_round(tmp_path: Path, bug: str, inva
     def with_the_bug(start: Start) -> None:
         start.command = [sys.executable, str(Path(sys.modules[BUGS[bug].__module__].__file__ or "")), bug]
 
-    one = play(tmp_path / "round", seed=1, number=0, kinds=["several commands"], disturbances=2, dress=[with_the_bug])
+    one = play(tmp_path / "round", seed=1, number=0, kinds=["several commands"], disturbances=2, seeds=1, dress=[with_the_bug])
     assert invariant in {name for name, _ in one.broken}

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import call, records, start, wait_until, write_spec
 
 from bakeoff.planning.runs import Run
 from bakeoff.records import claims
@@ -24,14 +23,6 @@ from bakeoff.runner.scheduler import Crew
 
 SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
 QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
-
-
-def until(happened: Callable[[], Any], seconds: float = 600.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := happened()):
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
-    return found
 
 
 def suspend(process: subprocess.Popen[str]) -> None:
@@ -52,7 +43,7 @@ def suspended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A folder and the command that is suspended there, in the middle of its only run; a minute is a second from now on."""
     folder = tmp_path / "e"
     first = start("run", write_spec(folder, SLOWLY, checkpoint_every=50), folder=tmp_path, start_new_session=True)
-    until(lambda: [*folder.glob("records/.checkpoints-*/step-*")])
+    wait_until(lambda: [*folder.glob("records/.checkpoints-*/step-*")])
     suspend(first)
     monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)
     yield folder, first
@@ -88,7 +79,7 @@ def test_a_command_that_lost_its_run_while_it_was_suspended_publishes_no_interru
     folder, first = suspended
 
     def wake_and_stop() -> None:
-        until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
+        wait_until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
         wake(first)
         first.send_signal(signal.SIGINT)
 
@@ -111,7 +102,7 @@ def test_a_command_that_lost_its_run_leaves_it_to_the_other_and_ends_well(suspen
     folder, first = suspended
 
     def wake_later() -> None:
-        until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
+        wait_until(lambda: len([*folder.glob("records/.tmp-r1-*")]) == 2)
         wake(first)
 
     other = threading.Thread(target=wake_later)
@@ -239,9 +230,9 @@ def whole_but_unpublished(tmp_path: Path) -> tuple[Path, Path]:
     data.mkdir()
     (data / "rows.csv").write_text("\n".join(f"{'ab'[number % 2]} {number},{number % 2}" for number in range(24)))
     first = start("run", write_spec(folder, QUICKLY, head=TOY_FILE), "--data", data, folder=tmp_path)
-    until(lambda: [*folder.glob("records/.tmp-r1-*")])
+    wait_until(lambda: [*folder.glob("records/.tmp-r1-*")])
     first.send_signal(signal.SIGSTOP)  # it alone: its worker goes on
-    until(lambda: [*folder.glob(f"records/.tmp-r1-*/{RECORD_FILE}")])
+    wait_until(lambda: [*folder.glob(f"records/.tmp-r1-*/{RECORD_FILE}")])
     first.kill()
     first.communicate()
     assert records(folder) == {}

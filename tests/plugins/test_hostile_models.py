@@ -409,5 +409,6 @@ def test_100_mutated_model_folders_end_in_a_model_or_in_one_line(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_2000_mutated_model_folders_end_in_a_model_or_in_one_line(tmp_path: Path) -> None:
-    mutations(2000, 100, tmp_path)
+@pytest.mark.parametrize("count", [500, pytest.param(2000, marks=pytest.mark.long)])
+def test_more_mutated_model_folders_end_in_a_model_or_in_one_line(tmp_path: Path, count: int) -> None:
+    mutations(count, 100, tmp_path)

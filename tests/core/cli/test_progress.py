@@ -32,7 +32,8 @@ with make_progress() as progress:
     for step in range(300):
         progress.update(run, "train", step, 300, 0.5)
     progress.note("é · a note")
-    time.sleep(0.3)  # the bars are drawn again by a thread
+    if hasattr(progress, "bars"):
+        progress.bars.refresh()
     progress.end(run, make_record("a", 0))
 print("the table", flush=True)
 (place / "ended").write_text(streams.complaint())

@@ -23,13 +23,23 @@ from bakeoff.machine.worker_process import WordError, Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that can end a process with its parent")
 
-HELD_SECONDS = 40
+DEADLINE = 30.0
+"""Seconds for what takes a moment on an idle machine."""
 
 
-def hold_the_interpreter(say: Callable[[dict[str, Any]], None]) -> None:
-    """As a long call of a library in C does that keeps the lock: no thread of this process gets a turn."""
+def wait_until(happened: Callable[[], Any]) -> bool:
+    """Whether it happens before the deadline."""
+    until = time.monotonic() + DEADLINE
+    while not (found := bool(happened())) and time.monotonic() < until:
+        time.sleep(0.02)
+    return found
+
+
+def hold_the_interpreter(say: Callable[[dict[str, Any]], None], marker: str) -> None:
+    """As a long call of a library in C does that keeps the lock: no thread of this process gets a turn once the marker is
+    there."""
     say({"held": os.getpid()})
-    ctypes.PyDLL(None).sleep(HELD_SECONDS)
+    ctypes.PyDLL(None).system(f"touch '{marker}'; exec sleep 600".encode())
 
 
 def leave_children(say: Any) -> None:
@@ -115,20 +125,18 @@ def first_word(worker: Worker) -> Any:
 
 def await_end_of(*numbers: int) -> list[int]:
     """Those of the processes that are alive after some seconds."""
-    until = time.monotonic() + HELD_SECONDS / 2
-    while (left := [number for number in numbers if lives(number)]) and time.monotonic() < until:
-        time.sleep(0.02)
-    return left
+    wait_until(lambda: not any(map(lives, numbers)))
+    return [number for number in numbers if lives(number)]
 
 
 def command(folder: str) -> None:
     """Starts such a worker and says its number."""
-    worker = Worker(hold_the_interpreter, output=Path(folder) / "output.txt")
-    while not (heard := worker.messages(1.0)):
-        assert worker.alive, worker.last_words()
-    time.sleep(0.5)  # by now it holds it
-    print(heard[0]["held"], flush=True)
-    time.sleep(HELD_SECONDS)
+    marker = Path(folder) / "held"
+    worker = Worker(hold_the_interpreter, str(marker), output=Path(folder) / "output.txt")
+    number = first_word(worker)["held"]
+    assert wait_until(marker.exists)
+    print(number, flush=True)
+    time.sleep(600)
 
 
 def lives(number: int) -> bool:
@@ -147,10 +155,7 @@ def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed
         worker = int(process.stdout.readline())
         try:
             os.kill(process.pid if killed == "the command" else psutil.Process(worker).ppid(), signal.SIGKILL)
-            until = time.monotonic() + HELD_SECONDS / 2
-            while lives(worker) and time.monotonic() < until:
-                time.sleep(0.02)
-            assert not lives(worker)
+            assert await_end_of(worker) == []
         finally:
             process.kill()
 
@@ -160,9 +165,7 @@ def test_a_fork_server_that_starts_when_its_command_is_gone_ends_before_it_impor
     gone = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
     assert gone.stdout is not None
     gone.stdout.read()
-    until = time.monotonic() + 20
-    while lives(gone.pid) and time.monotonic() < until:
-        time.sleep(0.02)
+    assert await_end_of(gone.pid) == []
     if asked:
         gone.wait()
     answer = subprocess.run(
@@ -243,10 +246,7 @@ def test_what_a_worker_tells_the_tracker_of_shared_memory_is_printed_nowhere(tmp
     (first, code), (second, other) = (line.split() for line in done.stdout.splitlines())
     Path("/dev/shm", first).unlink(missing_ok=True)  # noqa: S108 - its tracker was killed
     assert (done.stderr, code, other, done.returncode) == ("", "0", "0", 0)
-    until = time.monotonic() + HELD_SECONDS / 2
-    while (left := Path("/dev/shm", second).exists()) and time.monotonic() < until:  # noqa: S108
-        time.sleep(0.02)
-    assert not left
+    assert wait_until(lambda: not Path("/dev/shm", second).exists())  # noqa: S108
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_half_a_message_is_waited_for_and_blocks_nobody(begin: Callable[..., Wor
     while worker.number is None:
         worker.messages(0.1)
     assert worker.messages(0.2) == []
-    assert time.monotonic() - began < HELD_SECONDS
+    assert time.monotonic() - began < DEADLINE
 
 
 def test_a_worker_that_closes_its_pipe_writes_into_no_other_file(begin: Callable[..., Worker], tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_it_ends_as_the_process_that_calls_the_function(begin: Callable[..., Wor
     if code == -signal.SIGHUP and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         pytest.skip("nohup: a process that ignores SIGHUP is not ended by it")
     worker = begin(end_by, code)
-    worker.process.join(HELD_SECONDS)
+    worker.process.join(DEADLINE)
     assert worker.process.exitcode == code
     assert worker.last_words().endswith(": the last line")
 
@@ -311,7 +311,7 @@ def test_the_process_that_is_weighed_is_not_its_guard(begin: Callable[..., Worke
 def test_children_end_with_a_worker_that_ends(begin: Callable[..., Worker]) -> None:
     worker = begin(leave_children)
     left = first_word(worker)["left"]
-    worker.process.join(HELD_SECONDS)
+    worker.process.join(DEADLINE)
     assert worker.process.exitcode == 0
     assert [number for number in left if lives(number)] == [], "before anybody learns of its end"
 
@@ -343,7 +343,7 @@ def test_a_worker_whose_guard_is_killed_takes_no_other_with_it(begin: Callable[.
     one, other = begin(leave_children_and_stay), begin(leave_children_and_stay)
     left, stay = first_word(one)["left"], first_word(other)["left"]
     os.kill(one.process.pid, signal.SIGKILL)
-    one.process.join(HELD_SECONDS)
+    one.process.join(DEADLINE)
     one.end()
     assert await_end_of(*left) == []
     assert [number for number in stay if not lives(number)] == []
