@@ -21,7 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from bakeoff.errors import StoreError
+from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.text.words import shown_path
 
 OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
@@ -84,6 +84,15 @@ class Tree:
     def make(self, path: Path) -> Path:
         """The folder, and those above it, where they are missing."""
         os.close(self._open_folder(path, make=True))
+        return path
+
+    def make_empty(self, path: Path) -> Path:
+        """The folder, made where it is missing; raises BakeoffError where it holds something, or cannot be made."""
+        try:
+            if next(self.make(path).iterdir(), None) is not None:
+                raise BakeoffError(f"{shown_path(path)}: holds something already; name an empty folder, or a new one")
+        except OSError as error:
+            raise BakeoffError(f"{shown_path(error.filename or path)}: {error.strerror}") from None
         return path
 
     def make_fresh(self, path: Path) -> Path:

@@ -210,10 +210,12 @@ def measure(setting: Setting, device: Any, say: Callable[[str], None]) -> dict[s
 
     On CUDA, one figure a turn: the mean of its steps.
     """
-    from bakeoff.machine.hardware import set_threads, usable_threads
+    import torch
+
+    from bakeoff.machine.hardware import usable_threads
     from bakeoff.training.data import epoch_batches
 
-    set_threads(usable_threads())
+    torch.set_num_threads(usable_threads())
     given = material(setting.model)
     steps = STEPS[device.type]
     epochs = [epoch_batches(len(given.encoded), setting.batch_size, seed=0, replicate=0, epoch=epoch) for epoch in range(9)]
@@ -289,12 +291,14 @@ def measure_evaluation(device: Any, say: Callable[[str], None], rounds: int = 3)
 
 def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything, with what the machine was; `kind` is of a device."""
+    import torch
+
     from bakeoff.machine import hardware
     from bakeoff.runner.machine_check import time_products, time_work
 
     before = os.getloadavg()[0]
     threads, device = hardware.usable_threads(), hardware.pick_device(kind)
-    hardware.set_threads(threads)
+    torch.set_num_threads(threads)
     accelerator = hardware.accelerator_name(device)
     control_before = statistics.median(time_work(device))
     chosen = [setting for setting in SETTINGS if kind == "cpu" or setting.name in ON_CUDA]

@@ -20,10 +20,10 @@ def test_linear_probe_trains_in_a_fraction_of_the_time_of_full(benchmark: Any, c
     """Target: 30 times faster than torch-loop with the same recipe, its steps taken from medians."""
     import torch
 
-    from bakeoff.machine.hardware import set_threads, usable_threads
+    from bakeoff.machine.hardware import usable_threads
     from bakeoff.training.data import epoch_batches
 
-    set_threads(usable_threads())
+    torch.set_num_threads(usable_threads())
     given = material("minilm")
     order = epoch_batches(len(given.encoded), BATCH_SIZE, seed=0, replicate=0, epoch=0)
     steps_of_a_turn = STEPS["cpu"]

@@ -39,13 +39,15 @@ class Course:
 
 def parts() -> tuple[Any, Any, Any, Any]:
     """Info, rows, prepared and a fresh minilm: real text from the embedded task, batches of 8, at most 128 tokens."""
+    import torch
+
     from bakeoff.cli.inputs import find_paths
     from bakeoff.contracts.model import Encoding
-    from bakeoff.machine.hardware import set_threads, usable_threads
+    from bakeoff.machine.hardware import usable_threads
     from bakeoff_docstrings import bakeoff_tasks
     from bakeoff_minilm import MiniLM
 
-    set_threads(usable_threads())
+    torch.set_num_threads(usable_threads())
     (task,) = bakeoff_tasks()
     options = task.Options(size=400)
     info = task.info(options)

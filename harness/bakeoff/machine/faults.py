@@ -87,6 +87,12 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
     return MachineError(sentence(code, min(suspects, key=free.__getitem__)))
 
 
+def raise_machine_error(error: BaseException, places: Iterable[Path]) -> None:
+    """Raises MachineError where a fault of the machine is behind an exception; `places` as above."""
+    if (fault := machine_error(error, places)) is not None:
+        raise fault from error
+
+
 def shared_places() -> list[Path]:
     """Where libraries write without being asked: temporary files, and what processes share."""
     found = [Path(os.environ.get("TMPDIR") or "/tmp"), Path("/dev/shm")]  # noqa: S108 - they are only looked at

@@ -47,12 +47,6 @@ def prepare_environment(threads: int) -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # else a user's evaluate.py in the working directory would be imported
 
 
-def set_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
-
-
 def show_all_devices() -> None:
     """CUDA's devices become those that were visible at first: each process of a run takes one of them."""
     if devices := os.environ.get(ALL_DEVICES):
@@ -70,9 +64,15 @@ def take_devices(place: int, processes: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = own[0] if own else ""
 
 
-def pick_device(name: str) -> Any:
-    """`auto` takes cuda, then mps, then cpu; a device that is not there is an error."""
+def pick_device(name: str, *, precision: str = "fp32", threads: int | None = None) -> Any:
+    """The torch device; `auto` takes cuda, then mps, then cpu. `threads` are what torch then uses on the CPU.
+
+    Raises BakeoffError where there is no such device, or where it has no arithmetic of this precision.
+    """
     import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
 
     if name not in DEVICES:
         raise BakeoffError(did_you_mean("device", name, DEVICES))
@@ -81,6 +81,7 @@ def pick_device(name: str) -> Any:
         name = next(device for device, present in there.items() if present)
     if not there[name]:
         raise BakeoffError(f"there is no device '{name}' here; there is {', '.join(d for d in there if there[d])}")
+    require_precision(precision, name)
     return torch.device(name)
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
-from bakeoff.machine.faults import machine_error
+from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.records import predictions, steps
 from bakeoff.records.parquet import blamed_on
@@ -164,8 +164,7 @@ class RecordFolders:
             for name in record.files:
                 check_content(folder, record, name)
         except DamageError as error:
-            if (fault := machine_error(error, [folder])) is not None:
-                raise fault from error
+            raise_machine_error(error, [folder])
             return Rank.DAMAGED
         if record.failure is None:
             return Rank.GOOD

@@ -11,7 +11,7 @@ from typing import Literal
 
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.machine import hardware
-from bakeoff.machine.faults import machine_error
+from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import declared_searches, settled, undecided
@@ -79,8 +79,7 @@ def run_experiment(
             done += crew.make(plan.runs)
     except OSError as error:
         places = [store.folder, settings.places.cache]
-        if (fault := machine_error(error, places)) is not None:
-            raise fault from None
+        raise_machine_error(error, places)
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
     return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
 
@@ -162,8 +161,7 @@ def why_again(
         try:
             record = recorded[run_id] = store.check(run_id)
         except DamageError as error:
-            if (fault := machine_error(error, [store.folder])) is not None:  # the record may be whole
-                raise fault from error
+            raise_machine_error(error, [store.folder])  # the record may be whole
             aside[run_id] = str(error)
             continue
         if record.failure and (settings.retry == "failed" or record.was_interrupted):

@@ -63,8 +63,7 @@ def work_aloud(say: Callable[[Message], None], device_name: str, threads: int) -
     """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class, "peak_flops": by precision}."""
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
-    hardware.set_threads(threads)
-    device = hardware.pick_device(device_name)
+    device = hardware.pick_device(device_name, threads=threads)
     accelerator = hardware.accelerator_name(device)
     here = environment((), threads=threads, device=device.type, accelerator=accelerator)
     say({"seconds": time_work(device), "hardware": here.hardware, "peak_flops": time_products(device)})

@@ -15,7 +15,7 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, DataError, ModelError
 from bakeoff.machine import hardware
-from bakeoff.machine.faults import machine_error
+from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.file_hashes import WatchedFiles
 from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of_rows
 from bakeoff.records.schema import Requested
@@ -225,17 +225,15 @@ class Rehearsal:
 
     @staticmethod
     def require_hardware(request: Request) -> None:
-        recipe, device = request.recipe, hardware.pick_device(request.device).type
-        hardware.require_precision(recipe.precision, device)
-        hardware.require_processes(recipe.processes, device, jobs=request.jobs)
+        device = hardware.pick_device(request.device, precision=request.recipe.precision)
+        hardware.require_processes(request.recipe.processes, device.type, jobs=request.jobs)
 
     def attempt(self, kind: str, name: str, action: Callable[..., Any], *arguments: Any) -> Any:
         """What the action gives, or None and a problem."""
         try:
             return action(*arguments)
         except Exception as error:  # a component of any author: its error is what is asked for here
-            if (fault := machine_error(error, self.places)) is not None:
-                raise fault from error
+            raise_machine_error(error, self.places)
             self.say(kind, name, str(error) if isinstance(error, BakeoffError) else message_of(error))
             return None
 

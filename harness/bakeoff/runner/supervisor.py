@@ -213,7 +213,7 @@ class Supervised:
         if self.folder.is_symlink() or not self.folder.is_dir():  # whatever somebody's code has made of it
             tree.remove_folder(self.folder)
             tree.make_fresh(self.folder)
-        clear(tree, self.folder)
+        clear(self.folder)
         tree.write(self.folder / RECORD_FILE, dump(record))
         return record
 

@@ -122,9 +122,8 @@ def assemble(
     found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
     owns: Owned = trainer.owned(recipe, options)
     found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options)
-    hardware.set_threads(max(1, request.threads // world.size))
-    found.device = device = hardware.pick_device(request.device)
-    hardware.require_precision(recipe.precision, device.type)
+    threads = max(1, request.threads // world.size)
+    found.device = device = hardware.pick_device(request.device, precision=recipe.precision, threads=threads)
     found.energy.watch(device, devices=world.size)
 
     begin("load")

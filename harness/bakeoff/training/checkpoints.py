@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import PluginError, RunError, StoreError
 from bakeoff.files import Tree, temporary_name
-from bakeoff.machine.faults import machine_error, writing
+from bakeoff.machine.faults import raise_machine_error, writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.machine.json_reader import read_json
 from bakeoff.machine.processes import maker_of
@@ -154,8 +154,7 @@ class Checkpoints:
 
     def _leave(self, place: Path, error: Exception) -> None:
         """Raises MachineError where the disk does not give the checkpoint: it may be whole."""
-        if (fault := machine_error(error, [self.folder])) is not None:
-            raise fault from error
+        raise_machine_error(error, [self.folder])
         self.unfit.add(place)
         reason = error.strerror or error if isinstance(error, OSError) else error
         why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])

@@ -21,6 +21,7 @@ from bakeoff.machine.faults import writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.machine.memory_energy import is_cuda, memory_peaks
 from bakeoff.records.provenance import environment
+from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
     FILE_NAME,
     KIND_KEY,
@@ -222,8 +223,10 @@ def rate(examples: int, seconds: float) -> float | None:
     return float(f"{examples / seconds:.6g}") if examples and seconds else None
 
 
-def write_record(folder: Path, content: bytes) -> None:
-    """A record is there whole or not at all. Raises MachineError where there is no room for it."""
+def write_record(folder: Path, record: Record) -> None:
+    """A record is there whole or not at all. Raises MachineError where there is no room for it, and StoreError for one that
+    could not be read again."""
+    content = dump(record)
     with writing(folder, size=len(content)):
         Tree(folder).write(folder / RECORD_FILE, content)
 
@@ -264,9 +267,10 @@ def files_in(folder: Path) -> list[str]:
     return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
 
 
-def clear(tree: Tree, folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Removes all from a run's folder, which was empty when the run began, but what it printed and its traceback. What the
     system does not let go stays."""
+    tree = Tree(folder)
     for name in tree.names(folder):
         path = folder / name
         with suppress(OSError):

@@ -14,10 +14,10 @@ from typing import Protocol
 from bakeoff.errors import BakeoffError, MachineError, PluginError
 from bakeoff.files import Tree, read_regular
 from bakeoff.machine import hardware
-from bakeoff.machine.faults import machine_error
+from bakeoff.machine.faults import machine_error, raise_machine_error
 from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
-from bakeoff.records.record_files import dump, without_model
+from bakeoff.records.record_files import without_model
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
@@ -92,8 +92,7 @@ def share(
             or bare_record(request, started, failure_of_rank(error, rooms))
         )
     except Exception as error:  # a run that raises is a record with its reason, as in one process
-        if (fault := machine_error(error, [folder, request.cache])) is not None:
-            raise fault from error
+        raise_machine_error(error, [folder, request.cache])
         record = bare_record(request, started, failure_of(error, clock.phase))
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
@@ -104,8 +103,8 @@ def share(
     except PluginError as error:
         if record.failure is None:
             record = bare_record(request, started, failure_of(error, "save"))
-        clear(tree, folder)
-    write_record(folder, dump(record))
+        clear(folder)
+    write_record(folder, record)
     return record
 
 

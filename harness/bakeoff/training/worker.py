@@ -6,7 +6,6 @@ bakeoff.worker` does the same, but Python then imports from the working director
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware
-from bakeoff.machine.faults import machine_error
+from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
 from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.streams import write_line
@@ -32,10 +31,9 @@ from bakeoff.records.provenance import (
     facts_of_environment,
     facts_of_model,
 )
-from bakeoff.records.record_files import UNFINISHED, dump
+from bakeoff.records.record_files import UNFINISHED
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
-from bakeoff.text.words import shown_path
 from bakeoff.training.assembly import Assembly, Findings, assemble, check_available, components
 from bakeoff.training.best_epoch import BestState
 from bakeoff.training.checkpoints import Checkpoints
@@ -54,7 +52,6 @@ from bakeoff.training.record_writer import (
     end_copy,
     environment_of,
     failure_of,
-    message_of,
     write_predictions,
     write_record,
     write_steps,
@@ -164,30 +161,32 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         if is_interrupt(error):
             raise
         end_copy(process)
-        if (fault := machine_error(error, places_of(request, folder))) is not None:
-            raise fault from error
-        failure = failure_of(error, clock.phase)
+        failure = failure_left(error, request, folder, clock.phase)
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
-        clear(Tree(folder), folder)
     end_copy(process)
     try:
         record = compose(request, started, clock, observer, found, failure, folder)
         if trained is not None:
             record = record.model_copy(update={"kept": UNFINISHED})
-        content = dump(record)
+        write_record(folder, record)
     except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
-        if (fault := machine_error(error, places_of(request, folder))) is not None:
-            raise fault from error
-        why = message_of(error) if isinstance(error, BakeoffError) else f"no record could be made of it: {message_of(error)}"
-        record = bare_record(request, started, failure or Failure(reason="error", message=why, phase=clock.phase))
-        clear(Tree(folder), folder)
-        content = dump(record)
-    write_record(folder, content)
+        second = failure_left(error, request, folder, clock.phase)
+        if not isinstance(error, BakeoffError):
+            second = second.model_copy(update={"message": f"no record could be made of it: {second.message}"})
+        record = bare_record(request, started, failure or second)
+        write_record(folder, record)
     if trained is not None and record.status == "ok":
         record = add_model(record, trained, folder, clock)
-        write_record(folder, dump(record))
+        write_record(folder, record)
     return record
+
+
+def failure_left(error: BaseException, request: Request, folder: Path, phase: str) -> Failure:
+    """The failure that an exception is recorded as; what the run has left in its folder is removed. Raises MachineError."""
+    raise_machine_error(error, places_of(request, folder))
+    clear(folder)
+    return failure_of(error, phase)
 
 
 def places_of(request: Request, folder: Path) -> list[Path]:
@@ -288,16 +287,11 @@ def perform_requested(path: Path, folder: Path) -> int:
     Raises BakeoffError where the file is no request, or the folder is not empty or can't be made.
     """
     request = read_request(path)
-    try:
-        Tree(folder).make(folder)
-        if any(folder.iterdir()):
-            raise FileExistsError(errno.EEXIST, "holds something already; a run needs an empty folder", str(folder))
-    except OSError as error:
-        raise BakeoffError(f"{shown_path(error.filename)}: {error.strerror}") from None
+    Tree(folder).make_empty(folder)
     hardware.prepare_environment(request.threads)
     record = perform(request, folder)
-    if record.failure:
-        write_line(sys.stderr, f"{record.failure.reason}: {record.failure.message}")
-    if record.kept and record.kept.reason:
+    if failure := record.failure:
+        write_line(sys.stderr, f"{failure.reason}: {failure.message}")
+    elif record.kept and record.kept.reason:
         write_line(sys.stderr, f"model not kept: {record.kept.reason}")
-    return 1 if record.failure else 0
+    return 1 if failure else 0
