@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.machine_drift import why_moved
@@ -10,7 +10,7 @@ from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import StoreError
-from bakeoff.records.apart import Apart, set_apart, taken_for_same
+from bakeoff.records.apart import set_apart, taken_for_same
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import (
     HARDWARE,
@@ -37,7 +37,7 @@ class Weights(Part):
     both: int
 
 
-class Pair(Part):
+class RowPair(Part):
     """One strategy on both sides."""
 
     here: Row
@@ -50,26 +50,31 @@ class Unequal(Part):
 
     runs: int
     largest_difference: float | None
-    """Of their scores by the primary metric on the split reported on, at one run; None where a side has no scores."""
+    """Of their scores by the primary metric on the reported split, at one run; None where a side has no scores."""
     reasons: list[str]
     """What the runs were made from, as far as it differs; then what differs between the two environments and can change how
     sums are rounded, the likeliest first."""
 
 
-class Pairs(Part):
-    """One table on both sides."""
+class BoardPair(Part):
+    """One board on both sides."""
 
     here: Board
     there: Board
-    rows: list[Pair]
+    rows: list[RowPair]
     unequal: Unequal | None
     """None where all weights are the same."""
     unlike: list[Difference]
     """In what the runs here were made from something else than those there."""
     taken_for_same: str
-    """What nothing tells of them, as `Board.taken_for_same`."""
+    """As `Board.taken_for_same`, of the runs of both sides."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
+
+    @property
+    def scored(self) -> Board:
+        """The side that has scores, if any has."""
+        return self.here if self.here.metrics else self.there
 
 
 class Beside(Part):
@@ -83,7 +88,7 @@ class Beside(Part):
     apart: list[str]
     """A sentence for the runs of each side that were made from something else than the side's other runs: they stand in tables
     of their own."""
-    tables: list[Pairs]
+    tables: list[BoardPair]
 
 
 def set_beside(
@@ -100,49 +105,46 @@ def set_beside(
             f"{quoted(declared.name)} and {quoted(other.name)} have no run in common ({len(declared.runs)} and "
             f"{len(other.runs)} declared): task, model, strategies or seeds differ, so there is nothing to set side by side"
         )
-    recorded = [[record for record in records if record.id in shared] for records in (here[1], there[1])]
+    recorded = [[record for record in records if record.id in shared] for _, records in (here, there)]
     narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
-    narrowed, apart_here = set_apart(narrowed, recorded[0], where="here")
-    narrowed, apart_there = set_apart(narrowed, recorded[1], where="there")
+    apart = []
+    for side, records in zip(("here", "there"), recorded, strict=True):
+        narrowed, found = set_apart(narrowed, records, where=side)
+        apart += [
+            f"{side.capitalize()}, {len(one.runs)} of the runs of {one.was} differ from its others in {one.what}: they "
+            "stand in a table of their own."
+            for one in found
+        ]
+    experiments = [Experiment(narrowed, tuple(records), lambda _: {}, lambda _: None) for records in recorded]
+    boards = [[describe(side, layout) for layout in layouts(side)] for side in experiments]
     return Beside(
         name_here=declared.name,
         name_there=other.name,
         shared=len(shared),
         declared_here=len(declared.runs),
         declared_there=len(other.runs),
-        apart=[*_told_apart("Here", apart_here), *_told_apart("There", apart_there)],
-        tables=[
-            _pairs(mine, theirs, narrowed, recorded, controls)
-            for mine, theirs in zip(*(_described(narrowed, records) for records in recorded), strict=True)
-        ],
+        apart=apart,
+        tables=[_board_pair(mine, theirs, narrowed, recorded, controls) for mine, theirs in zip(*boards, strict=True)],
     )
 
 
-def _described(declared: Declared, records: Sequence[Record]) -> list[Board]:
-    side = Experiment(declared, tuple(records), predictions=lambda _: {}, steps=lambda _: None)
-    return [describe(side, layout) for layout in layouts(side)]
-
-
-def _pairs(
+def _board_pair(
     mine: Board, theirs: Board, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
-) -> Pairs:
-    """One table of both reports; `recorded` are the records here and there."""
+) -> BoardPair:
+    """`recorded` are the records here and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
     here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
-    hashes = [
-        {run: record.weights.final_sha256 for run, record in side.items() if record.status == "ok" and record.weights}
-        for side in (here, there)
-    ]
-    pairs, unequal = [], []
+    rows, unequal = [], []
     for row, opposite in zip(mine.rows, theirs.rows, strict=True):
-        run_ids = [runs[row.strategy, seed] for seed in row.seeds]
-        pairs.append(Pair(here=row, there=opposite, weights=_weights(run_ids, hashes[0], hashes[1])))
-        both = [run for run in run_ids if run in hashes[0] and run in hashes[1]]
-        unequal += [(here[run], there[run]) for run in both if hashes[0][run] != hashes[1][run]]
-    return Pairs(
+        ids = [runs[row.strategy, seed] for seed in row.seeds]
+        both = [(here[run], there[run]) for run in ids if _final(here.get(run)) and _final(there.get(run))]
+        apart = [(one, other) for one, other in both if _final(one) != _final(other)]
+        rows.append(RowPair(here=row, there=opposite, weights=Weights(same=len(both) - len(apart), both=len(both))))
+        unequal += apart
+    return BoardPair(
         here=mine,
         there=theirs,
-        rows=pairs,
+        rows=rows,
         unequal=_unequal(unequal, declared.report_on) if unequal else None,
         unlike=differing(here.values(), there.values()),
         taken_for_same=taken_for_same([[*here.values(), *there.values()]]),
@@ -150,17 +152,9 @@ def _pairs(
     )
 
 
-def _told_apart(side: str, apart: Iterable[Apart]) -> list[str]:
-    return [
-        f"{side}, {len(one.runs)} of the runs of {one.was} differ from its others in {one.what}: they stand in a table of "
-        "their own."
-        for one in apart
-    ]
-
-
-def _weights(run_ids: Sequence[str], here: Mapping[str, str], there: Mapping[str, str]) -> Weights:
-    both = [run_id for run_id in run_ids if run_id in here and run_id in there]
-    return Weights(same=sum(here[run_id] == there[run_id] for run_id in both), both=len(both))
+def _final(record: Record | None) -> str:
+    """The hash of the trained weights; empty where there are none."""
+    return record.weights.final_sha256 if record is not None and record.status == "ok" and record.weights else ""
 
 
 LIKELIEST = (
@@ -187,13 +181,13 @@ def _reasons(one: Record, other: Record) -> list[str]:
     found = [f"other {unlike.what.removeprefix('the ')}" for unlike in differing([one], [other])]
     here, there = facts_of_environment(one.environment), facts_of_environment(other.environment)
     unlike = {one.name or one.subject: one for one in differences(here, there, ROUNDING)}
-    found += [_both(unlike[what]) for what in LIKELIEST if what in unlike]
+    found += [_values(unlike[what]) for what in LIKELIEST if what in unlike]
     if "device" not in unlike and here["instruction set", ""].count(None) != there["instruction set", ""].count(None):
         found.append("perhaps the instruction set, which only one side recorded")
     return found
 
 
-def _both(one: Difference) -> str:
+def _values(one: Difference) -> str:
     return f"{one.name or one.subject} {one.here} here, {one.there} there"
 
 
@@ -208,25 +202,12 @@ def _why_no_time(mine: Board, theirs: Board, controls: Sequence[Control]) -> str
 def write_beside(beside: Beside, *, here: str, there: str) -> str:
     """The comparison as Markdown; `here` and `there` are what a person calls the two folders."""
     lines: list[str] = []
-    for pairs in beside.tables:
-        mine, theirs = pairs.here, pairs.there
-        lines += [
-            "",
-            f"## {as_markdown(mine.task)} · {as_markdown(mine.model)}: here and in {as_markdown(there)}",
-            "",
-            *grid(_columns(pairs)),
-            "",
-        ]
-        told = [
-            *_silent(pairs),
-            _verdict(pairs),
-            *_why_unequal(pairs),
-            *_unlike(pairs),
-            *([f"Taken for the same: {pairs.taken_for_same}."] if pairs.taken_for_same else []),
-            f"Here: {here}, {_machine(mine)}",
-            f"There: {there}, {_machine(theirs)}",
-        ]
-        lines += [line for sentence in told for line in item(as_markdown(sentence))]
+    for pair in beside.tables:
+        title = as_markdown(f"{pair.here.task} · {pair.here.model}: here and in {there}")
+        lines += ["", f"## {title}", "", *grid(_columns(pair)), ""]
+        machines = [side.surroundings.hardware if side.surroundings else "nothing recorded" for side in (pair.here, pair.there)]
+        for sentence in [*_sentences(pair), f"Here: {here}, {machines[0]}", f"There: {there}, {machines[1]}"]:
+            lines += item(as_markdown(sentence))
     for sentence in beside.apart:
         lines += item(as_markdown(sentence))
     if beside.shared < max(beside.declared_here, beside.declared_there):
@@ -237,81 +218,64 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def _columns(pairs: Pairs) -> list[Column]:
-    rows, table = pairs.rows, pairs.here if pairs.here.metrics else pairs.there
-    names = [f"{as_markdown(pair.here.strategy)}{f' {BASELINE}' if pair.here.baseline else ''}" for pair in rows]
+def _columns(pair: BoardPair) -> list[Column]:
+    rows, board = pair.rows, pair.scored
+    sides = (("here", [row.here for row in rows]), ("there", [row.there for row in rows]))
+    names = [as_markdown(row.here.strategy) + f" {BASELINE}" * row.here.baseline for row in rows]
     columns = [Column("strategy", names, "left")]
-    if table.metrics and table.splits:
-        figures = table.figures
-        for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
-            cells = [score_cell(table.score(row), figures) for row in sides]
-            columns.append(Column(f"{as_markdown(f'{table.split} {table.metric}')} {title}", level(cells)))
-    for title, sides in (("here", [pair.here for pair in rows]), ("there", [pair.there for pair in rows])):
-        cells = [time_cell(row.train_seconds, comparable=not (row.elsewhere or pairs.no_time)) for row in sides]
-        columns.append(Column(f"train s {title}", level(cells)))
-    counts = [f"{len(pair.here.scored)} / {len(pair.there.scored)}" for pair in rows]
-    columns.append(Column("n here / there", counts))
-    columns.append(Column("same weights", [f"{pair.weights.same} of {pair.weights.both}" for pair in rows]))
-    return columns
+    if board.metrics and board.splits:
+        for side, own in sides:
+            cells = level([score_cell(board.score(row), board.figures) for row in own])
+            columns.append(Column(as_markdown(f"{board.split} {board.metric} {side}"), cells))
+    for side, own in sides:
+        cells = level([time_cell(row.train_seconds, comparable=not (row.elsewhere or pair.no_time)) for row in own])
+        columns.append(Column(f"train s {side}", cells))
+    return [
+        *columns,
+        Column("n here / there", [f"{len(row.here.scored)} / {len(row.there.scored)}" for row in rows]),
+        Column("same weights", [f"{row.weights.same} of {row.weights.both}" for row in rows]),
+    ]
 
 
-def _silent(pairs: Pairs) -> list[str]:
-    """Why a side has no score in the table: its metric says nothing of these examples."""
-    table = pairs.here if pairs.here.metrics else pairs.there
-    if not (table.metrics and table.splits):
-        return []
-    split, metric = table.split, table.metric
-    sides = (("here", pairs.here), ("there", pairs.there))
-    found = {name: reason for name, side in sides if (reason := side.silent.get(split, {}).get(metric))}
-    if len(found) == 2 and len(set(found.values())) == 1:
-        return [f"{metric} says nothing on {split}: {found['here']}."]
-    return [f"{metric} says nothing on {split} {name}: {reason}." for name, reason in found.items()]
-
-
-def _verdict(pairs: Pairs) -> str:
-    same, both = sum(pair.weights.same for pair in pairs.rows), sum(pair.weights.both for pair in pairs.rows)
-    if not both:
-        return "No run is recorded with weights on both sides."
-    whole = "The trained weights are the same to the bit (sha256)"
-    return f"{whole} in {'all' if same == both else f'{same} of'} {both} runs that both sides recorded."
-
-
-def _why_unequal(pairs: Pairs) -> list[str]:
-    """What may have made the weights differ, and what it did to the scores."""
-    if (unequal := pairs.unequal) is None:
-        return []
-    why = "; ".join(unequal.reasons) or "nothing that is recorded differs between the two machines"
-    told = [f"Where the trained weights differ, the likely reason: {why}."]
-    if unequal.largest_difference is not None and pairs.here.metric:
-        most = pairs.here.figures.amount(unequal.largest_difference, pairs.here.metric)
-        told.append(f"The scores of these {unequal.runs} runs differ by at most {most} on {pairs.here.split}.")
-    return told
-
-
-def _unlike(pairs: Pairs) -> list[str]:
-    """Why scores or times of the two sides are not of the same thing."""
-    found = []
-    mine, theirs = pairs.here.data, pairs.there.data
-    if splits := [one.name for one in pairs.unlike if one.subject == "rows"]:
-        versions = _versions(facts_of_data(mine, MadeFrom()), facts_of_data(theirs, MadeFrom()), {"sources"})
-        found.append(
-            f"The data of {', '.join(splits)} differ, so the scores are not of the same examples"
-            + (f" ({versions})." if versions else ".")
-        )
-    if others := [one.what for one in pairs.unlike if one.subject != "rows"]:
-        found.append(f"The two sides {'also ' * bool(splits)}differ in {listed(others)}.")
-    if pairs.no_time:
-        found.append(f"{pairs.no_time[0].upper()}{pairs.no_time[1:]}: seconds are not comparable.")
-    here, there = pairs.here.surroundings, pairs.there.surroundings
+def _sentences(pair: BoardPair) -> Iterator[str]:
+    """Missing scores, equality of weights, and why scores or times of the two sides are not of the same thing."""
+    yield from _silent(pair)
+    same, both = sum(row.weights.same for row in pair.rows), sum(row.weights.both for row in pair.rows)
+    whole = f"The trained weights are the same to the bit (sha256) in {'all' if same == both else f'{same} of'} {both} runs"
+    yield f"{whole} that both sides recorded." if both else "No run is recorded with weights on both sides."
+    if unequal := pair.unequal:
+        why = "; ".join(unequal.reasons) or "nothing that is recorded differs between the two machines"
+        yield f"Where the trained weights differ, the likely reason: {why}."
+        if unequal.largest_difference is not None and pair.here.metric:
+            most = pair.here.figures.amount(unequal.largest_difference, pair.here.metric)
+            yield f"The scores of these {unequal.runs} runs differ by at most {most} on {pair.here.split}."
+    splits = [one.name for one in pair.unlike if one.subject == "rows"]
+    if splits:
+        versions = _versions(*(facts_of_data(board.data, MadeFrom()) for board in (pair.here, pair.there)), of={"sources"})
+        made = f" ({versions})" if versions else ""
+        yield f"The data of {', '.join(splits)} differ, so the scores are not of the same examples{made}."
+    if others := [one.what for one in pair.unlike if one.subject != "rows"]:
+        yield f"The two sides {'also ' * bool(splits)}differ in {listed(others)}."
+    if pair.no_time:
+        yield f"{pair.no_time[0].upper()}{pair.no_time[1:]}: seconds are not comparable."
+    here, there = pair.here.surroundings, pair.there.surroundings
     if here and there:
-        versions = _versions(facts_of_environment(here), facts_of_environment(there), {"software", "bakeoff"})
-        found += [f"The software differs: {versions}."] if versions else []
-    return found
+        versions = _versions(facts_of_environment(here), facts_of_environment(there), of={"software", "bakeoff"})
+        yield from [f"The software differs: {versions}."] if versions else []
+    yield from [f"Taken for the same: {pair.taken_for_same}."] if pair.taken_for_same else []
 
 
-def _versions(here: Facts, there: Facts, of: Collection[Subject]) -> str:
-    return ", ".join(sorted(map(_both, differences(here, there, of))))
+def _silent(pair: BoardPair) -> list[str]:
+    """Why a side has no score in the table: its metric says nothing of these examples."""
+    board = pair.scored
+    if not (board.metrics and board.splits):
+        return []
+    sides = (("here", pair.here), ("there", pair.there))
+    found = {side: reason for side, own in sides if (reason := own.silent.get(board.split, {}).get(board.metric))}
+    if len(found) == 2 and len(set(found.values())) == 1:
+        found = {"": found["here"]}
+    return [f"{board.metric} says nothing on {f'{board.split} {side}'.strip()}: {reason}." for side, reason in found.items()]
 
 
-def _machine(table: Board) -> str:
-    return table.surroundings.hardware if table.surroundings else "nothing recorded"
+def _versions(here: Facts, there: Facts, *, of: Collection[Subject]) -> str:
+    return ", ".join(sorted(map(_values, differences(here, there, of))))
