@@ -15,7 +15,6 @@ from core.table_records import declaration_of, failed, make_record
 
 from bakeoff.analysis.findings import AcrossTasks
 from bakeoff.contracts.unit import Figures, Unit
-from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Record
 from bakeoff.report.page.charts import Place, curve, learning_curves, quality_against_cost
 from bakeoff.report.page.differences import SIGNS
@@ -440,12 +439,6 @@ def test_a_metric_that_is_no_share_is_shown_as_it_is() -> None:
     source = made.html()
     assert "in points" not in Page(source).words
     assert re.search(r">0\.78\d\d<", source)
-
-
-def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
-    with pytest.raises(BakeoffError, match=r"needs bakeoff\[report\]"):
-        example(SKILL).html()
 
 
 def test_a_failed_record_stands_in_the_list_with_its_reason(rich: Example) -> None:

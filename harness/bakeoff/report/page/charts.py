@@ -8,16 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from bakeoff.report.page.drawing import LETTER, Axis, Ends, axis_over, framed, label
 from bakeoff.text.words import one_line
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 MOST_LABELS = 25
 STRIP = 28

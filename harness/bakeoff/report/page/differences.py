@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from bakeoff.analysis.findings import Board, Pair, SliceScore
 from bakeoff.analysis.row import Row
 from bakeoff.contracts.unit import Figures
 from bakeoff.report.page.drawing import Axis, axis_over, interval
 from bakeoff.text.numbers import DASH, p_value, with_decimals
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 SIGNS = {"identical": "=", "better": "▲", "worse": "▼", "equivalent": "≈", "inconclusive": "?", "confounded": "†"}
 """One for each verdict, beside its word and colour."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from bakeoff.text.words import one_line
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 HEIGHT, INSET = 22, 7
 """Of a drawing in a row, in pixels; its axis keeps clear of both ends by the inset."""
@@ -140,8 +138,6 @@ def scale_line(axis: Axis, scale: int, *, signed: bool = False) -> Markup:
 
 def svg(names: str, width: float, height: float, parts: Sequence[str], *, left: float = 0, top: float = 0) -> Markup:
     """A drawing with these classes; its origin lies `left` and `top` pixels from its corner."""
-    from markupsafe import Markup
-
     box = f"{-left:g} {-top:g} {width:g} {height:g}" if left or top else f"0 0 {width:g} {height:g}"
     head = f'<svg class="{names}" viewBox="{box}" width="{width:g}" height="{height:g}" aria-hidden="true">'
     return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 - numbers, class names of ours, and texts that are escaped
@@ -149,8 +145,6 @@ def svg(names: str, width: float, height: float, parts: Sequence[str], *, left: 
 
 def label(text: str, x: float, y: float, kind: str = "") -> Markup:
     """A text in a chart; the end of its line stands at x where `kind` says `end`."""
-    from markupsafe import Markup
-
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, one_line(text))
 
 

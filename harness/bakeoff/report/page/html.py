@@ -12,14 +12,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from bakeoff import __version__
 from bakeoff.analysis.findings import Board, Comparison, NamedWarning
 from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
-from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Declared, Record
 from bakeoff.report import units
 from bakeoff.report.caption import caption, tuning_cost
@@ -31,11 +33,6 @@ from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
 from bakeoff.text.values import seeds_spelt, spelt
 from bakeoff.text.words import one_line
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-NEEDS = "report.html needs bakeoff[report]: pip install 'bakeoff[report]'"
 
 MOST_RECORDS = 1000
 """Beyond so many the page carries rows only: no record, dot or curve."""
@@ -81,10 +78,7 @@ class Section:
 
 
 def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], views.Steps | None]) -> str:
-    """The whole `report.html`; `steps` gives a run's step numbers and losses, None where there are none.
-
-    Raises BakeoffError where the extra `report` is not installed.
-    """
+    """The whole `report.html`; `steps` gives a run's step numbers and losses, None where there are none."""
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
     ended = _ended(comparison.declared, records)
@@ -127,12 +121,6 @@ def _squeezed(text: str) -> str:
 
 
 def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
-    except ModuleNotFoundError:
-        raise BakeoffError(NEEDS) from None
-
     def shown(value: Any) -> Any:
         return value if isinstance(value, Markup) else one_line(portable(value))
 

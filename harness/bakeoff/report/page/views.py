@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import Board
@@ -18,12 +19,9 @@ from bakeoff.report.page.drawing import LETTER, axis_over
 from bakeoff.statistics.intervals import Estimate, score_interval
 from bakeoff.text.numbers import DASH
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 Steps = tuple[NDArray[Any], NDArray[Any]]
 """Step numbers and training losses of one run, of equal length."""
-Drawings = list[tuple[str, "Markup"]]
+Drawings = list[tuple[str, Markup]]
 """(class, drawing): one for pages, one for telephones."""
 
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
