@@ -17,7 +17,7 @@ from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.statistics.bootstrap import Replicates, or_nan
-from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, wilson
+from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, share_interval
 from bakeoff.statistics.twoway import two_way
 
 MOST_FOR_BCA = 5_000
@@ -85,7 +85,7 @@ def _bounds(
 
 def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> Estimate | tuple[float, float]:
     if (below == 1).all() and set(np.unique(above)) <= {0.0, 1.0}:
-        return wilson(int(above.sum()), len(above))
+        return share_interval(float(above.mean()), len(above))
     if quick or len(above) > MOST_FOR_BCA or not below.any():
         return ratio_estimate(above, below)
     return bca([above, below], lambda a, b, axis: a.sum(axis=axis) / np.maximum(b.sum(axis=axis), 1e-300))

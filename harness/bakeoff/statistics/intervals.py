@@ -1,6 +1,6 @@
 """An estimate with its t interval, that of a score within its metric's range, and the intervals of a single run.
 
-The intervals of a single run (`wilson`, `bca`, `ratio_estimate`) cover the sampling of the test set, not of training.
+The intervals of a single run (`share_interval`, `bca`, `ratio_estimate`) cover the sampling of the test set, not of training.
 """
 
 from __future__ import annotations
@@ -121,15 +121,8 @@ def spread(values: Floats) -> float:
     return 0.0 if float(np.ptp(values)) <= 1e-12 * scale else float(values.var(ddof=1))
 
 
-def wilson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (1927); ValueError unless 0 <= successes <= n and n >= 1."""
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n} are no share")
-    return share_interval(successes / n, n, level=level)
-
-
 def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of a share of n examples that need not be a whole number of them; of none, 0 to 1."""
+    """Wilson's score interval (1927) of a share of n examples that need not be a whole number of them; of none, 0 to 1."""
     if n < 1:
         return 0.0, 1.0
     z = float(special.ndtri((1 + level) / 2))

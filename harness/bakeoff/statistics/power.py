@@ -6,6 +6,7 @@ All from the design, before the comparison or beside it; "observed power" is not
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -136,16 +137,8 @@ def _least(
     lowest, highest = limits or (limit, limit)
     if difference < highest:
         return Needed(None, limit, "too few" if difference < lowest else "unknown", limits)
-    high = 2
-    while mde(high) > difference:
-        high *= 2
-        if high > 2 * most:
-            return Needed(None, limit, "too many", limits)
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if mde(middle) <= difference else (middle, high)
-    return Needed(high, limit, limits=limits) if high <= most else Needed(None, limit, "too many", limits)
+    number = bisect_left(range(most + 1), True, lo=2, key=lambda number: mde(number) <= difference)
+    return Needed(number, limit, limits=limits) if number <= most else Needed(None, limit, "too many", limits)
 
 
 def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -31,7 +31,7 @@ from bakeoff.contracts.metrics import (
 from bakeoff.contracts.unit import CORRELATION, OWN_UNIT, PERCENT, SHARE, Unit
 from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, Kind
 from bakeoff.statistics.exact import mcnemar_p
-from bakeoff.statistics.intervals import Estimate, bca, mean_estimate, ratio_estimate, score_interval, share_interval, wilson
+from bakeoff.statistics.intervals import Estimate, bca, mean_estimate, ratio_estimate, score_interval, share_interval
 
 REFERENCES = np.repeat([1, 0, 1, 0], [260, 39, 19, 90])
 COURSE = np.repeat([1, 1, 0, 0], [260, 39, 19, 90])
@@ -69,22 +69,16 @@ def f1(numerator: np.ndarray, denominator: np.ndarray, axis: int) -> np.ndarray:
     ],
 )
 def test_wilsons_interval_is_newcombes_and_the_courses(successes: int, n: int, low: float, high: float) -> None:
-    assert wilson(successes, n) == pytest.approx((low, high), abs=1e-6)  # .2552885 is printed as .255288
+    assert share_interval(successes / n, n) == pytest.approx((low, high), abs=1e-6)  # .2552885 is printed as .255288
 
 
 @settings(max_examples=100, deadline=None)
 @given(n=st.integers(1, 2000), share=st.floats(0, 1), level=st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_agrees_with_statsmodels_and_stays_within_0_and_1(n: int, share: float, level: float) -> None:
     successes = round(share * n)
-    low, high = wilson(successes, n, level=level)
+    low, high = share_interval(successes / n, n, level=level)
     assert (low, high) == pytest.approx(proportion_confint(successes, n, alpha=1 - level, method="wilson"), abs=1e-9)
     assert 0 <= low <= successes / n <= high <= 1
-
-
-@pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (0, 0)])
-def test_what_is_no_share_is_refused(successes: int, n: int) -> None:
-    with pytest.raises(ValueError, match="no share"):
-        wilson(successes, n)
 
 
 def test_the_courses_confusion_matrix_and_the_floor_of_mrpc() -> None:
@@ -238,7 +232,7 @@ def test_at_the_end_of_the_range_it_is_wilsons_over_the_examples_that_count_not_
     outputs = split(np.tile(answers, (k, 1)), labels)
     drawn = resample(outputs, metric, ["row"]) if k > 1 else None
     found = bounds_of(outputs, metric, "row", replicates=drawn)
-    low, high = wilson(end * counted, counted)
+    low, high = share_interval(end, counted)
     unit = metric.unit
     assert unit.low is not None
     assert unit.high is not None

@@ -22,7 +22,7 @@ from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, DeclaredRun, Record
 from bakeoff.statistics.exact import seeds_for_sign_flip, sign_flip_floor
-from bakeoff.statistics.intervals import wilson
+from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import seeds_spelt
 
@@ -74,7 +74,7 @@ def collapsed(ground: Ground) -> Iterator[Found]:
         if not row.degenerate or score is None:
             continue
         bad, n = len(set(row.degenerate)), len(set(score.seeds) | set(row.degenerate))
-        low, high = wilson(bad, n)
+        low, high = share_interval(bad / n, n)
         mean, rest = board.figures.number(score.mean), row.mean_without_degenerate
         without = "none" if rest is None else board.figures.number(rest)
         clauses[row.strategy] = (
