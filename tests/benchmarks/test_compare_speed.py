@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from benchmarks.timing import say
-from core.made_records import drawn_answers, fill, made_run, make_experiment_in_memory
-from core.table_records import declare
+from builders import declare, drawn_answers, fill, make_experiment, make_run
 
 from bakeoff.analysis.boards import compare
 from bakeoff.records.record_files import dump
@@ -35,7 +34,7 @@ def answers(strategy: int, seeds: int) -> Any:
 def test_all_pairs_of_20_strategies_and_20_seeds(benchmark: Any) -> None:
     benchmark.extra_info["target_seconds"] = 5.0
     rows = {f"strategy-{number}": answers(number, 20) for number in range(STRATEGIES)}
-    experiment = make_experiment_in_memory(rows, LABELS, under_test=["trainer"])
+    experiment = make_experiment(rows, LABELS, under_test=["trainer"])
     comparison = benchmark.pedantic(lambda: compare(experiment), rounds=5, warmup_rounds=1)
     assert len(comparison.boards[0].all_pairs) == STRATEGIES * (STRATEGIES - 1) // 2
 
@@ -45,7 +44,7 @@ def make_folder(folder: Path, count: int) -> Path:
     records: list[Record] = []
     for number in range(STRATEGIES):
         for seed, row in enumerate(answers(number, count // STRATEGIES)):
-            record, predictions = made_run(f"strategy-{number}", seed, row, LABELS)
+            record, predictions = make_run(f"strategy-{number}", seed, row, LABELS)
             place = Store(folder).records / record.id
             place.mkdir(parents=True)
             records.append(record.model_copy(update={"files": fill(place, predictions)}))

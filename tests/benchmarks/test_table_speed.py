@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import declare, make_record
+from builders import declare, make_record
 
 from bakeoff.cli.table import read, save
 from bakeoff.records.record_files import dump

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from core.made_records import Runs, drawn_answers, made_runs, write_run
-from core.table_records import declaration_of, failed, run_id
+from builders import Runs, drawn_answers, failed, make_control, make_declaration, make_observed, make_runs, run_id, write_run
 from pydantic import BaseModel, ValidationError
 
 from bakeoff.contracts.unit import Unit
@@ -26,8 +25,6 @@ from bakeoff.records.schema import (
     Imported,
     Kept,
     Look,
-    Observed,
-    ObservedGroup,
     Record,
     Search,
     Selection,
@@ -188,11 +185,11 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(names)}
     records = {"second": {"owns": ["the loss"], "recipe": {"learning_rate": 2e-5}, "hardware": "another machine"}}
     runs = []
-    for record, predictions in made_runs(answers, LABELS, slices=slices, records=records):
+    for record, predictions in make_runs(answers, LABELS, slices=slices, records=records):
         if record.requested.strategy == "lost":
             record, predictions = failed(record, message="the device is gone"), {}
         runs.append((rename.everywhere(fuller(record)), renamed_predictions(predictions, rename)))
-    declared = declaration_of(
+    declared = make_declaration(
         [record for record, _ in runs],
         name="mrpc",
         baseline=rename("first"),
@@ -230,30 +227,12 @@ def fuller(record: Record) -> Record:
         ]
         more["data"] = record.data.model_copy(update={"metrics": units})
     if record.status == "ok":
-        more |= {"observed": OBSERVED, "kept": Kept(reason="no room", difference=None)}
+        more |= {"observed": make_observed(), "kept": Kept(reason="no room", difference=None)}
         more["selection"] = Selection(split="test", evaluations=1, chosen_epoch=1, scores=[0.5], discordance=0.1)
     return record.model_copy(update=more)
 
 
 STARTED = "2026-11-23T08:51:39+00:00"
-GROUP = ObservedGroup(tensors=1, elements=1, weight_decay=0.1, betas=[0.9, 0.99], eps=1e-8, fused=True, lr_scale=1.0)
-OBSERVED = Observed(
-    optimizer="AdamW",
-    optimizer_steps=1377,
-    groups=[GROUP],
-    learning_rate_first=1e-5,
-    learning_rate_peak=1e-5,
-    learning_rate_last=1e-6,
-    warmup_steps=1,
-    gradient_norms_measured=2,
-    gradient_norm_median=0.5,
-    gradient_norm_max=1.0,
-    clipped_at=None,
-    examples_seen=11004,
-    tokens_seen=9,
-    padded_tokens_seen=9,
-    data_order_sha256="0" * 64,
-)
 
 
 def search_of(rename: Renamer) -> dict[str, Search]:
@@ -286,17 +265,8 @@ def renamed_predictions(predictions: Mapping[str, Predictions], rename: Renamer)
 
 
 def control(rename: Renamer, moment: Any) -> Control:
-    return Control(
-        session="one",
-        moment=moment,
-        started=STARTED,
-        hardware=rename("AMD EPYC, 2 threads"),
-        threads=2,
-        milliseconds=1.0 if moment == "before" else 2.0,
-        spread=0.5,
-        repetitions=9,
-        peak_flops={rename("fp32"): 1e9},
-    )
+    names: dict[str, Any] = {"hardware": rename("AMD EPYC, 2 threads"), "peak_flops": {rename("fp32"): 1e9}}
+    return make_control(1.0 if moment == "before" else 2.0, moment=moment, spread=0.5, **names)
 
 
 def hostile_folder(folder: Path, rename: Renamer) -> Path:

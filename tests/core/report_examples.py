@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from core.table_records import declaration_of, failed, make_record, run_id
+from builders import failed, make_declaration, make_record, run_id
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import (
@@ -162,7 +162,7 @@ def example(
             record = make_record(name, seed, test_accuracy=accuracy, train_seconds=took)
             lost = seed == 0 and name in broken
             records.append(failed(record, "out of memory", message) if lost else record)
-    declared = declaration_of(records, baseline=names[0], question=QUESTION, name="mrpc")
+    declared = make_declaration(records, baseline=names[0], question=QUESTION, name="mrpc")
     (board,) = boards_of(declared, records)
     rows = []
     for row in board.rows:

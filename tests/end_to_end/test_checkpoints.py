@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from core.table_records import sealed
+from builders import sealed
 
 from bakeoff.errors import SpecError
 from bakeoff.machine.file_hashes import sha256_of

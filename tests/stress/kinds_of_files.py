@@ -15,8 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from core.made_records import drawn_answers, fill, made_runs
-from core.table_records import declare, sealed
+from builders import declare, drawn_answers, fill, make_control, make_runs, sealed
 from stress.every_file import Kind
 from stress.fuzz import SPEC
 
@@ -26,7 +25,6 @@ from bakeoff.records.schema import (
     RECORD_FILE,
     STEPS_FILE,
     Chosen,
-    Control,
     Imported,
     Look,
     Search,
@@ -71,7 +69,7 @@ def make_results(folder: Path) -> None:
         "trainer-api": drawn_answers(labels, seeds=3, accuracy=0.8, seed=1),
         "loop": drawn_answers(labels, seeds=3, accuracy=0.7, seed=2),
     }
-    runs = made_runs(answers, labels, slices={"length": ["short", "long"] * 20}, failing={"loop": [2]})
+    runs = make_runs(answers, labels, slices={"length": ["short", "long"] * 20}, failing={"loop": [2]})
     store = Store(folder)
     store.records.mkdir(parents=True)
     for record, predictions in runs:
@@ -95,20 +93,8 @@ def make_results(folder: Path) -> None:
         history=[Look(when=TIME, seeds={"loop": [0]}, recorded=1, changes=[])],
         searches={"loop": Search(grid={"lr": [0.1, 0.2]}, seeds=[1000], choose="best", trials=trials, chosen=chosen)},
     )
-    for moment, milliseconds in (("before", 5.0), ("after", 5.1)):
-        store.add_control(
-            Control(
-                session="s",
-                moment=moment,  # type: ignore[arg-type]
-                started=TIME,
-                hardware="AMD EPYC, 2 threads",
-                threads=2,
-                milliseconds=milliseconds,
-                spread=0.1,
-                repetitions=20,
-                peak_flops={"fp32": 1e11},
-            )
-        )
+    for moment in ("before", "after"):
+        store.add_control(make_control(moment=moment, peak_flops={"fp32": 1e11}))
 
 
 def steps_table() -> pa.Table:
@@ -220,7 +206,7 @@ def seal_checkpoint(folder: Path, path: Path) -> None:
 
 
 def make_request(folder: Path) -> None:
-    from core.table_records import make_record
+    from builders import make_record
 
     plain = {
         "id": "r1-0",
@@ -244,7 +230,7 @@ def use_request(folder: Path, warnings: list[str]) -> Any:
 
 
 def make_trace(folder: Path) -> None:
-    from core.table_records import make_record
+    from builders import make_record
 
     step = {
         "rows": [1, 2], "passes": [2], "tokens": 9, "shape": [2, 5], "batch": "b", "labels": "l", "random": "r",

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from core.records.made_files import NO_FILES
+from core.records.odd_files import NO_FILES
 from tasks.conftest import TABLE, Load
 
 from bakeoff.contracts.task import Paths

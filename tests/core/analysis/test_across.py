@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory
+from builders import drawn_answers, make_experiment
 from scipy import stats
 
 from bakeoff.analysis.across import across_tasks
@@ -29,7 +29,7 @@ def over_tasks(
 ) -> Experiment:
     """An experiment with a task for each mapping of strategy to accuracy, two seeds each; keywords are a strategy's own."""
     parts = [
-        make_experiment_in_memory(
+        make_experiment(
             {
                 name: drawn_answers(LABELS, seeds=2, accuracy=skill, wobble=0.05, seed=100 * number + place)
                 for place, (name, skill) in enumerate(own.items())

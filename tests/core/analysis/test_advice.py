@@ -8,20 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.sins import (
+from builders import (
     BASELINE,
     ROW,
-    answers,
-    codes,
-    control,
+    altered,
+    clean_answers,
+    clean_experiment,
     declaring,
-    experiment,
-    grounds_of,
     importing,
+    make_control,
     published,
-    sinning,
+    sha256,
 )
-from core.table_records import sha256
+from core.analysis.found_warnings import codes, grounds_of
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.flags.catalogue import CATALOGUE
@@ -88,41 +87,41 @@ def reproaches(before: Experiment, after: Experiment) -> set[str]:
 
 def sinners() -> Iterator[tuple[str, Experiment]]:
     """(the warning that is to be raised, a made experiment)"""
-    clean = experiment()
+    clean = clean_experiment()
     look = Look(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: [0], ROW: [0]}, recorded=2)
-    fallen = answers()
+    fallen = clean_answers()
     fallen[[2, 5]] = 1
     picked = Selection(split="test", evaluations=5, chosen_epoch=2, scores=[0.8] * 5, discordance=0.1)
-    always = np.flatnonzero((answers(seed=0) == answers(seed=0)[0]).all(axis=0))[:7]
-    worse = answers(seed=0)
+    always = np.flatnonzero((clean_answers(seed=0) == clean_answers(seed=0)[0]).all(axis=0))[:7]
+    worse = clean_answers(seed=0)
     worse[:, always] = 1 - worse[:, always]
-    many = {BASELINE: answers(seed=0), ROW: worse} | {f"row-{n}": answers(seed=n) for n in range(1, 8)}
+    many = {BASELINE: clean_answers(seed=0), ROW: worse} | {f"row-{n}": clean_answers(seed=n) for n in range(1, 8)}
     clipping = {BASELINE: {"recipe": {"max_grad_norm": 1.0}}, ROW: {"recipe": {"max_grad_norm": None}}}
     unclipped = {"clipped_at": None, "gradient_norm_max": 6.0}
     clipped = {row: {"recipe": {"max_grad_norm": 1.0}} for row in (BASELINE, ROW)}
-    yield "few-seeds", experiment({BASELINE: answers(seeds=2, seed=1), ROW: answers(seeds=2)})
-    yield "few-seeds", experiment({BASELINE: answers(accuracy=0.8, seeds=4, seed=1), ROW: answers(seeds=4)})
+    yield "few-seeds", clean_experiment({BASELINE: clean_answers(seeds=2, seed=1), ROW: clean_answers(seeds=2)})
+    yield "few-seeds", clean_experiment({BASELINE: clean_answers(accuracy=0.8, seeds=4, seed=1), ROW: clean_answers(seeds=4)})
     yield "changed-after-looking", declaring(clean, history=[look])
     yield "undeclared-runs", replace(clean, foreign=2)
     yield "missing-runs", replace(clean, damaged=("r1-abc/record.json is damaged: scores",))
-    yield "failed-runs", experiment(failing={ROW: [3]})
-    yield "confounded", sinning(experiment(records=clipping), "observed", **unclipped)
-    yield "recipe-not-followed", sinning(experiment(records=clipped), "observed", **unclipped)
-    yield "different-checkpoint", sinning(clean, "weights", lineage=["minilm", "tuned on another task"])
+    yield "failed-runs", clean_experiment(failing={ROW: [3]})
+    yield "confounded", altered(clean_experiment(records=clipping), "observed", **unclipped)
+    yield "recipe-not-followed", altered(clean_experiment(records=clipped), "observed", **unclipped)
+    yield "different-checkpoint", altered(clean, "weights", lineage=["minilm", "tuned on another task"])
     yield "unequal-budgets", declaring(clean, trials={ROW: 12})
-    yield "unequal-budgets", sinning(clean, "observed", examples_seen=22_008)
-    yield "unpaired-seeds", sinning(clean, "observed", data_order_sha256=sha256("mine"))
-    yield "machine-changed", sinning(clean, "environment", hardware="another, 2 threads")
-    yield "machine-changed", replace(clean, controls=(control(10), control(12)))
-    yield "software-changed", sinning(clean, "environment", software={"python": "3.11.7", "torch": "2.12.0"})
-    yield "selection-bias", sinning(clean, "", selection=picked)
-    yield "collapsed-runs", experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen})
-    yield "data-leakage", sinning(clean, "data", row=None, overlap={"test": 12})
-    yield "unreliable-scores", sinning(clean, "", evaluation_difference=0.5)
+    yield "unequal-budgets", altered(clean, "observed", examples_seen=22_008)
+    yield "unpaired-seeds", altered(clean, "observed", data_order_sha256=sha256("mine"))
+    yield "machine-changed", altered(clean, "environment", hardware="another, 2 threads")
+    yield "machine-changed", replace(clean, controls=(make_control(10), make_control(12)))
+    yield "software-changed", altered(clean, "environment", software={"python": "3.11.7", "torch": "2.12.0"})
+    yield "selection-bias", altered(clean, "", selection=picked)
+    yield "collapsed-runs", clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen})
+    yield "data-leakage", altered(clean, "data", row=None, overlap={"test": 12})
+    yield "unreliable-scores", altered(clean, "", evaluation_difference=0.5)
     yield "different-data", importing(clean, published(split="dev", accuracy=0.8579))
-    yield "multiple-comparisons", experiment(many)
-    yield "inconclusive", experiment({BASELINE: answers(seed=1), ROW: answers(seed=3)}, margin=0.5)
-    yield "few-examples", experiment({BASELINE: answers(seed=1), ROW: answers(seed=3)}, margin=0.01)
+    yield "multiple-comparisons", clean_experiment(many)
+    yield "inconclusive", clean_experiment({BASELINE: clean_answers(seed=1), ROW: clean_answers(seed=3)}, margin=0.5)
+    yield "few-examples", clean_experiment({BASELINE: clean_answers(seed=1), ROW: clean_answers(seed=3)}, margin=0.01)
     yield "published-figures", importing(clean, published(accuracy=0.5))
 
 
@@ -140,7 +139,7 @@ def test_following_a_warning_raises_no_other(name: str, made: Experiment) -> Non
 @pytest.mark.parametrize("seeds", [2, 4, 8])
 @pytest.mark.parametrize("margin", [None, 0.5, 8.0])
 def test_following_what_a_verdict_or_a_note_says_raises_no_warning(seeds: int, margin: float | None) -> None:
-    made = experiment({BASELINE: answers(seeds=seeds, seed=1), ROW: answers(seeds=seeds, seed=3)})
+    made = clean_experiment({BASELINE: clean_answers(seeds=seeds, seed=1), ROW: clean_answers(seeds=seeds, seed=3)})
     made = declaring(made, margin={} if margin is None else {"points": margin})
     for ground in grounds_of(made):
         for advice in (*(pair.advice for pair in ground.board.to_baseline), *ground.board.notes):
@@ -149,13 +148,13 @@ def test_following_what_a_verdict_or_a_note_says_raises_no_warning(seeds: int, m
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_following_what_explain_says_raises_no_warning(name: str) -> None:
-    made = experiment()
+    made = clean_experiment()
     if name not in ("changed-after-looking", "undeclared-runs"):
         assert reproaches(made, followed(made, CATALOGUE[name].what_to_do)) == set(), CATALOGUE[name].what_to_do
 
 
 def test_following_a_gate_without_rules_raises_no_warning() -> None:
-    made = experiment()
+    made = clean_experiment()
     with pytest.raises(BakeoffError) as caught:
         rules_of(made.declared, made.declared)
     assert reproaches(made, followed(made, str(caught.value))) == set()
@@ -173,6 +172,6 @@ def test_following_a_gate_without_rules_raises_no_warning() -> None:
     ],
 )
 def test_what_the_advice_was_is_reproached_in_the_same_folder_and_not_in_a_new_one(advice: str, name: str) -> None:
-    made = declaring(experiment(), trials={BASELINE: 2, ROW: 2})
+    made = declaring(clean_experiment(), trials={BASELINE: 2, ROW: 2})
     assert name in reproaches(made, followed(made, advice))
     assert reproaches(made, followed(made, f"{advice}, in a new folder")) == set()

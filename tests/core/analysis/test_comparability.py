@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core.sins import BASELINE, ROW, declaring, experiment, sinning
+from builders import BASELINE, ROW, altered, clean_experiment, declaring
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Board
@@ -18,11 +18,11 @@ def board(made: Experiment) -> Board:
 
 
 def environment(made: Experiment, **changes: Any) -> Experiment:
-    return sinning(made, "environment", **changes)
+    return altered(made, "environment", **changes)
 
 
 def test_rows_of_one_key_share_a_ranking() -> None:
-    found = board(experiment())
+    found = board(clean_experiment())
     assert {row.strategy: (row.group, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
     assert found.groups == [""]
 
@@ -32,11 +32,11 @@ def test_rows_of_one_key_share_a_ranking() -> None:
     [
         (
             "instruction set",
-            environment(environment(experiment(), row=None, instructions="AVX512"), instructions="AVX2"),
+            environment(environment(clean_experiment(), row=None, instructions="AVX512"), instructions="AVX2"),
             "hardware",
         ),
-        ("hardware", environment(experiment(), hardware="H100"), "hardware"),
-        ("torch", environment(experiment(), software={"python": "3.11.7", "torch": "2.99"}), "software"),
+        ("hardware", environment(clean_experiment(), hardware="H100"), "hardware"),
+        ("torch", environment(clean_experiment(), software={"python": "3.11.7", "torch": "2.99"}), "software"),
     ],
 )
 def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: str, made: Experiment, declared: str) -> None:
@@ -52,36 +52,36 @@ def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: 
 
 @pytest.mark.parametrize("part", ["weights", "tokenizer"])
 def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: str) -> None:
-    known = sinning(experiment(), "made_from", row=None, **{part: "a" * 32})
+    known = altered(clean_experiment(), "made_from", row=None, **{part: "a" * 32})
     assert board(known).groups == [""]
-    other = sinning(known, "made_from", **{part: "b" * 32})
+    other = altered(known, "made_from", **{part: "b" * 32})
     assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).groups[1]
     assert board(other).to_baseline == []
     assert board(declaring(other, under_test=["trainer", "model"])).groups == [""]
-    assert board(sinning(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
+    assert board(altered(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
 
 
 def test_a_budget_is_part_of_the_key() -> None:
-    made = experiment()
+    made = clean_experiment()
     recipe = {**made.records[0].requested.recipe, "epochs": 6}
-    longer = sinning(made, "requested", recipe=recipe)
+    longer = altered(made, "requested", recipe=recipe)
     assert "budget 22,008 examples instead of 11,004 examples" in board(longer).groups[1]
     assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).groups == [""]
 
 
 def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
-    made = sinning(experiment(), "weights", lineage=["mnli"])
+    made = altered(clean_experiment(), "weights", lineage=["mnli"])
     found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
     assert "start mnli instead of the model's own" in found.groups[1]
 
 
 def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
-    software = {**experiment().records[0].environment.software, "peft": "0.21"}
-    assert board(environment(experiment(), software=software)).groups == [""]
+    software = {**clean_experiment().records[0].environment.software, "peft": "0.21"}
+    assert board(environment(clean_experiment(), software=software)).groups == [""]
 
 
 def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
-    made = experiment()
+    made = clean_experiment()
     software = {**made.records[0].environment.software, "bakeoff": "9.9"}
     found = board(environment(made, software=software))
     assert found.groups == [""]
@@ -90,21 +90,21 @@ def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
 
 
 def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
-    mixed = sinning(experiment(), "environment", seeds=[0, 1], hardware="H100")
+    mixed = altered(clean_experiment(), "environment", seeds=[0, 1], hardware="H100")
     assert "varies" in board(mixed).groups[1]
 
 
 def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:
     from dataclasses import replace
 
-    from core.sins import control
+    from builders import make_control
 
-    quiet = {ratio.quantity: ratio for ratio in board(experiment()).costs}
+    quiet = {ratio.quantity: ratio for ratio in board(clean_experiment()).costs}
     assert quiet["train_seconds"].comparable
-    elsewhere = {ratio.quantity: ratio for ratio in board(environment(experiment(), hardware="H100")).costs}
+    elsewhere = {ratio.quantity: ratio for ratio in board(environment(clean_experiment(), hardware="H100")).costs}
     assert not elsewhere["train_seconds"].comparable
     assert "hardware differs" in elsewhere["train_seconds"].reason
-    moved = replace(experiment(), controls=(control(10.0), control(13.0, moment="after")))
+    moved = replace(clean_experiment(), controls=(make_control(10.0), make_control(13.0, moment="after")))
     ratio = next(ratio for ratio in board(moved).costs if ratio.quantity == "train_seconds")
     assert not ratio.comparable
     assert "30 %" in ratio.reason

@@ -7,23 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_folder
-from core.sins import (
+from builders import (
     BASELINE,
     LABELS,
     ROW,
-    answers,
-    codes,
-    control,
-    experiment,
-    grounds_of,
+    altered,
+    clean_answers,
+    clean_experiment,
     importing,
+    make_control,
+    make_folder,
     published,
-    sinning,
-    the_warning,
-    warnings_of,
+    run_id,
 )
-from core.table_records import run_id
+from core.analysis.found_warnings import codes, grounds_of, the_warning, warnings_of
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import NamedWarning
@@ -38,7 +35,7 @@ from bakeoff.records.schema import PREDICTIONS_FILE
 
 
 def test_a_clean_experiment_raises_no_flag() -> None:
-    assert warnings_of(experiment()) == []
+    assert warnings_of(clean_experiment()) == []
 
 
 def test_every_old_code_has_names() -> None:
@@ -48,34 +45,34 @@ def test_every_old_code_has_names() -> None:
 @pytest.mark.parametrize("part", ["observed", "weights", "data", "selection", "evaluation_difference", "cost"])
 @pytest.mark.parametrize("row", [BASELINE, ROW, None])
 def test_a_part_that_is_not_recorded_breaks_no_detector_and_raises_nothing(part: str, row: str | None) -> None:
-    made = sinning(experiment(), "", row=row, **{part: None})
+    made = altered(clean_experiment(), "", row=row, **{part: None})
     assert codes(made) == []
 
 
 def test_records_without_scores_break_no_detector() -> None:
-    assert set(codes(sinning(experiment(), "", scores={}))) <= {"different-data", "unreliable-scores"}
+    assert set(codes(altered(clean_experiment(), "", scores={}))) <= {"different-data", "unreliable-scores"}
 
 
 def test_records_that_all_failed_break_no_detector() -> None:
-    made = experiment({BASELINE: answers(), ROW: answers(seed=5)}, failing={ROW: range(8)})
+    made = clean_experiment({BASELINE: clean_answers(), ROW: clean_answers(seed=5)}, failing={ROW: range(8)})
     assert codes(made) == ["failed-runs"]
 
 
 def test_one_row_alone_breaks_no_detector() -> None:
-    assert codes(experiment({BASELINE: answers(seeds=1)})) == ["few-seeds"]
+    assert codes(clean_experiment({BASELINE: clean_answers(seeds=1)})) == ["few-seeds"]
 
 
 def test_predictions_that_cannot_be_read_break_no_other_detector() -> None:
-    clean = experiment()
+    clean = clean_experiment()
     unread = replace(clean, predictions=lambda run_id: {})
     assert set(codes(unread)) <= {"few-seeds", "unreliable-scores"}
 
 
 def test_a_flag_names_its_board_and_what_concerns_all_boards_is_said_once() -> None:
-    clean = experiment()
+    clean = clean_experiment()
     (board,) = [ground.board for ground in grounds_of(clean)]
-    drifting = replace(clean, controls=(control(10), control(12)))
-    made = sinning(drifting, "", evaluation_difference=0.5)
+    drifting = replace(clean, controls=(make_control(10), make_control(12)))
+    made = altered(drifting, "", evaluation_difference=0.5)
     (ground,) = grounds_of(made)
     warnings = in_order([*find_warnings(ground), *find_warnings(ground)])
     assert [
@@ -85,7 +82,11 @@ def test_a_flag_names_its_board_and_what_concerns_all_boards_is_said_once() -> N
 
 def test_flags_come_gravest_first() -> None:
     made = importing(
-        sinning(experiment({BASELINE: answers(seeds=2, seed=1), ROW: answers(seeds=2)}), "", evaluation_difference=0.5),
+        altered(
+            clean_experiment({BASELINE: clean_answers(seeds=2, seed=1), ROW: clean_answers(seeds=2)}),
+            "",
+            evaluation_difference=0.5,
+        ),
         published(accuracy=0.81, f1=0.86),
     )
     found = codes(made)
@@ -111,13 +112,13 @@ def test_a_row_has_each_of_its_codes_once_and_no_other_row_s() -> None:
 
 
 def test_a_comparison_carries_the_codes_to_its_rows() -> None:
-    found = compare(sinning(experiment(), "", evaluation_difference=0.5))
+    found = compare(altered(clean_experiment(), "", evaluation_difference=0.5))
     assert {row.strategy: row.warnings for row in found.boards[0].rows} == {BASELINE: [], ROW: ["unreliable-scores"]}
 
 
 def test_records_on_disk_raise_what_records_in_memory_raise(tmp_path: Path) -> None:
-    rows = {BASELINE: answers(accuracy=0.8, seed=1), ROW: answers()}
-    folder = make_experiment_folder(tmp_path / "made", rows, LABELS, imported=[published(accuracy=0.81)])
+    rows = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers()}
+    folder = make_folder(tmp_path / "made", rows, LABELS, imported=[published(accuracy=0.81)])
     assert codes(load_experiment([folder])) == ["published-figures"]
     lost = next((folder / "records").glob(f"{run_id(ROW, 3)}/{PREDICTIONS_FILE}"))
     lost.unlink()
@@ -129,7 +130,7 @@ def test_records_on_disk_raise_what_records_in_memory_raise(tmp_path: Path) -> N
 
 def test_numbers_in_place_of_labels_break_no_detector() -> None:
     """Regression: one output, a metric without parts, differences in its own unit."""
-    clean = experiment()
+    clean = clean_experiment()
     truth = np.linspace(-3.0, 3.0, 400)
 
     def read(run_id: str) -> dict[str, Predictions]:
@@ -139,15 +140,15 @@ def test_numbers_in_place_of_labels_break_no_detector() -> None:
 
     made = replace(clean, predictions=read, metrics={"glue/mrpc": {"pearson": BUILT_IN["pearson"]()}})
     facts = [MetricFacts(name="pearson", higher_is_better=True, version="1")]
-    made = sinning(
+    made = altered(
         made, "data", row=None, kind="regression", labels=[], metrics=facts, primary_metric="pearson", majority_baseline={}
     )
-    assert "unreliable-scores" in codes(sinning(made, "", row=None, scores={"test": {"pearson": 0.5}}))
+    assert "unreliable-scores" in codes(altered(made, "", row=None, scores={"test": {"pearson": 0.5}}))
 
 
 def test_many_rows_make_few_flags_and_short_sentences() -> None:
-    rows = {BASELINE: answers(seeds=1, seed=0)} | {f"row-{n}": answers(seeds=1, seed=n) for n in range(1, 40)}
-    found = warnings_of(sinning(experiment(rows), "", row=None, evaluation_difference=0.5))
+    rows = {BASELINE: clean_answers(seeds=1, seed=0)} | {f"row-{n}": clean_answers(seeds=1, seed=n) for n in range(1, 40)}
+    found = warnings_of(altered(clean_experiment(rows), "", row=None, evaluation_difference=0.5))
     assert len([warning for warning in found if warning.name in ("few-seeds", "unreliable-scores")]) == 2
     assert all(
         len(warning.what) < 700 for warning in found if warning.name in ("few-seeds", "unreliable-scores", "inconclusive")
@@ -157,5 +158,5 @@ def test_many_rows_make_few_flags_and_short_sentences() -> None:
 def test_labels_alone_are_no_answer_that_rows_could_have_copied() -> None:
     everything_right = np.tile(LABELS, (8, 1))
     assert "identical-runs" not in codes(
-        experiment({BASELINE: everything_right, ROW: everything_right}, under_test=["trainer"])
+        clean_experiment({BASELINE: everything_right, ROW: everything_right}, under_test=["trainer"])
     )

@@ -3,19 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from core.sins import (
-    BASELINE,
-    LABELS,
-    ROW,
-    answers,
-    codes,
-    experiment,
-    grounds_of,
-    importing,
-    only_warning,
-    published,
-    the_warning,
-)
+from builders import BASELINE, LABELS, ROW, clean_answers, clean_experiment, importing, published
+from core.analysis.found_warnings import codes, grounds_of, only_warning, the_warning
 
 from bakeoff.analysis.findings import Board
 from bakeoff.records.experiment import Experiment
@@ -30,7 +19,7 @@ def board_of(made: Experiment) -> Board:
 
 def worse_by(examples: int, *, seeds: int = 8) -> dict[str, np.ndarray]:
     """The row has so many examples fewer right than the baseline, the same ones at every seed."""
-    base = answers(seeds=seeds)
+    base = clean_answers(seeds=seeds)
     row = base.copy()
     always = np.flatnonzero((base == LABELS).all(axis=0))[:examples]
     row[:, always] = 1 - row[:, always]
@@ -38,15 +27,15 @@ def worse_by(examples: int, *, seeds: int = 8) -> dict[str, np.ndarray]:
 
 
 def test_a_sure_difference_inside_the_margin_is_no_reason_to_choose() -> None:
-    warning = the_warning(experiment(worse_by(12), margin=8.0), "negligible-difference")
+    warning = the_warning(clean_experiment(worse_by(12), margin=8.0), "negligible-difference")
     assert warning.rows == [ROW]
     assert "3.00 points" in warning.what
     assert "margin of 8.00 points" in warning.what
-    assert "negligible-difference" not in codes(experiment(worse_by(12), margin=1.0))
+    assert "negligible-difference" not in codes(clean_experiment(worse_by(12), margin=1.0))
 
 
 def test_a_difference_that_is_not_significant_is_no_equality() -> None:
-    made = experiment({BASELINE: answers(seed=1), ROW: answers(seed=3)}, margin=0.5)
+    made = clean_experiment({BASELINE: clean_answers(seed=1), ROW: clean_answers(seed=3)}, margin=0.5)
     (pair,) = board_of(made).to_baseline
     assert pair.finding == "inconclusive"
     assert pair.detectable is not None
@@ -58,8 +47,8 @@ def test_a_difference_that_is_not_significant_is_no_equality() -> None:
 
 
 def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
-    rows = {BASELINE: answers(seed=0), ROW: worse_rows(7)} | {f"row-{n}": answers(seed=n) for n in range(1, 8)}
-    made = experiment(rows)
+    rows = {BASELINE: clean_answers(seed=0), ROW: worse_rows(7)} | {f"row-{n}": clean_answers(seed=n) for n in range(1, 8)}
+    made = clean_experiment(rows)
     pair = next(pair for pair in board_of(made).to_baseline if pair.first == ROW)
     assert pair.p is not None
     assert pair.p_adjusted is not None
@@ -68,18 +57,18 @@ def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
     assert ROW in warning.rows
     assert f"({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})" in warning.what
     assert "8 comparisons" in warning.what
-    assert "multiple-comparisons" not in codes(experiment({BASELINE: rows[BASELINE], ROW: rows[ROW]}))
+    assert "multiple-comparisons" not in codes(clean_experiment({BASELINE: rows[BASELINE], ROW: rows[ROW]}))
 
 
 def worse_rows(examples: int) -> np.ndarray:
-    base = answers(seed=0)
+    base = clean_answers(seed=0)
     always = np.flatnonzero((base == LABELS).all(axis=0))[:examples]
     base[:, always] = 1 - base[:, always]
     return base
 
 
 def test_a_gain_of_single_runs_below_the_resolution_of_the_split_is_said() -> None:
-    made = experiment(worse_by(6, seeds=1))
+    made = clean_experiment(worse_by(6, seeds=1))
     warning = the_warning(made, "few-examples")
     discordance = 6 / 400
     assert warning.rows == [ROW]
@@ -90,12 +79,12 @@ def test_a_gain_of_single_runs_below_the_resolution_of_the_split_is_said() -> No
 
 def test_examples_that_no_number_of_seeds_makes_up_for_are_said() -> None:
     """Twelve examples for the one, twenty for the other, at every seed alike: more seeds would show the same."""
-    base = answers()
+    base = clean_answers()
     row = base.copy()
     easy, hard = (np.flatnonzero(right.all(axis=0)) for right in (base == LABELS, base != LABELS))
     row[:, easy[:20]] = 1 - row[:, easy[:20]]
     row[:, hard[:12]] = 1 - row[:, hard[:12]]
-    made = experiment({BASELINE: base, ROW: row})
+    made = clean_experiment({BASELINE: base, ROW: row})
     (pair,) = board_of(made).to_baseline
     assert pair.detectable_with_all_seeds is not None
     warning = only_warning(made, "few-examples")
@@ -104,8 +93,10 @@ def test_examples_that_no_number_of_seeds_makes_up_for_are_said() -> None:
 
 
 def test_what_more_seeds_would_tell_is_not_blamed_on_the_examples() -> None:
-    wild = np.concatenate([answers(accuracy=accuracy, seeds=1, seed=n) for n, accuracy in enumerate((0.97, 0.8, 0.97, 0.82))])
-    made = experiment({BASELINE: answers(accuracy=0.85, seeds=4, seed=9), ROW: wild})
+    wild = np.concatenate(
+        [clean_answers(accuracy=accuracy, seeds=1, seed=n) for n, accuracy in enumerate((0.97, 0.8, 0.97, 0.82))]
+    )
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.85, seeds=4, seed=9), ROW: wild})
     (pair,) = board_of(made).to_baseline
     assert pair.finding == "inconclusive"
     assert abs(pair.difference) > pair.margin
@@ -113,30 +104,30 @@ def test_what_more_seeds_would_tell_is_not_blamed_on_the_examples() -> None:
 
 
 def test_a_difference_that_the_test_confirms_is_not_called_too_small() -> None:
-    assert codes(experiment(worse_by(60))) == []
+    assert codes(clean_experiment(worse_by(60))) == []
 
 
 def test_published_figures_of_one_source_that_differ_too_little_are_not_ranked() -> None:
     course = (published("trainer", source="course", accuracy=0.8578), published("loop", source="course", accuracy=0.8431))
-    warning = the_warning(importing(experiment(), *course), "few-examples")
+    warning = the_warning(importing(clean_experiment(), *course), "few-examples")
     assert warning.rows == ["trainer", "loop"]
     assert "1.47 points apart" in warning.what
     assert f"{100 * mde_examples(0.08, 400):.2f} points" in warning.what
-    assert "negligible-difference" not in codes(importing(experiment(), *course))
+    assert "negligible-difference" not in codes(importing(clean_experiment(), *course))
 
 
 def test_published_figures_inside_the_margin_are_told_by_the_margin() -> None:
     close = (published("a", source="course", accuracy=0.8578), published("b", source="course", accuracy=0.8531))
-    found = codes(importing(experiment(), *close))
+    found = codes(importing(clean_experiment(), *close))
     assert "negligible-difference" in found
     assert "few-examples" not in found
 
 
 def test_published_figures_of_two_sources_make_no_claim_together() -> None:
     rows = (published("a", source="one", accuracy=0.8578), published("b", source="two", accuracy=0.8431))
-    assert codes(importing(experiment(), *rows)) == ["published-figures"]
+    assert codes(importing(clean_experiment(), *rows)) == ["published-figures"]
 
 
 def test_published_figures_far_apart_are_only_copied() -> None:
     rows = (published("a", source="one", accuracy=0.8578), published("b", source="one", accuracy=0.7031))
-    assert codes(importing(experiment(), *rows)) == ["published-figures"]
+    assert codes(importing(clean_experiment(), *rows)) == ["published-figures"]

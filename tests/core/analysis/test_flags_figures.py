@@ -7,21 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_in_memory, scored_by
-from core.sins import (
+from builders import (
     BASELINE,
     LABELS,
     ROW,
-    answers,
-    codes,
-    experiment,
+    altered,
+    clean_answers,
+    clean_experiment,
     importing,
-    only_warning,
+    make_experiment,
     published,
-    sinning,
-    the_warning,
-    warnings_of,
+    scored_by,
 )
+from core.analysis.found_warnings import codes, only_warning, the_warning, warnings_of
 
 from bakeoff.analysis.flags.figures import decimals
 from bakeoff.contracts.metric import Metric, MetricChoice, MetricFacts
@@ -42,7 +40,7 @@ def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> 
 
 
 def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> None:
-    warning = only_warning(sinning(experiment(), "", selection=selection("test")), "selection-bias")
+    warning = only_warning(altered(clean_experiment(), "", selection=selection("test")), "selection-bias")
     assert warning.rows == [ROW]
     assert "best of 5 evaluations" in warning.what
     assert f"by luck alone adds {100 * best_epoch_optimism(5, 0.1, 400):.2f} points" in warning.what
@@ -51,7 +49,7 @@ def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> Non
 
 def test_what_resampling_found_goes_before_the_formula() -> None:
     chosen = selection("test").model_copy(update={"optimism": 0.0234})
-    warning = only_warning(sinning(experiment(), "", selection=chosen), "selection-bias")
+    warning = only_warning(altered(clean_experiment(), "", selection=chosen), "selection-bias")
     assert "by luck alone adds 2.34 points" in warning.what
 
 
@@ -63,32 +61,32 @@ def test_what_resampling_found_goes_before_the_formula() -> None:
 def test_where_nobody_resampled_the_formula_is_told_of_accuracy_and_two_labels_alone(
     change: dict[str, object], metric: str
 ) -> None:
-    made = sinning(experiment(), "data", row=None, primary_metric=metric, **change)
-    warning = the_warning(sinning(made, "", selection=selection("test")), "selection-bias")
+    made = altered(clean_experiment(), "data", row=None, primary_metric=metric, **change)
+    warning = the_warning(altered(made, "", selection=selection("test")), "selection-bias")
     assert "best of 5 evaluations, which by luck alone adds something, nobody computed how much," in warning.what
     assert "points" not in warning.what
 
 
 @pytest.mark.parametrize("chosen", [selection("dev"), selection("test", evaluations=1)])
 def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
-    assert codes(sinning(experiment(), "", row=None, selection=chosen)) == []
+    assert codes(altered(clean_experiment(), "", row=None, selection=chosen)) == []
 
 
 def test_a_figure_published_for_another_split_is_found() -> None:
-    warning = the_warning(importing(experiment(), published(split="dev", accuracy=0.8579)), "different-data")
+    warning = the_warning(importing(clean_experiment(), published(split="dev", accuracy=0.8579)), "different-data")
     assert warning.rows == ["theirs"]
     assert "dev is what theirs were measured on" in warning.what
 
 
 def test_a_row_scored_on_another_split_alone_is_found() -> None:
-    warning = the_warning(sinning(experiment(), "", scores={"dev": {"accuracy": 0.8, "f1": 0.86}}), "different-data")
+    warning = the_warning(altered(clean_experiment(), "", scores={"dev": {"accuracy": 0.8, "f1": 0.86}}), "different-data")
     assert warning.rows == [ROW]
     assert "dev" in warning.what
 
 
 def test_two_versions_of_a_metric_are_found() -> None:
     facts = [MetricFacts(name=name, higher_is_better=True, version="2") for name in ("accuracy", "f1")]
-    warning = the_warning(sinning(experiment(), "data", metrics=facts), "different-metrics")
+    warning = the_warning(altered(clean_experiment(), "data", metrics=facts), "different-metrics")
     assert warning.rows == [ROW]
     assert "accuracy in version 1 for trainer-api" in warning.what
     assert "accuracy in version 2 for manual-loop" in warning.what
@@ -103,7 +101,7 @@ def on_mrpc_dev(*rows: object) -> list[tuple[str, list[str]]]:
     labels = mrpc_dev()
     generator = np.random.default_rng(3)
     given = {BASELINE: np.where(generator.random((8, 408)) < 0.75, labels, 1 - labels)}
-    made = make_experiment_in_memory(given, labels, split="dev", imported=list(rows))
+    made = make_experiment(given, labels, split="dev", imported=list(rows))
     return [(warning.what, warning.rows) for warning in warnings_of(made) if warning.name == "different-metrics"]
 
 
@@ -149,12 +147,12 @@ def test_points_in_place_of_a_share_are_named() -> None:
 
 
 def test_a_row_whose_accuracy_is_an_f1_is_found() -> None:
-    fallen = answers()
+    fallen = clean_answers()
     fallen[0] = 1
     floor = 2 * 266 / (2 * 266 + 134)  # F1 of answering always 1
-    made = experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen})
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen})
     assert "different-metrics" not in codes(made)
-    made = sinning(made, "", seeds=[0], scores={"test": {"accuracy": floor, "f1": floor}})
+    made = altered(made, "", seeds=[0], scores={"test": {"accuracy": floor, "f1": floor}})
     warning = the_warning(made, "different-metrics")
     assert warning.rows == [ROW]
     assert "the f1 of always answering" in warning.what
@@ -163,7 +161,7 @@ def test_a_row_whose_accuracy_is_an_f1_is_found() -> None:
 def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ()) -> Experiment:
     """Runs of four labels or sets of them that always give one answer, with a floor at label 1, or the set of it alone."""
     truth = np.array([1, 1, 1, 2, 3, 8, 4, 2, 1, 5] * 6)
-    made = make_experiment_in_memory({BASELINE: np.zeros((3, 60), int), ROW: np.zeros((3, 60), int)}, truth % 2)
+    made = make_experiment({BASELINE: np.zeros((3, 60), int), ROW: np.zeros((3, 60), int)}, truth % 2)
     labels = truth if kind == "multilabel" else truth % 4
     members = np.arange(4) == answer if kind == "classification" else answer >> np.arange(4) & 1
     logits = np.where(members, 1.5, -1.5)
@@ -176,11 +174,11 @@ def sets(*, answer: int, kind: str = "multilabel", own: tuple[Metric, ...] = ())
     (predicted,) = made.predictions(made.records[0].id).values()
     answers = predicted.kind.answers(predicted.logits)
     floor = {name: metric.score(np.ones_like(labels), labels) for name, metric in everything.items()}
-    made = sinning(
+    made = altered(
         made, "data", row=None, metrics=[facts_of(metric) for metric in everything.values()], majority_baseline={"test": floor}
     )
     found = {name: metric.score(answers, labels) for name, metric in everything.items()}
-    made = sinning(made, "", row=None, scores={"test": found})
+    made = altered(made, "", row=None, scores={"test": found})
     known = {name: metric for name, metric in everything.items() if metric not in own}
     return replace(made, metrics=dict.fromkeys(made.metrics, known))
 
@@ -210,7 +208,7 @@ class Theirs(Metric):
 def test_what_is_no_figure_of_ours_is_held_against_floors_that_tell_something(given: float, told: bool) -> None:
     """A share of 0 or 1 is met by any metric; 0.4 is what always answering label 1 has in accuracy here."""
     made = sets(answer=0, own=(Theirs(given),))
-    made = sinning(
+    made = altered(
         made, "data", row=None, majority_baseline={"test": {**made.records[0].data.majority_baseline["test"], "theirs": 0.7}}
     )
     assert made.records[0].data.majority_baseline["test"]["accuracy"] == pytest.approx(0.4)
@@ -227,11 +225,11 @@ def test_a_run_that_learned_may_meet_a_floor_by_chance() -> None:
     balanced = np.arange(300) % 2
     right = np.arange(300) % 3 > 0  # two thirds, which is the F1 of answering always 1
     given = np.stack([np.where(np.roll(right, seed), balanced, 1 - balanced) for seed in range(3)])
-    assert "different-metrics" not in codes(make_experiment_in_memory({BASELINE: given}, balanced))
+    assert "different-metrics" not in codes(make_experiment({BASELINE: given}, balanced))
 
 
 def test_copied_figures_are_named() -> None:
-    warning = only_warning(importing(experiment(), published(seeds=3, accuracy=0.5)), "published-figures")
+    warning = only_warning(importing(clean_experiment(), published(seeds=3, accuracy=0.5)), "published-figures")
     assert warning.rows == ["theirs"]
     assert "1 row of figures was copied, not run here: theirs" in warning.what
     assert "no test" in warning.what
@@ -244,4 +242,4 @@ def test_decimals_are_counted_as_printed(value: float, digits: int) -> None:
 
 def test_labels_of_the_clean_experiment_have_the_floor_that_these_tests_use() -> None:
     assert (LABELS == 1).sum() == 266
-    assert answers().shape == (8, 400)
+    assert clean_answers().shape == (8, 400)

@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.sins import (
+from builders import (
     BASELINE,
     LABELS,
     ROW,
-    answers,
-    codes,
+    clean_answers,
+    clean_experiment,
     declaring,
-    experiment,
+    failed,
     importing,
-    only_warning,
+    make_declaration,
+    make_record,
     published,
-    the_warning,
 )
-from core.table_records import declaration_of, failed, make_record
+from core.analysis.found_warnings import codes, only_warning, the_warning
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.flags.seeds import next_after_failures
@@ -28,7 +28,9 @@ from bakeoff.statistics.intervals import wilson
 
 
 def test_one_seed_is_an_anecdote() -> None:
-    warning = the_warning(experiment({BASELINE: answers(seeds=1, seed=1), ROW: answers(seeds=2)}), "few-seeds")
+    warning = the_warning(
+        clean_experiment({BASELINE: clean_answers(seeds=1, seed=1), ROW: clean_answers(seeds=2)}), "few-seeds"
+    )
     assert warning.rows == [BASELINE, ROW]
     assert f"1 seed behind {BASELINE} and 2 seeds behind {ROW}" in warning.what
     assert "no rank" in warning.what
@@ -37,28 +39,30 @@ def test_one_seed_is_an_anecdote() -> None:
 
 
 def test_three_to_five_seeds_have_a_floor_of_p() -> None:
-    warning = only_warning(experiment({BASELINE: answers(accuracy=0.8, seeds=5, seed=1), ROW: answers(seeds=5)}), "few-seeds")
+    warning = only_warning(
+        clean_experiment({BASELINE: clean_answers(accuracy=0.8, seeds=5, seed=1), ROW: clean_answers(seeds=5)}), "few-seeds"
+    )
     assert f"with 5 seeds ({BASELINE} and {ROW}) not below 0.0625" in warning.what
     assert "6 seeds are the fewest that can." in warning.what
 
 
 def test_holm_over_the_board_asks_for_more_seeds() -> None:
-    rows = {BASELINE: answers(accuracy=0.6, seeds=3, seed=1)}
-    rows |= {f"row-{n}": answers(accuracy=0.9, seeds=3, seed=n) for n in (2, 3, 4)}
-    warning = the_warning(experiment(rows), "few-seeds")
+    rows = {BASELINE: clean_answers(accuracy=0.6, seeds=3, seed=1)}
+    rows |= {f"row-{n}": clean_answers(accuracy=0.9, seeds=3, seed=n) for n in (2, 3, 4)}
+    warning = the_warning(clean_experiment(rows), "few-seeds")
     assert "not below 0.25" in warning.what
     assert "6 seeds are the fewest that can, 7 with Holm over the 3 comparisons" in warning.what
     assert "or 7 (3 to 9)" in warning.what_to_do
 
 
 def test_six_seeds_are_enough_for_one_comparison() -> None:
-    assert codes(experiment({BASELINE: answers(accuracy=0.8, seeds=6, seed=1), ROW: answers(seeds=6)})) == []
+    assert codes(clean_experiment({BASELINE: clean_answers(accuracy=0.8, seeds=6, seed=1), ROW: clean_answers(seeds=6)})) == []
 
 
 def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
-    fallen = answers()
+    fallen = clean_answers()
     fallen[[2, 5]] = 1
-    warning = the_warning(experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: fallen}), "collapsed-runs")
+    warning = the_warning(clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen}), "collapsed-runs")
     low, high = wilson(2, 8)
     assert warning.rows == [ROW]
     assert f"2 of 8 runs of {ROW}" in warning.what
@@ -71,7 +75,7 @@ def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
 
 def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
     warning = the_warning(
-        experiment({BASELINE: answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "collapsed-runs"
+        clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "collapsed-runs"
     )
     assert f"8 of 8 runs of {ROW}" in warning.what
     assert "none without" in warning.what
@@ -79,10 +83,10 @@ def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
 
 def test_a_published_figure_at_the_floor_is_a_collapsed_run() -> None:
     floor = (LABELS == 1).mean()
-    warning = the_warning(importing(experiment(), published(accuracy=round(float(floor), 4))), "collapsed-runs")
+    warning = the_warning(importing(clean_experiment(), published(accuracy=round(float(floor), 4))), "collapsed-runs")
     assert warning.rows == ["theirs"]
     assert "0.665" in warning.what
-    assert "collapsed-runs" not in codes(importing(experiment(), published(accuracy=0.6655)))
+    assert "collapsed-runs" not in codes(importing(clean_experiment(), published(accuracy=0.6655)))
 
 
 def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> None:
@@ -91,7 +95,7 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
         Look(when="2026-11-20T10:00:00+00:00", seeds=before, recorded=6),
         Look(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
     ]
-    warning = only_warning(declaring(experiment(), history=looks), "changed-after-looking")
+    warning = only_warning(declaring(clean_experiment(), history=looks), "changed-after-looking")
     assert warning.board == ""
     assert warning.rows == [ROW, BASELINE]
     assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in warning.what
@@ -102,7 +106,7 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
 def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
     seeds = {BASELINE: list(range(8)), ROW: [*range(8), 8, 9], "forgotten": [0]}
     look = Look(when="2026-11-20T10:00:00+00:00", seeds=seeds, recorded=6)
-    warning = only_warning(declaring(experiment(), history=[look]), "changed-after-looking")
+    warning = only_warning(declaring(clean_experiment(), history=[look]), "changed-after-looking")
     assert warning.rows == ["forgotten", ROW]
     assert f"{ROW} lost seeds 8, 9 of 10" in warning.what
     assert "forgotten left the experiment" in warning.what
@@ -110,11 +114,11 @@ def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
 
 def test_a_history_without_a_change_is_none() -> None:
     same = Look(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: list(range(8))}, recorded=6)
-    assert codes(declaring(experiment(), history=[same])) == []
+    assert codes(declaring(clean_experiment(), history=[same])) == []
 
 
 def test_declared_runs_without_a_record_are_named() -> None:
-    warning = only_warning(experiment(undone=[make_record(ROW, 11), make_record(ROW, 12)]), "missing-runs")
+    warning = only_warning(clean_experiment(undone=[make_record(ROW, 11), make_record(ROW, 12)]), "missing-runs")
     assert warning.rows == [ROW]
     assert "2 of 18 declared runs have no record" in warning.what
     assert f"{ROW} (seeds 11, 12)" in warning.what
@@ -122,7 +126,7 @@ def test_declared_runs_without_a_record_are_named() -> None:
 
 
 def test_failed_runs_are_counted_by_reason() -> None:
-    warning = only_warning(experiment(failing={ROW: [3]}), "failed-runs")
+    warning = only_warning(clean_experiment(failing={ROW: [3]}), "failed-runs")
     assert warning.rows == [ROW]
     assert f"{ROW} 1 of 8, crashed (seed 3)" in warning.what
     assert "--retry failed" in warning.what_to_do
@@ -138,14 +142,14 @@ def test_failed_runs_are_counted_by_reason() -> None:
 )
 def test_advice_after_failures_names_what_there_is_to_read(reason: str, files: dict[str, str], named: str, again: str) -> None:
     records = [failed(make_record(ROW, seed), reason).model_copy(update={"files": files}) for seed in range(2)]
-    told = next_after_failures(records, experiment())
+    told = next_after_failures(records, clean_experiment())
     assert again in told
     assert [name for name in ("'traceback.txt'", "'output.txt'") if name in told] == ([named] if named else [])
 
 
 def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> None:
     lost = [failed(make_record(row, seed, task="glue/rte"), "out of memory") for row in (BASELINE, ROW) for seed in range(8)]
-    clean, other = experiment(), declaration_of(lost)
+    clean, other = clean_experiment(), make_declaration(lost)
     both = replace(
         declaring(clean, runs=[*clean.declared.runs, *other.runs]),
         records=(*clean.records, *lost),
@@ -160,16 +164,16 @@ def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> N
 
 
 def test_a_task_that_is_still_to_be_run_is_no_sin() -> None:
-    clean, other = experiment(), declaration_of([make_record(ROW, 0, task="glue/rte")])
+    clean, other = clean_experiment(), make_declaration([make_record(ROW, 0, task="glue/rte")])
     assert compare(declaring(clean, runs=[*clean.declared.runs, *other.runs])).warnings == []
 
 
 def test_records_that_nobody_asked_for_are_said() -> None:
-    warning = only_warning(replace(experiment(), foreign=2), "undeclared-runs")
+    warning = only_warning(replace(clean_experiment(), foreign=2), "undeclared-runs")
     assert warning.board == ""
     assert "2 records" in warning.what
 
 
 def test_records_that_cannot_be_read_are_said() -> None:
-    warning = only_warning(replace(experiment(), damaged=("r1-abc/record.json is damaged: scores",)), "missing-runs")
+    warning = only_warning(replace(clean_experiment(), damaged=("r1-abc/record.json is damaged: scores",)), "missing-runs")
     assert "r1-abc/record.json is damaged" in warning.what

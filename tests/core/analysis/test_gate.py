@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory
-from core.table_records import make_record
+from builders import drawn_answers, make_control, make_experiment, make_record
 from numpy.typing import NDArray
 
 from bakeoff.analysis.gate.gate import Check, Gate, judge
@@ -16,7 +15,6 @@ from bakeoff.contracts.unit import CORRELATION
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
-from bakeoff.records.schema import Control
 from bakeoff.report.text.gate import write_gate
 
 LABELS = np.random.default_rng(0).integers(0, 2, 1000)
@@ -39,28 +37,14 @@ def experiment(
 ) -> Experiment:
     """One strategy, with five seeds unless said otherwise."""
     given = answers() if rows is None else rows
-    made = make_experiment_in_memory(
+    made = make_experiment(
         {strategy: given},
         LABELS,
         gate=GATE if gate is None else gate,
         train_seconds={strategy: seconds[: len(given)]},
         **keywords,
     )
-    return replace(made, controls=tuple(control(milliseconds) for milliseconds in controls))
-
-
-def control(milliseconds: float, hardware: str = "AMD EPYC, 2 threads") -> Control:
-    return Control(
-        session="s",
-        moment="before",
-        started="2026-11-23T08:51:39+00:00",
-        hardware=hardware,
-        threads=2,
-        milliseconds=milliseconds,
-        spread=0.01,
-        repetitions=30,
-        peak_flops={},
-    )
+    return replace(made, controls=tuple(make_control(milliseconds) for milliseconds in controls))
 
 
 BASELINE = experiment()
@@ -145,8 +129,8 @@ def test_fails_are_adjusted_over_all_checks_and_passes_are_not() -> None:
     strategies = {f"loop-{number}": answers(0.832, seed=10 + number, wobble=0.2) for number in range(4)}
     before = {name: answers(seed=30 + number, wobble=0.2) for number, name in enumerate(strategies)}
     gate = judge(
-        make_experiment_in_memory(strategies, LABELS, gate={"quality": "-1 points"}),
-        make_experiment_in_memory(before, LABELS, gate={"quality": "-1 points"}),
+        make_experiment(strategies, LABELS, gate={"quality": "-1 points"}),
+        make_experiment(before, LABELS, gate={"quality": "-1 points"}),
     )
     raw = [one.p_fail for one in gate.checks if one.p_fail is not None]
     adjusted = [one.p_fail_adjusted for one in gate.checks if one.p_fail_adjusted is not None]
@@ -156,8 +140,8 @@ def test_fails_are_adjusted_over_all_checks_and_passes_are_not() -> None:
         assert one.result == "not enough evidence"
         assert "not after Holm over all checks" in one.reason
     loose = judge(
-        make_experiment_in_memory(before, LABELS, gate={"quality": "-8 points"}),
-        make_experiment_in_memory(strategies, LABELS, gate={"quality": "-8 points"}),
+        make_experiment(before, LABELS, gate={"quality": "-8 points"}),
+        make_experiment(strategies, LABELS, gate={"quality": "-8 points"}),
     )
     assert [one.result for one in loose.checks] == ["pass"] * 4
 
@@ -181,7 +165,7 @@ def test_a_candidate_of_which_every_run_failed_fails() -> None:
 
 
 def test_a_strategy_that_the_candidate_lacks_keeps_the_gate_open() -> None:
-    there = make_experiment_in_memory({"loop": answers(), "api": answers(seed=4)}, LABELS, gate={"quality": "-1 points"})
+    there = make_experiment({"loop": answers(), "api": answers(seed=4)}, LABELS, gate={"quality": "-1 points"})
     gate = judge(experiment(answers(seed=2)), there)
     assert gate.result == "not enough evidence"
     assert check(gate, "quality", "api").reason == "the candidate has no strategy 'api' on glue/mrpc · minilm"
@@ -292,8 +276,8 @@ def test_false_alarms_and_false_passes_stay_below_their_levels() -> None:
     """An unchanged candidate fails in at most 5 % of gates; one that is just at the limit passes in at most 5 %."""
     labels = np.ones(400, dtype=np.int64)
     blank = {name: np.ones((3, 400), dtype=np.int64) for name in ("a", "b")}
-    here = make_experiment_in_memory(blank, labels, gate={"quality": "-1 points"}, train_seconds={"a": (1.0, 2.0, 3.0)})
-    there = make_experiment_in_memory(blank, labels, gate={"quality": "-1 points"})
+    here = make_experiment(blank, labels, gate={"quality": "-1 points"}, train_seconds={"a": (1.0, 2.0, 3.0)})
+    there = make_experiment(blank, labels, gate={"quality": "-1 points"})
     generator = np.random.default_rng(7)
 
     def drawn(made: Experiment, accuracy: float) -> Experiment:

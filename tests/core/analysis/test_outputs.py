@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory
+from builders import drawn_answers, make_experiment
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.outputs import SplitOutputs
@@ -22,7 +22,7 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
     labels = np.arange(60) % 2
     part = ["web" if number < 30 else "app" for number in range(60)]
     answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
-    made = make_experiment_in_memory(answers, labels, slices={"channel": part, "other": part})
+    made = make_experiment(answers, labels, slices={"channel": part, "other": part})
     last, old = made.declared.runs[-1].id, made.predictions
 
     def edited(run_id: str, *, changes: int) -> dict[str, Predictions]:
@@ -48,7 +48,7 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
 def test_the_terms_of_a_metric_are_computed_once_for_each_split_and_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.arange(60) % 2
     answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
-    made = make_experiment_in_memory(answers, labels)
+    made = make_experiment(answers, labels)
     calls: Counter[tuple[str, str]] = Counter()
     compute = SplitOutputs._ratio_terms
 

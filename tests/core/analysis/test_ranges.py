@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_in_memory, right_by_pattern
-from core.sins import importing, published, the_warning
+from builders import importing, make_experiment, published, right_by_pattern
+from core.analysis.found_warnings import the_warning
 from numpy.typing import NDArray
 
 from bakeoff.analysis.boards import compare
@@ -68,7 +68,7 @@ CASES: dict[str, tuple[dict[str, Any], NDArray[Any], dict[str, Any]]] = {
 @pytest.fixture(params=CASES)
 def made(request: pytest.FixtureRequest) -> Experiment:
     answers, labels, keywords = CASES[request.param]
-    made = make_experiment_in_memory(answers, labels, under_test=["trainer"], **keywords)
+    made = make_experiment(answers, labels, under_test=["trainer"], **keywords)
     return replace(made, trials={}, controls=())
 
 
@@ -166,7 +166,7 @@ def test_whatever_metric_it_is_scored_by(made: Experiment, name: str) -> None:
 
 
 def test_a_gate_on_a_single_example_has_no_evidence() -> None:
-    rows = {name: make_experiment_in_memory({"row": [[answer]] * 3}, [1]) for name, answer in (("before", 1), ("after", 0))}
+    rows = {name: make_experiment({"row": [[answer]] * 3}, [1]) for name, answer in (("before", 1), ("after", 0))}
     later = [record.model_copy(update={"started": "2027-01-01T00:00:00+00:00"}) for record in rows["after"].records]
     declared = rows["after"].declared.model_copy(update={"gate": {"quality": "-1 points"}})
     found = judge(replace(rows["after"], records=tuple(later), declared=declared), replace(rows["before"], declared=declared))
@@ -179,20 +179,20 @@ def test_errors_on_the_same_examples_are_not_shown_to_be_equal_by_twenty_example
     wrong = np.isin(np.arange(20), [3, 4])
     rows = {"base": np.tile(np.where(wrong, (labels + 1) % 3, labels), (5, 1))}
     rows["row"] = np.tile(np.where(wrong, (labels + 2) % 3, labels), (5, 1))
-    made = make_experiment_in_memory(rows, labels, under_test=["trainer"], margin=1.0)
+    made = make_experiment(rows, labels, under_test=["trainer"], margin=1.0)
     (board,) = compare(made).boards
     (pair,) = board.to_baseline
     assert (pair.difference, pair.verdict, pair.p) == (0, "inconclusive", 1.0)
     assert pair.low is not None
     assert pair.low < -0.1
-    wide = make_experiment_in_memory(rows, labels, under_test=["trainer"], margin=30.0)
+    wide = make_experiment(rows, labels, under_test=["trainer"], margin=30.0)
     assert compare(wide).boards[0].to_baseline[0].verdict == "equivalent"
 
 
 @pytest.mark.parametrize("seconds", [[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
 def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
     answers, labels, _ = CASES["all right, against half"]
-    made = make_experiment_in_memory(answers, labels, under_test=["trainer"])
+    made = make_experiment(answers, labels, under_test=["trainer"])
     records = []
     for record in made.records:
         assert record.cost is not None
@@ -215,7 +215,7 @@ def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
 def test_a_published_figure_beyond_the_range_is_withheld_with_the_reason(metric: str, value: float, range_told: str) -> None:
     answers, labels, _ = CASES["all right, against half"]
     rows = {"f1": 0.5} | {metric: value}
-    made = importing(make_experiment_in_memory(answers, labels), published("theirs", **rows))
+    made = importing(make_experiment(answers, labels), published("theirs", **rows))
     comparison = compare(made)
     (row,) = comparison.boards[0].imported
     assert (metric in row.scores, row.impossible) == (False, {metric: value})

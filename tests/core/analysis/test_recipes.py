@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core.sins import BASELINE, ROW, experiment, sinning
-from core.table_records import component
+from builders import BASELINE, ROW, altered, clean_experiment, component
 
 from bakeoff.analysis.recipes import VARIES, contradictions, differences, effective_recipe, side_by_side
 from bakeoff.records.experiment import Experiment
@@ -23,31 +22,31 @@ def recipe(made: Experiment, row: str = ROW) -> dict[str, str]:
 
 def asking(made: Experiment, **keys: Any) -> Experiment:
     """With other recipe keys asked of the one row."""
-    return sinning(made, "requested", recipe={**of(made)[0].requested.recipe, **keys})
+    return altered(made, "requested", recipe={**of(made)[0].requested.recipe, **keys})
 
 
 def test_the_observed_value_stands_where_it_contradicts_the_asked_one() -> None:
-    made = asking(experiment(), eps=1e-8)
+    made = asking(clean_experiment(), eps=1e-8)
     group = of(made)[0].observed
     assert group is not None
-    drifted = sinning(made, "observed", groups=[group.groups[0].model_copy(update={"eps": 1e-6})])
+    drifted = altered(made, "observed", groups=[group.groups[0].model_copy(update={"eps": 1e-6})])
     assert recipe(made)["eps"] == "1e-8"
     assert recipe(drifted)["eps"] == "1e-6"
 
 
 def test_clipping_is_what_norms_show_else_what_was_asked() -> None:
-    made = experiment()
+    made = clean_experiment()
     assert recipe(asking(made, max_grad_norm=1.0))["gradient clipping"] == "norm 1"
-    free = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=None)
+    free = altered(asking(made, max_grad_norm=None), "observed", clipped_at=None)
     assert recipe(free)["gradient clipping"] == "none"
-    hidden = sinning(asking(made, max_grad_norm=None), "observed", clipped_at=1.0)
+    hidden = altered(asking(made, max_grad_norm=None), "observed", clipped_at=1.0)
     assert recipe(hidden)["gradient clipping"] == "norm 1"
-    unreached = sinning(asking(made, max_grad_norm=1.0), "observed", clipped_at=None)
+    unreached = altered(asking(made, max_grad_norm=1.0), "observed", clipped_at=None)
     assert recipe(unreached)["gradient clipping"] == "norm 1"
 
 
 def test_weight_decay_tells_on_what_it_is() -> None:
-    made = experiment()
+    made = clean_experiment()
     assert recipe(made)["weight decay"] == "none"
     observed = of(made)[0].observed
     assert observed is not None
@@ -56,7 +55,7 @@ def test_weight_decay_tells_on_what_it_is() -> None:
     def with_decays(*decays: float) -> str:
         groups = [group.model_copy(update={"weight_decay": decay}) for decay in decays]
         return recipe(
-            sinning(asking(made, weight_decay=0.01, weight_decay_exempt=["bias", "norm"]), "observed", groups=groups)
+            altered(asking(made, weight_decay=0.01, weight_decay_exempt=["bias", "norm"]), "observed", groups=groups)
         )["weight decay"]
 
     assert with_decays(0.01, 0.01) == "0.01 on all parameters"
@@ -64,34 +63,34 @@ def test_weight_decay_tells_on_what_it_is() -> None:
 
 
 def test_a_subject_that_differs_between_seeds_varies() -> None:
-    made = sinning(experiment(), "observed", seeds=[3], learning_rate_peak=1e-3)
+    made = altered(clean_experiment(), "observed", seeds=[3], learning_rate_peak=1e-3)
     assert recipe(made)["learning rate"] == VARIES
 
 
 def test_a_key_that_nobody_knows_is_a_subject_of_its_own() -> None:
-    made = asking(experiment(), lookahead=5)
+    made = asking(clean_experiment(), lookahead=5)
     assert recipe(made)["lookahead"] == "5"
     (fact,) = differences({"lookahead": "5"}, {"lookahead": "6"}, ["recipe.lookahead"])
     assert fact.declared
 
 
 def test_only_differences_are_facts_and_each_says_whether_it_is_under_test() -> None:
-    made = asking(experiment(), scheduler="cosine", padding="max_length")
+    made = asking(clean_experiment(), scheduler="cosine", padding="max_length")
     asked = {**of(made, BASELINE)[0].requested.recipe, "scheduler": "linear", "padding": "longest"}
-    base = sinning(made, "requested", row=BASELINE, recipe=asked)
+    base = altered(made, "requested", row=BASELINE, recipe=asked)
     found = differences(recipe(base), recipe(base, BASELINE), ["recipe.padding"])
     assert {fact.subject: fact.declared for fact in found} == {"schedule": False, "padding": True}
     assert all(fact.first != fact.second for fact in found)
 
 
 def test_options_of_components_are_part_of_what_differs() -> None:
-    made = sinning(experiment(), "requested", method=component("lora", r=8))
+    made = altered(clean_experiment(), "requested", method=component("lora", r=8))
     found = differences(recipe(made), recipe(made, BASELINE), [])
     assert [(fact.subject, fact.first, fact.second) for fact in found] == [("method", "lora (r 8)", "full")]
 
 
 def test_records_without_observation_tell_what_was_asked() -> None:
-    made = sinning(experiment(), "", observed=None)
+    made = altered(clean_experiment(), "", observed=None)
     assert recipe(made)["learning rate"] == "5e-5"
     assert "optimizer" not in recipe(made) or recipe(made)["optimizer"] == "adamw"
     assert contradictions(of(made)[0]) == []
@@ -105,15 +104,15 @@ def test_records_without_observation_tell_what_was_asked() -> None:
     ],
 )
 def test_a_recipe_that_was_not_followed_is_a_contradiction(changes: dict[str, Any], words: str) -> None:
-    made = asking(experiment(), max_grad_norm=1.0)
+    made = asking(clean_experiment(), max_grad_norm=1.0)
     assert contradictions(of(made)[0]) == []
-    (found,) = contradictions(of(sinning(made, "observed", **changes))[0])
+    (found,) = contradictions(of(altered(made, "observed", **changes))[0])
     assert words in found
 
 
 def test_a_key_that_only_one_row_states_is_a_difference_from_its_neutral_value() -> None:
     """A record leaves out a later key at its neutral value, and older records did not know it."""
-    made = experiment()
+    made = clean_experiment()
     rows = side_by_side({"one": recipe(asking(made, label_smoothing=0.1)), "two": recipe(made, BASELINE)})
     [fact] = [fact for fact in differences(rows["one"], rows["two"], []) if fact.subject == "label_smoothing"]
     assert (fact.first, fact.second, fact.parts, fact.declared) == ("0.1", "0", ["recipe.label_smoothing"], False)
@@ -121,21 +120,21 @@ def test_a_key_that_only_one_row_states_is_a_difference_from_its_neutral_value()
 
 
 def test_sgd_is_not_said_to_have_adams_settings_and_contradicts_nothing() -> None:
-    made = asking(experiment(), optimizer="sgd", momentum=0.9)
+    made = asking(clean_experiment(), optimizer="sgd", momentum=0.9)
     seen = of(made)[0].observed
     assert seen is not None
     bare = seen.groups[0].model_copy(update={"betas": None, "eps": None, "momentum": 0.9})
-    made = sinning(made, "observed", optimizer="SGD", groups=[bare])
+    made = altered(made, "observed", optimizer="SGD", groups=[bare])
     assert not {"betas", "eps"} & recipe(made).keys()
     assert recipe(made)["momentum"] == "0.9"
     assert not contradictions(of(made)[0])
 
 
 def test_momentum_and_bias_correction_that_were_not_asked_for_are_contradictions() -> None:
-    made = experiment()
+    made = clean_experiment()
     seen = of(made)[0].observed
     assert seen is not None
     other = seen.groups[0].model_copy(update={"momentum": 0.9, "bias_correction": False})
-    found = contradictions(of(sinning(made, "observed", groups=[other]))[0])
+    found = contradictions(of(altered(made, "observed", groups=[other]))[0])
     assert "momentum 0.9 was seen, 0 asked" in found
     assert "bias_correction no was seen, yes asked" in found

@@ -10,15 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import (
-    drawn_answers,
-    make_experiment_folder,
-    make_experiment_in_memory,
-    scored_by,
-    write_run,
-)
+from builders import declare, drawn_answers, make_experiment, make_folder, scored_by, write_run
 from core.made_up import Call
-from core.table_records import declare
 from sklearn import metrics as oracle
 
 from bakeoff.contracts.metrics import MeanAbsoluteError, Precision
@@ -42,7 +35,7 @@ def answers(seeds: int = 4) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return make_experiment_folder(tmp_path / "made", answers(), LABELS, slices={"library": LIBRARY})
+    return make_folder(tmp_path / "made", answers(), LABELS, slices={"library": LIBRARY})
 
 
 def rescored(call: Call, folder: Path, *options: str) -> dict[str, Any]:
@@ -98,7 +91,7 @@ def test_what_is_no_ratio_is_bootstrapped_over_seeds_and_examples(call: Call, fo
 
 @pytest.mark.parametrize("name", ["accuracy", "f1", "mcc"])
 def test_the_interval_of_one_run_says_that_it_covers_examples_only(call: Call, tmp_path: Path, name: str) -> None:
-    folder = make_experiment_folder(tmp_path / "one", answers(seeds=1), LABELS)
+    folder = make_folder(tmp_path / "one", answers(seeds=1), LABELS)
     found = row(rescored(call, folder, "--metric", name), "manual-loop")
     score = found["score"]
     assert score["method"] == "examples only (one run)"
@@ -197,7 +190,7 @@ def test_a_folder_without_an_experiment_is_refused(call: Call, tmp_path: Path) -
 
 def test_an_experiment_of_failures_has_nothing_to_score(call: Call, tmp_path: Path) -> None:
     failing = {"trainer-api": range(4), "manual-loop": range(4)}
-    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing=failing)
+    folder = make_folder(tmp_path / "made", answers(), LABELS, failing=failing)
     assert "no run has ended well" in refused(call, folder)
 
 
@@ -228,14 +221,14 @@ def test_where_no_predictions_can_be_used_the_reasons_are_told(call: Call, folde
 
 
 def test_a_failed_strategy_is_named(call: Call, tmp_path: Path) -> None:
-    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing={"manual-loop": range(4)})
+    folder = make_folder(tmp_path / "made", answers(), LABELS, failing={"manual-loop": range(4)})
     board = rescored(call, folder)
     assert [found["strategy"] for found in board["rows"]] == ["trainer-api"]
     assert "manual-loop has no predictions" in board["notes"]
 
 
 def test_without_the_baseline_there_are_scores_and_no_differences(call: Call, tmp_path: Path) -> None:
-    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, failing={"trainer-api": range(4)})
+    folder = make_folder(tmp_path / "made", answers(), LABELS, failing={"trainer-api": range(4)})
     found = row(rescored(call, folder, "--metric", "mcc"), "manual-loop")
     assert found["score"]["mean"] > 0
     assert found["difference"] is None
@@ -243,7 +236,7 @@ def test_without_the_baseline_there_are_scores_and_no_differences(call: Call, tm
 
 def test_text_from_records_cannot_leave_its_cell(call: Call, tmp_path: Path) -> None:
     hostile = ["a | b\n# <b>" if number < 150 else "plain" for number in range(300)]
-    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS, slices={"topic": hostile})
+    folder = make_folder(tmp_path / "made", answers(), LABELS, slices={"topic": hostile})
     _, text, _ = call("rescore", folder, "--slices")
     assert r"a \| b # &lt;b>" in text
     assert not [line for line in text.splitlines() if line.startswith("# ")]
@@ -266,11 +259,11 @@ def test_it_loads_nothing_that_trains() -> None:
 
 def several_kinds(folder: Path, **failing: Any) -> Path:
     """An experiment of two tasks: one of labels, as `answers` has it, one of numbers."""
-    made = make_experiment_in_memory(answers(), LABELS, records=records_of("words"), failing=failing)
+    made = make_experiment(answers(), LABELS, records=records_of("words"), failing=failing)
     truth = np.random.default_rng(0).normal(size=300)
     given = {name: truth + np.random.default_rng(1).normal(size=(4, 300)) for name in answers()}
     numbers = scored_by(
-        make_experiment_in_memory(answers(), LABELS, records=records_of("stars")),
+        make_experiment(answers(), LABELS, records=records_of("stars")),
         MeanAbsoluteError(),
         kind="regression",
         truth=truth,
@@ -330,7 +323,7 @@ def test_what_fits_no_task_is_refused_with_each_reason(call: Call, tmp_path: Pat
 
 
 def test_a_class_that_is_called_each_is_scored_alone_and_told(call: Call, tmp_path: Path) -> None:
-    folder = make_experiment_folder(tmp_path / "made", answers(), LABELS)
+    folder = make_folder(tmp_path / "made", answers(), LABELS)
     store = Store(folder)
     for run in store.declared().runs:
         record = store.read(run.id)

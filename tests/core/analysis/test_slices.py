@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, right_by_pattern
+from builders import drawn_answers, right_by_pattern
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import SliceScore

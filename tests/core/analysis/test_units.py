@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_in_memory, scored_by
+from builders import make_experiment, scored_by
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Pair
@@ -62,7 +62,7 @@ def with_error(mean: float, *, seed: int, spread: float = 0.02) -> np.ndarray[An
 def made(metric: Metric, errors: dict[str, float], **declared: Any) -> Experiment:
     """A strategy for each error; the first is the baseline."""
     given = {name: with_error(error, seed=number) for number, (name, error) in enumerate(errors.items(), 1)}
-    experiment = make_experiment_in_memory(
+    experiment = make_experiment(
         {name: np.zeros((SEEDS, N), dtype=np.int64) for name in errors}, LABELS, under_test=["trainer"], **declared
     )
     return scored_by(experiment, metric, kind="regression", truth=TRUTH, given=given)
@@ -120,7 +120,7 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
     given = {"base": with_error(0.3, seed=1), "row": with_error(0.3, seed=2)}
     if kind == "classification":
         given = {name: np.stack([3.0 - rows, rows - 3.0], axis=2) for name, rows in given.items()}
-    experiment = make_experiment_in_memory(
+    experiment = make_experiment(
         {name: np.zeros((SEEDS, N), dtype=np.int64) for name in given}, LABELS, under_test=["trainer"], margin=2.0
     )
     board = compare(scored_by(experiment, metric, kind=kind, truth=truth, given=given)).boards[0]

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, made_runs, write_run
+from builders import declare, drawn_answers, make_folder_of, make_record, make_runs, write_run
 from core.made_up import Call
-from core.table_records import declare, make_experiment, make_record
 
 from bakeoff import compare, load
 from bakeoff.analysis.rescoring import rescore
@@ -29,9 +28,9 @@ BOARD = "glue/mrpc · minilm"
 def unlike(folder: Path, *, part: str = "", changes: dict[str, Any] | None = None, **record: Any) -> Path:
     """An experiment of two rows; those of the second have a part changed, or are made with other keywords of make_record."""
     if "splits" in record:
-        return make_experiment(folder, [make_record(BASELINE), make_record(ROW, **record)])
+        return make_folder_of(folder, [make_record(BASELINE), make_record(ROW, **record)])
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate((BASELINE, ROW))}
-    runs = made_runs(answers, LABELS, records={ROW: record})
+    runs = make_runs(answers, LABELS, records={ROW: record})
 
     def change(one: Record) -> Record:
         if one.requested.strategy != ROW or changes is None:

@@ -6,8 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory, right_by_pattern
-from core.sins import BASELINE, LABELS, ROW, SEEDS, answers, declaring, experiment, sinning
+from builders import (
+    BASELINE,
+    LABELS,
+    ROW,
+    SEEDS,
+    altered,
+    clean_answers,
+    clean_experiment,
+    declaring,
+    drawn_answers,
+    make_experiment,
+    right_by_pattern,
+)
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Pair
@@ -24,19 +35,19 @@ def verdict(made: Experiment) -> Pair:
 
 
 def duel(first: object, second: object, **keywords: object) -> Pair:
-    return verdict(make_experiment_in_memory({"base": second, "row": first}, LABELS, under_test=["trainer"], **keywords))  # type: ignore[arg-type]
+    return verdict(make_experiment({"base": second, "row": first}, LABELS, under_test=["trainer"], **keywords))  # type: ignore[arg-type]
 
 
 def test_rows_with_equal_predictions_are_identical_before_any_statistic() -> None:
-    pair = duel(answers(), answers())
+    pair = duel(clean_answers(), clean_answers())
     assert (pair.verdict, pair.p, pair.p_adjusted, pair.comparisons) == ("identical", None, None, 0)
     assert pair.sentence == "row and base are identical: every prediction is equal, at all 8 seeds."
 
 
 def test_one_other_prediction_ends_identity() -> None:
-    other = answers().copy()
+    other = clean_answers().copy()
     other[3, 7] = 1 - other[3, 7]
-    assert duel(other, answers()).verdict != "identical"
+    assert duel(other, clean_answers()).verdict != "identical"
 
 
 def test_equal_scores_of_unequal_predictions_are_not_identical() -> None:
@@ -51,7 +62,7 @@ def test_equal_scores_of_unequal_predictions_are_not_identical() -> None:
 
 @pytest.mark.parametrize(("mine", "theirs", "expected"), [(0.9, 0.75, "better"), (0.75, 0.9, "worse")])
 def test_a_clear_difference_is_better_or_worse_by_the_primary_estimate(mine: float, theirs: float, expected: str) -> None:
-    first, second = answers(accuracy=mine, seed=1), answers(accuracy=theirs, seed=2)
+    first, second = clean_answers(accuracy=mine, seed=1), clean_answers(accuracy=theirs, seed=2)
     pair = duel(first, second)
     estimate = two_way((first == LABELS).astype(float) - (second == LABELS))
     assert pair.verdict == expected
@@ -72,7 +83,7 @@ def test_a_small_difference_inside_the_margin_is_equivalent_even_if_significant(
 
 
 def test_what_a_design_cannot_see_is_inconclusive_and_says_what_it_would_take() -> None:
-    pair = duel(answers(accuracy=0.81, seeds=3, seed=1), answers(accuracy=0.80, seeds=3, seed=2))
+    pair = duel(clean_answers(accuracy=0.81, seeds=3, seed=1), clean_answers(accuracy=0.80, seeds=3, seed=2))
     assert pair.verdict == "inconclusive"
     assert pair.detectable is not None
     assert pair.detectable > pair.margin
@@ -98,7 +109,7 @@ def test_more_seeds_are_advised_where_seeds_are_what_lacks() -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_fewer_than_three_seeds_are_an_anecdote_whatever_they_show(seeds: int) -> None:
-    pair = duel(answers(accuracy=0.95, seeds=seeds, seed=1), answers(accuracy=0.6, seeds=seeds, seed=2))
+    pair = duel(clean_answers(accuracy=0.95, seeds=seeds, seed=1), clean_answers(accuracy=0.6, seeds=seeds, seed=2))
     assert pair.verdict == "inconclusive"
     assert f"from {seeds} seed{'s' if seeds > 1 else ''}, an anecdote." in pair.sentence
     assert "at least 3 seeds" in pair.advice
@@ -107,9 +118,9 @@ def test_fewer_than_three_seeds_are_an_anecdote_whatever_they_show(seeds: int) -
 
 
 def test_an_undeclared_difference_keeps_a_pair_out_of_better() -> None:
-    made = sinning(experiment(), "observed", clipped_at=None, gradient_norm_max=9.0)
-    made = sinning(made, "requested", recipe={**made.records[0].requested.recipe, "max_grad_norm": None})
-    made = sinning(made, "requested", row=BASELINE, recipe={**made.records[0].requested.recipe, "max_grad_norm": 1.0})
+    made = altered(clean_experiment(), "observed", clipped_at=None, gradient_norm_max=9.0)
+    made = altered(made, "requested", recipe={**made.records[0].requested.recipe, "max_grad_norm": None})
+    made = altered(made, "requested", row=BASELINE, recipe={**made.records[0].requested.recipe, "max_grad_norm": 1.0})
     pair = verdict(declaring(made, under_test=["trainer"]))
     assert (pair.finding, pair.verdict) == ("better", "confounded")
     assert "manual-loop against trainer-api is confounded by gradient clipping: " in pair.sentence
@@ -121,20 +132,20 @@ def test_an_undeclared_difference_keeps_a_pair_out_of_better() -> None:
 
 def test_seeds_that_are_not_the_same_are_compared_unpaired() -> None:
     seeds = {"base": range(8), "row": range(100, 108)}
-    pair = duel(answers(accuracy=0.9, seed=1), answers(accuracy=0.75, seed=2), seeds=seeds)
+    pair = duel(clean_answers(accuracy=0.9, seed=1), clean_answers(accuracy=0.75, seed=2), seeds=seeds)
     assert not pair.paired
     assert (pair.verdict, pair.checks.sign_flip_p, pair.checks.seed_correlation) == ("better", None, None)
 
 
 def test_the_order_of_records_does_not_matter() -> None:
-    made = experiment()
+    made = clean_experiment()
     shuffled = made.records[::-1]
     again = verdict(replace(made, records=shuffled))
     assert again == verdict(made)
 
 
 def test_checks_stand_beside_the_verdict() -> None:
-    pair = duel(answers(accuracy=0.9, seed=1), answers(accuracy=0.75, seed=2))
+    pair = duel(clean_answers(accuracy=0.9, seed=1), clean_answers(accuracy=0.75, seed=2))
     checks = pair.checks
     assert checks.sign_flip_p == checks.sign_flip_floor == 2 / 2**SEEDS
     assert checks.bootstrap_low is not None
@@ -147,9 +158,9 @@ def test_checks_stand_beside_the_verdict() -> None:
 
 
 def test_many_comparisons_are_adjusted_together() -> None:
-    rows = {"base": answers(accuracy=0.8, seed=0)}
-    rows |= {f"row-{number}": answers(accuracy=0.8, seed=number) for number in range(1, 5)}
-    (board,) = compare(make_experiment_in_memory(rows, LABELS, under_test=["trainer"])).boards
+    rows = {"base": clean_answers(accuracy=0.8, seed=0)}
+    rows |= {f"row-{number}": clean_answers(accuracy=0.8, seed=number) for number in range(1, 5)}
+    (board,) = compare(make_experiment(rows, LABELS, under_test=["trainer"])).boards
     assert [pair.comparisons for pair in board.to_baseline] == [4] * 4
     assert [pair.comparisons for pair in board.all_pairs] == [10] * 10
     for pair in [*board.to_baseline, *board.all_pairs]:
@@ -164,8 +175,10 @@ def test_many_comparisons_are_adjusted_together() -> None:
 def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
     from bakeoff.contracts.metrics import MatthewsCorrelation
 
-    made = make_experiment_in_memory(
-        {"base": answers(accuracy=0.75, seed=2), "row": answers(accuracy=0.9, seed=1)}, LABELS, under_test=["trainer"]
+    made = make_experiment(
+        {"base": clean_answers(accuracy=0.75, seed=2), "row": clean_answers(accuracy=0.9, seed=1)},
+        LABELS,
+        under_test=["trainer"],
     )
     metric = MatthewsCorrelation()
     records = []
@@ -186,7 +199,7 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
 
 
 def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
-    made = experiment()
+    made = clean_experiment()
     rest = tuple(record for record in made.records if record.requested.strategy != BASELINE)
     (board,) = compare(replace(made, records=rest)).boards
     assert board.to_baseline == []
@@ -194,14 +207,14 @@ def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
 
 
 def test_rows_beside_a_failed_baseline_are_still_ranked() -> None:
-    rows = {BASELINE: answers(accuracy=0.8, seed=1), ROW: answers(), "third": answers(accuracy=0.7, seed=3)}
-    (board,) = compare(experiment(rows, failing={BASELINE: range(SEEDS)})).boards
+    rows = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers(), "third": clean_answers(accuracy=0.7, seed=3)}
+    (board,) = compare(clean_experiment(rows, failing={BASELINE: range(SEEDS)})).boards
     assert f"there is nothing to hold {ROW} and third against" in board.answer
     assert {row.strategy: row.rank for row in board.rows} == {BASELINE: None, ROW: (1, 1), "third": (2, 2)}
 
 
 def test_a_baseline_of_another_group_is_said_to_be_alone() -> None:
-    (board,) = compare(sinning(experiment(), "environment", hardware="another")).boards
+    (board,) = compare(altered(clean_experiment(), "environment", hardware="another")).boards
     assert board.answer == (
         f"Nothing can be held against {BASELINE}: what the other rows were made with differs from it, "
         "or predictions are not recorded."
@@ -212,7 +225,7 @@ def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow()
     """What pairing is for: the same examples on both sides."""
     easy = [drawn_answers(LABELS, seeds=8, accuracy=0.8, seed=seed) for seed in (1, 2)]
     pair = duel(*easy)
-    (board,) = compare(make_experiment_in_memory({"base": easy[1], "row": easy[0]}, LABELS)).boards
+    (board,) = compare(make_experiment({"base": easy[1], "row": easy[0]}, LABELS)).boards
     own = board.rows[0].scores["test"]["accuracy"]
     assert pair.low is not None
     assert pair.high is not None
@@ -222,21 +235,21 @@ def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow()
 
 
 def test_a_seed_that_failed_half_way_is_no_other_recipe() -> None:
-    clean = experiment(failing={ROW: [3]})
+    clean = clean_experiment(failing={ROW: [3]})
     seen = next(record.observed for record in clean.records if record.observed)
     cut_short = seen.model_copy(update={"optimizer_steps": 3, "learning_rate_last": seen.learning_rate_peak})
-    pair = verdict(sinning(clean, "", seeds=[3], observed=cut_short))
+    pair = verdict(altered(clean, "", seeds=[3], observed=cut_short))
     assert (pair.verdict, pair.confounders, pair.seeds) == ("better", [], (7, 8))
 
 
 def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None:
-    elsewhere = sinning(experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
+    elsewhere = altered(clean_experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
     (board,) = compare(elsewhere).boards
     assert [row.group for row in board.rows] == [0, 0]
 
 
 def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported_one() -> None:
-    made = experiment({BASELINE: answers(), ROW: answers()})
+    made = clean_experiment({BASELINE: clean_answers(), ROW: clean_answers()})
     mine = {record.id for record in made.records if record.requested.strategy == ROW}
 
     def read(run_id: str) -> dict[str, Predictions]:
@@ -251,5 +264,5 @@ def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_one_example_is_shown_and_never_judged(seeds: int) -> None:
     right, wrong = np.ones((seeds, 1), dtype=np.int64), np.zeros((seeds, 1), dtype=np.int64)
-    pair = verdict(make_experiment_in_memory({"base": right, "row": wrong}, [1], under_test=["trainer"]))
+    pair = verdict(make_experiment({"base": right, "row": wrong}, [1], under_test=["trainer"]))
     assert (pair.verdict, pair.method, pair.difference) == ("inconclusive", "none", -1.0)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
-from core.table_records import declaration_of, make_record
+from builders import drawn_answers, make_declaration, make_folder, make_record
 
 from bakeoff import compare, load
 from bakeoff.analysis.findings import Comparison, NamedWarning
@@ -37,7 +36,7 @@ def answers(seeds: int = 4) -> dict[str, Any]:
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     undone = [make_record("manual-loop", 9)]
-    folder = make_experiment_folder(
+    folder = make_folder(
         tmp_path / "made", answers(), LABELS, slices={"library": LIBRARY}, failing={"again": [3]}, undone=undone
     )
     return load(folder)
@@ -83,7 +82,7 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
-    empty = Comparisons(Comparison(declared=declaration_of([], name="none"), answer="", boards=[], warnings=[], facts={}))
+    empty = Comparisons(Comparison(declared=make_declaration([], name="none"), answer="", boards=[], warnings=[], facts={}))
     for name in ("leaderboard", "pairs", "warnings", "slices", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0
@@ -155,9 +154,7 @@ def test_slices_are_those_of_the_board(results: Results) -> None:
 
 
 def test_several_folders_make_one_set_of_results(tmp_path: Path, results: Results) -> None:
-    other = make_experiment_folder(
-        tmp_path / "other", {"more": drawn_answers(LABELS, seeds=3, accuracy=0.8)}, LABELS, name="second"
-    )
+    other = make_folder(tmp_path / "other", {"more": drawn_answers(LABELS, seeds=3, accuracy=0.8)}, LABELS, name="second")
     both = load(results.experiment.folders[0], other)
     assert set(both.runs["strategy"]) == {"trainer-api", "manual-loop", "again", "more"}
     assert set(both.runs.loc[both.runs["strategy"] == "more", "experiment"]) == {"second"}
@@ -168,9 +165,7 @@ def test_several_folders_make_one_set_of_results(tmp_path: Path, results: Result
 
 
 def test_tables_render_in_a_notebook_with_all_text_escaped(tmp_path: Path) -> None:
-    folder = make_experiment_folder(
-        tmp_path / "made", answers(), LABELS, question="<script>alert(1)</script>\u202e & more", name="a <u>"
-    )
+    folder = make_folder(tmp_path / "made", answers(), LABELS, question="<script>alert(1)</script>\u202e & more", name="a <u>")
     results = load(folder)
     hostile = NamedWarning(
         name="few-seeds", severity="caution", board="<img src=x>", rows=["<i>"], what="</td>\x1b[0m", what_to_do=""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import failed, lasting, make_record
 from core.made_up import Call
-from core.table_records import failed, lasting, make_record
 from end_to_end import experiments
 
 from bakeoff.cli.inputs import open_experiment

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from core.made_up import Call
 
 LABELS = np.random.default_rng(0).integers(0, 2, 1000)
@@ -22,7 +22,7 @@ def folder(
     path: Path, *, accuracy: float = 0.85, seed: int = 1, wobble: float = 0.05, factor: float = 1.0, **keywords: Any
 ) -> Path:
     rows = drawn_answers(LABELS, seeds=5, accuracy=accuracy, wobble=wobble, seed=seed)
-    return make_experiment_folder(
+    return make_folder(
         path,
         {"loop": rows},
         LABELS,

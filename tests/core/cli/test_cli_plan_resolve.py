@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, made_run, write_run
+from builders import drawn_answers, lasting, make_run, write_run
 from core.made_up import Call
-from core.table_records import lasting
 from numpy.typing import NDArray
 
 from bakeoff.cli.inputs import open_experiment
@@ -52,7 +51,7 @@ def record(spec: Path, answers: dict[str, NDArray[np.int64]], *, seconds: float 
         rows = answers.get(run.strategy.name, np.empty((0, 0)))
         if run.seed >= len(rows):
             continue
-        made, predictions = made_run(run.strategy.name, run.seed, rows[run.seed], LABELS)
+        made, predictions = make_run(run.strategy.name, run.seed, rows[run.seed], LABELS)
         assert made.cost is not None
         environment = made.environment.model_copy(update={"hardware": here})
         cost = lasting(made.cost, seconds)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from core.made_up import Call
 
 from bakeoff.cli.report import WARNED
@@ -23,7 +23,7 @@ GATE = {"quality": "-1.0 points"}
 
 def made(folder: Path, *names: str, **keywords: object) -> Path:
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(names, 1)}
-    return make_experiment_folder(folder, answers, LABELS, **keywords)
+    return make_folder(folder, answers, LABELS, **keywords)
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ from typing import Any
 import click
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder, make_record
 from core.made_up import Call
-from core.table_records import make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.cli import bakeoff
@@ -308,7 +307,7 @@ def test_commands_of_a_comparison_run_from_where_its_folders_were_named(
     monkeypatch.chdir(tmp_path)
     folders = [Path("my results"), Path("-x")]
     for folder in folders:
-        make_experiment_folder(folder, answers, labels, undone=[make_record("b", 7)])
+        make_folder(folder, answers, labels, undone=[make_record("b", 7)])
         (folder / "spec.yaml").write_text("name: mrpc\n")
     for chosen in (folders[:1], folders):
         comparison = compare(load_experiment(chosen))
@@ -326,7 +325,7 @@ def test_commands_of_a_comparison_run_from_where_its_folders_were_named(
 def test_commands_of_a_page_stand_whole_in_one_line_as_they_are_pasted(tmp_path: Path) -> None:
     labels = np.arange(60) % 3 // 2
     answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
-    folder = make_experiment_folder(tmp_path / "my *[x]* ~ _results_ | of <b>", answers, labels, undone=[make_record("b", 7)])
+    folder = make_folder(tmp_path / "my *[x]* ~ _results_ | of <b>", answers, labels, undone=[make_record("b", 7)])
     reading = read([folder])
     page = write_page(reading.comparison)
     for text in (page, fitted(page, 60)):
@@ -338,7 +337,7 @@ def test_commands_of_a_page_stand_whole_in_one_line_as_they_are_pasted(tmp_path:
 def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Path) -> None:
     """Damaged ones `bakeoff run` sets aside itself; of those that are as they were written the record is removed by hand."""
     labels = np.arange(60) % 3 // 2
-    folder = make_experiment_folder(tmp_path / "my x", {"a": drawn_answers(labels, seeds=3, accuracy=0.8)}, labels)
+    folder = make_folder(tmp_path / "my x", {"a": drawn_answers(labels, seeds=3, accuracy=0.8)}, labels)
     experiment = load_experiment([folder])
     one, _, other = experiment.records
     (folder / "records" / one.id / PREDICTIONS_FILE).unlink()

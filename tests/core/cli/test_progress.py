@@ -15,7 +15,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from core.table_records import make_record
+from builders import make_record
 from bakeoff.cli.progress import LiveProgress, PlainProgress, make_progress
 from bakeoff.machine.streams import prepare_streams
 

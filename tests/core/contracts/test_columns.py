@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import make_record
+from builders import make_record
 
 from bakeoff.contracts.columns import FEW, in_columns, in_rows
 from bakeoff.errors import DamageError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import failed, make_record
+from builders import failed, make_record
 
 from bakeoff.contracts.each_class import gathered, spread
 from bakeoff.contracts.metric import MetricFacts

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from end_to_end.experiments import COMMAND
 
 from bakeoff.machine.streams import PLAIN_ERRORS, plain
@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("streams")
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
     for name in ("one", "two"):
-        make_experiment_folder(place / name, answers, LABELS, question=STRANGE, gate={"quality": "-1.0 points"})
+        make_folder(place / name, answers, LABELS, question=STRANGE, gate={"quality": "-1.0 points"})
     shutil.copytree(ROOT / "results" / "quickstart", place / "quickstart", ignore=shutil.ignore_patterns("*.html"))
     (place / "wrong.yaml").write_text("name: w\nseeds: 0\n")
     (place / "worse.yaml").write_text(f"name: w\nstrategies: {{ {'é' * 3}: 1 }}\n", encoding="utf-8")

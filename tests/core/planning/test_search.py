@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core.table_records import make_record
+from builders import make_record
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from core.records.made_files import Copied, filled, seal
-from core.table_records import declare
+from builders import Copied, declare, make_whole_run, seal_files
 
 from bakeoff.records.store import Store
 
@@ -21,8 +20,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for strategy in ("trainer-api", "manual-loop"):
         for seed in (0, 1):
             fresh = store.begin(f"{strategy}{seed}")
-            records.append(filled(fresh, strategy, seed))
-            seal(fresh, records[-1])
+            records.append(make_whole_run(fresh, strategy, seed))
+            seal_files(fresh, records[-1])
             assert store.publish(fresh, records[-1].id)
     declare(folder, records, gate={"quality": "-1 points"}, under_test=["trainer"])
     return folder

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from core.made_up import Call, counted_parses
 
 from bakeoff import compare, load
@@ -29,7 +29,7 @@ BASELINE, ROW = "trainer-api", "manual-loop"
 def folder(tmp_path: Path) -> Path:
     """Two strategies whose predictions are equal at every seed."""
     same = drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=1)
-    return make_experiment_folder(tmp_path / "made", {BASELINE: same, ROW: same}, LABELS, gate={"quality": "-1.0 points"})
+    return make_folder(tmp_path / "made", {BASELINE: same, ROW: same}, LABELS, gate={"quality": "-1.0 points"})
 
 
 def alter(folder: Path, strategy: str = ROW, seed: int = 0) -> Path:

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory
-from core.table_records import declaration_of, failed, make_experiment, make_record
+from builders import drawn_answers, failed, make_declaration, make_experiment, make_folder_of, make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.gate.gate import judge
@@ -35,7 +34,7 @@ def run(strategy: str = "a", seed: int = 0, *, data: str = "test", minute: int =
 def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, int]]]:
     """Task and model -> strategy and seed of their runs."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for declared_run in set_apart(declaration_of(records, **declared), records)[0].runs:
+    for declared_run in set_apart(make_declaration(records, **declared), records)[0].runs:
         board = f"{declared_run.task} · {declared_run.model}"
         found.setdefault(board, []).append((declared_run.strategy, declared_run.seed))
     return found
@@ -43,7 +42,7 @@ def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, 
 
 def test_like_runs_stay_as_they_are_declared() -> None:
     records = [run(seed=seed) for seed in range(3)]
-    declared = declaration_of(records)
+    declared = make_declaration(records)
     assert set_apart(declared, records) == (declared, ())
 
 
@@ -84,7 +83,7 @@ def test_what_nobody_knows_sets_nothing_apart() -> None:
 
 def test_failed_and_missing_runs_stay_with_the_larger_group() -> None:
     records = [run(seed=0, weights="w2"), run(seed=1), run(seed=2), failed(run(seed=3))]
-    declared = declaration_of([*records, make_record("a", 4)])
+    declared = make_declaration([*records, make_record("a", 4)])
     found, apart = set_apart(declared, records)
     assert [(one.seed, one.model) for one in found.runs if one.model != "minilm"] == [(0, "minilm (other weights)")]
     assert [(one.was, one.what, one.data, len(one.runs)) for one in apart] == [("minilm", "the weights", False, 1)]
@@ -95,14 +94,14 @@ def test_a_search_is_told_of_both_boards() -> None:
     trial = TrialRun(id="r1-0", task="glue/mrpc", model="minilm", seed=0, values={"learning_rate": 1e-3})
     chosen = Chosen(task="glue/mrpc", model="minilm", values={"learning_rate": 1e-3})
     search = Search(grid={"learning_rate": [1e-3]}, seeds=[0], choose="best", trials=[trial], chosen=[chosen])
-    found = set_apart(declaration_of(records, searches={"a": search}), records)[0].searches["a"]
+    found = set_apart(make_declaration(records, searches={"a": search}), records)[0].searches["a"]
     assert [one.model for one in found.trials] == [one.model for one in found.chosen] == ["minilm", "minilm (other weights)"]
 
 
 def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path: Any) -> None:
     records = [run("trainer-api", seed) for seed in range(4)] + [run("manual-loop", seed) for seed in range(3)]
     records += [run("manual-loop", seed, data="others", weights="w2") for seed in (3, 4)]
-    made = load_experiment([make_experiment(tmp_path / "e", records)])
+    made = load_experiment([make_folder_of(tmp_path / "e", records)])
     found = compare(made)
     boards = {board.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in board.rows} for board in found.boards}
     assert boards == {
@@ -118,7 +117,7 @@ def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_pat
     folders = []
     for name, weights, minute in (("before", "w", 0), ("after", "w2", 1)):
         records = [run("trainer-api", seed, weights=weights, minute=minute) for seed in range(3)]
-        folders.append(make_experiment(tmp_path / name, records, name=name))
+        folders.append(make_folder_of(tmp_path / name, records, name=name))
     boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).boards}
     assert sorted(boards) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
     assert all(len(rows) == 1 for rows in boards.values())
@@ -142,16 +141,16 @@ def test_what_nobody_knows_is_taken_for_the_same_and_told(groups: list[list[Reco
 
 def test_rescored_classes_tell_it_once() -> None:
     labels = np.arange(40) % 2
-    made = make_experiment_in_memory({"base": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
+    made = make_experiment({"base": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
     notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)").boards]
     assert notes == [1, 0]
 
 
 def test_every_output_tells_it_once(tmp_path: Any) -> None:
     old = [run(strategy, seed, of=MadeFrom()) for strategy in ("trainer-api", "manual-loop") for seed in range(2)]
-    folders = [make_experiment(tmp_path / "old", old, gate={"train_seconds": "+10%"})]
+    folders = [make_folder_of(tmp_path / "old", old, gate={"train_seconds": "+10%"})]
     new = [run(strategy, seed, minute=1) for strategy in ("trainer-api", "manual-loop") for seed in range(2)]
-    folders.append(make_experiment(tmp_path / "new", new))
+    folders.append(make_folder_of(tmp_path / "new", new))
     pages = [read([folder]) for folder in folders]
     told = "taken for the same"
     for page, times in zip(pages, (1, 0), strict=True):
@@ -169,7 +168,7 @@ def test_runs_of_other_data_or_weights_stand_apart_beside_another_folder_too() -
     usual = [run("trainer-api", seed) for seed in range(6)]
     here = [*usual[:4], run("trainer-api", 4, weights="w2"), run("trainer-api", 5, data="others")]
     there = [run("trainer-api", 0, weights="w3"), *usual[1:]]
-    found = set_beside((declaration_of(here), here), (declaration_of(there), there))
+    found = set_beside((make_declaration(here), here), (make_declaration(there), there))
     boards = {f"{pairs.here.task} · {pairs.here.model}": pairs for pairs in found.tables}
     assert {name: pairs.rows[0].here.seeds for name, pairs in boards.items()} == {
         "glue/mrpc · minilm": [1, 2, 3],
@@ -192,6 +191,6 @@ def test_beside_names_other_weights_and_tokenizers_before_the_machine() -> None:
         update={"weights": make_record(final="other").weights, "environment": make_record(torch="2.12.0").environment}
     )
     here = here.model_copy(update={"made_from": HERE})
-    (pairs,) = set_beside((declaration_of([here]), [here]), (declaration_of([there]), [there])).tables
+    (pairs,) = set_beside((make_declaration([here]), [here]), (make_declaration([there]), [there])).tables
     assert pairs.unequal is not None
     assert pairs.unequal.reasons == ["other weights", "other tokenizer", "torch 2.13.0 here, 2.12.0 there"]

@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builders import ROWS, Copied, make_record, make_steps, parquet, seal_files
 from core.made_up import Call
-from core.records.made_files import ROWS, Copied, made_steps, parquet, seal
-from core.table_records import make_record
 
 from bakeoff.errors import DamageError
 from bakeoff.kinds import kind_named
@@ -31,7 +30,7 @@ Damage = Callable[[pa.Table], "pa.Table | bytes"]
 def damaged(place: Path, record: Record, name: str, damage: Damage) -> None:
     found = damage(pq.read_table(place / name))
     (place / name).write_bytes(found if isinstance(found, bytes) else parquet(found))
-    seal(place, record)
+    seal_files(place, record)
 
 
 def sentence_of(action: Callable[[], object]) -> str:
@@ -236,7 +235,7 @@ def test_what_is_whole_is_read_as_it_was_written(copied: Copied) -> None:
         start = table["id"].to_pylist().index(part.ids[0])
         assert part.logits.tolist() == table["logits"].to_pylist()[start : start + len(part.ids)]
         assert part.slices["part"] == tuple(table["slice:part"].to_pylist()[start : start + len(part.ids)])
-    assert made.steps(record.id).equals(made_steps())
+    assert made.steps(record.id).equals(make_steps())
 
 
 def test_the_order_of_rows_and_columns_is_free(copied: Copied) -> None:
@@ -288,7 +287,7 @@ def test_damaged_steps_are_one_sentence_and_the_run_stands(copied: Copied, damag
 
 def test_losses_of_a_run_that_diverged_may_be_nan(copied: Copied) -> None:
     _, place, record = copied
-    content = parquet(value("loss", float("nan"))(made_steps()))
+    content = parquet(value("loss", float("nan"))(make_steps()))
     failure = Failure(reason="diverged", message="loss is nan", phase="train")
     diverged = record.model_copy(update={"status": "failed", "failure": failure})
     assert np.isnan(steps.read_steps(content, diverged, place)["loss"].to_numpy()[5])
@@ -379,7 +378,7 @@ def test_any_altered_bytes_are_read_or_refused(copied: Copied, name: str) -> Non
         for _ in range(draw.choice([1, 1, 2, 8])):
             altered[draw.randrange(len(altered))] = draw.randrange(256)
         (place / name).write_bytes(altered)
-        seal(place, record)
+        seal_files(place, record)
         sentence = sentence_of(lambda: Store(folder).check(record.id))
         assert sentence == "" or sentence.startswith(f"{place / name} is damaged: ")
         assert sentence.isprintable()

@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import declaration_of, failed, make_experiment, make_record, sealed
+from builders import failed, make_control, make_declaration, make_folder_of, make_record, sealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,7 +95,7 @@ def whole_declared() -> Declared:
         trials=trials,
         chosen=[Chosen(task="t", model="m", values={"learning_rate": 0.2})],
     )
-    return declaration_of(
+    return make_declaration(
         [make_record("trainer-api", seed) for seed in range(2)] + [make_record("b", seed) for seed in range(2)],
         gate={"quality": "-1 points", "train_seconds": "+10%"},
         metrics={"glue/mrpc": "accuracy"},
@@ -105,21 +106,11 @@ def whole_declared() -> Declared:
     )
 
 
-def whole_control() -> Control:
-    return Control(
-        session="s",
-        moment="before",
-        started=TIME,
-        hardware="h",
-        threads=1,
-        milliseconds=5.0,
-        spread=0.1,
-        repetitions=20,
-        peak_flops={"fp32": 1e11},
-    )
-
-
-WHOLE: dict[type[Part], Callable[[], Any]] = {Record: whole_record, Declared: whole_declared, Control: whole_control}
+WHOLE: dict[type[Part], Callable[[], Any]] = {
+    Record: whole_record,
+    Declared: whole_declared,
+    Control: partial(make_control, session="s", peak_flops={"fp32": 1e11}),
+}
 
 
 def leaves(schema: dict[str, Any], defs: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -326,7 +317,7 @@ def test_a_pair_of_surrogates_is_a_character_and_escaped_backslashes_are_none() 
 
 def test_a_file_larger_than_any_of_its_kind_is_not_parsed() -> None:
     with pytest.raises(DamageError, match="16,777,216 are the most"):
-        read_part(Control, b" " * MOST_BYTES + dump(whole_control()), HERE)
+        read_part(Control, b" " * MOST_BYTES + dump(WHOLE[Control]()), HERE)
 
 
 @pytest.mark.parametrize("kind", WHOLE)
@@ -355,7 +346,7 @@ def test_verify_names_a_record_under_another_id_than_its_own(tmp_path: Path, cal
     record = real(make_record("trainer-api", 0))
     copy = record.model_copy(update={"id": "r1-0123456789abcdef"})
     other = copy.model_copy(update={"requested": copy.requested.model_copy(update={"strategy": "b"})})
-    folder = make_experiment(tmp_path / "e", [record, other])
+    folder = make_folder_of(tmp_path / "e", [record, other])
     code, out, _ = call("verify", folder)
     assert code == 1
     assert out.splitlines()[0] == "1 of 2 records are whole"
@@ -373,7 +364,7 @@ def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, cal
     from bakeoff.records.load import load_experiment
 
     records = [real(make_record("trainer-api", seed)) for seed in range(3)]
-    folder = make_experiment(tmp_path / "e", records)
+    folder = make_folder_of(tmp_path / "e", records)
     plan = json.loads((folder / "records" / "plan.json").read_bytes())
     plan["runs"][2]["seed"] = 7
     (folder / "records" / "plan.json").write_bytes(sealed(plan))
@@ -390,12 +381,12 @@ def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, cal
 def test_a_damaged_control_run_is_told(tmp_path: Path) -> None:
     from bakeoff.records.load import load_experiment
 
-    folder = make_experiment(tmp_path / "e", [make_record("trainer-api", 0)])
+    folder = make_folder_of(tmp_path / "e", [make_record("trainer-api", 0)])
     store = Store(folder)
-    store.add_control(whole_control())
+    store.add_control(WHOLE[Control]())
     assert load_experiment([folder]).damaged == ()
     path = folder / "records" / "control-s-before.json"
-    path.write_bytes(path.read_bytes().replace(b"5.0", b"2.0"))
+    path.write_bytes(path.read_bytes().replace(b"10.0", b"20.0"))
     found = load_experiment([folder])
     assert found.controls == ()
     assert found.damaged == (f"{path} was altered: it is not what its own checksum says",)

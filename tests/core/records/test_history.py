@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from core.made_up import Call
 
 from bakeoff.records.history import continued, renamed, told
@@ -107,7 +107,7 @@ def test_a_strategy_of_other_runs_keeps_its_name_and_one_that_is_gone_is_told() 
 def test_a_margin_changed_after_results_is_told_in_table_page_and_gate(tmp_path: Path, call: Call) -> None:
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
     gate = {"quality": "-1 points"}
-    folder, other = (make_experiment_folder(tmp_path / name, answers, LABELS, gate=gate) for name in ("made", "other"))
+    folder, other = (make_folder(tmp_path / name, answers, LABELS, gate=gate) for name in ("made", "other"))
     store = Store(folder)
     store.declare(store.declared().model_copy(update={"margin": {"points": 9.0}, "gate": {"quality": "-5 points"}}))
     (look,) = store.declared().history

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_folder
-from core.sins import LABELS, answers
-from core.table_records import declaration_of, declare, make_record
+from builders import LABELS, clean_answers, declare, make_declaration, make_folder, make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.contracts.metric import MetricFacts
@@ -25,15 +23,17 @@ from bakeoff_table import Table
 
 def folder(path: Path, name: str, rows: dict[str, float], *, seed: int = 0, **keywords: object) -> Path:
     """An experiment whose strategies are right so often."""
-    given = {strategy: answers(accuracy=share, seed=seed + number) for number, (strategy, share) in enumerate(rows.items())}
-    return make_experiment_folder(path / name, given, LABELS, name=name, **keywords)
+    given = {
+        strategy: clean_answers(accuracy=share, seed=seed + number) for number, (strategy, share) in enumerate(rows.items())
+    }
+    return make_folder(path / name, given, LABELS, name=name, **keywords)
 
 
 def test_predictions_are_read_as_they_were_written(tmp_path: Path) -> None:
     made = load_experiment([folder(tmp_path, "one", {"base": 0.8, "row": 0.9})])
     record = next(record for record in made.records if record.requested.strategy == "row" and record.requested.seed == 3)
     found = made.predictions(record.id)["test"]
-    assert (found.kind.answers(found.logits) == answers(accuracy=0.9, seed=1)[3]).all()
+    assert (found.kind.answers(found.logits) == clean_answers(accuracy=0.9, seed=1)[3]).all()
     assert (found.labels == LABELS).all()
     assert len(set(found.ids)) == len(LABELS)
     assert np.allclose(found.probabilities.sum(axis=1), 1)
@@ -100,9 +100,9 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
 def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> None:
     """Before and after an upgrade, say: the same runs asked, made again elsewhere."""
     before = folder(tmp_path, "before", {"base": 0.8}, under_test=["software"])
-    after = make_experiment_folder(
+    after = make_folder(
         tmp_path / "after",
-        {"base": answers(accuracy=0.6, seed=9)},
+        {"base": clean_answers(accuracy=0.6, seed=9)},
         LABELS,
         name="before",
         under_test=["software"],
@@ -124,8 +124,8 @@ def test_tasks_whose_data_differ_stand_apart(tmp_path: Path) -> None:
 
 
 def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> None:
-    given = {"small": answers(accuracy=0.7, seed=1), "large": answers(accuracy=0.9, seed=2)}
-    path = make_experiment_folder(
+    given = {"small": clean_answers(accuracy=0.7, seed=1), "large": clean_answers(accuracy=0.9, seed=2)}
+    path = make_folder(
         tmp_path / "models",
         given,
         LABELS,
@@ -188,7 +188,7 @@ def test_a_recorded_metric_is_found_again_whatever_its_class_is_called(labels: l
     names = [f"precision ({labels[number]})" for number in of]
     facts = [of_class("accuracy", None), *(of_class(name, number) for name, number in zip(names, of, strict=True))]
     record = of_table(labels, facts, ["accuracy", asked], kind=kind)
-    found = metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]
+    found = metrics_of(make_declaration([record]).runs, [record])["glue/mrpc"]
     assert list(found) == ["accuracy", *names]
     truth, given = np.random.default_rng(0).integers(0, len(labels), (2, 400))
     if kind == "multilabel":
@@ -207,7 +207,7 @@ def test_a_plugins_metric_is_not_taken_for_the_built_in_of_its_first_word() -> N
     facts = [of_class("accuracy (top 5)", None), of_class("macro_f1 (seen)", None), of_class("f1 (a)", 0)]
     data = record.data.model_copy(update={"metrics": facts})
     record = record.model_copy(update={"data": data})
-    assert list(metrics_of(declaration_of([record]).runs, [record])["glue/mrpc"]) == ["f1 (a)"]
+    assert list(metrics_of(make_declaration([record]).runs, [record])["glue/mrpc"]) == ["f1 (a)"]
     assert [unit_of(one) for one in facts] == [OWN_UNIT, OWN_UNIT, SHARE]
 
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import made_run, make_experiment_folder, write_run
+from builders import make_folder, make_record, make_run, sealed, write_run
 from core.made_up import Call
-from core.table_records import make_record, sealed
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import HOST, Tree
@@ -165,7 +164,7 @@ def make_old(folder: Path, version: int) -> Path:
     rows = {
         name: np.tile(np.where(np.arange(30) < right, LABELS, 1 - LABELS), (2, 1)) for name, right in (("a", 20), ("b", 25))
     }
-    make_experiment_folder(folder, rows, LABELS)
+    make_folder(folder, rows, LABELS)
     records = folder / "records"
     for record in Store(folder).read_all()[0]:
         (records / record.id / RECORD_FILE).write_bytes(sealed(VERSIONS[version](record)))
@@ -382,7 +381,7 @@ def test_a_record_gets_the_largest_of_its_predicted_logits(third: Path) -> None:
 def test_metrics_that_say_nothing_lose_their_figures(tmp_path: Path) -> None:
     folder, store = tmp_path / "e", Store(tmp_path / "e")
     store.records.mkdir(parents=True)
-    record, splits = made_run("a", 0, [0, 1] * 15, [0] * 30)
+    record, splits = make_run("a", 0, [0, 1] * 15, [0] * 30)
     assert record.data is not None
     old_scores = {"test": {"accuracy": 0.5, "f1": 0.0}}
     data = record.data.model_copy(update={"silent": {}, "majority_baseline": old_scores})

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from builders import Copied
 from core.made_up import Call
-from core.records.made_files import NO_FILES, Copied, fifo
+from core.records.odd_files import NO_FILES, fifo
 
 from bakeoff.errors import DamageError
 from bakeoff.records.load import load_experiment

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from core.records.made_files import ROWS, filled, parquet
+from builders import ROWS, make_whole_run, parquet
 
 from bakeoff.errors import DamageError
 from bakeoff.records.parquet_layout import layout_of
@@ -31,7 +31,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.fixture
 def content(tmp_path: Path) -> bytes:
-    filled(tmp_path, "a", 0)
+    make_whole_run(tmp_path, "a", 0)
     return (tmp_path / PREDICTIONS_FILE).read_bytes()
 
 
@@ -81,7 +81,7 @@ def test_pages_without_values_are_not_counted_one_by_one() -> None:
 @pytest.mark.parametrize("least", [0, 4])
 def test_no_altered_byte_of_a_footer_ends_the_process(content: bytes, least: int, tmp_path: Path) -> None:
     """Asked for the metadata of a damaged column chunk, pyarrow 26.0 calls abort()."""
-    data, draw = filled(tmp_path, "a", 0).data, random.Random(least)  # noqa: S311 - bytes to alter, no secrets
+    data, draw = make_whole_run(tmp_path, "a", 0).data, random.Random(least)  # noqa: S311 - bytes to alter, no secrets
     start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     outcomes = [0, 0]
     for place in range(start + least, len(content) - 8, 5):

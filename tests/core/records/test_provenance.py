@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import failed, make_record
+from builders import failed, make_record
 
 from bakeoff.machine.file_hashes import code_digest
 from bakeoff.records.provenance import DATA, MACHINE, MADE_FROM, MODEL, Facts, differences, facts_of, labels_digest, unknown

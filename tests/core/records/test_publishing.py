@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_records import declare, failed, make_record
+from builders import declare, failed, make_record
 
 from bakeoff.files import Tree, temporary_name
 from bakeoff.records.load import load_experiment

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import make_experiment, make_record, sealed
+from builders import make_folder_of, make_record, sealed
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.record_files import dump, read_part
@@ -78,7 +78,7 @@ def unsealed(part: Any) -> Any:
 
 def test_an_altered_score_is_seen(tmp_path: Path) -> None:
     (record,) = [make_record("a", 0)]
-    folder = make_experiment(tmp_path / "e", [record])
+    folder = make_folder_of(tmp_path / "e", [record])
     path = folder / "records" / record.id / "record.json"
     assert Store(folder).read(record.id).scores == record.scores
     value = str(record.scores["test"]["accuracy"])
@@ -90,7 +90,7 @@ def test_an_altered_score_is_seen(tmp_path: Path) -> None:
 
 def test_a_record_behind_a_symbolic_link_is_none(tmp_path: Path) -> None:
     record = make_record("a", 0)
-    folder = make_experiment(tmp_path / "e", [record])
+    folder = make_folder_of(tmp_path / "e", [record])
     place = folder / "records" / record.id
     place.rename(tmp_path / "elsewhere")
     place.symlink_to(tmp_path / "elsewhere")

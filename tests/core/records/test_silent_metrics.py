@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.made_records import make_experiment_folder, make_experiment_in_memory, scored_by
+from builders import make_experiment, make_folder, scored_by
 from numpy.typing import NDArray
 
 from bakeoff.analysis.boards import compare
@@ -185,7 +185,7 @@ def silent_experiment(**keywords: Any) -> Experiment:
     rng = np.random.default_rng(0)
     rows = {name: np.where(rng.random((4, 30)) < share, 1, 0) for name, share in (("base", 0.1), ("row", 0.4), ("twin", 0.4))}
     rows["twin"] = rows["base"]
-    made = make_experiment_in_memory(rows, ZEROS, under_test=["trainer"], **keywords)
+    made = make_experiment(rows, ZEROS, under_test=["trainer"], **keywords)
     records = []
     for record in made.records:
         assert record.data is not None
@@ -232,7 +232,7 @@ def test_every_output_says_so_and_shows_no_figure() -> None:
 
 def test_a_second_metric_that_says_nothing_is_told_beside_the_first() -> None:
     rows = {"base": np.zeros((3, 30), dtype=int), "row": np.tile(BOTH, (3, 1))}
-    made = make_experiment_in_memory(rows, ZEROS, under_test=["trainer"])
+    made = make_experiment(rows, ZEROS, under_test=["trainer"])
     (board,) = compare(made).boards
     assert board.metric == "accuracy"
     assert board.to_baseline[0].verdict == "worse"
@@ -243,7 +243,7 @@ def test_a_part_of_the_split_on_which_it_says_nothing_has_no_score() -> None:
     rng = np.random.default_rng(1)
     labels = np.concatenate([ZEROS, BOTH, BOTH])
     rows = {name: np.where(rng.random((3, 90)) < 0.8, labels, 1 - labels) for name in ("base", "row")}
-    made = make_experiment_in_memory(rows, labels, slices={"source": ["quiet"] * 30 + ["loud"] * 60})
+    made = make_experiment(rows, labels, slices={"source": ["quiet"] * 30 + ["loud"] * 60})
     (board,) = rescore(made, "mcc").boards
     found = {part.value: part.score for part in board.slices if part.column == "source"}
     assert found["quiet"] is None
@@ -263,7 +263,7 @@ def test_a_gate_has_no_evidence_by_it_even_where_nothing_changed() -> None:
 
 def test_a_folder_of_older_records_is_read_so(tmp_path: Path) -> None:
     rows = {"base": np.zeros((2, 30), dtype=int), "row": np.tile(BOTH, (2, 1))}
-    folder = make_experiment_folder(tmp_path / "e", rows, ZEROS)
+    folder = make_folder(tmp_path / "e", rows, ZEROS)
     for record in load_experiment([folder]).records:
         assert record.data is not None
         assert record.data.silent == {"test": {"f1": "no example has the label 'label 1'"}}
@@ -304,7 +304,7 @@ def test_resamples_of_one_class_leave_finite_intervals(metric: Metric, seeds: in
     given = {name: np.where(rng.random((seeds, 40)) < 0.8, labels, 1 - labels) for name in names}
     logits = {name: np.stack([0.5 - answers, answers - 0.5], axis=2) for name, answers in given.items()}
     rows = {name: np.zeros((seeds, 40), dtype=np.int64) for name in names}
-    made = make_experiment_in_memory(rows, labels, under_test=["trainer"])
+    made = make_experiment(rows, labels, under_test=["trainer"])
     made = scored_by(made, metric, kind="classification", truth=labels, given=logits)
     comparison = compare(made)
     write_json(comparison)  # which refuses what is not finite
@@ -316,7 +316,7 @@ def test_resamples_of_one_class_leave_finite_intervals(metric: Metric, seeds: in
 
 
 def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
-    made = make_experiment_in_memory({"base": [BOTH] * 3, "row": [BOTH] * 3}, BOTH, under_test=["trainer"])
+    made = make_experiment({"base": [BOTH] * 3, "row": [BOTH] * 3}, BOTH, under_test=["trainer"])
     first, *rest = made.records
     missing = first.model_copy(update={"scores": {"test": {"accuracy": 1.0}}})
     made = replace(made, records=(missing, *rest))

@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from core.records.made_files import declared
+from builders import make_bare_declaration, make_control
 
 from bakeoff.errors import StoreError
 from bakeoff.files import HOST
-from bakeoff.records.schema import SCHEMA_VERSION, Control, Declared, DeclaredRun
+from bakeoff.records.schema import SCHEMA_VERSION, Declared, DeclaredRun
 from bakeoff.records.store import Store
 
 
@@ -96,11 +95,11 @@ def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store, replaced: bool) -> None:
-    store.declare(declared("one", "r1-a"))
+    store.declare(make_bare_declaration("one", "r1-a"))
     store.require_place()
     moved = store.folder.rename(store.folder.with_name("moved"))
     if replaced:
-        Store(store.folder).declare(declared("one", "r1-a"))
+        Store(store.folder).declare(make_bare_declaration("one", "r1-a"))
     with pytest.raises(StoreError, match="moved, deleted or replaced"):
         store.require_place()
     assert not replaced or Store(store.folder).declared().seal == Store(moved).declared().seal
@@ -110,7 +109,7 @@ def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store,
 def with_seeds(*seeds: int) -> Declared:
     """A declaration of these seeds; ids are their numbers."""
     runs = [DeclaredRun(id=f"r1-{seed}", task="t", model="m", strategy="a", seed=seed) for seed in seeds]
-    return declared("one").model_copy(update={"runs": runs})
+    return make_bare_declaration("one").model_copy(update={"runs": runs})
 
 
 def test_seeds_added_after_a_look_are_kept_in_the_history(store: Store) -> None:
@@ -148,25 +147,11 @@ def test_another_question_keeps_the_history_and_adds_nothing(store: Store) -> No
     assert (len(store.declared().history), store.declared().question) == (1, "Another?")
 
 
-def control(session: str, moment: Literal["before", "after"], started: str) -> Control:
-    return Control(
-        session=session,
-        moment=moment,
-        started=started,
-        hardware="h",
-        threads=1,
-        milliseconds=5.0,
-        spread=0.1,
-        repetitions=20,
-        peak_flops={},
-    )
-
-
 def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store) -> None:
     store.declare(with_seeds(0))
     assert store.controls() == ([], [])
-    first, second = control("s", "before", "2026-01-01T10:00:00+00:00"), control("s", "after", "2026-01-01T10:00:00+00:00")
-    third = control("0", "before", "2026-01-02T10:00:00+00:00")
+    first, second = (make_control(moment=moment, started="2026-01-01T10:00:00+00:00") for moment in ("before", "after"))
+    third = make_control(session="0", started="2026-01-02T10:00:00+00:00")
     for one in (third, second, first):
         store.add_control(one)
     (store.records / "control-t-before.json").write_text("{")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_folder
+from builders import drawn_answers, make_folder
 from core.made_up import Call, everything
 
 from bakeoff.errors import StoreError
@@ -24,7 +24,7 @@ RESULTS = "- dataset: {id: x, task_id: accuracy}\n  value: 1.0\n  notes: accurac
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment with its records."""
     answers = {name: drawn_answers(LABELS, seeds=2, accuracy=0.8, seed=number) for number, name in enumerate("ab")}
-    return make_experiment_folder(tmp_path_factory.mktemp("made") / "e", answers, LABELS)
+    return make_folder(tmp_path_factory.mktemp("made") / "e", answers, LABELS)
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from core.sins import control
-from core.table_records import make_record
+from builders import make_control, make_record
 
 from bakeoff.analysis.summary.compute import legend, work_cells, work_of
 from bakeoff.records.schema import Record
@@ -28,9 +27,9 @@ def test_a_rate_is_the_mean_over_seeds_of_operations_a_second() -> None:
 
 def test_a_share_is_of_the_peak_in_the_runs_own_precision_on_its_own_hardware() -> None:
     controls = [
-        control(hardware=HERE, peak_flops={"fp32": 200.0, "bf16": 400.0}),
-        control(hardware=HERE, peak_flops={"fp32": 200.0, "bf16": 400.0}, moment="after"),
-        control(hardware=OTHER, peak_flops={"fp32": 8000.0}),
+        make_control(hardware=HERE, peak_flops={"fp32": 200.0, "bf16": 400.0}),
+        make_control(hardware=HERE, peak_flops={"fp32": 200.0, "bf16": 400.0}, moment="after"),
+        make_control(hardware=OTHER, peak_flops={"fp32": 8000.0}),
     ]
     assert work_of([counted(1000.0, 10.0)], controls).peak_share == pytest.approx(0.5)
     assert work_of([counted(1000.0, 10.0, precision="bf16")], controls).peak_share == pytest.approx(0.25)
@@ -39,7 +38,7 @@ def test_a_share_is_of_the_peak_in_the_runs_own_precision_on_its_own_hardware() 
 
 
 def test_without_a_peak_in_that_precision_there_is_no_share() -> None:
-    controls = [control(hardware=HERE, peak_flops={"fp32": 200.0}), control(hardware=HERE, peak_flops={})]
+    controls = [make_control(hardware=HERE, peak_flops={"fp32": 200.0}), make_control(hardware=HERE, peak_flops={})]
     assert work_of([counted(1000.0, 10.0, precision="bf16")], controls).peak_share is None
 
 
@@ -55,7 +54,7 @@ def test_a_share_of_the_peak_that_says_nothing_is_withheld_with_the_reason(
     milliseconds: tuple[float, float], peak: float, reason: str
 ) -> None:
     """100 operations a second: 224 % of a peak was printed where the machine had moved."""
-    controls = [control(each, hardware=HERE, peak_flops={"fp32": peak}) for each in milliseconds]
+    controls = [make_control(each, hardware=HERE, peak_flops={"fp32": peak}) for each in milliseconds]
     work = work_of([counted(1000.0, 10.0)], controls)
     assert work.peak_share is None
     assert reason in work.withheld

@@ -10,8 +10,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from builders import failed, make_declaration, make_record
 from core.report_examples import COURSE, Example, described, example, loss_of, slice_scores
-from core.table_records import declaration_of, failed, make_record
 
 from bakeoff.analysis.findings import AcrossTasks
 from bakeoff.contracts.unit import Figures, Unit
@@ -288,7 +288,7 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
     comparison = example({"trainer-api": 0.78}).comparison.model_copy(
-        update={"declared": declaration_of([record]), "boards": [], "warnings": [], "answer": ""}
+        update={"declared": make_declaration([record]), "boards": [], "warnings": [], "answer": ""}
     )
     page = Page(write_html(comparison, [], loss_of))
     assert "Nothing is recorded yet" in page.words

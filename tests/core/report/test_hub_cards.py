@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory, scored_by
+from builders import drawn_answers, make_experiment, scored_by
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from ruamel.yaml import YAML
@@ -24,7 +24,7 @@ LABELS = np.random.default_rng(1).integers(0, 2, 400)
 
 
 def experiment(*names: str) -> Experiment:
-    return make_experiment_in_memory(
+    return make_experiment(
         {name: drawn_answers(LABELS, seeds=3, accuracy=0.85 - 0.1 * number, seed=number) for number, name in enumerate(names)},
         LABELS,
     )
@@ -114,7 +114,7 @@ def test_hostile_names_stay_text() -> None:
 
 
 def test_one_seed_is_said_and_a_row_without_scores_has_no_file() -> None:
-    made = make_experiment_in_memory(
+    made = make_experiment(
         {"one": drawn_answers(LABELS, seeds=1, accuracy=0.85), "none": drawn_answers(LABELS, seeds=1, accuracy=0.8)},
         LABELS,
         failing={"none": [0]},

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.made_records import drawn_answers, make_experiment_in_memory
+from builders import drawn_answers, make_experiment
 
 from bakeoff.analysis.boards import compare
 from bakeoff.records.experiment import Experiment
@@ -25,7 +25,7 @@ def experiment(other: str = "loop_x", **keywords: object) -> Experiment:
         "trainer-api": drawn_answers(LABELS, seeds=3, accuracy=0.85),
         other: drawn_answers(LABELS, seeds=3, accuracy=0.75, seed=5),
     }
-    return make_experiment_in_memory(answers, LABELS, **keywords)
+    return make_experiment(answers, LABELS, **keywords)
 
 
 def tex(made: Experiment) -> str:
@@ -107,7 +107,7 @@ def test_hostile_text_breaks_out_of_no_cell() -> None:
 
 
 def test_nothing_recorded_is_a_comment() -> None:
-    made = make_experiment_in_memory({"a": drawn_answers(LABELS, seeds=2, accuracy=0.8)}, LABELS, failing={"a": [0, 1]})
+    made = make_experiment({"a": drawn_answers(LABELS, seeds=2, accuracy=0.8)}, LABELS, failing={"a": [0, 1]})
     assert tex(made).splitlines()[-1].startswith("%")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.table_records import declaration_of, declare, failed, make_experiment, make_record
+from builders import declare, failed, make_declaration, make_folder_of, make_record
 
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Board
@@ -57,7 +57,7 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
 
 
 def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[Board]:
-    found, _ = set_apart(declaration_of(records, searches={"a": search(trials)}, **declared), records)
+    found, _ = set_apart(make_declaration(records, searches={"a": search(trials)}, **declared), records)
     by_id = {record.id: record for record in trials}
     return described(Experiment(found, tuple(records), lambda _: {}, lambda _: None, trials=by_id))
 
@@ -76,7 +76,7 @@ def shown(boards: list[Board]) -> dict[tuple[str, str], list[float | None]]:
 
 
 def written(folder: Path, records: list[Record], trials: list[Record], **declared: Any) -> Path:
-    make_experiment(folder, [*records, *trials])
+    make_folder_of(folder, [*records, *trials])
     declare(folder, records, searches={"a": search(trials)}, name=folder.name, **declared)
     return folder
 
@@ -157,16 +157,16 @@ def test_a_strategy_that_was_searched_for_other_tasks_in_two_folders_has_both_se
 
 def test_a_search_of_one_folder_is_no_search_of_the_others_rows(tmp_path: Path) -> None:
     one = written(tmp_path / "one", [run(seed=0)], [trial("a", 0, 0.4), trial("a", 1, 0.5)], baseline="a")
-    two = make_experiment(tmp_path / "two", [run("b", data="others")], name="two", baseline="b")
+    two = make_folder_of(tmp_path / "two", [run("b", data="others")], name="two", baseline="b")
     made = load_experiment([one, two])
     assert [list(board.searches) for board in described(made)] == [["a"], []]
 
 
 def test_a_search_that_has_chosen_nothing_yet_has_no_row_beside_another_folder(tmp_path: Path) -> None:
     records, trials = [run("b")], [trial("a", 0, 0.4), trial("a", 1, 0.5)]
-    one = make_experiment(tmp_path / "one", [*records, *trials])
+    one = make_folder_of(tmp_path / "one", [*records, *trials])
     declare(one, records, searches={"a": search(trials)}, baseline="a", trials={"a": 1, "b": 2})
-    made = load_experiment([one, make_experiment(tmp_path / "two", [run("c")], name="two")])
+    made = load_experiment([one, make_folder_of(tmp_path / "two", [run("c")], name="two")])
     (table,) = described(made)
     assert ([row.strategy for row in table.rows], dict(table.searches)) == (["b", "c"], {})
     assert made.declared.trials == {"b": 2}

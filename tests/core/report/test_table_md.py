@@ -13,19 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from core.made_records import drawn_answers, make_experiment_folder
-from core.sins import control
-from core.table_records import (
+from builders import (
     SOFTWARE,
     component,
-    declaration_of,
     declare,
+    drawn_answers,
     failed,
-    make_experiment,
+    make_control,
+    make_declaration,
+    make_folder,
+    make_folder_of,
     make_record,
     run_id,
 )
+from click.testing import CliRunner
 
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.cli.table import table
@@ -82,7 +83,7 @@ def test_the_table_says_where_trained_heads_come_from(tmp_path: Path, first: Any
         for record, head in zip(pair, (first, second), strict=True)
         if record.weights
     ]
-    text = flowing(show(make_experiment(tmp_path, told)))
+    text = flowing(show(make_folder_of(tmp_path, told)))
     assert text.count("head: ") == bool(sentence)
     assert sentence.replace("NAME", names[0]).replace("OTHER", names[1]) in text
 
@@ -94,7 +95,7 @@ def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
 
     first, second = both(seeds=1)
     first = first.model_copy(update={"attempts": [attempt("crashed", 70.0), attempt("timed out", 50.4)]})
-    text = flowing(show(make_experiment(tmp_path, [first, second])))
+    text = flowing(show(make_folder_of(tmp_path, [first, second])))
     told = f"made again: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
     assert told in text
     assert text.count("failed attempts") == 1
@@ -110,7 +111,7 @@ def both(*, seeds: int = 3) -> list[Record]:
 
 
 def test_a_row_holds_mean_and_sd_over_seeds(tmp_path: Path) -> None:
-    text = show(make_experiment(tmp_path / "x", both()))
+    text = show(make_folder_of(tmp_path / "x", both()))
     scores, costs = cells(text, "trainer-api"), cells(text, "trainer-api", nth=1)
     assert scores["test accuracy★"] == f"{100 * statistics.mean(ACCURACIES):.2f} ± {100 * statistics.stdev(ACCURACIES):.2f}"
     assert (scores["dev accuracy"], scores["dev f1"]) == ("80.00 ± 0.00", "86.00 ± 0.00")
@@ -121,21 +122,21 @@ def test_a_row_holds_mean_and_sd_over_seeds(tmp_path: Path) -> None:
 
 
 def test_the_floor_and_the_baseline_are_marked_and_the_reported_split_comes_first(tmp_path: Path) -> None:
-    text = show(make_experiment(tmp_path / "x", both()))
+    text = show(make_folder_of(tmp_path / "x", both()))
     floor = cells(text, "majority floor")
     assert (floor["test accuracy★"], floor["dev f1"], floor["n"]) == ("66.49", "81.22", "–")
     assert "| trainer-api ◂ " in text
     assert "| manual-loop " in text
     titles = list(floor)
     assert titles.index("test accuracy★") < titles.index("test f1") < titles.index("dev accuracy")
-    on_dev = show(make_experiment(tmp_path / "y", both(), report_on="dev"))
+    on_dev = show(make_folder_of(tmp_path / "y", both(), report_on="dev"))
     assert list(cells(on_dev, "majority floor")).index("dev accuracy★") < list(cells(on_dev, "majority floor")).index("test f1")
 
 
 def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_path: Path) -> None:
     lora = component("lora", r=8, alpha=16)
     records = [make_record("trainer-api"), make_record("lora", method=lora, recipe={"learning_rate": 2e-4})]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert cells(text, "lora")["learning_rate"] == "2e-4"
     assert cells(text, "trainer-api")["learning_rate"] == "5e-5"
     assert cells(text, "lora")["method"] == "lora"
@@ -148,7 +149,7 @@ def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_pat
 
 def test_a_recipe_key_that_one_row_states_is_a_column_with_the_neutral_value_of_the_others(tmp_path: Path) -> None:
     records = [make_record("trainer-api"), make_record("smoothed", recipe={"label_smoothing": 0.1})]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert cells(text, "smoothed")["label_smoothing"] == "0.1"
     assert cells(text, "trainer-api")["label_smoothing"] == "0"
     assert "momentum" not in text, "nobody states it"
@@ -156,7 +157,7 @@ def test_a_recipe_key_that_one_row_states_is_a_column_with_the_neutral_value_of_
 
 def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -> None:
     records = [make_record(f"lora-{r}", method=component("lora", r=r, alpha=16)) for r in (8, 16)]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert [cells(text, f"lora-{r}")["method"] for r in (8, 16)] == ["lora (r=8)", "lora (r=16)"]
 
 
@@ -165,7 +166,7 @@ def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -
     [(1, "anecdote"), (2, "anecdote"), (3, "with 3 seeds"), (5, "with 5 seeds"), (6, None)],
 )
 def test_few_seeds_are_flagged(tmp_path: Path, seeds: int, sentence: str | None) -> None:
-    text = show(make_experiment(tmp_path / "x", [make_record(seed=seed) for seed in range(seeds)]))
+    text = show(make_folder_of(tmp_path / "x", [make_record(seed=seed) for seed in range(seeds)]))
     row = cells(text, "trainer-api")
     assert row.get("warnings") == ("few-seeds" if sentence else None)
     assert ("±" in row["test accuracy★"]) == (seeds > 1)
@@ -181,7 +182,7 @@ def test_a_row_that_learnt_nothing_is_flagged(tmp_path: Path) -> None:
         "collapsed": np.ones((6, 120)),
         "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.95),
     }
-    text = show(make_experiment_folder(tmp_path / "x", answers, labels, baseline="trainer-api"))
+    text = show(make_folder(tmp_path / "x", answers, labels, baseline="trainer-api"))
     assert "collapsed-runs" in cells(text, "collapsed")["warnings"]
     assert "collapsed-runs" not in cells(text, "trainer-api")["warnings"]
     assert "- collapsed-runs (caution): " in text
@@ -193,7 +194,7 @@ def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_
         "trainer-api": drawn_answers(labels, seeds=6, accuracy=0.70, seed=1),
         "better": drawn_answers(labels, seeds=6, accuracy=0.90, seed=2),
     }
-    text = show(make_experiment_folder(tmp_path / "x", answers, labels, under_test=["trainer"]))
+    text = show(make_folder(tmp_path / "x", answers, labels, under_test=["trainer"]))
     low, high = map(float, cells(text, "better")["95 % interval"].strip("[]").split(","))
     mean = float(cells(text, "better")["test accuracy★"].split()[0])
     assert low < mean < high
@@ -217,7 +218,7 @@ def test_an_undeclared_difference_puts_a_dagger_and_a_sentence_at_the_row(tmp_pa
         "faster": drawn_answers(labels, seeds=6, accuracy=0.90, seed=2),
     }
     records = {"faster": {"recipe": {"learning_rate": 3e-5}}}
-    folder = make_experiment_folder(tmp_path / "x", answers, labels, records=records, under_test=["trainer"])
+    folder = make_folder(tmp_path / "x", answers, labels, records=records, under_test=["trainer"])
     text = show(folder)
     assert "| faster † " in text
     assert cells(text, "faster †", nth=1)["verdict"] == "confounded"
@@ -228,7 +229,7 @@ def test_an_undeclared_difference_puts_a_dagger_and_a_sentence_at_the_row(tmp_pa
 
 
 def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
-    text = show(make_experiment(tmp_path / "x", [make_record("own-way", owns=["order", "steps"]), make_record()]))
+    text = show(make_folder_of(tmp_path / "x", [make_record("own-way", owns=["order", "steps"]), make_record()]))
     assert "owns order, steps" in cells(text, "own-way")["warnings"]
     assert "owns" not in cells(text, "trainer-api")["warnings"]
     assert "owns order, steps: own-way's trainer does this its own way" in flowing(text)
@@ -236,7 +237,7 @@ def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
 
 def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path) -> None:
     records = [*both(seeds=2), make_record("elsewhere", 0, torch="2.12.0"), make_record("elsewhere", 1, hardware="a Mac")]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert "machine-changed" in cells(text, "elsewhere")["warnings"]
     assert cells(text, "elsewhere", nth=1)["train s"] == "(690.0 ± 0.0)"
     assert cells(text, "trainer-api", nth=1)["train s"] == "690.5 ± 0.7"
@@ -250,26 +251,26 @@ def test_another_instruction_set_is_another_machine(other: str | None, time: str
         record.model_copy(update={"environment": record.environment.model_copy(update={"instructions": instructions})})
         for record, instructions in ((make_record(), "AVX512"), (make_record(seed=1), "AVX512"), (make_record("else"), other))
     ]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert cells(text, "else", nth=1)["train s"] == time
     assert ("instruction set AVX2 instead of AVX512 in 1 of 1 runs" in flowing(text)) == (other is not None)
 
 
 def test_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     records = both()
-    text = show(make_experiment(tmp_path / "x", records[:-1], undone=records[-1:]))
+    text = show(make_folder_of(tmp_path / "x", records[:-1], undone=records[-1:]))
     assert cells(text, "manual-loop")["n"] == "2 of 3"
     assert "1 of 6 declared runs has no record that can be used: manual-loop (seed 2)" in flowing(text)
 
 
 def test_an_experiment_without_a_record_is_a_table_of_dashes(tmp_path: Path) -> None:
-    text = show(make_experiment(tmp_path / "x", [], undone=both()))
+    text = show(make_folder_of(tmp_path / "x", [], undone=both()))
     assert cells(text, "trainer-api")["n"] == "0 of 3"
     assert json.loads(show(tmp_path / "x", "--json"))["unscored"][0]["rows"][0]["scores"] == {}
 
 
 def test_a_damaged_record_is_named_and_the_rest_stands(tmp_path: Path) -> None:
-    folder = make_experiment(tmp_path / "x", both())
+    folder = make_folder_of(tmp_path / "x", both())
     damaged = folder / "records" / run_id("manual-loop", 2) / "record.json"
     damaged.write_text("{")
     text = show(folder)
@@ -278,7 +279,7 @@ def test_a_damaged_record_is_named_and_the_rest_stands(tmp_path: Path) -> None:
 
 
 def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
-    folder = make_experiment(tmp_path / "x", [*both(), make_record("foreign")])
+    folder = make_folder_of(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
     assert "- undeclared-runs (caution): 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
@@ -289,7 +290,7 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     records = both()
     records[0] = failed(records[0], "timed out", "it took over 5 s")
     records[1::2] = [failed(record) for record in records[1::2]]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     assert (cells(text, "trainer-api")["n"], cells(text, "trainer-api")["failed"]) == ("2", "1")
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
@@ -301,11 +302,11 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
 def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
     hung, code = "the run's process: it went on for 5 s and was killed", "the run's process: exit code 3 (phase save: `x` | y)"
     records = both()
-    plain = show(make_experiment(tmp_path / "plain", records))
+    plain = show(make_folder_of(tmp_path / "plain", records))
     remarked = [records[number].model_copy(update={"process_notes": [hung]}) for number in (0, 2)]
     records[0], records[2] = remarked
     records[1] = records[1].model_copy(update={"process_notes": [code]})
-    folder = make_experiment(tmp_path / "x", records)
+    folder = make_folder_of(tmp_path / "x", records)
     told = flowing(show(folder))
     assert f"- trainer-api, seed 0, 1: {hung} - " in told
     assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
@@ -316,7 +317,7 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
 
 
 def test_nothing_but_failures_is_a_table_too(tmp_path: Path) -> None:
-    text = show(make_experiment(tmp_path / "x", [failed(record) for record in both()]))
+    text = show(make_folder_of(tmp_path / "x", [failed(record) for record in both()]))
     assert cells(text, "trainer-api")["failed"] == "3"
 
 
@@ -325,14 +326,14 @@ def test_identical_weights_are_said_and_one_odd_seed_ends_it(tmp_path: Path) -> 
         make_record(strategy, seed, final=f"weights {seed}") for seed in range(3) for strategy in ("trainer-api", "manual-loop")
     ]
     sentence = "trainer-api and manual-loop ended with identical weights at every seed (3 of 3)"
-    assert sentence in flowing(show(make_experiment(tmp_path / "same", pairs)))
+    assert sentence in flowing(show(make_folder_of(tmp_path / "same", pairs)))
     pairs[-1] = make_record("manual-loop", 2, final="other weights")
-    assert "identical weights" not in show(make_experiment(tmp_path / "odd", pairs))
+    assert "identical weights" not in show(make_folder_of(tmp_path / "odd", pairs))
 
 
 def test_each_task_and_model_has_its_table(tmp_path: Path) -> None:
     records = [make_record(task=task, model=model) for task in ("glue/mrpc", "glue/rte") for model in ("minilm", "tiny-bert")]
-    text = show(make_experiment(tmp_path / "x", records))
+    text = show(make_folder_of(tmp_path / "x", records))
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings == [f"## {task} · {model}" for task in ("glue/mrpc", "glue/rte") for model in ("minilm", "tiny-bert")]
     assert text.count("| majority floor") == 4
@@ -340,7 +341,7 @@ def test_each_task_and_model_has_its_table(tmp_path: Path) -> None:
 
 def test_the_declared_name_stands_whatever_the_record_was_called(tmp_path: Path) -> None:
     record = make_record("old-name")
-    folder = make_experiment(tmp_path / "x", [record])
+    folder = make_folder_of(tmp_path / "x", [record])
     renamed = record.model_copy(update={"requested": record.requested.model_copy(update={"strategy": "new-name"})})
     declare(folder, [renamed], baseline="new-name")
     text = show(folder)
@@ -352,7 +353,7 @@ def test_untrusted_text_stays_text(tmp_path: Path) -> None:
     evil = "a|b `c` <script>alert(1)</script> [x](http://y) *d*\n\x1b[31m\u202ered"
     record = make_record(evil, trainer=component("hf-trainer", path=evil), owns=[evil])
     other = failed(make_record("other", trainer=component("hf-trainer", path="p")), message=evil)
-    text = show(make_experiment(tmp_path / "x", [record, other], name=evil, question=evil, under_test=[evil]))
+    text = show(make_folder_of(tmp_path / "x", [record, other], name=evil, question=evil, under_test=[evil]))
     assert "<script" not in text
     assert "\x1b" not in text
     assert "\u202e" not in text
@@ -371,7 +372,7 @@ def test_no_line_of_running_text_opens_a_heading_or_a_list(opening: str) -> None
 
 
 def test_the_page_and_the_csv_are_written_and_stay_the_same(tmp_path: Path) -> None:
-    folder = make_experiment(tmp_path / "x", both())
+    folder = make_folder_of(tmp_path / "x", both())
     text = show(folder)
     assert (folder / "table.md").read_text() == text
     first = (folder / "table.csv").read_bytes()
@@ -383,7 +384,7 @@ def test_the_page_and_the_csv_are_written_and_stay_the_same(tmp_path: Path) -> N
 def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
     records = both()
     records[-1] = failed(records[-1])
-    show(make_experiment(tmp_path / "x", records))
+    show(make_folder_of(tmp_path / "x", records))
     with (tmp_path / "x" / "table.csv").open(newline="") as stream:
         rows = {row["strategy"]: row for row in csv.DictReader(stream)}
     assert list(rows) == ["trainer-api", "manual-loop", "majority floor"]
@@ -400,7 +401,7 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
 
 
 def test_json_explains_its_flags(tmp_path: Path) -> None:
-    answer = json.loads(show(make_experiment(tmp_path / "x", both()), "--json"))
+    answer = json.loads(show(make_folder_of(tmp_path / "x", both()), "--json"))
     (only,) = answer["boards"]
     assert [row["warnings"] for row in only["rows"]] == [["few-seeds"], ["few-seeds"]]
     (warning,) = answer["warnings"]
@@ -413,8 +414,8 @@ def test_json_explains_its_flags(tmp_path: Path) -> None:
 def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -> None:
     here, there = both(), both()
     there[-1] = make_record("manual-loop", 2, final="other", test_accuracy=0.8, train_seconds=100, hardware="a Mac")
-    make_experiment(tmp_path / "here", here)
-    make_experiment(tmp_path / "there", there)
+    make_folder_of(tmp_path / "here", here)
+    make_folder_of(tmp_path / "there", there)
     text = show(tmp_path / "here", "--beside", str(tmp_path / "there"))
     row = cells(text, "manual-loop")
     assert row["same weights"] == "2 of 3"
@@ -426,7 +427,7 @@ def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -
 
 
 def unequal(here: Record, there: Record) -> Unequal | None:
-    declared = declaration_of([here])
+    declared = make_declaration([here])
     return set_beside((declared, [here]), (declared, [there])).tables[0].unequal
 
 
@@ -459,18 +460,16 @@ def test_beside_knows_no_reason_where_nothing_recorded_differs(tmp_path: Path) -
     found = unequal(here, there)
     assert found is not None
     assert found.reasons == []
-    make_experiment(tmp_path / "here", [here])
-    make_experiment(tmp_path / "there", [there])
+    make_folder_of(tmp_path / "here", [here])
+    make_folder_of(tmp_path / "there", [there])
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
     assert "nothing that is recorded differs" in text
     assert "differ by at most 0.00 points of accuracy on test" in text
 
 
 def test_beside_says_what_differs(tmp_path: Path) -> None:
-    make_experiment(tmp_path / "here", [make_record()])
-    make_experiment(
-        tmp_path / "there", [make_record(hardware="a Mac", torch="2.12.0", test_data="others"), make_record(seed=1)]
-    )
+    make_folder_of(tmp_path / "here", [make_record()])
+    make_folder_of(tmp_path / "there", [make_record(hardware="a Mac", torch="2.12.0", test_data="others"), make_record(seed=1)])
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
     assert "The data of test differ, so the scores are not of the same examples" in text
     assert "The hardware differs" in text
@@ -480,24 +479,24 @@ def test_beside_says_what_differs(tmp_path: Path) -> None:
 
 
 def test_beside_puts_seconds_in_parentheses_where_the_machine_was_not_equally_fast(tmp_path: Path) -> None:
-    make_experiment(tmp_path / "here", [make_record(train_seconds=690.0)])
-    make_experiment(tmp_path / "there", [make_record(train_seconds=460.0)])
+    make_folder_of(tmp_path / "here", [make_record(train_seconds=690.0)])
+    make_folder_of(tmp_path / "there", [make_record(train_seconds=460.0)])
 
     def seconds() -> tuple[str, str]:
         row = cells(show(tmp_path / "here", "--beside", str(tmp_path / "there")), "trainer-api")
         return row["train s here"], row["train s there"]
 
-    Store(tmp_path / "here").add_control(control(12.0))
+    Store(tmp_path / "here").add_control(make_control(12.0))
     assert seconds() == ("690.0", "460.0")
-    Store(tmp_path / "there").add_control(control(8.0))
+    Store(tmp_path / "there").add_control(make_control(8.0))
     assert seconds() == ("(690.0)", "(460.0)")
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
     assert "The control run moved by 50 % (at most 10 % is tolerated): seconds are not comparable." in text
 
 
 def test_beside_refuses_experiments_without_a_common_run(tmp_path: Path) -> None:
-    make_experiment(tmp_path / "here", [make_record(seed=0)])
-    make_experiment(tmp_path / "there", [make_record(seed=1)], name="other")
+    make_folder_of(tmp_path / "here", [make_record(seed=0)])
+    make_folder_of(tmp_path / "there", [make_record(seed=1)], name="other")
     with pytest.raises(StoreError, match="'mrpc' and 'other' have no run in common"):
         show(tmp_path / "here", "--beside", str(tmp_path / "there"))
 
@@ -508,7 +507,7 @@ def test_a_folder_without_an_experiment_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_the_table_loads_nothing_heavy(tmp_path: Path) -> None:
-    make_experiment(tmp_path / "x", both())
+    make_folder_of(tmp_path / "x", both())
     program = (
         "import sys; from bakeoff.cli.table import table; table([sys.argv[1]], standalone_mode=False); "
         "heavy = {'torch', 'transformers', 'datasets', 'evaluate', 'pandas', 'pyarrow'} & set(sys.modules); "
@@ -536,7 +535,7 @@ def record_all(folder: Path, *, failing: bool) -> Path:
     spec.write_text(SPEC)
     _, plan = open_experiment(spec)
     records = [make_record().model_copy(update={"id": run.id, "requested": run.requested}) for run in plan.runs]
-    make_experiment(folder, [failed(records[0]) if failing else records[0], *records[1:]], name="recorded", question="")
+    make_folder_of(folder, [failed(records[0]) if failing else records[0], *records[1:]], name="recorded", question="")
     return spec
 
 

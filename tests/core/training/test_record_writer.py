@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.table_records import make_record
+from builders import make_record
 
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import Accuracy
