@@ -6,7 +6,7 @@ Whatever is raised as a `BakeoffError` reaches the user as its message and an ex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bakeoff.text.words import escaped
@@ -24,6 +24,16 @@ class BakeoffError(Exception):
     def lines(self) -> list[str]:
         """The message as it is told: one line, whatever a library's part of it had; several where several things are wrong."""
         return [re.sub(r"\s*\n\s*", " ", str(self))]
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that it came from, each once, the nearest first."""
+    todo, seen = [error], set[int]()
+    for one in todo:
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += filter(None, (one.__cause__, one.__context__))
 
 
 class PluginError(BakeoffError):

@@ -42,8 +42,7 @@ READ_ELSEWHERE = {
     "harness/bakeoff/machine/distributions.py:_modules": "what an installed distribution says of itself",
     "harness/bakeoff/machine/distributions.py:_sources": "what an installed distribution says of itself",
     "harness/bakeoff/planning/estimate.py:hardware_here": "of the kernel",
-    "harness/bakeoff/machine/hardware.py:cpu_flags": "of the kernel",
-    "harness/bakeoff/machine/hardware.py:processor": "of the kernel",
+    "harness/bakeoff/machine/hardware.py:cpu_info": "of the kernel",
     "harness/bakeoff/machine/memory_energy.py:_read": "of the kernel",
     "tasks/bakeoff_table/contents.py:member": "a member of an archive that is a private copy",
 }

@@ -26,8 +26,8 @@ from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL
 from bakeoff.contracts.unit import Figures, figures_of
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.kinds import kind_named
-from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment, left_out
+from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Data, Record
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.statistics.bootstrap import Replicates

@@ -6,14 +6,13 @@ import errno
 import os
 import re
 import resource
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.errors import BakeoffError, MachineError, causes
 from bakeoff.text.words import escaped, shown_path
 
 FAULTS: Final = {
@@ -148,41 +147,30 @@ def writing(path: Path, *, size: int) -> Iterator[None]:
         raise MachineError(sentence(code, path, size)) from error
 
 
-def free_bytes(path: Path) -> int | None:
-    """On the disk where the path is, or will be."""
+def _disk(path: Path) -> os.statvfs_result | None:
+    """The disk where the path is, or will be; None where nobody here may look at it."""
     for place in (path, *path.parents):
         with suppress(OSError):
-            return shutil.disk_usage(place).free
+            return os.statvfs(place)
     return None
 
 
+def free_bytes(path: Path) -> int | None:
+    """On the disk where the path is, or will be."""
+    return None if (disk := _disk(path)) is None else disk.f_bavail * disk.f_frsize
+
+
 def _has_no_inode(path: Path) -> bool:
-    for place in (path, *path.parents):
-        with suppress(OSError):
-            found = os.statvfs(place)
-            return found.f_files > 0 and found.f_favail == 0
-    return False
+    return (disk := _disk(path)) is not None and disk.f_files > 0 and disk.f_favail == 0
 
 
-def _is_read_only(place: Path) -> bool:
-    with suppress(OSError):
-        return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
-    return False
+def _is_read_only(path: Path) -> bool:
+    return (disk := _disk(path)) is not None and bool(disk.f_flag & os.ST_RDONLY)
 
 
 def _origin(error: BaseException) -> tuple[BaseException, int] | None:
     """Of an exception and those that it came from, the first that is a fault of the machine, with its number."""
-    todo: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while todo:
-        one = todo.pop(0)
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        if (code := _own_code(one)) is not None:
-            return one, code
-        todo += [one.__cause__, one.__context__]
-    return None
+    return next(((one, code) for one in causes(error) if (code := _own_code(one)) is not None), None)
 
 
 def _own_code(error: BaseException) -> int | None:

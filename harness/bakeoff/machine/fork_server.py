@@ -22,7 +22,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.files import nameless_file
 from bakeoff.machine.output import last_line
 from bakeoff.machine.parent_death import COMMAND, READY
-from bakeoff.machine.process_tree import cpu_ticks, end_descendants, is_gone
+from bakeoff.machine.processes import cpu_ticks, end_descendants, is_gone
 from bakeoff.machine.surroundings import shorten_socket_paths
 from bakeoff.text.numbers import gibibytes
 from bakeoff.text.words import escaped

@@ -21,7 +21,7 @@ from typing import NoReturn
 from bakeoff.errors import StoreError
 from bakeoff.machine import parent_death
 from bakeoff.machine.output import CappedOutput
-from bakeoff.machine.process_tree import adopt_orphans, end_descendants, end_with
+from bakeoff.machine.processes import adopt_orphans, end_descendants, end_with
 from bakeoff.machine.signals import STOPPING
 
 END = signal.SIGUSR1

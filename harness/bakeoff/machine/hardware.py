@@ -123,13 +123,19 @@ def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
         )
 
 
-def cpu_flags() -> set[str]:
-    """What the kernel says that the processor can do; where it says nothing (macOS), the best is believed."""
+def cpu_info() -> dict[str, str]:
+    """What Linux says of the first processor; empty where it says nothing, and on macOS."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
-        return BF16_FLAGS
-    return set(next((line.partition(":")[2].split() for line in lines if line.startswith(("flags", "Features"))), ()))
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+
+
+def cpu_flags() -> set[str]:
+    """What the kernel says that the processor can do; where it says nothing (macOS), the best is believed."""
+    info = cpu_info()
+    return set((info.get("flags") or info.get("Features") or "").split()) if info else BF16_FLAGS
 
 
 def synchronize(device: Any) -> None:
@@ -158,13 +164,7 @@ def software(distributions: Iterable[str]) -> dict[str, str]:
 @lru_cache(maxsize=1)
 def processor() -> str:
     """The processor's name as the kernel gives it."""
-    try:
-        for line in CPU_INFO.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return cpu_info().get("model name") or platform.processor() or platform.machine()
 
 
 def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str:

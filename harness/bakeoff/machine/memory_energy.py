@@ -111,13 +111,11 @@ def device_energy(device: Any) -> Callable[[], float]:
 
 def memory_peaks(device: Any) -> tuple[int, int]:
     """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
-    return peak_memory_bytes(), peak_device_memory(device) if is_cuda(device) else 0
-
-
-def peak_device_memory(device: Any) -> int:
+    if not is_cuda(device):
+        return peak_memory_bytes(), 0
     import torch
 
-    return int(torch.cuda.max_memory_allocated(device))
+    return peak_memory_bytes(), int(torch.cuda.max_memory_allocated(device))
 
 
 def is_cuda(device: Any) -> bool:

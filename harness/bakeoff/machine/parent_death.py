@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from bakeoff.files import open_that_of
-from bakeoff.machine.process_tree import adopt_orphans, end_with
+from bakeoff.machine.processes import adopt_orphans, end_with
 from bakeoff.machine.signals import STOPPING
 
 COMMAND = "BAKEOFF_COMMAND"

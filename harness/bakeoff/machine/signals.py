@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from bakeoff.errors import causes
+
 STOPPING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C; what schedulers, systemd and `kill` send; a terminal that is closed. They often reach all processes of a command, in
 any order."""
@@ -44,14 +46,7 @@ def is_interrupt(error: BaseException) -> bool:
 
     A signal that arrives while an extension module is initialised, for example, comes out of the import as an ImportError.
     """
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        if isinstance(cause, KeyboardInterrupt):
-            return True
-        seen.add(id(cause))
-        cause = cause.__cause__ or cause.__context__
-    return False
+    return any(isinstance(one, KeyboardInterrupt) for one in causes(error))
 
 
 def await_own_signal() -> None:

@@ -22,8 +22,7 @@ from bakeoff.files import Tree, write_all
 from bakeoff.machine import fork_server, parent_death
 from bakeoff.machine.guard import END, fork_guarded
 from bakeoff.machine.output import cut, last_line
-from bakeoff.machine.process_tree import descendants
-from bakeoff.machine.processes import fields_of
+from bakeoff.machine.processes import descendants, fields_of
 from bakeoff.machine.signals import await_own_signal, ending, held_back, was_stopped
 from bakeoff.machine.streams import prepare_streams
 from bakeoff.text.words import escaped
@@ -78,7 +77,7 @@ class Worker:
 
     def messages(self, seconds: float) -> list[Message]:
         """What it said, after waiting up to that long for the first word; raises WordError for what is no message."""
-        wait(self.source_versions(), timeout=seconds)
+        wait(self.waitables(), timeout=seconds)
         heard: list[Message] = []
         for word in self._words():
             try:
@@ -113,7 +112,7 @@ class Worker:
         self._unread[:] = rest
         return words
 
-    def source_versions(self) -> list[Any]:
+    def waitables(self) -> list[Any]:
         """What becomes ready when it says something or ends, for `multiprocessing.connection.wait`."""
         return [self.process.sentinel] if self._closed else [self.connection, self.process.sentinel]
 

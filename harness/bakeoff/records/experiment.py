@@ -8,11 +8,24 @@ from pathlib import PurePath
 from typing import Any
 
 from bakeoff.contracts.metric import Metric
-from bakeoff.records.apart import Apart
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import Control, Declared, Record
 from bakeoff.text.values import command, listed
 from bakeoff.text.words import escaped
+
+
+@dataclass(frozen=True)
+class Separated:
+    """Runs of one experiment that were made from other data or another model than its other runs, under a name of their own."""
+
+    was: str
+    """The label of the task, or of the model, that the others keep."""
+    what: str
+    """In what they differ from those: `the rows of train`."""
+    data: bool
+    """Whether their data differ; else it is the model."""
+    runs: tuple[str, ...]
+    """Ids."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,7 @@ class Experiment:
     """Control runs, before and after each session of training."""
     trials: Mapping[str, Record] = field(default_factory=dict)
     """Run id -> record of each trial of a search: for choosing, never for comparing."""
-    apart: tuple[Apart, ...] = ()
-    """Runs that were made from other data or another model than the rest, under the labels that they stand under."""
+    separated: tuple[Separated, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, where several were merged."""
 

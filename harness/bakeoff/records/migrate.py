@@ -8,16 +8,18 @@ out here, from the predictions and records beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from bakeoff.contracts.fields import Part
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.machine.json_reader import read_json
-from bakeoff.machine.processes import maker_of
+from bakeoff.machine.processes import left_by_the_dead
 from bakeoff.records.load.metrics import metrics_of_run
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import content_of
@@ -36,7 +38,7 @@ class Migrated:
     """What came of a folder's migration."""
 
     records: int = 0
-    """How many records were brought to the current schema, those set aside included."""
+    """How many records were brought to the current schema, archived ones included."""
     other_files: list[str] = field(default_factory=list)
     """Names of the plan and the control runs that were."""
     versions: set[int] = field(default_factory=set)
@@ -87,38 +89,34 @@ def migrate(folder: Path) -> Migrated:
 
 def _old_records(store: Store, found: Migrated) -> Iterator[OldRecord]:
     for run_id, folder in _folders(store):
-        path = folder / RECORD_FILE
-        try:
-            content = read_inside(folder, RECORD_FILE, at_most=MOST_BYTES)
-            if (version := _version_of(content)) == SCHEMA_VERSION:
-                continue
-            record = read_part(Record, content, path, upgrade=upgraded)
-        except StoreError as error:
-            found.left.append(str(error))
-            continue
-        silence_known = ((read_json(content).get("data") or {}).get("silent")) is not None
-        yield OldRecord(folder, run_id, content, version or 0, record, silence_known)
+        if (old := _old_file(Record, folder / RECORD_FILE, found)) is not None:
+            record, content, plain = old
+            silence_known = (plain.get("data") or {}).get("silent") is not None
+            yield OldRecord(folder, run_id, content, plain["schema_version"], record, silence_known)
+
+
+def _old_file(kind: type[Part], path: Path, found: Migrated) -> tuple[Any, bytes, dict[str, Any]] | None:
+    """A file of an older schema: as the current one has it, its content, and its plain data. None where it is current, and
+    where it is damaged: `found` names it then."""
+    try:
+        content = read_inside(path.parent, path.name, at_most=MOST_OF_A_PLAN if kind is Declared else MOST_BYTES)
+        with suppress(ValueError, TypeError, KeyError):  # `read_part` says what is wrong with it
+            if (plain := read_json(content))["schema_version"] == SCHEMA_VERSION:
+                return None
+        return read_part(kind, content, path, upgrade=upgraded), content, plain
+    except StoreError as error:
+        found.left.append(str(error))
+        return None
 
 
 def _folders(store: Store) -> Iterator[tuple[str, Path]]:
-    """Run and folder of each record: published, set aside, or left complete by a command that was killed."""
+    """Run and folder of each record: published, archived, or left complete by a command that was killed."""
     for run_id in store.recorded_ids():
         yield run_id, store.records / run_id
     yield from store.archived()
-    for folder in sorted(store.records.glob(".tmp-*")):
-        maker = maker_of(folder.name)
-        if maker is not None and not maker.alive and (folder / RECORD_FILE).is_file():
-            yield maker.stem, folder
-
-
-def _version_of(content: bytes) -> int | None:
-    """None where the file does not say; reading it says why."""
-    try:
-        plain = read_json(content)
-    except ValueError:
-        return None
-    version = plain.get("schema_version") if isinstance(plain, dict) else None
-    return version if type(version) is int else None
+    for folder, run_id in left_by_the_dead(store.records):
+        if (folder / RECORD_FILE).is_file():
+            yield run_id, folder
 
 
 def _replace(store: Store, old: OldRecord, record: Record) -> bool:
@@ -139,28 +137,20 @@ def _replace(store: Store, old: OldRecord, record: Record) -> bool:
 
 def _bring_other(store: Store, path: Path, kind: type[Control] | type[Declared], found: Migrated) -> None:
     """The plan, or a control run."""
-    if not path.exists():
+    if not path.exists() or (old := _old_file(kind, path, found)) is None:
         return
-    try:
-        content = read_inside(path.parent, path.name, at_most=MOST_OF_A_PLAN if kind is Declared else MOST_BYTES)
-        if (version := _version_of(content)) == SCHEMA_VERSION:
-            return
-        part: Any = read_part(kind, content, path, upgrade=upgraded)
-    except StoreError as error:
-        found.left.append(str(error))
-        return
+    part, _, plain = old
     if isinstance(part, Declared) and not part.metrics:
         part = part.model_copy(update={"metrics": _primary_metrics(store, part)})
     store.tree.write(path, dump(part))
     found.other_files.append(path.name)
-    found.versions.add(version or 0)
+    found.versions.add(plain["schema_version"])
 
 
 def _remove_torn(store: Store, folder: Path) -> None:
     """Removes the unfinished copies of single files that killed processes of this machine left in a folder."""
-    for path in sorted(folder.glob(".tmp-*")):
-        maker = maker_of(path.name)
-        if maker is not None and not maker.alive and path.is_file():
+    for path, _ in left_by_the_dead(folder):
+        if path.is_file():
             store.tree.remove(path)
 
 

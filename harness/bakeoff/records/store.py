@@ -14,7 +14,7 @@ from typing import Any
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import Tree, read_regular, temporary_name
 from bakeoff.machine.file_hashes import State, state_of
-from bakeoff.machine.processes import maker_of
+from bakeoff.machine.processes import left_by_the_dead, maker_of
 from bakeoff.records.claims import Claims
 from bakeoff.records.history import continued
 from bakeoff.records.predictions import Predictions, PredictionsReader
@@ -241,10 +241,8 @@ class Store(RecordFolders):
     def sweep(self) -> None:
         """Removes what killed processes of this machine left half-made, and their claims; other machines' are theirs."""
         self.claims.sweep()
-        for path in [*self.records.glob(".tmp-*"), *self.folder.glob(".tmp-*")]:
-            maker = maker_of(path.name)
-            if maker is not None and not maker.alive:
-                self.drop(path)
+        for path, _ in [*left_by_the_dead(self.records), *left_by_the_dead(self.folder)]:
+            self.drop(path)
 
     def _is_good(self, folder: Path) -> bool:
         """Whether a whole record of a run that ended well lies there."""

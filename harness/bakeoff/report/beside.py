@@ -10,8 +10,8 @@ from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import StoreError
-from bakeoff.records.apart import set_apart, taken_for_same
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.load.separation import separated, taken_for_same
 from bakeoff.records.provenance import (
     HARDWARE,
     ROUNDING,
@@ -109,7 +109,7 @@ def set_beside(
     narrowed = declared.model_copy(update={"runs": [run for run in declared.runs if run.id in shared]})
     apart = []
     for side, records in zip(("here", "there"), recorded, strict=True):
-        narrowed, found = set_apart(narrowed, records, where=side)
+        narrowed, found = separated(narrowed, records, where=side)
         apart += [
             f"{side.capitalize()}, {len(one.runs)} of the runs of {one.was} differ from its others in {one.what}: they "
             "stand in a table of their own."

@@ -184,7 +184,7 @@ class Crew:
 
     def look(self) -> list[Record]:
         """The records of the runs that have ended, after waiting a moment for a word of any."""
-        wait([source for one in self.under_way for source in one.supervised.worker.source_versions()], timeout=WAIT_SECONDS)
+        wait([each for one in self.under_way for each in one.supervised.worker.waitables()], timeout=WAIT_SECONDS)
         self.store.require_place()
         ended = []
         for one in [*self.under_way]:

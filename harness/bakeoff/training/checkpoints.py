@@ -21,7 +21,7 @@ from bakeoff.files import Tree, temporary_name
 from bakeoff.machine.faults import raise_machine_error, writing
 from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.machine.json_reader import read_json
-from bakeoff.machine.processes import maker_of
+from bakeoff.machine.processes import left_by_the_dead
 from bakeoff.records import provenance
 from bakeoff.records.provenance import MACHINE, MADE_FROM
 from bakeoff.records.record_files import sealed
@@ -128,10 +128,8 @@ class Checkpoints:
         `check` raises ValueError for one that does not fit the run; `most_bytes`: of its tensors. What is damaged or does not
         fit is left alone, with a note.
         """
-        for left in self.folder.glob(".tmp-*"):  # a process was killed while it wrote
-            maker = maker_of(left.name)
-            if maker is not None and not maker.alive:
-                self.tree.remove_folder(left)
+        for left, _ in left_by_the_dead(self.folder):  # a process was killed while it wrote
+            self.tree.remove_folder(left)
         for place in reversed(self.places()):
             try:
                 saved = self.read(place, most_bytes=most_bytes)

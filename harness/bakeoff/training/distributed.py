@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, MachineError
-from bakeoff.machine.process_tree import end_with
+from bakeoff.machine.processes import end_with
 from bakeoff.machine.signals import EXIT_SECONDS, ending
 from bakeoff.machine.streams import write_line
 

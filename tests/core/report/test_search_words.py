@@ -11,9 +11,9 @@ from builders import declare, failed, make_declaration, make_folder_of, make_rec
 from bakeoff.analysis.boards import compare
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.summary.rows import describe, layouts
-from bakeoff.records.apart import set_apart
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
+from bakeoff.records.load.separation import separated
 from bakeoff.records.schema import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.report.page.html import write_html
 from bakeoff.report.text.table_md import write_page
@@ -57,7 +57,7 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
 
 
 def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[Board]:
-    found, _ = set_apart(make_declaration(records, searches={"a": search(trials)}, **declared), records)
+    found, _ = separated(make_declaration(records, searches={"a": search(trials)}, **declared), records)
     by_id = {record.id: record for record in trials}
     return described(Experiment(found, tuple(records), lambda _: {}, lambda _: None, trials=by_id))
 

@@ -15,9 +15,9 @@ Detector = Callable[[Ground], Iterable[Found]]
 
 DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "unreliable-scores": (runs.misread_predictions, runs.random_evaluations, runs.contradicted_scores),
-    "different-data": (figures.mixed_splits, sources.data_set_apart),
+    "different-data": (figures.mixed_splits, sources.data_separated),
     "different-metrics": (figures.mixed_metrics, figures.impossible_figures),
-    "different-checkpoint": (recipes.other_checkpoints, sources.model_set_apart),
+    "different-checkpoint": (recipes.other_checkpoints, sources.model_separated),
     "recipe-not-followed": (recipes.broken_recipes,),
     "confounded": (recipes.hidden_drift,),
     "data-leakage": (copies.leaked_examples,),

@@ -9,24 +9,24 @@ from bakeoff.analysis.flags.wording import Found, ended_well, in_new_folder, lis
 from bakeoff.text.numbers import count
 
 
-def data_set_apart(ground: Ground) -> Iterator[Found]:
+def data_separated(ground: Ground) -> Iterator[Found]:
     """different-data: runs made from other data than the experiment's other runs, and so on a board of their own."""
-    yield from _set_apart(ground, data=True)
+    yield from _separated(ground, data=True)
 
 
-def model_set_apart(ground: Ground) -> Iterator[Found]:
+def model_separated(ground: Ground) -> Iterator[Found]:
     """different-checkpoint: runs that started from another model than the others, and so stand on a board of their own."""
-    yield from _set_apart(ground, data=False)
+    yield from _separated(ground, data=False)
 
 
-def _set_apart(ground: Ground, *, data: bool) -> Iterator[Found]:
-    for apart in ground.experiment.apart:
-        rows = {row: sum(record.id in apart.runs for record in records) for row, records in ground.records.items()}
-        if apart.data is data and any(rows.values()):
+def _separated(ground: Ground, *, data: bool) -> Iterator[Found]:
+    for one in ground.experiment.separated:
+        rows = {row: sum(record.id in one.runs for record in records) for row, records in ground.records.items()}
+        if one.data is data and any(rows.values()):
             yield Found(
                 tuple(row for row, count in rows.items() if count),
                 f"{'Other data' if data else 'Another model'}: {count(sum(rows.values()), 'run')} differ from the other runs "
-                f"of {apart.was} in {apart.what}. They stand here, and in no row with those.",
+                f"of {one.was} in {one.what}. They stand here, and in no row with those.",
                 f"To make all of one: {run_again(ground, '--changed', 'rerun')}.",
             )
 

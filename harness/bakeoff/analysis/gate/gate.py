@@ -17,9 +17,9 @@ from bakeoff.analysis.gate.candidate_baseline import Arm, arms_of, only_in_candi
 from bakeoff.analysis.gate.checks import Draft, drafts_of, joined
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError
-from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment, left_out
 from bakeoff.records.history import told
+from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Declared
 from bakeoff.statistics.margins import ALPHA, Evidence
 from bakeoff.statistics.multiplicity import holm

@@ -14,8 +14,8 @@ from bakeoff.analysis.summary.facts import component_labels, facts_of, split_fac
 from bakeoff.analysis.summary.searches import searched
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
-from bakeoff.records.apart import taken_for_same
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Cost, Data, Environment, Record
 
 

@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from bakeoff.errors import DamageError
+from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import with_attempts
-from bakeoff.records.schema import PREDICTIONS_FILE, Control, Declared, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, Declared, Record
 from bakeoff.records.store import Store
 
 MOST_HELD: Final = 2**28
 """Bytes of logits that stay in memory once they were read; those of further runs are read again when they are asked for."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """One experiment's folder, read."""
-
-    path: Path
-    store: Store
-    declared: Declared
-    records: tuple[Record, ...]
-    damaged: tuple[str, ...]
-    foreign: int
-    controls: tuple[Control, ...]
-    trials: tuple[Record, ...]
 
 
 @dataclass
@@ -62,47 +50,48 @@ class RunFiles:
 
     def predictions(self, run_id: str) -> dict[str, Predictions]:
         """Split -> predictions of the run; raises StoreError that names the file."""
-        try:
+        with self._noting_damage():
             return self.read(*self._places[run_id])
-        except DamageError as error:
-            self._note(str(error))
-            raise
 
     def steps(self, run_id: str) -> Any:
         """The run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
         store, record = self._places[run_id]
-        try:
+        with self._noting_damage():
             return store.steps(record)
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
         except DamageError as error:
-            self._note(str(error))
+            if (sentence := str(error)) not in self.damaged:
+                self.damaged.append(sentence)
             raise
 
-    def _note(self, sentence: str) -> None:
-        if sentence not in self.damaged:
-            self.damaged.append(sentence)
 
-
-def read_folder(store: Store, files: RunFiles) -> Folder:
-    """Raises StoreError where no experiment is; damaged records are named and left out, and so are those whose predictions are
-    damaged: a score and an interval of one row are of the same runs."""
+def read_folder(store: Store, files: RunFiles) -> Experiment:
+    """One folder's experiment, without metrics. Raises StoreError where no experiment is; damaged records are named and left
+    out, and so are those whose predictions are damaged: a score and an interval of one row are of the same runs."""
     declared = store.declared()
     ids = [run.id for run in declared.runs]
     records, damaged = _with_own_predictions(store, files, *_as_declared(declared, store, *store.read_all(ids)))
     attempts = store.attempts()
-    records = [with_attempts(record, attempts.get(record.id, [])) for record in records]
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
     trials, damaged_trials = _as_declared(declared, store, *store.read_all(tried))
     controls, damaged_controls = store.controls()
-    foreign = len(set(store.recorded_ids()) - {*ids, *tried})
-    return Folder(
-        store.folder,
-        store,
+    return Experiment(
         declared,
-        tuple(records),
-        (*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
-        foreign,
-        tuple(controls),
-        tuple(trials),
+        tuple(with_attempts(record, attempts.get(record.id, [])) for record in records),
+        predictions=files.predictions,
+        steps=files.steps,
+        unusable=files.damaged,
+        folders=(str(store.folder),),
+        specs=(declared.spec_file,),
+        damaged=(*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
+        foreign=len(set(store.recorded_ids()) - {*ids, *tried}),
+        controls=tuple(controls),
+        trials={record.id: record for record in trials},
+        source=dict.fromkeys((run.strategy for run in declared.runs), declared.name),
     )
 
 

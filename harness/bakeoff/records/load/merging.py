@@ -1,25 +1,30 @@
-"""Several folders of records as one experiment: names that are unique, tasks whose data differ apart."""
+"""Several folders of records as one experiment: with unique names of strategies, and a label for each task's data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.load.boards import renamed
-from bakeoff.records.load.folders import Folder, RunFiles
-from bakeoff.records.load.metrics import metrics_of
+from bakeoff.records.load.folders import RunFiles
+from bakeoff.records.load.separation import renamed
 from bakeoff.records.provenance import SCORED, differing
 from bakeoff.records.schema import Change, Declared, DeclaredRun, Imported, Record, Search
+from bakeoff.records.store import Store
+
+Read = Sequence[tuple[Store, Experiment]]
+"""Folders, each with the experiment that was read from it."""
 
 
-def merged(read: Sequence[Folder], files: RunFiles) -> Experiment:
-    """Several folders as one experiment: see `load_experiment`."""
-    names, tasks = _strategy_names(read), _task_names(read)
+def merged(read: Read, files: RunFiles) -> Experiment:
+    """Several folders as one experiment, without metrics: see `load_experiment`."""
+    experiments = [experiment for _, experiment in read]
+    names, tasks = _strategy_names(experiments), _task_names(experiments)
     own: list[Declared] = []
     """The folders' declarations, as if they were one experiment's."""
     runs: dict[tuple[str, str, str, int], DeclaredRun] = {}
     records: list[Record] = []
-    for number, folder in enumerate(read):
+    for number, (store, folder) in enumerate(read):
         by_id = {record.id: record for record in folder.records}
         new = [
             run.model_copy(
@@ -32,48 +37,42 @@ def merged(read: Sequence[Folder], files: RunFiles) -> Experiment:
             place = (run.strategy, run.task, run.model, run.seed)
             if runs.setdefault(place, run) is run and old.id in by_id:  # else the same run, recorded in two folders
                 records.append(by_id[old.id].model_copy(update={"id": run.id}))
-                files.add(run.id, folder.store, by_id[old.id])
-    first = own[0]
+                files.add(run.id, store, by_id[old.id])
+    baseline = names.get((0, own[0].baseline), own[0].baseline)
+    together = {"runs": list(runs.values()), "baseline": baseline, "imported": _imported(experiments, tasks)}
+    trials = [(number, trial) for number, folder in enumerate(experiments) for trial in folder.trials.values()]
     return Experiment(
-        declared=first.model_copy(
-            update={
-                "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
-                "question": " / ".join(dict.fromkeys(declared.question for declared in own if declared.question)),
-                "baseline": names.get((0, first.baseline), first.baseline),
-                "margin": {unit: margin for declared in reversed(own) for unit, margin in declared.margin.items()},
-                "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
-                "runs": list(runs.values()),
-                "imported": _imported(read, tasks),
-                "trials": {row: count for declared in own for row, count in declared.trials.items()},
-                "searches": _searches(own),
-                "history": [
-                    look.model_copy(update={"changes": [_of(declared.name, change) for change in look.changes]})
-                    for declared in own
-                    for look in declared.history
-                ],
-            }
-        ),
-        records=tuple(records),
+        _declaration(own).model_copy(update=together),
+        tuple(records),
         predictions=files.predictions,
         steps=files.steps,
         unusable=files.damaged,
-        metrics=metrics_of(list(runs.values()), records),
-        folders=tuple(str(folder.path) for folder in read),
-        specs=tuple(folder.declared.spec_file for folder in read),
-        damaged=tuple(sentence for folder in read for sentence in folder.damaged),
-        foreign=sum(folder.foreign for folder in read),
-        controls=tuple(control for folder in read for control in folder.controls),
-        trials={
-            run_id: record.model_copy(update={"id": run_id})
-            for number, folder in enumerate(read)
-            for record in folder.trials
-            for run_id in [f"{number}:{record.id}"]
-        },
-        source={
-            names[number, run.strategy]: folder.declared.name
-            for number, folder in enumerate(read)
-            for run in folder.declared.runs
-        },
+        folders=tuple(chain.from_iterable(folder.folders for folder in experiments)),
+        specs=tuple(chain.from_iterable(folder.specs for folder in experiments)),
+        damaged=tuple(chain.from_iterable(folder.damaged for folder in experiments)),
+        foreign=sum(folder.foreign for folder in experiments),
+        controls=tuple(chain.from_iterable(folder.controls for folder in experiments)),
+        trials={f"{number}:{trial.id}": trial.model_copy(update={"id": f"{number}:{trial.id}"}) for number, trial in trials},
+        source={names[place]: experiments[place[0]].declared.name for place in names},
+    )
+
+
+def _declaration(own: Sequence[Declared]) -> Declared:
+    """What several declarations say together, but for runs, baseline and published figures."""
+    return own[0].model_copy(
+        update={
+            "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
+            "question": " / ".join(dict.fromkeys(declared.question for declared in own if declared.question)),
+            "margin": {unit: margin for declared in reversed(own) for unit, margin in declared.margin.items()},
+            "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
+            "trials": {row: count for declared in own for row, count in declared.trials.items()},
+            "searches": _searches(own),
+            "history": [
+                look.model_copy(update={"changes": [_of(declared.name, change) for change in look.changes]})
+                for declared in own
+                for look in declared.history
+            ],
+        }
     )
 
 
@@ -81,7 +80,7 @@ def _of(experiment: str, change: Change) -> Change:
     return change.model_copy(update={"what": f"{change.what} of {experiment}"})
 
 
-def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
     """(number of the folder, task) -> its name; with the experiment's behind it where its data are not the first folder's."""
     first: dict[str, Record] = {}
     names: dict[tuple[int, str], str] = {}
@@ -95,7 +94,7 @@ def _task_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
     return names
 
 
-def _imported(read: Sequence[Folder], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
+def _imported(read: Sequence[Experiment], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
     """Published figures beside the tasks of their own experiment; one that several cite is one."""
     found: list[Imported] = []
     for number, folder in enumerate(read):
@@ -124,7 +123,7 @@ def _both(first: Search, second: Search) -> Search:
     return first.model_copy(update={"trials": [*first.trials, *trials], "chosen": [*first.chosen, *chosen]})
 
 
-def _strategy_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
+def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
     """(number of the folder, strategy) -> a name that no other row of its boards has; the same runs keep one name."""
     runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
     boards: dict[tuple[int, str], set[tuple[str, str]]] = {}
@@ -136,7 +135,7 @@ def _strategy_names(read: Sequence[Folder]) -> dict[tuple[int, str], str]:
             boards[number, strategy] = {(run.task, run.model) for run in own}
     titles = [folder.declared.name for folder in read]
     if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
-        titles = [str(folder.path) for folder in read]
+        titles = [folder.folders[0] for folder in read]
     names: dict[tuple[int, str], str] = {}
     for place, own_runs in runs.items():
         number, strategy = place

@@ -23,8 +23,8 @@ from bakeoff.kinds import KindName
 from bakeoff.records.schema.shared import (
     MOST_LABELS,
     MOST_NEW,
-    duplicate,
     require_known,
+    require_unique,
 )
 from bakeoff.text.words import quoted
 
@@ -118,8 +118,7 @@ class Data(Part):
     @model_validator(mode="after")
     def _of_its_own_splits_and_metrics(self) -> Self:
         names = [facts.name for facts in self.metrics]
-        if len(set(names)) < len(names):
-            raise ValueError(f"metrics: {quoted(duplicate(names))} stands twice")
+        require_unique("metrics", names)
         if self.primary_metric not in names:
             raise ValueError(f"primary_metric: {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         require_known("overlap", self.overlap or {}, self.splits)

@@ -29,8 +29,8 @@ from bakeoff.records.schema.shared import (
     SCHEMA_VERSION,
     UNSEALED,
     RunId,
-    duplicate,
     require_known,
+    require_unique,
 )
 from bakeoff.text.allowance import losses, percent
 from bakeoff.text.words import quoted
@@ -127,12 +127,10 @@ class Search(Part):
                 if values.keys() != self.grid.keys() or any(value not in self.grid[key] for key, value in values.items()):
                     raise ValueError(f"{what}.{number}.values: {quoted(values)} is no configuration of the grid")
         tried = [(trial.task, trial.model, trial.seed, repr(sorted(trial.values.items()))) for trial in self.trials]
-        if len(set(tried)) < len(tried):
-            raise ValueError(f"trials: {quoted(duplicate(tried))} stands twice")
+        require_unique("trials", tried)
         _require_one_place(self.trials)
         require_known("trials: seed", [trial.seed for trial in self.trials], self.seeds)
-        if len(set(places := [(choice.task, choice.model) for choice in self.chosen])) < len(places):
-            raise ValueError(f"chosen: {quoted(duplicate(places))} stands twice")
+        require_unique("chosen", [(choice.task, choice.model) for choice in self.chosen])
         return self
 
 
@@ -184,9 +182,7 @@ class Declared(Part):
 
     @model_validator(mode="after")
     def _each_run_once(self) -> Self:
-        places = [(run.task, run.model, run.strategy, run.seed) for run in self.runs]
-        if len(set(places)) < len(places):
-            raise ValueError(f"runs: {quoted(duplicate(places))} stands twice")
+        require_unique("runs", [(run.task, run.model, run.strategy, run.seed) for run in self.runs])
         _require_one_place(self.runs)
         reported = {run.id for run in self.runs}
         for strategy, search in self.searches.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
@@ -65,6 +65,7 @@ def require_known(what: str, names: Collection[Any], known: Collection[Any]) -> 
         raise ValueError(f"{what}: {quoted(other)} is not known here; there is {', '.join(map(quoted, known)) or 'none'}")
 
 
-def duplicate(names: Sequence[Any]) -> Any:
-    """The first name that stands there twice."""
-    return next(name for name, times in Counter(names).items() if times > 1)
+def require_unique(what: str, names: Iterable[Any]) -> None:
+    """Raises ValueError for the first name that stands there twice."""
+    if (twice := next((name for name, times in Counter(names).items() if times > 1), None)) is not None:
+        raise ValueError(f"{what}: {quoted(twice)} stands twice")

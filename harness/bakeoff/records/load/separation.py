@@ -1,12 +1,14 @@
-"""Runs of one experiment that were made from other data, or from another model, than the rest: set apart under names of their
-own, so that no row averages over them."""
+"""Which comparison group and row each run of an experiment belongs to. Runs that were made from other data, or from another
+model, than the rest are separated, so that no row averages over them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
+from bakeoff.records.experiment import Experiment, Separated
+from bakeoff.records.load.metrics import metrics_of
 from bakeoff.records.provenance import (
     DATA,
     MODEL,
@@ -28,38 +30,70 @@ Pair = tuple[str, str]
 """The labels of a task and a model."""
 
 
-@dataclass(frozen=True)
-class Apart:
-    """Runs that stand under a name of their own."""
-
-    was: str
-    """The label of the task, or of the model, that the others keep."""
-    what: str
-    """In what they differ from those: `the rows of train`."""
-    data: bool
-    """Whether their data differ; else it is the model."""
-    runs: tuple[str, ...]
-    """Ids."""
+def with_boards(experiment: Experiment) -> Experiment:
+    """The experiment with its metrics, and with a board of their own for runs of other data or another model than the rest."""
+    declared, others = separated(experiment.declared, experiment.records)
+    metrics = metrics_of(declared.runs, experiment.records)
+    return _with_models_in_rows(replace(experiment, declared=declared, separated=others, metrics=metrics))
 
 
-def set_apart(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Apart, ...]]:
-    """The declaration with a label of its own for each task and model of which runs were made from something else.
+def _with_models_in_rows(experiment: Experiment) -> Experiment:
+    """Where the model is under test and a task has several, rows are strategy and model, on one board."""
+    declared = experiment.declared
+    models: dict[str, list[str]] = {}
+    for run in declared.runs:
+        if run.model not in models.setdefault(run.task, []):
+            models[run.task].append(run.model)
+    if "model" not in declared.under_test or all(len(found) == 1 for found in models.values()):
+        return experiment
+    runs = [
+        run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": " / ".join(models[run.task])})
+        for run in declared.runs
+    ]
+    source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
+    baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
+    return replace(experiment, declared=renamed(declared, runs).model_copy(update={"baseline": baseline}), source=source)
+
+
+def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -> Declared:
+    """The declaration with the same runs, in their order, under other names of strategies, tasks and models, in all that names
+    them but the baseline and published figures; `ids` begin those of a search's trials."""
+    places: dict[tuple[str, str], dict[Pair, Pair]] = {}
+    for old, new in zip(declared.runs, runs, strict=True):
+        places.setdefault((old.strategy, new.strategy), {})[old.task, old.model] = (new.task, new.model)
+    rows: dict[str, list[str]] = {}
+    for was, row in places:
+        rows.setdefault(was, []).append(row)
+    # a strategy that is gone has no rows of its own: it keeps its name
+    history = [
+        look.model_copy(update={"seeds": {row: seeds for was, seeds in look.seeds.items() for row in rows.get(was, [was])}})
+        for look in declared.history
+    ]
+    trials = {row: declared.trials[was] for was, row in places if was in declared.trials}
+    searches = {
+        row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
+    }
+    return declared.model_copy(update={"runs": list(runs), "trials": trials, "searches": searches, "history": history})
+
+
+def separated(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Separated, ...]]:
+    """The declaration with separate labels for runs that were made from other data, or from another model, than the rest.
 
     The largest group of like runs keeps the label, with the runs that are not recorded. `where` ends the labels of the others
     where another folder has runs of the same ids.
     """
     by_id = {record.id: record for record in records}
-    names, found = dict[str, Pair](), list[Apart]()
+    names, found = dict[str, Pair](), list[Separated]()
     for task in dict.fromkeys(run.task for run in declared.runs):
         own = [run for run in declared.runs if run.task == task]
         for label, what, runs in _groups(task, own, by_id, DATA, where):
             names |= {run.id: (label, run.model) for run in runs}
-            found += [Apart(task, what, True, tuple(run.id for run in runs))] if what else []
+            found += [Separated(task, what, True, tuple(run.id for run in runs))] if what else []
     for task, model in dict.fromkeys((names[run.id][0], run.model) for run in declared.runs):
         own = [run for run in declared.runs if (names[run.id][0], run.model) == (task, model)]
         for label, what, runs in _groups(model, own, by_id, MODEL, where):
             names |= {run.id: (task, label) for run in runs}
-            found += [Apart(model, what, False, tuple(run.id for run in runs))] if what else []
+            found += [Separated(model, what, False, tuple(run.id for run in runs))] if what else []
     if not found:
         return declared, ()
     runs = [run.model_copy(update=dict(zip(("task", "model"), names[run.id], strict=True))) for run in declared.runs]

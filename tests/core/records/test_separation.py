@@ -12,8 +12,8 @@ from bakeoff.analysis.boards import compare
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.cli.table import read
-from bakeoff.records.apart import set_apart, taken_for_same
 from bakeoff.records.load import load_experiment
+from bakeoff.records.load.separation import separated, taken_for_same
 from bakeoff.records.provenance import alike, labels_digest
 from bakeoff.records.schema import Chosen, MadeFrom, Record, Search, TrialRun
 from bakeoff.report.beside import set_beside, write_beside
@@ -34,7 +34,7 @@ def run(strategy: str = "a", seed: int = 0, *, data: str = "test", minute: int =
 def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, int]]]:
     """Task and model -> strategy and seed of their runs."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for declared_run in set_apart(make_declaration(records, **declared), records)[0].runs:
+    for declared_run in separated(make_declaration(records, **declared), records)[0].runs:
         board = f"{declared_run.task} · {declared_run.model}"
         found.setdefault(board, []).append((declared_run.strategy, declared_run.seed))
     return found
@@ -43,7 +43,7 @@ def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, 
 def test_like_runs_stay_as_they_are_declared() -> None:
     records = [run(seed=seed) for seed in range(3)]
     declared = make_declaration(records)
-    assert set_apart(declared, records) == (declared, ())
+    assert separated(declared, records) == (declared, ())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_what_nobody_knows_sets_nothing_apart() -> None:
 def test_failed_and_missing_runs_stay_with_the_larger_group() -> None:
     records = [run(seed=0, weights="w2"), run(seed=1), run(seed=2), failed(run(seed=3))]
     declared = make_declaration([*records, make_record("a", 4)])
-    found, apart = set_apart(declared, records)
+    found, apart = separated(declared, records)
     assert [(one.seed, one.model) for one in found.runs if one.model != "minilm"] == [(0, "minilm (other weights)")]
     assert [(one.was, one.what, one.data, len(one.runs)) for one in apart] == [("minilm", "the weights", False, 1)]
 
@@ -94,7 +94,7 @@ def test_a_search_is_told_of_both_boards() -> None:
     trial = TrialRun(id="r1-0", task="glue/mrpc", model="minilm", seed=0, values={"learning_rate": 1e-3})
     chosen = Chosen(task="glue/mrpc", model="minilm", values={"learning_rate": 1e-3})
     search = Search(grid={"learning_rate": [1e-3]}, seeds=[0], choose="best", trials=[trial], chosen=[chosen])
-    found = set_apart(make_declaration(records, searches={"a": search}), records)[0].searches["a"]
+    found = separated(make_declaration(records, searches={"a": search}), records)[0].searches["a"]
     assert [one.model for one in found.trials] == [one.model for one in found.chosen] == ["minilm", "minilm (other weights)"]
 
 
