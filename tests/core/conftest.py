@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from core.made_up import Call, Install
+from core.calling import Call, Install
 
 from bakeoff.cli import main
 

@@ -14,7 +14,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pytest
-from core.made_up import everything
+from core.calling import everything
 
 from bakeoff import files
 from bakeoff.errors import StoreError

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from core.made_up import counted_parses
+from core.calling import counted_parses
 from end_to_end.experiments import (
     COMMAND,
     call,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from core.made_up import everything
+from core.calling import everything
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.files import HOST

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import declare, drawn_answers, make_experiment, make_folder, scored_by, write_run
-from core.made_up import Call
+from core.calling import Call
 from sklearn import metrics as oracle
 
 from bakeoff.contracts.metrics import MeanAbsoluteError, Precision

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import declare, drawn_answers, make_folder_of, make_record, make_runs, write_run
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff import compare, load
 from bakeoff.analysis.rescoring import rescore

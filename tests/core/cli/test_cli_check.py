@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from builders import failed, lasting, make_record
-from core.made_up import Call
+from core.calling import Call
 from end_to_end import experiments
 
 from bakeoff.cli.inputs import open_experiment

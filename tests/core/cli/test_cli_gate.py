@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import drawn_answers, make_folder
-from core.made_up import Call
+from core.calling import Call
 
 LABELS = np.random.default_rng(0).integers(0, 2, 1000)
 SECONDS = (100.0, 101.0, 99.5, 100.5, 100.2)

@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from core.made_up import Call
+from core.calling import Call
 
 NAME = "morning/tea-2"
 KINDS = ("task", "model", "method", "trainer")

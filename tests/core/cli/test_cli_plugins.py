@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from core.made_up import HOOK, TASK, Install, bakeoff
+from core.calling import HOOK, TASK, Install, bakeoff
 
 from bakeoff.cli.plugins import component_lines, plugins, trouble_lines
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS

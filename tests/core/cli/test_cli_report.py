@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import drawn_answers, make_folder
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.cli.report import WARNED
 

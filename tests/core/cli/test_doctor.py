@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from core.made_up import Install
+from core.calling import Install
 
 from bakeoff import __version__
 from bakeoff.cli.doctor import doctor, without_home

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.analysis.boards import VERDICTS
 from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES

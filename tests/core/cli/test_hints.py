@@ -17,7 +17,7 @@ import click
 import numpy as np
 import pytest
 from builders import drawn_answers, make_folder, make_record
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.analysis.boards import compare
 from bakeoff.cli import bakeoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from core.made_up import Call
+from core.calling import Call
 
 TOY = ("show", "task", "toy", "--option", "size=20", "--model", "tiny-bert")
 

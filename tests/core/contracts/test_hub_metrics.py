@@ -11,7 +11,7 @@ from pathlib import Path
 
 import evaluate
 import pytest
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.contracts.hub_metrics import HubMetric, _from_hub
 from bakeoff.errors import DataError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from core.made_up import HOOK, TASK, Install, bakeoff
+from core.calling import HOOK, TASK, Install, bakeoff
 
 from bakeoff import plugin
 from bakeoff.contracts.registry import BrokenPlugin, Registry, load_registry

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from core.made_up import HOOK, TASK, Call
+from core.calling import HOOK, TASK, Call
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.machine import hardware

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import drawn_answers, make_folder
-from core.made_up import Call, counted_parses
+from core.calling import Call, counted_parses
 
 from bakeoff import compare, load
 from bakeoff.errors import DamageError

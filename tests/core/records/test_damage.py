@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builders import ROWS, Copied, make_record, make_steps, parquet, seal_files
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.errors import DamageError
 from bakeoff.kinds import kind_named

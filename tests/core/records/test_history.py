@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import drawn_answers, make_folder
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.records.history import continued, renamed, told
 from bakeoff.records.schema import Change, Declared, DeclaredRun

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import make_folder, make_record, make_run, sealed, write_run
-from core.made_up import Call
+from core.calling import Call
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import HOST, Tree

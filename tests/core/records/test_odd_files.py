@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from builders import Copied
-from core.made_up import Call
+from core.calling import Call
 from core.records.odd_files import NO_FILES, fifo
 
 from bakeoff.errors import DamageError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import drawn_answers, make_folder
-from core.made_up import Call, everything
+from core.calling import Call, everything
 
 from bakeoff.errors import StoreError
 from bakeoff.records.store import Store

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import drawn_answers, lasting, make_run, write_run
-from core.made_up import Call
+from core.calling import Call
 from numpy.typing import NDArray
 
 from bakeoff.cli.inputs import open_experiment
