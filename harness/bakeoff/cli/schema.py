@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from bakeoff.cli.output import print_json
 from bakeoff.contracts.registry import load_registry
-from bakeoff.spec.json_schema import schema_text
+from bakeoff.spec.json_schema import experiment_schema
 
 
 @click.command()
@@ -16,4 +18,5 @@ def schema() -> None:
     Editors can complete and check experiment files with it: save it (bakeoff schema > bakeoff.spec.json_schema.json), and
     begin the experiment file with the line `# yaml-language-server: $schema=bakeoff.spec.json_schema.json`.
     """
-    print_json(schema_text(registered.component for registered in load_registry().all()))
+    components = [registered.component for registered in load_registry().all()]
+    print_json(json.dumps(experiment_schema(components), indent=2))

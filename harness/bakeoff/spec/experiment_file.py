@@ -26,7 +26,6 @@ from bakeoff.spec.strategy import (
     Seeds,
     Strategy,
     Task,
-    checked_name,
     read_strategy,
 )
 from bakeoff.text.allowance import PERCENT, QUALITY, exactly, losses, percent
@@ -71,7 +70,7 @@ class ImportedRow(Options):
 
     name: Title
     source: Title = Field(description="Where it was published.")
-    split: Annotated[str, AfterValidator(checked_name)] = Field(description="The split that it was measured on.")
+    split: Name = Field(description="The split that it was measured on.")
     scores: Annotated[dict[Name, Finite], Field(min_length=1)] = Field(
         description="Metric -> score, in the metric's own unit: accuracy from 0 to 1."
     )
@@ -159,7 +158,7 @@ class Spec(Options):
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."
     )
     seeds: Seeds = Field([0, 1, 2], description="How many (0, 1, ...), or an explicit list.")
-    report_on: Annotated[str, AfterValidator(checked_name)] = Field("test", description="The split of the headline figures.")
+    report_on: Name = Field("test", description="The split of the headline figures.")
     select: Literal["last-epoch", "best-on-dev"] = Field(
         "last-epoch",
         description="Which state of a run is evaluated: its last, or of those at the ends of its epochs the one with the best "

@@ -44,7 +44,10 @@ def checked_name(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(checked_name), Field(json_schema_extra={"pattern": f"^{NAME.pattern}$"})]
+Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
+
+DEFINED = "defined"
+"""In a JSON Schema made by pydantic: the name of a definition that `json_schema` adds."""
 
 
 class Ref(BaseModel):
@@ -126,7 +129,22 @@ class SearchSpace(BaseModel):
     """How a configuration is chosen before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with a list of
     values to try, in all combinations."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        strict=True,
+        json_schema_extra={
+            "patternProperties": {
+                f"^({'|'.join(Recipe.model_fields)}|(trainer|method)\\..+)$": {
+                    "type": "array",
+                    "minItems": 1,
+                    "uniqueItems": True,
+                }
+            },
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+    )
     seeds: Annotated[Seeds, BeforeValidator(_trial_seeds)] = Field(
         [FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 1],
         description=f"How many ({FIRST_TRIAL_SEED}, ...), or an explicit list; none of them may be a reported seed.",
@@ -154,7 +172,11 @@ class SearchSpace(BaseModel):
         return dict(self.model_extra or {})
 
 
-SearchChoice = Annotated[SearchSpace | None, BeforeValidator(_none_word)]
+SearchChoice = Annotated[
+    SearchSpace | None,
+    BeforeValidator(_none_word),
+    WithJsonSchema({"anyOf": [{DEFINED: "SearchSpace"}, {"const": "none"}, {"type": "null"}]}),
+]
 
 
 # --- what a pass over the file finds -------------------------------------------------------------------------------------
@@ -247,18 +269,33 @@ def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
     return OwnRecipe(changes, whole if shared else None)
 
 
-Task = Annotated[Configured, _component("task"), WithJsonSchema({})]
-Model = Annotated[Configured, _component("model"), WithJsonSchema({})]
-Method = Annotated[Configured, _component("method"), WithJsonSchema({})]
-Trainer = Annotated[Configured, _component("trainer"), WithJsonSchema({})]
+Task = Annotated[Configured, _component("task"), WithJsonSchema({DEFINED: "task"})]
+Model = Annotated[Configured, _component("model"), WithJsonSchema({DEFINED: "model"})]
+Method = Annotated[Configured, _component("method"), WithJsonSchema({DEFINED: "method"})]
+Trainer = Annotated[Configured, _component("trainer"), WithJsonSchema({DEFINED: "trainer"})]
 
 
 class Strategy(Options):
     """A trainer, a method and changes to the recipe: one row of the leaderboard."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["same_as"], "properties": {"same_as": {"type": "string"}}},
+            "then": {
+                "properties": {
+                    **{kind: {"type": "null"} for kind in ("trainer", "method")},
+                    "recipe": {"maxProperties": 0},
+                    "search": {"enum": ["none", None]},
+                    "trials": {"const": 1},
+                }
+            },
+            "else": {"required": ["trainer"], "properties": {"trainer": {"not": {"type": "null"}}}},
+        }
+    )
+
     trainer: Trainer | None = None
     method: Method | None = None
-    recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({})] = Field(
+    recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({DEFINED: "RecipeChanges"})] = Field(
         {}, validate_default=True, description="Recipe keys in which this strategy differs."
     )
     same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
