@@ -102,7 +102,7 @@ def search_lines(plan: Plan) -> list[str]:
     lines = []
     for (name, task, model), number in plan.chosen.items():
         if (tuning := tuned.get(name)) is not None:
-            values = ", ".join(f"{key} {value}" for key, value in tuning.configurations[number].values)
+            values = ", ".join(f"{key} {value}" for key, value in tuning.configurations[number].tried)
             lines.append(f"{name}: {values}, chosen on dev ({task}, {model})")
     if plan.waiting:
         lines.append(f"{count(plan.waiting, 'more run')} to report, with the configurations that the trials will choose")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,7 +51,7 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outl
     runs = (*plan.trials, *plan.runs)
     todo = {run.id for run in runs if store.is_due(run.id)}
     times = like_times(plan, store) if todo else {}
-    return [_outstanding(run, store, times) if run.id in todo else _recorded(run, store, changed) for run in runs]
+    return [_outlook(run, store, times if run.id in todo else None, changed) for run in runs]
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -88,11 +89,9 @@ def hardware_here() -> set[str]:
     """The hardware classes that a run may have on this machine, told without asking torch."""
     classes = {environment((), threads=hardware.usable_threads()).hardware}
     for information in Path("/proc/driver/nvidia/gpus").glob("*/information"):
-        try:
+        with suppress(OSError):
             lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        classes |= {line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}
+            classes |= {line.partition(":")[2].strip() for line in lines if line.startswith("Model:")}
     return classes
 
 
@@ -111,11 +110,10 @@ def likeness(asked: Requested) -> str:
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
-def _outstanding(run: Run, store: Store, times: dict[str, float]) -> Outlook:
-    return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
-
-
-def _recorded(run: Run, store: Store, changed: Collection[str]) -> Outlook:
+def _outlook(run: Run, store: Store, times: Mapping[str, float] | None, changed: Collection[str]) -> Outlook:
+    """Of one run; `times` is None where it is recorded."""
+    if times is not None:
+        return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
     try:
         record = store.read(run.id)
     except StoreError as error:

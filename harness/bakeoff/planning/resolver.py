@@ -16,8 +16,8 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
 from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
-from bakeoff.planning.rules import KnownTask, configurations_of, place_of
-from bakeoff.planning.runs import Configuration, Plan, ResolvedStrategy, Tuning
+from bakeoff.planning.rules import KnownTask, place_of
+from bakeoff.planning.runs import Plan, ResolvedStrategy, Tuning
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.experiment_file import Spec
@@ -126,14 +126,14 @@ class _Resolver:
         for combination in itertools.product(*space.grid.values()):
             chosen = dict(zip(space.grid, combination, strict=True))
             try:
-                configurations.append(Configuration(tuple(chosen.items()), self.configured(strategy, source, chosen)))
+                configurations.append(self.configured(strategy, source, chosen))
             except ValidationError as error:
                 wrong = _wrong_choice(error, chosen, space, strategy, path)
                 found_wrong = self.say(one for one in wrong if source.recipe.whole or one[0] != path)
         if found_wrong or source.recipe.whole is None:
             return None
         tuning = Tuning(origin, space, tuple(configurations))
-        return replace(configurations[0].strategy, trials=len(configurations), tuning=tuning)
+        return replace(configurations[0], trials=len(configurations), tuning=tuning)
 
     def wrong_search(
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
@@ -167,7 +167,7 @@ class _Resolver:
             changes[kind][name] = value
         recipe = merged_recipe(self.says("recipe") or DEFAULTS, changes[""])
         trainer, method = strategy.trainer.changed(changes["trainer"]), strategy.method.changed(changes["method"])
-        return replace(strategy, trainer=trainer, method=method, recipe=recipe)
+        return replace(strategy, trainer=trainer, method=method, recipe=recipe, tried=tuple(chosen.items()))
 
     def imported(self, tasks: list[KnownTask]) -> Iterator[Imported]:
         """The published figures, each with its task's label."""
@@ -216,7 +216,7 @@ class _Resolver:
                 self.say(rules.trainer_does_the_kind(task, strategy))
                 self.refuse(strategy, rules.recipe_fits_the_kind(task, strategy))
         for strategy in strategies:
-            for variant in configurations_of(strategy):
+            for variant in strategy.variants:
                 self.check_strategy(replace(variant, tuning=strategy.tuning))
 
     def check_strategy(self, strategy: ResolvedStrategy) -> None:

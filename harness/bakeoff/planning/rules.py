@@ -169,11 +169,6 @@ def strategies_differ(plan: Plan) -> Iterator[Problem]:
             yield ("strategies", name), told
 
 
-def configurations_of(strategy: ResolvedStrategy) -> list[ResolvedStrategy]:
-    """All that it may turn out to be."""
-    return [each.strategy for each in strategy.tuning.configurations] if strategy.tuning else [strategy]
-
-
 def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[tuple[str | int, ...], object]) -> tuple[str | int, ...]:
     """Where a recipe key of a strategy stands in the file: its own, searched or shared."""
     own = ("strategies", strategy.name)

@@ -43,6 +43,13 @@ class ResolvedStrategy:
     trials: int
     tuning: Tuning | None = None
     """How its configuration is chosen; until then it stands here with the first one."""
+    tried: tuple[tuple[str, Any], ...] = ()
+    """The values of the search by which a configuration differs from the others."""
+
+    @property
+    def variants(self) -> tuple[ResolvedStrategy, ...]:
+        """All configurations that may be chosen for it; itself, where nothing is searched."""
+        return self.tuning.configurations if self.tuning else (self,)
 
     @cached_property
     def asked_recipe(self) -> dict[str, Any]:
@@ -54,21 +61,14 @@ class ResolvedStrategy:
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """One combination of a search's values."""
-
-    values: tuple[tuple[str, Any], ...]
-    strategy: ResolvedStrategy
-
-
-@dataclass(frozen=True)
 class Tuning:
     """How a strategy's configuration is chosen."""
 
     owner: str
     """The strategy whose trials decide: its own name, or that of the one it repeats."""
     space: SearchSpace
-    configurations: tuple[Configuration, ...]
+    configurations: tuple[ResolvedStrategy, ...]
+    """One for each combination of the searched values."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,13 @@ class Run:
     strategy: ResolvedStrategy
     seed: int
     select: str
-    tried: tuple[tuple[str, Any], ...] = ()
-    """The values of a search's trial; empty for a run that is reported."""
+    is_trial: bool = False
+    """Whether it only serves a search, and is not reported."""
+
+    @property
+    def tried(self) -> tuple[tuple[str, Any], ...]:
+        """The values that a trial of a search tries; empty for a run that is reported."""
+        return self.strategy.tried if self.is_trial else ()
 
     @cached_property
     def id(self) -> str:
@@ -144,32 +149,34 @@ class Plan:
     @cached_property
     def trials(self) -> tuple[Run, ...]:
         """The runs by which configurations are chosen."""
-        tuned = [strategy for strategy in self.strategies if strategy.tuning and strategy.tuning.owner == strategy.name]
-        longest = max((len(strategy.tuning.space.seeds) for strategy in tuned if strategy.tuning), default=0)
+        searches = self.searches.values()
+        longest = max((len(search.space.seeds) for search in searches), default=0)
         return tuple(
-            Run(self.spec.name, task, model, trial.strategy, seed, self.spec.select, trial.values)
+            Run(self.spec.name, task, model, configuration, seed, self.spec.select, is_trial=True)
             for task in self.tasks
             for model in self.models
             for position in range(longest)
-            for strategy in tuned
-            if strategy.tuning
-            for seed in strategy.tuning.space.seeds[position : position + 1]
-            for trial in strategy.tuning.configurations
+            for search in searches
+            for seed in search.space.seeds[position : position + 1]
+            for configuration in search.configurations
         )
+
+    @property
+    def searches(self) -> dict[str, Tuning]:
+        """Strategy -> its search, of those that have one of their own."""
+        tuned = {strategy.name: strategy.tuning for strategy in self.strategies if strategy.tuning}
+        return {name: tuning for name, tuning in tuned.items() if tuning.owner == name}
 
     @cached_property
     def notes(self) -> dict[str, list[str]]:
         """What trainers have to say of the recipes that they are given -> the strategies that it is said of."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, dict[str, None]] = {}
         for strategy in self.strategies:
-            variants = strategy.tuning.configurations if strategy.tuning else (Configuration((), strategy),)
-            for variant in variants:
-                part, recipe = variant.strategy.trainer, variant.strategy.recipe
-                for note in notes_of(part.registered.component, recipe, part.options):
-                    names = found.setdefault(note, [])
-                    if strategy.name not in names:
-                        names.append(strategy.name)
-        return found
+            for variant in strategy.variants:
+                part = variant.trainer
+                for note in notes_of(part.registered.component, variant.recipe, part.options):
+                    found.setdefault(note, {})[strategy.name] = None
+        return {note: list(names) for note, names in found.items()}
 
     @property
     def waiting(self) -> int:
@@ -182,7 +189,7 @@ class Plan:
         if strategy.tuning is None:
             return strategy
         number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
-        return None if number is None else strategy.tuning.configurations[number].strategy
+        return None if number is None else strategy.tuning.configurations[number]
 
     @property
     def margin(self) -> dict[str, float]:

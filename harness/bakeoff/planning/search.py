@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.dev_split import selection_split
 from bakeoff.planning.runs import Plan, Run, Tuning
 from bakeoff.records.schema import Chosen, Record, Search, TrialRun
@@ -17,40 +16,30 @@ Read = Callable[[str], Record | None]
 
 def settled(plan: Plan, read: Read) -> Plan:
     """The plan with every choice that the recorded trials allow."""
-    chosen = {}
-    for task in plan.tasks:
-        for model in plan.models:
-            for tuning in tunings(plan).values():
-                if (number := best(tuning, trials_of(plan, tuning.owner, task, model), read)) is not None:
-                    chosen[tuning.owner, task.label, model.label] = number
-    return replace(plan, chosen=chosen)
+    best_of = {key: best(plan.searches[key[0]], trials, read) for key, trials in trials_of(plan).items()}
+    return replace(plan, chosen={key: number for key, number in best_of.items() if number is not None})
 
 
-def trials_of(plan: Plan, owner: str, task: Configured, model: Configured) -> list[Run]:
-    return [run for run in plan.trials if (run.strategy.name, run.task, run.model) == (owner, task, model)]
+def trials_of(plan: Plan) -> dict[tuple[str, str, str], list[Run]]:
+    """(searched strategy, task, model) -> the trials that decide there."""
+    found: dict[tuple[str, str, str], list[Run]] = {}
+    for run in plan.trials:
+        found.setdefault((run.strategy.name, run.task.label, run.model.label), []).append(run)
+    return found
 
 
-def tunings(plan: Plan) -> dict[str, Tuning]:
-    """Strategy -> its search, of those that have one of their own."""
-    tuned = {strategy.name: strategy.tuning for strategy in plan.strategies if strategy.tuning}
-    return {name: tuning for name, tuning in tuned.items() if tuning.owner == name}
+def best(search: Tuning, trials: list[Run], read: Read) -> int | None:
+    """The number of the configuration with the best mean on dev; the first one among equals.
 
-
-def best(tuning: Tuning, trials: list[Run], read: Read) -> int | None:
-    """The number of the configuration with the best mean on dev, of equals the first; None while a trial is missing, or where
-    none ended well at all its seeds: a failed trial rules its configuration out."""
+    None while a trial is not recorded, or if every configuration has a failed trial, which rules it out.
+    """
     means: list[float] = []
-    for configuration in tuning.configurations:
-        scores = []
-        for run in trials:
-            if run.tried != configuration.values:
-                continue
-            record = read(run.id)
-            if record is None:
-                return None
-            scores.append(dev_score(record))
-        means.append(math.fsum(scores) / len(scores) if scores else -math.inf)
-    number = max(range(len(means)), key=lambda index: means[index])
+    for configuration in search.configurations:
+        records = [read(run.id) for run in trials if run.tried == configuration.tried]
+        if any(record is None for record in records):
+            return None
+        means.append(math.fsum(dev_score(record) for record in records if record) / len(records))
+    number = max(range(len(means)), key=means.__getitem__)
     return number if math.isfinite(means[number]) else None
 
 
@@ -67,38 +56,31 @@ def dev_score(record: Record) -> float:
 
 def declared_searches(plan: Plan) -> dict[str, Search]:
     """Strategy -> its search and what it has chosen so far; a repeat has the search of what it repeats."""
-    return {strategy.name: _declared(plan, strategy.tuning) for strategy in plan.strategies if strategy.tuning}
-
-
-def _declared(plan: Plan, tuning: Tuning) -> Search:
-    return Search(
-        grid=tuning.space.grid,
-        seeds=tuning.space.seeds,
-        choose=tuning.space.choose,
-        trials=[
-            TrialRun(id=run.id, task=run.task.label, model=run.model.label, seed=run.seed, values=dict(run.tried))
-            for run in plan.trials
-            if run.strategy.name == tuning.owner
-        ],
-        chosen=[
-            Chosen(task=task, model=model, values=dict(tuning.configurations[number].values))
-            for (owner, task, model), number in plan.chosen.items()
-            if owner == tuning.owner
-        ],
-    )
+    return {
+        strategy.name: Search(
+            grid=tuning.space.grid,
+            seeds=tuning.space.seeds,
+            choose=tuning.space.choose,
+            trials=[
+                TrialRun(id=run.id, task=run.task.label, model=run.model.label, seed=run.seed, values=dict(run.tried))
+                for run in plan.trials
+                if run.strategy.name == tuning.owner
+            ],
+            chosen=[
+                Chosen(task=task, model=model, values=dict(tuning.configurations[number].tried))
+                for (owner, task, model), number in plan.chosen.items()
+                if owner == tuning.owner
+            ],
+        )
+        for strategy in plan.strategies
+        if (tuning := strategy.tuning)
+    }
 
 
 def undecided(plan: Plan, read: Read) -> list[str]:
-    """A sentence for each search whose trials are all recorded and none of whose configurations can be reported."""
-    found = []
-    for owner in tunings(plan):
-        for task in plan.tasks:
-            for model in plan.models:
-                if (owner, task.label, model.label) in plan.chosen:
-                    continue
-                if all(read(run.id) is not None for run in trials_of(plan, owner, task, model)):
-                    found.append(
-                        f"{owner}: no configuration of its search ended well at every seed ({task.label}, {model.label}); "
-                        "nothing of it is reported"
-                    )
-    return found
+    """A sentence for each search whose trials are all recorded, but none of whose configurations can be reported."""
+    return [
+        f"{owner}: no configuration of its search succeeded at every seed ({task}, {model}); nothing of it is reported"
+        for (owner, task, model), trials in trials_of(plan).items()
+        if (owner, task, model) not in plan.chosen and all(read(run.id) is not None for run in trials)
+    ]

@@ -107,7 +107,7 @@ def test_where_every_configuration_fails_nothing_is_reported_and_that_is_said() 
     after = settled(plan, records.get)
     assert after.runs == ()
     first, second = undecided(after, records.get)
-    assert first.startswith("full: no configuration of its search ended well at every seed")
+    assert first.startswith("full: no configuration of its search succeeded at every seed")
     assert second.startswith("lora: ")
 
 
