@@ -145,12 +145,12 @@ def test_the_mouse_sorts_a_column_both_ways(rich: Any) -> None:
     assert scores == sorted(scores, reverse=True)
     first.find_element("tag name", "button").click()
     assert first.get_attribute("aria-sort") == "ascending"
-    assert column(rich, 0)[0].startswith("majority floor")
+    assert column(rich, 0)[0].startswith("majority baseline")
     other = head(rich, "train s")
     other.find_element("tag name", "button").click()
     assert first.get_attribute("aria-sort") is None
     assert column(rich, 0)[0].startswith("head-only")
-    assert column(rich, 0)[-1].startswith("majority floor"), "what has no number comes last"
+    assert column(rich, 0)[-1].startswith("majority baseline"), "what has no number comes last"
 
 
 def test_the_keyboard_sorts_a_column(rich: Any) -> None:

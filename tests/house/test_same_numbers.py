@@ -114,7 +114,7 @@ def test_table_md(published: Published) -> None:
                     found += check(cell, pair["difference"], scale=published.scale(published.board["metric"]))
                 elif pair is not None and title == "95 % interval":
                     found += check(cell, pair["low"], pair["high"], scale=published.scale(published.board["metric"]))
-                elif pair is not None and title == "would be seen":
+                elif pair is not None and title == "detectable":
                     found += check(cell, pair["detectable"], scale=published.scale(published.board["metric"]))
     assert found >= 10 * len(published.rows)
 

@@ -285,7 +285,7 @@ class Board(Part):
         }
 
     def floor_of(self, split: str, metric: str) -> float | None:
-        """The score of the majority floor."""
+        """The score of the majority baseline."""
         return self.data.majority_baseline.get(split, {}).get(metric) if self.data else None
 
     @property

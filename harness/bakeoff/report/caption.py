@@ -14,7 +14,7 @@ from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared
 from bakeoff.report.units import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import as_markdown
-from bakeoff.text.values import listed, seeds_spelt, spelt
+from bakeoff.text.values import grouped, listed, seeds_spelt, spelt
 
 
 def legend(board: Board) -> str:
@@ -37,13 +37,13 @@ def legend(board: Board) -> str:
             )
         if board.to_baseline:
             parts.append(
-                "Would be seen: the difference that this design finds in four of five experiments. docs/statistics.md has the "
-                "methods."
+                "Detectable: the difference that this design finds in four of five experiments (80 % power). "
+                "docs/statistics.md has the methods."
             )
         if board.confounded:
             parts.append(f"{DAGGER} differs from the baseline in something that is not under test.")
         always = (kind_named(board.data.kind) if board.data else CLASSIFICATION).majority_in_words
-        parts.append(f"The majority floor always gives {always}.")
+        parts.append(f"The majority baseline always gives {always}.")
     if any(row.baseline for row in board.rows):
         parts.append(f"{BASELINE} is the baseline.")
     if any(row.train_seconds for row in board.rows):
@@ -67,14 +67,12 @@ def _points(units: dict[str, Unit]) -> str:
     """In which units the table's scores are."""
     if {unit.scale for unit in units.values()} == {100}:
         return "Scores are points (× 100)"
-    told: dict[str, list[str]] = {}
-    for metric, unit in units.items():
-        told.setdefault("points (× 100)" if unit.scale == 100 else unit.name or "as they are", []).append(metric)
-    if list(told) == ["as they are"]:
+    by_unit = grouped((unit.words or "as they are", metric) for metric, unit in units.items())
+    if list(by_unit) == ["as they are"]:
         return "Scores are as they are"
     return "Scores of " + "; ".join(
         f"{listed(metrics)} are {'' if name == 'as they are' or name.startswith('points') else 'in '}{name}"
-        for name, metrics in told.items()
+        for name, metrics in by_unit.items()
     )
 
 

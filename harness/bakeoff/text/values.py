@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bakeoff.text.words import escaped, is_shown, quoted_whole
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 def spelt(value: Any) -> str:
@@ -78,6 +81,14 @@ def seeds_spelt(seeds: Sequence[int]) -> str:
         else:
             parts.append([seed])
     return ", ".join(f"{part[0]} to {part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in parts)
+
+
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """Key -> its values, both in the order in which they come."""
+    found: dict[K, list[V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def listed(names: Sequence[str]) -> str:

@@ -196,7 +196,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
         "",
         *(how if loading else []),
-        "| split | metric | score | majority floor |",
+        "| split | metric | score | majority baseline |",
         "|---|---|---:|---:|",
         *(score_lines(record, record.data) if record.data else []),
         "",

@@ -70,7 +70,7 @@ def test_a_whole_file_opens_as_text_and_is_read_back(call: Call, tmp_path: Path,
     assert f"{rename('test')}_{rename('accuracy')}_mean" in header
     names = [text_of(row[header.index("strategy")]) for row in rows[1:]]
     declared = runs_and_plan(Renamer(HOSTILE, first))[1]
-    assert names == [*dict.fromkeys(run.strategy for run in declared.runs), "majority floor"]
+    assert names == [*dict.fromkeys(run.strategy for run in declared.runs), "majority baseline"]
     frame = pd.read_csv(folder / "table.csv")
     differences = frame["difference"].dropna()
     assert differences.dtype == "float64"

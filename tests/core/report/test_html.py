@@ -80,7 +80,7 @@ def test_the_page_says_question_answer_rows_and_verdicts(page: Page, rich: Examp
     assert rich.comparison.answer in page.words
     for name in SKILL:
         assert name in page.words
-    assert "majority floor" in page.words
+    assert "majority baseline" in page.words
     assert "66.49" in page.words
     assert "course Trainer" in page.words
     assert "1 failed" in page.words

@@ -48,7 +48,7 @@ def test_a_table_holds_scores_intervals_differences_verdicts_and_seconds() -> No
     assert other[1] == f"{100 * np.mean(compare(made).boards[0].rows[1].scores['test']['accuracy'].values):.2f}"
     assert other[3].startswith(f"$-${abs(100 * pair.difference):.2f} {{[}}$-${abs(100 * pair.low):.2f}, ")
     assert other[4:] == ["worse", "1,200"]
-    assert floor[0] == "majority floor"
+    assert floor[0] == "majority baseline"
 
 
 def test_the_caption_says_task_model_examples_seeds_and_what_the_intervals_cover() -> None:

@@ -96,7 +96,7 @@ def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
     first, second = both(seeds=1)
     first = first.model_copy(update={"attempts": [attempt("crashed", 70.0), attempt("timed out", 50.4)]})
     text = flowing(show(make_folder_of(tmp_path, [first, second])))
-    told = f"made again: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
+    told = f"rerun: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
     assert told in text
     assert text.count("failed attempts") == 1
 
@@ -123,14 +123,15 @@ def test_a_row_holds_mean_and_sd_over_seeds(tmp_path: Path) -> None:
 
 def test_the_floor_and_the_baseline_are_marked_and_the_reported_split_comes_first(tmp_path: Path) -> None:
     text = show(make_folder_of(tmp_path / "x", both()))
-    floor = cells(text, "majority floor")
+    floor = cells(text, "majority baseline")
     assert (floor["test accuracy★"], floor["dev f1"], floor["n"]) == ("66.49", "81.22", "–")
     assert "| trainer-api ◂ " in text
     assert "| manual-loop " in text
     titles = list(floor)
     assert titles.index("test accuracy★") < titles.index("test f1") < titles.index("dev accuracy")
     on_dev = show(make_folder_of(tmp_path / "y", both(), report_on="dev"))
-    assert list(cells(on_dev, "majority floor")).index("dev accuracy★") < list(cells(on_dev, "majority floor")).index("test f1")
+    titles = list(cells(on_dev, "majority baseline"))
+    assert titles.index("dev accuracy★") < titles.index("test f1")
 
 
 def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_path: Path) -> None:
@@ -336,7 +337,7 @@ def test_each_task_and_model_has_its_table(tmp_path: Path) -> None:
     text = show(make_folder_of(tmp_path / "x", records))
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings == [f"## {task} · {model}" for task in ("glue/mrpc", "glue/rte") for model in ("minilm", "tiny-bert")]
-    assert text.count("| majority floor") == 4
+    assert text.count("| majority baseline") == 4
 
 
 def test_the_declared_name_stands_whatever_the_record_was_called(tmp_path: Path) -> None:
@@ -387,7 +388,7 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
     show(make_folder_of(tmp_path / "x", records))
     with (tmp_path / "x" / "table.csv").open(newline="") as stream:
         rows = {row["strategy"]: row for row in csv.DictReader(stream)}
-    assert list(rows) == ["trainer-api", "manual-loop", "majority floor"]
+    assert list(rows) == ["trainer-api", "manual-loop", "majority baseline"]
     api = rows["trainer-api"]
     assert list(api)[:12] == [
         *("task", "model", "strategy", "baseline", "trainer", "method"),
@@ -397,7 +398,7 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
     assert float(api["test_accuracy_sd"]) == pytest.approx(statistics.stdev(ACCURACIES), rel=1e-9)
     assert (api["baseline"], api["recipe_learning_rate"], api["train_seconds_mean"]) == ("true", "5e-05", "691.0")
     assert (rows["manual-loop"]["seeds_scored"], rows["manual-loop"]["failures"]) == ("2", "1")
-    assert float(rows["majority floor"]["dev_f1_mean"]) == 0.8122271
+    assert float(rows["majority baseline"]["dev_f1_mean"]) == 0.8122271
 
 
 def test_json_explains_its_flags(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
-from bakeoff.text.values import seeds_spelt, spelt
+from bakeoff.text.values import grouped, seeds_spelt, spelt
 from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
@@ -152,13 +152,10 @@ def _hash(text: str) -> str:
 
 
 def _ended(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
-    """(task, model, strategy) -> its runs that ended well, by seed."""
+    """(task, model, strategy) -> its runs that succeeded, by seed."""
     by_id = {record.id: record for record in records if record.status == "ok"}
-    found: dict[tuple[str, str, str], list[Record]] = {}
-    for run in sorted(declared.runs, key=lambda run: run.seed):
-        if run.id in by_id:
-            found.setdefault((run.task, run.model, run.strategy), []).append(by_id[run.id])
-    return found
+    runs = sorted((run for run in declared.runs if run.id in by_id), key=lambda run: run.seed)
+    return grouped(((run.task, run.model, run.strategy), by_id[run.id]) for run in runs)
 
 
 def _section(

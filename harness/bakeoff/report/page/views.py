@@ -18,6 +18,7 @@ from bakeoff.report.page.differences import drawn_rows
 from bakeoff.report.page.drawing import LETTER, axis_over
 from bakeoff.statistics.intervals import Estimate, score_interval
 from bakeoff.text.numbers import DASH
+from bakeoff.text.values import grouped
 
 Steps = tuple[NDArray[Any], NDArray[Any]]
 """Step numbers and training losses of one run, of equal length."""
@@ -81,12 +82,12 @@ def curves(
     """None where no run has steps; `points` is how many each line may have, `runs` are each strategy's, by seed."""
     names = [row.strategy for row in board.ranked]
     first = sorted(names, key=lambda name: name != board.baseline)[:MOST_CURVES]
-    found: dict[str, list[Curve]] = {}
-    for name in (name for name in names if name in first):
-        for record in runs.get(name, ()):
-            taken = steps(record.id)
-            if taken is not None and (line := curve(record.requested.seed, *taken, points)) is not None:
-                found.setdefault(name, []).append(line)
+    found = grouped(
+        (name, line)
+        for name in names
+        for record in (runs.get(name, ()) if name in first else ())
+        if (taken := steps(record.id)) is not None and (line := curve(record.requested.seed, *taken, points)) is not None
+    )
     if not found:
         return None
     everything = [line for lines in found.values() for line in lines]

@@ -17,7 +17,7 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `recipe_<key>` for every key of the recipe; lists are JSON
 - `warnings`, separated by `; `
 
-The floor's strategy is `majority floor`.
+The floor's strategy is `majority baseline`.
 
 A text that a spreadsheet could take for a formula, or in which something can't be seen, is marked: an apostrophe stands before
 it, and it has Python's escapes (two backslashes for one). Numbers and all other texts stand as they are; `text_of` reads both.

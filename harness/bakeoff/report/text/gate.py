@@ -6,6 +6,7 @@ from bakeoff.analysis.gate.gate import Check, Gate
 from bakeoff.contracts.unit import OWN_UNIT, Figures
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph
 from bakeoff.text.numbers import DASH
+from bakeoff.text.values import grouped
 
 SYMBOLS = {"pass": "✅", "fail": "❌", "not enough evidence": "❔"}
 TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "Gate open"}
@@ -56,13 +57,10 @@ def _verdict(check: Check) -> str:
 
 def _reasons(checks: list[Check], *, with_board: bool) -> list[tuple[str, str]]:
     """Symbol and sentence of each reason, with the checks that it holds for."""
-    titles: dict[tuple[str, str], list[str]] = {}
-    for check in checks:
-        if check.reason:
-            titles.setdefault((SYMBOLS[check.result], check.reason), []).append(_title(check, with_board))
+    reasons = grouped(((SYMBOLS[check.result], check.reason), _title(check, with_board)) for check in checks if check.reason)
     return [
-        (symbol, f"{'all checks' if 1 < len(found) == len(checks) else '; '.join(found)}: {reason}")
-        for (symbol, reason), found in titles.items()
+        (symbol, f"{'all checks' if 1 < len(titles) == len(checks) else '; '.join(titles)}: {reason}")
+        for (symbol, reason), titles in reasons.items()
     ]
 
 

@@ -81,7 +81,7 @@ def _table(board: Board) -> str:
             lines += [r"\midrule", _across(f"not ranked with the others: {board.groups[group]}")]
         lines.append(_row(_cells(row, board, pairs.get(row.strategy), aside[row.strategy])))
     if board.floor is not None:
-        lines += [r"\midrule", _row(["majority floor", as_latex(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
+        lines += [r"\midrule", _row(["majority baseline", as_latex(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
     if board.imported:
         lines += [r"\midrule", _across("published elsewhere, not tested:")]
     for other in board.imported:

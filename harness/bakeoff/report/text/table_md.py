@@ -110,7 +110,7 @@ def _differences(board: Board) -> list[str]:
         Column("95 % interval", ranges),
         Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
         Column("verdict", [pair.verdict for pair in pairs], "left"),
-        Column("would be seen", [figures.number(pair.detectable or None) for pair in pairs]),
+        Column("detectable", [figures.number(pair.detectable or None) for pair in pairs]),
     ]
     return grid(columns)
 
