@@ -232,13 +232,17 @@ def use_request(folder: Path, warnings: list[str]) -> Any:
 def make_trace(folder: Path) -> None:
     from builders import make_record
 
+    from bakeoff.contracts.recipe import Recipe
+
     step = {
         "rows": [1, 2], "passes": [2], "tokens": 9, "shape": [2, 5], "batch": "b", "labels": "l", "random": "r",
         "random_later": "", "random_given": "g", "loss": "NaN", "pass_losses": [0.5], "learning_rates": [1e-3],
         "unclipped_norm": 1.0, "norm": 1.0, "weights": "w",
     }  # fmt: skip
+    requested = make_record().requested
     plain = {
-        "strategy": "a", "requested": make_record().requested.model_dump(mode="json"), "total_steps": 1, "initial_weights": "i",
+        "strategy": "a", "requested": requested.model_dump(mode="json"),
+        "recipe": Recipe.model_validate(requested.recipe).model_dump(mode="json"), "total_steps": 1, "initial_weights": "i",
         "head_weights": "h", "trainable": 3, "optimizer": "AdamW", "groups": [], "planned": [[1, 2]], "steps": [step],
         "notes": [], "trouble": "", "diverged": False,
     }  # fmt: skip

@@ -175,7 +175,7 @@ class TracedJob(Job):
     def end_step(self, step: int, loss: Any) -> Signal:
         taken = self.observer.steps > 0
         signal = super().end_step(step, loss)
-        seen, value = self.open, float(loss)
+        seen, value = self.open, float(loss.detach())
         labels = [{"labels": labels} for labels in seen.labels or seen.given_labels]
         self.steps.append(
             StepTrace(
