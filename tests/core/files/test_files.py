@@ -333,7 +333,7 @@ def test_a_pipe_that_takes_the_file_s_place_meanwhile_is_not_waited_for(
     plain = tmp_path / "plain"
     plain.write_bytes(b"1")
     look = os.stat
-    monkeypatch.setattr(files.os, "stat", lambda path, **more: look(plain if path == odd["fifo"] else path, **more))
+    monkeypatch.setattr(files.reading.os, "stat", lambda path, **more: look(plain if path == odd["fifo"] else path, **more))
     with pytest.raises(OSError, match="a named pipe"):
         open_regular(odd["fifo"])
 

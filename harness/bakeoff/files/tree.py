@@ -1,8 +1,4 @@
-"""All opening, writing and deleting of files goes through here.
-
-`Tree` writes and deletes below a folder that the user named, and follows no symbolic link there. `open_regular` reads plain
-files and nothing else. A test of the house finds any other call that writes or deletes.
-"""
+"""Writing and deleting below a folder that the user named; no symbolic link is followed there."""
 
 from __future__ import annotations
 
@@ -13,15 +9,15 @@ import re
 import shutil
 import socket
 import stat
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from bakeoff.errors import BakeoffError, StoreError
+from bakeoff.files.loose import make_folders
+from bakeoff.files.reading import open_plain, read_all, require_plain
 from bakeoff.text.words import shown_path
 
 OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
@@ -30,20 +26,6 @@ OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-
-KINDS: Final = {
-    stat.S_IFIFO: "a named pipe (FIFO)",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-"""What stands in the place of a plain file, by `stat.S_IFMT`."""
-
-ALWAYS_READ: Final = 2**30
-LARGEST_RATIO: Final = 100
-"""A file may have so many bytes, or so many times those that the disk holds of it."""
-BLOCK: Final = 512
-"""Bytes that `st_blocks` counts in."""
 
 TEMPORARY_PREFIX: Final = ".tmp-"
 """How the name of what is being written begins."""
@@ -159,7 +141,7 @@ class Tree:
         """Leaves a plain file's first and last bytes, in place: another process may go on appending to it."""
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._holding(path) as (folder, name), os.fdopen(os.open(name, flags, dir_fd=folder), "r+b") as stream:
-            _require_plain(os.fstat(stream.fileno()), path, None)
+            require_plain(os.fstat(stream.fileno()), path, None)
             stream.seek(-last, os.SEEK_END)
             end = stream.read(last)
             stream.truncate(first)
@@ -206,8 +188,8 @@ class Tree:
 
     def read(self, path: Path, *, at_most: int | None = None) -> bytes:
         """The content of a plain file, as `read_regular` gives it, with no link followed on the way."""
-        with self._holding(path) as (folder, name), _open_plain(path, name, folder, at_most) as stream:
-            return _read_all(stream, path, at_most)
+        with self._holding(path) as (folder, name), open_plain(path, name, folder, at_most) as stream:
+            return read_all(stream, path, at_most)
 
     def sync(self, path: Path, *, inside: bool = True) -> None:
         """Waits until a folder's list of names is on the disk, and with `inside` all plain files and folders in it."""
@@ -288,136 +270,3 @@ def _at(path: Path, error: OSError) -> OSError:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-# --- files outside a tree ---
-
-
-def make_folders(path: Path) -> None:
-    """The folder, and those above it, where they are missing: all of them, or none. Raises OSError."""
-    missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
-    made: list[Path] = []
-    try:
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-            made.append(folder)
-    except OSError:
-        for folder in reversed(made):
-            with suppress(OSError):  # somebody has put something into it already
-                folder.rmdir()
-        raise
-
-
-def write_all(descriptor: int, content: bytes) -> None:
-    """Into a descriptor that is open for writing, a pipe's for one. Raises OSError."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def open_that_of(process: int, descriptor: int) -> int:
-    """A descriptor that appends to what another process has open under that number. Linux only. Raises OSError."""
-    return os.open(f"/proc/{process}/fd/{descriptor}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-
-
-def append_to_named_file(path: Path, text: str) -> None:
-    """To a file that the user named himself, wherever a link in its place leads. Raises OSError."""
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(text)
-
-
-@contextmanager
-def temporary_folder(prefix: str = "bakeoff-", *, below: Path | None = None) -> Iterator[Path]:
-    """An empty folder, in the system's place for such or in `below`, which is gone after the block. Raises OSError."""
-    if below is not None:
-        make_folders(below)
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=below, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
-
-
-def make_private(folder: Path) -> None:
-    """A folder that is closed to other users, unless something is there. Raises OSError."""
-    with suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-
-
-def nameless_file(folder: Path) -> BinaryIO:
-    """A file without a name, gone once it is closed, in a folder that is made where it is missing. Raises OSError."""
-    make_folders(folder)
-    return tempfile.TemporaryFile(dir=folder)
-
-
-# --- reading ---
-
-
-def open_regular(path: Path, *, at_most: int | None = None) -> BufferedReader:
-    """The plain file at the path, to be read; links are followed. It never waits.
-
-    Raises OSError: for what is no plain file (a folder, a named pipe, a socket, a device), and for a file of over `at_most`
-    bytes. `strerror` is a sentence: "it is a socket, not a plain file".
-    """
-    return _open_plain(path, path, None, at_most)
-
-
-def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
-    """The content of the plain file at the path; raises OSError as `open_regular` does, also where it grows meanwhile."""
-    with open_regular(path, at_most=at_most) as stream:
-        return _read_all(stream, path, at_most)
-
-
-def _open_plain(path: Path, name: Path | str, folder: int | None, at_most: int | None) -> BufferedReader:
-    """`name` is looked up in `folder`, without following a link there, where that is given."""
-    follow = folder is None
-    _require_plain(os.stat(name, dir_fd=folder, follow_symlinks=follow), path, at_most)  # opening a device may change it
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(name, flags, dir_fd=folder)
-    try:
-        _require_plain(found := os.fstat(descriptor), path, at_most)  # it may have been another just before
-        _require_contents(found, descriptor, path)
-        os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _require_plain(found: os.stat_result, path: Path, at_most: int | None) -> None:
-    if stat.S_ISLNK(found.st_mode):
-        raise OSError(errno.ELOOP, "it is a symbolic link", str(path))
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "it is a folder, not a file", str(path))
-    if not stat.S_ISREG(found.st_mode):
-        kind = KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise OSError(errno.EINVAL, f"it is {kind}, not a plain file", str(path))
-    _require_size(found.st_size, path, at_most)
-
-
-def _require_contents(found: os.stat_result, descriptor: int, path: Path) -> None:
-    """Raises OSError for a file of over 1 GiB of which the disk holds less than a hundredth: a hole, read as zeros."""
-    held = found.st_blocks * BLOCK
-    if found.st_size <= max(ALWAYS_READ, LARGEST_RATIO * held):
-        return
-    hole = found.st_size
-    with suppress(OSError):  # a file system may know of no holes
-        hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    if hole < found.st_size:  # one that packs files holds less of them too
-        why = f"it has {found.st_size:,} bytes, of which the disk holds {held:,}: the rest is a hole"
-        raise OSError(errno.EFBIG, why, str(path))
-
-
-def _require_size(size: int, path: Path, at_most: int | None) -> None:
-    if at_most is not None and size > at_most:
-        raise OSError(errno.EFBIG, f"it has {size:,} bytes where at most {at_most:,} are read", str(path))
-
-
-def _read_all(stream: BinaryIO, path: Path, at_most: int | None) -> bytes:
-    size = max(os.fstat(stream.fileno()).st_size, 2**16)
-    size = 1 + (size if at_most is None else min(size, at_most))
-    parts = [stream.read(size)]  # it takes as much memory as there is to read, whatever is the most
-    while len(parts[-1]) == size:  # it grew meanwhile
-        _require_size(sum(map(len, parts)), path, at_most)
-        parts.append(stream.read(size))
-    content = parts[0] if len(parts) == 1 else b"".join(parts)
-    _require_size(len(content), path, at_most)
-    return content
