@@ -130,5 +130,5 @@ def test_where_all_diverge_that_row_is_not_run_the_rest_is_and_the_exit_code_say
     }
     answer = call("run", write_spec(tmp_path, rows, seeds=1), folder=tmp_path)
     assert answer.returncode == 1
-    assert "loop: no configuration of its search ended well at every seed" in answer.stderr
+    assert "loop: no configuration of its search succeeded at every seed" in answer.stderr
     assert set(reported_rates(tmp_path)) == {"fixed"}

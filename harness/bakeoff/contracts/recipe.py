@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any, Literal, Self
+from collections import Counter
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
@@ -13,6 +14,9 @@ from bakeoff.contracts.fields import LARGEST
 from bakeoff.text.values import spelt
 
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
+
+
+Value = TypeVar("Value", str, int)
 
 
 def _positive_zero(number: float) -> float:
@@ -37,11 +41,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
 
-def no_duplicates(names: list[str]) -> list[str]:
-    """The names, for a validator; raises ValueError where one stands twice."""
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice))}")
-    return names
+def no_duplicates(values: list[Value]) -> list[Value]:
+    """The values, for a validator; raises ValueError where one stands twice."""
+    if twice := sorted(value for value, times in Counter(values).items() if times > 1):
+        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice[:10]))}")
+    return values
 
 
 UNSAID: JsonDict = {"neutral": None}
@@ -60,9 +64,7 @@ def _none_word(value: Any) -> Any:
 
 def _each_once(values: list[Any]) -> list[Any]:
     """Sorted, so that a set has one spelling and one id."""
-    if twice := sorted({value for value in values if values.count(value) > 1}):
-        raise ValueError(f"each may stand once; twice: {', '.join(map(str, twice))}")
-    return sorted(values)
+    return sorted(no_duplicates(values))
 
 
 MOST_STEPS = 10**9

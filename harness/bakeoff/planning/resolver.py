@@ -193,23 +193,27 @@ class _Resolver:
 
     def check(self, tasks: list[KnownTask], strategies: list[ResolvedStrategy]) -> None:
         """Everything by itself and with everything else."""
-        reading = self.reading
         baseline = self.says("baseline")
         if baseline is not None and baseline not in self.names():
             self.say([(("baseline",), did_you_mean("strategy", baseline, self.names()))])
-        for key, kind in (("tasks", "task"), ("models", "model")):
-            for index, component in enumerate(reading.components[kind]):
-                if component:
-                    self.say(rules.is_installed((key, index), kind, component))
-            if not self.document.flaws:  # NaN, for one, has no identity
-                self.say(rules.stand_once(key, reading.components[kind]))
-        for name, given in self.reading.named.items():
-            for kind in ("trainer", "method"):
-                if given and (part := getattr(given, kind)):
-                    self.say(rules.is_installed(("strategies", name, kind), kind, part))
+        listed: dict[KeyPath, Configured] = {
+            (key, index): component
+            for key, kind in (("tasks", "task"), ("models", "model"))
+            for index, component in enumerate(self.reading.components[kind])
+            if component
+        }
+        used: dict[KeyPath, Configured] = {
+            ("strategies", name, kind): component
+            for name, given in self.reading.named.items()
+            for kind in ("trainer", "method")
+            if given and (component := getattr(given, kind))
+        }
+        self.say(rules.are_installed(listed | used))
+        if not self.document.flaws:  # NaN, for one, has no identity
+            self.say(rules.stand_once(listed))
+        searched = any(strategy.tuning for strategy in strategies)
         for task in tasks:
             self.say(rules.reported_split_is_scored(task, self.says("report_on")))
-            searched = any(strategy.tuning for strategy in strategies)
             self.say(rules.selection_has_a_split(task, self.says("select"), searched=searched))
             self.say(rules.primary_metric_has_a_direction(task))
             for strategy in strategies:
@@ -223,12 +227,10 @@ class _Resolver:
         """One configuration of a strategy with its trainer."""
         path: KeyPath = ("strategies", strategy.name, "recipe")
         own = {key for key in Recipe.model_fields if (*path, key) in self.document.places}
-        self.refuse(
-            strategy, rules.keys_are_followed(strategy, own | set(strategy.tuning.space.grid if strategy.tuning else ()))
-        )
+        own |= set(strategy.tuning.space.grid if strategy.tuning else ())
+        self.refuse(strategy, rules.keys_are_followed(strategy, own))
         self.refuse(strategy, self.unsupported(strategy).items())
-        self.refuse(strategy, rules.precision_is_supported(strategy))
-        self.refuse(strategy, rules.processes_are_supported(strategy))
+        self.refuse(strategy, rules.precision_and_processes_are_supported(strategy))
         self.say(rules.method_is_supported(strategy))
         if self.says("checkpoint_every") is not None:
             self.say(rules.runs_can_go_on(strategy))

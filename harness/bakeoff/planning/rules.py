@@ -13,6 +13,7 @@ from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.judging import Primary, Problem
 from bakeoff.planning.runs import Plan, ResolvedStrategy
+from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean
 
@@ -42,16 +43,19 @@ class KnownTask:
         return selection_split(self.info.scored_splits) in self.info.scored_splits
 
 
-def is_installed(path: tuple[str | int, ...], kind: str, component: Configured) -> Iterator[Problem]:
-    if needs := component.registered.needs:
-        yield path, f"{kind} '{component.name}' needs {needs} (pip install '{needs}')"
+def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
+    for path, component in components.items():
+        if needs := component.registered.needs:
+            kind = component.registered.component.kind
+            yield path, f"{kind} '{component.name}' needs {needs} (pip install '{needs}')"
 
 
-def stand_once(key: str, components: Iterable[Configured | None]) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for index, component in enumerate(components):
-        if component and (first := seen.setdefault(canonical(component.identity), index)) != index:
-            yield (key, index), f"the same as {key}[{first}]"
+def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
+    """Of tasks and models, by their places."""
+    seen: dict[tuple[str | int, str], KeyPath] = {}
+    for path, component in components.items():
+        if (first := seen.setdefault((path[0], canonical(component.identity)), path)) != path:
+            yield path, f"the same as {dotted(first)}"
 
 
 # --- of a task -----------------------------------------------------------------------------------------------------------
@@ -119,16 +123,12 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
             yield key, "does not follow this key"
 
 
-def precision_is_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
-    known = _trainer(strategy).supports.precisions
-    if strategy.recipe.precision not in known:
-        yield "precision", f"trains in {' or '.join(sorted(known, reverse=True))}, not in {strategy.recipe.precision}"
-
-
-def processes_are_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
-    most = _trainer(strategy).supports.processes
-    if strategy.recipe.processes > most:
-        yield "processes", f"trains in {most} process{'es' if most > 1 else ''} at most"
+def precision_and_processes_are_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    supports, recipe = _trainer(strategy).supports, strategy.recipe
+    if recipe.precision not in supports.precisions:
+        yield "precision", f"trains in {' or '.join(sorted(supports.precisions, reverse=True))}, not in {recipe.precision}"
+    if recipe.processes > supports.processes:
+        yield "processes", f"trains in {supports.processes} process{'es' if supports.processes > 1 else ''} at most"
 
 
 def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
@@ -169,7 +169,7 @@ def strategies_differ(plan: Plan) -> Iterator[Problem]:
             yield ("strategies", name), told
 
 
-def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[tuple[str | int, ...], object]) -> tuple[str | int, ...]:
+def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[KeyPath, object]) -> KeyPath:
     """Where a recipe key of a strategy stands in the file: its own, searched or shared."""
     own = ("strategies", strategy.name)
     searched = ((*own, "search", key), ("search", key)) if strategy.tuning and key in strategy.tuning.space.grid else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
@@ -27,7 +27,7 @@ from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
-from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
+from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word, no_duplicates
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
 from bakeoff.spec.messages import refusal, within_another
@@ -86,17 +86,11 @@ def _seed_list(value: Any) -> Any:
     return value
 
 
-def _different_seeds(seeds: list[int]) -> list[int]:
-    if twice := sorted(seed for seed, times in Counter(seeds).items() if times > 1):
-        raise ValueError(f"each seed may stand once; twice: {', '.join(map(str, twice[:10]))}")
-    return seeds
-
-
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
     Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_seed_list),
-    AfterValidator(_different_seeds),
+    AfterValidator(no_duplicates),
     WithJsonSchema(
         {
             "anyOf": [

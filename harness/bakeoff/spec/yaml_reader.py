@@ -32,11 +32,10 @@ def read_tree(text: str, file: str) -> Tree:
     try:
         top = yaml.compose(text)
         tree.root = top and tree.plain(top, (), yaml.constructor)
-    except _RefusedError as error:
-        raise stop(file, error.message, *_place(error.mark)) from None
     except MarkedYAMLError as error:
         place = _place(mark) if (mark := error.problem_mark or error.context_mark) else (0, 0)
-        raise stop(file, f"not YAML: {escaped(str(error.problem or error.context))}", *place) from None
+        what = str(error.problem or error.context)
+        raise stop(file, what if isinstance(error, _RefusedError) else f"not YAML: {escaped(what)}", *place) from None
     except ReaderError as error:
         position: int = error.position
         line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
@@ -52,12 +51,8 @@ def stop(file: str, message: str, line: int = 0, column: int = 0) -> SpecError:
     return SpecError([Problem(file, line, column, "", message)])
 
 
-class _RefusedError(Exception):
-    """What makes a file unreadable, at a mark of ruamel.yaml's."""
-
-    def __init__(self, message: str, mark: Any) -> None:
-        super().__init__(message)
-        self.message, self.mark = message, mark
+class _RefusedError(MarkedYAMLError):
+    """What YAML allows, and makes a file unreadable all the same."""
 
 
 def _place(mark: Any) -> tuple[int, int]:
@@ -65,12 +60,8 @@ def _place(mark: Any) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-@dataclass(frozen=True)
-class _Composed:
-    """A node with the event that it began with, which knows its own place, also that of an alias, and the tag as written."""
-
-    node: Any
-    event: Any
+_Composed = tuple[Any, Any]
+"""A node, and the event that it began with, which knows its place (an alias has its own) and its tag as written."""
 
 
 class _LimitedComposer(Composer):
@@ -86,11 +77,12 @@ class _LimitedComposer(Composer):
     def compose_document(self) -> Any:
         event = self.parser.peek_event()
         if event.version not in (None, (1, 2)):
-            raise _RefusedError("an experiment file is YAML 1.2", event.start_mark)
+            raise _RefusedError(problem="an experiment file is YAML 1.2", problem_mark=event.start_mark)
         top = super().compose_document()
         if not self.parser.check_event(StreamEndEvent):
+            second = self.parser.peek_event()
             raise _RefusedError(
-                "a second document begins here; an experiment file holds one", self.parser.peek_event().start_mark
+                problem="a second document begins here; an experiment file holds one", problem_mark=second.start_mark
             )
         return top
 
@@ -99,28 +91,28 @@ class _LimitedComposer(Composer):
         is_key = isinstance(parent, MappingNode) and index is None
         before = self.size
         if isinstance(event, AliasEvent):
-            self.check_alias(event, is_key=is_key)
+            if is_key:
+                raise _RefusedError(problem="a key is a word, no alias", problem_mark=event.start_mark)
+            if event.anchor not in self.sizes:
+                wrong = "holds itself" if event.anchor in self.anchors else "is defined nowhere above"
+                raise _RefusedError(problem=f"the alias {quoted('*' + event.anchor)} {wrong}", problem_mark=event.start_mark)
             self.size += self.sizes[event.anchor]
         else:
             if is_key and not isinstance(event, ScalarEvent):
-                raise _RefusedError("a key is a word, no list and no mapping", event.start_mark)
+                raise _RefusedError(problem="a key is a word, no list and no mapping", problem_mark=event.start_mark)
             if self.depth > MAX_DEPTH and not isinstance(event, ScalarEvent):
-                raise _RefusedError(f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+                raise _RefusedError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
             self.sizes.pop(event.anchor, None)
             self.size += 1
         if self.size > MAX_NODES:  # an alias counts for all that it stands for, so that an alias bomb is refused
-            raise _RefusedError(f"an experiment file holds at most {MAX_NODES:,} values, aliases written out", event.start_mark)
+            raise _RefusedError(
+                problem=f"an experiment file holds at most {MAX_NODES:,} values, aliases written out",
+                problem_mark=event.start_mark,
+            )
         node = super().compose_node(parent, index)
         if event.anchor and not isinstance(event, AliasEvent):
             self.sizes[event.anchor] = self.size - before
-        return _Composed(node, event)
-
-    def check_alias(self, event: Any, *, is_key: bool) -> None:
-        if is_key:
-            raise _RefusedError("a key is a word, no alias", event.start_mark)
-        if event.anchor not in self.sizes:
-            wrong = "holds itself" if event.anchor in self.anchors else "is defined nowhere above"
-            raise _RefusedError(f"the alias {quoted('*' + event.anchor)} {wrong}", event.start_mark)
+        return node, event
 
 
 @dataclass
@@ -141,7 +133,7 @@ class Tree:
 
     def plain(self, composed: _Composed, path: KeyPath, constructor: Any) -> Any:
         """What the node stands for; what may not stand in an experiment file is a flaw."""
-        node, event = composed.node, composed.event
+        node, event = composed
         if path and isinstance(path[-1], int):  # else it stands at its key
             self.places[path] = _place(event.start_mark)
         if isinstance(event, AliasEvent):
@@ -155,7 +147,7 @@ class Tree:
         elif isinstance(node, MappingNode):
             value = {}
             for key, item in node.value:
-                own = self.key(key, path, constructor, twice=key.node.value in value)
+                own = self.key(key, path, constructor, twice=key[0].value in value)
                 value.setdefault(own[-1], self.plain(item, own, constructor))
         else:
             value = [self.plain(item, (*path, index), constructor) for index, item in enumerate(node.value)]
@@ -164,7 +156,7 @@ class Tree:
 
     def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
         """The path of a key. Keys are text; one that stands twice keeps its first value."""
-        text, event = key.node.value, key.event
+        text, event = key[0].value, key[1]
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):
             self.flaw(path, event, f"a key is a word; write {quoted_whole(text)} with its quotes")
