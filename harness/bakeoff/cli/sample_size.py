@@ -79,9 +79,9 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
     boards = [(task.label, model.label) for task in plan.tasks for model in plan.models]
-    first, unit = plan.primaries[0].metric, plan.primaries[0].metric.unit
-    if len({primary.unit for primary in plan.primaries}) > 1:
-        names = ", ".join(f"{primary.metric.name} ({primary.task})" for primary in plan.primaries)
+    first, unit = plan.known_tasks[0].metric, plan.known_tasks[0].metric.unit
+    if len({task.unit for task in plan.known_tasks}) > 1:
+        names = ", ".join(f"{task.metric.name} ({task.name})" for task in plan.known_tasks)
         raise BakeoffError(
             f"--resolve: one difference cannot apply to metrics of different units ({names}); use an experiment file for each"
         )

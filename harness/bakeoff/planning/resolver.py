@@ -15,9 +15,8 @@ from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
-from bakeoff.planning.judging import Primary, wrong_gate, wrong_margins
-from bakeoff.planning.rules import KnownTask, place_of
-from bakeoff.planning.runs import Plan, ResolvedStrategy, Tuning
+from bakeoff.planning.rules import place_of
+from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.experiment_file import Spec
@@ -44,15 +43,14 @@ class _Resolver:
         tasks = [known for index, task in enumerate(listed) if task and (known := self.known(index, task))]
         strategies = [found for name, given in self.reading.named.items() if given and (found := self.resolved(name, given))]
         self.check(tasks, strategies)
-        primaries = [task.primary for task in tasks]
         imported: list[Imported] = []
         if tasks and len(tasks) == len(listed):
-            self.check_units(primaries)
+            self.check_units(tasks)
             imported = list(self.imported(tasks))
         if self.problems or self.spec is None:
             raise SpecError(self.problems)
         tasks_and_models = tuple(self.spec.tasks), tuple(self.spec.models)
-        plan = Plan(self.spec, *tasks_and_models, tuple(strategies), tuple(imported), tuple(primaries))
+        plan = Plan(self.spec, *tasks_and_models, tuple(strategies), tuple(imported), tuple(tasks))
         self.say(rules.strategies_differ(plan))
         if self.problems:
             raise SpecError(self.problems)
@@ -235,11 +233,11 @@ class _Resolver:
         if self.says("checkpoint_every") is not None:
             self.say(rules.runs_can_go_on(strategy))
 
-    def check_units(self, primaries: list[Primary]) -> None:
+    def check_units(self, tasks: list[KnownTask]) -> None:
         """Margin and gate, in the units of all tasks' primary metrics."""
         margin, gate = self.says("margin"), self.says("gate")
-        self.say(wrong_margins(margin, primaries) if margin is not None else ())
-        self.say(wrong_gate(gate.quality, primaries) if gate and gate.quality else ())
+        self.say(rules.wrong_margins(margin, tasks) if margin is not None else ())
+        self.say(rules.wrong_gate(gate.quality, tasks) if gate and gate.quality else ())
 
     def unsupported(self, strategy: ResolvedStrategy) -> Mapping[str, str]:
         """Recipe keys whose values the trainer can't follow with its options -> why; what it has to say of the others is tried

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakeoff.contracts.configured import Configured, canonical
-from bakeoff.contracts.dev_split import SELECTION_SPLIT, selection_split
+from bakeoff.contracts.dev_split import SELECTION_SPLIT
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.recipe import DEFAULTS, Recipe
-from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.planning.judging import Primary, Problem
-from bakeoff.planning.runs import Plan, ResolvedStrategy
+from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
+from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.yaml_reader import KeyPath, dotted
-from bakeoff.text.values import yaml_value
+from bakeoff.text.allowance import POINTS, Loss, loss_of, losses, with_loss
+from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean
+
+Problem = tuple[KeyPath, str]
+"""Where in the experiment file, and what is wrong there."""
 
 DECLARED_APART = {"precision", "processes"}
 """Recipe keys of which a trainer says more than whether it follows them."""
-
-
-@dataclass(frozen=True)
-class KnownTask:
-    """A task of the file, and what it says of itself without being loaded."""
-
-    index: int
-    task: Configured
-    info: TaskInfo
-
-    @property
-    def name(self) -> str:
-        return self.task.name
-
-    @property
-    def primary(self) -> Primary:
-        metric = next(metric for metric in self.info.metrics if metric.name == self.info.primary_metric)
-        return Primary(self.name, self.index, metric)
-
-    @property
-    def can_select(self) -> bool:
-        return selection_split(self.info.scored_splits) in self.info.scored_splits
 
 
 def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
@@ -84,7 +64,7 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
 
 
 def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
-    metric = task.primary.metric
+    metric = task.metric
     if isinstance(metric, HubMetric) and metric.better is None:
         yield (
             ("tasks", task.index, "metrics"),
@@ -153,6 +133,69 @@ def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
 def _trainer(strategy: ResolvedStrategy) -> Trainer:
     trainer: Trainer = strategy.trainer.registered.component
     return trainer
+
+
+# --- of margin and gate, in the units of the primary metrics --------------------------------------------------------------
+
+
+def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Iterator[Problem]:
+    """What `margin` says wrongly, or does not say: there is no default for a metric that is not shown in points."""
+    own = list(dict.fromkeys(task.unit for task in tasks if task.unit != POINTS))
+    if PLAIN_MARGIN in given and own and len({task.unit for task in tasks}) > 1:
+        called = {task.unit: POINTS if task.unit == POINTS else task.metric_alone for task in tasks}
+        parts = yaml_value(dict.fromkeys(called.values(), given[PLAIN_MARGIN]))
+        told = ", ".join(f"{task.metric.name} ({task.name})" for task in tasks)
+        yield (
+            ("margin",),
+            f"one number can't hold for {told}, which have different units: write one each, `margin: {parts}`",
+        )
+        return
+    known = {POINTS, *(name for task in tasks for name in (task.metric_alone, task.metric.name))}
+    for name in given:
+        if name not in known | {PLAIN_MARGIN}:
+            yield ("margin", name), did_you_mean("primary metric", name, sorted(known))
+    found = margins(given, tasks)
+    margin_of = {task.index: found.get(task.metric.name, found.get(task.unit)) for task in tasks}
+    lacking = {task.metric_alone: 0.05 for task in tasks if margin_of[task.index] is None}
+    for task in tasks:
+        unit, name, margin = task.metric.unit, task.metric.name, margin_of[task.index]
+        if margin is None:
+            example = f"`margin: {yaml_value({**given, **lacking})}`"
+            yield (
+                ("tasks", task.index),
+                f"task '{task.name}' is judged by {name}, which is not shown in points, so that no difference is small by "
+                f"itself: say which one does not matter, like {example}, in {unit.name or f'the unit of {name}'}",
+            )
+        elif unit.low is not None and unit.high is not None and margin >= (width := (unit.high - unit.low) * unit.scale):
+            yield (
+                ("margin",),
+                f"{spelt(margin)} {unit.name} is all that {name} can range over ({spelt(width)}): name a smaller one",
+            )
+
+
+def wrong_gate(rule: str, tasks: Sequence[KnownTask]) -> Iterator[Problem]:
+    """What the gate's rule of quality says wrongly of these metrics, or does not say."""
+    where: KeyPath = ("gate", "quality")
+    known = {name for task in tasks for name in (task.metric_alone, task.metric.name)}
+    for loss in losses(rule):
+        if loss.of not in known | {POINTS}:
+            yield where, did_you_mean("primary metric", loss.of, sorted(known | {POINTS}))
+    wrong, whole = [], rule
+    for task in tasks:
+        metric = task.metric
+        sign, way = ("-", "falls") if metric.higher_is_better else ("+", "grows")
+        own = loss_of(rule, metric.name, in_points=metric.unit.in_points)
+        if own is not None and own.sign == sign:
+            continue
+        word = task.metric_alone if task.unit != POINTS or not metric.higher_is_better else POINTS
+        whole = with_loss(whole, Loss(sign, own.amount if own else 0.05, word), metric.name)
+        wrong.append(
+            f"says nothing of {metric.name}, by which task '{task.name}' is judged"
+            if own is None
+            else f"{metric.name} (task '{task.name}') gets worse where it {way}"
+        )
+    for sentence in wrong:
+        yield where, f"{sentence}: write `quality: {whole}`"
 
 
 # --- of the plan ---------------------------------------------------------------------------------------------------------

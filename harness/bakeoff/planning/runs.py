@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from bakeoff.contracts.configured import Configured, canonical, identity, notes_of
+from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.planning.judging import Primary, margins
+from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.schema import Imported, Requested
-from bakeoff.spec.experiment_file import Spec
+from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
+from bakeoff.text.allowance import POINTS
 
 ID_ALGORITHM = "r1"
 """Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
@@ -29,6 +33,40 @@ def id_of(asked: Requested) -> str:
     """The id of the run that was asked for so: a hash, but not of names, margin, folder or machine."""
     hashed = asked.model_dump(include={**HASHED, **dict.fromkeys(("recipe", "seed", "replicate", "select"), True)})
     return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(hashed).encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class KnownTask:
+    """A task of the file, and what it tells of itself without being loaded."""
+
+    index: int
+    """Of the task in the experiment file."""
+    task: Configured
+    info: TaskInfo
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    @property
+    def metric(self) -> Metric:
+        """By which the task's rows are judged."""
+        return next(metric for metric in self.info.metrics if metric.name == self.info.primary_metric)
+
+    @property
+    def unit(self) -> str:
+        """By what a margin or a gate names the unit of the metric: `points`, or the metric itself."""
+        return POINTS if self.metric.unit.in_points else self.metric.name
+
+    @property
+    def metric_alone(self) -> str:
+        """The metric without the class that it looks at: `f1`."""
+        return self.metric.name.partition(" (")[0]
+
+    @property
+    def can_select(self) -> bool:
+        """Whether its best epoch, or configuration, can be chosen on a labelled split of its own."""
+        return selection_split(self.info.scored_splits) in self.info.scored_splits
 
 
 @dataclass(frozen=True)
@@ -129,8 +167,7 @@ class Plan:
     models: tuple[Configured, ...]
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
-    primaries: tuple[Primary, ...] = ()
-    """Of the tasks, in their order."""
+    known_tasks: tuple[KnownTask, ...] = ()
     chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     """(strategy that was searched, task, model) -> which of its configurations."""
 
@@ -194,8 +231,23 @@ class Plan:
     @property
     def margin(self) -> dict[str, float]:
         """As `record.Declared` has it."""
-        return margins(self.spec.margin, self.primaries)
+        return margins(self.spec.margin, self.known_tasks)
 
     @property
     def baseline(self) -> str:
         return self.spec.baseline or self.strategies[0].name
+
+
+def margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> dict[str, float]:
+    """Unit (`points`, or a metric's name) -> the margin as it is shown; a plain number is of the one unit that there is.
+
+    Metrics that are shown in points have a default.
+    """
+    units = list(dict.fromkeys(task.unit for task in tasks))
+    if PLAIN_MARGIN in given:
+        return {units[0] if len(units) == 1 else POINTS: given[PLAIN_MARGIN]}
+    names = {task.metric_alone: task.metric.name for task in tasks}
+    found = {names.get(name, name): margin for name, margin in given.items()}
+    if any(task.unit == POINTS and task.metric.name not in found for task in tasks):
+        found.setdefault(POINTS, DEFAULT_MARGIN)
+    return found

@@ -96,7 +96,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         margin=plan.margin,
         under_test=spec.under_test,
         gate=spec.gate.stated,
-        metrics={plan.tasks[primary.index].label: primary.metric.name for primary in plan.primaries},
+        metrics={task.task.label: task.metric.name for task in plan.known_tasks},
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],

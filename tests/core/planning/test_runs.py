@@ -16,9 +16,8 @@ from bakeoff.contracts.configured import Configured, canonical, identity
 from bakeoff.contracts.registry import Origin, Registry, load_registry, register
 from bakeoff.errors import SpecError
 from bakeoff.kinds import REGRESSION
-from bakeoff.planning.judging import Primary, margins
 from bakeoff.planning.resolver import resolve
-from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.runs import KnownTask, Plan, Run, margins
 from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
 from bakeoff.runner.experiment import declaration
 from bakeoff.spec.document import parse_document, read_document
@@ -474,9 +473,8 @@ def test_a_margin_of_the_metrics_unit_is_taken(text: str, margin: dict[str, floa
     assert about_units(text) == []
     spec, *_ = parse_document(text, "spec.yaml").read(ODD)
     assert spec is not None
-    tasks = [task.registered.component for task in spec.tasks]
-    primaries = [Primary(task.name, 0, task.info(Options()).metrics[0]) for task in tasks]
-    assert margins(spec.margin, primaries) == margin
+    tasks = [KnownTask(0, task, task.registered.component.info(task.options)) for task in spec.tasks]
+    assert margins(spec.margin, tasks) == margin
 
 
 def test_components_that_do_not_fit_are_named() -> None:
