@@ -1,6 +1,10 @@
-"""Records -> tables: what is equal goes to the caption, what differs becomes a column, what is doubtful is flagged.
+"""Every output of a comparison: `text` (Markdown, LaTeX, CSV, JSON, cards), `page` (HTML), and `beside`, two experiments
+side by side. All are written from the same rows; nothing here reads a record."""
 
-`table` gathers rows, `facts` finds what is equal; `page` (Markdown) and `tidy` (CSV, JSON) write a
-report down; `html` writes the page (`leaderboard`, `differences`, `views` are its parts, `charts` and `drawing` its
-drawings); `beside` sets two experiments next to each other. Nothing here reads a file: `bakeoff.cli.table` does that.
-"""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+"""Of the page and of LaTeX tables, for jinja2."""

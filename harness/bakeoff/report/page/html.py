@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,7 +22,7 @@ from bakeoff.analysis.row import Row
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
-from bakeoff.report import units
+from bakeoff.report import TEMPLATES, units
 from bakeoff.report.caption import caption, tuning_cost
 from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
@@ -36,8 +35,6 @@ from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
 """Beyond so many the page carries rows only: no record, dot or curve."""
-
-TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 WRITERS: tuple[Callable[..., Any], ...] = (

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 
-from bakeoff.analysis.findings import Board, Comparison, Pair
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.row import Row
-from bakeoff.report.units import seconds
+from bakeoff.report import TEMPLATES
+from bakeoff.report.units import FLOOR, seconds
 from bakeoff.text.values import listed, seeds_spelt
 
-HEAD = "% Made by `bakeoff report`. Needs \\usepackage{booktabs}."
-COLUMNS = 6
 ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327"}
 LAST_LATIN = "\u017f"
 """Letters up to here with these marks pdflatex knows without a package; others stand by their numbers, so that it compiles."""
@@ -57,74 +57,40 @@ def _shown(character: str) -> str:
 
 def write_tex(comparison: Comparison) -> str:
     """A `table` environment for each board; a comment where there is none."""
-    tables = [_table(board) for board in comparison.boards]
-    return "\n\n".join([HEAD, *(tables or ["% Nothing is recorded that could be compared."])]) + "\n"
+    latex = Environment(  # noqa: S701 - no HTML: every value passes `as_latex`
+        loader=FileSystemLoader(TEMPLATES),
+        finalize=as_latex,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, label=_label)
+    return latex.get_template("table.tex.j2").render(boards=comparison.boards, floor=FLOOR)
 
 
-def _table(board: Board) -> str:
-    titles = ["strategy", f"{board.split} {board.metric}", "95 % interval", f"− {board.baseline}", "verdict", "train s"]
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        f"\\caption{{{_caption(board)}}}",
-        f"\\label{{tab:{_slug(board.task, board.model)}}}",
-        f"\\begin{{tabular}}{{l{'r' * 3}lr}}",
-        r"\toprule",
-        _row(map(as_latex, titles)),
-        r"\midrule",
-    ]
-    group = 0
-    pairs, aside = board.pairs, board.times_differ
-    for row in board.ranked:
-        if row.group != group:
-            group = row.group
-            lines += [r"\midrule", _across(f"not ranked with the others: {board.groups[group]}")]
-        lines.append(_row(_cells(row, board, pairs.get(row.strategy), aside[row.strategy])))
-    if board.floor is not None:
-        lines += [r"\midrule", _row(["majority baseline", as_latex(board.figures.number(board.floor)), *[""] * (COLUMNS - 2)])]
-    if board.imported:
-        lines += [r"\midrule", _across("published elsewhere, not tested:")]
-    for other in board.imported:
-        score = other.scores.get(board.metric) if other.split == board.split else None
-        lines.append(
-            _row([as_latex(f"{other.name} ({other.source})"), as_latex(board.figures.number(score)), *[""] * (COLUMNS - 2)])
-        )
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
-
-
-def _row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
-def _across(text: str) -> str:
-    return f"\\multicolumn{{{COLUMNS}}}{{l}}{{{as_latex(text)}}} \\\\"
-
-
-def _cells(row: Row, board: Board, pair: Pair | None, aside: str) -> list[str]:
-    """`aside`: why its seconds cannot be compared with the baseline's."""
-    figures, score = board.figures, board.score(row)
-    name = as_latex(row.strategy) + (" (baseline)" if row.baseline else "")
+def _cells(row: Row, board: Board) -> list[str]:
+    """All but the first."""
+    figures, score, pair = board.figures, board.score(row), board.pairs.get(row.strategy)
+    difference = ""
+    if pair is not None:
+        bounds = "" if pair.finding == "identical" else figures.signed_range(pair.low, pair.high)
+        difference = f"{figures.signed(pair.difference)} {bounds}"
     took = seconds(row.train_seconds.mean if row.train_seconds else None)
     return [
-        name + (r"$^\dagger$" if pair is not None and pair.confounders else ""),
-        as_latex(figures.number(score.mean if score else None)),
-        as_latex(figures.range(score.low, score.high) if score else ""),
-        _difference(pair, board),
-        as_latex(pair.verdict if pair else ""),
-        f"({took})" if aside and row.train_seconds else as_latex(took),
+        figures.number(score.mean if score else None),
+        figures.range(score.low, score.high) if score else "",
+        difference,
+        pair.verdict if pair else "",
+        f"({took})" if row.train_seconds and board.times_differ[row.strategy] else took,
     ]
-
-
-def _difference(pair: Pair | None, board: Board) -> str:
-    if pair is None:
-        return ""
-    if pair.finding == "identical":
-        return as_latex(board.figures.signed(0.0))
-    return as_latex(f"{board.figures.signed(pair.difference)} {board.figures.signed_range(pair.low, pair.high)}".strip())
 
 
 def _caption(board: Board) -> str:
-    """Task, model, N, seeds, what the intervals cover, and what confounds."""
+    """Task, model, N, seeds, and what the intervals cover."""
     scores = [score for row in board.rows if (score := board.score(row)) is not None]
     parts = [
         f"{board.metric} on {board.split} of {board.task} with {board.model}, {board.examples:,} examples, "
@@ -140,15 +106,20 @@ def _caption(board: Board) -> str:
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
             + ("." if board.margin is None else f"; equivalent is within {board.figures.as_declared(board.margin)}.")
         )
-    text = as_latex(" ".join(parts))
-    confounded = [
-        f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
-        for pair in board.to_baseline
-        if pair.confounders
-    ]
-    return text + (f" $^\\dagger$ {as_latex(f'Confounded: {listed(confounded)}.')}" if confounded else "")
+    return " ".join(parts)
 
 
-def _slug(*words: str) -> str:
-    """A label's characters need no escapes."""
+def _confounders(board: Board) -> str:
+    """What confounds which row; empty where nothing does."""
+    return listed(
+        [
+            f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
+            for pair in board.to_baseline
+            if pair.confounders
+        ]
+    )
+
+
+def _label(*words: str) -> str:
+    """Its characters need no escapes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
