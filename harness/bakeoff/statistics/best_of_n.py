@@ -1,4 +1,4 @@
-"""The best of several, and figures that cannot be: expected maxima, probability of improvement, GRIM."""
+"""The expected best of several runs, the probability of improvement, and GRIM: whether printed scores are possible at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from bakeoff.contracts.metric import Floats
 
 MOST_TRIES = 10
-"""The best of more is not told."""
+"""The expected best is given of at most so many runs."""
 
 
 @dataclass(frozen=True)
 class Grim:
-    """Whether some confusion matrix gives the printed figures, and the closest one with its own."""
+    """Whether some confusion matrix gives the printed accuracy and F1; and accuracy and F1 of the closest one."""
 
     attainable: bool
     accuracy: float
@@ -26,25 +26,25 @@ class Grim:
 def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> float:
     """The expected best of n of these B values, drawn without replacement, which is unbiased (Tang et al., 2020).
 
-    ValueError unless 1 <= n <= B: nothing is extrapolated.
+    Raises ValueError unless 1 <= n <= B: nothing is extrapolated.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     size = len(ordered)
     if not 1 <= n <= size:
-        raise ValueError(f"the best of {n} cannot be told from {size} values")
+        raise ValueError(f"the best of {n} cannot be estimated from {size} values")
     subsets = np.array([math.comb(i - 1, n - 1) / math.comb(size, n) for i in range(1, size + 1)])
     return float(subsets @ ordered)
 
 
 def expected_bests(values: Sequence[float] | Floats, *, higher_is_better: bool) -> list[float]:
-    """The unbiased expected best of 1, 2 and so on of these runs, up to all or ten; the least where less is better."""
+    """Unbiased expected best scores of 1, 2, ... of these runs, up to all of them or ten; the lowest where less is better."""
     sign = 1.0 if higher_is_better else -1.0
     signed = sign * np.asarray(values, dtype=np.float64)
     return [sign * expected_best_of_n(signed, n) for n in range(1, min(len(signed), MOST_TRIES) + 1)]
 
 
 def probability_of_improvement(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
-    """How often a run of `a` scores above a run of `b`, ties counting half."""
+    """Probability that a random run of `a` scores above one of `b`; ties count half. Raises ValueError without runs."""
     left, right = np.asarray(a, dtype=np.float64)[:, None], np.asarray(b, dtype=np.float64)[None]
     if not left.size or not right.size:
         raise ValueError("both sides need a run")
@@ -55,7 +55,7 @@ def grim(accuracy: float, f1: float, *, positives: int, negatives: int, digits: 
     """Whether accuracy and F1, as printed with so many decimals, can come from one evaluation of these labels.
 
     Both are shares: 84.07 points are 0.8407 with 4 digits. For each number of right answers, F1 grows with the true positives,
-    so only the two counts around the printed F1 come into question. After Brown and Heathers (2017).
+    so only the two counts around the printed F1 have to be tried. After Brown and Heathers (2017).
     """
     if not (0 <= accuracy <= 1 and 0 <= f1 <= 1) or min(positives, negatives) < 0 or positives + negatives < 1:
         raise ValueError(f"accuracy and F1 are shares of counted labels, not {accuracy}, {f1} of {positives} + {negatives}")

@@ -1,12 +1,13 @@
-"""The check for any metric: seeds and examples resampled crosswise (Sellam et al., MultiBERTs, 2022), percentile intervals.
+"""The multi-bootstrap of any metric: seeds and examples are resampled together (Sellam et al., MultiBERTs, 2022).
 
-No more than a check: where seeds make most of the variance, it errs like any bootstrap of a few seeds. A metric that is no
-ratio of sums is judged by t, its variance components taken from resamples of the examples alone (`Replicates.difference`).
+Its percentile intervals are a check beside the primary test. Where seeds contribute most of the variance, they are too narrow,
+like any bootstrap of a few seeds; where examples do, they are too wide, since the interaction of seeds and examples is counted
+more than once (Owen 2007). A metric that is no ratio of sums is tested by t, with variance components from resamples of the
+examples alone (`Replicates.difference`).
 
-Resampling examples is weighting them: a scorer maps weights (r, N), the times that each example was drawn, to the scores
-(r, runs) of all runs at once. Scorers of ratios, MCC and Pearson are matrix products. Spearman's follows from one sort a run,
-since the rank that a value has in a resample is a running sum of weights. The crossed bootstrap counts the interaction of seeds
-and examples more than once (Owen 2007): where examples make most of the variance, it errs on the safe side.
+A resample of examples is a vector of weights, how often each was drawn. A scorer maps weights (r, N) to scores (r, runs) of all
+runs at once: ratios, MCC and Pearson are matrix products; Spearman takes one sort per run, since the rank of a value in a
+resample is a running sum of weights.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ Scorer = Callable[[Floats], Floats]
 """Weights of examples (r, N) -> scores (r, runs)."""
 
 CHUNK = 8_000_000
-"""So many weights, and scores of runs, are held at once, 64 MB."""
+"""Largest number of weights, or of scores, in memory at once: 64 MB."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A bootstrapped difference: percentile interval, and two-sided p with the observed counted among the replicates."""
+    """A difference with its percentile interval and two-sided p; the observed difference counts as one of the replicates."""
 
     difference: float
     low: float
@@ -41,20 +42,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Replicates:
-    """Scores of S strategies, each the mean over its seeds: as observed (S,), and in each replicate (R, S)."""
+    """Scores of S strategies, means over seeds: observed (S,), and in each of R replicates (R, S)."""
 
     observed: Floats
     scores: Floats
     runs: Floats
     """(runs,) the score of every run."""
     resampled: Floats | None
-    """(R, runs) the same with only the examples drawn anew; None unless it was asked for."""
+    """(R, runs) scores of every run in resamples of the examples; None unless `keep_runs` was set."""
     spans: Sequence[slice]
-    """Strategy -> its runs among all."""
+    """For each strategy, the slice of its runs."""
     examples: int
 
     def defined(self) -> Replicates | None:
-        """Without the replicates in which a run has no score; None where those are the most, so that the rest tells little."""
+        """Only the replicates in which every run has a score; None where these are fewer than half."""
         if self.resampled is None or not np.isfinite(self.runs).all():
             return None
         whole = np.isfinite(self.resampled).all(axis=1)
@@ -65,7 +66,7 @@ class Replicates:
         return replace(self, scores=self.scores[whole], resampled=self.resampled[whole])
 
     def compare(self, one: int, other: int, *, level: float = 0.95) -> Interval:
-        """Strategy `one` minus strategy `other`, by their numbers."""
+        """Strategy number `one` minus strategy number `other`."""
         apart = self.scores[:, one] - self.scores[:, other]
         low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
         least = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
@@ -73,7 +74,7 @@ class Replicates:
         return Interval(float(self.observed[one] - self.observed[other]), float(low), float(high), p)
 
     def difference(self, one: int, other: int, *, paired: bool) -> TwoWay | None:
-        """Strategy `one` minus strategy `other` over seeds and examples, by t; None without `resampled`."""
+        """Strategy `one` minus strategy `other`, tested by t over seeds and examples; None without `resampled`."""
         if self.resampled is None:
             return None
         spans = self.spans[one], self.spans[other]
@@ -83,7 +84,7 @@ class Replicates:
         return two_way_unpaired_resampled(runs, resampled, self.examples)
 
     def score(self, one: int) -> TwoWay | None:
-        """A strategy's own, likewise."""
+        """The mean score of strategy `one`, likewise."""
         if self.resampled is None:
             return None
         span = self.spans[one]
@@ -100,10 +101,11 @@ def multi_bootstrap(
     seed: int = 0,
     keep_runs: bool = False,
 ) -> Replicates:
-    """Replicate scores of strategies with so many seeds each, whose runs the scorer gives one after another.
+    """Scores of strategies in resamples of seeds and examples.
 
-    Examples are drawn once for all strategies; seeds too where `paired` (then all have as many), else for each strategy alone.
-    keep_runs: hold every run's score in every replicate too, 8 bytes each.
+    scorer: its columns are the runs of the first strategy, then of the second, and so on; seeds: number of runs of each. All
+    strategies share each resample of the examples, and where `paired` that of the seeds too, which takes equal numbers of seeds
+    (ValueError otherwise). keep_runs: also keep the score of every run in every replicate, 8 bytes each.
     """
     if paired and len(set(seeds)) > 1:
         raise ValueError(f"paired seeds are as many for every strategy, not {list(seeds)}")
@@ -134,7 +136,7 @@ def bootstrap_ratio(
     replicates: int = 2000,
     seed: int = 0,
 ) -> Replicates:
-    """Of a ratio or a mean, from its parts per example: for each strategy (K, N), or all in one (S, K, N)."""
+    """`multi_bootstrap` of a ratio of sums over examples; numerators and denominators: (K, N) for each strategy."""
     scorers = [ratio_scorer(np.asarray(a), np.asarray(b)) for a, b in zip(numerators, denominators, strict=True)]
     return multi_bootstrap(
         lambda weights: np.concatenate([scorer(weights) for scorer in scorers], axis=1),
@@ -147,19 +149,19 @@ def bootstrap_ratio(
 
 
 def _weights(rng: np.random.Generator, size: int, replicates: int) -> Floats:
-    """(replicates, size): how often each of `size` is drawn in `size` draws with replacement."""
+    """(replicates, size) counts of `size` draws with replacement."""
     drawn = rng.integers(0, size, (replicates, size))
     drawn += np.arange(replicates)[:, None] * size
     return np.bincount(drawn.ravel(), minlength=replicates * size).reshape(replicates, size).astype(np.float64)
 
 
 def _quotient(above: Floats, below: Floats) -> Floats:
-    """0 where nothing stands below, as metrics have it."""
+    """`above / below`, and 0 where `below` is 0, as in the metrics."""
     return np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
 
 
 def ratio_scorer(numerator: Floats, denominator: Floats) -> Scorer:
-    """Sum of numerators over sum of denominators, parts (runs, N) each."""
+    """Sum of numerators over sum of denominators, (runs, N) each."""
     if (denominator == 1).all():
         return lambda weights: weights @ numerator.T / weights.sum(axis=1, keepdims=True)
     return lambda weights: _quotient(weights @ numerator.T, weights @ denominator.T)
@@ -222,8 +224,7 @@ def spearman_scorer(predictions: Floats, references: Floats) -> Scorer:
 
 
 def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
-    """The same score(predictions, references), NaN where it raises: a plugin's metric may have no value on a resample of one
-    class."""
+    """The same function, with NaN where it raises: a plugin's metric may have no value on a resample of a single class."""
 
     def guarded(predictions: Any, references: Any) -> float:
         try:
@@ -235,8 +236,8 @@ def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
 
 
 def any_scorer(score: Callable[[Floats, Floats], float], predictions: Floats, references: Floats) -> Scorer:
-    """Any score(predictions (n,), references (n,)), called once a run and replicate: slow, and always right; NaN where there is
-    none."""
+    """Calls score(predictions (n,), references (n,)) once per run and replicate: slow, and right for any metric; NaN where it
+    raises."""
     score = or_nan(score)
     places = np.arange(len(references))
 
@@ -258,14 +259,14 @@ def _standard(values: Floats) -> Floats:
 
 
 def _correlation(covariance: Floats, variance_x: Floats, variance_y: Floats) -> Floats:
-    """0 where a resample is constant, which rounding makes a variance of about 1e-16 of standardised values."""
+    """Correlation of standardised values; 0 where a resample is constant: its variance is then rounding error, about 1e-16."""
     there = (variance_x > 1e-13) & (variance_y > 1e-13)
     spread = np.sqrt(np.where(there, variance_x * variance_y, 1.0))
     return np.clip(np.where(there, covariance / spread, 0.0), -1.0, 1.0)
 
 
 def _ranker(values: Floats) -> Scorer:
-    """Weights (r, N) -> the rank of each value in its resample (r, N), ties sharing theirs."""
+    """Maps weights (r, N) to the rank of each value within each resample (r, N); ties share the mean rank."""
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))

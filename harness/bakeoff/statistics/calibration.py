@@ -1,4 +1,4 @@
-"""How far probabilities can be taken at their word."""
+"""Calibration of predicted probabilities, and agreement between runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
 
 
 def agreement(answers: NDArray[Any]) -> float | None:
-    """Share of examples on which two runs answer alike, mean over all pairs of runs; (K, N); None for one run."""
+    """Share of examples on which two of K runs give the same answer, mean over all pairs of runs; (K, N); None for one run."""
     runs, examples = answers.shape
     if runs < 2:
         return None

@@ -1,4 +1,4 @@
-"""Time and other costs: ratios on the log scale, and who dominates whom under uncertainty."""
+"""Ratios of costs such as seconds, on the log scale; Pareto dominance and the Pareto front under uncertainty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bakeoff.statistics.intervals import Estimate, mean_estimate
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times a cost is of another: geometric mean, interval and two-sided p against 1; `log` is all that as a log."""
+    """One cost over another: geometric mean, interval and two-sided p against 1; `log` is the same on the log scale."""
 
     ratio: float
     low: float
@@ -26,10 +26,10 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Objective:
-    """One thing that counts between two strategies, A minus B.
+    """One criterion on which strategies A and B are compared, as A minus B.
 
-    interval(level) gives the bounds of the difference; for a ratio, of its log (`Ratio.log.interval`). Differences the wrong
-    way that stay within `margin` (same unit, >= 0) do not count as inferior.
+    interval(level) gives the bounds of the difference, for a ratio of its log (`Ratio.log.interval`). A is not inferior where
+    it is worse by at most `margin` (same unit, >= 0).
     """
 
     interval: Callable[[float], tuple[float, float]]
@@ -38,9 +38,9 @@ class Objective:
 
 
 def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95) -> Ratio:
-    """Costs `b` as a multiple of costs `a`, run by run where `paired` and else by Welch's t, on logs.
+    """Costs `b` over costs `a`, by t on the logs: of pairs of runs where `paired`, else by Welch's.
 
-    (K,) positive numbers each, K >= 2, ValueError otherwise; 0.84 says that b costs 84 % of a.
+    a, b: (K,) positive numbers, K >= 2, else ValueError. 0.84: b costs 84 % of a.
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
     if any(side.ndim != 1 or len(side) < 2 or not (np.isfinite(side) & (side > 0)).all() for side in sides):
@@ -60,9 +60,10 @@ def _welch(a: Estimate, b: Estimate) -> Estimate:
 
 
 def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
-    """Whether A is inferior in none, by more than its margin, and superior in at least one, all at once at that level.
+    """Whether A is inferior to B on no objective by more than its margin, and superior on at least one.
 
-    Bonferroni over the objectives. A bound that touches the margin is not inferior, so that equal constants never count.
+    `level` holds for all objectives together (Bonferroni). A bound that equals the margin is not inferior, so equal constants
+    are not.
     """
     if not objectives:
         raise ValueError("dominance needs an objective")
@@ -76,7 +77,7 @@ def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
 
 
 def front_probability(samples: Floats, directions: Sequence[Literal["higher", "lower"]]) -> Floats:
-    """(S,) share of replicates in which a row is on the Pareto front, from (R, S, objectives) joint replicates."""
+    """(S,) share of the replicates in which a strategy is on the Pareto front, from replicates (R, S, objectives)."""
     samples = np.asarray(samples, dtype=np.float64)
     if samples.ndim != 3 or samples.shape[2] != len(directions):
         raise ValueError(f"samples are (replicates, rows, objectives) with a direction each, not shape {samples.shape}")

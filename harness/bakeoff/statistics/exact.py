@@ -1,4 +1,4 @@
-"""Checks beside the primary comparison: over seeds alone (sign-flip), over examples alone (McNemar)."""
+"""Exact tests beside the primary one: the sign-flip test over seeds alone, McNemar's over examples alone."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from scipy import special
 from bakeoff.contracts.metric import Floats
 
 ENUMERATED = 20
-"""Up to so many seeds every sign is tried: 2 ** 19 sums, some milliseconds."""
+"""Up to so many seeds all sign patterns are enumerated: 2 ** 19 sums, some milliseconds."""
 
 RANDOM_FLIPS = 100_000
 
 
 @dataclass(frozen=True)
 class SignFlip:
-    """`p` is two-sided and can never be below `floor`."""
+    """A two-sided p, and the smallest p that the test can give with so many differences (`floor`)."""
 
     p: float
     floor: float
 
 
 def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
-    """Fisher's exact test of (K,) paired differences: how often random signs give a sum at least as far from 0.
+    """Fisher's randomisation test of (K,) paired differences: the share of sign patterns whose sum is at least as far from 0.
 
-    Differences of 0 carry no sign, and the floor counts only the others. Above 20 of those, 100,000 random flips by a generator
-    of that `seed`, the observed signs counted among them.
+    Differences of 0 are left out. Up to 20 differences all patterns are enumerated; above, 100,000 random ones are drawn by a
+    generator with that `seed`, and the observed pattern counts as one of them.
     """
     d = np.asarray(d, dtype=np.float64)
     if d.ndim != 1 or len(d) < 1:
@@ -47,7 +47,7 @@ def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
 
 
 def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
-    """How many of the random flips give a sum that is as far from 0; a bit a sign, a few thousand flips at a time."""
+    """How many of the random sign patterns have a sum at least `far` from 0; one random bit per sign, in batches."""
     hits, done, step = 0, 0, max(1, 4_000_000 // len(d))
     while done < RANDOM_FLIPS:
         count = min(step, RANDOM_FLIPS - done)
@@ -59,21 +59,21 @@ def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
 
 
 def sign_flip_floor(k: int) -> float:
-    """The least two-sided p that k differences can give."""
+    """The smallest two-sided p that the test can give for k differences."""
     return float(2.0 ** (1 - k))
 
 
 def seeds_for_sign_flip(alpha: float = 0.05, *, comparisons: int = 1) -> int:
-    """How many seeds it takes before the smallest of so many p-values can pass Holm at all."""
+    """How many seeds the sign-flip test needs before its smallest p is below alpha over the number of comparisons (Holm)."""
     if not 0 < alpha < 1 or comparisons < 1:
         raise ValueError(f"alpha lies between 0 and 1 and there is a comparison, not {alpha} and {comparisons}")
     return 1 + math.ceil(math.log2(comparisons / alpha) - 1e-12)
 
 
 def mcnemar_p(b: int, c: int) -> float:
-    """McNemar's exact test of two fixed models on the same examples: the two-sided binomial p.
+    """Two-sided p of McNemar's exact (binomial) test of two fixed models on the same examples.
 
-    b, c: how many examples only the one, only the other has right.
+    b, c: numbers of examples that only the first, only the second model has right.
     """
     if min(b, c) < 0:
         raise ValueError(f"counts are 0 or more, not {b} and {c}")

@@ -1,4 +1,4 @@
-"""An estimate with its t interval, that of a score within its metric's range, and the intervals of a single run.
+"""t intervals of estimates, intervals of scores within their metric's range, and intervals of a single run.
 
 The intervals of a single run (`share_interval`, `bca`, `ratio_estimate`) cover the sampling of the test set, not of training.
 """
@@ -17,29 +17,29 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.unit import Unit
 
 LEAST_DEFINED = 0.5
-"""Share of the resamples on which a metric must have a value, for them to say how far its score may be off."""
+"""The smallest share of resamples with a score from which an interval is computed."""
 
 ROUNDING = 1e-12
-"""So near to an end of a range, relative to its width, is at the end."""
+"""A score counts as at an end of the range when it is nearer than this share of the range's width."""
 
 
 NEAR = 4
-"""A share of n examples is near an end where fewer than so many examples' worth are wrong, or right: of them a variance is told
-badly (two errors and two successes are what Agresti and Coull, 1998, add to a count)."""
+"""A share is near 0 or 1 when fewer than so many examples are right, or wrong: its variance is then badly estimated (Agresti
+and Coull, 1998, add two successes and two errors for the same reason)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A difference with the variance and the degrees of freedom of its t interval.
 
-    With variance 0 nothing is left to chance: the interval is a point, and p is 1 at a difference of 0 and else 0.
+    With variance 0 the interval is a point, and p is 1 for a difference of 0, else 0.
     """
 
     difference: float
     variance: float
     df: float
     span: float | None = field(default=None, kw_only=True)
-    """The true difference lies within ± this, and so does the interval: the range of the metric. None where there is none."""
+    """Width of the metric's range: the difference and its interval lie within ± this. None where the range has no end."""
 
     @property
     def se(self) -> float:
@@ -57,31 +57,31 @@ class Estimate:
         return max(-most, self.difference - half), min(most, self.difference + half)
 
     def p_above(self, bound: float) -> float:
-        """One-sided: small where the difference is above `bound`; non-inferiority by m points is `p_above(-m / 100)`."""
+        """One-sided p, small when the difference is above `bound`; for non-inferiority by m points use `p_above(-m / 100)`."""
         if self.variance == 0:
             return float(self.difference <= bound)
         return float(special.stdtr(self.df, (bound - self.difference) / self.se))
 
     def p_below(self, bound: float) -> float:
-        """One-sided: small where the difference is below `bound`."""
+        """One-sided p, small when the difference is below `bound`."""
         if self.variance == 0:
             return float(self.difference >= bound)
         return float(special.stdtr(self.df, (self.difference - bound) / self.se))
 
     def equivalence_p(self, margin: float) -> float:
-        """TOST: small where the difference lies within ± margin; below alpha just when the 1 - 2 alpha interval does."""
+        """p of TOST, small when the difference lies within ± margin; below alpha exactly when the 1 - 2 alpha interval does."""
         return max(self.p_above(-margin), self.p_below(margin))
 
 
 def score_interval(
     estimate: Estimate, unit: Unit, examples: int, *, level: float = 0.95
 ) -> tuple[float, float] | tuple[None, None]:
-    """The interval of a mean score, within the metric's range.
+    """The interval of a mean score, within the metric's range; None where neither the data nor a range bounds it.
 
-    Of two ends, the t interval of the logit of the score's place between them (delta method: for a share the logit, for a
-    correlation twice Fisher's z). Near an end few examples tell of the variance, and at the end none: there Wilson's interval
-    over the `examples` that count, however many seeds answered them, is taken in. It is never a point. Of one end, t on the log
-    of the distance from it; of none, plain t. None where only a range would tell how far the score may be off.
+    Range with two ends: the t interval on the logit scale (delta method; for a correlation that is twice Fisher's z). Near an
+    end the variance is badly estimated, so the interval is widened to include Wilson's over `examples`, the number of examples
+    that count, whatever the number of seeds; it is never a point. Range with one end: t on the log of the distance from it.
+    No range: plain t.
     """
     mean, low, high = estimate.difference, unit.low, unit.high
     t = float(special.stdtrit(estimate.df, (1 + level) / 2))
@@ -108,7 +108,7 @@ def score_interval(
 
 
 def mean_estimate(values: Floats) -> Estimate:
-    """The mean of (K,) values with its t interval; ValueError below two values."""
+    """The mean of (K,) values with its t interval. Raises ValueError below two values."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"a t interval needs at least two values in one row, not shape {values.shape}")
@@ -116,13 +116,13 @@ def mean_estimate(values: Floats) -> Estimate:
 
 
 def spread(values: Floats) -> float:
-    """The variance of (n,) values over n - 1; exactly 0 where they differ by rounding alone."""
+    """Sample variance (n - 1) of (n,) values; exactly 0 where they differ by rounding only."""
     scale = float(np.abs(values).max())
     return 0.0 if float(np.ptp(values)) <= 1e-12 * scale else float(values.var(ddof=1))
 
 
 def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval (1927) of a share of n examples that need not be a whole number of them; of none, 0 to 1."""
+    """Wilson's score interval (1927) of a share of n examples; share * n need not be whole. 0 to 1 where n is 0."""
     if n < 1:
         return 0.0, 1.0
     z = float(special.ndtri((1 + level) / 2))
@@ -133,7 +133,7 @@ def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float,
 
 
 def ratio_estimate(numerator: Floats, denominator: Floats) -> Estimate:
-    """One run's ratio of sums, (n,) parts each, by the delta method: normal, from the linearised values per example."""
+    """One run's ratio of sums over (n,) examples with its normal interval by the delta method. Raises ValueError below two."""
     pseudo = pseudo_values(np.asarray(numerator)[None], np.asarray(denominator)[None])[0]
     if len(pseudo) < 2:
         raise ValueError("an interval over examples needs at least two")
@@ -141,9 +141,9 @@ def ratio_estimate(numerator: Floats, denominator: Floats) -> Estimate:
 
 
 def pseudo_values(numerator: Floats, denominator: Floats) -> Floats:
-    """A ratio of sums as one value per example, (K, N) from (K, N) parts: their mean over examples is the ratio.
+    """Linearised values (K, N) of a ratio of sums, from (K, N) parts: their mean over examples is the ratio.
 
-    With F = sum a / sum b: F + (a - F b) / mean b, its first-order expansion. A run whose denominator adds up to 0 scores 0.
+    With F = sum a / sum b the value of an example is F + (a - F b) / mean b. A run whose denominators sum to 0 scores 0.
     """
     a, b = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     if a.ndim != 2 or a.shape != b.shape:
@@ -165,9 +165,9 @@ def bca(
 ) -> tuple[float, float]:
     """One run's score by the bias-corrected and accelerated bootstrap over examples (Efron 1987).
 
-    columns: (n,) each, resampled together. statistic(*columns, axis) works along an axis of stacked resamples. Where BCa has no
-    value, because leaving out any one example changes nothing, the percentile interval stands in; over the resamples on which
-    the statistic is finite, NaN where those are fewer than half.
+    columns: (n,) each, resampled together; statistic(*columns, axis) is vectorised over resamples. Where BCa is undefined (no
+    single example changes the score), the percentile interval over the resamples with a finite statistic is returned instead,
+    or NaN where these are fewer than half.
     """
     from scipy import stats  # takes most of a second
 

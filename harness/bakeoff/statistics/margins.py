@@ -1,6 +1,6 @@
-"""Whether a change stays within what is allowed, by one-sided tests at 5 %: quality over seeds and examples, costs over seeds.
+"""Whether a loss of quality or a rise of costs stays within an allowed limit: one-sided tests at 5 %.
 
-The 90 % interval is shown, because each of its ends is a one-sided 95 % bound.
+Quality is tested over seeds and examples, costs over seeds. Each end of the 90 % interval is a one-sided 95 % bound.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ LEVEL = 1 - 2 * ALPHA
 
 @dataclass(frozen=True)
 class Evidence:
-    """A change, candidate minus baseline, and its limit: of quality as the metric is shown, of costs in per cent."""
+    """A change, candidate minus baseline, tested against its limit; quality in the unit that is shown, costs in per cent."""
 
     change: float
     low: float
     high: float
     within: bool
-    """The one-sided 95 % bound is not beyond the limit."""
+    """Whether the one-sided 95 % bound is within the limit."""
     p_beyond: float
-    """One-sided; small where the change is beyond the limit."""
+    """One-sided p, small when the change is beyond the limit."""
     needed: Needed | None
-    """Seeds a side that find the change within the limit with 80 % power if nothing has changed; None where it is within
-    already, where nothing may change, and where the method gives no variance components."""
+    """Seeds per side that show an unchanged candidate to be within the limit with 80 % power; None where it is within already,
+    where the limit is 0, and where the method gives no variance components."""
 
 
 def quality(found: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
-    """Of candidate minus baseline. allowed: by how much the score may fall, or an error grow, as it is shown: times `scale`."""
+    """Tests candidate minus baseline. allowed: how far the score may fall, or an error rise, as shown (times `scale`)."""
     limit = allowed / scale
     low, high = found.interval(LEVEL)
     within, p_beyond = (low >= -limit, found.p_below(-limit)) if higher_is_better else (high <= limit, found.p_above(limit))
@@ -43,9 +43,9 @@ def quality(found: TwoWay, *, allowed: float, scale: float, higher_is_better: bo
 
 
 def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
-    """Candidate's costs `a` (Ka,) over the baseline's `b` (Kb,), by t on logs; allowed: per cent that may be added.
+    """Tests the candidate's costs `a` (Ka,) over the baseline's `b` (Kb,), by t on logs; allowed: rise in per cent.
 
-    ValueError below two runs a side.
+    Raises ValueError below two runs per side.
     """
     log = log_ratio(b, a, paired=paired).log
     limit = math.log1p(allowed / 100)
@@ -58,11 +58,11 @@ def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
 
 
 def _per_cent(log: float) -> float:
-    return 100 * math.expm1(min(log, 700.0))  # of two wild runs the bound may pass what a float holds
+    return 100 * math.expm1(min(log, 700.0))  # the bound of two very different runs may overflow
 
 
 def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Needed | None:
-    """For the claim that an unchanged candidate is within: a two-sided test at twice alpha is the one-sided one at alpha."""
+    """Seeds that show an unchanged candidate to be within; a two-sided test at twice alpha is the one-sided one at alpha."""
     if allowed <= 0:
         return None
     return seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)

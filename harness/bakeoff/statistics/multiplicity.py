@@ -1,4 +1,4 @@
-"""Many comparisons at once: Holm, ranks as intervals, and Friedman's test over tasks."""
+"""Several comparisons: Holm's adjustment, rank intervals, and Friedman's test over tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bakeoff.contracts.metric import Floats
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's chi-squared and the F of Iman and Davenport (1980), with their p; F is infinite where all tasks agree."""
+    """Friedman's chi-squared and the F of Iman and Davenport (1980) with p-values; F is infinite where all tasks agree."""
 
     chi2: float
     chi2_p: float
@@ -24,10 +24,7 @@ class Friedman:
 
 
 def holm(p: Sequence[float] | Floats) -> Floats:
-    """(m,) p-values adjusted by Holm's step-down (1979): below alpha, they are significant in the family.
-
-    A NaN was never tested: it stays NaN and the family does not count it.
-    """
+    """(m,) p-values adjusted by Holm's step-down method (1979). NaN (not tested) stays NaN and does not count in the family."""
     p = np.asarray(p, dtype=np.float64)
     adjusted = np.full(p.shape, math.nan)
     (there,) = np.nonzero(~np.isnan(p))
@@ -37,7 +34,7 @@ def holm(p: Sequence[float] | Floats) -> Floats:
 
 
 def rank_intervals(better: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(best, worst) rank of each row, from the matrix whose [i, j] says that i is significantly better than j."""
+    """(best, worst) rank of each row; better[i, j]: i is significantly better than j."""
     better = np.asarray(better, dtype=bool)
     if better.ndim != 2 or better.shape[0] != better.shape[1] or (better & better.T).any():
         raise ValueError("better is square, and no two rows are better than each other")
@@ -46,13 +43,13 @@ def rank_intervals(better: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def tie_groups(intervals: Sequence[tuple[int, int]]) -> list[int]:
-    """A number from 1 for each row, equal for rows that share their rank interval, in order of the intervals."""
+    """For each row the number, from 1, of its rank interval; rows with the same interval share one."""
     numbers = {interval: number for number, interval in enumerate(sorted(set(intervals)), 1)}
     return [numbers[interval] for interval in intervals]
 
 
 def ranks_of(scores: Floats) -> Floats:
-    """(tasks, k) ranks within each task, 1 the best, ties sharing, of (tasks, k) scores, the higher the better."""
+    """(tasks, k) ranks within each task, 1 the best, of (tasks, k) scores, higher better; ties share the mean rank."""
     from scipy import stats  # takes most of a second
 
     scores = np.asarray(scores, dtype=np.float64)
@@ -62,7 +59,7 @@ def ranks_of(scores: Floats) -> Floats:
 
 
 def mean_ranks(scores: Floats) -> tuple[Floats, float]:
-    """((k,) mean ranks; the correction for ties) of (tasks, k) scores, the higher the better."""
+    """Mean ranks (k,) and the correction for ties of (tasks, k) scores, higher better."""
     ranks = ranks_of(scores)
     tasks, k = ranks.shape
     # in a task without ties the squares of ranks add up to k (k + 1)(2k + 1) / 6; ties take away from that
@@ -71,7 +68,7 @@ def mean_ranks(scores: Floats) -> tuple[Floats, float]:
 
 
 def friedman(ranks: Sequence[float] | Floats, tasks: int, *, correction: float = 1.0) -> Friedman:
-    """Friedman's test from (k,) mean ranks over so many tasks. Seeds are no tasks: they are not independent blocks."""
+    """Friedman's test from (k,) mean ranks over `tasks` tasks. Seeds must not be passed as tasks: they are not independent."""
     ranks = np.asarray(ranks, dtype=np.float64)
     k = len(ranks)
     if k < 2 or tasks < 2:
@@ -89,10 +86,10 @@ def friedman(ranks: Sequence[float] | Floats, tasks: int, *, correction: float =
 
 
 def shuffled_p(scores: Floats, *, shuffles: int = 9_999) -> float:
-    """p of Friedman's statistic with each task's ranks dealt anew, so many times, of (tasks, k) scores.
+    """Permutation p of Friedman's statistic of (tasks, k) scores: ranks are permuted within each task, `shuffles` times.
 
-    It holds for few tasks too, where both approximations of `friedman` can say less than is possible: of two strategies over
-    five tasks that all agree, p is 1/16 and not 0.
+    Unlike both approximations of `friedman` it holds for few tasks: for two strategies over five tasks that all agree it gives
+    1/16, not 0.
     """
     ranks = ranks_of(scores)
     draw = np.random.default_rng(0)
@@ -104,7 +101,7 @@ def shuffled_p(scores: Floats, *, shuffles: int = 9_999) -> float:
 
 
 def critical_difference(k: int, tasks: int, *, alpha: float = 0.05) -> float:
-    """The difference of mean ranks from which two of k strategies differ over so many tasks: Nemenyi, after Demšar (2006)."""
+    """Nemenyi's critical difference of the mean ranks of two of k strategies over so many tasks (Demšar 2006)."""
     from scipy import stats  # takes most of a second
 
     if k < 2 or tasks < 2:

@@ -1,6 +1,6 @@
-"""What a design can see, and what it would take: minimum detectable effects, seeds and examples needed.
+"""Power of a design: minimum detectable effects, and the numbers of seeds and examples needed.
 
-All from the design, before the comparison or beside it; "observed power" is not to be had here.
+All follow from the design, not from the observed difference: there is no "observed power" here.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from bakeoff.statistics.twoway import Budget
 
 GRID, STEP = np.linspace(-10.0, 10.0, 401, retstep=True)
 DENSITY = np.exp(-GRID * GRID / 2) / math.sqrt(2 * math.pi) * STEP
-"""Points and weights of an expectation over a standard normal value; sums over such a grid are right to rounding."""
+"""Points and weights for expectations over a standard normal variable; sums over this grid are exact to rounding."""
 
 MOST_SEEDS, MOST_EXAMPLES = 10_000, 10_000_000
-"""A search for a number of seeds or of examples ends here."""
+"""Largest numbers of seeds and of examples that are searched."""
 
 WhyNone = Literal["", "too few", "unknown", "too many"]
-"""Why no number of seeds is given: the examples are too few for the difference, whatever the seeds; they may or may not be,
-which these seeds cannot tell; or it would take more seeds than anybody runs. The same of examples, seeds being too few."""
+"""Why no number of seeds is given. `too few`: there are too few examples, whatever the seeds; `unknown`: the pilot cannot tell
+whether there are; `too many`: more seeds than anybody runs. Likewise for a number of examples, with too few seeds."""
 
 
 @dataclass(frozen=True)
 class Needed:
-    """A `number` of seeds or examples, None where none is given, and `why`; `limit` is the effect that any number can find."""
+    """The `number` of seeds or examples needed, or None and `why`; `limit`: the smallest effect that any number can detect."""
 
     number: int | None
     limit: float
     why: WhyNone = ""
     limits: tuple[float, float] | None = None
-    """`limit` at both ends of the 90 % interval of what it is made from; None where that is given and not estimated."""
+    """`limit` at both ends of the 90 % interval of its variance component; None where that is not estimated."""
 
 
 def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The true difference that a two-sided t test with this standard error finds with this power, in the unit of `se`.
+    """The true difference that a two-sided t test with this standard error detects with this power, in the unit of `se`.
 
     By the noncentral t distribution; for a family of m comparisons, pass alpha / m.
     """
@@ -50,9 +50,10 @@ def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, powe
 
 
 def _noncentrality(df: float, alpha: float, power: float) -> float:
-    """The shift, in standard errors, at which the test has that power: over the distribution of the estimated standard error.
+    """The noncentrality, in standard errors, at which the t test has that power.
 
-    scipy's own noncentral t is NaN for few degrees of freedom, hence the sum over the quantiles of chi-squared.
+    scipy's noncentral t is NaN for few degrees of freedom, hence the sum over quantiles of chi-squared, the distribution of the
+    estimated variance.
     """
     critical = float(special.stdtrit(df, 1 - alpha / 2))
     bounds = critical * np.sqrt(special.chdtri(df, special.ndtr(GRID)) / df)
@@ -77,9 +78,9 @@ def mde_of_design(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> float:
-    """The least difference that so many seeds a side on so many examples find, in score units.
+    """Minimum detectable difference of so many seeds per side on so many examples, in score units.
 
-    Of several comparisons, at Holm's hardest step: alpha over their number.
+    Of several comparisons at Holm's strictest step, alpha over their number.
     """
     se = math.sqrt(budget.variance(seeds, examples))
     df = budget.df(seeds, examples, paired=paired, family=comparisons > 1)
@@ -96,11 +97,10 @@ def seeds_needed(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> Needed:
-    """How many seeds a side find a true `difference` (score units).
+    """Seeds per side that detect a true `difference` (score units); none where there are too few examples for it.
 
-    None where the examples alone are too few for it. That, and a number, is said only where it holds at either end of the
-    interval of the examples' part: of two rows on the same examples one would else need 200 seeds and the other infinitely many
-    for no other reason than the noise of that estimate.
+    Whether there are is decided only where both ends of the interval of the examples' variance component agree, else it is
+    `unknown`: noise in that estimate must not make one strategy need 200 seeds and another infinitely many.
     """
     per_error = minimum_detectable_effect(1.0, examples - 1, alpha=alpha / comparisons, power=power)
 
@@ -118,7 +118,7 @@ def seeds_needed(
 def examples_needed(
     budget: Budget, difference: float, *, seeds: int, paired: bool = True, alpha: float = 0.05, power: float = 0.8
 ) -> Needed:
-    """How many test examples find a true `difference` with these seeds; None where the seeds alone are too few for it."""
+    """Test examples that detect a true `difference` with these seeds; none where there are too few seeds for it."""
     runs = seeds - 1 if paired else 2 * (seeds - 1)
     limit = minimum_detectable_effect(math.sqrt(budget.seed / seeds), runs, alpha=alpha, power=power)
 
@@ -131,7 +131,7 @@ def examples_needed(
 def _least(
     mde: Callable[[int], float], difference: float, limit: float, *, most: int, limits: tuple[float, float] | None = None
 ) -> Needed:
-    """The least number from 2 whose detectable effect is `difference` or less; it falls as the number grows."""
+    """The smallest number from 2 on with a detectable effect of at most `difference`; mde(number) falls as the number grows."""
     if difference <= 0:
         raise ValueError(f"the difference to be found is above 0, not {difference}")
     lowest, highest = limits or (limit, limit)
@@ -142,9 +142,9 @@ def _least(
 
 
 def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """The least difference between two fixed models that n examples find: (z + z) sqrt(discordance / n), in score units.
+    """Minimum detectable difference of two fixed models on n examples: (z + z) sqrt(discordance / n), in score units.
 
-    discordance: the share of examples that just one of the two has right.
+    discordance: share of the examples that exactly one of the two has right.
     """
     if not 0 <= discordance <= 1 or n < 1:
         raise ValueError(f"discordance is a share and n at least 1, not {discordance} and {n}")
@@ -152,16 +152,16 @@ def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: floa
 
 
 def expected_max_sigma(n: int) -> float:
-    """The expected largest of n standard normal values: what picking the best of n adds, in standard deviations."""
+    """Expected maximum of n standard normal values: the bias of picking the best of n, in standard deviations."""
     if n < 1:
         raise ValueError(f"there is no largest of {n}")
     return max(0.0, float(np.sum(GRID * DENSITY * n * special.ndtr(GRID) ** (n - 1))))
 
 
 def best_epoch_optimism(evaluations: int, discordance: float, n: int) -> float:
-    """What picking the best of so many evaluations on n examples adds where skill stands still, in score units.
+    """Bias from picking the best of so many evaluations on n examples of a model that no longer improves, in score units.
 
-    discordance: the mean share of examples on which two of the evaluations differ in being right. Each evaluation's own share
-    of the variance is discordance / (2 n).
+    discordance: mean share of the examples on which exactly one of two evaluations is right; the variance of one evaluation is
+    then discordance / (2 n).
     """
     return expected_max_sigma(evaluations) * math.sqrt(discordance / (2 * n))

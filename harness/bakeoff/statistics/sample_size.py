@@ -1,8 +1,8 @@
-"""How many seeds a difference needs, and what the seeds in hand can find: the arithmetic of `bakeoff plan --resolve`.
+"""Seeds needed for a difference, and the difference that given seeds detect: the arithmetic of `bakeoff plan --resolve`.
 
-The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. A pilot's predictions tell
-the three parts. Without a pilot, planning values stand in: the spread of healthy runs over seeds, and for the examples both the
-best case and the worst.
+The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. A pilot's predictions
+estimate the three components. Without a pilot, planning values are used: the usual spread over seeds, and for the examples the
+best and the worst case.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ test set of a few hundred examples, as published by those who ran many (Mosbach 
 PLANNED_DISCORDANCE = 0.08
 """Share of examples on which just one of two fine-tuned models is right."""
 ROUGH_SEEDS = 6
-"""A pilot of fewer seeds tells the spread between seeds only roughly."""
+"""A pilot of fewer seeds estimates the spread between seeds only roughly."""
 
 
 class Needs(Part):
-    """What one comparison with the baseline takes. Differences are as the metric is shown: in points, or in its own unit."""
+    """Seeds and examples that one comparison with the baseline needs. Differences are in points, or the metric's own unit."""
 
     task: str
     model: str
@@ -38,30 +38,30 @@ class Needs(Part):
     pilot_seeds: int = 0
     """The fewer of the two sides'; 0 without a pilot."""
     identical: bool = False
-    """The pilot's predictions are the baseline's, so that there is no spread to reckon with: no number of seeds is given."""
+    """Whether the pilot's predictions equal the baseline's: then there is no variance, and no number of seeds is given."""
     seeds: int | None = None
-    """A side, for 80 % power at a two-sided 5 %; None where no number is given, and `why_none`."""
+    """Per side, for 80 % power at a two-sided 5 %; None for the reason `why_none`."""
     why_none: WhyNone = ""
     seeds_in_family: int | None = None
-    """The same at 5 % over all comparisons: Holm's hardest step."""
+    """The same at 5 % over all comparisons: Holm's strictest step."""
     why_none_in_family: WhyNone = ""
     seeds_range: tuple[int, int] | None = None
     """At the low and the high end of the planning values; None with a pilot."""
     detectable: float | None = None
-    """The least difference that the seeds in the experiment file find; None for one seed."""
+    """The minimum difference that the seeds in the experiment file detect; None for one seed."""
     limit: float | None = None
-    """The least difference that seeds without end find on these examples; by planning values the worst case, in which all
-    discordance is the strategies' own. None where the number of examples is not known."""
+    """The minimum difference that unlimited seeds detect on these examples; by planning values in the worst case, in which all
+    discordance is due to the strategies. None where the number of examples is not known."""
     limit_range: tuple[float, float] | None = None
-    """Of a pilot: what `limit` may be, since a few seeds tell it roughly (90 % interval)."""
+    """90 % interval of `limit`; None without a pilot."""
     examples: int | None
-    """Of the reported split; None where nothing is recorded that tells."""
+    """Of the reported split; None where it is not recorded."""
     examples_needed: int | None = None
-    """How many it would take with the seeds in the experiment file; None where seeds suffice, and where none would do."""
+    """With the seeds in the experiment file; None where more seeds suffice, or where no number would."""
 
 
 class Question(Part):
-    """What is to be found, by what: `difference`, as the metric is shown, with `seeds` in the experiment file."""
+    """Whether `seeds`, as in the experiment file, detect `difference`, in the shown unit."""
 
     difference: float
     metric: str
@@ -74,7 +74,7 @@ class Question(Part):
 
 
 def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:
-    """By the variance components of the pilot's difference to the baseline; place is (task, model, strategy).
+    """From the variance components of the pilot's difference to the baseline; place: (task, model, strategy).
 
     identical: whether all predictions of the two are equal.
     """
@@ -108,10 +108,10 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
 
 
 def from_planning_values(question: Question, place: tuple[str, str, str], *, examples: int | None) -> Needs:
-    """By what healthy runs are known to do; place is (task, model, strategy).
+    """From published values of the spread over seeds; place: (task, model, strategy).
 
-    Pairing by seed is not counted on: a difference has twice the variance of a run. Whether the strategies err on different
-    examples whatever the seed is not known: the numbers of seeds take it that they do not, `limit` that they do.
+    A difference is taken to have twice the variance of a run: pairing by seed may not help. Whether the strategies consistently
+    err on different examples is not known: the numbers of seeds assume that they do not, `limit` that they do.
     """
     if question.unit != SHARE:
         return Needs(

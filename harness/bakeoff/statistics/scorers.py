@@ -1,4 +1,4 @@
-"""What the bootstrap scores a metric by, and what picking the best of several states owes to luck."""
+"""Scorers of metrics for the bootstrap, and the selection bias of picking the best of several checkpoints."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.text.numbers import rounded
 
 LUCK_REPLICATES, FEWEST_REPLICATES, SLOW_ANSWERS = 500, 50, 20_000_000
-"""Draws that tell what the best of several states owes to luck; fewer, down to a least number, where each score must be
-computed anew and so many answers would take some seconds to score."""
+"""Resamples for `luck_of_the_best`; for metrics without a quick scorer fewer, so that at most SLOW_ANSWERS answers are scored,
+but at least FEWEST_REPLICATES."""
 
 
 SCORERS = {"mcc": mcc_scorer, "pearson": pearson_scorer, "spearman": spearman_scorer}
 
 
 def scorer_of(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> Scorer:
-    """What gives the scores of runs, answers (runs, N), in resamples of the N examples."""
+    """The scorer of a metric for runs with answers (runs, N)."""
     if metric.name in SCORERS:
         return SCORERS[metric.name](answers, labels)
     parts = [metric.ratio_terms(run, labels) for run in answers]
@@ -41,11 +41,11 @@ def scorer_of(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> Sc
 
 
 def luck_of_the_best(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:
-    """What picking the best of E states by their scores on N examples adds where all are equally good, in score units.
+    """Bias from picking the best of E equally good checkpoints by their scores on N examples, in score units.
 
-    answers: (E, N). Examples are drawn anew; how far each state's score moves from its own mean over the draws is luck, and
-    the best of these E moves is what is picked, in the mean over draws (the bootstrap's optimism, Efron 1983). Deterministic,
-    to three digits. None for a metric of the hub, and for scores that are not finite.
+    answers: (E, N). In each resample of the examples every checkpoint's score deviates from its own mean over resamples; the
+    bias is the mean over resamples of the largest of these E deviations (the bootstrap's optimism, Efron 1983). Deterministic,
+    three digits. None for a metric of the hub, and for scores that are not finite.
     """
     if isinstance(metric, HubMetric):
         return None

@@ -1,8 +1,8 @@
-"""The primary comparison: a difference over seeds x examples, both taken as drawn from many.
+"""The primary test: a difference over seeds and examples, both treated as random samples.
 
 Var(mean D) = seed / K + example / N + residual / (K N), estimated from the mean squares of a two-way layout without
-replication; degrees of freedom by Satterthwaite (1946). A test over seeds alone takes the test set for the world, McNemar's
-takes one trained model for the method; this one does neither.
+replication; degrees of freedom by Satterthwaite (1946). Tests over seeds alone ignore the sampling of examples, McNemar's test
+ignores the randomness of training; this test covers both.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.intervals import Estimate
 
 ALONE, IN_FAMILY = 4, 2
-"""Satterthwaite's degrees of freedom are at most so many times (seeds - 1). Where examples make most of the variance he allows
-hundreds, though a few seeds say little of how small the rest is; and the further out in the tail a test looks, the more that
-matters. The caps are the round numbers at which errors stayed in bounds in every world of the calibration tests."""
+"""Satterthwaite's degrees of freedom are capped at so many times (seeds - 1), alone and as one of several comparisons. Where
+examples contribute most of the variance they can be hundreds, though few seeds hardly bound the rest, which matters most in the
+far tail that adjusted tests use. With these caps error rates stayed within bounds in all scenarios of the calibration tests."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Where the variance comes from, in squared score units; what to buy next follows from it.
+    """Variance components of a difference, in squared score units.
 
     `seed` shrinks with seeds, `example` with examples, `residual` with both. Estimates below 0 are set to 0.
     """
@@ -35,14 +35,14 @@ class Budget:
     example: float
     residual: float
     example_range: tuple[float, float] | None = None
-    """A 90 % interval of `example`; None where it is given and not estimated."""
+    """90 % interval of `example`; None where it is not estimated."""
 
     def variance(self, seeds: float, examples: float) -> float:
-        """Of the mean difference over so many seeds and examples; infinity for either is a limit."""
+        """Variance of the mean difference over so many seeds and examples; either may be infinite."""
         return self.seed / seeds + self.example / examples + self.residual / (seeds * examples)
 
     def df(self, seeds: int, examples: int, *, paired: bool = True, family: bool = False) -> float:
-        """The degrees of freedom that a design may expect; seeds that are not paired count for both sides."""
+        """Expected degrees of freedom of a design with so many seeds per side."""
         runs = seeds - 1 if paired else 2 * (seeds - 1)
         squares = (
             examples * self.seed + self.residual,
@@ -56,10 +56,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class TwoWay(Estimate):
-    """A mean difference over seeds and examples, with the variance of both.
+    """A mean difference over seeds and examples, with its variance from both.
 
     Mean squares are scaled so that variance = (ms_seed + ms_example - ms_residual) / (K N) wherever that is positive, K the
-    harmonic mean of `seeds`. `seeds` holds both sides, equal where `paired`.
+    harmonic mean of `seeds`, the numbers of both sides, equal where `paired`.
     """
 
     ms_seed: float
@@ -71,7 +71,7 @@ class TwoWay(Estimate):
     budget: Budget
 
     def in_family(self) -> TwoWay:
-        """As one of several comparisons, whose p-values are adjusted: with the lower cap on the degrees of freedom."""
+        """The same with the lower cap on the degrees of freedom, for p-values that are adjusted for several comparisons."""
         return replace(self, df=min(self.df, IN_FAMILY * (sum(self.seeds) / 2 - 1)))
 
 
@@ -79,11 +79,11 @@ E = TypeVar("E", bound=Estimate)
 
 
 def with_two_examples(estimate: E, examples: int) -> E:
-    """The variance that a difference has with two examples more, where it varies with nothing.
+    """An estimate with variance 0 gets the variance that it would have with two more examples; others stay as they are.
 
-    At every seed one more example that only the first side has right, and one that only the second has (Agresti and Min, 2005):
-    n examples on which two strategies never differ are compatible with a difference of about 3 / n, not with none. A difference
-    that varies is left alone, as is one of a metric without a range.
+    At every seed, one more example is right on the first side only and one on the second only (Agresti and Min, 2005): n
+    examples without any difference are compatible with a true difference of about 3 / n. Metrics without a range are left as
+    they are.
     """
     if estimate.variance > 0 or estimate.span is None:
         return estimate
@@ -98,9 +98,9 @@ def with_two_examples(estimate: E, examples: int) -> E:
 
 
 def two_way(d: Floats) -> TwoWay:
-    """The mean of (K, N) differences, or values, with an interval that holds for new seeds and new examples.
+    """The mean of (K, N) differences, or scores, with an interval for new seeds and new examples.
 
-    ValueError unless K >= 2 and N >= 2. Where the variance comes out at or below 0, the larger of the two terms stands in.
+    Raises ValueError unless K >= 2 and N >= 2. Where the estimated variance is not positive, its largest term is used instead.
     """
     d = np.asarray(d, dtype=np.float64)
     k, n = _shape(d)
@@ -119,10 +119,11 @@ def two_way(d: Floats) -> TwoWay:
 
 
 def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> TwoWay:
-    """The same for scores that are no means over examples: (K,) differences, or scores, and (R, K) in resamples of examples.
+    """The same for scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples.
 
-    All runs share a resample. How far they move together is the examples' mean square, how far each moves for itself the
-    residual's. Of a mean over examples this is `two_way`, but for the chance of the resamples. ValueError below two of either.
+    All runs share each resample. The variance of their mean over resamples gives the examples' mean square, the variance of
+    their deviations from it the residual's. For a mean over examples the result is that of `two_way` up to sampling error.
+    Raises ValueError below two seeds or two resamples.
     """
     resamples, k = _shape(resampled)
     scale = max(float(np.abs(observed).max()), float(np.abs(resampled).max()))
@@ -136,7 +137,7 @@ def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> Two
 
 
 def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int, error: float) -> TwoWay:
-    """`error` is the standard error of the examples' component."""
+    """error: standard error of the examples' variance component."""
     ms_seed, ms_example, ms_residual = squares
     example = (ms_example - ms_residual) / k
     dfs = (k - 1, n - 1, (k - 1) * (n - 1))
@@ -158,8 +159,8 @@ def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int, er
 def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
     """The difference of the means of (Ka, N) and (Kb, N) values of the same examples, seeds not paired.
 
-    Each side has its own terms for seeds and residual; the examples' term is that of the difference of the sides' means.
-    ValueError unless Ka, Kb and N are 2 or more and both sides have the same examples.
+    Each side has its own seed and residual components; the examples' component is that of the difference of the sides' means.
+    Raises ValueError unless Ka, Kb and N are 2 or more and both sides have the same examples.
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
     (_, n), (_, other) = map(_shape, sides)
@@ -175,7 +176,7 @@ def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
 
 
 def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[Floats], examples: int) -> TwoWay:
-    """`two_way_unpaired` for scores that are no means over examples: (K,) of each side, and (R, K) in resamples of examples."""
+    """`two_way_unpaired` of scores that are no means over examples: for each side (K,), and (R, K) in resamples of examples."""
     alone = [two_way_resampled(*side, examples) for side in zip(observed, resampled, strict=True)]
     delta = resampled[0].mean(axis=1) - resampled[1].mean(axis=1)
     scale = max(float(np.abs(side).max()) for side in resampled)
@@ -185,7 +186,7 @@ def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[F
 
 
 def _unpaired(mean: float, alone: Sequence[TwoWay], example: float, error: float) -> TwoWay:
-    """From each side alone, and the mean square over examples of the difference of their means; `error` as in `_paired`."""
+    """alone: each side by itself; example: mean square over examples of the difference of their means; error: see `_paired`."""
     (ka, kb), n = (side.seeds[0] for side in alone), alone[0].examples
     seeds, residuals = [side.ms_seed for side in alone], [side.ms_residual for side in alone]
     terms = (seeds[0] / (ka * n), seeds[1] / (kb * n), example / n, -residuals[0] / (ka * n), -residuals[1] / (kb * n))
@@ -209,15 +210,15 @@ def _unpaired(mean: float, alone: Sequence[TwoWay], example: float, error: float
 
 
 def _residual(d: Floats) -> Floats:
-    """What seed and example leave of (K, N) values."""
+    """(K, N) values minus their seed and example effects."""
     return np.asarray(d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean())
 
 
 def _error(by_example: Floats, residuals: Sequence[Floats]) -> float:
-    """The standard error of the examples' component, from each example's own part in it.
+    """Standard error of the examples' variance component, from the contribution of each example.
 
-    (N,) deviations of the examples' means, and the residuals (K, N) of each side. No distribution is assumed, which matters
-    here: most differences are 0.
+    by_example: (N,) deviations of the examples' means; residuals: (K, N) for each side. No distribution is assumed: most
+    differences are 0, so a normal one would be far off.
     """
     n = len(by_example)
     parts = by_example**2
@@ -228,15 +229,15 @@ def _error(by_example: Floats, residuals: Sequence[Floats]) -> float:
 
 
 def _normal_error(example: float, examples: int, resamples: int) -> float:
-    """The same where only resampled scores are there: of a mean square of normal values, and of so many draws."""
+    """The same from resampled scores alone: of a mean square of normal values, estimated from so many resamples."""
     return example * math.sqrt(2 / (examples - 1) + 2 / (resamples - 1))
 
 
 def _range(example: float, error: float) -> tuple[float, float]:
-    """90 %; a component is at least 0.
+    """90 % interval of a variance component, at least 0.
 
-    The error of a component grows with the component itself, as that of a count does. So the upper end is Wilson's for a count:
-    of few examples that differ, the error that was found is too small where few happened to be drawn.
+    The error of a component grows with the component, like that of a count; where few differing examples happened to be drawn,
+    its estimate is too small. So the upper end is computed like Wilson's for a count.
     """
     z = float(special.ndtri(0.95))
     skew = z * z * error * error / max(example, error) / 2 if error else 0.0
@@ -250,14 +251,14 @@ def _shape(d: Floats) -> tuple[int, int]:
 
 
 def _mean_square(deviations: Floats, df: int, scale: float) -> float:
-    """Their squares over df; exactly 0 where they are rounding errors of values of that scale."""
+    """Sum of squared deviations over df; exactly 0 where they are rounding errors of values of size `scale`."""
     flat = deviations.ravel()
     square = float(np.einsum("i,i->", flat, flat))  # BLAS would wake threads for it, which costs more on a busy machine
     return square / df if square > flat.size * (1e-13 * scale) ** 2 else 0.0
 
 
 def _variance(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> tuple[float, float]:
-    """(sum of the signed mean squares, its df); where the sum is not positive, the largest term and its own df."""
+    """Sum of the signed mean squares and its degrees of freedom; where it is not positive, the largest term and its own."""
     total = sum(terms)
     if total > 1e-12 * max(map(abs, terms)):  # terms that cancel leave a rounding error, which is no variance
         return total, _satterthwaite(terms, dfs, most=most)
@@ -266,6 +267,6 @@ def _variance(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> tuple
 
 
 def _satterthwaite(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> float:
-    """At least 1, since a small difference of large terms has next to none and t no finite quantile; at most `most`."""
+    """Satterthwaite's degrees of freedom, at most `most`, and at least 1: below that t has no usable quantiles."""
     total, weight = sum(terms), sum(term * term / df for term, df in zip(terms, dfs, strict=True))
     return min(max(1.0, total * total / weight), most) if weight > 0 else float(most)

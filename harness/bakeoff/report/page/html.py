@@ -10,15 +10,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bakeoff import __version__
-from bakeoff.analysis.findings import Board, Comparison, NamedWarning
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
@@ -44,34 +42,6 @@ WRITERS: tuple[Callable[..., Any], ...] = (
     *(search_cells, search_titles, tuning_cost),
 )
 """What templates write cells with."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A board, as the template writes it; what is None has no section."""
-
-    board: Board
-    slug: str
-    """Begins the ids of all that is in its section."""
-    warnings: dict[str, NamedWarning]
-    """Id of its place on the page -> warning that concerns the board."""
-    drawn: list[Row]
-    """The rows in what follows the leaderboard."""
-    leaderboard: ranks.Leaderboard
-    forest: differences.Forest | None
-    matrix: differences.Matrix | None
-    timed: list[Row]
-    """The drawn rows that have a cost."""
-    costs: views.Drawings
-    work: tuple[list[str], dict[str, list[str]]]
-    """Titles, and strategy -> cells, of what the training computed; empty where no run's operations were counted."""
-    work_legend: str
-    curves: views.Curves | None
-    seeds: views.Seeds | None
-    slices: list[differences.Slices]
-    recipes: views.Recipes | None
-    caption: list[tuple[str, str]]
-    notes: list[str]
 
 
 def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], views.Steps | None]) -> str:
@@ -162,35 +132,38 @@ def _section(
     ended: Mapping[tuple[str, str, str], Sequence[Record]] | None,
     steps: Callable[[str], views.Steps | None],
     points: int,
-) -> Section:
-    """Without runs (`ended`) it carries rows only."""
+) -> dict[str, Any]:
+    """What the template of a board is given: what is None has no section there, and without runs (`ended`) it has rows only.
+
+    slug: begins the ids of all that is in the board's section.
+    """
     runs = {row.strategy: (ended or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
     drawn, aside = differences.drawn_rows(board), board.times_differ
     timed = [row for row in drawn if row.train_seconds]
     work = {row.strategy: row.work for row in timed}
-    return Section(
-        board=board,
-        slug=slug,
-        warnings={
+    return {
+        "board": board,
+        "slug": slug,
+        "warnings": {
             f"warning-{number}": warning
             for number, warning in enumerate(comparison.warnings, 1)
             if warning.board in ("", board.title)
         },
-        drawn=drawn,
-        leaderboard=ranks.leaderboard(board),
-        forest=differences.forest(board),
-        matrix=differences.matrix(board),
-        timed=timed,
-        costs=views.cost_drawings(board),
-        work=work_cells(work, [name for name in work if aside[name]]),
-        work_legend=legend(work),
-        curves=None if ended is None else views.curves(board, runs, steps, points),
-        seeds=None if ended is None else views.seeds(board),
-        slices=differences.slices(board),
-        recipes=views.recipes(board),
-        caption=[(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
-        notes=[*board.notes, *sentences(board, comparison.commands)],
-    )
+        "drawn": drawn,
+        "leaderboard": ranks.leaderboard(board),
+        "forest": differences.forest(board),
+        "matrix": differences.matrix(board),
+        "timed": timed,
+        "costs": views.cost_drawings(board),
+        "work": work_cells(work, [name for name in work if aside[name]]),
+        "work_legend": legend(work),
+        "curves": None if ended is None else views.curves(board, runs, steps, points),
+        "seeds": None if ended is None else views.seeds(board),
+        "slices": differences.slices(board),
+        "recipes": views.recipes(board),
+        "caption": [(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
+        "notes": [*board.notes, *sentences(board, comparison.commands)],
+    }
 
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
