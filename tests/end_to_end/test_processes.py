@@ -18,7 +18,7 @@ from end_to_end.experiments import COMMAND, call, environment, records, start, w
 
 from bakeoff.errors import BakeoffError
 from bakeoff.machine import hardware
-from bakeoff.training.job import LOOK_STEPS
+from bakeoff.training.job import POLL_STEPS
 from bakeoff.training.request import Request
 
 UNEVEN = str(Path(__file__).parents[1] / "thirdparty" / "uneven")
@@ -38,7 +38,7 @@ ACCUMULATED = {"batch_size": 8, "micro_batch_size": 4}
 STEPS = {"plain": 10, "accumulated": 8}
 TRAINERS = ("torch-loop", "hf-trainer")
 FAULTS = ("raises", "dies", "exits", "drifts")
-DRIFTED = "trainer 'uneven' (plugin 'uneven' of uneven 1.0) left other weights on rank 1 than on rank 0"
+DRIFTED = "trainer 'uneven' (plugin 'uneven' of uneven 1.0) left different weights on rank 1 than on rank 0"
 
 CORES = hardware.usable_threads()
 pytestmark = [
@@ -224,7 +224,7 @@ def test_a_rank_that_goes_wrong_is_a_failed_run_with_its_reason(
 
 
 def test_divergence_stops_all_ranks_at_the_same_step(trained: Trained) -> None:
-    assert trained.records["diverges/0"]["cost"]["steps"] == LOOK_STEPS
+    assert trained.records["diverges/0"]["cost"]["steps"] == POLL_STEPS
 
 
 def ranks_of(word: str) -> list[int]:

@@ -264,7 +264,7 @@ WRONG = {
     "one-short": ("error", "trainer 'one-short' (plugin 'toybox' of toybox 1.0) began 5 steps; the job allowed 6"),
     "diverges": ("diverged", "the loss was not finite at step"),
     "out-of-memory": ("out of memory", "can't allocate memory"),
-    "evaluates-otherwise": ("error", "trainer 'evaluates-otherwise' (plugin 'toybox' of toybox 1.0) evaluates otherwise"),
+    "evaluates-otherwise": ("error", "trainer 'evaluates-otherwise' (plugin 'toybox' of toybox 1.0) changes the evaluation"),
     "swallows": ("error", "trainer 'swallows' (plugin 'toybox' of toybox 1.0) swallowed an exception"),
 }
 

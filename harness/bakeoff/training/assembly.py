@@ -30,6 +30,7 @@ from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.encoding import encode
 from bakeoff.training.fed_batches import Examples, StepSchedule
 from bakeoff.training.job import Job
+from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import make_ready, training_rows
 from bakeoff.training.request import Request
 
@@ -43,6 +44,7 @@ class Findings:
     data: Data | None = None
     made_from: MadeFrom = MadeFrom()  # noqa: RUF009 - it is frozen
     weights: Weights | None = None
+    observer: Observer = field(default_factory=Observer)
     job: Job | None = None
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     device: Any = None
@@ -107,44 +109,38 @@ def assemble(
     begin: Callable[[str], None] = lambda phase: None,
     world: World = ALONE,
 ) -> Assembly:
-    """Assembles the run that a request describes, of its `components`.
-
-    `begin` is called with the name of each phase; `found` is filled in.
-    """
+    """Assembles a run from its `components`. `begin` is called with the name of each phase; `found` is filled in."""
     found, recipe = found or Findings(), request.recipe
     seed = request.requested.seed, request.requested.replicate
-    model, trainer, options = (
-        parts["model"].registered.component,
-        parts["trainer"].registered.component,
-        parts["trainer"].options,
-    )
+    component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
+    options, trainer = {kind: part.options for kind, part in parts.items()}, component["trainer"]
     code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
     found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
-    owns: Owned = trainer.owned(recipe, options)
-    found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options)
+    owns: Owned = trainer.owned(recipe, options["trainer"])
+    found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options["trainer"])
     threads = max(1, request.threads // world.size)
     found.device = device = hardware.pick_device(request.device, precision=recipe.precision, threads=threads)
     found.energy.watch(device, devices=world.size)
 
     begin("load")
-    task = load(parts["task"].registered.component, parts["task"].options, request.places, found.made_from)
+    task = load(component["task"], options["task"], request.places, found.made_from)
     info, found.made_from = task.info, task.made_from
     found.data = describe_data(task)
     rows = {"train": training_rows(task.splits["train"], recipe, seed=seed)}
 
     begin("encode")
-    files = watched_files(parts["model"].registered.component, parts["model"].options, request.places)
-    prepared = model.prepare(info, parts["model"].options, Encoding(recipe.max_length, recipe.padding))
+    files = watched_files(component["model"], options["model"], request.places)
+    prepared = component["model"].prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
     rows |= {name: task.splits[name] for name in info.predicted_splits}
     encoded = encode_rows(prepared, task, rows, request.cache)
 
     begin("build")
     random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
-    built: Built = model.build(info, parts["model"].options)
+    built: Built = component["model"].build(info, options["model"])
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
     found.made_from = with_model(found.made_from, prepared, built, files)
-    adaptation = make_ready(parts["method"].registered.component, built, parts["method"].options, recipe)
+    adaptation = make_ready(component["method"], built, options["method"], recipe)
     require_same_sources(request, found.data, found.made_from)
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
@@ -152,7 +148,7 @@ def assemble(
     return Assembly(
         request=request,
         trainer=trainer,
-        options=options,
+        options=options["trainer"],
         title=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
         owns=owns,
         device=device,

@@ -1,4 +1,4 @@
-"""The clock of a run: every second since its process began belongs to one phase."""
+"""Measures how long each phase of a run takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bakeoff.records.schema import PHASES
 
 
 class Clock:
-    """One phase after the other from the start of the process; what is not in a phase does not exist, so they add up."""
+    """Attributes every second since process start to exactly one phase, so that phases sum to the total."""
 
     def __init__(self, *, synchronize: Callable[[], None] = lambda: None) -> None:
         self.synchronize = synchronize
@@ -21,25 +21,25 @@ class Clock:
         self._entered = time.monotonic() - process_age()
 
     def enter(self, phase: str) -> None:
-        """Ends the current phase, when the device has done its work, and begins another."""
+        """Waits for the device, ends the current phase and begins another."""
         self.synchronize()
         now = time.monotonic()
-        self.seconds[self.phase] += max(0.0, now - self._entered)  # whoever fakes a clock may turn it back
+        self.seconds[self.phase] += max(0.0, now - self._entered)  # a faked clock may go backwards
         self.phase, self._entered = phase, now
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Counts what an earlier process spent on the same run."""
+        """Adds the seconds by phase that an earlier process spent on the same run."""
         for phase, amount in seconds.items():
             self.seconds[phase] += amount
 
     def stop(self) -> float:
-        """Ends the last phase; the total of all phases, from the start of the process to now, in seconds."""
+        """Ends the last phase and returns the sum of all phases, in seconds."""
         self.enter(self.phase)
         return math.fsum(self.seconds.values())
 
 
 def process_age() -> float:
-    """Seconds since this process began, to 10 ms; 0 where the kernel does not tell."""
+    """Seconds since this process began, to 10 ms; 0.0 where the system does not say."""
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")

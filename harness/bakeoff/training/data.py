@@ -1,4 +1,4 @@
-"""What the harness does to data: columns that stay where they lie, fingerprints, orders, and hashes of weights."""
+"""The rows of a task as columns, their checks, fingerprints and order; hashes of weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,33 +24,27 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 AT_ONCE = 10_000
-"""Rows that are Python objects at the same time."""
-
+"""Rows that are Python objects, or are encoded, at the same time."""
 
 T = TypeVar("T")
 
 
 class Lazy(Sequence[T]):
-    """Items that are made when they are asked for, by `item(number)`, 0 to `len` - 1."""
+    """A sequence whose items are made on access, by `item(number)` for 0 <= number < len."""
 
     @abstractmethod
     def item(self, number: int) -> T: ...
 
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[T]: ...
-    def __getitem__(self, place: int | slice) -> T | list[T]:
-        if isinstance(place, slice):
-            return self.items(place)
-        return self.item(range(len(self))[place])
+    def __getitem__(self, place: Any) -> Any:
+        """An item for a number, a list for a slice."""
+        return self.items(place) if isinstance(place, slice) else self.item(range(len(self))[place])
 
     def items(self, places: slice) -> list[T]:
         return [self.item(number) for number in range(*places.indices(len(self)))]
 
 
 class Column(Lazy[Any]):
-    """A column of a split, read from Arrow as it is asked for: what is mapped from a file stays there."""
+    """A column of a split, read from Arrow on access: a memory-mapped file is never loaded whole."""
 
     def __init__(self, values: pa.ChunkedArray) -> None:
         self.values = values
@@ -73,15 +67,15 @@ class Column(Lazy[Any]):
 
 
 class Columns(dict[str, Sequence[Any]]):
-    """A split: column name -> values, one a row."""
+    """A split: column name -> values, one for each row."""
 
     notes: tuple[str, ...] = ()
     """What the task has to say about the split, a sentence each."""
 
 
 def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
-    """A loaded split as the harness works with it: lists of labels are sets (`contracts.metric.Answers`), and labels of a split
-    without any are None, whatever its column holds."""
+    """The columns of a loaded split. Lists of labels become sets (`contracts.metric.Answers`); in a split without labels, every
+    label is None, whatever its column holds."""
     table = split.with_format("arrow")[:]
     columns = Columns({name: Column(table[name]) for name in table.column_names})
     columns.notes = tuple((split.info.description or "").splitlines())
@@ -93,30 +87,29 @@ def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Colu
 
 
 def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
-    """The task with the label names that only its data can tell. Raises DataError where they don't."""
+    """Takes the label names from the data, where `info` leaves them open. Raises DataError where the data has none."""
     if info.labels_are_known:
         return info
     feature = train.features.get("label")
     names = getattr(getattr(feature, "feature", feature), "names", None)
     if not names:
-        raise DataError("the task names no labels, and the `label` of its training split is no ClassLabel that would")
+        raise DataError("the task names no labels, and the `label` column of its training split is no ClassLabel with names")
     return replace(info, labels=tuple(names), n_outputs=info.kind.n_outputs(len(names)))
 
 
 def split_fingerprint(rows: Mapping[str, Sequence[Any]], task: TaskInfo, sources: Mapping[str, str]) -> str:
-    """sha256 over sources, ids, texts and labels, row by row: the same rows give the same word, whichever way they came."""
+    """SHA-256 over sources, ids, texts and labels, row by row: it depends on the rows alone, not on how they were stored."""
     digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode() if sources else b"")
     columns = [rows[name] for name in ("id", *task.text_columns, "label")]
     for row in zip(*columns, strict=True):
-        digest.update(json.dumps(row, ensure_ascii=True).encode())
-        digest.update(b"\n")
+        digest.update(json.dumps(row, ensure_ascii=True).encode() + b"\n")
     return digest.hexdigest()
 
 
 def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None:
-    """Raises DataError where a task breaks its promise: splits, columns, unique ids, labels in range."""
+    """Raises DataError where the rows break the task's declaration: splits, columns, unique ids, labels in range."""
     if missing := [name for name in info.splits if name not in splits]:
-        raise DataError(f"task '{task}' promised split {quoted(missing[0])} and did not load it")
+        raise DataError(f"task '{task}' declares split {quoted(missing[0])} and did not load it")
     seen: set[str] = set()
     for name in info.splits:
         columns = splits[name]
@@ -129,7 +122,7 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
             raise DataError(f"task '{task}', split '{name}': ids must be text")
         for row in ids:
             if row in seen:
-                raise DataError(f"task '{task}', split '{name}': id {quoted(row)} stands there twice, or in another split too")
+                raise DataError(f"task '{task}', split '{name}': id {quoted(row)} is there twice, or in another split too")
             seen.add(row)
         if name not in info.labelled_splits:
             continue
@@ -146,11 +139,11 @@ class LoadedTask:
     info: TaskInfo
     splits: dict[str, Columns]
     made_from: MadeFrom
-    """What is known of its labels and files."""
+    """Fingerprints of its label names and files."""
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """By split."""
+        """Split -> fingerprint of its rows."""
         return {name: self.fingerprint(self.splits[name]) for name in self.info.splits}
 
     def fingerprint(self, rows: Columns) -> str:
@@ -158,9 +151,9 @@ class LoadedTask:
 
 
 def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:
-    """An epoch's global batches as row numbers, the last one short if it must be.
+    """The row numbers of an epoch's global batches; the last batch may be short.
 
-    numpy's PCG64 draws the order, so that it hangs neither on torch's version nor on the device.
+    The order is drawn by numpy's PCG64, so that it depends neither on the version of torch nor on the device.
     """
     generator = np.random.Generator(np.random.PCG64(stream_seed(seed, replicate, "order", epoch)))
     order = generator.permutation(examples).tolist()
@@ -168,7 +161,7 @@ def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, 
 
 
 def weights_sha256(named_tensors: Iterable[tuple[str, Any]]) -> str:
-    """Canonical hash of named tensors: sorted name, dtype, shape, bytes; the device does not matter."""
+    """SHA-256 over name, dtype, shape and bytes of the tensors, sorted by name; it does not depend on the device."""
     import torch
 
     digest = hashlib.sha256()
@@ -180,6 +173,6 @@ def weights_sha256(named_tensors: Iterable[tuple[str, Any]]) -> str:
 
 
 def trained_state(model: Any) -> dict[str, Any]:
-    """Name -> tensor of all that training may change: parameters that train, and buffers."""
+    """Name -> tensor of everything that training may change: trainable parameters, and buffers."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     return {name: tensor for name, tensor in model.state_dict().items() if name not in frozen}

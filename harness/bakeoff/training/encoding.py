@@ -1,4 +1,4 @@
-"""Texts encoded once for all runs: kept in Arrow files of the cache, and mapped from there, so that no run holds them all."""
+"""Encodes texts once for all runs: rows are cached in Arrow files and memory-mapped, so that no run holds all of them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ import numpy as np
 from bakeoff.contracts.model import Prepared
 from bakeoff.contracts.task import Row
 from bakeoff.toolkit.arrow_cache import cached_table
-from bakeoff.training.data import Lazy
+from bakeoff.training.data import AT_ONCE, Lazy
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "tokens"
 """In the cache."""
-AT_ONCE = 10_000
-"""Rows that are encoded together. A file in the cache may have been written in parts of another size."""
 
 
 class Encoded(Lazy[Row]):
-    """Rows of lists of whole numbers, in Arrow's columns."""
+    """Encoded rows in Arrow columns of lists of integers. A cached file may consist of parts of any size."""
 
     def __init__(self, table: pa.Table) -> None:
         self.rows = len(table)
@@ -34,10 +32,10 @@ class Encoded(Lazy[Row]):
             name: [(part.offsets.to_numpy(), part.values.to_numpy()) for part in table[name].chunks]
             for name in table.column_names
         }
-        """Name -> of each part, where rows begin and end, and all their values."""
+        """Name -> for each part, (offsets of its rows, values of all its rows)."""
         first = next(iter(self.columns.values()), [])
         self.starts = list(accumulate((len(edges) - 1 for edges, _ in first), initial=0))
-        """The number of each part's first row, and the number of all rows."""
+        """The number of each part's first row; then the number of all rows."""
 
     def __len__(self) -> int:
         return self.rows
@@ -45,17 +43,14 @@ class Encoded(Lazy[Row]):
     def item(self, number: int) -> Row:
         part = bisect_right(self.starts, number) - 1
         row = number - self.starts[part]
-        found = {}
-        for name, parts in self.columns.items():
-            edges, values = parts[part]
-            found[name] = values[edges[row] : edges[row + 1]].tolist()
-        return found
+        columns = ((name, *parts[part]) for name, parts in self.columns.items())
+        return {name: values[edges[row] : edges[row + 1]].tolist() for name, edges, values in columns}
 
 
 def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: Path, fingerprint: str) -> Sequence[Row]:
-    """All rows encoded; `fingerprint` is their split's.
+    """Encodes all rows of a split, or reads them from the cache; `fingerprint` is that of the rows.
 
-    Where the model says by `encoding_key` on what its encoding hangs, that is done once and kept in the cache.
+    A model whose `encoding_key` is None is not cached.
     """
     import pyarrow as pa
 
@@ -63,33 +58,25 @@ def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: P
     if key is None:
         return prepared.encode(columns)
     name = hashlib.sha256(f"{fingerprint}\n{key}".encode()).hexdigest()
+    total = len(next(iter(columns.values())))
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for part in parts_of(columns):
-            rows = prepared.encode(part)
+        for start in range(0, total, AT_ONCE):
+            rows = prepared.encode({name: values[start : start + AT_ONCE] for name, values in columns.items()})
             arrays = {name: [row[name] for row in rows] for name in rows[0]}
             yield pa.record_batch({name: pa.array(values, pa.list_(pa.int32())) for name, values in arrays.items()})
 
     def fits(table: pa.Table) -> bool:
-        return len(table) == rows_of(columns) and all(field.type == pa.list_(pa.int32()) for field in table.schema)
+        return len(table) == total and all(field.type == pa.list_(pa.int32()) for field in table.schema)
 
     table = cached_table(cache / FOLDER / f"{name}.arrow", batches, fits=fits)
     return [] if table is None else Encoded(table)
 
 
-def rows_of(columns: Mapping[str, Sequence[str]]) -> int:
-    return len(next(iter(columns.values())))
-
-
-def parts_of(columns: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Sequence[str]]]:
-    for start in range(0, rows_of(columns), AT_ONCE):
-        yield {name: values[start : start + AT_ONCE] for name, values in columns.items()}
-
-
 def in_parts(rows: Sequence[Row]) -> Iterator[tuple[int, dict[str, tuple[Any, Any]]]]:
-    """Encoded rows column by column: the number of a part's first row, and name -> (where rows begin and end, their values).
+    """Encoded rows by column, in parts: the number of a part's first row, and name -> (offsets of its rows, their values).
 
-    Columns that hold anything but lists of whole numbers are left out.
+    Columns that hold anything but lists of integers are left out.
     """
     if isinstance(rows, Encoded):
         for part, start in enumerate(rows.starts[:-1]):

@@ -1,29 +1,36 @@
-"""What a trained model answers: logits of whole splits, their scores, and whether it answers the same twice."""
+"""Evaluates a model: logits of whole splits, their scores, whether they are reproducible; the best state of several epochs."""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.fields import LARGEST
+from bakeoff.contracts.metric import Answers, Metric
 from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.task import Row, TaskInfo
+from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError, RunError
 from bakeoff.machine.streams import write_line
+from bakeoff.records.schema import SCORES_KEPT, Selection
+from bakeoff.statistics.scorers import luck_of_the_best
+from bakeoff.training.assembly import Assembly
+from bakeoff.training.data import trained_state
 from bakeoff.training.distributed import ALONE, World
 
 EVALUATION_BATCH = 32
-"""Examples per forward pass when predicting; the same for all runs, so that it never tells strategies apart."""
+"""Examples per forward pass when predicting: the same for all runs, so that strategies never differ by it."""
 
 
 def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
-    """Logits (examples, n_outputs), float32, in the examples' order; evaluated by length, so that little is padding.
+    """Logits (examples, n_outputs), float32, in the order of the examples. Batches are formed by length, to save padding.
 
-    Collective: the batches are dealt to the ranks one by one, and every rank gets the logits of all.
+    Collective: the batches are dealt to the ranks one by one, and every rank receives all logits.
     """
     import torch
 
@@ -31,7 +38,9 @@ def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: A
     order = longest_first(examples)
     batches = [order[start : start + EVALUATION_BATCH] for start in range(0, len(order), EVALUATION_BATCH)]
     mine = []
-    with torch.no_grad():  # not inference mode: training may go on, and what a model caches in that mode has no gradients
+    with (
+        torch.no_grad()
+    ):  # not inference mode: tensors that a model caches in that mode have no gradients, and training may continue
         for rows in batches[world.rank :: world.size]:
             batch = prepared.collate([examples[row] for row in rows])
             output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
@@ -57,7 +66,7 @@ def repeat_first_batch(
     device: Any,
     world: World = ALONE,
 ) -> float | None:
-    """Predicts the first batch of the first split once more; the largest difference, None where there is no finite one."""
+    """Predicts the first batch of the first split again. The largest difference of a logit; None where it is not finite."""
     for name, before in logits.items():
         rows = longest_first(encoded[name])[:EVALUATION_BATCH]
         again = predict(prepared, network, [encoded[name][row] for row in rows], device, world)
@@ -69,15 +78,27 @@ def repeat_first_batch(
 
 
 def largest_of(logits: Mapping[str, Any]) -> float | None:
-    """The largest absolute value in any split; None where one is not finite."""
+    """The largest absolute value in any split; None where a value is not finite."""
     largest = max(float(np.abs(values).max()) for values in logits.values())
     return largest if math.isfinite(largest) else None
 
 
-def require_same_logits(difference: float | None, largest: float | None, trainer: str) -> None:
-    """Raises PluginError where a trainer's way to evaluate gives other logits than the model's own forward pass."""
-    if difference is None or not same_logits(difference, largest or 0.0):
-        raise PluginError(f"{trainer} evaluates otherwise than the model: logits differ by up to {difference}")
+def repeat_evaluation(run: Assembly, logits: Mapping[str, Any], largest: float | None) -> float | None:
+    """Collective. Evaluates one batch again: the largest difference of a logit, None where it is not finite.
+
+    Raises PluginError where the trainer's `fast_inference` gives other logits than the model's own forward pass.
+    """
+
+    def repeat() -> float | None:
+        return repeat_first_batch(run.prepared, run.network, run.encoded, logits, run.device, run.world)
+
+    with run.trainer.fast_inference(run.network):
+        difference = repeat()
+    if difference is not None and type(run.trainer).fast_inference is not Trainer.fast_inference:
+        plain = repeat()
+        if plain is None or not same_logits(plain, largest or 0.0):
+            raise PluginError(f"{run.title} changes the evaluation: its logits differ from the model's own by up to {plain}")
+    return difference
 
 
 def require_finite(logits: Mapping[str, Any]) -> None:
@@ -87,8 +108,8 @@ def require_finite(logits: Mapping[str, Any]) -> None:
 
 
 def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection[str] = ()) -> dict[str, float]:
-    """Every metric of the task on one split, but for those that say nothing there (`silent`) and those that give these answers
-    no finite score. Raises RunError where that is the primary metric."""
+    """The score of each metric on one split, except of those that say nothing there (`silent`) and of those whose score is not
+    finite. Raises RunError where the score of the primary metric is not finite."""
     require_finite({"": logits})
     predictions, right = info.kind.answers(logits), np.asarray(labels)
     scores = {}
@@ -105,5 +126,97 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
         if abs(value) <= LARGEST:
             scores[metric.name] = float(value)
         elif metric.name == info.primary_metric:
-            raise RunError("error", f"metric '{metric.name}' gave {value}, and the run is judged by it")
+            raise RunError("error", f"metric '{metric.name}' gave {value}, and it is the primary metric")
     return scores
+
+
+# --- `select: best-on-dev` -------------------------------------------------------------------------------------------------
+
+
+class BestState:
+    """Keeps the best state of a network over several evaluations on one split."""
+
+    def __init__(
+        self, network: Any, predict: Callable[[], tuple[Answers, float]], *, split: str, metric: Metric, labels: Answers
+    ) -> None:
+        """`predict` gives the network's predictions on the split, (n,), and their score; `labels` are the right answers."""
+        self.network, self.predict, self.split = network, predict, split
+        self.metric, self.labels = metric, labels
+        self.sign = 1.0 if metric.higher_is_better else -1.0
+        self.scores: list[float] = []
+        self.answers: list[Answers] = []
+        self.best = 0
+        self._state: dict[str, Any] = {}
+
+    def evaluate(self) -> None:
+        """Evaluates the network, and keeps its state if it is better than all before; each module keeps its training mode."""
+        modes = [(module, module.training) for module in self.network.modules()]
+        answers, score = self.predict()
+        for module, training in modes:
+            module.training = training
+        self.answers.append(answers)
+        self.scores.append(score)
+        if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
+            self.best = len(self.scores) - 1
+            state = trained_state(self.network).items()
+            self._state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What `continue_from` needs: tensors, and what JSON can hold."""
+        import torch
+
+        tensors = {f"best/{name}": tensor for name, tensor in self._state.items()}
+        tensors |= {f"answers/{number}": torch.from_numpy(answers) for number, answers in enumerate(self.answers)}
+        return tensors, {"scores": self.scores, "best": self.best}
+
+    def continue_from(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
+        """Continues from the `state` of an earlier process. Raises ValueError where predictions are missing."""
+        self.scores, self.best = list(facts["scores"]), facts["best"]
+        self.answers = [tensors[f"answers/{number}"].numpy() for number in range(len(self.scores))]
+        if any(answers.shape != self.labels.shape for answers in self.answers):
+            raise ValueError(f"predictions of the {len(self.labels)} examples of {self.split} are missing")
+        self._state = {name.removeprefix("best/"): value for name, value in tensors.items() if name.startswith("best/")}
+
+    def restore(self) -> Selection:
+        """Loads the best state into the network, and returns how it was selected."""
+        self.network.load_state_dict(self._state, strict=False)
+        answers = np.stack(self.answers)  # (evaluations, n)
+        return Selection(
+            split=self.split,
+            evaluations=len(self.scores),
+            chosen_epoch=self.best + 1,
+            scores=self.scores[-SCORES_KEPT:],
+            discordance=discordance(self.answers) if np.issubdtype(answers.dtype, np.integer) else None,
+            optimism=luck_of_the_best(self.metric, answers, self.labels),
+        )
+
+
+def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState | None:
+    """What keeps the best state, where the experiment selects by dev; else None."""
+    if run.request.requested.select != "best-on-dev":
+        return None
+    info = run.task.info
+    split = selection_split(info.scored_splits)
+    labels = run.task.splits[split]["label"]
+
+    def evaluate() -> tuple[Any, float]:
+        logits = predict_split(split)
+        others = [metric.name for metric in info.metrics if metric is not primary]
+        return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
+
+    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+    return BestState(run.network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
+
+
+def discordance(answers: Sequence[Answers]) -> float:
+    """The share of examples to which two evaluations give different labels, averaged over all pairs; 0.0 without any pair.
+
+    Counted by label: where c of E evaluations give an example the same label, c (c - 1) ordered pairs agree on it.
+    """
+    evaluations = len(answers)
+    if evaluations < 2:
+        return 0.0
+    table = np.stack(answers)  # (E, n)
+    counts = np.stack([(table == label).sum(axis=0) for label in np.unique(table)])  # (labels, n)
+    agreeing = (counts * (counts - 1)).sum(axis=0).mean()
+    return max(0.0, float(1.0 - agreeing / (evaluations * (evaluations - 1))))

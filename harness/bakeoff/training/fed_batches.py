@@ -1,4 +1,4 @@
-"""Which rows are due at which step of a training, and which of them its trainer fed to the model."""
+"""Which rows are due at which step of a training, and which rows its trainer fed to the model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
 
 Fed = tuple[Batch, int, int]
-"""Rows, tokens, and tokens with padding of a micro-batch."""
+"""A micro-batch: its row numbers, tokens, and tokens with padding."""
 
 
 class Examples(Lazy[Row]):
-    """The encoded rows to train on, each with its label and its number."""
+    """The encoded rows to train on, each with its label and its row number."""
 
     def __init__(self, encoded: Sequence[Row], labels: Sequence[Any]) -> None:
         if len(encoded) != len(labels):
@@ -63,12 +63,12 @@ class StepSchedule:
 
     @property
     def first_short_step(self) -> frozenset[int]:
-        """The last step of the first epoch if its batch is short: there a trainer may scale its loss otherwise."""
+        """The last step of the first epoch, if its batch is short: a trainer may scale the loss differently there."""
         last = self.steps_per_epoch - 1
         return frozenset({last} if self.examples % self.recipe.batch_size and last < self.total_steps else ())
 
     def epoch(self, number: int) -> list[Batch]:
-        """The global batches of a whole epoch."""
+        """The global batches of an epoch."""
         seed, replicate = self.seed
         return epoch_batches(self.examples, self.recipe.batch_size, seed=seed, replicate=replicate, epoch=number)
 
@@ -77,7 +77,7 @@ class StepSchedule:
         return self.epoch(epoch)[place]
 
     def micro_batches(self, batch: Batch) -> list[MicroBatch]:
-        """What this process puts through the model for one batch."""
+        """This process's micro-batches of one global batch."""
         size = self.recipe.micro_batch_size or self.recipe.batch_size
         passes = [batch[start : start + size] for start in range(0, len(batch), size)]
         shares = [rows[self.world.rank :: self.world.size] for rows in passes]
@@ -90,27 +90,27 @@ class StepSchedule:
 
 
 class FedBatches:
-    """The micro-batches that a trainer collated through the job. It may collate ahead of the steps that it takes."""
+    """The micro-batches that a trainer collated through the job; it may collate ahead of its steps."""
 
     def __init__(self, schedule: StepSchedule, owned: Owned) -> None:
         self.schedule, self.owned = schedule, owned
         self.here: list[Fed] = []
-        """Of this process, in order."""
+        """Those of this process, in order."""
         self.pooled: list[list[Fed]] | None = None
-        """Of all processes together, by step."""
+        """Those of all processes together, by step; None until `pool` is called."""
 
     def add(self, examples: Sequence[Row], batch: Mapping[str, Any]) -> None:
-        """`batch` is what the examples were collated to: tensors (batch, ...)."""
+        """Notes that the examples were collated to `batch`: name -> tensor (batch, ...)."""
         first = next(value for name, value in batch.items() if name != "labels")
         tokens = sum(len(row["input_ids"]) for row in examples) if "input_ids" in examples[0] else 0
         self.here.append((tuple(row["row"] for row in examples), tokens, first.numel()))
 
     def up_to(self, steps: int) -> list[Fed]:
-        """What was collated for the first `steps` steps, without what was collated ahead of them."""
+        """What was collated for the first `steps` steps."""
         return self.here[: sum(len(parts) for parts in self.schedule.steps(steps))]
 
     def of_steps(self, steps: int) -> list[list[Fed]]:
-        """What this process trained on in each of the first `steps` steps; no row where a micro-batch carried no weight."""
+        """What this process trained on in each of the first `steps` steps; a micro-batch of weight 0 counts as empty."""
         collated, found = iter(self.here), []
         for parts in self.schedule.steps(steps):
             fed = zip(parts, itertools.islice(collated, len(parts)), strict=False)
@@ -118,14 +118,14 @@ class FedBatches:
         return found
 
     def trained(self, steps: int) -> list[list[Fed]]:
-        """What was trained on in each step, of all processes once `pool` was called. Where the trainer owns its steps, each
-        micro-batch counts as one."""
+        """What was trained on in each step; by all processes once `pool` was called. For a trainer that owns its steps, each
+        micro-batch counts as a step."""
         if "steps" in self.owned:
             return [[share] for share in self.here]
         return self.of_steps(steps) if self.pooled is None else self.pooled
 
     def pool(self, processes: Sequence[Sequence[Sequence[Fed]]]) -> None:
-        """Puts together what the processes trained on, each by step and micro-batch."""
+        """Combines what the processes trained on, by step and micro-batch."""
         self.pooled = [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*processes, strict=True)]
 
     def seen(self, steps: int) -> tuple[int, int, int]:
@@ -137,7 +137,7 @@ class FedBatches:
         return hashlib.sha256(repr(rows).encode()).hexdigest()
 
     def require_order(self, steps: int, trainer: str) -> None:
-        """Raises PluginError where what was trained on is not what the harness gave out, in order."""
+        """Raises PluginError where the trainer trained on other rows than the schedule's, or in another order."""
         collated = iter(self.here)
         for step, parts in enumerate(self.schedule.steps(steps)):
             fed = list(itertools.islice(collated, len(parts)))
@@ -154,7 +154,7 @@ def totals(fed: Iterable[Fed]) -> tuple[int, int, int]:
 
 
 def _together(shares: Sequence[Fed]) -> Fed:
-    """The micro-batch of which each process had a share: they were dealt its rows one by one."""
+    """The micro-batch of which each process had a share; its rows were dealt to the processes one by one."""
     rows, tokens, padded = zip(*shares, strict=True)
     dealt = itertools.chain.from_iterable(itertools.zip_longest(*rows))
     return tuple(row for row in dealt if row is not None), sum(tokens), sum(padded)

@@ -1,11 +1,11 @@
 """Floating-point operations of training, counted at the operators that really ran.
 
-A few of a run's own steps are watched, whatever their trainer does in them (padding or none, accumulation, layers left out),
-by the formulas of `torch.utils.flop_counter`: those of matrix products, convolutions and attention; all else counts as
-nothing. What they cost per token is then taken for all tokens. Attention grows with the square of the length, the rest with
-the length: with sentences of usual length the error is below 2 % (tested).
+In a few steps of the run, every operator is counted by the formulas of `torch.utils.flop_counter`, which cover matrix
+products, convolutions and attention; all other operators count as 0. The operations per token of those steps are then
+extrapolated to all tokens. The cost of attention grows with the square of the length, everything else with the length: for
+sentences of usual length the error is below 2 % (tested).
 
-Compiled code is left alone: torch.compile would drop to eager code under the watch, and so another training would be counted.
+Compiled code is not counted: under a dispatch mode torch.compile falls back to eager code, which is not what the run executes.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 COUNTED_STEPS = 5
-"""Watching cost 120 to 150 ms a step of MiniLM on a loaded machine: few steps, whatever the length of the run."""
+"""Counting took 120 to 150 ms for a step of MiniLM on a loaded machine, so only few steps are counted, however long the run."""
 
 
 def counted_steps(total: int) -> frozenset[int]:
-    """Which steps are watched: one in the middle of each fifth of the run; the first only where it is the only one.
+    """The steps that are counted: one in the middle of each fifth of the run, and the first step only where it is the only one.
 
-    In the first step a trainer compiles what it compiles, which must be seen before anything is watched.
+    A trainer that compiles does so in its first step, and that must be noticed before anything is counted.
     """
     return frozenset(min(max(1, int((part + 0.5) * total / COUNTED_STEPS)), total - 1) for part in range(COUNTED_STEPS))
 
 
 class Counter:
-    """Counts between `start` and `stop`; the total since it was made is `flops`.
+    """Counts operations between `start` and `stop`, summed in `flops`.
 
-    `compiled` says that it did not, because code had been compiled by torch since it was made.
+    `compiled` becomes true, and nothing is counted, once torch has compiled code since the counter was made.
     """
 
     def __init__(self, steps: frozenset[int] = frozenset()) -> None:
-        """`steps` are those to be watched by `begin` and `end`."""
+        """`steps` are the steps that `begin` and `end` count."""
         self.steps = steps
         self.of_step: dict[int, int] = {}
-        """Watched step -> its operations, of this process."""
+        """Counted step -> its operations in this process."""
         self.flops = 0
         self.compiled = False
         self._mode: AbstractContextManager[Any] | None = None
@@ -47,10 +47,9 @@ class Counter:
     def start(self) -> None:
         self.stop()  # a trainer may begin a step without ending the one before
         self.compiled = _compiled_frames() > self._compiled_before
-        if self.compiled:
-            return
-        self._mode = _watcher(self)
-        self._mode.__enter__()
+        if not self.compiled:
+            self._mode = _dispatch_mode(self)
+            self._mode.__enter__()
 
     def stop(self) -> None:
         if self._mode is not None:
@@ -66,8 +65,8 @@ class Counter:
             self.stop()
             self.of_step[step] = self.flops - sum(self.of_step.values())
 
-    def take_up(self, of_step: dict[int, int]) -> None:
-        """Goes on from what another counter of the same run has counted."""
+    def continue_from(self, of_step: dict[int, int]) -> None:
+        """Continues from what another counter of the same run has counted."""
         self.of_step, self.flops = of_step, sum(of_step.values())
 
 
@@ -77,8 +76,8 @@ def _compiled_frames() -> int:
     return int(dynamo.counters["frames"]["total"]) if dynamo is not None else 0
 
 
-def _watcher(counter: Counter) -> AbstractContextManager[Any]:
-    """A dispatch mode that passes every operator on as it is; torch's own counter would also take some of them apart."""
+def _dispatch_mode(counter: Counter) -> AbstractContextManager[Any]:
+    """A dispatch mode that counts every operator and runs it unchanged; torch's own counter would also decompose some."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
@@ -93,14 +92,14 @@ def _watcher(counter: Counter) -> AbstractContextManager[Any]:
     if hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # nor oneDNN's linear map, which is in no build without oneDNN
         formulas[torch.ops.mkldnn._linear_pointwise] = lambda x, *_, out_val, **__: 2 * x.numel() * out_val.shape[-1]
 
-    class Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its constructors untyped
+    class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its constructors untyped
         supports_higher_order_operators = True  # flex attention is one; torch refuses them in other modes
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = kwargs or {}
             formula = formulas.get(getattr(func, "_overloadpacket", func))
             if formula is None and torch.is_inference_mode_enabled() and hasattr(func, "decompose"):
-                with self:  # in this mode alone a linear layer arrives here whole, without a formula
+                with self:  # only in inference mode does a linear layer arrive undecomposed, and has no formula
                     result = func.decompose(*args, **kwargs)
                 if result is not NotImplemented:
                     return result
@@ -109,17 +108,20 @@ def _watcher(counter: Counter) -> AbstractContextManager[Any]:
                 counter.flops += formula(*args, **kwargs, out_val=result)
             return result
 
-    return Watcher()  # type: ignore[no-untyped-call]
+    return CountingMode()  # type: ignore[no-untyped-call]
 
 
 def extrapolate(counted: Sequence[tuple[int, int, int]], tokens: int, padded: int) -> tuple[float | None, str]:
-    """The run's operations, and how they were come by; `counted` is (operations, tokens, padded tokens) of each watched step.
+    """The run's operations, and a note on how they were counted.
 
-    Per token with padding or without, whichever the watched steps agree on more closely: a trainer may compute either.
+    `counted` has (operations, tokens, tokens with padding) of each counted step.
+
+    Extrapolates by tokens with or without padding, whichever the counted steps agree on more closely: a trainer may compute
+    either.
     """
     steps = [step for step in counted if all(step)]
     if not steps:
-        return None, "not counted: no step of tokens was seen through"
+        return None, "not counted: no step with tokens was counted to its end"
     per = {
         "token": ([flops / real for flops, real, _ in steps], tokens),
         "padded token": ([flops / whole for flops, _, whole in steps], padded),

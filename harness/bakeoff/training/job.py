@@ -1,4 +1,4 @@
-"""The job that a trainer is handed: `contracts.trainer.TrainingJob` made real for one run."""
+"""The job that a trainer is given: `contracts.trainer.TrainingJob`, implemented for one run."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from bakeoff.records.schema import Observed
 from bakeoff.training.checkpoints import Checkpointing, Checkpoints, Saved
 from bakeoff.training.fed_batches import Examples, FedBatches, StepSchedule, totals
 from bakeoff.training.flops import Counter, counted_steps, extrapolate
-from bakeoff.training.loss_scale import LossWatch, Share, StepFacts, scale_of
+from bakeoff.training.loss_scale import LossWatch, StepFacts, scale_of
 from bakeoff.training.observer import Observer
 
-LOOK_SECONDS = 0.5
-"""How often a loss is read while training: for the progress line, and to see divergence. Each look waits for the device."""
+POLL_SECONDS = 0.5
+"""How often the loss is read while training, for the progress line and to notice divergence. Reading waits for the device."""
 
-LOOK_STEPS = 16
-"""The same where several processes share a run: they look together, and no two clocks agree."""
+POLL_STEPS = 16
+"""The same, in steps, where several processes share a run: they must read together, and their clocks differ."""
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Whom a job tells of its training."""
+    """Functions that a job calls while it trains."""
 
     first_step: Callable[[], None] = lambda: None
     loss: Callable[[int, float], None] = lambda steps, loss: None
-    """Gets the number of steps taken and the last one's loss, about twice a second."""
+    """Receives the number of steps taken and the loss of the last one, about twice a second."""
     epoch: Callable[[], None] | None = None
-    """Called at the end of each epoch but the last; with it, a trainer has to call `end_epoch`."""
+    """Called at the end of each epoch but the last; where it is given, the trainer has to call `end_epoch`."""
 
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ R = TypeVar("R")
 
 
 def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenate[Job, P], R]:
-    """Keeps an exception that went through the trainer, so that one that swallows it is found out."""
+    """Keeps an exception that the job raises into the trainer, so that a trainer that swallows it is noticed."""
 
     @functools.wraps(method)
     def guarded(self: Job, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,7 +60,7 @@ def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenat
 
 
 class Job:
-    """One run's training. See `contracts.trainer.TrainingJob` for what a trainer may call."""
+    """The training of one run. `contracts.trainer.TrainingJob` describes what a trainer may call."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Job:
         callbacks: Callbacks | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """`mean_loss` is that of the task's kind, `trainer` what errors call it, `owns` what it does its own way. The training
-        goes on from the newest of `checkpoints`, and makes further ones."""
+        """`mean_loss` is that of the task's kind, `trainer` the name in error messages, `owns` what the trainer does in its own
+        way. The training continues from the newest of `checkpoints`, and makes further ones."""
         self.model, self.groups, self.prepared = adaptation.model, adaptation.groups, prepared
         self.examples: Sequence[Row] = examples
         self.labels = examples.labels
@@ -90,23 +90,23 @@ class Job:
         self.first_step = self.first_epoch = self.begun = self.epochs_ended = 0
         self.losses: list[Any] = []
         self.clock: list[float] = []
-        """Seconds from the first step's begin to each step's end."""
+        """Seconds from the begin of the first step to the end of each step."""
         self.fed = FedBatches(schedule, owns)
         self.counter = Counter(counted_steps(self.total_steps))
         self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing)
         watched = self.counter.steps | schedule.first_short_step
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None
-        """The loss of each step, and what each process saw of it."""
+        """Over all processes: the loss of each step, and each process's facts for `scale_of`."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.seconds = 0.0
-        """What the harness itself took."""
+        """Time that the harness itself took."""
         self.resumed_at: list[int] = []
-        self._last_look, self._first = time.monotonic(), 0.0
+        self._last_poll, self._first = time.monotonic(), 0.0
         self.checkpointing = Checkpointing(checkpoints, self.model, schedule, own_order="order" in owns)
         if self.checkpointing.saved is not None:
-            self._take_up(self.checkpointing.saved)
+            self._continue_from(self.checkpointing.saved)
 
     @_remembered
     def batches(self, epoch: int) -> list[Batch]:
@@ -129,7 +129,7 @@ class Job:
 
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
-        self.loss_watch.asked(logits, labels)
+        self.loss_watch.loss_of(logits, labels)
         return self.mean_loss(logits, labels)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -156,7 +156,9 @@ class Job:
         self.begun += 1
         restart_random(stream_seed(*self.schedule.seed, "dropout", step, self.rank))
         if step in self.loss_watch.steps:
-            self.loss_watch.begin(*self._due(step))
+            batch = self.schedule.batch(step)
+            parts = [] if "order" in self.owns else self.micro_batches(batch)
+            self.loss_watch.begin(len(batch), [([self.labels[row] for row in part.rows], part.weight) for part in parts])
         self.counter.begin(step)
         self.seconds += time.perf_counter() - began
 
@@ -169,9 +171,12 @@ class Job:
         self.loss_watch.end(loss)
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
-        due = time.monotonic() - self._last_look > LOOK_SECONDS if self.world_size == 1 else (step + 1) % LOOK_STEPS == 0
+        due = time.monotonic() - self._last_poll > POLL_SECONDS if self.world_size == 1 else (step + 1) % POLL_STEPS == 0
         if due or step + 1 == self.total_steps:
-            self._look(step)
+            value = float(self.world.sum(self.losses[step]))
+            self._last_poll = time.monotonic()
+            self.callbacks.loss(step + 1, value)
+            self.diverged_at = self.diverged_at if math.isfinite(value) else step
         if step + 1 < self.total_steps and self.diverged_at is None and self.checkpointing.due(step + 1):
             self.checkpointing.make(self.losses, self._facts(), self.trainer)
         self.seconds += time.perf_counter() - began
@@ -180,7 +185,7 @@ class Job:
     @_remembered
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None] = lambda: None) -> None:
         if self.checkpointing.resume(optimizer, scheduler, before_saving):
-            self.end_epoch()  # due where the checkpoint was made at an epoch's last step
+            self.end_epoch()  # where the checkpoint was made at the last step of an epoch
 
     @_remembered
     def end_epoch(self) -> Signal:
@@ -191,26 +196,13 @@ class Job:
             if self.callbacks.epoch is not None:
                 began = time.perf_counter()
                 self.callbacks.epoch()
-                self._first += time.perf_counter() - began  # the steps' clock stands still meanwhile
+                self._first += time.perf_counter() - began  # the clock of the steps stands still meanwhile
         return Signal.CONTINUE
-
-    def _look(self, step: int) -> None:
-        value = float(self.world.sum(self.losses[step]))
-        self._last_look = time.monotonic()
-        self.callbacks.loss(step + 1, value)
-        if not math.isfinite(value):
-            self.diverged_at = step
-
-    def _due(self, step: int) -> tuple[int, list[Share]]:
-        """Rows of a step's batch, and what the forward passes of this process are due to have of it."""
-        batch = self.schedule.batch(step)
-        parts = [] if "order" in self.owns else self.micro_batches(batch)
-        return len(batch), [Share([self.labels[row] for row in part.rows], part.weight) for part in parts]
 
     # --- what a checkpoint keeps -----------------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
-        """All but tensors that `_take_up` needs to go on after this step."""
+        """What `_continue_from` needs to continue after this step, tensors aside."""
         return {
             "clock": self.clock,
             "fed": self.fed.up_to(len(self.losses)),
@@ -221,16 +213,16 @@ class Job:
             "resumed_at": self.resumed_at,
         }
 
-    def _take_up(self, saved: Saved) -> None:
-        """Everything but weights and optimizer."""
+    def _continue_from(self, saved: Saved) -> None:
+        """Restores everything but weights and optimizer."""
         facts = saved.facts
         self.first_step = self.begun = saved.steps
         self.first_epoch = saved.steps // self.schedule.steps_per_epoch
         self.losses = list(saved.tensors["losses"].to(self.device))
         self.clock, self.epochs_ended = facts["clock"], facts["epochs_ended"]
         self.fed.here = [(tuple(rows), tokens, padded) for rows, tokens, padded in facts["fed"]]
-        self.counter.take_up({int(step): flops for step, flops in facts["operations"].items()})
-        self.observer.take_up(facts["observer"])
+        self.counter.continue_from({int(step): flops for step, flops in facts["operations"].items()})
+        self.observer.continue_from(facts["observer"])
         self.loss_watch.before = facts["loss_scale"]
         self.resumed_at = [*facts["resumed_at"], saved.steps]
 
@@ -238,9 +230,10 @@ class Job:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Around `fit`: ends all counting; of a trainer that owns its steps everything is counted."""
+        """To be entered around `fit`: ends all counting. For a trainer that owns its steps, the operations of all of `fit` are
+        counted."""
         if "steps" in self.owns:
-            self.callbacks.first_step()  # its training is all that it does
+            self.callbacks.first_step()  # all of `fit` is its training
             self.counter.start()
         try:
             yield
@@ -249,9 +242,9 @@ class Job:
             self.loss_watch.close()
 
     def check(self, *, steps: int | None = None) -> None:
-        """After `fit`: raises RunError for divergence, PluginError where the trainer did not do what it was told.
+        """After `fit`: raises RunError where the loss diverged, PluginError where the trainer broke its contract.
 
-        Collective. `steps` is how many it was allowed: all of them, unless it was stopped before.
+        Collective. `steps` is how many steps were allowed: all, unless the training was stopped before.
         """
         allowed = self.total_steps if steps is None else steps
         if self.raised is not None:
@@ -278,23 +271,25 @@ class Job:
             )
 
     def check_order(self) -> None:
-        """After `fit`: raises PluginError where what was trained on is not what the harness gave out, in order."""
+        """After `fit`: raises PluginError where the trainer trained on other rows than the job's, or in another order."""
         if "order" not in self.owns:
             self.fed.require_order(len(self.losses), self.trainer)
 
     def _pool(self) -> None:
-        """Puts together what the processes have trained on, and their parts of each step's loss."""
+        """Collective. Combines the rows that the processes trained on, and their parts of each step's loss."""
         if self.world_size == 1:
             return
         mine = self.step_losses(), self.fed.of_steps(len(self.losses)), self.loss_watch.facts()
         losses, trained, scales = zip(*self.world.gather(mine), strict=True)
         if len(set(counts := [len(steps) for steps in losses])) > 1:
-            raise PluginError(f"{self.trainer} ended other numbers of steps on its processes: {', '.join(map(str, counts))}")
+            raise PluginError(
+                f"{self.trainer} ended different numbers of steps on its processes: {', '.join(map(str, counts))}"
+            )
         self.pooled = [math.fsum(parts) for parts in zip(*losses, strict=True)], list(scales)
         self.fed.pool(trained)
 
     def step_losses(self) -> list[float]:
-        """The losses of all steps; waits for the device once. Of all processes, once `check` has put their parts together."""
+        """The losses of all steps; waits for the device once. Over all processes once `check` was called, else of this one."""
         if self.pooled:
             return self.pooled[0]
         if not self.losses:
@@ -308,15 +303,15 @@ class Job:
         return self.fed.seen(len(self.losses))
 
     def observed(self) -> Observed | None:
-        """What was seen of the training; None before the first step."""
+        """What was observed of the training; None before the first step."""
         scale = scale_of(self.pooled[1] if self.pooled else [self.loss_watch.facts()], self.recipe.batch_size)
         order = self.fed.order_sha256(len(self.losses))
         return self.observer.observed(seen=self.seen(), order_sha256=order, loss_scale=scale)
 
     def flops(self) -> tuple[float | None, str]:
-        """Floating-point operations of the whole training, over all processes, and how they were counted."""
+        """Floating-point operations of the whole training over all processes, and a note on how they were counted."""
         if self.counter.compiled:
-            return None, "not counted: torch.compile's kernels do not tell what they compute"
+            return None, "not counted: torch.compile's kernels do not say what they compute"
         if "steps" in self.owns:
             return float(self.counter.flops), "all of torch's operators in the training by torch.utils.flop_counter's formulas"
         steps = self.fed.of_steps(len(self.losses))

@@ -1,4 +1,4 @@
-"""Clock, memory, energy, and the observer at the optimizer's steps."""
+"""Observes what the optimizer really did at each step."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from bakeoff.text.numbers import rounded
 from bakeoff.toolkit.optimizers import PAST_CORRECTION, gradient_norm
 
 SCALE_DIGITS = 10
-"""Of a group's learning rate over the highest: a quotient of rounded numbers is not exact beyond them."""
+"""Significant digits of a group's learning rate relative to the highest: a quotient of rounded numbers has no more."""
+
+NORM_DIGITS = 7
+"""Significant digits of a recorded gradient norm."""
 
 NORM_EVERY = 16
-"""Gradient norms are measured at the first 16 steps and then at every 16th: each one reads all gradients once, which at
-every step would cost more than the 1 % of train time that the harness may add."""
+"""Gradient norms are measured at the first 16 steps and then at every 16th. Each measurement reads all gradients, which at
+every step would take more than the 1 % of training time that the harness may add."""
 
 
 class Observer:
-    """Sees every step of every torch optimizer while it is entered: what was done, whatever the recipe said.
+    """A context manager that observes every step of every torch optimizer, independent of what the recipe says.
 
-    `norm_every` 1 measures the gradient norm at every step.
+    With `norm_every` 1 the gradient norm is measured at every step.
     """
 
     def __init__(self, *, norm_every: int = NORM_EVERY) -> None:
@@ -59,7 +62,7 @@ class Observer:
         self.seconds += time.perf_counter() - began
 
     def state(self) -> dict[str, Any]:
-        """What `take_up` needs to go on where this one is."""
+        """What `continue_from` needs."""
         return {
             "steps": self.steps,
             "learning_rates": self.learning_rates,
@@ -67,21 +70,21 @@ class Observer:
             "seconds": self.seconds,
         }
 
-    def take_up(self, state: dict[str, Any]) -> None:
-        """Goes on where another observer of the same run was; groups are seen anew."""
+    def continue_from(self, state: dict[str, Any]) -> None:
+        """Continues from the `state` of another observer of the same run; groups are observed again."""
         self.steps, self.learning_rates, self.seconds = state["steps"], list(state["learning_rates"]), state["seconds"]
         self._norms = [(int(step), norm) for step, norm in state["norms"].items()]
 
     @property
     def norms(self) -> dict[int, float]:
-        """Step -> global 2-norm of the gradient as the optimizer received it."""
+        """Step -> global 2-norm of the gradient that the optimizer received."""
         return {step: float(norm) for step, norm in self._norms}
 
     def observed(
         self, *, seen: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
     ) -> Observed | None:
-        """What was seen; None before the first step, and where a learning rate was no number. `seen` counts examples, tokens,
-        and tokens with padding."""
+        """What was observed; None before the first step, and where a learning rate was not finite. `seen` counts examples,
+        tokens, and tokens with padding."""
         if not self.groups or not all(abs(rate) <= LARGEST for rate in self.learning_rates):
             return None
         norms = [norm for norm in self.norms.values() if norm <= LARGEST]
@@ -95,8 +98,8 @@ class Observer:
             learning_rate_last=self.learning_rates[-1],
             warmup_steps=self.learning_rates.index(peak),
             gradient_norms_measured=len(self._norms),
-            gradient_norm_median=_seven_digits(statistics.median(norms)) if norms else None,
-            gradient_norm_max=_seven_digits(max(norms)) if norms else None,
+            gradient_norm_median=rounded(statistics.median(norms), NORM_DIGITS) if norms else None,
+            gradient_norm_max=rounded(max(norms), NORM_DIGITS) if norms else None,
             clipped_at=pile_up(norms),
             examples_seen=seen[0],
             tokens_seen=seen[1],
@@ -106,20 +109,15 @@ class Observer:
         )
 
 
-def _seven_digits(norm: float) -> float:
-    """As many digits as are right."""
-    return rounded(norm, 7)
-
-
 def pile_up(norms: list[float]) -> float | None:
-    """The value that the largest norms share to 4 digits: clipping leaves them there; free ones never meet like that."""
+    """The value that the largest norms share to 4 digits, which only clipping leaves; None where they differ."""
     top = max(norms, default=0.0)
     together = [norm for norm in norms if math.isclose(norm, top, rel_tol=1e-4)]
     return rounded(top, 4) if len(together) >= 2 and top > 0 else None
 
 
 def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> ObservedGroup:
-    """`highest` is the highest learning rate of all groups before any scheduling."""
+    """`highest` is the highest learning rate of all groups before the scheduler changed any."""
     betas = group.get("betas")
     return ObservedGroup(
         tensors=len(group["params"]),
@@ -135,14 +133,14 @@ def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> Ob
 
 
 def _bias_correction(optimizer: Any, group: dict[str, Any]) -> bool | None:
-    """Whether an Adam of torch corrects at its first step; None where that is not known of the optimizer."""
+    """Whether one of torch's Adams corrects the bias at its first step; None for any other optimizer."""
     if "betas" not in group or not type(optimizer).__module__.startswith("torch.optim"):
         return None
     return float(optimizer.state.get(group["params"][0], {}).get("step", 0)) < PAST_CORRECTION
 
 
 def _number(value: Any) -> float | None:
-    """Optimizers hold what they like under these names (Adafactor's eps is a pair); a record holds numbers within its range."""
+    """The value as a record holds it. Optimizers hold anything under these names: Adafactor's eps is a pair."""
     return float(value) if isinstance(value, int | float) and abs(value) <= LARGEST else None
 
 

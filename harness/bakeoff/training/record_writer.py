@@ -44,7 +44,6 @@ from bakeoff.training.assembly import Assembly, Findings
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.job import Job
-from bakeoff.training.observer import Observer
 from bakeoff.training.request import Request
 
 DECIMALS = 6
@@ -149,7 +148,6 @@ def compose(
     request: Request,
     started: str,
     clock: Clock,
-    observer: Observer,
     found: Findings,
     failure: Failure | None,
     folder: Path,
@@ -191,7 +189,7 @@ def compose(
             energy_note=note,
             flops=operations[0],
             flops_note=operations[1],
-            harness_seconds=round(observer.seconds + (job.seconds if job else 0.0), DECIMALS),
+            harness_seconds=round(found.observer.seconds + (job.seconds if job else 0.0), DECIMALS),
         ),
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],

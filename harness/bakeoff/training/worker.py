@@ -1,7 +1,7 @@
-"""THE MAIN LINE: one run in its own process. Read `fine_tune` from top to bottom.
+"""The main line of a run, in a process of its own. Read `fine_tune` from top to bottom.
 
-`bakeoff worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER: the door for schedulers. `python -m
-bakeoff.worker` does the same, but Python then imports from the working directory before any of this is read.
+`bakeoff worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER; schedulers call it. `python -m
+bakeoff.worker` does the same, except that Python then imports modules from the working directory first.
 """
 
 from __future__ import annotations
@@ -13,12 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.registry import load_registry
-from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree
 from bakeoff.machine import hardware
@@ -34,16 +30,22 @@ from bakeoff.records.provenance import (
 from bakeoff.records.record_files import UNFINISHED
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
-from bakeoff.training.assembly import Assembly, Findings, assemble, check_available, components
-from bakeoff.training.best_epoch import BestState
+from bakeoff.training.assembly import Findings, assemble, check_available, components
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.distributed import ALONE, World
-from bakeoff.training.evaluation import largest_of, predict, repeat_first_batch, require_finite, require_same_logits, score
+from bakeoff.training.evaluation import (
+    BestState,
+    best_state,
+    largest_of,
+    predict,
+    repeat_evaluation,
+    require_finite,
+    score,
+)
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
-from bakeoff.training.observer import Observer
 from bakeoff.training.record_writer import (
     bare_record,
     clear,
@@ -62,18 +64,11 @@ from bakeoff.training.shared_run import Report, print_notes, share
 
 
 def fine_tune(
-    request: Request,
-    parts: Mapping[str, Configured],
-    folder: Path,
-    clock: Clock,
-    found: Findings,
-    observer: Observer,
-    report: Report,
-    world: World,
+    request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Report, world: World
 ) -> Trained | None:
-    """One run, from the request to the files in its folder; fills `found` on the way. The trained model where it is to be kept.
+    """Performs a run and writes its files into `folder`; `found` is filled in. Returns the trained model if it is to be kept.
 
-    Where several processes share the run, each comes through here, and rank 0 writes the files.
+    Where several processes share the run, each calls this, and rank 0 writes the files.
     """
     clock.synchronize = lambda: hardware.synchronize(found.device)
 
@@ -92,17 +87,17 @@ def fine_tune(
     best = best_state(run, evaluate)
     found.job = job = run.job(
         Job,
-        observer=observer,
+        observer=found.observer,
         callbacks=Callbacks(
             first_step=lambda: begin("train"),
             loss=lambda steps, loss: report("train", steps, job.total_steps, loss),
-            epoch=look_between(best, begin) if best is not None else None,
+            epoch=between_epochs(best, begin),
         ),
         checkpoints=checkpoints_of(request, found, lambda line: report("build", 0, 0, None, line)),
     )
-    take_up(job, clock, best)
+    connect_checkpoints(job, clock, best)
     begin("warm-up")
-    with observer, job.watched():
+    with found.observer, job.watched():
         trainer.fit(job, run.options)
     job.check()
     job.check_order()
@@ -112,15 +107,11 @@ def fine_tune(
 
     begin("evaluate")
     if best is not None:
-        best.look()
+        best.evaluate()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}
     found.largest_logit = largest_of(logits)
-    with trainer.fast_inference(network):
-        found.evaluation_difference = repeat_first_batch(run.prepared, network, run.encoded, logits, run.device, world)
-    if found.evaluation_difference is not None and type(trainer).fast_inference is not Trainer.fast_inference:
-        plain = repeat_first_batch(run.prepared, network, run.encoded, logits, run.device, world)
-        require_same_logits(plain, found.largest_logit, job.trainer)
+    found.evaluation_difference = repeat_evaluation(run, logits, found.largest_logit)
     require_finite(logits)
     silent = run.data.silent
     found.scores = {name: score(info, logits[name], splits[name]["label"], silent.get(name, ())) for name in info.scored_splits}
@@ -138,16 +129,16 @@ def fine_tune(
 
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
-    """One run and its record, whether it ends well or not; everything it leaves is in `folder`."""
+    """Performs a run and returns its record, whether it succeeded or failed. All of its files are in `folder`."""
     if request.requested.processes > 1:
         return share(request, folder, report, attempt, before_forking=import_all)
     return attempt(request, folder, report, ALONE, Clock())
 
 
 def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
-    """What this process does for the run: all of it, where it is alone. Raises MachineError, of which nothing is recorded."""
+    """This process's part of a run. Raises MachineError for a fault of the machine, which is not recorded."""
     started, process = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
-    observer, found = Observer(), Findings()
+    found = Findings()
 
     def report_alone(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
         end_copy(process)
@@ -156,8 +147,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     forget_peak_memory()
     failure = trained = None
     try:
-        trained = fine_tune(request, import_all(request), folder, clock, found, observer, report_alone, world)
-    except BaseException as error:  # a run that raises, `sys.exit` too, is a record with its reason, and the experiment goes on
+        trained = fine_tune(request, import_all(request), folder, clock, found, report_alone, world)
+    except BaseException as error:  # also `sys.exit`: the run is recorded as failed, and the experiment continues
         if is_interrupt(error):
             raise
         end_copy(process)
@@ -166,14 +157,14 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
             write_traceback(folder)
     end_copy(process)
     try:
-        record = compose(request, started, clock, observer, found, failure, folder)
+        record = compose(request, started, clock, found, failure, folder)
         if trained is not None:
             record = record.model_copy(update={"kept": UNFINISHED})
         write_record(folder, record)
-    except Exception as error:  # a plugin's numbers may be anything: a record must be left all the same
+    except Exception as error:  # a plugin's numbers may be anything, and the run needs a record all the same
         second = failure_left(error, request, folder, clock.phase)
         if not isinstance(error, BakeoffError):
-            second = second.model_copy(update={"message": f"no record could be made of it: {second.message}"})
+            second = second.model_copy(update={"message": f"its record could not be written: {second.message}"})
         record = bare_record(request, started, failure or second)
         write_record(folder, record)
     if trained is not None and record.status == "ok":
@@ -183,14 +174,14 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
 
 
 def failure_left(error: BaseException, request: Request, folder: Path, phase: str) -> Failure:
-    """The failure that an exception is recorded as; what the run has left in its folder is removed. Raises MachineError."""
+    """The failure that an exception is recorded as; clears the run's folder. Raises MachineError for a fault of the machine."""
     raise_machine_error(error, places_of(request, folder))
     clear(folder)
     return failure_of(error, phase)
 
 
 def places_of(request: Request, folder: Path) -> list[Path]:
-    """The folders into which a run, or a library for it, writes."""
+    """The folders that the run, and the libraries it uses, write to."""
     return [folder, *filter(None, [request.checkpoints]), request.cache]
 
 
@@ -198,9 +189,9 @@ def places_of(request: Request, folder: Path) -> list[Path]:
 
 
 def import_all(request: Request) -> dict[str, Configured]:
-    """The run's components by kind; makes the heavy imports, where no fork server has, so that their errors are seen here."""
+    """The run's components by kind. Also makes the heavy imports, where no fork server has: their errors are the run's."""
     parts = components(request, load_registry())
-    if "bakeoff.machine.preload" not in sys.modules:  # then nobody has looked yet whether all is there
+    if "bakeoff.machine.preload" not in sys.modules:  # then nothing has checked yet what is available
         for kind in ("task", "model"):
             check_available(parts[kind], request.places)
     import bakeoff.machine.preload  # noqa: F401
@@ -209,39 +200,35 @@ def import_all(request: Request) -> dict[str, Configured]:
 
 
 def require_equal_weights(world: World, network: Any, trainer: str) -> None:
-    """Collective. Raises PluginError where the ranks have trained apart."""
+    """Collective. Raises PluginError where the ranks' weights differ."""
     first, *others = world.gather(weights_sha256(network.state_dict().items()))
     for rank, theirs in enumerate(others, start=1):
         if theirs != first:
-            raise PluginError(f"{trainer} left other weights on rank {rank} than on rank 0")
+            raise PluginError(f"{trainer} left different weights on rank {rank} than on rank 0")
 
 
 def total_memory(world: World, device: Any) -> tuple[int, int]:
-    """Collective. The peaks of all ranks so far, summed: bytes of memory, and of the device's."""
+    """Collective. Peak memory so far, summed over the ranks: bytes of main memory, bytes of device memory."""
     memory, on_device = zip(*world.gather(memory_peaks(device)), strict=True)
     return sum(memory), sum(on_device)
 
 
 def checkpoints_of(request: Request, found: Findings, note: Callable[[str], None]) -> Checkpoints | None:
-    """Where the run's checkpoints are, if it has any: those that were made from the same data and model, here."""
+    """The run's checkpoints, if it has any: those of the same data, model, hardware and software."""
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
-    here = environment_of(request, found.device)
-    made_by = {
-        **facts_of_data(found.data, found.made_from),
-        **facts_of_model(found.made_from),
-        **facts_of_environment(here),
-    }
+    sources = {**facts_of_data(found.data, found.made_from), **facts_of_model(found.made_from)}
+    made_by = {**sources, **facts_of_environment(environment_of(request, found.device))}
     return Checkpoints(request.checkpoints, request.checkpoint_every, made_by=made_by, note=note)
 
 
-def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
-    """What a checkpoint keeps of clock and best state: put back, if there is one, and from now on kept."""
+def connect_checkpoints(job: Job, clock: Clock, best: BestState | None) -> None:
+    """Restores clock and best state from the run's checkpoint, if there is one, and adds them to the checkpoints to come."""
     if (saved := job.checkpointing.saved) is not None:
         clock.add(saved.facts["others"]["seconds"])
         if best is not None:
             try:
-                best.take_up(saved.tensors, saved.facts["others"]["best"])
+                best.continue_from(saved.tensors, saved.facts["others"]["best"])
             except ValueError as error:
                 raise saved.damaged(f"{TENSORS}: {error}") from None
 
@@ -253,38 +240,23 @@ def take_up(job: Job, clock: Clock, best: BestState | None) -> None:
     job.checkpointing.beside = state
 
 
-def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState | None:
-    """The keeper of the best state, where the experiment selects one."""
-    if run.request.requested.select != "best-on-dev":
+def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], None] | None:
+    """What the job calls after each epoch but the last: an evaluation, whose time is not training time. None without `best`."""
+    if best is None:
         return None
-    info = run.task.info
-    split = selection_split(info.scored_splits)
-    labels = run.task.splits[split]["label"]
 
-    def evaluate() -> tuple[Any, float]:
-        logits = predict_split(split)
-        others = [metric.name for metric in info.metrics if metric is not primary]
-        return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
-
-    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    return BestState(run.network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
-
-
-def look_between(best: BestState, begin: Callable[[str], None]) -> Callable[[], None]:
-    """A look while training; its time is the evaluation's."""
-
-    def look() -> None:
+    def evaluate() -> None:
         begin("evaluate")
-        best.look()
+        best.evaluate()
         begin("train")
 
-    return look
+    return evaluate
 
 
 def perform_requested(path: Path, folder: Path) -> int:
-    """The run that the file at `path` asks for, its record in `folder`: 0 for a run that ended well, 1 for a recorded failure.
+    """Performs the run that the file at `path` describes; its record is in `folder`. Returns 0 if it succeeded, else 1.
 
-    Raises BakeoffError where the file is no request, or the folder is not empty or can't be made.
+    Raises BakeoffError where the file is no request, or the folder is not empty or can't be created.
     """
     request = read_request(path)
     Tree(folder).make_empty(folder)

@@ -380,5 +380,5 @@ def test_a_record_holds_no_score_and_no_floor_that_mean_nothing() -> None:
     assert without_learning(Own(), info, splits).undefined == {"dev": {"of_answers": "nan"}}
     logits = np.tile([1.0, -1.0], (6, 1))
     assert score(info, logits, [0] * 6, data.silent["dev"]) == {"accuracy": 1.0}
-    with pytest.raises(RunError, match="metric 'of_answers' gave nan, and the run is judged by it"):
+    with pytest.raises(RunError, match="metric 'of_answers' gave nan, and it is the primary metric"):
         score(replace(info, primary_metric="of_answers"), logits, [0] * 6, data.silent["dev"])

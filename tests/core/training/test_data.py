@@ -85,12 +85,12 @@ def test_a_fingerprint_sees_order_and_sources_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("splits", "words"),
     [
-        ({"train": ROWS}, "promised split 'dev'"),
+        ({"train": ROWS}, "declares split 'dev'"),
         ({"train": ROWS, "dev": {"id": ["c"], "label": [0]}}, "no column 'text'"),
-        ({"train": ROWS, "dev": ROWS}, "stands there twice, or in another split too"),
+        ({"train": ROWS, "dev": ROWS}, "is there twice, or in another split too"),
         (
             {"train": ROWS, "dev": {"id": ["c", "c"], "text": ["", ""], "label": [0, 0]}},
-            "stands there twice, or in another split too",
+            "is there twice, or in another split too",
         ),
         ({"train": ROWS, "dev": {"id": [], "text": [], "label": []}}, "is empty"),
         ({"train": ROWS, "dev": {"id": ["c"], "text": [""], "label": [2]}}, "label '2' is none of 0 to 1"),

@@ -139,7 +139,7 @@ def test_counting_does_not_change_a_bit(tmp_path: Path, monkeypatch: pytest.Monk
     assert counted.weights == free.weights
     unwatched = {"loss_scale": None}  # fewer steps are watched for it
     assert counted.observed.model_copy(update=unwatched) == free.observed.model_copy(update=unwatched)
-    assert (free.cost.flops, free.cost.flops_note) == (None, "not counted: no step of tokens was seen through")
+    assert (free.cost.flops, free.cost.flops_note) == (None, "not counted: no step with tokens was counted to its end")
 
 
 def test_a_run_whose_trainer_compiled_says_why_it_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

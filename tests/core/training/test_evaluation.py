@@ -27,7 +27,7 @@ from bakeoff.contracts.metrics import (
 )
 from bakeoff.statistics.power import best_epoch_optimism
 from bakeoff.statistics.scorers import luck_of_the_best
-from bakeoff.training.best_epoch import SCORES_KEPT, BestState, discordance
+from bakeoff.training.evaluation import SCORES_KEPT, BestState, discordance
 
 
 def network() -> torch.nn.Sequential:
@@ -66,7 +66,7 @@ def test_the_first_best_state_is_put_back(scores: list[float], higher: bool, cho
     best = keeper(module, scores, higher_is_better=higher)
     for number in range(len(scores)):
         set_weight(module, number + 1.0)
-        best.look()
+        best.evaluate()
     set_weight(module, 99.0)
     found = best.restore()
     assert module[0].weight.item() == chosen
@@ -76,7 +76,7 @@ def test_the_first_best_state_is_put_back(scores: list[float], higher: bool, cho
 def test_a_look_leaves_every_part_in_its_own_mode() -> None:
     module = network().train()
     module[2].eval()  # a frozen normalisation, as some methods keep it
-    keeper(module, [0.5]).look()
+    keeper(module, [0.5]).evaluate()
     assert [part.training for part in module] == [True, True, False]
     assert module.training
 
@@ -85,12 +85,12 @@ def test_buffers_come_back_too_and_what_is_frozen_is_not_copied() -> None:
     module = network()
     module[2].weight.requires_grad_(False)
     best = keeper(module, [0.9, 0.1])
-    best.look()
+    best.evaluate()
     assert "2.weight" not in best._state
     module.train()
     module(torch.randn(8, 1))
     assert module[2].running_mean.item() != 0.0
-    best.look()
+    best.evaluate()
     best.restore()
     assert module[2].running_mean.item() == 0.0
 
@@ -99,7 +99,7 @@ def test_a_record_stays_small_however_many_epochs_there_are() -> None:
     module = network()
     best = keeper(module, [number / 1000 for number in range(200)])
     for _ in range(200):
-        best.look()
+        best.evaluate()
     found = best.restore()
     assert (found.evaluations, found.chosen_epoch, len(found.scores)) == (200, 200, SCORES_KEPT)
     assert found.scores[-1] == 0.199
@@ -171,7 +171,7 @@ def test_numbers_have_a_luck_too_and_no_discordance(metric: Metric) -> None:
     module = network()
     best = BestState(module, lambda: (next(told), 0.5), split="dev", metric=metric, labels=truth)
     for _ in given:
-        best.look()
+        best.evaluate()
     selection = best.restore()
     assert (selection.discordance, selection.optimism) == (None, found)
 
@@ -185,8 +185,8 @@ def test_sets_have_a_luck_and_what_the_hub_scores_has_none() -> None:
 def test_what_a_checkpoint_keeps_of_numbers_is_not_rounded() -> None:
     module, answers = network(), np.array([0.25, 3.5])
     first = BestState(module, lambda: (answers, 0.5), split="dev", metric=MeanAbsoluteError(), labels=answers)
-    first.look()
+    first.evaluate()
     tensors, facts = first.state()
     again = BestState(module, lambda: (answers, 0.5), split="dev", metric=MeanAbsoluteError(), labels=answers)
-    again.take_up(tensors, facts)
+    again.continue_from(tensors, facts)
     assert again.answers[0].tolist() == [0.25, 3.5]
