@@ -77,9 +77,9 @@ BESIDE: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "ADAPTION_PROMPT": ({"adapter_len": 4, "adapter_layers": 2}, "peft type ADAPTION_PROMPT cannot be put on"),
     "CPT": ({}, "only supports task_type = CAUSAL_LM"),
-    "MULTITASK_PROMPT_TUNING": ({**PROMPT, "num_tasks": 1}, "its model does not answer"),
-    "POLY": ({}, "its model does not answer"),
-    "SHADOW": ({}, "its model does not answer"),
+    "MULTITASK_PROMPT_TUNING": ({**PROMPT, "num_tasks": 1}, "its forward pass fails"),
+    "POLY": ({}, "its forward pass fails"),
+    "SHADOW": ({}, "its forward pass fails"),
     "TRAINABLE_TOKENS": ({"token_indices": [5, 6]}, "leaves the head random and frozen"),
     "XLORA": ({"adapters": {}}, "XLORA"),
 }
@@ -125,7 +125,7 @@ SILENT = pytest.mark.filterwarnings("ignore")
 QUICK = ("LORA", "IA3", "LN_TUNING", "OFT", "LILY", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
 OFTEN = ("llama",)
 """Families that CI tries with every type, half a minute each; `make test-long` tries the others."""
-REFUSALS = ("cannot be put on", "its model does not answer", "refuses its settings", "leaves the head random and frozen")
+REFUSALS = ("cannot be put on", "its forward pass fails", "refuses its settings", "leaves the head random and frozen")
 
 
 def settings(family: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -285,7 +285,7 @@ def test_a_model_that_cannot_answer_is_found_before_the_first_run(tmp_path: Path
     rehearsal.attempt_run(requests_of(plan_of(tmp_path, strategies, recipe=f"{{{SHORT}}}"))["one"])
     [(kind, name, sentence)] = rehearsal.problems
     assert (kind, name) == ("strategy", "one")
-    assert sentence.startswith("its model does not answer: ")
+    assert sentence.startswith("its forward pass fails: ")
     assert "task_ids" in sentence
 
 
@@ -305,7 +305,7 @@ def test_a_model_that_cannot_recompute_says_so() -> None:
 
     from bakeoff.training.preparation import checkpoint_gradients
 
-    with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear has none"):
+    with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear does not support it"):
         checkpoint_gradients(torch.nn.Linear(2, 2))
 
 

@@ -253,7 +253,7 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
     try:
         logits = predict(prepared, network.to(device), examples, device)
     except Exception as error:  # a model of any author, as a method of any other left it
-        raise ModelError(f"its model does not answer: {message_of(error)}") from error
+        raise ModelError(f"its forward pass fails: {message_of(error)}") from error
     if logits.shape != (wanted := (len(examples), outputs)):
         raise ModelError(f"its model answers in another shape: {tuple(logits.shape)} where {wanted} is due")
 

@@ -1,10 +1,9 @@
-"""Made-up texts, a tiny model and a job in this process: what models, methods and trainers are tried on."""
+"""What models, methods and trainers are tested with: made-up texts, a tiny model, and a job in this process."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from bakeoff.contracts.component import Component
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Built, Encoding, Model, Prepared
-from bakeoff.contracts.registry import Origin, Registered, load_registry
+from bakeoff.contracts.registry import Origin, Registered
 from bakeoff.contracts.task import Paths, Task, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError
@@ -24,6 +23,7 @@ from bakeoff.machine import random_streams
 from bakeoff.parity.trace import TracedJob, train_under
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.schema import Requested
+from bakeoff.testing.contract import installed
 from bakeoff.training.assembly import assemble
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.data import weights_sha256
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 TINY, REFERENCE = ("model", "tiny-bert"), ("trainer", "torch-loop")
-"""What methods and trainers are tried on, and the loop that trainers are compared with."""
+"""The model that methods and trainers are tested with, and the loop that trainers are compared with."""
 
 FIRST = ("a red kite", "rain since noon", "we walk home", "the lamp is lit", "seven grey stones", "bread and tea", "she hums")
 SECOND = ("over the wide field", "on the roof", "by the old mill road", "again", "under ice", "for the two of us", "a tune")
@@ -43,7 +43,7 @@ COLUMNS = {
     "second": [*SECOND, *reversed(SECOND)],
 }
 """14 pairs: in batches of 5, the last is short."""
-GIVEN = [number * 5 % 7 % 3 for number in range(len(COLUMNS["first"]))]
+LABEL_NUMBERS = [number * 5 % 7 % 3 for number in range(len(COLUMNS["first"]))]
 ENCODING = Encoding(max_length=32, padding="longest")
 
 
@@ -62,7 +62,7 @@ def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
 
 
 class SampleTask(Task):
-    """The 14 pairs, to train on and to predict."""
+    """The 14 pairs, as training and as test split."""
 
     name, summary, version = "sample", "14 made-up pairs of texts", "1"
 
@@ -72,71 +72,66 @@ class SampleTask(Task):
     def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
         from datasets import Dataset
 
-        rows = range(len(GIVEN))
+        rows = range(len(LABEL_NUMBERS))
         return {
-            split: Dataset.from_dict({"id": [f"{split} {row}" for row in rows], **COLUMNS, "label": GIVEN})
+            split: Dataset.from_dict({"id": [f"{split} {row}" for row in rows], **COLUMNS, "label": LABEL_NUMBERS})
             for split in sample_info().splits
         }
 
 
 def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
     """The 14 pairs encoded, `labels` included."""
-    return [{**row, "labels": label} for row, label in zip(prepared.encode(COLUMNS), GIVEN, strict=True)]
+    return [{**row, "labels": label} for row, label in zip(prepared.encode(COLUMNS), LABEL_NUMBERS, strict=True)]
 
 
 def seeded(seed: int, action: Callable[..., Any], *arguments: Any) -> Any:
-    """What the action gives, all random streams started from the seed."""
+    """The result of the action, with all random streams seeded before."""
     random_streams.restart_random(random_streams.stream_seed(seed, 0, "init"))
     return action(*arguments)
 
 
 def random_state() -> bytes:
-    """Of torch's generator on the CPU."""
+    """The state of torch's generator on the CPU."""
     import torch
 
     return bytes(torch.get_rng_state().numpy().tobytes())
 
 
 def sha256_of(model: Any) -> str:
-    """Of all weights."""
+    """Of all weights of the model."""
     return weights_sha256(model.state_dict().items())
 
 
 def tiny() -> Model:
-    """Skips where it is not installed."""
+    """Skips the test if it is not installed."""
     return _of(TINY)  # type: ignore[no-any-return]
 
 
 def reference() -> Trainer:
-    """The loop to compare with."""
+    """The manual loop that trainers are compared with. Skips the test if it is not installed."""
     return _of(REFERENCE)  # type: ignore[no-any-return]
 
 
 def built_tiny(seed: int = 0) -> Built:
-    """A tiny model with weights from the seed, all random streams as building it leaves them."""
+    """A tiny model with weights from the seed; the random streams stay as building it leaves them."""
     built: Built = seeded(seed, tiny().build, sample_info(), tiny().Options())
     return built
 
 
 class BenchJob(TracedJob):
-    """A traced job that also notes whether the optimizer was handed over, and which texts came by that it never gave out."""
+    """A traced job that also counts the texts that the model receives and that are no training examples."""
 
     def __init__(self, *given: Any, **rest: Any) -> None:
         super().__init__(*given, **rest)
-        self.handed_over = False
-        self.strange_inputs = 0
-        self.model.register_forward_pre_hook(self._note_strangers, with_kwargs=True)
+        self.foreign_texts = 0
+        self.model.register_forward_pre_hook(self._count_foreign_texts, with_kwargs=True)
 
-    def resume(self, *arguments: Any, **rest: Any) -> None:
-        self.handed_over = True
-        super().resume(*arguments, **rest)
-
-    def _note_strangers(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _count_foreign_texts(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ids, mask = kwargs.get("input_ids", args[0] if args else None), kwargs.get("attention_mask")
         if ids is None or mask is None or ids.dim() != 2:
             return
         texts = [tuple(row[kept.bool()].tolist()) for row, kept in zip(ids, mask, strict=True)]
-        self.strange_inputs += sum(text not in self.row_of for text in texts)
+        self.foreign_texts += sum(text not in self.row_of for text in texts)
 
 
 def bench_job(
@@ -153,9 +148,9 @@ def bench_job(
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
-    """A job on the 14 pairs, put together as that of a run; `lr_scales` stand in for those of the method's groups.
+    """A job on the 14 pairs, assembled as that of a run. `lr_scales` replace those of the method's groups.
 
-    `trainer` is the one that is tried, with its `options`; None for the manual loop.
+    `trainer` is the trainer under test, with its `options`; None for the manual loop.
     """
     import torch
 
@@ -181,32 +176,25 @@ def bench_job(
 
 
 def configured(component: Component, **options: Any) -> Configured:
-    """The component as a registry would have it."""
+    """The component as a registry would give it."""
     return Configured(Registered(component, Origin("sample", "bakeoff", "0")), component.Options.model_validate(options))
 
 
 def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
-    """Trains; what went wrong, if anything."""
-    with one_thread():  # so small a model waits more for threads than it gains from them
-        return train_under(job, trainer, options)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
+    """Trains with one thread, which is fastest for so small a model. Returns the error in what the trainer did, if any."""
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        return train_under(job, trainer, options)
     finally:
         torch.set_num_threads(before)
 
 
 @functools.cache
 def _of(key: tuple[str, str]) -> Any:
-    kind, name = key
     try:
-        return load_registry().get(kind, name).component
+        return installed(*key)
     except PluginError as error:
-        raise SkipTest(f"the contract suite tries this on {kind} '{name}': {error}") from None
+        raise SkipTest(f"the contract suite needs {' '.join(key)}: {error}") from None

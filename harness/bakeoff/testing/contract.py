@@ -1,10 +1,16 @@
-"""What every component promises, whatever its kind."""
+"""What every component promises, whatever its kind; some promises are checked in a fresh process."""
 
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import pickle
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from operator import methodcaller
 from typing import Any, ClassVar, NoReturn
 from unittest import SkipTest
 
@@ -14,35 +20,41 @@ from bakeoff.contracts.component import Component
 from bakeoff.contracts.recipe import COMPONENT_NAME, Options
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
-from bakeoff.testing.child import ChildError, ask
 from bakeoff.text.words import quoted, shown_path
 
 UNKNOWN_KEY = "no_option_has_this_name"
+HEAVY = ("accelerate", "datasets", "evaluate", "peft", "torch", "transformers")
+CHILD = "from bakeoff.testing.contract import answer; answer()"
+CHILD_SECONDS = 120
 
 
 class BrokenPromiseError(AssertionError):
     """What is wrong, where, and what is right."""
 
 
+class ChildError(Exception):
+    """The fresh process ended without an answer; the message is its last line."""
+
+
 def installed(kind: str, name: str) -> Any:
-    """The component as an experiment gets it, through its package's entry point. Raises PluginError where there is none."""
+    """The component as an experiment gets it, through its package's entry point. Raises PluginError if there is none."""
     return load_registry().get(kind, name).component
 
 
 class Contract:
-    """The base of the four contracts; subclass one of them, and pytest collects a test per promise.
+    """Base of the four contracts; subclass one of them, and pytest collects a test for each promise.
 
-    A promise that cannot be looked at (an extra is missing, data lies elsewhere) is skipped with the reason.
+    A promise that cannot be checked (a library or the data is missing) is skipped with the reason.
     """
 
     component: ClassVar[Any]
     """The object under test."""
     options: ClassVar[Mapping[str, Any]] = {}
-    """What an experiment would write beside the name; small data and small models keep this quick."""
+    """The options that an experiment file would give it; small data and small models keep the tests quick."""
 
     @classmethod
     def broken_promises(cls) -> dict[str, str]:
-        """Test -> what is wrong, of the tests that fail; without pytest, for a notebook."""
+        """Test -> what is wrong, for the tests that fail. Works without pytest, for example in a notebook."""
         broken = {}
         for name in sorted(name for name in dir(cls) if name.startswith("test_")):
             try:
@@ -66,7 +78,7 @@ class Contract:
     def test_options_are_strict(self) -> None:
         options = self.component.Options
         if not (isinstance(options, type) and issubclass(options, Options)):
-            self.broken("`Options` must be a class made from bakeoff.plugin.Options")
+            self.broken("`Options` must be a subclass of bakeoff.plugin.Options")
         for key in ("extra", "strict", "frozen"):
             if options.model_config.get(key) != Options.model_config.get(key):
                 self.broken(f"`Options` changes {key!r}; it must stay {Options.model_config.get(key)!r}")
@@ -75,10 +87,10 @@ class Contract:
         except ValidationError as error:
             if any(found["type"] == "extra_forbidden" for found in error.errors()):
                 return
-        self.broken(f"`Options` takes the unknown key {UNKNOWN_KEY!r}; a misspelt option must be an error")
+        self.broken(f"`Options` accepts the unknown key {UNKNOWN_KEY!r}; a misspelt option must be an error")
 
     def test_options_come_back_from_a_record(self) -> None:
-        """Written as JSON and read again: defaults are checked on the way, and types that JSON does not have are found."""
+        """Writes them as JSON and reads them again: this validates defaults, and finds types that JSON does not have."""
         chosen = self.chosen()
         try:
             again = type(chosen).model_validate(chosen.model_dump(mode="json"))
@@ -87,20 +99,22 @@ class Contract:
             key = ".".join(map(str, first["loc"]))
             self.broken(f"option {key!r} does not come back from JSON: {first['msg']} (a list does, a tuple doesn't)")
         if again != chosen:
-            self.broken("`Options` are others after JSON; a run would have other options than its experiment")
+            self.broken(
+                "`Options` change when written as JSON and read again; a run would have other options than its experiment"
+            )
 
     def test_it_can_be_pickled(self) -> None:
         try:
-            again = pickle.loads(pickle.dumps(self.component))  # noqa: S301 - our own, made a moment ago
-        except Exception as error:  # pickle has no word for it: TypeError, AttributeError, PicklingError ...
+            again = pickle.loads(pickle.dumps(self.component))  # noqa: S301 - our own, pickled here
+        except Exception as error:  # pickle raises TypeError, AttributeError, PicklingError ...
             self.broken(f"it can't be pickled ({type(error).__name__}: {error}); keep no open files, locks or lambdas in it")
         if (again.name, again.version) != (self.component.name, self.component.version):
-            self.broken("pickled and read back it has another name or version; `__init__` must give both")
+            self.broken("pickled and read back it has another name or version; `__init__` must set both")
 
     def test_it_is_listed_without_loading_torch(self) -> None:
-        """In a fresh process: importing its module, asking for its extras and, for a task, `info`."""
+        """In a fresh process: imports its module, asks for its extras and, of a task, for its `info`."""
         self.ready()
-        if loaded := self.ask("loaded"):
+        if loaded := self.ask(imported, dict(self.options)):
             self.broken(f"its module or `info` imports {', '.join(loaded)}; import them inside the methods that train or load")
 
     def test_a_missing_extra_is_told(self) -> None:
@@ -109,11 +123,11 @@ class Contract:
         if not needs:
             raise SkipTest("it needs no extra")
         try:
-            missing = ask(self.component, "missing", blocked=tuple(needs))
+            missing = ask(self.component, methodcaller("missing_extras"), blocked=tuple(needs))
         except ChildError as error:
             self.broken(f"without {', '.join(needs)} it can't even be listed ({error}); import them where they are used")
         if missing != sorted(set(needs.values())):
-            self.broken(f"without {', '.join(needs)} `missing_extras` tells {missing}, not {sorted(set(needs.values()))}")
+            self.broken(f"without {', '.join(needs)} `missing_extras` gives {missing}, not {sorted(set(needs.values()))}")
 
     # --- what the tests share --------------------------------------------------------------------------------------------
 
@@ -122,28 +136,72 @@ class Contract:
         return self.component.Options.model_validate(dict(self.options))
 
     def ready(self) -> None:
-        """Skips where an extra is missing here."""
+        """Skips the test if an extra is not installed."""
         if missing := self.component.missing_extras():
             raise SkipTest(f"it needs {', '.join(missing)}, which is not installed")
 
-    def ask(self, question: str, **arguments: Any) -> Any:
-        """An answer from a fresh process; skips where the component can't get there, which another test tells."""
+    def ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
+        """The answer of a fresh process. Skips the test if the component can't be loaded there; another test fails then."""
         try:
-            return ask(self.component, question, **arguments)
+            return ask(self.component, question, *arguments)
         except ChildError as error:
-            raise SkipTest(f"it can't be looked at in a fresh process: {error}") from None
+            raise SkipTest(f"it can't be checked in a fresh process: {error}") from None
 
     def broken(self, sentence: str) -> NoReturn:
-        """Fails the test, with the component's name and the place of its class."""
-        __tracebackhide__ = True  # pytest points at the promise
+        """Fails the test; the message begins with the component's name and the place of its class."""
+        __tracebackhide__ = True  # pytest then points at the promise
         raise BrokenPromiseError(f"{place_of(self.component)}: {sentence}")
 
 
 def place_of(component: Component) -> str:
-    """Kind, name, file and line."""
+    """Kind, name, file and line of a component."""
     made_by = type(component)
     try:
         where = f"{shown_path(inspect.getsourcefile(made_by))}:{inspect.getsourcelines(made_by)[1]}"
     except (OSError, TypeError):  # typed into an interpreter
         where = made_by.__qualname__
     return f"{component.kind} {quoted(getattr(component, 'name', '?'))} ({where})"
+
+
+# --- a fresh process: nothing is imported there yet, and modules can be made missing ---------------------------------------
+
+
+def ask(component: Component, question: Callable[..., Any], *arguments: Any, blocked: Sequence[str] = ()) -> Any:
+    """What `question(component, *arguments)` returns in a fresh process, where no module of `blocked` can be imported.
+
+    The result must be JSON. Raises ChildError if the component can't be pickled, or the process fails.
+    """
+    try:
+        pickled = pickle.dumps((question, component, arguments))
+    except Exception as error:  # as in `test_it_can_be_pickled`
+        raise ChildError(f"it can't be pickled: {error}") from error
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", CHILD],  # nothing is imported from the working directory
+        input=pickle.dumps((tuple(blocked), pickled)),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONHASHSEED": "random"},
+        capture_output=True,
+        timeout=CHILD_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ChildError(lines[-1] if lines else f"exit code {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def answer() -> None:
+    """Runs in the fresh process: reads a question from stdin, writes its answer to stdout as JSON."""
+    blocked, pickled = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    sys.modules.update(dict.fromkeys(blocked))  # None is Python's own way to say "not there"
+    with redirect_stdout(sys.stderr):
+        question, component, arguments = pickle.loads(pickled)  # noqa: S301 - as above
+        found = question(component, *arguments)
+    print(json.dumps(found))
+
+
+def imported(component: Any, options: Mapping[str, Any]) -> list[str]:
+    """The heavy libraries that the component's module imports, and for a task its `info`."""
+    component.missing_extras()
+    if component.kind == "task":
+        component.info(component.Options.model_validate(options))
+    return [name for name in HEAVY if name in sys.modules]

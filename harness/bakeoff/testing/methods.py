@@ -1,4 +1,4 @@
-"""What a method promises, tried on a tiny model."""
+"""What a method promises, checked on a tiny model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bakeoff.contracts.recipe import Recipe
 from bakeoff.errors import PluginError
 from bakeoff.testing.bench import (
     ENCODING,
-    GIVEN,
+    LABEL_NUMBERS,
     LABELS,
     built_tiny,
     examples_of,
@@ -27,7 +27,7 @@ from bakeoff.training.preparation import head_of, require_promises
 
 
 class MethodContract(Contract):
-    """The promises of a Method, as it treats a tiny BERT."""
+    """The promises of a Method, checked on a tiny BERT."""
 
     recipe: ClassVar[Mapping[str, Any]] = {"weight_decay": 0.01}
 
@@ -40,12 +40,7 @@ class MethodContract(Contract):
 
     def test_scales_and_weight_decays_are_numbers_that_an_optimizer_takes(self) -> None:
         for group in self.adapted().groups:
-            if not (
-                math.isfinite(group.lr_scale)
-                and group.lr_scale >= 0
-                and math.isfinite(group.weight_decay)
-                and group.weight_decay >= 0
-            ):
+            if not all(0 <= value < math.inf for value in (group.lr_scale, group.weight_decay)):
                 first = group.names[0] if group.names else "no parameter"
                 self.broken(
                     f"the group of {first} has lr_scale {group.lr_scale}, weight_decay {group.weight_decay}; 0 or more, finite"
@@ -53,52 +48,52 @@ class MethodContract(Contract):
 
     def test_a_seed_reproduces(self) -> None:
         if sha256_of(self.adapted(0).model) != sha256_of(self.adapted(0).model):
-            self.broken(
-                "`adapt` gives other weights with the same seed; draw from torch's global generator, which is seeded before"
-            )
+            self.broken("`adapt` gives different weights with the same seed; draw from torch's global generator alone")
 
     def test_the_seed_stays_the_harness_s(self) -> None:
-        """Another seed leaves torch's generator in another state."""
+        """Different seeds leave torch's generator in different states."""
         states = []
         for seed in (0, 1):
             self.adapted(seed)
             states.append(random_state())
         if states[0] == states[1]:
-            self.broken("`adapt` seeds torch itself; the harness does, and what is drawn hangs on the run's seed")
+            self.broken("`adapt` seeds torch itself; the harness does that, so that random numbers depend on the run's seed")
 
-    def test_the_model_still_answers_and_learns(self) -> None:
+    def test_the_model_still_predicts_and_learns(self) -> None:
         adapted = self.adapted()
         prepared = tiny().prepare(sample_info(), tiny().Options(), ENCODING)
         batch = prepared.collate(examples_of(prepared))
         del batch["labels"]
         logits = prepared.predict(adapted.model, batch)
-        if tuple(logits.shape) != (len(GIVEN), len(LABELS)):
-            self.broken(f"the adapted model gives logits {tuple(logits.shape)}; it must still give {(len(GIVEN), len(LABELS))}")
+        if tuple(logits.shape) != (len(LABEL_NUMBERS), len(LABELS)):
+            self.broken(
+                f"the adapted model gives logits {tuple(logits.shape)}; it must still give {(len(LABEL_NUMBERS), len(LABELS))}"
+            )
         trained = [parameter for parameter in adapted.model.parameters() if parameter.requires_grad]
         if trained:
             loss: Any = logits.float().square().mean()
             loss.backward()
         if not any(parameter.grad is not None and bool(parameter.grad.any()) for parameter in trained):
-            self.broken("nothing that trains gets a gradient; the adapted model must use what the groups name")
+            self.broken("nothing that trains gets a gradient; the adapted model must use the parameters that the groups name")
 
     # --- what the tests share --------------------------------------------------------------------------------------------
 
     def adapted(self, seed: int = 0) -> Adaptation:
-        """A fresh tiny model, made ready."""
+        """A new tiny model, adapted by the method."""
         self.ready()
         built, recipe = built_tiny(seed), Recipe.model_validate(dict(self.recipe))
         adaptation: Adaptation = seeded(seed, self.component.adapt, built, self.chosen(), recipe)
         return adaptation
 
     def require(self, adaptation: Adaptation, head: frozenset[str]) -> None:
-        """What the core requires of every run, said as a broken promise."""
+        """Reports what every run requires of an adaptation as a broken promise."""
         __tracebackhide__ = True
         try:
             require_promises(adaptation, head, self.component.name)
         except PluginError as error:
-            self.broken(f"{error}; set requires_grad, and name what has it in `groups`, each once")
+            self.broken(f"{error}; set requires_grad, and name each parameter that has it once in `groups`")
 
 
 def groups_of_what_trains(adaptation: Adaptation) -> tuple[ParameterGroup, ...]:
-    """One group, so that what is looked at is the head alone."""
+    """One group of all trainable parameters, so that only the head is checked."""
     return (ParameterGroup(tuple(name for name, p in adaptation.model.named_parameters() if p.requires_grad), 1.0, 0.0),)

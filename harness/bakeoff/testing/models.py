@@ -1,4 +1,4 @@
-"""What a model promises, tried on made-up pairs of texts and three labels."""
+"""What a model promises, checked on made-up pairs of texts and three labels."""
 
 from __future__ import annotations
 
@@ -9,25 +9,35 @@ from unittest import SkipTest
 from bakeoff.contracts.model import Built, Encoding, Prepared, same_logits
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import temporary_folder
-from bakeoff.testing.bench import COLUMNS, ENCODING, GIVEN, LABELS, examples_of, random_state, sample_info, seeded, sha256_of
+from bakeoff.testing.bench import (
+    COLUMNS,
+    ENCODING,
+    LABEL_NUMBERS,
+    LABELS,
+    examples_of,
+    random_state,
+    sample_info,
+    seeded,
+    sha256_of,
+)
 from bakeoff.testing.contract import Contract
 from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 
 SHORT = 8
-"""Tokens: less than most pairs have."""
+"""Tokens: fewer than most pairs have."""
 
 
 class ModelContract(Contract):
-    """The promises of a Model that is a torch module; where its weights can't be had, tests are skipped."""
+    """The promises of a Model that is a torch module. Tests are skipped if its weights are not available."""
 
-    def test_encoding_a_text_does_not_hang_on_its_neighbours(self) -> None:
+    def test_encoding_a_text_does_not_depend_on_its_neighbours(self) -> None:
         for columns in (("first", "second"), ("first",)):
             prepared = self.prepared(columns=columns)
             whole = prepared.encode(COLUMNS)
             alone = [prepared.encode({name: [COLUMNS[name][row]] for name in columns})[0] for row in range(len(whole))]
-            if len(whole) != len(GIVEN) or whole != alone:
-                self.broken(f"`encode` of {len(columns)} column(s) gives other rows together than one by one")
+            if len(whole) != len(LABEL_NUMBERS) or whole != alone:
+                self.broken(f"`encode` of {len(columns)} column(s) gives different rows together than one by one")
 
     def test_long_texts_are_cut_at_max_length(self) -> None:
         rows = self.prepared(encoding=Encoding(SHORT, "longest")).encode(COLUMNS)
@@ -42,43 +52,41 @@ class ModelContract(Contract):
             self.broken(f"`collate` pads to {batch['input_ids'].shape[1]} where `encoding` says max_length, 64")
 
     def test_collate_is_pure(self) -> None:
-        """No example is changed, no random number drawn, and the same examples give the same tensors."""
+        """It changes no example, draws no random number, and gives the same tensors for the same examples."""
         examples = examples_of(self.prepared())
         prepared, kept, random = self.prepared(), copy.deepcopy(examples), random_state()
         first, second = prepared.collate(examples), prepared.collate(copy.deepcopy(kept))
         if examples != kept:
-            self.broken("`collate` changes the examples that it is given; they are used again in the next epoch")
+            self.broken("`collate` changes its examples; they are used again in the next epoch")
         if random_state() != random:
             self.broken("`collate` draws random numbers; the trainer may collate ahead of `begin_step`")
         if first.keys() != second.keys() or not all(first[name].equal(second[name]) for name in first):
-            self.broken("`collate` gives other tensors for the same examples the second time")
+            self.broken("`collate` gives different tensors for the same examples the second time")
 
     def test_collate_passes_labels_on_in_order(self) -> None:
         batch = self.prepared().collate(examples_of(self.prepared()))
-        if "labels" not in batch or batch["labels"].tolist() != GIVEN:
+        if "labels" not in batch or batch["labels"].tolist() != LABEL_NUMBERS:
             found = batch["labels"].tolist() if "labels" in batch else "nothing"
-            self.broken(f"`collate` gives labels {found} for {GIVEN}; they go into `labels`, (batch,)")
+            self.broken(f"`collate` gives labels {found} for {LABEL_NUMBERS}; they belong in `labels`, (batch,)")
 
     def test_there_is_one_logit_for_each_label(self) -> None:
         shape = tuple(self.logits(self.built()).shape)
-        if shape != (len(GIVEN), len(LABELS)):
-            self.broken(f"`predict` gives logits {shape} for {len(GIVEN)} examples and {len(LABELS)} labels")
+        if shape != (len(LABEL_NUMBERS), len(LABELS)):
+            self.broken(f"`predict` gives logits {shape} for {len(LABEL_NUMBERS)} examples and {len(LABELS)} labels")
 
-    def test_an_answer_does_not_hang_on_the_batch(self) -> None:
+    def test_a_prediction_does_not_depend_on_the_batch(self) -> None:
         built = self.built()
         together = self.logits(built)
         largest = float(together.abs().max())
-        for row in range(0, len(GIVEN), 3):
+        for row in range(0, len(LABEL_NUMBERS), 3):
             away = float((self.logits(built, [row])[0] - together[row]).abs().max())
             if not same_logits(away, largest):
-                self.broken(f"example {row} has logits {significant(away, 3)} away when it is alone; mask the padding")
+                self.broken(f"the logits of example {row} change by {significant(away, 3)} when it is alone; mask the padding")
 
     def test_a_seed_reproduces_and_another_changes(self) -> None:
         one, again, other = self.built(0), self.built(0), self.built(1)
         if sha256_of(one.model) != sha256_of(again.model):
-            self.broken(
-                "`build` gives other weights with the same seed; draw from torch's global generator, which is seeded before"
-            )
+            self.broken("`build` gives different weights with the same seed; draw from torch's global generator alone")
         if one.newly_initialised and sha256_of(one.model) == sha256_of(other.model):
             self.broken("`build` gives the same new weights with another seed; don't seed in it")
 
@@ -88,7 +96,7 @@ class ModelContract(Contract):
             self.broken(f"`newly_initialised` names {quoted(unknown[0])}, which the model does not have")
 
     def test_new_parameters_are_named(self) -> None:
-        """What changes with the seed came from no checkpoint; what is as random and stays the same came from one."""
+        """Parameters that change with the seed did not come from a checkpoint; random ones that stay the same did."""
         one, other = self.built(0), self.built(1)
         if sha256_of(one.model) == sha256_of(other.model):
             raise SkipTest("nothing changes with the seed")
@@ -99,9 +107,11 @@ class ModelContract(Contract):
             if not same and not named:
                 self.broken(
                     f"`newly_initialised` lacks {quoted(name)}, which changes with the seed: methods that train the head alone "
-                    "would leave it random, and the weights' fingerprint would be another with each seed"
+                    "would leave it random, and the fingerprint of the weights would change with each seed"
                 )
-            varied = bool((parameter != parameter.flatten()[0]).any())  # a bias that starts at 0 is new and the same
+            varied = bool(
+                (parameter != parameter.flatten()[0]).any()
+            )  # else it may be new and the same: a bias that starts at 0
             if same and named and varied and parameter.requires_grad:
                 self.broken(
                     f"`newly_initialised` names {quoted(name)}, which has the same numbers with every seed: what comes from "
@@ -114,12 +124,13 @@ class ModelContract(Contract):
         del batch["labels"]
         loss: Any = self.prepared().predict(built.model, batch).float().square().mean()
         loss.backward()
-        parameters = dict(built.model.named_parameters())
-        if not any(parameter.grad is not None for parameter in parameters.values()):
-            self.broken("no parameter gets a gradient from what `predict` gives; it must not detach, nor switch gradients off")
+        if not any(parameter.grad is not None for parameter in built.model.parameters()):
+            self.broken(
+                "no parameter gets a gradient from the logits of `predict`; it must not detach them, nor switch gradients off"
+            )
 
     def test_a_saved_model_holds_no_pickle(self) -> None:
-        """`keep: final`: safetensors, or PluginError where the model can't be saved."""
+        """For `keep: final`: `save` writes safetensors, or raises PluginError if the model can't be saved."""
         with temporary_folder() as folder:
             try:
                 self.prepared().save(self.built().model, folder, LABELS)
@@ -143,7 +154,7 @@ class ModelContract(Contract):
         return built
 
     def there(self) -> None:
-        """Skips where the weights are not."""
+        """Skips the test if the weights are not available."""
         self.ready()
         try:
             self.component.check_available(self.chosen())
@@ -151,7 +162,7 @@ class ModelContract(Contract):
             raise SkipTest(str(error)) from None
 
     def logits(self, built: Built, rows: list[int] | None = None) -> Any:
-        """(rows, n_outputs) in evaluation mode, of all examples unless rows are given."""
+        """Logits (rows, n_outputs) in evaluation mode; of all examples without `rows`."""
         import torch
 
         prepared = self.prepared()

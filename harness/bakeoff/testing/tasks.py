@@ -19,7 +19,6 @@ from bakeoff.contracts.metric import Answers, Metric
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
-from bakeoff.testing.child import plain
 from bakeoff.testing.contract import Contract
 from bakeoff.text.numbers import significant
 from bakeoff.text.values import spelt
@@ -31,30 +30,25 @@ Columns = dict[str, list[Any]]
 
 @functools.cache
 def cache_folder() -> Path:
-    """A cache for this process, gone at its end."""
+    """A cache folder for this process; it is deleted when the process ends."""
     process = ExitStack()
     atexit.register(process.close)
     return process.enter_context(temporary_folder("bakeoff-contract-"))
 
 
 class TaskContract(Contract):
-    """The promises of a Task. Its data is looked for in `data`, else BAKEOFF_DATA; where it can't be had, tests are skipped."""
+    """The promises of a Task. Its data is looked for in `data`, else in BAKEOFF_DATA; tests are skipped if it is not there."""
 
     data: ClassVar[Path | None] = None
 
-    def test_it_is_listed_without_loading_torch(self) -> None:
-        self.ready()
-        if found := self.ask("loaded", options=dict(self.options)):
-            self.broken(f"its module or `info` imports {', '.join(found)}; import them inside `load`")
-
     def test_info_is_the_same_each_time(self) -> None:
         first, second = (self.component.info(self.chosen()) for _ in range(2))
-        for key in sorted({field.name for field in fields(first)} - {"metrics"}):  # those have no equality
+        for key in sorted({field.name for field in fields(first)} - {"metrics"}):  # metrics have no equality
             if getattr(first, key) != getattr(second, key):
-                self.broken(f"`info` tells another `{key}` the second time; the same options must give the same answer")
+                self.broken(f"`info` gives another `{key}` the second time; the same options must give the same answer")
 
     def test_missing_data_is_a_sentence(self) -> None:
-        """`check_available` in an empty folder: nothing, for a task that needs no files, or an error in our words."""
+        """In an empty folder, `check_available` raises a BakeoffError of one line, unless the task needs no files."""
         self.ready()
         with temporary_folder() as empty:
             try:
@@ -65,10 +59,10 @@ class TaskContract(Contract):
                         f"without its data `check_available` says {quoted(error)}; it must be one line: what is missing, "
                         "how to get it"
                     )
-            except Exception as error:  # whatever it raises is what is looked for
+            except Exception as error:  # any other is what this test looks for
                 self.broken(
                     f"without its data `check_available` raises {type(error).__name__}: {error}; raise DataError that says "
-                    "how to get it"
+                    "how to get the data"
                 )
 
     def test_every_promised_split_and_column_is_there(self) -> None:
@@ -91,7 +85,7 @@ class TaskContract(Contract):
                 if not isinstance(number, str):
                     self.broken(f"split {name!r}: id {quoted(number)} is no text")
                 if number in seen:
-                    self.broken(f"id {quoted(number)} stands in {seen[number]!r} and again in {name!r}; put the split into it")
+                    self.broken(f"id {quoted(number)} is in {seen[number]!r} and again in {name!r}; make the split part of it")
                 seen[number] = name
 
     def test_the_rows_are_the_same_in_another_process(self) -> None:
@@ -99,10 +93,10 @@ class TaskContract(Contract):
         info, splits = self.loaded()
         here = {name: split_fingerprint(splits[name], info, {}) for name in info.splits if self.whole(info, splits, name)}
         places = self.places()
-        there = self.ask("rows", options=dict(self.options), data=str(places.data or ""), cache=str(places.cache))
+        there = self.ask(fingerprints, self.chosen(), places)
         if differing := [name for name in here if here[name] != there.get(name)]:
             self.broken(
-                f"split {differing[0]!r} has other rows, or another order, in another process; no clock, no hash(), "
+                f"split {differing[0]!r} has other rows, or another order, in another process; use no clock, no hash(), "
                 "no order of a set or a folder, no unseeded random numbers"
             )
 
@@ -118,7 +112,7 @@ class TaskContract(Contract):
                 self.broken(f"split {name!r}, row {row}: label {quoted(labels[row])} is {why}")
 
     def test_metrics_agree_with_their_parts(self) -> None:
-        """Sum of numerators over sum of denominators is the score, on answers made up by five seeds."""
+        """The score is the sum of numerators over the sum of denominators, on predictions drawn with five seeds."""
         info = self.known()
         for metric in self.metrics(info):
             for predictions, references in made_up_answers(info):
@@ -127,12 +121,12 @@ class TaskContract(Contract):
                     continue
                 numerator, denominator = parts
                 if numerator.shape != references.shape or denominator.shape != references.shape:
-                    self.broken(f"metric {metric.name!r}: `parts` must give one number an example, twice")
+                    self.broken(f"metric {metric.name!r}: `ratio_terms` must give two numbers for each example")
                 total, score = denominator.sum(), metric.score(predictions, references)
                 ratio = float(numerator.sum() / total) if total else 0.0
                 if not math.isclose(ratio, score, rel_tol=1e-9, abs_tol=1e-12):
                     self.broken(
-                        f"metric {metric.name!r}: `score` is {significant(score, 6)} and its `parts` give "
+                        f"metric {metric.name!r}: `score` is {significant(score, 6)} and its `ratio_terms` give "
                         f"{significant(ratio, 6)} on the same answers"
                     )
 
@@ -143,7 +137,7 @@ class TaskContract(Contract):
                 for score in (metric.score(predictions, references), metric.score(references, references)):
                     if not metric.unit.holds(score):
                         self.broken(
-                            f"metric {metric.name!r}: scores {significant(score, 6)}, outside of {_range(metric)} that "
+                            f"metric {metric.name!r}: scores {significant(score, 6)}, outside {_range(metric)}, which "
                             "its `unit` declares"
                         )
 
@@ -159,16 +153,17 @@ class TaskContract(Contract):
                         f"{significant(other, 6)}, and `higher_is_better` is {metric.higher_is_better}"
                     )
 
-    def test_the_floor_names_every_metric(self) -> None:
+    def test_the_majority_baseline_has_every_metric(self) -> None:
         info, splits = self.loaded()
         metrics = {metric.name for metric in self.metrics(info)}
         if len(metrics) < len(info.metrics):
-            raise SkipTest("one of its metrics can't be had here")
+            raise SkipTest("one of its metrics is not available here")
         train = answers_in(splits["train"]["label"], info)
         for name in info.scored_splits:
-            floor = self.component.majority_baseline(info, train, answers_in(splits[name]["label"], info))
-            if set(floor) != metrics or not all(math.isfinite(score) for score in floor.values()):
-                self.broken(f"`floor` gives {floor} on {name!r}; it must give a finite score of {', '.join(sorted(metrics))}")
+            scores = self.component.majority_baseline(info, train, answers_in(splits[name]["label"], info))
+            if set(scores) != metrics or not all(map(math.isfinite, scores.values())):
+                wanted = ", ".join(sorted(metrics))
+                self.broken(f"`majority_baseline` gives {scores} on {name!r}; it must give a finite score of {wanted}")
 
     # --- what the tests share --------------------------------------------------------------------------------------------
 
@@ -177,17 +172,17 @@ class TaskContract(Contract):
         return Paths(self.data or (Path(given) if given else None), cache_folder())
 
     def known(self) -> TaskInfo:
-        """What it is, its labels included."""
+        """Its `info`, with the labels that only the data has."""
         info: TaskInfo = self.component.info(self.chosen())
         return info if info.labels_are_known else self.loaded()[0]
 
     def loaded(self) -> tuple[TaskInfo, dict[str, Columns]]:
-        """What it is, and every split as plain columns; skips where the data is not here."""
+        """Its `info`, and every split as plain columns. Skips the test if the data is not available."""
         self.ready()
         options, places = self.chosen(), self.places()
         try:
             self.component.check_available(options, places)
-        except Exception as error:  # whatever it is: `test_missing_data_is_a_sentence` tells of it
+        except Exception as error:  # `test_missing_data_is_a_sentence` checks it
             raise SkipTest(str(error)) from None
         splits = self.component.load(options, places)
         info = self.component.info(options)
@@ -197,12 +192,12 @@ class TaskContract(Contract):
 
     @staticmethod
     def whole(info: TaskInfo, splits: dict[str, Columns], name: str) -> bool:
-        """Whether the split has what a fingerprint is made of; that it has is another test's."""
+        """Whether the split has the columns of a fingerprint; another test requires them."""
         return {"id", "label", *info.text_columns} <= set(splits.get(name, {}))
 
     @staticmethod
     def metrics(info: TaskInfo) -> Iterator[Metric]:
-        """Those that can be had here: not the hub's, offline."""
+        """The metrics that are available here; offline, those of the hub are not."""
         for metric in info.metrics:
             try:
                 metric.check_available()
@@ -217,11 +212,23 @@ def _range(metric: Metric) -> str:
 
 
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
-    """Labels as metrics take them."""
+    """Labels in the form that metrics take."""
     return np.asarray(info.kind.read_labels(labels, info.n_outputs))
 
 
 def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
-    """(predictions, references) by five seeds."""
+    """(predictions, references) drawn with five seeds."""
     for seed in range(5):
         yield from info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs)
+
+
+def plain(split: Any, labelled: bool) -> Columns:
+    """A split's columns; without labels, each label is None, as the harness has it."""
+    columns: Columns = split.to_dict()
+    return columns if labelled else {**columns, "label": [None] * len(split)}
+
+
+def fingerprints(task: Any, options: Any, places: Paths) -> dict[str, str]:
+    """Split -> fingerprint of its rows; runs in a fresh process."""
+    info, splits = task.info(options), task.load(options, places)
+    return {name: split_fingerprint(plain(splits[name], name in info.labelled_splits), info, {}) for name in info.splits}

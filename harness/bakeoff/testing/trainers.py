@@ -1,8 +1,9 @@
-"""What a trainer promises, tried on a tiny model and 14 made-up pairs of texts, against the manual loop."""
+"""What a trainer promises, checked on a tiny model and 14 made-up pairs of texts, against the manual loop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 from unittest import SkipTest
 
@@ -17,7 +18,7 @@ from bakeoff.testing.contract import Contract
 from bakeoff.text.numbers import significant
 
 BASE: Mapping[str, Any] = {"epochs": 2, "batch_size": 5, "learning_rate": 5e-3, "max_grad_norm": "none"}
-"""6 steps, the third and the sixth of a short batch; of these, what the trainer claims to follow."""
+"""6 steps, of which the third and the sixth have a short batch. A trainer gets those keys that it claims to follow."""
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.5}
 VARIATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -37,13 +38,16 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "max_steps": {"max_steps": 3, "epochs": None},
     "label_smoothing": {"label_smoothing": 0.4},
 }
-"""Recipe key -> settings at which a trainer that passes over it takes visibly other steps."""
+"""Recipe key -> settings at which a trainer that ignores the key takes visibly different steps."""
 TOLERANCE = 3e-3
-"""Of losses, rates and gradient norms, relative: kernels round in their own ways, and Adam makes much of the noise."""
+"""Allowed relative difference of losses, rates and gradient norms: kernels round differently, and Adam amplifies that."""
 
 
-class Deaf(BenchJob):
-    """A job whose end_step raises at its third step, as the harness does where something is wrong."""
+Promise = Callable[["TrainerContract"], None]
+
+
+class Raising(BenchJob):
+    """A job whose `end_step` raises at its third step, as the harness does when something is wrong."""
 
     def end_step(self, step: int, loss: Any) -> Signal:
         if step == 2:
@@ -52,66 +56,81 @@ class Deaf(BenchJob):
 
 
 class OtherDropout(BenchJob):
-    """The same job with another stream of random numbers for each step."""
+    """The same job with a different random stream for each step."""
 
     def begin_step(self, step: int) -> None:
         super().begin_step(step)
         random_streams.restart_random(10_000 + step)
 
 
+def unless_owned(*what: str) -> Callable[[Promise], Promise]:
+    """Skips a promise if the trainer owns one of these by its `owns`, that is does it in its own way."""
+
+    def decorate(promise: Promise) -> Promise:
+        @functools.wraps(promise)
+        def check(self: TrainerContract) -> None:
+            if own := sorted(set(what) & self.component.owns):
+                raise SkipTest(f"it owns {', '.join(own)}")
+            promise(self)
+
+        return check
+
+    return decorate
+
+
 class TrainerContract(Contract):
-    """The promises of a Trainer; what it owns by its `owns` is not asked of it."""
+    """The promises of a Trainer. What it owns by its `owns` is not required of it."""
 
+    @unless_owned("steps")
     def test_it_takes_exactly_the_steps_of_the_job(self) -> None:
-        self.not_owned("steps")
-        self.trained()
+        _, trouble = self.trained()
+        if isinstance(trouble, PluginError):
+            self.broken(f"{trouble}")
+        if trouble is not None:
+            raise trouble
 
+    @unless_owned("steps")
     def test_it_says_when_an_epoch_ends(self) -> None:
-        self.not_owned("steps")
-        job = self.job()
-        train(job, self.component, self.chosen())
+        job, _ = self.trained()
         if len(job.losses) == job.total_steps and job.epochs_ended < 1:
-            self.broken("it does not call `job.end_epoch()` after the last batch of an epoch; `select: best-on-dev` looks then")
+            self.broken("it does not call `job.end_epoch()` after the last batch of an epoch; `select: best-on-dev` needs it")
 
+    @unless_owned("steps")
     def test_it_stops_when_told(self) -> None:
-        self.not_owned("steps")
         for limit in (1, 3, 5):
-            job = self.job(limit=limit)
-            trouble = train(job, self.component, self.chosen())
+            job, trouble = self.trained(limit=limit)
             if len(job.losses) > limit or (trouble and "signal to stop" in str(trouble)):
-                self.broken(f"it goes on after `end_step` said STOP at step {limit}; return from `fit` then")
+                self.broken(f"it continues after `end_step` returned STOP at step {limit}; return from `fit` then")
 
+    @unless_owned("steps", "order")
     def test_it_trains_on_the_job_s_batches_in_their_order(self) -> None:
-        self.not_owned("steps", "order")
-        job = self.job()
-        train(job, self.component, self.chosen())
+        job, _ = self.trained()
         try:
             job.check_order()
         except PluginError as error:
             self.broken(f"{error}; take `job.batches(epoch)` as they come, collate by `job.collate`")
 
     def test_it_sees_no_text_but_the_training_split_s(self) -> None:
-        """No look at dev or test in `fit`: the harness evaluates."""
-        job = self.job()
-        train(job, self.component, self.chosen())
-        if job.strange_inputs:
-            self.broken(f"in `fit` the model read {job.strange_inputs} texts of no training example; the harness evaluates")
+        """`fit` must not evaluate on dev or test: the harness does that."""
+        job, _ = self.trained()
+        if job.foreign_texts:
+            self.broken(f"in `fit` the model read {job.foreign_texts} texts of no training example; the harness evaluates")
 
+    @unless_owned("steps")
     def test_it_lets_errors_through(self) -> None:
-        self.not_owned("steps")
-        job = self.job(made_as=Deaf)
+        job = self.job(made_as=Raising)
         try:
             self.component.fit(job, self.chosen())
         except PluginError:
             return
-        self.broken("an error that the job raises ends in `fit`; let it through, else a failed run would pass for a good one")
+        self.broken("`fit` swallows an error of the job; let it through, else a failed run would count as a good one")
 
     def test_it_trains_the_job_s_model_in_place(self) -> None:
         job = self.job()
         before = sha256_of(job.model)
         train(job, self.component, self.chosen())
         if sha256_of(job.model) == before:
-            self.broken("after `fit` the weights of `job.model` are what they were; train it in place, no copy of it")
+            self.broken("`fit` does not change the weights of `job.model`; train it in place, not a copy of it")
 
     def test_it_trains_only_what_the_method_trains(self) -> None:
         job = self.job(method="head-only")
@@ -122,40 +141,37 @@ class TrainerContract(Contract):
                 self.broken(f"`fit` changes {name}, which the method head-only froze; leave requires_grad as it is")
 
     def test_a_seed_reproduces_and_another_changes(self) -> None:
-        hashes = [sha256_of(self.trained(quietly=True, seed=seed, dropout=0.3).model) for seed in (0, 0, 1)]
+        hashes = [sha256_of(self.trained(seed=seed, dropout=0.3)[0].model) for seed in (0, 0, 1)]
         if hashes[0] != hashes[1]:
-            self.broken("the same job gives other weights the second time; keep no state in the trainer, draw no seeds")
+            self.broken("the same job gives different weights the second time; keep no state in the trainer, set no seeds")
         if hashes[0] == hashes[2]:
-            self.broken("another seed gives the same weights; order and random streams are the job's")
+            self.broken("another seed gives the same weights; take order and random streams from the job")
 
+    @unless_owned("steps", "randomness")
     def test_dropout_follows_the_job_s_random_streams(self) -> None:
-        self.not_owned("steps", "randomness")
-        one, other = (self.trained(quietly=True, dropout=0.5, made_as=made_as) for made_as in (BenchJob, OtherDropout))
-        if losses(one) == losses(other):
-            self.broken(
-                "other random streams give the same losses with dropout on; don't seed in `fit`, and call `model.train()`"
-            )
+        one, other = (self.losses(dropout=0.5, made_as=made_as) for made_as in (BenchJob, OtherDropout))
+        if one == other:
+            self.broken("losses with dropout do not depend on the random streams; set no seed in `fit`, call `model.train()`")
 
+    @unless_owned("steps", "order", "loss")
     def test_micro_batches_add_up_to_the_batch(self) -> None:
-        self.not_owned("steps", "order", "loss")
-        self.claims("micro_batch_size")
-        one, several = (
-            self.trained(quietly=True, recipe={**SGD, "batch_size": 6, **more}) for more in ({}, {"micro_batch_size": 2})
-        )
-        if differs(losses(one), losses(several)):
+        if "micro_batch_size" not in self.component.supports.recipe_keys:
+            raise SkipTest("it does not claim to follow micro_batch_size")
+        one, several = (self.losses(recipe={**SGD, "batch_size": 6, **more}) for more in ({}, {"micro_batch_size": 2}))
+        if differs(one, several):
             self.broken(
-                f"losses are {shown(losses(several))} in micro-batches and {shown(losses(one))} in one piece; weigh each by "
-                "`part.weight` and add up gradients and losses"
+                f"losses are {shown(several)} in micro-batches and {shown(one)} in one piece; weight each by `part.weight` and "
+                "sum gradients and losses"
             )
 
+    @unless_owned("steps", "order", "loss")
     def test_it_follows_the_recipe_keys_that_it_claims(self) -> None:
-        """Losses, learning rates and gradient norms, step by step, are the manual loop's."""
-        self.not_owned("steps", "order", "loss")
+        """Losses, learning rates and gradient norms of each step are those of the manual loop."""
         ignored = {}
         for key, settings in {"the defaults": {}, **VARIATIONS}.items():
             if not set(settings) <= self.component.supports.recipe_keys:
                 continue
-            theirs = self.trained(quietly=True, recipe=settings)
+            theirs, _ = self.trained(recipe=settings)
             ours = self.job(recipe=settings, trainer=reference(), options=reference().Options())
             train(ours, reference(), reference().Options())
             if found := first_difference(theirs, ours):
@@ -163,13 +179,12 @@ class TrainerContract(Contract):
         if "the defaults" in ignored:
             self.broken(f"with {self.base()} {ignored['the defaults']}")
         if ignored:
-            told = "; ".join(f"{key}: {found}" for key, found in ignored.items())
-            self.broken(f"it claims recipe keys that it does not follow: {told}. Follow them, or leave them out of `supports`")
+            keys = "; ".join(f"{key}: {found}" for key, found in ignored.items())
+            self.broken(f"it claims recipe keys that it does not follow: {keys}. Follow them, or leave them out of `supports`")
 
+    @unless_owned("steps")
     def test_it_uses_the_learning_rates_of_the_groups(self) -> None:
-        self.not_owned("steps")
-        job = self.job(lr_scales=(0.25, 1.0))
-        train(job, self.component, self.chosen())
+        job, _ = self.trained(lr_scales=(0.25, 1.0))
         rates = job.observer.rates[0] if job.observer.rates else []
         expected = sorted({scale * job.recipe.learning_rate for scale in (0.25, 1.0)})
         if len(rates) and (len(rates) != 2 or differs(rates, expected)):
@@ -178,21 +193,21 @@ class TrainerContract(Contract):
                 "`job.parameter_groups()`"
             )
 
+    @unless_owned("steps")
     def test_it_goes_on_from_a_checkpoint(self) -> None:
-        """To the same weights, to the bit; asked of a trainer whose `supports` says resume."""
-        self.not_owned("steps")
+        """To the same weights, to the bit; required if its `supports` has `resume`."""
         if not self.component.supports.resume:
             raise SkipTest("it does not claim to resume")
         with temporary_folder() as folder:
-            first = self.trained(quietly=True, dropout=0.3, checkpoints=folder)
-            if not first.handed_over:
+            first, _ = self.trained(dropout=0.3, checkpoints=folder)
+            if not first.checkpointing.connected:
                 self.broken("it claims to resume and never calls `job.resume(optimizer, scheduler)`")
             again = self.job(dropout=0.3, checkpoints=folder)
             begun_at = again.first_step
             trouble = train(again, self.component, self.chosen())
         if trouble or sha256_of(first.model) != sha256_of(again.model):
-            why = trouble or "with other weights than the undisturbed training"
-            self.broken(f"taken up at step {begun_at} it ends {why}; begin at `job.first_step`, in `job.first_epoch`")
+            why = trouble or "with different weights than the uninterrupted training"
+            self.broken(f"resumed at step {begun_at} it ends {why}; begin at `job.first_step`, in `job.first_epoch`")
 
     # --- what the tests share --------------------------------------------------------------------------------------------
 
@@ -201,38 +216,23 @@ class TrainerContract(Contract):
         return {key: value for key, value in BASE.items() if key in self.component.supports.recipe_keys}
 
     def job(self, *, recipe: Mapping[str, Any] | None = None, method: str = "", **rest: Any) -> BenchJob:
-        """A job with a method that the trainer goes with."""
+        """A job with a method that the trainer supports. Skips the test if it does not support `method`."""
         self.ready()
         methods = self.component.supports.methods
         if method and methods is not None and method not in methods:
-            raise SkipTest(f"it does not go with the method {method}")
+            raise SkipTest(f"it does not support the method {method}")
         chosen = method or ("full" if methods is None else sorted(methods)[0])
         given = {"trainer": self.component, "options": self.chosen(), **rest}
         return bench_job({**self.base(), **(recipe or {})}, method=chosen, **given)
 
-    def trained(self, *, quietly: bool = False, **rest: Any) -> BenchJob:
-        """A job after its training; quietly: what went wrong is for another test to tell."""
-        __tracebackhide__ = True
+    def trained(self, **rest: Any) -> tuple[BenchJob, Exception | None]:
+        """A job after its training, and the error in what the trainer did, if any."""
         job = self.job(**rest)
-        if (trouble := train(job, self.component, self.chosen())) is not None:
-            if not isinstance(trouble, PluginError) and not quietly:
-                raise trouble
-            if not quietly:
-                self.broken(f"{trouble}")
-        return job
+        return job, train(job, self.component, self.chosen())
 
-    def not_owned(self, *what: str) -> None:
-        """Skips where the trainer says that it does this its own way."""
-        if own := sorted(set(what) & self.component.owns):
-            raise SkipTest(f"it owns {', '.join(own)}")
-
-    def claims(self, key: str) -> None:
-        if key not in self.component.supports.recipe_keys:
-            raise SkipTest(f"it does not claim to follow {key}")
-
-
-def losses(job: BenchJob) -> list[float]:
-    return [step.loss for step in job.steps]
+    def losses(self, **rest: Any) -> list[float]:
+        """The losses of all steps of a job."""
+        return [step.loss for step in self.trained(**rest)[0].steps]
 
 
 def shown(numbers: list[float]) -> str:
@@ -240,14 +240,14 @@ def shown(numbers: list[float]) -> str:
 
 
 def differs(ours: list[float], theirs: list[float]) -> bool:
-    """Of the steps that both have."""
+    """Whether the two differ in the steps that both have."""
     both = min(len(ours), len(theirs))
     return not np.allclose(ours[:both], theirs[:both], rtol=TOLERANCE, atol=1e-6)
 
 
 def first_difference(job: BenchJob, right: BenchJob) -> str:
-    """The first step at which a figure is not the manual loop's, in words; empty where all are, or where the rows were others,
-    which another test tells."""
+    """The first step that differs from the manual loop's, in words. Empty if none does, and if rows differ: another test checks
+    those."""
     for number, (step, due) in enumerate(zip(job.steps, right.steps, strict=False), start=1):
         if step.rows is not None and step.rows != due.rows:
             return ""

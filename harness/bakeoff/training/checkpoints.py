@@ -1,6 +1,6 @@
-"""The state of a training in the middle, on disk: tensors, facts, and a manifest of checksums, which is written last.
+"""Checkpoints of a training: tensors, facts (all that is no tensor), and a manifest of checksums, which is written last.
 
-Nothing in it is pickled. A checkpoint without a manifest, or one whose files are not what its manifest says, is none.
+Nothing is pickled. A checkpoint without a manifest, or with other checksums than its manifest, is not used.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from bakeoff.training.fed_batches import StepSchedule
 LONGEST_REASON = 300
 """Characters."""
 KEPT = 2
-"""The newest one, and the one before it, should the newest be damaged."""
+"""How many checkpoints are kept: the newest, and the one before it in case the newest is damaged."""
 
 Tensors = dict[str, Any]
 Facts = dict[str, Any]
@@ -57,7 +57,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saved:
-    """A state that was read back: after so many steps, from the folder `place`."""
+    """A state that was read from the folder `place`: that after `steps` steps."""
 
     steps: int
     tensors: Tensors
@@ -65,22 +65,22 @@ class Saved:
     place: Path
 
     def damaged(self, why: object) -> RunError:
-        """`why` begins with the name of the file in the folder."""
+        """The error for a checkpoint that can't be used; `why` begins with the name of a file in the folder."""
         return RunError(
             "error",
             f"checkpoint {shown_path(self.place)} is damaged: {escaped(why)[:LONGEST_REASON]}; remove this folder: the run "
-            "then goes on from the checkpoint before it, or from its beginning",
+            "then continues from the checkpoint before it, or begins again",
         )
 
 
 class Checkpoints:
-    """Of one run, in a folder of its own; one every so many steps."""
+    """The checkpoints of one run, in a folder of its own: one every `every` steps."""
 
     def __init__(
         self, folder: Path, every: int, *, made_by: provenance.Facts, note: Callable[[str], None] = lambda line: None
     ) -> None:
-        """`made_by` says what a state depends on beside the run: data, model, software, hardware. A checkpoint that was made by
-        others is left alone, with a note."""
+        """`made_by`: what a state depends on beside the run, that is data, model, software and hardware. A checkpoint that was
+        made by others is not used, and stays; `note` is called with the reason."""
         self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
         self.tree = Tree(folder.parent)
         self.unfit: set[Path] = set()
@@ -89,8 +89,8 @@ class Checkpoints:
         return steps % self.every == 0
 
     def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
-        """A new one, whole before it takes its place; then the oldest beyond two go. Raises MachineError where there is no room
-        for it: those that are there stay."""
+        """Writes a checkpoint under a temporary name, renames it, and removes all but the newest two. Raises MachineError where
+        there is no room for it; the earlier ones then stay."""
         from safetensors.torch import save_file
 
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
@@ -113,7 +113,8 @@ class Checkpoints:
             self.tree.remove_folder(old)
 
     def _put(self, fresh: Path, place: Path) -> None:
-        """Another process may be at this run too, where one was suspended and lost its claim: it makes the same checkpoint."""
+        """Renames the new checkpoint. Another process may perform the same run too, where this one was suspended and lost its
+        claim: it writes the same checkpoint."""
         self.tree.remove_folder(place)
         try:
             self.tree.move(fresh, place)
@@ -123,12 +124,12 @@ class Checkpoints:
         self.tree.sync(self.folder, inside=False)
 
     def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
-        """The newest whole one that was made from the same data and model, by the same software on the same hardware.
+        """The newest undamaged checkpoint of the same data, model, software and hardware; None without any.
 
-        `check` raises ValueError for one that does not fit the run; `most_bytes`: of its tensors. What is damaged or does not
-        fit is left alone, with a note.
+        `check` raises ValueError for one that does not fit the run; `most_bytes` limits the size of its tensors. A checkpoint
+        that is damaged or does not fit is not used, and stays, with a note.
         """
-        for left, _ in left_by_the_dead(self.folder):  # a process was killed while it wrote
+        for left, _ in left_by_the_dead(self.folder):  # by a process that was killed while writing
             self.tree.remove_folder(left)
         for place in reversed(self.places()):
             try:
@@ -151,15 +152,15 @@ class Checkpoints:
         return None
 
     def _leave(self, place: Path, error: Exception) -> None:
-        """Raises MachineError where the disk does not give the checkpoint: it may be whole."""
+        """Notes that a checkpoint is not used. Raises MachineError where the disk can't read it, since it may be undamaged."""
         raise_machine_error(error, [self.folder])
         self.unfit.add(place)
         reason = error.strerror or error if isinstance(error, OSError) else error
         why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
-        self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is taken")
+        self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is used")
 
     def read(self, place: Path, *, most_bytes: int = 2**40) -> Saved:
-        """Raises OSError, StoreError or ValueError for one that is not whole."""
+        """Reads a checkpoint. Raises OSError, StoreError or ValueError for one that is damaged."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -186,17 +187,17 @@ class Checkpoints:
 
 
 class Checkpointing:
-    """What one training does with its run's checkpoints: nothing where the run has none."""
+    """Makes the checkpoints of a training and restores from them; does nothing in a run without checkpoints."""
 
     def __init__(self, checkpoints: Checkpoints | None, model: Any, schedule: StepSchedule, *, own_order: bool) -> None:
-        """Puts the weights of the newest checkpoint that fits into the model; `own_order`: the trainer's order is not the
-        schedule's."""
+        """Loads the weights of the newest checkpoint that fits into the model. `own_order`: the trainer draws its own order of
+        rows."""
         self.checkpoints, self.model, self.schedule, self.own_order = checkpoints, model, schedule, own_order
         self.beside: Callable[[], tuple[Tensors, Facts]] = lambda: ({}, {})
-        """What is kept beside the training itself."""
+        """Further tensors and facts that a checkpoint keeps, beside those of the training itself."""
         self.saved = self._newest(checkpoints) if checkpoints else None
-        """What the training goes on from; None once all of it is in its place."""
-        self._optimizer: tuple[Any, Any, Callable[[], None]] | None = None
+        """The checkpoint that the training continues from; None once all of it has been restored."""
+        self.connected: tuple[Any, Any, Callable[[], None]] | None = None
         if self.saved is not None:
             prefix, tensors = "model/", self.saved.tensors
             weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -206,8 +207,8 @@ class Checkpointing:
         return self.checkpoints is not None and self.checkpoints.due(steps)
 
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None]) -> bool:
-        """Puts the optimizer's and the scheduler's state back, and keeps it from now on; whether there was one to put back."""
-        self._optimizer = optimizer, scheduler, before_saving
+        """Restores optimizer and scheduler, and adds them to the checkpoints to come. Whether there was a state to restore."""
+        self.connected = optimizer, scheduler, before_saving
         if self.saved is None:
             return False
         restore_optimizer(optimizer, scheduler, self.saved)
@@ -215,13 +216,13 @@ class Checkpointing:
         return True
 
     def make(self, losses: list[Any], facts: Facts, trainer: str) -> None:
-        """A checkpoint of all that has been done; `losses` are those of the steps, `facts` what the job needs beside."""
+        """Makes a checkpoint. `losses` are those of all steps so far, `facts` what else the job needs to continue."""
         import torch
 
         assert self.checkpoints is not None
-        if self._optimizer is None:
-            raise PluginError(f"{trainer} did not hand over its optimizer by `resume`, so that no checkpoint can be made")
-        optimizer, scheduler, before_saving = self._optimizer
+        if self.connected is None:
+            raise PluginError(f"{trainer} did not pass its optimizer to `job.resume`, so that no checkpoint can be made")
+        optimizer, scheduler, before_saving = self.connected
         before_saving()
         tensors = {f"model/{name}": tensor for name, tensor in trained_state(self.model).items()}
         tensors["losses"] = torch.stack([loss.reshape(()) for loss in losses])
@@ -249,7 +250,7 @@ class Checkpointing:
 
 
 def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
-    """What `restore_optimizer` needs, tensors apart from numbers."""
+    """What `restore_optimizer` needs: tensors, and what JSON can hold."""
     import torch
 
     state = optimizer.state_dict()
@@ -266,7 +267,7 @@ def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
 
 
 def manifest_of(content: bytes) -> Manifest:
-    """Raises ValueError for what is no manifest, or not what its own checksum says."""
+    """Reads a manifest. Raises ValueError for what is none, and where its own checksum does not match."""
     plain = read_json(content)
     if isinstance(plain, dict) and "seal" not in plain:
         raise ValueError(f"{MANIFEST} has no checksum of its own, as an older bakeoff left it")
@@ -280,7 +281,7 @@ def manifest_of(content: bytes) -> Manifest:
 
 
 def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
-    """The state of `optimizer_state` put back; learning rates are the scheduler's. Raises RunError where it fits neither."""
+    """Restores what `optimizer_state` gave; learning rates come from the scheduler. Raises RunError where it fits neither."""
     whole = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:

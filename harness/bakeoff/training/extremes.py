@@ -1,4 +1,4 @@
-"""The encoded texts on which a model could fail first, found over whole columns; and texts made longer or shorter."""
+"""Finds the encoded texts that a model is most likely to fail on, and makes texts longer or shorter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bakeoff.training.encoding import in_parts
 
 @dataclass(frozen=True)
 class Text:
-    """An encoded text, and where it stands."""
+    """An encoded text, with its split and row number."""
 
     split: str
     number: int
@@ -24,18 +24,18 @@ class Text:
 
 @dataclass
 class Extremes:
-    """The texts on which a model could fail first."""
+    """The texts that a model is most likely to fail on."""
 
     shortest: Text | None = None
     longest: Text | None = None
     highest: dict[str, tuple[int, Text]] = field(default_factory=dict)
-    """Input (`input_ids`, ...) -> its highest number, and a text that has it."""
+    """Input (`input_ids`, ...) -> its highest value, and a text that has it."""
     ends: dict[int, Text] = field(default_factory=dict)
-    """How often the token that ends a text stands in it -> a text; the fewest and the most."""
+    """How often a text has the end-of-text token -> such a text; only for the lowest and the highest count."""
 
 
 def find_extremes(rows: Mapping[str, Sequence[Row]], end: int | None) -> Extremes:
-    """Over all splits, by whole columns; `end` is the number of the token that ends a text, where there is one."""
+    """The extremes over all splits; `end` is the id of the end-of-text token, if there is one."""
     found = Extremes()
     for split, encoded in rows.items():
         for start, columns in in_parts(encoded):
@@ -72,17 +72,17 @@ def _note_ends(found: Extremes, counts: Ints, text: Callable[[int], Text]) -> No
 
 
 def length_of(text: Text) -> int:
-    """In tokens."""
+    """Length in tokens."""
     return len(text.row["input_ids"])
 
 
 def shortened(text: Text) -> Text:
-    """The text without a token of its middle, where all texts are of one length."""
+    """The text without one token of its middle."""
     return of_length(text, length_of(text) - 1)
 
 
 def of_length(text: Text, length: int) -> Text:
-    """The text with so many tokens: without those of its middle, or with its middle one over again."""
+    """The text with `length` tokens: shortened in its middle, or with its middle token repeated."""
     tokens = length_of(text)
     kept = min(length, tokens)
     before, after = (kept + 1) // 2, tokens - kept // 2

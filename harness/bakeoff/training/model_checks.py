@@ -1,5 +1,5 @@
-"""What a model is asked before any run: whether its weights are numbers, whether it can read all texts that it will be given,
-and whether its answer to a text depends on the other texts of a batch."""
+"""Checks a model before any run: that its weights are finite, that it accepts all texts that it will be given, and that its
+prediction for a text does not depend on the other texts of a batch."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MASK = "attention_mask"
 class ModelCheck:
     """A model, and all rows that it will be given.
 
-    `prepared` collates as the recipe wants it, `plain` without more padding than a batch needs; `rows` are encoded, by split;
-    `name_of(split, number)` is what a person calls a row.
+    `prepared` collates with the padding of the recipe, `plain` pads only to the longest text of a batch. `rows` are encoded, by
+    split. `name_of(split, number)` names a row in messages.
     """
 
     model: Any
@@ -40,7 +40,7 @@ class ModelCheck:
     device: Any
 
     def run(self) -> None:
-        """Raises ModelError for the first thing that would make a run fail, or its answers wrong."""
+        """Raises ModelError for the first thing that would make a run fail, or its predictions wrong."""
         require_finite(self.model)
         extremes = self.extremes
         self.require_tokens(extremes)
@@ -51,7 +51,7 @@ class ModelCheck:
             self.require_answers(extremes)
             self.require_answers_in_training(extremes)
         finally:
-            self.model.to("cpu")  # where the method finds it
+            self.model.to("cpu")  # where the method expects it
 
     @cached_property
     def extremes(self) -> Extremes:
@@ -59,7 +59,7 @@ class ModelCheck:
 
     @property
     def config(self) -> Any:
-        """Of the part that reads text; None for a model that is not of transformers."""
+        """The configuration of the text encoder; None for a model that is not from transformers."""
         config: Any = getattr(self.model, "config", None)
         return config.get_text_config() if hasattr(config, "get_text_config") else config
 
@@ -72,11 +72,11 @@ class ModelCheck:
         return f"row {quoted(self.name_of(text.split, text.number))} of {text.split}"
 
     def token(self, number: int) -> str:
-        """The token of that number, as its tokenizer writes it."""
+        """The token with this id, as the tokenizer writes it."""
         tokenizer = getattr(self.prepared, "tokenizer", None)
         return quoted(str(tokenizer.convert_ids_to_tokens(number))) if tokenizer is not None else str(number)
 
-    # --- what can be told without asking it ------------------------------------------------------------------------------
+    # --- checks without a forward pass -----------------------------------------------------------------------------------
 
     def require_tokens(self, extremes: Extremes) -> None:
         if extremes.shortest is not None and length_of(extremes.shortest) == 0:
@@ -86,7 +86,7 @@ class ModelCheck:
             )
 
     def require_known(self, extremes: Extremes) -> None:
-        """Every number that the tokenizer gives has its row in the model's embeddings; on a CUDA device, one without would end
+        """Every id that the tokenizer gives must have a row in the model's embeddings: on a CUDA device, one without would end
         the process."""
         tables = {"input_ids": words_of(self.model), "token_type_ids": types_of(self.model)}
         for name, size in tables.items():
@@ -110,10 +110,10 @@ class ModelCheck:
                 "model.resize_token_embeddings(len(tokenizer))"
             )
 
-    # --- what it has to be asked -----------------------------------------------------------------------------------------
+    # --- checks by forward passes ----------------------------------------------------------------------------------------
 
     def require_same_alone(self, extremes: Extremes) -> None:
-        """Two texts of unlike length, alone and together: the same logits, in fp32 and without dropout."""
+        """Two texts of different length must get the same logits alone and together, in fp32 and without dropout."""
         if extremes.shortest is None or extremes.longest is None:
             return
         texts = [extremes.shortest, extremes.longest]
@@ -127,18 +127,18 @@ class ModelCheck:
             raise ModelError("its logits are not finite before any training: its weights are too large, or damaged")
         if not same_logits(away := float(np.abs(alone - together).max()), largest):
             raise ModelError(
-                f"its answer depends on the other texts of a batch: logits of one text alone and beside another differ by "
+                f"its prediction depends on the other texts of a batch: logits of a text alone and in a batch differ by "
                 f"{significant(away, 2)}, where the largest is {significant(largest, 2)}. {self.reason()}"
             )
-        known = self.reason(known_only=True)  # some attentions are made for rows of one length: then padding may count
+        known = self.reason(known_only=True)  # some attentions need rows of one length: there padding may count
         if known and not same_logits(away := float(np.abs(alone - unpadded).max()), largest):
             raise ModelError(
-                f"its answer depends on the padding: logits of one text with and without it differ by "
+                f"its prediction depends on the padding: logits of a text with and without it differ by "
                 f"{significant(away, 2)}, where the largest is {significant(largest, 2)}. {known}"
             )
 
     def require_answers(self, extremes: Extremes) -> None:
-        """To the texts with the highest numbers, and to those with the fewest and the most tokens that end a text."""
+        """It must accept the texts with the highest ids, and those with the fewest and the most end-of-text tokens."""
         if len(extremes.ends) > 1:
             fewest, most = min(extremes.ends), max(extremes.ends)
             try:
@@ -146,7 +146,7 @@ class ModelCheck:
             except Exception as error:
                 end = self.token(self.end or 0)
                 raise ModelError(
-                    f"it needs the token {end}, which ends a text, equally often in all texts: {fewest} times in "
+                    f"it needs the end-of-text token {end} equally often in all texts: {fewest} times in "
                     f"{self.named(extremes.ends[fewest])}, {most} times in {self.named(extremes.ends[most])}. Take {end} out "
                     f"of the texts ({message_of(error)})"
                 ) from error
@@ -154,7 +154,7 @@ class ModelCheck:
             self.answers([text for _, text in extremes.highest.values()], self.prepared)
 
     def require_answers_in_training(self, extremes: Extremes) -> None:
-        """Some take lengths in training that they don't take else: Reformer only multiples of its chunks."""
+        """Some models accept fewer lengths in training mode: Reformer only multiples of its chunks."""
         import torch
 
         if extremes.shortest is None or extremes.longest is None:
@@ -167,49 +167,49 @@ class ModelCheck:
                     self.prepared.predict(self.model, {name: tensor.to(self.device) for name, tensor in batch.items()})
             except Exception as error:  # a model of any author
                 raise ModelError(
-                    f"its model does not answer to {self.named(text)} ({length_of(text):,} tokens) while it trains, though it "
-                    f"does else: {message_of(error)}. If it asks for rows of one length, say `padding: max_length` and that "
-                    "length as max_length"
+                    f"in training mode, its forward pass fails on {self.named(text)} ({length_of(text):,} tokens), which it "
+                    f"accepts otherwise: {message_of(error)}. If it needs rows of one length, use `padding: max_length` with "
+                    "that length as max_length"
                 ) from error
             finally:
                 self.model.eval()
 
     def answers(self, texts: Sequence[Text], prepared: Prepared) -> Any:
-        """Logits (texts, n_outputs); raises ModelError where the model gives none."""
+        """Logits (texts, n_outputs); raises ModelError where the forward pass fails."""
         try:
             return predict(prepared, self.model, [text.row for text in texts], self.device)
         except Exception as error:  # a model of any author
             longest = max(texts, key=length_of) if texts and "input_ids" in texts[0].row else None
-            asked = f" to {self.named(longest)} ({length_of(longest):,} tokens)" if longest is not None else ""
+            which = f" on {self.named(longest)} ({length_of(longest):,} tokens)" if longest is not None else ""
             why = f" {reason}" if len(texts) > 1 and (reason := self.reason(known_only=True)) else ""
             if longest is not None and (most := self.most_tokens(longest, prepared)):
-                why = f" It answers to texts of {most:,} tokens and not of {most + 1:,}: say `max_length: {most}` at most"
-            raise ModelError(f"its model does not answer{asked}: {message_of(error)}.{why}") from error
+                why = f" It accepts texts of {most:,} tokens and not of {most + 1:,}: use `max_length: {most}` at most"
+            raise ModelError(f"its forward pass fails{which}: {message_of(error)}.{why}") from error
 
     def most_tokens(self, failed: Text, prepared: Prepared) -> int:
-        """The longest text to which it answers, by bisection; 0 where it is not the length that it failed on.
+        """The length of the longest text that it accepts, by bisection; 0 where it did not fail because of the length.
 
-        Asked by forms of the shortest text, for what it failed on may be a token.
+        Tried with longer forms of the shortest text, because it may also have failed on a token.
         """
         shortest = self.extremes.shortest or failed
 
-        def does(length: int) -> bool:
+        def accepts(length: int) -> bool:
             try:
                 predict(self.plain, self.model, [of_length(shortest, length).row], self.device)
             except Exception:
                 return False
             return True
 
-        few, many = length_of(shortest), int(prepared.collate([failed.row])["input_ids"].shape[1])  # with all of its padding
-        if many <= few or not does(few) or does(many):
+        few, many = length_of(shortest), int(prepared.collate([failed.row])["input_ids"].shape[1])  # with its padding
+        if many <= few or not accepts(few) or accepts(many):
             return 0
         while many - few > 1:
             half = (few + many) // 2
-            few, many = (half, many) if does(half) else (few, half)
+            few, many = (half, many) if accepts(half) else (few, half)
         return few
 
     def reason(self, *, known_only: bool = False) -> str:
-        """What of its settings explains that padding changes answers, and the cure."""
+        """The setting that explains why padding changes predictions, and how to correct it."""
         tokenizer, config = getattr(self.prepared, "tokenizer", None), self.config
         if (
             tokenizer is not None
@@ -217,7 +217,7 @@ class ModelCheck:
             and MASK in signature(self.model.forward).parameters
         ):
             return (
-                f"Its tokenizer tells it no padding: let tokenizer_config.json name {MASK} among its model_input_names, beside "
+                f"Its tokenizer marks no padding: add {MASK} to model_input_names in tokenizer_config.json, beside "
                 f"{', '.join(tokenizer.model_input_names)}"
             )
         if tokenizer is not None and config is not None:
@@ -225,20 +225,20 @@ class ModelCheck:
             shown = f"{pad} ({self.token(pad)})"
             if theirs is None:
                 return (
-                    f"Its config.json names no pad_token_id, and its head looks for the last token that is no padding: write "
-                    f'"pad_token_id": {pad} into it, which is the tokenizer\'s ({self.token(pad)})'
+                    f"Its config.json has no pad_token_id, and its head needs the last token that is no padding: add "
+                    f'"pad_token_id": {pad} to it, which is the tokenizer\'s ({self.token(pad)})'
                 )
             if theirs != pad:
                 return (
-                    f"Its tokenizer pads with {shown}, its config.json says pad_token_id {theirs} ({self.token(theirs)}): let "
-                    f"config.json say {pad}"
+                    f"Its tokenizer pads with {shown}, its config.json has pad_token_id {theirs} ({self.token(theirs)}): set "
+                    f"it to {pad} in config.json"
                 )
             if tokenizer.padding_side == "left":
-                return 'Its tokenizer pads on the left: let tokenizer_config.json say "padding_side": "right"'
+                return 'Its tokenizer pads on the left: set "padding_side": "right" in tokenizer_config.json'
             if tokenizer.padding_side == "right" and not known_only:
                 return (
-                    'If its head reads the last place of a row, let tokenizer_config.json say "padding_side": "left"; if its '
-                    "attention goes over the padding too, `padding: max_length` in the recipe makes all rows alike"
+                    'If its head reads the last token of a row, set "padding_side": "left" in tokenizer_config.json; if its '
+                    "attention includes the padding, use `padding: max_length` in the recipe, so that all rows have one length"
                 )
         return "" if known_only else "Mask the padding"
 
@@ -251,31 +251,31 @@ def require_finite(model: Any) -> None:
     if odd := [name for name, parameter in parameters if not bool(torch.isfinite(parameter).all())]:
         raise ModelError(
             f"its weights hold NaN or infinity in {len(odd)} of {len(parameters)} tensors, first {odd[0]}: take another copy "
-            "of the checkpoint, or export it anew (in fp16 numbers beyond 65,504 become infinity)"
+            "of the checkpoint, or export it again (in fp16, numbers beyond 65,504 become infinity)"
         )
     matrices = [(name, parameter) for name, parameter in parameters if parameter.ndim > 1]
     zero = [name for name, parameter in matrices if not bool(parameter.any())]
     if len(zero) * 2 > len(matrices):
         raise ModelError(
-            f"of its {len(matrices)} matrices {len(zero)} are all zero, first {zero[0]}: nothing can be learnt "
+            f"of its {len(matrices)} matrices {len(zero)} are all zero, first {zero[0]}: nothing can be learned "
             "from these weights; take another copy of the checkpoint"
         )
 
 
 def words_of(model: Any) -> int | None:
-    """How many words its embeddings hold; None where it does not tell."""
+    """How many token ids its embeddings have; None where it is unknown."""
     try:
         table = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):
         return None
     size = getattr(table, "num_embeddings", None)
-    if size is None and getattr(getattr(table, "weight", None), "ndim", 0) == 2:  # I-BERT's is a class of its own
+    if size is None and getattr(getattr(table, "weight", None), "ndim", 0) == 2:  # I-BERT has its own class
         size = len(table.weight)
     return size if isinstance(size, int) else None
 
 
 def types_of(model: Any) -> int | None:
-    """How many types of tokens it knows; None where it has no table of them."""
+    """How many token types its embeddings have; None where it has none."""
     sizes = [
         module.num_embeddings
         for name, module in model.named_modules()

@@ -1,4 +1,4 @@
-"""What a recipe asks of the training split and of the network before any trainer has them."""
+"""Applies a recipe to the training split and to the model, before the trainer gets them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bakeoff.training.data import Columns
 
 
 def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> Columns:
-    """The columns of the rows to train on, in the split's order; `seed` is (seed, replicate).
+    """The columns of the rows to train on, in the order of the split; `seed` is (seed, replicate).
 
-    They are the first `train_examples` of a random order: a smaller number's are among a larger one's.
-    Raises DataError where the split has fewer.
+    They are the first `train_examples` rows of a random order, so that a smaller selection is part of a larger one. Raises
+    DataError where the split has fewer rows.
     """
     there = len(split["label"])
     require_examples(recipe, there)
@@ -31,25 +31,25 @@ def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> C
 
 
 def drawn_rows(there: int, examples: int, seed: tuple[int, int]) -> list[int]:
-    """The numbers, ascending, of so many rows (or all) of `there`."""
+    """The numbers, ascending, of `examples` rows drawn from `there`; of all if there are fewer."""
     generator = np.random.Generator(np.random.PCG64(stream_seed(*seed, "subset")))
     return sorted(generator.permutation(there)[:examples].tolist())
 
 
 def taken(split: Columns, rows: Sequence[int]) -> Columns:
-    """The columns of those rows."""
+    """The columns with those rows only."""
     return Columns({name: [values[row] for row in rows] for name, values in split.items()})
 
 
 def require_examples(recipe: Recipe, there: int) -> None:
-    """Raises DataError where the training split has fewer examples than the recipe wants."""
+    """Raises DataError where the training split has fewer rows than the recipe's `train_examples`."""
     if recipe.train_examples is not None and recipe.train_examples > there:
         raise DataError(f"train_examples {recipe.train_examples:,} is more than the training split's {there:,}")
 
 
 def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Adaptation:
-    """The model as the method and then the recipe want it. Raises ModelError where it can't be had."""
-    head = head_of(built)  # told before the method renames or wraps anything
+    """The model, adapted by the method and then by the recipe. Raises ModelError or PluginError where that is not possible."""
+    head = head_of(built)  # before the method renames or wraps parameters
     adaptation = method.adapt(built, options, recipe)
     if recipe.frozen_embeddings:
         adaptation = freeze_embeddings(adaptation)
@@ -60,17 +60,17 @@ def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Ad
 
 
 def head_of(built: Built) -> frozenset[str]:
-    """The parameters that start from random numbers beside a body that does not, and so have to train."""
+    """The names of newly initialised parameters beside a pretrained body: they have to train. Empty for a model without one."""
     try:
         return head_names(built)
-    except ModelError:  # a model that is built otherwise: then what came from no checkpoint
+    except ModelError:  # a model of another structure: what came from no checkpoint
         names = {name for name, _ in built.model.named_parameters()}
         fresh = names & set(built.newly_initialised)
         return frozenset(fresh if fresh != names else ())
 
 
 def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
-    """Raises PluginError where the head would stay as random as it is, or the groups are not what trains."""
+    """Raises PluginError where a parameter of the head would not train, or the groups are not exactly what trains."""
     trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
     if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
         more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
@@ -82,13 +82,13 @@ def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -
 
 
 def within(name: str, wrapped: str) -> bool:
-    """Whether `wrapped` is `name` with parts put in before, between or behind, as wrapping a module does."""
+    """Whether `wrapped` is `name` with parts inserted anywhere, as wrapping a module does."""
     parts = iter(wrapped.split("."))
     return all(part in parts for part in name.split("."))
 
 
 def freeze_embeddings(adaptation: Adaptation) -> Adaptation:
-    """No table of embeddings (words, positions, types of token) trains, whatever the method says."""
+    """Freezes all embeddings (words, positions, token types), whatever the method says."""
     from torch.nn import Embedding
 
     frozen = set()
@@ -104,9 +104,9 @@ def freeze_embeddings(adaptation: Adaptation) -> Adaptation:
 
 
 def checkpoint_gradients(model: Any) -> None:
-    """Layers forget their activations and compute them again in the backward pass, dropout masks and all: the same bits."""
+    """Makes layers recompute their activations in the backward pass, with the same dropout masks: gradients stay identical."""
     if not getattr(model, "supports_gradient_checkpointing", False):
-        raise ModelError(f"gradient_checkpointing: {type(model).__name__} has none")
+        raise ModelError(f"gradient_checkpointing: {type(model).__name__} does not support it")
     name = "activation_checkpointing_enable"  # before transformers 5.23: gradient_checkpointing_enable
     enable = getattr(model, name, None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.fields import Part
 from bakeoff.contracts.model import Encoding
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.registry import Registry
@@ -27,12 +28,6 @@ LONGEST = 8192
 """Tokens up to which lengths are measured: the largest `max_length` that a recipe allows."""
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
-
-
-class Part(BaseModel):
-    """Base of the parts of a preview."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TokenLengths(Part):

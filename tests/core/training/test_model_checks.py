@@ -90,7 +90,7 @@ def test_a_text_too_long_is_refused_with_the_length_that_is_measured(family: str
     """Whether the limit lies in a table, in its configuration alone, or in how it cuts rows."""
     folder = save(tmp_path, model_of(family), family)
     long = " ".join(["w9"] * (POSITIONS + 5))
-    cure = f"It answers to texts of {POSITIONS} tokens and not of {POSITIONS + 1}: say `max_length: {POSITIONS}` at most"
+    cure = f"It accepts texts of {POSITIONS} tokens and not of {POSITIONS + 1}: use `max_length: {POSITIONS}` at most"
     assert refusal(folder, [*TEXTS, long], max_length=64).endswith(cure)
     assert refusal(folder, max_length=64, padding="max_length").endswith(cure)
 
@@ -98,8 +98,8 @@ def test_a_text_too_long_is_refused_with_the_length_that_is_measured(family: str
 def test_a_model_that_takes_other_lengths_in_training_is_refused_before_it(tmp_path: Path) -> None:
     folder = save(tmp_path, model_of("reformer"), "reformer")
     message = refusal(folder)
-    assert "while it trains, though it does else: ValueError: If training, " in message
-    assert message.endswith("say `padding: max_length` and that length as max_length")
+    assert "which it accepts otherwise: ValueError: If training, " in message
+    assert message.endswith("use `padding: max_length` with that length as max_length")
     check(folder, max_length=POSITIONS, padding="max_length")
 
 
@@ -124,7 +124,7 @@ def test_a_checkpoint_whose_outputs_have_no_names_passes(family: str, tmp_path: 
 def test_attention_over_the_padding_is_refused_unless_all_rows_are_padded_alike(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     message = refusal(folder)
-    assert message.startswith("its answer depends on the other texts of a batch: ")
+    assert message.startswith("its prediction depends on the other texts of a batch: ")
     assert "`padding: max_length` in the recipe" in message
     check(folder, padding="max_length")
 
@@ -135,9 +135,9 @@ def test_pad_tokens_that_differ_are_refused_with_both(family: str, padding: str,
     folder = save(tmp_path, model_of(family), family)
     edit(folder / "config.json", pad_token_id=2)
     message = refusal(folder)
-    assert message.startswith("its answer depends on the other texts of a batch: ")
+    assert message.startswith("its prediction depends on the other texts of a batch: ")
     assert message.endswith(
-        "Its tokenizer pads with 1 ('<pad>'), its config.json says pad_token_id 2 ('</s>'): let config.json say 1"
+        "Its tokenizer pads with 1 ('<pad>'), its config.json has pad_token_id 2 ('</s>'): set it to 1 in config.json"
     )
 
 
@@ -145,7 +145,7 @@ def test_pad_tokens_that_differ_are_refused_with_both(family: str, padding: str,
 def test_a_decoder_without_a_pad_token_is_told_with_the_cure(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family, pad_token_id=None), family)
     message = refusal(folder)
-    assert "its model does not answer to row 'dev-1' of dev (9 tokens): ValueError: Cannot handle batch sizes > 1" in message
+    assert "its forward pass fails on row 'dev-1' of dev (9 tokens): ValueError: Cannot handle batch sizes > 1" in message
     assert message.endswith("write \"pad_token_id\": 1 into it, which is the tokenizer's ('<pad>')")
 
 
@@ -248,7 +248,7 @@ def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
 def test_an_end_of_text_within_a_text_is_refused_with_its_row(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     message = refusal(folder, [*TEXTS, "w5 </s> w6"])
-    assert message.startswith("it needs the token '</s>', which ends a text, equally often in all texts: 1 times in row 'dev-")
+    assert message.startswith("it needs the end-of-text token '</s>' equally often in all texts: 1 times in row 'dev-")
     assert "2 times in row 'dev-4' of dev. Take '</s>' out of the texts" in message
 
 
@@ -261,7 +261,7 @@ def test_a_token_that_fails_is_not_taken_for_a_text_too_long(tmp_path: Path, mon
     monkeypatch.setattr("bakeoff.training.model_checks.words_of", lambda model: None)  # as of a model that does not tell
     folder = save(tmp_path, model_of("gpt2", vocab_size=WORDS - 10), "gpt2")
     message = refusal(folder, [*TEXTS, "w8 w55 w9 w9"])
-    assert message.startswith("its model does not answer to row 'dev-4' of dev (4 tokens): IndexError: ")
+    assert message.startswith("its forward pass fails on row 'dev-4' of dev (4 tokens): IndexError: ")
     assert "max_length" not in message
 
 
@@ -270,8 +270,7 @@ def test_a_token_that_fails_is_not_taken_for_a_text_too_long(tmp_path: Path, mon
 def test_a_tokenizer_that_makes_no_mask_is_told_with_the_cure(family: str, padding: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family, model_input_names=["input_ids"])
     assert refusal(folder, padding=padding).endswith(
-        "Its tokenizer tells it no padding: let tokenizer_config.json name attention_mask among its model_input_names, beside "
-        "input_ids"
+        "Its tokenizer marks no padding: add attention_mask to model_input_names in tokenizer_config.json, beside input_ids"
     )
 
 
