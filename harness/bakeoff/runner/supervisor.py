@@ -157,7 +157,7 @@ class Supervised:
                 words = f"its folder was removed; {words}"
             return self.record_failure("crashed", f"{words} ({self.at_work()})")
         if code != 0:
-            remark = remark or f"it did not end well after its record was whole: {words}"
+            remark = remark or f"it did not exit cleanly after its record was complete: {words}"
         record = without_model(record, self.folder, f"the run's process ended over it: {words}")
         output = self.folder / OUTPUT_FILE
         kept = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)

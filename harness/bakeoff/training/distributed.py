@@ -1,4 +1,4 @@
-"""Several processes for one run: started under torchrun, heard of each other, ended together.
+"""Several processes for one run: started by torchrun's agent, connected, and ended together.
 
 `launch` forks them on this machine, each with its rank in the environment variables that torchrun sets.
 """
@@ -24,11 +24,11 @@ from bakeoff.machine.signals import EXIT_SECONDS, ending
 from bakeoff.machine.streams import write_line
 
 GRACE_SECONDS = 1.0
-"""A rank that failed waits so long before it ends: others then fail at what they wanted of it, and it must be plain who was
-first. A rank that dies without a word is seen at once."""
+"""How long a failed rank waits before it ends. The other ranks fail when it does not answer them, and it must be clear which
+failed first. A rank that crashes is noticed at once."""
 
 LONGEST_WAIT = timedelta(days=7)
-"""Of one rank for another, which may predict meanwhile; how long a run may take is not decided here."""
+"""How long a rank waits for another, which may be predicting. It is no limit for the run."""
 
 FAILED = 1
 NO_MACHINE = os.EX_IOERR
@@ -37,7 +37,7 @@ NO_MACHINE = os.EX_IOERR
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run as one of them, number `rank` of `size`, sees them; `device` is of what they train on.
+    """The processes of a run, seen from number `rank` of `size`; `device` is the type of device that they train on.
 
     Its methods are collective: every rank must call them, in the same order.
     """
@@ -47,7 +47,7 @@ class World:
     device: str = "cpu"
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all ranks, in their order; anything that can be pickled."""
+        """The values of all ranks, in the order of ranks; each must be picklable."""
         if self.size == 1:
             return [value]
         import torch.distributed as dist
@@ -57,7 +57,7 @@ class World:
         return values
 
     def sum(self, tensor: Any) -> Any:
-        """The sum over all ranks, the same bits in each."""
+        """The sum over all ranks, with the same bits in each."""
         if self.size == 1:
             return tensor
         import torch.distributed as dist
@@ -71,7 +71,7 @@ ALONE = World()
 
 
 class RankError(BakeoffError):
-    """A rank ended that should not have; `code` is its exit code, below zero for a signal."""
+    """A rank failed or crashed; `code` is its exit code, below zero for a signal."""
 
     def __init__(self, rank: int, code: int) -> None:
         super().__init__(f"rank {rank}: {ending(code)}")
@@ -80,10 +80,10 @@ class RankError(BakeoffError):
 
 
 def launch(work: Callable[[World], bool], processes: int, *, device: str, threads: int, logs: Path) -> None:
-    """Calls `work` in so many forks of this process, under torchrun's own agent, until all have ended.
+    """Calls `work` in forks of this process, under torchrun's own agent, until all have ended.
 
-    This process must not have computed anything with torch yet. `work` answers whether it went well; a rank in which it did
-    not ends all, as does one that dies: RankError. `threads` are of all ranks together; `logs` is a new folder for the agent.
+    This process must not have computed anything with torch yet. `work` returns whether it succeeded; a rank that fails or
+    crashes ends all others, and RankError is raised. `threads` is the sum over all ranks; `logs` is a new folder for the agent.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -97,7 +97,7 @@ def launch(work: Callable[[World], bool], processes: int, *, device: str, thread
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,
-        start_method="fork",  # a fresh interpreter would import for ten seconds
+        start_method="fork",  # a fresh interpreter would take ten seconds to import
         local_addr="localhost",
         signals_to_handle="SIGTERM",
         shutdown_timeout=5,
@@ -108,16 +108,16 @@ def launch(work: Callable[[World], bool], processes: int, *, device: str, thread
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise RankError(rank, failure.exitcode) from None
-    except SignalException as stopped:  # the agent has ended the ranks; a run that a scheduler stops leaves no record
+    except SignalException as stopped:  # the agent has ended the ranks; a run that is stopped leaves no record
         signal.signal(stopped.sigval, signal.SIG_DFL)
         os.kill(os.getpid(), stopped.sigval)
 
 
 def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: int) -> None:
-    """One rank from its first line to its last."""
+    """The whole life of one rank."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the launcher decides
-    end_with(launcher)  # no rank outlives it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group: the launcher decides
+    end_with(launcher)  # no rank outlives the launcher
     try:
         code = 0 if work(_join(device, threads)) else FAILED
     except MachineError as error:
@@ -133,15 +133,15 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
 
 
 def _join(device: str, threads: int) -> World:
-    """Takes this process's place among the others."""
+    """Connects this process with the other ranks."""
     import torch
     import torch.distributed as dist
 
     os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
     torch.set_num_threads(threads)
     for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
-        del os.environ[name]  # accelerate would take them for settings of this run
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else it looks for the host's name, which need not resolve
+        del os.environ[name]  # accelerate would read them as settings of this run
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else it looks up the host's name, which may not resolve
     world = World(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]), device)
     if device == "cuda":
         torch.cuda.set_device(world.rank)

@@ -1,6 +1,6 @@
-"""`keep: final`: the trained model beside its record. What is kept has been loaded again and gave the recorded predictions.
+"""`keep: final`: saves the trained model beside its record, loads it again and compares its predictions with the recorded ones.
 
-The record is written first and stands whatever comes of its model: a model that can't be kept is "not kept", with the reason.
+The record is written first. If the model can't be kept, the record stays, with the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, told
-from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, capped
 from bakeoff.text.markdown import as_markdown, item
 from bakeoff.text.numbers import DASH, significant
@@ -28,22 +27,22 @@ from bakeoff.training.clock import Clock
 from bakeoff.training.data import Columns
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.training.preparation import within
-from bakeoff.training.record_writer import DECIMALS, files_in, message_of, rounded
+from bakeoff.training.record_writer import DECIMALS, hashes_of, message_of, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
-"""Standard deviations of the noise that stands in for training where `keep: final` is tried; of all so far, the square root of
-the sum of squares. A large one would saturate the attention of a real model, and a small one not show in a tiny one."""
+"""Standard deviations of the noise that replaces training where `keep: final` is checked before any run, added one after the
+other: a large one would saturate the attention of a real model, a small one would not show in a tiny one."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, and what it answers to one batch."""
+    """A trained model, and its logits for one batch."""
 
     network: Any
     prepared: Prepared
     labels: tuple[str, ...]
     texts: Mapping[str, Sequence[str]]
-    """Text columns of the batch."""
+    """Text column -> texts of the batch."""
     logits: Any
     """(examples, n_outputs), float32."""
     device: Any
@@ -52,7 +51,7 @@ class Trained:
 def trained_model(
     network: Any, prepared: Prepared, info: TaskInfo, split: Columns, encoded: Sequence[Row], logits: Any, device: Any
 ) -> Trained:
-    """The model with one batch of a split that it has answered: examples of all lengths, the longest and the shortest too."""
+    """The model with one batch of a split that it has predicted: examples of all lengths, with the longest and the shortest."""
     order = longest_first(encoded)
     chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
     rows = [order[place] for place in chosen]
@@ -61,9 +60,9 @@ def trained_model(
 
 
 def keep(trained: Trained, folder: Path) -> float:
-    """Writes the model into `folder`, which is new, frees it, and loads what was written; the largest difference of logits.
+    """Saves the model into the new `folder`, frees it, and loads it again. Returns the largest difference of its logits.
 
-    Raises whatever keeps it from being kept, and PluginError where it answers otherwise than it did; then the folder is gone.
+    Raises PluginError where the loaded model gives other logits, and any error of saving and loading; the folder is removed.
     """
     tree = Tree(folder.parent)
     tree.make_fresh(folder)
@@ -79,19 +78,18 @@ def keep(trained: Trained, folder: Path) -> float:
 
 
 def require_plain_files(folder: Path) -> None:
-    """Raises PluginError for files that a record can't list, and for links: whatever they lead to may change."""
+    """Raises PluginError for symbolic links, whose targets may change, and for file names that a record can't list."""
     for path in folder.rglob("*"):
         name = path.relative_to(folder.parent).as_posix()
         if path.is_symlink():
             raise PluginError(f"its `save` made a symbolic link, {quoted(name)}: a record is a folder of plain files")
         if path.is_file() and not FILE_NAME.fullmatch(name):
-            raise PluginError(
-                f"its `save` wrote {quoted(name)}: letters, digits, `_`, `.`, `-` and at most one folder are allowed"
-            )
+            allowed = "letters, digits, `_`, `.`, `-` and at most one folder are allowed"
+            raise PluginError(f"its `save` wrote {quoted(name)}: {allowed}")
 
 
 def require_recorded_answers(answered: Any, recorded: Any) -> float:
-    """The largest difference of the logits; raises PluginError where they are not the same but for rounding."""
+    """The largest difference of the logits. Raises PluginError where it is more than rounding (`same_logits`)."""
     if answered.shape != recorded.shape:
         raise PluginError(f"loaded again, it gives logits {answered.shape} where {recorded.shape} are recorded")
     difference = float(np.abs(answered - recorded).max())
@@ -101,7 +99,7 @@ def require_recorded_answers(answered: Any, recorded: Any) -> float:
 
 
 def free(network: Any) -> None:
-    """Gives back the memory of all weights, whoever still refers to them: where one model fitted, it can be loaded again."""
+    """Frees the memory of all weights, even where they are still referenced, so that there is room to load the model again."""
     import torch
 
     for tensor in (*network.parameters(), *network.buffers()):
@@ -112,22 +110,22 @@ def free(network: Any) -> None:
 
 
 def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> Record:
-    """The record of a run with its model in the run's folder, or with the reason why it is not there."""
+    """Adds the model to the run's folder and to its record, or the reason why it could not be kept."""
     place, tree = folder / MODEL_FOLDER, Tree(folder)
     files, size = record.files, sum(tensor.nbytes for tensor in trained.network.state_dict().values())
     try:
         kept = Kept(reason=None, difference=keep(trained, place))
         card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
         tree.write(place / "README.md", card.encode())
-        files = {name: sha256_of(folder / name) for name in files_in(folder)}
-    except Exception as error:  # a disk may be full, and a model or a method may be anybody's: the scores stand
+        files = hashes_of(folder)
+    except Exception as error:  # a full disk, or a model or method of any author: the scores stay
         tree.remove_folder(place)
         code = code_of(error)
         reason = told(code, folder, size) if code is not None else message_of(error)
         kept, files = Kept(reason=reason, difference=None), record.files
         if code is None and not isinstance(error, BakeoffError | OSError):
             traceback.print_exc()
-    assert record.cost is not None  # it ended well
+    assert record.cost is not None  # it succeeded
     total = clock.stop()
     cost = record.cost.model_copy(update={"phase_seconds": rounded(clock.seconds), "total_seconds": round(total, DECIMALS)})
     return record.model_copy(update={"kept": kept, "files": files, "cost": cost})
@@ -143,10 +141,10 @@ def require_keepable(
     head: Collection[str],
     cache: Path,
 ) -> None:
-    """Tries `keep: final` on a model that is ready for training; raises PluginError where it can't be kept.
+    """Tries `keep: final` on a model that is ready for training. Raises PluginError where it can't be kept.
 
-    Noise stands in for training, so that whatever is left out changes the answers. `head` names the head's parameters as they
-    were before the method. `cache` is a folder with room for the model. The model is spent.
+    Noise replaces training, so that any parameter that is not saved changes the predictions. `head` has the names of the head's
+    parameters before the method changed them. `cache` is a folder with room for the model. The model can't be used afterwards.
     """
     rows = prepared.encode(columns)
     heads: list[Any] = []
@@ -155,11 +153,11 @@ def require_keepable(
         if parameter.requires_grad:
             (heads if any(within(part, name) for part in head) else body).append(parameter)
 
-    def ask() -> Any:
+    def logits_now() -> Any:
         return predict(prepared, network, rows, device)
 
-    logits = disturb(heads, ask, until=1.0)  # where a head is as good as zero, nothing below it shows
-    logits = disturb(body, ask, until=10 * SAME_LOGITS * max(1.0, float(np.abs(logits).max())))
+    logits = disturb(heads, logits_now, until=1.0)  # with a head near zero, no change of the body would show
+    logits = disturb(body, logits_now, until=10 * SAME_LOGITS * max(1.0, float(np.abs(logits).max())))
     trained = Trained(network, prepared, info.labels, columns, logits, device)
     with temporary_folder(".keep-", below=cache) as folder:
         try:
@@ -168,24 +166,24 @@ def require_keepable(
             raise PluginError(f"its model can't be kept, as `keep: final` asks: {message_of(error)}") from error
 
 
-def disturb(parameters: Sequence[Any], ask: Callable[[], Any], *, until: float) -> Any:
-    """Adds noise to the parameters until a logit has moved so far, or the noise is the strongest; the logits then."""
+def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: float) -> Any:
+    """Adds noise to the parameters until a logit has changed by `until`, or all of NOISE is added. Returns the logits then."""
     import torch
 
-    generator, before = torch.Generator().manual_seed(0), ask()
+    generator, before = torch.Generator().manual_seed(0), logits_now()
     for scale in NOISE if parameters else ():
         with torch.no_grad():
             for parameter in parameters:
                 noise = scale * torch.randn(parameter.shape, generator=generator)
                 parameter.add_(noise.to(parameter.device, parameter.dtype))
-        after = ask()
+        after = logits_now()
         if np.abs(after - before).max() >= until:
             return after
     return after if parameters else before
 
 
 def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
-    """The model's card: what it is, how to load it, what its record says of it. Markdown."""
+    """The model card as lines of Markdown: what the model is, how to load it, its scores, its recipe."""
     asked, weights = record.requested, record.weights
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
@@ -207,15 +205,16 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
 
 
 def score_lines(record: Record, data: Data) -> Iterator[str]:
-    """A line of the card's table for each split and metric, in the metric's unit."""
+    """A row of the card's table for each split and metric, in the unit of the metric."""
     for split, scores in record.scores.items():
-        floors, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
+        baselines, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
         for facts in data.metrics:
             if reason := silent.get(facts.name):
-                told, floor = f"says nothing here: {reason}", DASH
+                value, baseline = f"says nothing here: {reason}", DASH
             elif facts.name in scores:
                 unit = unit_of(facts)
-                told, floor = f"{unit.written(scores[facts.name])} {unit.name}".rstrip(), unit.written(floors.get(facts.name))
+                value = f"{unit.written(scores[facts.name])} {unit.name}".rstrip()
+                baseline = unit.written(baselines.get(facts.name))
             else:
-                told, floor = "no score of these answers", DASH
-            yield f"| {as_markdown(split)} | {as_markdown(facts.name)} | {as_markdown(told)} | {floor} |"
+                value, baseline = "no score of these predictions", DASH
+            yield f"| {as_markdown(split)} | {as_markdown(facts.name)} | {as_markdown(value)} | {baseline} |"

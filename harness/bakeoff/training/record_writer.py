@@ -47,7 +47,7 @@ from bakeoff.training.job import Job
 from bakeoff.training.request import Request
 
 DECIMALS = 6
-"""Of seconds in a record: nothing is timed better."""
+"""Decimals of seconds in a record; clocks are not more precise."""
 
 
 def failure_of(error: BaseException, phase: str) -> Failure:
@@ -71,7 +71,7 @@ def message_of(error: BaseException) -> str:
 
 
 def describe_weights(run: Assembly) -> Weights:
-    """Of a trained run."""
+    """The weights of a run after its training."""
     return Weights(
         parameters_total=sum(parameter.numel() for parameter in run.network.parameters()),
         parameters_trainable=sum(parameter.numel() for parameter in run.network.parameters() if parameter.requires_grad),
@@ -86,7 +86,7 @@ def describe_weights(run: Assembly) -> Weights:
 
 
 def trained_bytes(network: Any) -> int:
-    """The size of a safetensors file with the parameters that trained: 8 bytes, a header padded to 8 bytes, and the tensors."""
+    """The size of a safetensors file with the trained parameters: 8 bytes, a header padded to a multiple of 8, the tensors."""
     header, size = {}, 0
     for name, tensor in sorted(network.named_parameters()):
         if tensor.requires_grad:
@@ -98,9 +98,8 @@ def trained_bytes(network: Any) -> int:
 
 
 def write_steps(path: Path, job: Job) -> None:
-    """step, loss, learning_rate, grad_norm (null where it was not measured), seconds (at its end, from the first begin)."""
+    """Columns: step, loss, learning_rate, grad_norm (null where not measured), seconds (from the first step's begin)."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     norms = job.observer.norms
     steps = range(len(job.losses))
@@ -113,8 +112,7 @@ def write_steps(path: Path, job: Job) -> None:
             "seconds": pa.array(job.clock, pa.float32()),
         }
     )
-    with writing(path, size=table.nbytes), Tree(path.parent).writing(path) as stream:
-        pq.write_table(table, stream, compression="zstd")
+    _write_table(path, table)
 
 
 def write_predictions(
@@ -125,10 +123,9 @@ def write_predictions(
     slice_columns: tuple[str, ...],
     kind: Kind,
 ) -> None:
-    """split, id, label (null where the split has none), logits (a list of float32), tokens and the task's slice columns for
-    every predicted example."""
+    """One row for each predicted example: split, id, label (null in splits without labels), logits (a list of float32), tokens
+    and the task's slice columns."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     columns = {
         "split": pa.array([name for name in logits for _ in logits[name]]).dictionary_encode(),
@@ -140,6 +137,12 @@ def write_predictions(
     for column in slice_columns:
         columns[f"slice:{column}"] = pa.array([str(value) for name in logits for value in splits[name][column]])
     table = pa.table(columns).replace_schema_metadata({KIND_KEY: kind.name.encode()})
+    _write_table(path, table)
+
+
+def _write_table(path: Path, table: Any) -> None:
+    import pyarrow.parquet as pq
+
     with writing(path, size=table.nbytes), Tree(path.parent).writing(path) as stream:
         pq.write_table(table, stream, compression="zstd")
 
@@ -152,7 +155,7 @@ def compose(
     failure: Failure | None,
     folder: Path,
 ) -> Record:
-    """The record of whatever was found."""
+    """The record of a run that has ended, with whatever is known of it."""
     require_plain(folder, request.requested)
     total = clock.stop()
     joules, note = found.energy.joules()
@@ -195,12 +198,12 @@ def compose(
         resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
         trainer_notes=capped(found.notes, MOST_NOTES),
-        files={name: sha256_of(folder / name) for name in files_in(folder)},
+        files=hashes_of(folder),
     )
 
 
 def environment_of(request: Request, device: Any = None) -> Environment:
-    """Where a run is made; `device` is the one it came to, None where it came to none."""
+    """The environment of a run; `device` is None where the run failed before it had one."""
     return environment(
         request.requested.distributions,
         threads=request.threads,
@@ -212,17 +215,17 @@ def environment_of(request: Request, device: Any = None) -> Environment:
 
 
 def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Of each phase, to the microsecond."""
+    """Seconds of each phase, to the microsecond."""
     return {phase: round(taken, DECIMALS) for phase, taken in seconds.items()}
 
 
 def rate(examples: int, seconds: float) -> float | None:
-    """Examples a second, to the six digits that a clock is good for; None where there were none."""
+    """Examples per second, to six digits; None without examples or time."""
     return float(f"{examples / seconds:.6g}") if examples and seconds else None
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """A record is there whole or not at all. Raises MachineError where there is no room for it, and StoreError for one that
+    """Writes the whole record or nothing. Raises MachineError where there is no room for it, and StoreError for a record that
     could not be read again."""
     content = dump(record)
     with writing(folder, size=len(content)):
@@ -230,14 +233,14 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def write_traceback(folder: Path) -> None:
-    """Of the exception that is being handled, beside the record; raises MachineError where there is no room."""
+    """Writes the traceback of the current exception beside the record. Raises MachineError where there is no room."""
     content = traceback.format_exc().encode(errors="backslashreplace")
     with writing(folder, size=len(content)):
         Tree(folder).write(folder / TRACEBACK_FILE, content)
 
 
 def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost | None = None) -> Record:
-    """The record of a run that could say nothing of itself."""
+    """The record of a failed run of which nothing else is known."""
     return Record(
         id=request.id,
         status="failed",
@@ -259,27 +262,26 @@ def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost 
     )
 
 
-def files_in(folder: Path) -> list[str]:
-    """Of a run, its record and what it printed apart."""
-    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [name for name in names if name not in {RECORD_FILE, OUTPUT_FILE}]
+def hashes_of(folder: Path) -> dict[str, str]:
+    """Name -> SHA-256 of each file of a run, except its record and its output."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: sha256_of(path) for name, path in files.items() if name not in {RECORD_FILE, OUTPUT_FILE}}
 
 
 def clear(folder: Path) -> None:
-    """Removes all from a run's folder, which was empty when the run began, but what it printed and its traceback. What the
-    system does not let go stays."""
+    """Empties the folder of a run, except for its output and its traceback. What the system does not let be removed stays."""
     tree = Tree(folder)
     for name in tree.names(folder):
         path = folder / name
         with suppress(OSError):
             if name in {OUTPUT_FILE, TRACEBACK_FILE} and stat.S_ISREG(path.lstat().st_mode):
                 continue
-            tree.move(path, gone := folder / temporary_name("left"))  # by that name it is known as the run's
+            tree.move(path, gone := folder / temporary_name("left"))  # by that name it is known as left by a run
             tree.remove_folder(gone)
 
 
 def require_plain(folder: Path, asked: Requested) -> None:
-    """Raises PluginError for what a plugin left in its run's folder and no record can name."""
+    """Raises PluginError for anything but plain files that a record can list, which a plugin left in its run's folder."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (what := _oddity(path, name)) is None:
@@ -289,7 +291,7 @@ def require_plain(folder: Path, asked: Requested) -> None:
 
 
 def _oddity(path: Path, name: str) -> str | None:
-    """What a record cannot name, in words; None for a plain file with a plain name, and for a folder of such."""
+    """Why a record can't list a path; None for a plain file with a permitted name, and for a folder that is not empty."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return "a symbolic link"
@@ -304,6 +306,6 @@ def _oddity(path: Path, name: str) -> str | None:
 
 
 def end_copy(process: int) -> None:
-    """Ends this process where it is another: a copy of the run's that a plugin's `os.fork` made, and let go on."""
+    """Ends this process if it is a copy of the run's process, made by a plugin's `os.fork`."""
     if os.getpid() != process:
         os._exit(1)

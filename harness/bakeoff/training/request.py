@@ -1,4 +1,4 @@
-"""What a worker is told."""
+"""The request: what a scheduler passes to the worker of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import Attempt, Requested, RunId
 
 MOST_BYTES: Final = 2**26
-"""Of a request's file."""
+"""Largest file with a request that is read."""
 
 
 def _without_nul(path: Path) -> Path:
@@ -31,7 +31,7 @@ def _recipe_asked_for(request: dict[str, Any]) -> Recipe:
 
 
 class Request(BaseModel):
-    """What a worker is told: the run, and where things lie here."""
+    """One run, and the paths and settings of this machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -46,17 +46,17 @@ class Request(BaseModel):
     device: Name
     threads: Some
     jobs: Some = 1
-    """How many runs may be under way at the same time, and which of them this is, from 0."""
+    """How many runs may be performed at the same time; `place` is the number of this one among them, from 0."""
     place: Count = 0
     attempts: list[Attempt] = []
-    """At this run, before this one."""
+    """Earlier attempts at this run."""
     sources: list[list[Text | None]] = []
-    """What the experiment's runs are made from, as `provenance.as_plain` has it; empty where nobody looked."""
+    """Data, model and code of the experiment's runs by `provenance.as_plain`; empty where they were not checked."""
     keep: Literal["none", "final"] = "none"
     checkpoint_every: Some | None = None
     """Steps."""
     checkpoints: Place | None = None
-    """Their folder; it outlives this attempt."""
+    """Folder of the checkpoints, which is kept after this attempt."""
 
     @field_validator("recipe", mode="plain")
     @classmethod
@@ -71,5 +71,5 @@ class Request(BaseModel):
 
 
 def read_request(path: Path) -> Request:
-    """What a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
+    """Reads what a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
     return read_model(Request, path, "request", at_most=MOST_BYTES)

@@ -1,4 +1,4 @@
-"""A run that several processes share: each works in a room of its own, and one room becomes the run's folder."""
+"""A run that several processes (ranks) share: each has a folder of its own, and one of them becomes the run's folder."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from bakeoff.training.request import Request
 
 
 class Report(Protocol):
-    """Where a run's progress goes."""
+    """Receives the progress of a run."""
 
     def __call__(self, phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
-        """`total` is the number of steps; a `note` is a sentence for the user."""
+        """`total` is the number of all steps; `note` is a sentence for the user."""
 
 
 def print_notes(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
-    """Progress without anybody who watches: only notes are printed."""
+    """A Report that prints only the notes."""
     if note:
         write_line(sys.stdout, note)
 
 
-ROOMS = "ranks"
-"""The folder of the rooms, in the run's own, while they work."""
+RANKS = "ranks"
+"""Folder of the ranks' folders, inside the run's own, while they work."""
 FAULT_FILE = "fault"
-"""In the rooms: the words of a rank that the machine let down."""
+"""Beside the ranks' folders: the message of a rank that a fault of the machine has ended."""
 
 
 def share(
@@ -52,25 +52,25 @@ def share(
     *,
     before_forking: Callable[[Request], object],
 ) -> Record:
-    """Lets every process `attempt` the run; the record is rank 0's, or that of the first that failed.
+    """Calls `attempt` in every process. The record is that of rank 0, or of the first rank that failed.
 
-    `before_forking` is called before the others are forked from this process. Raises MachineError.
+    `before_forking` is called before the ranks are forked from this process. Raises MachineError.
     """
-    started, clock, rooms = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / ROOMS
+    started, clock, ranks_folder = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / RANKS
     processes, tree = request.requested.processes, Tree(folder)
 
-    def attempt_in_room(world: World) -> bool:
+    def attempt_as_rank(world: World) -> bool:
         def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
             if step == 0:
-                tree.write(rooms / f"phase-{world.rank}", phase.encode(), synced=False)
+                tree.write(ranks_folder / f"phase-{world.rank}", phase.encode(), synced=False)
             if world.rank == 0:
                 report(phase, step, total, loss, note)
 
         try:
-            return attempt(request, rooms / str(world.rank), tell, world, clock).failure is None
+            return attempt(request, ranks_folder / str(world.rank), tell, world, clock).failure is None
         except MachineError as error:
-            with suppress(OSError):  # there may be no room for it
-                tree.write(rooms / FAULT_FILE, str(error).encode(), synced=False)
+            with suppress(OSError):  # the disk may be full
+                tree.write(ranks_folder / FAULT_FILE, str(error).encode(), synced=False)
             raise
 
     try:
@@ -78,28 +78,28 @@ def share(
         device = hardware.pick_device(request.device).type
         hardware.require_processes(processes, device)
         for rank in range(processes):
-            tree.make_fresh(rooms / str(rank))
+            tree.make_fresh(ranks_folder / str(rank))
         if device == "cuda":
             hardware.show_all_devices()
-        launch(attempt_in_room, processes, device=device, threads=request.threads, logs=rooms / "logs")
-        record = move_in(rooms / "0", folder)
+        launch(attempt_as_rank, processes, device=device, threads=request.threads, logs=ranks_folder / "logs")
+        record = move_in(ranks_folder / "0", folder)
     except RankError as error:
         if error.code == NO_MACHINE:
-            raise fault_of_rank(rooms, [folder, request.cache]) from None
+            raise fault_of_rank(ranks_folder, [folder, request.cache]) from None
         record = (
-            record_that_stands(error, rooms, folder)
-            or record_of_first_failure(error, rooms, folder)
-            or bare_record(request, started, failure_of_rank(error, rooms))
+            record_that_stands(error, ranks_folder, folder)
+            or record_of_first_failure(error, ranks_folder, folder)
+            or bare_record(request, started, failure_of_rank(error, ranks_folder))
         )
-    except Exception as error:  # a run that raises is a record with its reason, as in one process
+    except Exception as error:  # the run is recorded as failed, as with one process
         raise_machine_error(error, [folder, request.cache])
         record = bare_record(request, started, failure_of(error, clock.phase))
         if not isinstance(error, BakeoffError):
             write_traceback(folder)
     finally:
-        tree.remove_folder(rooms)
+        tree.remove_folder(ranks_folder)
     try:
-        require_plain(folder, request.requested)  # a plugin may leave something here too, and not in its room
+        require_plain(folder, request.requested)  # a plugin may leave files here too, not only in its rank's folder
     except PluginError as error:
         if record.failure is None:
             record = bare_record(request, started, failure_of(error, "save"))
@@ -108,31 +108,31 @@ def share(
     return record
 
 
-def fault_of_rank(rooms: Path, places: Sequence[Path]) -> MachineError:
-    """What kept a rank from going on: in its own words, unless there was no room for them either."""
+def fault_of_rank(ranks_folder: Path, places: Sequence[Path]) -> MachineError:
+    """The fault of the machine that ended a rank: by the message it left, unless the disk was too full for one."""
     with suppress(OSError):
-        return MachineError(read_regular(rooms / FAULT_FILE).decode(errors="replace"))
+        return MachineError(read_regular(ranks_folder / FAULT_FILE).decode(errors="replace"))
     fault = machine_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), places)
     assert fault is not None
     return fault
 
 
-def move_in(room: Path, folder: Path) -> Record:
-    """Moves what a rank left to the run's folder; its record, which is not moved."""
-    for path in room.iterdir():
+def move_in(rank_folder: Path, folder: Path) -> Record:
+    """Moves the files of a rank, without its record, to the run's folder. Returns the record."""
+    for path in rank_folder.iterdir():
         if path.name != RECORD_FILE:
             Tree(folder).move(path, folder / path.name)
-    return Record.model_validate_json(read_regular(room / RECORD_FILE))
+    return Record.model_validate_json(read_regular(rank_folder / RECORD_FILE))
 
 
-def record_that_stands(error: RankError, rooms: Path, folder: Path) -> Record | None:
-    """Rank 0's record, where that was whole and well before a rank ended as it should not: at its exit, or over the model that
-    it was to keep. None where it had not come so far."""
-    path = rooms / "0" / RECORD_FILE
+def record_that_stands(error: RankError, ranks_folder: Path, folder: Path) -> Record | None:
+    """The record of rank 0, if it was complete and successful before a rank crashed: at its exit, or while keeping the model.
+    Else None."""
+    path = ranks_folder / "0" / RECORD_FILE
     if not path.is_file() or Record.model_validate_json(read_regular(path)).status == "failed":
         return None
-    record = without_model(move_in(rooms / "0", folder), folder, str(error))
-    remark = f"the run's process: it did not end well after its record was whole: {error}"
+    record = without_model(move_in(ranks_folder / "0", folder), folder, str(error))
+    remark = f"the run's process: it did not exit cleanly after its record was complete: {error}"
     return (
         record
         if record.kept and record.kept.reason
@@ -140,33 +140,33 @@ def record_that_stands(error: RankError, rooms: Path, folder: Path) -> Record | 
     )
 
 
-def record_of_first_failure(error: RankError, rooms: Path, folder: Path) -> Record | None:
-    """The record that the first rank to fail has left; None where one died without a word, or by a signal to stop.
+def record_of_first_failure(error: RankError, ranks_folder: Path, folder: Path) -> Record | None:
+    """The record of the rank that failed first; None where a rank died without one, or by a signal to stop.
 
-    Others may have failed after it for its sake. Where all say the same, it is no matter of one rank.
+    Other ranks may have failed because of it. The message names the rank, unless all ranks failed alike.
     """
-    if was_stopped(error.code) or not (rooms / str(error.rank) / RECORD_FILE).is_file():
+    if was_stopped(error.code) or not (ranks_folder / str(error.rank) / RECORD_FILE).is_file():
         return None
-    ranks = [int(room.name) for room in rooms.iterdir() if room.name.isdigit()]
-    left = {rank: path for rank in ranks if (path := rooms / str(rank) / RECORD_FILE).is_file()}
+    ranks = [int(path.name) for path in ranks_folder.iterdir() if path.name.isdigit()]
+    left = {rank: path for rank in ranks if (path := ranks_folder / str(rank) / RECORD_FILE).is_file()}
     failures = {rank: Record.model_validate_json(read_regular(path)).failure for rank, path in left.items()}
     first = min((rank for rank in left if failures[rank]), key=lambda rank: left[rank].stat().st_mtime_ns)
-    record = move_in(rooms / str(first), folder)
+    record = move_in(ranks_folder / str(first), folder)
     if record.failure is None or (len(left) == len(ranks) and len(set(failures.values())) == 1):
         return record
-    said = record.failure.model_copy(update={"message": f"rank {first}: {record.failure.message}"})
-    return record.model_copy(update={"failure": said})
+    named = record.failure.model_copy(update={"message": f"rank {first}: {record.failure.message}"})
+    return record.model_copy(update={"failure": named})
 
 
-def failure_of_rank(error: RankError, rooms: Path) -> Failure:
-    """Of a run of which a rank died without a word."""
+def failure_of_rank(error: RankError, ranks_folder: Path) -> Failure:
+    """The failure of a run of which a rank died without a record."""
     reason: Reason = "interrupted" if was_stopped(error.code) else "crashed"
-    return Failure(reason=reason, message=str(error), phase=phase_of(error.rank, rooms))
+    return Failure(reason=reason, message=str(error), phase=phase_of(error.rank, ranks_folder))
 
 
-def phase_of(rank: int, rooms: Path) -> str:
-    """The last phase that a rank told of."""
+def phase_of(rank: int, ranks_folder: Path) -> str:
+    """The last phase that a rank reported."""
     try:
-        return read_regular(rooms / f"phase-{rank}").decode() or "import"
+        return read_regular(ranks_folder / f"phase-{rank}").decode() or "import"
     except FileNotFoundError:
         return "import"

@@ -290,7 +290,7 @@ def test_a_model_card_says_it_and_writes_figures_in_their_unit() -> None:
         f"| test | accuracy | {100 * accuracy:.2f} points | 100.00 |",
         "| test | f1 | says nothing here: no example has the label 'label 1' | – |",
         "| test | mae | 1.250e-7 | – |",
-        "| test | auc | no score of these answers | – |",
+        "| test | auc | no score of these predictions | – |",
     ]
 
 

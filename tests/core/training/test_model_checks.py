@@ -146,7 +146,7 @@ def test_a_decoder_without_a_pad_token_is_told_with_the_cure(family: str, tmp_pa
     folder = save(tmp_path, model_of(family, pad_token_id=None), family)
     message = refusal(folder)
     assert "its forward pass fails on row 'dev-1' of dev (9 tokens): ValueError: Cannot handle batch sizes > 1" in message
-    assert message.endswith("write \"pad_token_id\": 1 into it, which is the tokenizer's ('<pad>')")
+    assert message.endswith("add \"pad_token_id\": 1 to it, which is the tokenizer's ('<pad>')")
 
 
 def test_a_tokenizer_without_a_pad_token_is_told_with_the_cure(tmp_path: Path) -> None:
