@@ -131,7 +131,7 @@ def test_what_can_t_be_kept_is_refused_before_any_run(tmp_path: Path) -> None:
         for model in models:
             Path(model["marker"]).write_text(".")
         assert answer.returncode == 2
-        lines = [line for line in answer.stderr.splitlines() if "its model can't be kept, as `keep: final` asks" in line]
+        lines = [line for line in answer.stderr.splitlines() if "its model can't be kept, which `keep: final` requires" in line]
         assert len(lines) == 3, answer.stderr
         assert "ZeroDivisionError: a bug in two lines" in lines[0]
     assert not (tmp_path / "e" / "records").exists()

@@ -153,7 +153,7 @@ WRITERS = {"print", "click.echo", "click.secho", "click.echo_via_pager", "pprint
 STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
 DRAWS = {"cli/progress.py": "as_it_is", "cli/output.py": "StringIO"}
 """Rich consoles, and what they write to: a stream that `machine.streams` gives, or text."""
-TO_ITS_PARENT = "testing/child.py"
+TO_ITS_PARENT = "testing/contract.py"
 """Its standard output is a pipe to the process that asked."""
 
 

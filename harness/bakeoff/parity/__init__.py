@@ -1,1 +1,1 @@
-"""Two strategies side by side: `trace` trains and writes down, `causes` explains, `verdict` says what it comes to."""
+"""Compares two strategies step by step: `trace` trains and records, `causes` explains, `verdict` concludes."""

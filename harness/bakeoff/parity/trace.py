@@ -34,8 +34,8 @@ from bakeoff.training.observer import Observer
 from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
-MOST_BYTES = 2**30
-"""Largest file with a trace that is read."""
+LARGEST_TRACE = 2**30
+"""Bytes of the largest trace file that is read."""
 
 
 class StepTrace(Part):
@@ -292,4 +292,4 @@ def _digest(passes: Sequence[Mapping[str, Any]]) -> str:
 
 def read_trace(path: Path) -> Trace:
     """Raises BakeoffError that names the file and what is wrong with it."""
-    return read_model(Trace, path, "trace of a training", at_most=MOST_BYTES)
+    return read_model(Trace, path, "trace of a training", at_most=LARGEST_TRACE)

@@ -163,10 +163,10 @@ def bench_job(
     }
     labels: Any = dict.fromkeys(("experiment", "strategy", "task_label", "model_label"), "sample")
     origins: Any = {kind: origin_of(part) for kind, part in parts.items()}
-    asked = Requested(**labels, **origins, recipe=dict(recipe), seed=seed, replicate=0, select="last-epoch")
+    requested = Requested(**labels, **origins, recipe=dict(recipe), seed=seed, replicate=0, select="last-epoch")
     with temporary_folder() as cache:
         threads = torch.get_num_threads()
-        request = Request(id="r1-0000000000000000", requested=asked, data=None, cache=cache, device="cpu", threads=threads)
+        request = Request(id="r1-0000000000000000", requested=requested, data=None, cache=cache, device="cpu", threads=threads)
         run = assemble(request, parts)
     if lr_scales:
         groups = (replace(group, lr_scale=scale) for group, scale in zip(run.adaptation.groups, lr_scales, strict=False))

@@ -25,7 +25,7 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import quoted
 from bakeoff.training.data import named_by_data, split_fingerprint
 
-Columns = dict[str, list[Any]]
+PlainColumns = dict[str, list[Any]]
 
 
 @functools.cache
@@ -176,7 +176,7 @@ class TaskContract(Contract):
         info: TaskInfo = self.component.info(self.chosen())
         return info if info.labels_are_known else self.loaded()[0]
 
-    def loaded(self) -> tuple[TaskInfo, dict[str, Columns]]:
+    def loaded(self) -> tuple[TaskInfo, dict[str, PlainColumns]]:
         """Its `info`, and every split as plain columns. Skips the test if the data is not available."""
         self.ready()
         options, places = self.chosen(), self.places()
@@ -191,7 +191,7 @@ class TaskContract(Contract):
         return info, {name: plain(split, name in info.labelled_splits) for name, split in splits.items()}
 
     @staticmethod
-    def whole(info: TaskInfo, splits: dict[str, Columns], name: str) -> bool:
+    def whole(info: TaskInfo, splits: dict[str, PlainColumns], name: str) -> bool:
         """Whether the split has the columns of a fingerprint; another test requires them."""
         return {"id", "label", *info.text_columns} <= set(splits.get(name, {}))
 
@@ -222,9 +222,9 @@ def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
         yield from info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs)
 
 
-def plain(split: Any, labelled: bool) -> Columns:
+def plain(split: Any, labelled: bool) -> PlainColumns:
     """A split's columns; without labels, each label is None, as the harness has it."""
-    columns: Columns = split.to_dict()
+    columns: PlainColumns = split.to_dict()
     return columns if labelled else {**columns, "label": [None] * len(split)}
 
 

@@ -174,7 +174,7 @@ class TrainerContract(Contract):
             theirs, _ = self.trained(recipe=settings)
             ours = self.job(recipe=settings, trainer=reference(), options=reference().Options())
             train(ours, reference(), reference().Options())
-            if found := first_difference(theirs, ours):
+            if found := first_departure(theirs, ours):
                 ignored[key] = found
         if "the defaults" in ignored:
             self.broken(f"with {self.base()} {ignored['the defaults']}")
@@ -245,7 +245,7 @@ def differs(ours: list[float], theirs: list[float]) -> bool:
     return not np.allclose(ours[:both], theirs[:both], rtol=TOLERANCE, atol=1e-6)
 
 
-def first_difference(job: BenchJob, right: BenchJob) -> str:
+def first_departure(job: BenchJob, right: BenchJob) -> str:
     """The first step that differs from the manual loop's, in words. Empty if none does, and if rows differ: another test checks
     those."""
     for number, (step, due) in enumerate(zip(job.steps, right.steps, strict=False), start=1):

@@ -94,14 +94,14 @@ class Checkpoints:
         from safetensors.torch import save_file
 
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-        told = json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode()
+        plain = json.dumps({"made_by": provenance.as_plain(self.made_by), **facts}).encode()
         place = self.folder / f"step-{steps:09d}"
         fresh = self.folder / temporary_name(place.name)
         try:
-            with writing(self.folder, size=sum(tensor.nbytes for tensor in copies.values()) + len(told)):
+            with writing(self.folder, size=sum(tensor.nbytes for tensor in copies.values()) + len(plain)):
                 self.tree.make_fresh(fresh)
                 save_file(copies, fresh / TENSORS)
-                self.tree.write(fresh / FACTS, told)
+                self.tree.write(fresh / FACTS, plain)
                 self.tree.sync(fresh)
                 manifest = {"steps": steps, "files": {name: sha256_of(fresh / name) for name in (TENSORS, FACTS)}}
                 self.tree.write(fresh / MANIFEST, sealed(json.dumps({**manifest, "seal": UNSEALED}).encode(), UNSEALED))
@@ -270,7 +270,7 @@ def manifest_of(content: bytes) -> Manifest:
     """Reads a manifest. Raises ValueError for what is none, and where its own checksum does not match."""
     plain = read_json(content)
     if isinstance(plain, dict) and "seal" not in plain:
-        raise ValueError(f"{MANIFEST} has no checksum of its own, as an older bakeoff left it")
+        raise ValueError(f"{MANIFEST} has no checksum of its own: an older bakeoff wrote it")
     try:
         manifest = Manifest.model_validate(plain, strict=True)
     except ValidationError as error:

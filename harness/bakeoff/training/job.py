@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from bakeoff.contracts.method import Adaptation
 from bakeoff.contracts.model import Batch, Prepared
@@ -41,22 +41,21 @@ class Callbacks:
     """Called at the end of each epoch but the last; where it is given, the trainer has to call `end_epoch`."""
 
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _remembered(method: Callable[Concatenate[Job, P], R]) -> Callable[Concatenate[Job, P], R]:
+def _remembered(method: F) -> F:
     """Keeps an exception that the job raises into the trainer, so that a trainer that swallows it is noticed."""
 
     @functools.wraps(method)
-    def guarded(self: Job, *args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(self: Job, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
         except Exception as error:
             self.raised = self.raised or error
             raise
 
-    return cast("Callable[Concatenate[Job, P], R]", guarded)
+    return cast("F", guarded)
 
 
 class Job:
@@ -248,21 +247,17 @@ class Job:
         """
         allowed = self.total_steps if steps is None else steps
         if self.raised is not None:
-            raise PluginError(
-                f"{self.trainer} swallowed an exception: {type(self.raised).__name__}: {self.raised}"
-            ) from self.raised
+            what = f"{type(self.raised).__name__}: {self.raised}"
+            raise PluginError(f"{self.trainer} swallowed an exception: {what}") from self.raised
         if "steps" in self.owns:
             return
         self._pool()
         if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
-        for what, count in (
-            ("began", self.begun),
-            ("ended", len(self.losses)),
-            ("took with its optimizer", self.observer.steps),
-        ):
+        counts = {"began": self.begun, "ended": len(self.losses), "took with its optimizer": self.observer.steps}
+        for verb, count in counts.items():
             if count != allowed:
-                raise PluginError(f"{self.trainer} {what} {count} steps; the job allowed {allowed}, no more and no fewer")
+                raise PluginError(f"{self.trainer} {verb} {count} steps; the job allowed {allowed}, no more and no fewer")
         due = (allowed - 1) // self.schedule.steps_per_epoch
         if self.callbacks.epoch is not None and self.epochs_ended < due:
             raise PluginError(
@@ -277,14 +272,11 @@ class Job:
 
     def _pool(self) -> None:
         """Collective. Combines the rows that the processes trained on, and their parts of each step's loss."""
-        if self.world_size == 1:
-            return
         mine = self.step_losses(), self.fed.of_steps(len(self.losses)), self.loss_watch.facts()
         losses, trained, scales = zip(*self.world.gather(mine), strict=True)
         if len(set(counts := [len(steps) for steps in losses])) > 1:
-            raise PluginError(
-                f"{self.trainer} ended different numbers of steps on its processes: {', '.join(map(str, counts))}"
-            )
+            shown = ", ".join(map(str, counts))
+            raise PluginError(f"{self.trainer} ended different numbers of steps on its processes: {shown}")
         self.pooled = [math.fsum(parts) for parts in zip(*losses, strict=True)], list(scales)
         self.fed.pool(trained)
 

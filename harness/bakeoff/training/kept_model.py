@@ -163,7 +163,7 @@ def require_keepable(
         try:
             keep(trained, folder / MODEL_FOLDER)
         except Exception as error:
-            raise PluginError(f"its model can't be kept, as `keep: final` asks: {message_of(error)}") from error
+            raise PluginError(f"its model can't be kept, which `keep: final` requires: {message_of(error)}") from error
 
 
 def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: float) -> Any:
@@ -184,13 +184,13 @@ def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: 
 
 def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
     """The model card as lines of Markdown: what the model is, how to load it, its scores, its recipe."""
-    asked, weights = record.requested, record.weights
+    requested, weights = record.requested, record.weights
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
-        f"# {as_markdown(asked.model_label)} fine-tuned on {as_markdown(asked.task_label)}",
+        f"# {as_markdown(requested.model_label)} fine-tuned on {as_markdown(requested.task_label)}",
         "",
-        f"Run {record.id} of experiment {as_markdown(asked.experiment)}: strategy {as_markdown(asked.strategy)} (trainer "
-        f"{as_markdown(asked.trainer.name)}, method {as_markdown(asked.method.name)}), seed {asked.seed}. "
+        f"Run {record.id} of experiment {as_markdown(requested.experiment)}: strategy {as_markdown(requested.strategy)} "
+        f"(trainer {as_markdown(requested.trainer.name)}, method {as_markdown(requested.method.name)}), seed {requested.seed}. "
         f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
         "",
         *(how if loading else []),
@@ -200,7 +200,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         "",
         "Labels: " + (", ".join(map(as_markdown, capped(labels))) or "a number") + ". The recipe:",
         "",
-        *(line for key, value in asked.recipe.items() for line in item(f"{as_markdown(key)}: {as_markdown(value)}")),
+        *(line for key, value in requested.recipe.items() for line in item(f"{as_markdown(key)}: {as_markdown(value)}")),
     ]
 
 

@@ -152,9 +152,14 @@ def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossS
             losses.append(reported / mean)
     if not steps:
         return None
-    return LossScale(steps=steps, loss=_range(losses), gradient=_range(gradients[True]), short=_range(gradients[False]))
+    return LossScale(
+        steps=steps,
+        loss=_lowest_and_highest(losses),
+        gradient=_lowest_and_highest(gradients[True]),
+        short=_lowest_and_highest(gradients[False]),
+    )
 
 
-def _range(ratios: Sequence[float]) -> list[float]:
+def _lowest_and_highest(ratios: Sequence[float]) -> list[float]:
     """The lowest and the highest ratio; empty without any."""
     return [rounded(end(ratios), DIGITS) for end in (min, max)] if ratios else []

@@ -41,7 +41,7 @@ class ModelCheck:
 
     def run(self) -> None:
         """Raises ModelError for the first thing that would make a run fail, or its predictions wrong."""
-        require_finite(self.model)
+        require_finite_weights(self.model)
         extremes = self.extremes
         self.require_tokens(extremes)
         self.require_known(extremes)
@@ -243,7 +243,7 @@ class ModelCheck:
         return "" if known_only else "Mask the padding"
 
 
-def require_finite(model: Any) -> None:
+def require_finite_weights(model: Any) -> None:
     """Raises ModelError where a parameter holds NaN or infinity, or most matrices nothing but zeros."""
     import torch
 

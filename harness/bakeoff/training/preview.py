@@ -109,7 +109,7 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
                 examples=split.examples,
                 labelled=split.labelled,
                 labels=info.kind.label_counts(columns[name]["label"], info.labels) if split.labelled else {},
-                slices={column: _counts(columns[name][column]) for column in info.slice_columns},
+                slices={column: _value_counts(columns[name][column]) for column in info.slice_columns},
                 tokens=_summary(lengths[name], cut) if name in lengths else None,
                 majority_baseline=data.majority_baseline.get(name),
             )
@@ -172,7 +172,7 @@ def _summary(lengths: list[int], cut: int) -> TokenLengths:
     )
 
 
-def _counts(values: Sequence[Any]) -> dict[str, int]:
+def _value_counts(values: Sequence[Any]) -> dict[str, int]:
     return dict(sorted(Counter(map(str, values)).items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -163,14 +163,14 @@ def compose(
     steps = len(job.losses) if job else 0
     training, evaluating = seconds["warm-up"] + seconds["train"], seconds["evaluate"]
     operations = job.flops() if job else (None, "not counted: training was not reached")
-    asked = request.requested
+    requested = request.requested
     memory, on_device = found.memory or memory_peaks(device)
     return Record(
         id=request.id,
         status="failed" if failure else "ok",
         failure=failure,
         started=started,
-        requested=asked,
+        requested=requested,
         made_from=found.made_from,
         environment=environment_of(request, device),
         data=found.data,
@@ -280,13 +280,15 @@ def clear(folder: Path) -> None:
             tree.remove_folder(gone)
 
 
-def require_plain(folder: Path, asked: Requested) -> None:
+def require_plain(folder: Path, requested: Requested) -> None:
     """Raises PluginError for anything but plain files that a record can list, which a plugin left in its run's folder."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (what := _oddity(path, name)) is None:
             continue
-        who = f"trainer {asked.trainer.name} of {asked.trainer.distribution}, or another plugin of the run, left it there"
+        who = (
+            f"trainer {requested.trainer.name} of {requested.trainer.distribution}, or another plugin of the run, left it there"
+        )
         raise PluginError(f"{quoted(name)} in the run's folder is {what}; {who}, and a record is of plain files alone")
 
 

@@ -13,8 +13,8 @@ from bakeoff.contracts.task import Paths
 from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import Attempt, Requested, RunId
 
-MOST_BYTES: Final = 2**26
-"""Largest file with a request that is read."""
+LARGEST_REQUEST: Final = 2**26
+"""Bytes of the largest request file that is read."""
 
 
 def _without_nul(path: Path) -> Path:
@@ -38,7 +38,7 @@ class Request(BaseModel):
     id: RunId
     requested: Requested
     recipe: Recipe = Field(default_factory=_recipe_asked_for, exclude=True)
-    """Given by the plan; a worker reads it from `requested`, once. Not written, since it stands there."""
+    """Given by the plan; a worker reads it once from `requested`, which has it, so that it is not written twice."""
     data: Place | None
     cache: Place
     beside: Place = Path()
@@ -62,7 +62,7 @@ class Request(BaseModel):
     @classmethod
     def _never_written(cls, value: Any) -> Recipe:
         if not isinstance(value, Recipe):
-            raise ValueError("the recipe of a run stands in `requested`")
+            raise ValueError("the recipe of a run is part of `requested`")
         return value
 
     @property
@@ -72,4 +72,4 @@ class Request(BaseModel):
 
 def read_request(path: Path) -> Request:
     """Reads what a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
-    return read_model(Request, path, "request", at_most=MOST_BYTES)
+    return read_model(Request, path, "request", at_most=LARGEST_REQUEST)

@@ -60,14 +60,14 @@ def share(
     processes, tree = request.requested.processes, Tree(folder)
 
     def attempt_as_rank(world: World) -> bool:
-        def tell(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
+        def report_phase(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
             if step == 0:
                 tree.write(ranks_folder / f"phase-{world.rank}", phase.encode(), synced=False)
             if world.rank == 0:
                 report(phase, step, total, loss, note)
 
         try:
-            return attempt(request, ranks_folder / str(world.rank), tell, world, clock).failure is None
+            return attempt(request, ranks_folder / str(world.rank), report_phase, world, clock).failure is None
         except MachineError as error:
             with suppress(OSError):  # the disk may be full
                 tree.write(ranks_folder / FAULT_FILE, str(error).encode(), synced=False)
