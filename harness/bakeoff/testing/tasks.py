@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -113,45 +114,39 @@ class TaskContract(Contract):
 
     def test_metrics_agree_with_their_parts(self) -> None:
         """The score is the sum of numerators over the sum of denominators, on predictions drawn with five seeds."""
-        info = self.known()
-        for metric in self.metrics(info):
-            for predictions, references in made_up_answers(info):
-                parts = metric.ratio_terms(predictions, references)
-                if parts is None:
-                    continue
-                numerator, denominator = parts
-                if numerator.shape != references.shape or denominator.shape != references.shape:
-                    self.broken(f"metric {metric.name!r}: `ratio_terms` must give two numbers for each example")
-                total, score = denominator.sum(), metric.score(predictions, references)
-                ratio = float(numerator.sum() / total) if total else 0.0
-                if not math.isclose(ratio, score, rel_tol=1e-9, abs_tol=1e-12):
-                    self.broken(
-                        f"metric {metric.name!r}: `score` is {significant(score, 6)} and its `ratio_terms` give "
-                        f"{significant(ratio, 6)} on the same answers"
-                    )
+        for metric, predictions, references in self.scored():
+            parts = metric.ratio_terms(predictions, references)
+            if parts is None:
+                continue
+            numerator, denominator = parts
+            if numerator.shape != references.shape or denominator.shape != references.shape:
+                self.broken(f"metric {metric.name!r}: `ratio_terms` must give two numbers for each example")
+            total, score = denominator.sum(), metric.score(predictions, references)
+            ratio = float(numerator.sum() / total) if total else 0.0
+            if not math.isclose(ratio, score, rel_tol=1e-9, abs_tol=1e-12):
+                self.broken(
+                    f"metric {metric.name!r}: `score` is {significant(score, 6)} and its `ratio_terms` give "
+                    f"{significant(ratio, 6)} on the same predictions"
+                )
 
     def test_scores_stay_within_the_range_that_their_metric_declares(self) -> None:
-        info = self.known()
-        for metric in self.metrics(info):
-            for predictions, references in made_up_answers(info):
-                for score in (metric.score(predictions, references), metric.score(references, references)):
-                    if not metric.unit.holds(score):
-                        self.broken(
-                            f"metric {metric.name!r}: scores {significant(score, 6)}, outside {_range(metric)}, which "
-                            "its `unit` declares"
-                        )
+        for metric, predictions, references in self.scored():
+            for score in (metric.score(predictions, references), metric.score(references, references)):
+                if not metric.unit.holds(score):
+                    self.broken(
+                        f"metric {metric.name!r}: scores {significant(score, 6)}, outside {_range(metric)}, which its `unit` "
+                        "declares"
+                    )
 
     def test_right_answers_score_best(self) -> None:
-        info = self.known()
-        for metric in self.metrics(info):
+        for metric, predictions, references in self.scored():
             sign = 1 if metric.higher_is_better else -1
-            for predictions, references in made_up_answers(info):
-                right, other = metric.score(references, references), metric.score(predictions, references)
-                if not math.isfinite(right) or sign * right < sign * other:
-                    self.broken(
-                        f"metric {metric.name!r}: right answers score {significant(right, 6)}, others "
-                        f"{significant(other, 6)}, and `higher_is_better` is {metric.higher_is_better}"
-                    )
+            right, other = metric.score(references, references), metric.score(predictions, references)
+            if not math.isfinite(right) or sign * right < sign * other:
+                self.broken(
+                    f"metric {metric.name!r}: right answers score {significant(right, 6)}, others {significant(other, 6)}, and "
+                    f"`higher_is_better` is {metric.higher_is_better}"
+                )
 
     def test_the_majority_baseline_has_every_metric(self) -> None:
         info, splits = self.loaded()
@@ -205,6 +200,13 @@ class TaskContract(Contract):
                 continue
             yield metric
 
+    def scored(self) -> Iterator[tuple[Metric, Answers, Answers]]:
+        """Each metric with predictions and references, drawn with five seeds."""
+        info = self.known()
+        for metric, seed in itertools.product(self.metrics(info), range(5)):
+            for predictions, references in info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs):
+                yield metric, predictions, references
+
 
 def _range(metric: Metric) -> str:
     low, high = metric.unit.low, metric.unit.high
@@ -214,12 +216,6 @@ def _range(metric: Metric) -> str:
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
     """Labels in the form that metrics take."""
     return np.asarray(info.kind.read_labels(labels, info.n_outputs))
-
-
-def made_up_answers(info: TaskInfo) -> Iterator[tuple[Answers, Answers]]:
-    """(predictions, references) drawn with five seeds."""
-    for seed in range(5):
-        yield from info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs)
 
 
 def plain(split: Any, labelled: bool) -> PlainColumns:
