@@ -30,8 +30,7 @@ LIBRARIES = {
 """Writers of libraries, which get a stream of `Tree.writing`, or a path in a folder of `Tree.make_fresh`."""
 GIVEN_PLACES = {
     "harness/bakeoff/toolkit/arrow_cache.py:write_batches": "new_file: a stream",
-    "harness/bakeoff/training/record_writer.py:write_steps": "write_table: a stream",
-    "harness/bakeoff/training/record_writer.py:write_predictions": "write_table: a stream",
+    "harness/bakeoff/training/record_writer.py:_write_table": "write_table: a stream",
     "harness/bakeoff/training/checkpoints.py:save": "save_file: a fresh folder",
     "harness/bakeoff/toolkit/saved_classifier.py:save_classifier": "save_pretrained: the fresh folder of `keep`",
 }
