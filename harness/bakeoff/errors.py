@@ -1,4 +1,4 @@
-"""What may go wrong, said in one line: what, where, what is valid, the nearest name.
+"""Expected errors, each one line: what is wrong and where, what is valid, the nearest name.
 
 Whatever is raised as a `BakeoffError` reaches the user as its message and an exit code; anything else keeps its traceback.
 """
@@ -22,7 +22,8 @@ class BakeoffError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """The message as it is told: one line, whatever a library's part of it had; several where several things are wrong."""
+        """The message as it is printed: one line, even if a library's part of it had several; a line for each of several
+        errors."""
         return [re.sub(r"\s*\n\s*", " ", str(self))]
 
 
@@ -53,15 +54,15 @@ class StoreError(BakeoffError):
 
 
 class DamageError(StoreError):
-    """A record cannot be read; its run can be made again."""
+    """A record is damaged; its run can be rerun."""
 
 
 class MachineError(BakeoffError):
-    """The machine does not go on (no space, a quota, a disk that fails): no matter of the run, which is left unrecorded."""
+    """The machine cannot go on (no space, a quota, a disk that fails). It is not the run's fault: nothing is recorded of it."""
 
 
 class RunError(BakeoffError):
-    """One run failed for a reason that can be said in a word: it becomes a record with that reason."""
+    """One run failed for a known reason (`diverged`, ...), which its record names."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Folders and files outside of any tree."""
+"""Files and folders that lie below no folder that the user named, or are no files with a path."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ HOST = _host()
 
 
 def temporary_name(name: str) -> str:
-    """`.tmp-NAME-HOST-PROCESS-RANDOM`: it tells who made it, so that what a dead process left can be removed."""
+    """`.tmp-NAME-HOST-PROCESS-RANDOM`: from it follows who made it, so that what a dead process left can be removed."""
     stem = name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
     return f"{TEMPORARY_PREFIX}{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 

@@ -36,14 +36,14 @@ def imported_build(name: str) -> Distribution:
 
 def several_builds(names: Iterable[str]) -> list[str]:
     """A clause for each of these distributions that is installed in more than one version."""
-    told = []
+    clauses = []
     for name in names:
         if len(found := builds(name)) > 1:
             places = listed([f"{escaped(build.version)} in {shown_path(_folder(build))}" for build in found])
-            told.append(
+            clauses.append(
                 f"{name} is installed in {len(found)} versions: {places}; imported is {escaped(_imported(found).version)}"
             )
-    return told
+    return clauses
 
 
 def builds(name: str) -> list[Distribution]:
@@ -76,7 +76,7 @@ def _imported(found: list[Distribution]) -> Distribution:
 
 
 def _modules(found: Iterable[Distribution]) -> list[str]:
-    """Names of top-level modules, as any of the builds tells them."""
+    """Names of top-level modules, by the metadata of all builds."""
     names: list[str] = []
     for build in found:
         names += (build.read_text("top_level.txt") or "").split()
@@ -108,8 +108,8 @@ def _folder(build: Distribution) -> Path:
 def _sources(build: Distribution) -> Path | None:
     """The folder of an editable install (PEP 610)."""
     try:
-        told = json.loads(build.read_text("direct_url.json") or "{}")
-        url = urlparse(told["url"]) if told.get("dir_info", {}).get("editable") else None
+        direct = json.loads(build.read_text("direct_url.json") or "{}")
+        url = urlparse(direct["url"]) if direct.get("dir_info", {}).get("editable") else None
     except (ValueError, KeyError, AttributeError, TypeError):
         return None
     return Path(unquote(url.path)).resolve() if url is not None and url.scheme == "file" else None

@@ -1,4 +1,5 @@
-"""Errors of the machine under a run: no space, a quota, a disk that cannot be read or written. They say nothing of the run."""
+"""Errors of the machine during a run: no space, a quota, a disk that cannot be read or written. They are not the run's
+fault."""
 
 from __future__ import annotations
 
@@ -32,9 +33,9 @@ MUCH: Final = 2**33
 """Bytes: a disk with so much free is not the one that had no room, where nobody says which it was."""
 
 NO_FOLDER: Final = "No usable temporary directory found"
-"""What `tempfile` says where it can write to none: for it that is a file that does not exist."""
+"""The message of `tempfile` where it can write to no folder; its error is FileNotFoundError."""
 
-TOLD: Final = [
+WORDINGS: Final = [
     (re.compile(NO_FOLDER), errno.ENOSPC),
     (re.compile(r"[\[(](?:os error|errno) (\d+)[\])]", re.IGNORECASE), None),  # Rust's libraries; Arrow
     (re.compile(r"No space left on device|database or disk is full"), errno.ENOSPC),
@@ -46,7 +47,7 @@ TOLD: Final = [
     (re.compile(r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing"), errno.ENOSPC),
     (re.compile(r"^\d+ requested and \d+ written$"), errno.ENOSPC),
 ]
-"""How libraries word what the system has told them, and the error's number; None where they give it."""
+"""How libraries word errors of the system, and the error's number; None where the words have it."""
 
 AT_PATH: Final = re.compile(r'at path "(?P<path>/[^"]+)"')
 """How Rust's libraries name the file."""
@@ -63,7 +64,7 @@ def code_of(error: BaseException) -> int | None:
 
 def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError | None:
     """An exception in one sentence, where a fault of the machine is behind it. `places` are the folders that may have been
-    written to: where nobody tells which file it was, the fullest disk of them is named."""
+    written to: where the exception names no file, the fullest disk of them is named."""
     if isinstance(error, MachineError):
         return error
     if (found := _origin(error)) is None:
@@ -113,10 +114,10 @@ def sentence(code: int, path: Path, needed: int | None = None) -> str:
     """What is wrong with the disk of a path, for a command that goes on when it is called again; `needed` are the bytes that
     were to be written."""
     remedy = "make room" if code in NO_ROOM else "mend that"
-    return f"{shown_path(path)}: {told(code, path, needed)}; {remedy}, and the same command goes on from here"
+    return f"{shown_path(path)}: {in_words(code, path, needed)}; {remedy}, and the same command goes on from here"
 
 
-def told(code: int, path: Path, needed: int | None = None) -> str:
+def in_words(code: int, path: Path, needed: int | None = None) -> str:
     """The fault in the system's words, with the bytes that were to be written and those that are free."""
     words = escaped(os.strerror(code))
     if code == errno.EFBIG and (limit := _limit_of_files()):
@@ -180,7 +181,7 @@ def _own_code(error: BaseException) -> int | None:
         return error.errno if error.errno in FAULTS and not ours else None
     if isinstance(error, QUOTING):
         return None
-    for pattern, code in TOLD:
+    for pattern, code in WORDINGS:
         if (match := pattern.search(text)) is not None:
             number = code if code is not None else int(match[1])
             return number if number in FAULTS else None

@@ -27,7 +27,7 @@ SETTLED_SECONDS = 2.0
 hash is not kept."""
 
 MOST_REMEMBERED = 4096
-"""Bytes that say what a file was hashed to."""
+"""Bytes of a remembered hash."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 GIT_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -174,7 +174,7 @@ def digest_of(value: object) -> str:
 
 
 def shortened(sha256: str) -> str:
-    """128 bits tell all files in the world apart, and a record stays small."""
+    """The first 128 bits: enough to distinguish files, and a record stays small."""
     return sha256[:32]
 
 

@@ -3,7 +3,7 @@
     command -> fork server -> guard -> the run's process -> its descendants, in whatever sessions and groups
 
 The guard is what the command knows as the worker: it ends as the run's process has ended, after it has killed what that one
-left. It ends all when it is told to (`END`), when the fork server ends, which ends with the command, and when the command lets
+left. It ends all on the signal `END`, when the fork server ends, which ends with the command, and when the command lets
 go of the pipe. It keeps small what they print. Where the guard itself is killed the kernel kills the run's process, and the
 rest falls to the fork server (`fork_server.end_orphans`).
 """
@@ -25,7 +25,7 @@ from bakeoff.machine.processes import adopt_orphans, end_descendants, end_with
 from bakeoff.machine.signals import STOPPING
 
 END = signal.SIGUSR1
-"""The signal that tells a guard to end all: one that nobody sends to all processes of a command."""
+"""The signal on which a guard ends all: one that nobody sends to all processes of a command."""
 
 CHUNK = 2**16
 """Bytes of a pipe, read at once."""
@@ -67,7 +67,7 @@ class Guard:
         os.set_blocking(self.signals, False)
         os.set_blocking(self.wakeup, False)
         for number in (*STOPPING, signal.SIGCHLD, END):
-            if parent_death.HANDLERS.get(number) is not signal.SIG_IGN:  # of Ctrl-C the command hears
+            if parent_death.HANDLERS.get(number) is not signal.SIG_IGN:  # Ctrl-C is the command's
                 signal.signal(number, lambda number, frame: None)
         signal.set_wakeup_fd(self.wakeup, warn_on_full_buffer=False)
 
@@ -106,12 +106,12 @@ class Guard:
                 return -signal.SIGKILL
             if self.signals not in ready:
                 continue
-            heard = set(os.read(self.signals, CHUNK))
+            received = set(os.read(self.signals, CHUNK))
             if (code := reap(child)) is not None:
                 return code
-            if END in heard:
+            if END in received:
                 return -signal.SIGKILL
-            if stopping := heard & set(STOPPING):
+            if stopping := received & set(STOPPING):
                 return -min(stopping)
 
     def copy(self, *, to_the_end: bool = False) -> bool:

@@ -1,7 +1,7 @@
 """The Hugging Face hub, asked before anything of theirs is imported.
 
 Without a network their libraries retry for 23 to 47 s per name, and read HF_HUB_OFFLINE only when imported; so whether
-the hub can be had is decided here, within 2 s.
+the hub is available is decided here, within 2 s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON from anywhere, read strictly: a text has one meaning, or it is refused in words."""
+"""JSON from anywhere, read strictly: a text that could be read in two ways is refused."""
 
 from __future__ import annotations
 

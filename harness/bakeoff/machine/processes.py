@@ -21,7 +21,7 @@ TEMPORARY: Final = re.compile(r"\.tmp-(?P<stem>.+)-(?P<host>[0-9a-f]{8})-(?P<pro
 
 
 class Maker(NamedTuple):
-    """What the name of a temporary file or folder tells."""
+    """Who made a temporary file or folder, by its name."""
 
     stem: str
     """What it was to become."""
@@ -33,10 +33,10 @@ class Maker(NamedTuple):
 
 def maker_of(name: str) -> Maker | None:
     """None for a name that `files.temporary_name` does not give."""
-    if (told := TEMPORARY.fullmatch(name)) is None:
+    if (parts := TEMPORARY.fullmatch(name)) is None:
         return None
-    here = told["host"] == HOST
-    return Maker(told["stem"], here, not here or lives(int(told["process"])))
+    here = parts["host"] == HOST
+    return Maker(parts["stem"], here, not here or lives(int(parts["process"])))
 
 
 def left_by_the_dead(folder: Path) -> Iterator[tuple[Path, str]]:

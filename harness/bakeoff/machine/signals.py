@@ -71,8 +71,8 @@ def stopped_by_signals() -> Iterator[None]:
             first = time.monotonic()
             raise KeyboardInterrupt
 
-    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heard}
+    handled = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
     finally:
@@ -82,7 +82,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Signals that stop the command wait for the end of this: a child that is told half of what to do complains in a traceback.
+    """Signals that stop the command wait for the end of this: a child that gets only half of its arguments ends in a traceback.
 
     Outside the main thread, which alone hears signals, nothing is held back.
     """

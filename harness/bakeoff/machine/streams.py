@@ -1,10 +1,10 @@
 """Standard output and standard error as they may be: closed, full, left by their reader, or not UTF-8.
 
 A command and a run's process write as if nothing could go wrong. What cannot be written is dropped, so that they do their
-work to the end; what was lost is told afterwards: `Streams.complaint`.
+work to the end; what was lost is reported afterwards: `Streams.complaint`.
 
-This is also the one door to the terminal. `write_line` prints a line and nothing but a line, whatever names are in it, and
-whatever a library prints by itself is escaped as well: no character in it moves the cursor, changes a colour or a title, or
+All printing to the terminal goes through here too. `write_line` prints a line and nothing but a line, whatever names are in it,
+and whatever a library prints by itself is escaped as well: no character in it moves the cursor, changes a colour or a title, or
 turns the direction of reading, and no line is a command to the service that runs a workflow.
 """
 
@@ -78,7 +78,7 @@ class Outlet(io.FileIO):
         return len(memoryview(data).cast("B"))
 
 
-# --- the door ------------------------------------------------------------------------------------------------------------
+# --- printing ------------------------------------------------------------------------------------------------------------
 
 COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
 """Where a line would be a command to GitHub Actions (`::error::`, `##[group]`), Azure Pipelines or TeamCity: the sign of it
@@ -94,7 +94,7 @@ def one_line(text: str) -> str:
 
 
 def one_line_of_json(text: str) -> str:
-    """A line of JSON that can be printed, and says what it said: only within strings does it hold what is escaped."""
+    """A line of JSON with the same meaning that can be printed: what must be escaped stands only within strings."""
     plain = COMMAND.sub(lambda found: found[0][:-1] + f"\\u{ord(found[0][-1]):04x}", text.replace("\x7f", "\\u007f"))
     return plain if is_shown(plain) else "".join(one if is_shown(one) else json.dumps(one)[1:-1] for one in plain)
 

@@ -1,4 +1,4 @@
-"""A worker: a process of its own that calls one function, is heard through a pipe, and ends with all its descendants."""
+"""A worker: a process of its own that calls one function, sends messages through a pipe, and ends with all its descendants."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from bakeoff.text.words import escaped
 Message = dict[str, Any]
 
 WAIT_SECONDS = 0.5
-"""How long to wait for a word of a worker before looking after other things."""
+"""How long to wait for a message of a worker."""
 
 END_SECONDS = 10.0
-"""A guard that has been told to end all has done it after so long; else it is killed itself."""
+"""How long a guard may take to end all processes; after that it is killed itself."""
 
-LONGEST_WORD = 64 * 2**20
+LONGEST_MESSAGE = 64 * 2**20
 """Bytes of a message."""
 
 CHUNK = 2**16
@@ -43,12 +43,12 @@ PROCESS = "process"
 """The key of a worker's first message, which `Worker` keeps to itself: the number of the process that calls the function."""
 
 
-class WordError(BakeoffError):
-    """What came through a worker's pipe is no message: code of others in its process wrote there."""
+class MessageError(BakeoffError):
+    """What came through a worker's pipe is no message: other code in its process wrote there."""
 
 
 class Worker:
-    """A child process that calls `target(say, *arguments)`, where `say` sends a message to this process."""
+    """A child process that calls `target(send, *arguments)`, where `send` sends a message to this process."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any, output: Path) -> None:
         """The child's stdout and stderr go to the file `output`, which stays small. Raises BakeoffError where no process can be
@@ -76,28 +76,29 @@ class Worker:
         self.started = time.monotonic()
 
     def messages(self, seconds: float) -> list[Message]:
-        """What it said, after waiting up to that long for the first word; raises WordError for what is no message."""
+        """The messages that have arrived, after waiting up to that long for the first; raises MessageError for anything else in
+        the pipe."""
         wait(self.waitables(), timeout=seconds)
-        heard: list[Message] = []
-        for word in self._words():
+        received: list[Message] = []
+        for line in self._lines():
             try:
-                message = json.loads(word)
+                message = json.loads(line)
             except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):
-                raise WordError(
-                    f"{len(word)} bytes in its pipe are no message: {escaped(word[:40].decode('utf-8', 'replace'))}"
+                raise MessageError(
+                    f"{len(line)} bytes in its pipe are no message: {escaped(line[:40].decode('utf-8', 'replace'))}"
                 )
             if self._inner is None and type(message.get(PROCESS)) is int:
                 self._inner = message[PROCESS]
             else:
-                heard.append(message)
+                received.append(message)
         if self._unguarded:
             cut(self.output)
-        return heard
+        return received
 
-    def _words(self) -> list[bytes]:
-        """The lines that have come through the pipe since they were last asked for."""
+    def _lines(self) -> list[bytes]:
+        """The lines that have come through the pipe since the last call."""
         while not self._closed:
             try:
                 content = os.read(self.connection.fileno(), CHUNK)
@@ -105,15 +106,15 @@ class Worker:
                 break
             self._closed = not content
             self._unread += content
-            if len(self._unread) > LONGEST_WORD:
+            if len(self._unread) > LONGEST_MESSAGE:
                 self._unread.clear()
-                raise WordError(f"over {LONGEST_WORD} bytes in its pipe are no message")
-        *words, rest = bytes(self._unread).split(b"\n")
+                raise MessageError(f"over {LONGEST_MESSAGE} bytes in its pipe are no message")
+        *lines, rest = bytes(self._unread).split(b"\n")
         self._unread[:] = rest
-        return words
+        return lines
 
     def waitables(self) -> list[Any]:
-        """What becomes ready when it says something or ends, for `multiprocessing.connection.wait`."""
+        """What becomes ready when it sends a message or ends, for `multiprocessing.connection.wait`."""
         return [self.process.sentinel] if self._closed else [self.connection, self.process.sentinel]
 
     @property
@@ -133,28 +134,28 @@ class Worker:
 
     @property
     def number(self) -> int | None:
-        """Of the process that calls the function; None where it has not said so yet."""
+        """Of the process that calls the function; None where it is not known yet."""
         return self._inner
 
     def listen(self) -> list[Message]:
-        """All that it says until it ends; raises BakeoffError for an expected error of its own, and KeyboardInterrupt where a
+        """All its messages until it ends; raises BakeoffError for an expected error of its own, and KeyboardInterrupt where a
         signal has ended it that was for this process too."""
-        heard: list[Message] = []
+        received: list[Message] = []
         while self.alive:
-            heard += self.messages(WAIT_SECONDS)
-        heard += self.messages(0)
+            received += self.messages(WAIT_SECONDS)
+        received += self.messages(0)
         if was_stopped(self.process.exitcode):
             await_own_signal()
-        for message in heard:
+        for message in received:
             if "error" in message:
                 raise BakeoffError(str(message["error"]))
-        return heard
+        return received
 
     def end(self) -> None:
         """Ends it with all its descendants, and lets go of the pipe."""
         if self.connection.closed:
             return
-        with suppress(WordError):
+        with suppress(MessageError):
             self.messages(0)
         if self._unguarded:
             with suppress(ProcessLookupError, PermissionError):
@@ -199,12 +200,12 @@ def _child(pipe: Connection, output: str, target: Callable[..., None], arguments
         _lead_group(output)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group: the parent decides
     prepare_streams()  # a trainer may print what the encoding lacks
-    voice = Voice(pipe)
-    voice.say({PROCESS: os.getpid()})
+    sender = Sender(pipe)
+    sender.send({PROCESS: os.getpid()})
     try:
-        target(voice.say, *arguments)
+        target(sender.send, *arguments)
     except BakeoffError as error:
-        voice.say({"error": str(error)})
+        sender.send({"error": str(error)})
     except BaseException:
         traceback.print_exc()
         raise
@@ -213,15 +214,15 @@ def _child(pipe: Connection, output: str, target: Callable[..., None], arguments
         sys.stderr.flush()
 
 
-class Voice:
-    """What a worker says to its parent, line by line. What cannot be said any more is dropped: no run fails for it."""
+class Sender:
+    """Sends a worker's messages to its parent, one a line. What cannot be sent any more is dropped: no run fails for it."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe, self.descriptor = pipe, pipe.fileno()
         self.place = self._place()
         self.lock = threading.Lock()
 
-    def say(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         content = json.dumps(message).encode() + b"\n"
         with self.lock, suppress(OSError):
             if self._place() != self.place:  # somebody has closed it, and the number is another file's now

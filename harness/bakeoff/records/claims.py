@@ -1,9 +1,9 @@
-"""Who is at which run just now, so that two commands on one folder do not make the same run twice.
+"""Which process works on which run, so that two commands on one folder do not make the same run twice.
 
-No record depends on a claim: where two work at one run all the same, `records.publishing` says which record counts. A claim is
-a file with its owner's token. The owner touches it every few seconds; one that is not touched for a minute may be taken over,
-and its owner finds that out at its next touch. Clocks of two machines are never compared: whoever waits for a claim measures by
-a clock of its own how long the file stays as it is.
+No record depends on a claim: where two processes work on one run all the same, `records.publishing` decides which record
+counts. A claim is a file with its owner's token. The owner touches it every few seconds; a claim that is not touched for a
+minute may be taken over, and its owner notices that at its next touch. Clocks of two machines are never compared: who waits for
+a claim measures with its own clock how long the file does not change.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST: Final = 4096
 """Bytes of a claim."""
 
 LONGEST_WAIT_SECONDS: Final = 1.0
-"""For another process that looks at the same claim."""
+"""For another process that holds the lock of the same claim."""
 
 Claim = dict[str, Any]
 
@@ -48,7 +48,8 @@ class Claims:
         """Run that another has claimed -> the claim as it was last seen to change, and when that was by our own clock."""
 
     def take(self, run_id: str) -> bool:
-        """Whether the run is this process's now: nobody had it, or its owner is dead, or gave no sign for a minute."""
+        """Whether the run is this process's now: nobody had claimed it, or the owner is dead, or has not touched it for a
+        minute."""
         token = uuid.uuid4().hex
         claim = {"host": HOST, "process": os.getpid(), "start": start_of(os.getpid()), "token": token}
         content, path = json.dumps(claim).encode(), self._path(run_id)
@@ -64,7 +65,7 @@ class Claims:
         return True
 
     def keep(self, run_id: str) -> bool:
-        """Says that this process is at the run still; False where that is not its own any more."""
+        """Confirms that this process still works on the run; False where the claim is no longer its own."""
         path = self._path(run_id)
         with self._opened(path) as stream:
             if stream is None or run_id not in self._own or _read(stream).get("token") != self._own[run_id]:
@@ -91,8 +92,8 @@ class Claims:
                     self.tree.remove(path)
 
     def is_held(self, run_id: str) -> bool:
-        """Whether somebody seems to be at the run, as far as one look tells: a process of this machine that lives, or one of
-        another whose claim was touched within a minute by the clocks."""
+        """Whether somebody seems to work on the run: a living process of this machine, or one of another machine whose claim
+        was touched within the last minute, if the clocks agree."""
         with self._opened(self._path(run_id)) as stream:
             if stream is None:
                 return False
@@ -164,7 +165,7 @@ def _lock(stream: BinaryIO) -> None:
 
 
 def _read(stream: BinaryIO) -> Claim:
-    """What a claim says; nothing where it is torn."""
+    """The content of a claim; empty where it is not whole."""
     stream.seek(0)
     try:
         claim = json.loads(stream.read(LARGEST))

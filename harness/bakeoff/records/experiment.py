@@ -1,4 +1,4 @@
-"""What is compared: an experiment's declaration and records, and every run's predictions, read when they are asked for."""
+"""An experiment as it is compared: its declaration and records, and every run's predictions, read on demand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Experiment:
 
     declared: Declared
     records: tuple[Record, ...]
-    """Those that can be read, ended well or not."""
+    """Those that can be read, succeeded or failed."""
     predictions: Callable[[str], Mapping[str, Predictions]]
     """Run id -> split -> predictions; reads the run's file. Raises StoreError where it is missing or damaged."""
     steps: Callable[[str], Any]

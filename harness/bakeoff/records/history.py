@@ -1,4 +1,5 @@
-"""What of an experiment's declaration was changed once results were there, and so may have been chosen for what they say."""
+"""Changes of an experiment's declaration that were made once results were known, and so may have been chosen because of
+them."""
 
 from __future__ import annotations
 
@@ -78,8 +79,8 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def told(look: Look) -> list[str]:
-    """Its changes as clauses: `margin went from 1 points to 3 points on 2026-11-20, when 6 runs had been recorded`."""
+def in_clauses(look: Look) -> list[str]:
+    """The changes as clauses: `margin went from 1 points to 3 points on 2026-11-20, when 6 runs had been recorded`."""
     runs = f"{look.recorded:,} run{'' if look.recorded == 1 else 's'}"
     return [
         f"{change.what} went from {change.before} to {change.after} on {look.when[:10]}, when {runs} had been recorded"

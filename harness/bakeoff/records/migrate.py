@@ -57,7 +57,7 @@ class OldRecord:
     """Of the old file."""
     version: int
     record: Record
-    """As the current schema has it, as far as the file alone tells."""
+    """In the current schema, as far as the file alone says."""
     silence_known: bool
     """Whether the old file says which metrics say nothing."""
 
@@ -154,7 +154,7 @@ def _remove_torn(store: Store, folder: Path) -> None:
             store.tree.remove(path)
 
 
-# --- what a file alone does not tell ----------------------------------------------------------------------------------------
+# --- what a file alone does not say -----------------------------------------------------------------------------------------
 
 
 def _primary_metrics(store: Store, declared: Declared) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _primary_metrics(store: Store, declared: Declared) -> dict[str, str]:
 
 def _completed(old: OldRecord, silence: dict[str, dict[str, dict[str, str]]]) -> Record:
     """The record with its largest logit and the metrics that say nothing, where its predictions, or those of another run on the
-    same examples (`silence`), tell them. Scores and majority baselines of such metrics go: they mean nothing."""
+    same examples (`silence`), show them. Scores and majority baselines of such metrics are removed: they mean nothing."""
     record, data = old.record, old.record.data
     if data is None:
         return record

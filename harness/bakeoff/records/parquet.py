@@ -1,6 +1,6 @@
 """A Parquet file of a record as a table, held against what the record declares before any column is decoded.
 
-Whoever wrote the file may be a stranger, and a few megabytes can decode to more than a memory holds. Types, rows, values and
+The file may come from somebody else, and a few megabytes can decode to more than fits into memory. Types, rows, values and
 sizes stand in the file's footer, so they are checked first.
 """
 
@@ -37,7 +37,7 @@ class FlawError(ValueError):
 
 @dataclass(frozen=True)
 class Expected:
-    """What a record says of one of its Parquet files."""
+    """The format of one of a record's Parquet files."""
 
     columns: Mapping[str, str]
     """Name -> type, of `WIDTHS`."""
@@ -134,7 +134,7 @@ def _kind_of(found: Any) -> str:
 
 
 def _require_rows(rows: int, groups: int, expected: Expected) -> None:
-    """Raises FlawError unless the footer tells so many rows, in no more groups than they need."""
+    """Raises FlawError unless the footer has the expected number of rows, in no more groups than they need."""
     if rows != expected.rows:
         raise FlawError(f"it has {rows:,} rows, and its record has {expected.rows:,}")
     if groups > 1 + rows // ROWS_OF_A_GROUP:

@@ -1,4 +1,4 @@
-"""How many values and bytes the pages of a Parquet file hold, told without decoding any of them.
+"""How many values and bytes the pages of a Parquet file hold, without decoding any of them.
 
 pyarrow decodes whatever a page's header announces, and asking it for the metadata of a damaged column chunk ends the process
 (26.0: an exception of C++ that Python never sees). So footer and page headers are read here. Source of the format:

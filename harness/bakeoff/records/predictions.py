@@ -1,4 +1,4 @@
-"""predictions.parquet: what a run answered, example by example. It is checked here once, and nowhere else."""
+"""predictions.parquet: a run's predictions, example by example. They are checked here once, and nowhere else."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ class PredictionsReader:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], _Examples] = {}
-        """By what a record says of its data: the examples of the run that was read last."""
+        """Facts about the data in a record -> the examples of the run that was read last."""
 
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
-        """Split -> predictions. `data` is what the run's record says of its data. Raises DamageError that names the file, the
+        """Split -> predictions. `data` are those of the run's record. Raises DamageError that names the file, the
         column and the row, unless everything is as the harness writes it."""
         with blamed_on(path):
             table = read_table(content, expected(data))
             assert data is not None
-            told = (table.schema.metadata or {}).get(KIND_KEY, data.kind.encode())  # schema versions before 4 don't say
-            if told != data.kind.encode():
+            kind = (table.schema.metadata or {}).get(KIND_KEY, data.kind.encode())  # missing in schema versions before 4
+            if kind != data.kind.encode():
                 raise FlawError(
-                    f"it answers a task of kind {quoted(told.decode(errors='replace'))}, its record one of {data.kind}"
+                    f"it answers a task of kind {quoted(kind.decode(errors='replace'))}, its record one of {data.kind}"
                 )
             logits, frame = _logits(table["logits"], outputs_of(data)), table.drop_columns(["logits"])
             sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
@@ -87,7 +87,7 @@ class PredictionsReader:
 
 
 def expected(data: Data | None) -> Expected:
-    """What the predictions of a run on these data look like; raises FlawError where they tell no labels."""
+    """The format of the predictions of a run on these data; raises FlawError where there are no data."""
     if data is None:
         raise FlawError("its record knows of no data that it could have predicted")
     columns = {

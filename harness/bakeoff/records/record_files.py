@@ -75,8 +75,8 @@ def _opened(folder: Path, name: str, at_most: int) -> Iterator[BufferedReader]:
         raise DamageError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
 
 
-def _require_sha256(path: Path, found: str, told: str) -> None:
-    if found != told:
+def _require_sha256(path: Path, found: str, recorded: str) -> None:
+    if found != recorded:
         raise DamageError(f"{shown_path(path)} was altered: it is not what its record says")
 
 
@@ -89,8 +89,8 @@ Upgrade = Callable[[type[Part], dict[str, Any]], dict[str, Any]]
 
 
 def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) -> ModelKind:
-    """What a file without a checksum holds, of at most so many bytes; `what` says what it should be: `request`. Raises
-    BakeoffError that names the file and the first thing that is wrong with it."""
+    """The content of a JSON file without a checksum, of at most so many bytes; `what` names its kind in errors: `request`.
+    Raises BakeoffError that names the file and the first thing that is wrong with it."""
     try:
         content = read_regular(path, at_most=at_most)
         read_json(content)
@@ -105,7 +105,7 @@ def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) ->
 
 
 def read_part(kind: type[PartKind], content: bytes, path: Path, *, upgrade: Upgrade | None = None) -> PartKind:
-    """Parse and validate one file: its JSON, types and ranges, what its fields say of each other, and its checksum.
+    """Parse and validate one file: its JSON, types and ranges, the consistency of its fields, and its checksum.
 
     `upgrade` brings plain data of an older schema version to the current one; only `bakeoff migrate` has it. Raises DamageError
     that says where the file is wrong, and StoreError for another schema version, which names the command for an older one.

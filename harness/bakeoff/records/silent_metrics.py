@@ -1,4 +1,4 @@
-"""Metrics that say nothing on a split: whatever is answered there, they give one score."""
+"""Metrics that say nothing on a split: every prediction there has the same score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bakeoff.text.words import escaped
 
 ROUNDING = 1e-12
 MOST_WORDS = 120
-"""Characters of a metric's own error that are told: the reason stands in the record, which is small."""
+"""Characters of a metric's own error that are kept: the reason stands in the record, which is small."""
 
 
 def silent_metrics(
@@ -37,13 +37,13 @@ def silent_metrics(
 def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), *, load: bool = False) -> str:
     """Why the metric says nothing of answers to these right ones, (n,), in words; empty where it may say something.
 
-    It is asked for its score of answers as unlike each other as can be: all right, always one label, all wrong, in another
+    Its score is computed for predictions that differ as much as possible: all right, always one label, all wrong, in another
     order. Where all get one score (Matthews' correlation on one label, Pearson's on a constant, recall without a case), or none
-    a finite one, be it that the metric raises, no answers can be told apart. Metrics that need more labels than there are say
-    so themselves (`Metric.least_labels`). `names`: of the labels, by number.
+    a finite one, be it that the metric raises, it distinguishes no predictions. Metrics that need more labels than there are
+    say so themselves (`Metric.least_labels`). `names`: of the labels, by number.
 
     load: ask metrics of the evaluate library too, the hub's among them; else nothing is known of them. Raises DataError where
-    one can't be had.
+    one is not available.
     """
     found = np.unique(labels)
     if len(found) < getattr(metric, "least_labels", 1):

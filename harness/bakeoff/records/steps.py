@@ -1,4 +1,4 @@
-"""steps.parquet: what a run did, step by step. It is checked here once, and nowhere else."""
+"""steps.parquet: loss, learning rate, gradient norm and time of each step. They are checked here once, and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS: Final = {"step": "int32", "loss": "float", "learning_rate": "double", "
 
 
 def expected(record: Record) -> Expected:
-    """What the steps of the run look like."""
+    """The format of the run's steps."""
     return Expected(COLUMNS, rows=record.cost.steps if record.cost else 0)
 
 

@@ -121,7 +121,8 @@ class Store(RecordFolders):
         return None if record and record.was_interrupted else record
 
     def is_due(self, run_id: str) -> bool:
-        """Whether `bakeoff run` makes the run by itself: it has no record, or was interrupted; False of a damaged record."""
+        """Whether `bakeoff run` makes the run without being asked to: it has no record, or was interrupted; False of a damaged
+        record."""
         try:
             return not self.has(run_id) or self.read(run_id).was_interrupted
         except DamageError:
@@ -245,7 +246,7 @@ class Store(RecordFolders):
             self.drop(path)
 
     def _is_good(self, folder: Path) -> bool:
-        """Whether a whole record of a run that ended well lies there."""
+        """Whether a whole record of a run that succeeded lies there."""
         return (folder / RECORD_FILE).is_file() and self.rank(folder) is Rank.GOOD
 
 

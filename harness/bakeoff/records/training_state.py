@@ -1,7 +1,8 @@
-"""What a checkpoint says of a training, checked once where it is read: types, ranges, and that it fits the run and its model.
+"""The state of a training in a checkpoint, checked once where it is read: types, ranges, and that it fits the run and its
+model.
 
-A damaged checkpoint is known by its checksums; one that somebody made has right ones. Whatever passes here can be put back
-without blaming the trainer for it.
+Checksums detect a damaged checkpoint, but not one that somebody made. After these checks, an error while the state is restored
+is not the checkpoint's.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Manifest(Kept):
 
 
 class ObserverState(Kept):
-    """What `meter.Observer` has seen."""
+    """The state of `training.observer.Observer`."""
 
     steps: Count
     learning_rates: list[float]
@@ -56,7 +57,7 @@ class ObserverState(Kept):
 
 
 class BestFacts(Kept):
-    """What `selection.BestState` has looked at."""
+    """The state of `training.best_epoch`: the score of each evaluation, and the best one."""
 
     scores: list[float] = []
     best: Count = 0
@@ -129,7 +130,7 @@ def require_fit(steps: int, state: TrainingState, tensors: Mapping[str, Any], du
     if state.epochs_ended > steps // due.steps_per_epoch:
         raise ValueError(f"epochs_ended: {state.epochs_ended} after {steps} steps of {due.steps_per_epoch} an epoch")
     if any(int(step) >= steps for step in (*state.operations, *state.observer.norms)):
-        raise ValueError("it tells of steps that were not taken")
+        raise ValueError("it has entries for steps that were not taken")
     if state.resumed_at != sorted(state.resumed_at) or any(not 0 < step <= steps for step in state.resumed_at):
         raise ValueError(f"resumed_at: {state.resumed_at[:5]} after {steps} steps")
     if due.micro_batches is not None and [rows for rows, _, _ in state.fed] != list(due.micro_batches):

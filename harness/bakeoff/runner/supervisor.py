@@ -18,7 +18,7 @@ from bakeoff.machine import hardware
 from bakeoff.machine.faults import full_disk
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
-from bakeoff.machine.worker_process import Message, WordError, Worker
+from bakeoff.machine.worker_process import Message, MessageError, Worker
 from bakeoff.planning.runs import Run
 from bakeoff.records.record_files import UNFINISHED, dump, without_model
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
@@ -97,7 +97,7 @@ class Supervised:
         try:
             for message in self.worker.messages(0):
                 self.hear(message)
-        except WordError as error:
+        except MessageError as error:
             return self.stop("error", str(error))
         if not alive:
             return self.left()
@@ -110,7 +110,7 @@ class Supervised:
         return None
 
     def hear(self, message: Message) -> None:
-        """Raises WordError for a message of another kind than ours, and MachineError."""
+        """Raises MessageError for a message of another kind than ours, and MachineError."""
         if FAULT in message:
             raise MachineError(str(message[FAULT]))
         if "error" in message:  # of a process that could not even begin; how it ended says the same
@@ -118,7 +118,7 @@ class Supervised:
         try:
             told = Told.model_validate(message)
         except ValidationError as error:
-            raise WordError(f"a message in its pipe is none of ours: {first_flaw(error)}") from None
+            raise MessageError(f"a message in its pipe is none of ours: {first_flaw(error)}") from None
         self.seen.hear(told)
         self.progress.update(self.run, told.phase, told.step, told.total, told.loss)
         if told.note:

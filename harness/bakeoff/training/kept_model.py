@@ -18,7 +18,7 @@ from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
-from bakeoff.machine.faults import code_of, told
+from bakeoff.machine.faults import code_of, in_words
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, capped
 from bakeoff.text.markdown import as_markdown, item
 from bakeoff.text.numbers import DASH, significant
@@ -121,7 +121,7 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
     except Exception as error:  # a full disk, or a model or method of any author: the scores stay
         tree.remove_folder(place)
         code = code_of(error)
-        reason = told(code, folder, size) if code is not None else message_of(error)
+        reason = in_words(code, folder, size) if code is not None else message_of(error)
         kept, files = Kept(reason=reason, difference=None), record.files
         if code is None and not isinstance(error, BakeoffError | OSError):
             traceback.print_exc()

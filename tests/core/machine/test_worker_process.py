@@ -19,7 +19,7 @@ import pytest
 from bakeoff.machine import fork_server, worker_process
 from bakeoff.machine.output import HEAD_BYTES, TAIL_BYTES
 from bakeoff.machine.parent_death import COMMAND
-from bakeoff.machine.worker_process import WordError, Worker
+from bakeoff.machine.worker_process import MessageError, Worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that can end a process with its parent")
 
@@ -256,16 +256,16 @@ def test_what_a_worker_tells_the_tracker_of_shared_memory_is_printed_nowhere(tmp
 )
 def test_what_is_no_message_is_an_error_that_can_be_told(begin: Callable[..., Worker], content: bytes) -> None:
     worker = begin(write_raw, content)
-    with pytest.raises(WordError, match="no message"):
+    with pytest.raises(MessageError, match="no message"):
         first_word(worker)
     worker.end()
     assert not worker.alive
 
 
 def test_a_message_of_a_gigabyte_is_not_taken_in(begin: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_process, "LONGEST_WORD", 2**20)
+    monkeypatch.setattr(worker_process, "LONGEST_MESSAGE", 2**20)
     worker = begin(write_raw, b"9" * 2**22)
-    with pytest.raises(WordError, match="over 1048576 bytes"):
+    with pytest.raises(MessageError, match="over 1048576 bytes"):
         first_word(worker)
 
 

@@ -10,7 +10,7 @@ import pytest
 from builders import drawn_answers, make_folder
 from core.calling import Call
 
-from bakeoff.records.history import continued, renamed, told
+from bakeoff.records.history import continued, in_clauses, renamed
 from bakeoff.records.schema import Change, Declared, DeclaredRun
 from bakeoff.records.store import Store
 
@@ -51,7 +51,7 @@ def test_what_can_change_a_conclusion_is_kept(change: dict[str, Any], before: st
     (look,) = continued(old, declared(TWO, **({"trials": {"b": 9}} | change)), recorded=4)
     assert look.changes == [Change(what=what, before=before, after=after)]
     assert (look.recorded, look.seeds, look.when[:2]) == (4, {"a": [0, 1], "b": [0, 1]}, "20")
-    assert told(look) == [f"{what} went from {before} to {after} on {look.when[:10]}, when 4 runs had been recorded"]
+    assert in_clauses(look) == [f"{what} went from {before} to {after} on {look.when[:10]}, when 4 runs had been recorded"]
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def seeds_changed(ground: Ground) -> Iterator[Found]:
 
 def terms_changed(ground: Ground) -> Iterator[Found]:
     """changed-after-looking: the terms of the comparison changed when something had been recorded already."""
-    if changes := [clause for look in ground.experiment.declared.history for clause in history.told(look)]:
+    if changes := [clause for look in ground.experiment.declared.history for clause in history.in_clauses(look)]:
         yield Found(
             (),
             f"Changed after looking: {told(changes)}. What is chosen when the results are known can be chosen for what they "

@@ -18,7 +18,7 @@ from bakeoff.analysis.gate.checks import Draft, drafts_of, joined
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment, left_out
-from bakeoff.records.history import told
+from bakeoff.records.history import in_clauses
 from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Declared
 from bakeoff.statistics.margins import ALPHA, Evidence
@@ -91,7 +91,7 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
     if candidate.declared.report_on != split:
         notes.append(f"the candidate reports on {candidate.declared.report_on}; compared is {split}, as the baseline says")
     owners = (baseline, candidate) if owner == "baseline" else (candidate,)
-    notes += [f"after looking, {clause}" for one in owners for look in one.declared.history for clause in told(look)]
+    notes += [f"after looking, {clause}" for one in owners for look in one.declared.history for clause in in_clauses(look)]
     notes += [*left_out(candidate), *left_out(baseline)]
     if extra := only_in_candidate(candidate, baseline):
         notes.append(f"not in the baseline, so not judged: {', '.join(extra)}")

@@ -58,7 +58,7 @@ def merged(read: Read, files: RunFiles) -> Experiment:
 
 
 def _declaration(own: Sequence[Declared]) -> Declared:
-    """What several declarations say together, but for runs, baseline and published figures."""
+    """Several declarations as one, except for runs, baseline and published figures."""
     return own[0].model_copy(
         update={
             "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
@@ -88,8 +88,8 @@ def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
         by_id = {record.id: record for record in folder.records}
         for task in dict.fromkeys(run.task for run in folder.declared.runs):
             records = [by_id[run.id] for run in folder.declared.runs if run.task == task and run.id in by_id]
-            told = next((record for record in records if record.data is not None), None)
-            same = told is None or not differing([told], [first.setdefault(task, told)], SCORED)
+            one = next((record for record in records if record.data is not None), None)
+            same = one is None or not differing([one], [first.setdefault(task, one)], SCORED)
             names[number, task] = task if same else f"{task} ({folder.declared.name})"
     return names
 

@@ -129,7 +129,7 @@ def _shortly(words: Sequence[str], unlike: Sequence[Difference]) -> str:
 
 
 def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, Pair]) -> Search:
-    """The search with what it tried and chose said of the new labels too."""
+    """The search with its trials and choices under the new labels too."""
     places = sorted({((run.task, run.model), names[run.id]) for run in runs if names[run.id] != (run.task, run.model)})
     others = [placed(search, {old: new}) for old, new in places]
     trials = [trial for one in (search, *others) for trial in one.trials]
@@ -153,7 +153,8 @@ def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Sea
 
 
 def taken_for_same(groups: Iterable[Iterable[Record]]) -> str:
-    """What nothing tells of runs that stand in one table, in words; empty where all is told. Each group is one table's runs.
+    """Which facts are unknown about runs of one table, so that they are assumed to be the same, in words; empty where none is.
+    Each group is one table's runs.
 
     `weights and tokenizer of all 24 runs, recorded without fingerprints`.
     """

@@ -69,7 +69,7 @@ class Requested(Part):
 class MadeFrom(Part):
     """Fingerprints of what a run was made from: half a sha256 each. They are no part of its id.
 
-    None where nobody looked: the component does not tell, or the record was migrated from schema 4 or before.
+    None where it is unknown: the component does not provide it, or the record was migrated from schema 4 or before.
     """
 
     labels: Fingerprint | None = None

@@ -54,7 +54,7 @@ Ends = Annotated[list[Number], AfterValidator(_ordered_ends)]
 class LossScale(Part):
     """A trainer's loss and gradients over those of the mean loss of each batch, which is what a recipe asks for: 1 is exact.
 
-    Seen at the logits in a few steps; each is [lowest, highest], empty where it could not be told.
+    Measured at the logits in a few steps; each is [lowest, highest], empty where it could not be measured.
     """
 
     steps: Count
@@ -67,7 +67,7 @@ class LossScale(Part):
 
 
 class Observed(Part):
-    """What the optimizer really did, seen at its own steps, not copied from the experiment file."""
+    """What the optimizer did, observed at its own steps, not copied from the experiment file."""
 
     optimizer: Name
     optimizer_steps: Some

@@ -78,7 +78,7 @@ class Change(Part):
 
 
 class Look(Part):
-    """What had been declared when seeds, strategies or `changes` were changed although something was recorded already."""
+    """What was declared before seeds, strategies or `changes` were changed although runs had been recorded already."""
 
     when: Moment
     """UTC, ISO 8601: when the change was declared."""
@@ -200,7 +200,7 @@ class Declared(Part):
 
 
 class Control(Part):
-    """A fixed piece of work timed before and after the runs of one call: says whether the machine was the same for all."""
+    """A fixed piece of work timed before and after the runs of one call: shows whether the machine was equally fast for all."""
 
     model_config = AS_FILE
 

@@ -92,7 +92,7 @@ class Attempt(Part):
 
 
 class Record(Part):
-    """All that a run leaves behind."""
+    """Everything that is recorded of a run, but for steps and predictions."""
 
     model_config = AS_FILE
 
@@ -125,9 +125,9 @@ class Record(Part):
     """Steps already done when the training was taken up again from a checkpoint; its cost counts from the beginning."""
     trainer_owns: list[Name]
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
-    """What the trainer has to say of this recipe, a sentence each."""
+    """Notes of the trainer about this recipe, a sentence each."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
-    """What is to be said of the run's process: that it did not end well after the record was whole, for one."""
+    """Notes about the run's process, for example that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
     """The record's other files -> their sha256."""
     kept: Kept | None = None
@@ -150,7 +150,7 @@ class Record(Part):
             return self
         for what in ("data", "weights", "cost"):
             if getattr(self, what) is None:
-                raise ValueError(f"{what}: missing of a run that ended well")
+                raise ValueError(f"{what}: missing of a run that succeeded")
         assert self.data is not None
         _require_scores(self.scores, self.data)
         if (self.selection is not None) and self.selection.split not in self.scores:

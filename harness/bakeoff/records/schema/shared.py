@@ -38,7 +38,7 @@ Reason = Literal["diverged", "out of memory", "timed out", "crashed", "interrupt
 
 
 RunId = Annotated[str, Field(pattern=r"^r[0-9]+-[0-9a-z]+$", max_length=100)]
-"""A folder's name and nothing else: whoever wrote a record may be a stranger."""
+"""A folder's name and nothing else: a record may come from anybody."""
 
 FILE_NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}$")
 LONGEST_FILE_NAME: Final = 255
