@@ -1,4 +1,4 @@
-"""The one door for authors of plugins: everything that a task, model, method or trainer needs.
+"""Everything that an author of a task, model, method or trainer imports; plugins import nothing else of Bakeoff.
 
     from bakeoff.plugin import hookimpl, Task, TaskInfo, Options
 
@@ -28,13 +28,19 @@ from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
 from bakeoff.text.values import yaml_value
-from bakeoff.text.words import did_you_mean, quoted, quoted_whole, shown_path
+from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
 from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
 from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
 from bakeoff.toolkit.model_structure import body_of, head_names, layer_depths, layers_of, top_layers
-from bakeoff.toolkit.optimizers import make_optimizer, make_scheduler, scheduler_name, scheduler_settings, skip_bias_correction
-from bakeoff.toolkit.parameter_groups import weight_decay_groups
+from bakeoff.toolkit.optimizers import (
+    make_optimizer,
+    make_scheduler,
+    scheduler_name,
+    scheduler_settings,
+    skip_bias_correction,
+    weight_decay_groups,
+)
 from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
 from bakeoff.toolkit.trained_head import start_anew
 
@@ -86,6 +92,7 @@ __all__ = [
     "check_folder",
     "copy_of",
     "did_you_mean",
+    "first_line",
     "head_names",
     "hookimpl",
     "hub_file",
@@ -125,7 +132,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Tells what a name of an earlier contract is called now."""
+    """For a name of an earlier contract, raises PluginError with its name now."""
     if (new := RENAMED.get(name)) is not None:
         raise PluginError(f"bakeoff.plugin.{name} is now {new} (contract {CONTRACT_VERSION}, see CHANGELOG.md)")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

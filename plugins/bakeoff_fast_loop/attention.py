@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from bakeoff_fast_loop.dropout import Mask
 from bakeoff_fast_loop.packing import Packing
+from bakeoff_fast_loop.parts import Mask
 
 
 def attend(states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int) -> tuple[Tensor, Any]:

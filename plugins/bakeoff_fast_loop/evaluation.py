@@ -11,11 +11,10 @@ from torch import Tensor
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff_fast_loop.attention import attend_once
-from bakeoff_fast_loop.dropout import Stream
 from bakeoff_fast_loop.flat import Piece, Unit
-from bakeoff_fast_loop.packed import Packed
+from bakeoff_fast_loop.network import Packed
 from bakeoff_fast_loop.packing import pack_batch
-from bakeoff_fast_loop.parts import Gelu, Joined
+from bakeoff_fast_loop.parts import Gelu, Joined, Stream
 
 
 @contextmanager

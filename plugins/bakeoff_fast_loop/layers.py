@@ -8,10 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from bakeoff_fast_loop.attention import attend, attend_back, attend_first, attend_first_back
-from bakeoff_fast_loop.dropout import Stream
 from bakeoff_fast_loop.families import Block
 from bakeoff_fast_loop.packing import Packing
-from bakeoff_fast_loop.parts import Grafted, Joined, Norm, activation
+from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Stream, activation
 
 
 class Layer:

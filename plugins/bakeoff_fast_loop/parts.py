@@ -1,4 +1,4 @@
-"""The parts that every layer is made of: linear maps, residual and norm, activation; and the look-up of words.
+"""The parts that every layer is made of: linear maps, residual and norm, activation, dropout; and the look-up of words.
 
 `forward` returns what a part computes and what it must keep for `backward`, which takes the gradient of the one and the
 other, writes the gradients of parameters into their places, and returns that of the input. Written out, since a node of
@@ -7,16 +7,58 @@ autograd for each part and each parameter takes as long as many a part itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 from transformers.activations import GELUActivation
 
-from bakeoff_fast_loop.dropout import Mask
 from bakeoff_fast_loop.flat import Piece
+
+LANES = 2**16
+"""Dropout masks come from 16-bit lanes of the device's random stream: four decisions a draw instead of one."""
+ONE = torch.tensor(1.0, dtype=torch.bfloat16).view(torch.int16).item()
+"""The bits of 1.0 in bfloat16."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """1 where a value is kept, 0 where not; kept values are to be multiplied by `scale`."""
+
+    keep: Tensor
+    scale: float
+
+
+class Stream:
+    """Masks for one forward pass; its seed is from the default generator, which `begin_step` starts anew at each step.
+
+    On the CPU, SFC64 (Doty-Humphrey's, as numpy has it) then draws: twice as fast as torch's Mersenne twister.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.generator = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_())) if device.type == "cpu" else None
+
+    def draw(self, p: float, shape: tuple[int, ...], dtype: torch.dtype) -> Mask | None:
+        """A fresh mask; None where nothing is dropped. p is kept to 1 / 65536; `scale` is exact for what it is then."""
+        dropped = round(p * LANES)
+        if dropped == 0:
+            return None
+        count = math.prod(shape)
+        lanes = self.bits(-(-count // 4)).view(torch.int16)[:count]
+        keep = lanes.ge_(dropped - LANES // 2).mul_(ONE).view(torch.bfloat16)  # in place, and no conversion of bool to float
+        return Mask(keep.view(shape).to(dtype), LANES / (LANES - dropped))
+
+    def bits(self, count: int) -> Tensor:
+        """(count,), 64 random bits each."""
+        if self.generator is None:
+            return torch.empty(count, dtype=torch.int64, device=self.device).random_(-(2**63), None)  # by default, 63 bits
+        return torch.from_numpy(self.generator.random_raw(count).view(np.int64))
 
 
 class Joined:

@@ -1,17 +1,126 @@
-"""CUDA: torch-loop's own forward and backward pass, replayed as one graph, its gradients added into one piece."""
+"""CUDA: torch-loop's own forward and backward pass, recorded as a graph for each shape of its tensors, and replayed.
+
+A small encoder's step is over a thousand kernels of a few microseconds each; what takes time is Python telling the device
+about them one by one. A graph is told once. Recording takes about as long as two steps, so batches are padded to a few widths.
+PyTorch's notes on CUDA graphs say what may be recorded: https://docs.pytorch.org/docs/stable/notes/cuda.html
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from bakeoff.plugin import ModelError, TrainingJob
+from bakeoff.plugin import ModelError, TrainingJob, first_line
 from bakeoff_fast_loop.flat import Flat, Unit
-from bakeoff_fast_loop.replays import Inputs, Replays, Widths
+
+MULTIPLE = 16
+"""Widths are a multiple of this, so MRPC has about six of them."""
+
+Inputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one shape's graph reads, the graph, and what it writes."""
+
+    inputs: dict[str, Tensor]
+    graph: Any
+    output: Tensor
+
+
+class Replays:
+    """`function` of tensors by name, whatever their device; its result is overwritten by the next call.
+
+    On a device that is not CUDA it is called as it is, and so it is while somebody watches, from whom a replay would be hidden:
+    operators, as the harness does to count them, or the model's forward pass, as `bakeoff parity` does.
+    """
+
+    def __init__(self, function: Callable[[Inputs], Tensor], model: Any, changes: list[Tensor]) -> None:
+        """`changes` are the tensors that the function, which calls the model, adds to."""
+        self.function, self.model, self.changes = function, model, changes
+        self.device = next(model.parameters()).device
+        self.recordings: dict[Any, Recording] = {}
+        self.pool: Any = None
+        self.aside: Any = None
+        """The stream on which all is recorded: cuBLAS keeps a workspace of 32 MiB for each that it has seen."""
+
+    def __call__(self, inputs: Inputs) -> Tensor:
+        if self.device.type != "cuda" or self.watched():
+            return self.function({name: tensor.to(self.device) for name, tensor in inputs.items()})
+        shapes = tuple((name, tensor.shape) for name, tensor in inputs.items())
+        recording = self.recordings.get(shapes)
+        if recording is None:
+            recording = self.recordings[shapes] = self.record(inputs)
+        for name, tensor in inputs.items():
+            recording.inputs[name].copy_(tensor, non_blocking=True)
+        recording.graph.replay()
+        return recording.output
+
+    def forget(self) -> None:
+        """Gives the memory of all recordings back."""
+        self.recordings.clear()
+        self.pool = None
+
+    def watched(self) -> bool:
+        return bool(_get_current_dispatch_mode() or self.model._forward_hooks or self.model._forward_pre_hooks)
+
+    def record(self, inputs: Inputs) -> Recording:
+        """Leaves `changes` and the random stream as they were. Raises ModelError for what cannot be recorded."""
+        mine = {name: tensor.to(self.device, copy=True) for name, tensor in inputs.items()}
+        random, before = torch.cuda.get_rng_state(self.device), [tensor.clone() for tensor in self.changes]
+        self.pool = self.pool or torch.cuda.graph_pool_handle()
+        self.aside = self.aside or torch.cuda.Stream(self.device)
+        usual = torch.cuda.current_stream(self.device)
+        self.aside.wait_stream(usual)
+        with torch.cuda.stream(self.aside):  # once as it is: libraries make, at a first call, what must not be recorded
+            self.function(mine)
+        usual.wait_stream(self.aside)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.aside):
+                output = self.function(mine)
+        except RuntimeError as error:
+            torch.cuda.set_stream(usual)  # ending the recording has failed too, before it could do that
+            cause = error.__context__ or error
+            if isinstance(cause, torch.cuda.OutOfMemoryError):
+                raise cause from None
+            name, reason = type(self.model).__name__, first_line(cause)
+            raise ModelError(f"fast-loop can't record {name} as a CUDA graph: {reason}; torch-loop trains any") from error
+        for tensor, value in zip(self.changes, before, strict=True):
+            tensor.copy_(value)
+        torch.cuda.set_rng_state(random, self.device)
+        return Recording(mine, graph, output)
+
+
+class Widths:
+    """Pads what belongs to a model's tokens on the right, to one of a few widths that the model can take."""
+
+    def __init__(self, model: Any) -> None:
+        self.padding = getattr(model.config, "pad_token_id", None) or 0  # no token looks at it
+        self.longest = getattr(model.config, "max_position_embeddings", 0)
+
+    def widen(self, inputs: Inputs) -> dict[str, Tensor]:
+        """(batch, width) -> (batch, a multiple of 16), except labels, which may have such a shape too.
+
+        Without a mask nothing is padded: every token would look at it.
+        """
+        if "attention_mask" not in inputs:
+            return dict(inputs)
+        shape = inputs["input_ids"].shape
+        more = min(-(-shape[1] // MULTIPLE) * MULTIPLE, max(self.longest, shape[1])) - shape[1]
+        return {
+            name: pad(tensor, (0, more), value=self.padding if name == "input_ids" else 0)
+            if tensor.shape == shape and name != "labels"
+            else tensor
+            for name, tensor in inputs.items()
+        }
 
 
 @contextmanager

@@ -38,13 +38,15 @@ class UsedRows:
 def used_rows(job: TrainingJob) -> UsedRows | None:
     """None where the table does not train, decays, is nearly all used, or where somebody watches its own gradient."""
     words = encoder_of(job.model).words
-    if not is_plain(words) or not words.weight.requires_grad or is_watched(words.weight):
+    if not is_plain(words) or not words.weight.requires_grad:
         return None
-    decay = next(group["weight_decay"] for group in job.parameter_groups() if is_among(words.weight, group["params"]))
+    if words.weight._backward_hooks or getattr(words.weight, "_post_accumulate_grad_hooks", None):
+        return None  # `bakeoff parity` watches: it would see nothing of a gradient that goes elsewhere
+    groups = [group for group in job.parameter_groups() if any(words.weight is one for one in group["params"])]
     ids = torch.tensor(sorted(set(itertools.chain.from_iterable(row["input_ids"] for row in job.examples))))
     if words.padding_idx is not None:  # collating may put it in
         ids = torch.unique(torch.cat([ids, torch.tensor([words.padding_idx])]))
-    if decay != 0 or len(ids) > WORTH_IT * words.num_embeddings:
+    if groups[0]["weight_decay"] != 0 or len(ids) > WORTH_IT * words.num_embeddings:
         return None
     return UsedRows(words.weight, ids.to(words.weight.device))
 
@@ -52,12 +54,3 @@ def used_rows(job: TrainingJob) -> UsedRows | None:
 def is_plain(table: Any) -> bool:
     """Whether looking up is all that the module does."""
     return type(table) is nn.Embedding and table.max_norm is None and not table.scale_grad_by_freq and not table.sparse
-
-
-def is_watched(parameter: nn.Parameter) -> bool:
-    """As `bakeoff parity` does: it would see nothing of a gradient that goes elsewhere."""
-    return bool(parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None))
-
-
-def is_among(parameter: nn.Parameter, parameters: list[nn.Parameter]) -> bool:
-    return any(parameter is other for other in parameters)

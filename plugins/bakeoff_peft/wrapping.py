@@ -10,7 +10,7 @@ from peft import TaskType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import nn
 
-from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, head_names, weight_decay_groups
+from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, first_line, head_names, weight_decay_groups
 
 
 def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -> Adaptation:
@@ -23,7 +23,7 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
     try:
         model = get_peft_model(built.model, config)
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:  # peft's words for misfits
-        what, why = f"peft type {kind} cannot be put on {type(built.model).__name__}", _first_line(error)
+        what, why = f"peft type {kind} cannot be put on {type(built.model).__name__}", first_line(error)
         if "target_modules" in why and not settings.get("target_modules"):
             there = norms(built.model) if kind == "LN_TUNING" else linear_maps(built.model)
             why = f"peft knows no target modules of its own for it; target_modules may name {', '.join(there)}"
@@ -45,7 +45,7 @@ def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
     try:
         return types[kind](**{**defaults, **settings})
     except (ValueError, TypeError) as error:
-        raise ModelError(f"peft's {types[kind].__name__} refuses its settings: {_first_line(error)}") from error
+        raise ModelError(f"peft's {types[kind].__name__} refuses its settings: {first_line(error)}") from error
 
 
 def head_modules(built: Built) -> set[str]:
@@ -75,7 +75,3 @@ def require_targets(model: Any, targets: Any) -> None:
         if not any(f".{name}".endswith(f".{target}") for name in names):
             endings = {ending for name in names if (ending := name.rpartition(".")[2]) and not ending.isdigit()}
             raise ModelError(f"{type(model).__name__}: {did_you_mean('module', str(target), sorted(endings))}")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

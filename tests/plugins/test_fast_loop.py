@@ -167,10 +167,9 @@ def test_adapters_of_peft_train_as_they_do_in_their_own_forward_pass(family: str
 def test_written_out_dropout_is_that_of_autograd_with_the_same_masks() -> None:
     """Attention, then residual and norm, at dropout 0.3: forward and backward against the formulas in plain torch."""
     from bakeoff_fast_loop.attention import attend, attend_back
-    from bakeoff_fast_loop.dropout import Stream
     from bakeoff_fast_loop.flat import Piece
     from bakeoff_fast_loop.packing import pack
-    from bakeoff_fast_loop.parts import Norm
+    from bakeoff_fast_loop.parts import Norm, Stream
 
     torch.manual_seed(0)
     packing = pack(torch.tensor([[1, 1, 1, 0], [1, 1, 1, 1]]))
@@ -241,8 +240,8 @@ def test_micro_batches_add_up_and_no_parameter_stays_tied_to_the_others(dtype: A
 
 def used_masks(monkeypatch: pytest.MonkeyPatch, seeds: tuple[int, ...], p: float = 0.1) -> list[list[Any]]:
     """The masks that a forward pass really used, after each seed."""
-    from bakeoff_fast_loop.dropout import Stream
     from bakeoff_fast_loop.network import unpadded
+    from bakeoff_fast_loop.parts import Stream
 
     model = classifier("Bert", dropout=p, hidden_size=64)
     inputs = texts(model, lengths=(30, 40, 20, 35), width=40)
@@ -528,7 +527,7 @@ def test_real_steps_from_torch_loops_weights_give_its_losses_and_gradients(steps
     from bakeoff.training.fed_batches import Examples, StepSchedule
     from bakeoff.training.job import Job
     from bakeoff_fast_loop.network import unpadded
-    from bakeoff_methods.all_parameters import Full
+    from bakeoff_methods import Full
     from bakeoff_minilm import MiniLM
     from bakeoff_torch_loop import TorchLoop
 

@@ -16,9 +16,8 @@ from bakeoff.plugin import Recipe
 from bakeoff.training.fed_batches import Examples, StepSchedule
 from bakeoff.training.job import Callbacks, Job
 from bakeoff_fast_loop import FastLoop
-from bakeoff_fast_loop.replayed import replayed
-from bakeoff_fast_loop.replays import Replays, Widths
-from bakeoff_methods.all_parameters import Full
+from bakeoff_fast_loop.replayed import Replays, Widths, replayed
+from bakeoff_methods import Full
 from bakeoff_torch_loop import TorchLoop
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from bakeoff.contracts.dev_split import Carvable
+from bakeoff.contracts.dev_split import SplittableTask
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.training.assembly import load as load_checked
@@ -416,10 +416,10 @@ def test_half_a_character_in_a_list_is_told(tmp_path: Path, refusal: Callable[..
 
 def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,same\n" + "".join(f"text {row},{row % 2}\n" for row in range(40)) + "gap,\n")
-    chosen = Carvable(TABLE).Options.model_validate(
+    chosen = SplittableTask(TABLE).Options.model_validate(
         {"train": "a.csv", "text": "q1", "label": "same", "gaps": "drop", "split": {"select": "train 20%"}}
     )
-    loaded = load_checked(Carvable(TABLE), chosen, Paths(tmp_path, tmp_path / "cache"))
+    loaded = load_checked(SplittableTask(TABLE), chosen, Paths(tmp_path, tmp_path / "cache"))
     found = data_checks(loaded.info, loaded.splits)
     assert found == ["train: 1 row without text or label left out"]
 

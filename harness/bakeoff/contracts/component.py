@@ -11,19 +11,19 @@ from bakeoff.contracts.recipe import Options
 
 
 class Component(ABC):
-    """What every component has. `version` goes up when the same options would give another result."""
+    """A task, model, method or trainer. `version` is to be raised when the same options would give another result."""
 
     kind: ClassVar[Literal["task", "model", "method", "trainer"]]
     name: str
     summary: str
     version: str
     Options: ClassVar[type[Options]] = Options
-    """The component's options as pydantic: unknown keys refused, every value checked before anything runs."""
+    """The pydantic model of the component's options, a subclass of `Options`; every value is checked before anything runs."""
     needs: ClassVar[Mapping[str, str]] = {}
-    """Modules beyond bakeoff's own dependencies, each with the extra that installs it: `{"peft": "peft"}`."""
+    """Module that is no dependency of the distribution -> the extra that installs it: `{"peft": "peft"}`."""
 
     def missing_extras(self) -> list[str]:
-        """The extras that would have to be installed before this component can run."""
+        """Extras, by name, that have to be installed before this component can run."""
         return sorted({extra for module, extra in self.needs.items() if not _is_installed(module)})
 
 

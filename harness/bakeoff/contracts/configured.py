@@ -23,10 +23,8 @@ LONGEST_NOTE = 500
 
 
 def identity(options: BaseModel) -> dict[str, Any]:
-    """Options as an id sees them: an option added later says its neutral value, at which ids stay what they were.
-
-    `Field(..., json_schema_extra={"neutral": value})` marks such an option.
-    """
+    """The options that make up a run's id, by name. An option that was added later and has its neutral value is left out, so
+    that earlier ids stay; `Field(..., json_schema_extra={"neutral": value})` declares it."""
     result = {}
     for name, known in type(options).model_fields.items():
         value = getattr(options, name)
@@ -48,13 +46,14 @@ def _identity_within(value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """JSON with one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text; NaN and infinity refused."""
+    """JSON in one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text. Raises ValueError for NaN and
+    infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=to_jsonable_python)
 
 
 @dataclass(frozen=True)
 class Configured:
-    """A component of the registry with its validated options."""
+    """A component of the registry with validated options."""
 
     registered: Registered
     options: Options
@@ -69,26 +68,26 @@ class Configured:
 
     @cached_property
     def label(self) -> str:
-        """The name, and the options that were given."""
+        """The name with the options that were given: `lora (r=4)`."""
         given = {name: value for name, value in self.identity["options"].items() if name in self.options.model_fields_set}
         shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
         return f"{self.name} ({shown})" if shown else self.name
 
     def changed(self, options: Mapping[str, Any]) -> Configured:
-        """With other values of these options. Raises pydantic's ValidationError."""
+        """A copy with other values of these options. Raises pydantic's ValidationError."""
         if not options:
             return self
         given = self.options.model_dump(include=self.options.model_fields_set)
         return replace(self, options=type(self.options).model_validate({**given, **options}))
 
     def options_at(self, places: Paths) -> Options:
-        """The options with paths as this machine has them; no part of ids and labels."""
+        """The options with paths as they are on this machine; ids and labels are made from `options`."""
         component = self.registered.component
         return component.resolved(self.options, places) if isinstance(component, Model) else self.options
 
 
 def _as_label(value: Any) -> str:
-    """An option's value in few characters."""
+    """An option's value in a label: lists of words joined by `+`, other values as JSON."""
     words = [_as_word(item) for item in value] if isinstance(value, list) else []
     if words and None not in words:
         return "+".join(filter(None, words))
@@ -96,12 +95,12 @@ def _as_label(value: Any) -> str:
 
 
 def _as_word(item: Any) -> str | None:
-    """A text, or a metric with what is said of it: `f1 (spam)`; None of anything else."""
+    """A text as it is, a metric as `f1 (spam)`; None for anything else."""
     if isinstance(item, dict) and isinstance(name := item.get("name"), str):
         return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
     return item if isinstance(item, str) else None
 
 
 def notes_of(trainer: Trainer, recipe: Recipe, options: Options) -> list[str]:
-    """What a trainer has to say of a recipe, each a line."""
+    """The trainer's notes on a recipe, each as one line that is short enough for a record."""
     return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in trainer.notes(recipe, options)]

@@ -1,4 +1,4 @@
-"""The hooks: each returns components, nothing is passed in and nothing is mutated."""
+"""The hooks that a plugin implements. Each takes nothing and returns a list of components."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def bakeoff_tasks() -> Iterable[Task]:  # type: ignore[empty-body]  # pluggy reads only the signature
-    """Tasks to train on: `return [Mrpc()]`."""
+    """Tasks: `return [Mrpc()]`."""
 
 
 @hookspec
 def bakeoff_models() -> Iterable[Model]:  # type: ignore[empty-body]
-    """Models to fine-tune: `return [MiniLM()]`."""
+    """Models: `return [MiniLM()]`."""
 
 
 @hookspec
 def bakeoff_methods() -> Iterable[Method]:  # type: ignore[empty-body]
-    """Ways to choose what trains: `return [Full()]`."""
+    """Methods: `return [Full()]`."""
 
 
 @hookspec
 def bakeoff_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
-    """Training loops: `return [TorchLoop()]`."""
+    """Trainers: `return [TorchLoop()]`."""
 
 
 COMPONENT_KINDS: Mapping[str, type[Component]] = {
@@ -45,3 +45,4 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "method": Method,
     "trainer": Trainer,
 }
+"""Kind, as in the names of the hooks -> base class of its components."""

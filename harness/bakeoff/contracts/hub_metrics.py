@@ -10,7 +10,7 @@ from bakeoff.contracts.metrics import BUILT_IN
 from bakeoff.contracts.unit import OWN_UNIT, Unit
 from bakeoff.errors import DataError
 from bakeoff.machine.hub import hub_is_reachable
-from bakeoff.text.words import quoted
+from bakeoff.text.words import first_line, quoted
 
 if TYPE_CHECKING:
     import evaluate
@@ -53,8 +53,7 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
     except FileNotFoundError:
         raise DataError(f"the hub has no metric {quoted(name)}; built in are {', '.join(BUILT_IN)}") from None
     except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"metric {quoted(name)} of the hub cannot be used: {reason}") from None
+        raise DataError(f"metric {quoted(name)} of the hub cannot be used: {first_line(error)}") from None
     if metric.module_type != "metric":
         raise DataError(f"{quoted(name)} of the hub is no metric but a {metric.module_type}")
     return metric

@@ -1,4 +1,4 @@
-"""What a method gives: the parameters that train, in groups."""
+"""The contract of a method: which parameters train, and in which groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bakeoff.contracts.recipe import Recipe
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that train alike."""
+    """Parameters with the same learning rate, `lr_scale` times the recipe's, and the same weight decay."""
 
     names: tuple[str, ...]
     lr_scale: float
@@ -22,19 +22,22 @@ class ParameterGroup:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """A model made ready for training: only the parameters in `groups` train."""
+    """A model that is ready for training: exactly the parameters in `groups` require a gradient."""
 
     model: Any
     groups: tuple[ParameterGroup, ...]
     lineage: tuple[str, ...] = ()
-    """Other checkpoints that the trained parameters started from."""
+    """Names of further checkpoints that trained parameters started from."""
 
 
 class Method(Component):
-    """Which parameters train, and how. The head always trains."""
+    """A way to choose which parameters train. The head always has to."""
 
     kind = "method"
 
     @abstractmethod
     def adapt(self, built: Built, options: Any, recipe: Recipe) -> Adaptation:
-        """Freezes, wraps or adds to `built.model`; random draws come from the run's `init` stream."""
+        """Freezes, wraps or extends `built.model`; random numbers come from the run's `init` stream.
+
+        Raises ModelError where the method can't be applied to the model.
+        """

@@ -1,4 +1,4 @@
-"""What a metric is, how a user chooses one, and what is recorded of it."""
+"""The contract of a metric, how an experiment file asks for one, and what a record says of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LabelText = Annotated[str, BeforeValidator(_label_text, json_schema_input_type=s
 
 
 class MetricChoice(Options):
-    """A metric with what its name alone leaves open."""
+    """A metric as an experiment file asks for it, where its name alone is not enough: `{name: f1, positive: spam}`."""
 
     name: MetricName
     positive: LabelText | None = Field(
@@ -63,7 +63,7 @@ class MetricChoice(Options):
 
 
 def _metric_or_name(value: Any) -> Any:
-    """A mapping that says no more than the name is the name: one spelling, one id."""
+    """`{name: f1}` is read as `f1`, so that one choice has one spelling and one run id."""
     return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value
 
 
@@ -85,69 +85,71 @@ MetricNames = Annotated[
     AfterValidator(_different_metrics),
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
 ]
-"""Of a task that lets its metrics be chosen, names or `{name: f1, positive: spam}`; the first is primary."""
+"""The type of a task's option for its metrics: a list of names or `MetricChoice`s, the first of which is primary."""
 
 
 class MetricFacts(Part):
-    """A metric of the task."""
+    """What a record says of a metric."""
 
     name: Name
     higher_is_better: bool
     version: Name
     unit: Unit | None = None
-    """As the metric declared it; None where that is the built-in metric's of this name and version, and in
-    records migrated from schema 4: `metrics.unit_of` has the answer."""
+    """The unit that the metric declared; None for that of the built-in metric of this name and version, and in records migrated
+    from schema 4. `metric_lookup.unit_of` resolves it."""
     label: Count | None = None
-    """The number of the label that it looks at; None of a metric of all labels."""
+    """The number of the label that the metric is about; None where it is about all."""
 
 
 Floats = NDArray[np.float64]
-
-
 Ints = NDArray[np.int64]
-
-
 Answers = Ints | Floats
-"""Predictions or references, (n,): label numbers; for regression, numbers; for multi-label, sets of labels as numbers of which
-bit i says whether label i is among them."""
+"""One answer an example, (n,). For classification the label's number; for regression a number; for multi-label the set of
+labels as a number whose bit i says whether label i is in it."""
 
 
 class Metric(ABC):
-    """A score over a split. Where it is a mean or a ratio of sums, `parts` lets statistics work without knowing its name."""
+    """A score of predictions against the right answers, over a split.
+
+    A metric that is a ratio of sums over examples should give `ratio_terms`: the statistics then need not resample it.
+    """
 
     name: str
     version: str = "1"
-    """Goes up when the same predictions would get another score."""
+    """To be raised when the same predictions would get another score."""
     higher_is_better: bool = True
     unit: Unit = OWN_UNIT
-    """In which unit and range its scores lie, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. A
-    metric that declares none has no range, and an experiment that judges by it must name its margin."""
+    """Unit and range of its scores, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. Without one
+    the metric has no range, and an experiment that compares by it must state its margin."""
     kinds: frozenset[str] | None = None
-    """Names of the kinds of task whose answers it can score; None for any."""
+    """Names of the kinds of task whose answers it can score; None for every kind."""
     least_labels: int = 1
-    """So many labels must be among the right answers; of fewer it says nothing, though its score may vary."""
+    """The fewest different labels among the right answers with which its score has a meaning."""
 
     def check_available(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
-        """A look, within 3 s, whether the metric can be had; raises DataError."""
+        """Checks within 3 s that the metric is available. Raises DataError where it is not."""
 
     @abstractmethod
     def load(self) -> evaluate.EvaluationModule:
-        """The metric as the evaluate library's own kind of object."""
+        """The metric as an object of the evaluate library. Raises DataError where it is not available."""
 
     def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
-        """The metric for a task of this kind with these labels, of which the task may declare one as the positive class.
+        """The metric for a task of this kind with these labels, `positive` of which the task declares as the positive class.
 
-        Labels are empty where only the data can tell them. A metric of each class becomes several. Raises DataError where it
-        does not fit.
+        `labels` is empty where only the data can tell them. A metric of each class becomes one for each label. Raises DataError
+        where the metric does not fit the task.
         """
         return (self,)
 
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats] | None:
-        """Numerator and denominator per example, each (n,), score = sum / sum; None where the metric is no such ratio."""
+        """Numerator and denominator of each example, both (n,): the score is the sum of the first over the sum of the second.
+
+        None, the default, for a metric that is no such ratio.
+        """
         return None
 
     def score(self, predictions: Answers, references: Answers) -> float:
-        """The score in the metric's own unit (accuracy: 0 to 1)."""
+        """The score of answers (n,), in the metric's own unit (accuracy: 0 to 1). Raises DataError where there is none."""
         result = self.load().compute(predictions=predictions, references=references)
         if not result or self.name not in result:
             raise DataError(f"metric '{self.name}' gave no score of its own name, but {sorted(result or {})}")
@@ -155,12 +157,12 @@ class Metric(ABC):
 
 
 def called(facts: MetricFacts) -> str:
-    """A metric's name without the class that it looks at: `f1`. `accuracy (top 5)` looks at none."""
+    """The metric's name without the class that it is about: `f1` of `f1 (spam)`. `accuracy (top 5)` is about no class."""
     return facts.name if facts.label is None else facts.name.partition(" (")[0]
 
 
 def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
-    """The one of these that somebody means who writes `f1`: itself, or the only one of a class; else the name as it is."""
+    """The full name that is meant by `name`: `f1` means `f1 (spam)` where that is the only F1 of a class among `metrics`."""
     same = [facts.name for facts in metrics if name in (facts.name, called(facts))]
     return same[0] if name not in same and len(same) == 1 else name
 

@@ -11,11 +11,11 @@ from bakeoff.errors import DataError
 from bakeoff.text.words import quoted
 
 UNITS: dict[str, Unit] = {"share": SHARE, "percent": PERCENT, "correlation": CORRELATION}
-"""Of the hub's metrics, by the word in the experiment file."""
+"""Word in the experiment file -> unit of a metric of the hub."""
 
 
 def metric_named(choice: str | MetricChoice) -> Metric:
-    """A built-in metric, else the hub's metric of that name. Raises DataError for what goes ill together."""
+    """The built-in metric of that name, else the hub's. Raises DataError where a key of the choice does not apply to it."""
     choice = MetricChoice(name=choice) if isinstance(choice, str) else choice
     kind, name = BUILT_IN.get(choice.name), choice.name
     if kind is None:
@@ -32,17 +32,17 @@ def metric_named(choice: str | MetricChoice) -> Metric:
 
 
 def recorded_metric(facts: MetricFacts, kind: Kind) -> Metric | None:
-    """The built-in metric that a record names, fitted to its task; None where it is none."""
+    """The built-in metric that a record names, fitted to a task of this kind; None where it is not built in."""
     known = BUILT_IN.get(called(facts))
     if known is None:
         return None
-    if issubclass(known, OfOneLabel):  # without a number: a record of old, where it was the second label
+    if issubclass(known, OfOneLabel):  # a record without the number is of a schema in which it was the second label's
         return known.numbered(1 if facts.label is None else facts.label, facts.name, kind)
     return known().fitted(kind, (), None)[0]
 
 
 def unit_of(facts: MetricFacts) -> Unit:
-    """A recorded metric's unit: as its record says, else that of the built-in metric of its name and version, else none."""
+    """A recorded metric's unit: the recorded one, else that of the built-in metric of its name and version, else OWN_UNIT."""
     if facts.unit is not None:
         return facts.unit
     known = BUILT_IN.get(called(facts))
@@ -50,7 +50,7 @@ def unit_of(facts: MetricFacts) -> Unit:
 
 
 def facts_of(metric: Metric) -> MetricFacts:
-    """What a record says of a metric; the unit only where it is not that of the built-in metric of its name and version."""
+    """What a record says of a metric. The unit is left out where `unit_of` finds it without."""
     bare = MetricFacts(
         name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, label=label_of(metric)
     )
@@ -58,5 +58,5 @@ def facts_of(metric: Metric) -> MetricFacts:
 
 
 def label_of(metric: Metric) -> int | None:
-    """The number of the label that a metric looks at; None of a metric of all labels."""
+    """The number of the label that a metric is about; None where it is about all."""
     return metric.number if isinstance(metric, OfOneLabel) else None

@@ -1,4 +1,4 @@
-"""Metrics that work without the hub, in numpy alone, and the door to those that live there."""
+"""The built-in metrics, in numpy alone. Of definitions with several classes each says what the zero division gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bakeoff.text.words import did_you_mean, quoted
 
 
 class Accuracy(Ratio):
-    """The share of right answers; of sets of labels, of those that are right as a whole."""
+    """The share of right answers; for multi-label, of sets of labels that are right as a whole."""
 
     name = "accuracy"
     kinds = frozenset({"classification", "multilabel"})
@@ -79,7 +79,7 @@ def _of_class(metric: str, labels: Sequence[str]) -> str:
 
 
 class F1(OfOneLabel):
-    """F1 of one label: 2 TP / (2 TP + FP + FN); 0 where there is neither a prediction nor a case of it."""
+    """F1 of one label, 2 TP / (2 TP + FP + FN); 0 where the label is neither predicted nor right anywhere."""
 
     name = "f1"
 
@@ -89,7 +89,7 @@ class F1(OfOneLabel):
 
 
 class Precision(OfOneLabel):
-    """Of the predictions of one label, the share that is right; 0 where there are none."""
+    """Precision of one label, TP / (TP + FP); 0 where it is never predicted."""
 
     name = "precision"
 
@@ -99,7 +99,7 @@ class Precision(OfOneLabel):
 
 
 class Recall(OfOneLabel):
-    """Of the cases of one label, the share that is found; 0 where there are none."""
+    """Recall of one label, TP / (TP + FN); 0 where it is never right."""
 
     name = "recall"
 
@@ -109,7 +109,7 @@ class Recall(OfOneLabel):
 
 
 class OfEachLabel(BuiltIn):
-    """F1, precision or recall of every class by itself: as many scores as there are classes."""
+    """F1, precision or recall of every class; `fitted` makes it one metric for each label."""
 
     kinds = frozenset({"classification", "multilabel"})
 
@@ -130,9 +130,9 @@ class OfEachLabel(BuiltIn):
 
 
 class MicroF1(Ratio):
-    """F1 over all labels of all answers together: 2 TP / (2 TP + FP + FN); 0 where no set holds a label.
+    """Micro-averaged F1, 2 TP / (2 TP + FP + FN) with counts over all labels; 0 where no set holds a label.
 
-    Where every example has one label and gets one answer, that is the accuracy.
+    For classification this is the accuracy.
     """
 
     name = "micro_f1"
@@ -151,9 +151,9 @@ class MicroF1(Ratio):
 
 
 class LabelF1(BuiltIn):
-    """The mean over labels of each one's F1, of those that stand in a set of predictions or references; 0 where none does.
+    """Macro-averaged F1 of multi-label answers: the mean F1 of the labels that are predicted or right somewhere; 0 for none.
 
-    What scikit-learn calls the macro average, but for labels that nobody gives, which count there as 0.
+    scikit-learn's macro average counts the other labels too, as 0.
     """
 
     name = "label_f1"
@@ -171,7 +171,7 @@ class LabelF1(BuiltIn):
 
 
 class BalancedAccuracy(BuiltIn):
-    """The mean recall of the labels that the references hold."""
+    """The mean recall of the labels that are right somewhere."""
 
     name = "balanced_accuracy"
     least_labels = 2  # of one there is nothing to balance
@@ -181,7 +181,7 @@ class BalancedAccuracy(BuiltIn):
 
 
 class MacroF1(BuiltIn):
-    """The mean F1 of all labels that stand among predictions or references."""
+    """Macro-averaged F1: the mean F1 of the labels that are predicted or right somewhere."""
 
     name = "macro_f1"
 
@@ -191,7 +191,7 @@ class MacroF1(BuiltIn):
 
 
 class MatthewsCorrelation(BuiltIn):
-    """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where either side holds one label only."""
+    """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where one side holds a single label."""
 
     name = "mcc"
     unit = CORRELATION
@@ -205,7 +205,7 @@ class MatthewsCorrelation(BuiltIn):
 
 
 class Pearson(BuiltIn):
-    """Pearson's correlation, -1 to 1; 0 where either side is constant."""
+    """Pearson's correlation, -1 to 1; 0 where one side is constant."""
 
     name = "pearson"
     unit = CORRELATION
@@ -216,7 +216,7 @@ class Pearson(BuiltIn):
 
 
 class Spearman(Pearson):
-    """Spearman's correlation, that is Pearson's of the ranks, ties at their mean rank; 0 where either side is constant."""
+    """Spearman's correlation: Pearson's of the ranks, ties at their mean rank; 0 where one side is constant."""
 
     name = "spearman"
 
@@ -225,11 +225,11 @@ class Spearman(Pearson):
 
 
 class MeanAbsoluteError(Ratio):
-    """The mean distance between answers and right numbers."""
+    """The mean absolute error, in the unit of the task's numbers."""
 
     name = "mae"
     higher_is_better = False
-    unit = Unit(low=0.0)  # in the unit of the task's numbers, which no metric knows
+    unit = Unit(low=0.0)
     kinds = frozenset({"regression"})
 
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
@@ -237,7 +237,7 @@ class MeanAbsoluteError(Ratio):
 
 
 def _correlation(one: Floats, other: Floats) -> float:
-    """Covariance over deviations, each summed over the rows of (rows, n); 0 where either side does not vary."""
+    """Pearson's correlation of two arrays (rows, n), its three sums taken over all rows; 0 where one side does not vary."""
     if not (np.ptp(one, axis=1).any() and np.ptp(other, axis=1).any()):  # exactly: the sums below may round to more than 0
         return 0.0
     one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
@@ -246,13 +246,13 @@ def _correlation(one: Floats, other: Floats) -> float:
 
 
 def _ranks(values: Answers) -> Floats:
-    """Ranks (n,) from 1, ties at their mean."""
+    """(n,) values -> (n,) ranks from 1, ties at their mean rank."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
 
 
 MOST_EACH = 10
-"""A record stays small."""
+"""Classes of which each may have a score in a record, which stays small so."""
 
 BUILT_IN: dict[str, type[BuiltIn]] = {
     metric.name: metric

@@ -9,7 +9,7 @@ import pluggy
 
 from bakeoff.contracts import hookspecs
 from bakeoff.contracts.component import Component
-from bakeoff.contracts.dev_split import Carvable
+from bakeoff.contracts.dev_split import SplittableTask
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
 from bakeoff.contracts.recipe import COMPONENT_NAME, Options
 from bakeoff.contracts.trainer import Supports, Trainer
@@ -39,7 +39,7 @@ def components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
                 if (key := (kind, component.name)) in found:
                     raise PluginError(f"{hook.name} offers {kind} '{component.name}' twice")
                 splits_itself = kind != "task" or "split" in component.Options.model_fields
-                found[key] = component if splits_itself else Carvable(component)
+                found[key] = component if splits_itself else SplittableTask(component)
     return found
 
 

@@ -36,13 +36,13 @@ Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), AfterValidator(
 
 
 class Options(BaseModel):
-    """The base of everything that a user writes: unknown keys and loose types are refused, values never change."""
+    """The base of all that a user writes: refuses unknown keys and values of another type; frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
 
 def no_duplicates(values: list[Value]) -> list[Value]:
-    """The values, for a validator; raises ValueError where one stands twice."""
+    """For a validator: the values, unchanged. Raises ValueError where one is there twice."""
     if twice := sorted(value for value, times in Counter(values).items() if times > 1):
         raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice[:10]))}")
     return values
@@ -63,7 +63,7 @@ def _none_word(value: Any) -> Any:
 
 
 def _each_once(values: list[Any]) -> list[Any]:
-    """Sorted, so that a set has one spelling and one id."""
+    """The values sorted, so that a set has one spelling and one id. Raises ValueError where one is there twice."""
     return sorted(no_duplicates(values))
 
 
@@ -99,7 +99,8 @@ LARGEST_UNCORRECTED_BETA = 0.99999
 
 
 class Recipe(Options):
-    """The hyper-parameters that every strategy shares unless it says otherwise. The defaults are the course chapter's."""
+    """The hyper-parameters, shared by all strategies unless one sets its own. The defaults are those of the chapter on
+    fine-tuning in the Hugging Face course."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         3, description="Passes over the training split; not in effect when max_steps is given."

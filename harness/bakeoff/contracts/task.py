@@ -1,7 +1,7 @@
-"""The contracts: what a task, a model, a method and a trainer give, and the job that a trainer is handed.
+"""The contract of a task: its description, its data, and where they come from.
 
-Everything here is free of torch, so that listing and checking components starts at once. A component imports what trains
-(torch, transformers, datasets, evaluate) inside the methods that need it.
+No contract imports torch, so that listing and checking components is quick. A component imports what trains (torch,
+transformers, datasets, evaluate) inside the methods that need it.
 """
 
 from __future__ import annotations
@@ -27,41 +27,37 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
-# --- tasks ---------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo:
-    """What a task is, told without loading it."""
+    """The description of a task, given without loading its data. Raises PluginError where it contradicts itself."""
 
     kind: Kind
     text_columns: tuple[str, ...]
-    """One or two columns of the dataset that the model reads."""
+    """One or two columns of the dataset: the texts that the model reads."""
     labels: tuple[str, ...]
-    """Label names; a dataset's `label` column holds their index, of a multi-label task a list of them. Empty for regression.
+    """Names of the labels. The dataset's column `label` holds their numbers, 0 to n - 1; in a multi-label task a list of them.
 
-    Empty too where only the data can tell: then train's `label` is a ClassLabel, or a list of it, and these are its names.
+    Empty for a regression, and where only the data can tell: then the column `label` of train is a `datasets.ClassLabel`, or a
+    list of it, which has the names.
     """
     n_outputs: int
-    """Of the model: one for each label; one number for regression; 0 where only the data can tell."""
+    """Outputs of the model: one for each label, 1 for a regression, 0 where only the data can tell."""
     metrics: tuple[Metric, ...]
     primary_metric: str
+    """Name of the metric by which strategies are compared."""
     splits: tuple[str, ...]
     """All splits, `train` first."""
     labelled_splits: tuple[str, ...]
-    """Those whose rows have labels. The others are predicted and kept, and never scored or reported on."""
+    """Splits whose rows have labels, `train` among them. The others are predicted, and never scored."""
     slice_columns: tuple[str, ...] = ()
-    """Columns by which results may be cut."""
+    """Columns by whose values scores may be broken down."""
     hidden_splits: tuple[str, ...] = ()
-    """Splits that exist but whose labels are not public: never loaded, and refused as what to report on."""
+    """Splits whose labels are not public: never loaded, and refused in `report_on`."""
     positive: str | None = None
-    """The label that F1, precision and recall are about, where nobody names another; None where no label is special."""
+    """The positive class of F1, precision and recall, unless the experiment file names another; None where there is none."""
 
     def __post_init__(self) -> None:
-        """A task that contradicts itself is its author's error, told before anything is loaded.
-
-        Metrics are fitted to the labels here, so that a name tells which class a score is of: `f1 (spam)`.
-        """
+        """Checks that the parts agree, and fits the metrics to the labels: `f1` becomes `f1 (spam)`."""
         if not isinstance(self.kind, Kind):
             raise PluginError(
                 f"its kind is {quoted(self.kind)}; it must be a kind of task, not its name: CLASSIFICATION, REGRESSION or "
@@ -97,24 +93,24 @@ class TaskInfo:
 
     @property
     def labels_are_known(self) -> bool:
-        """Whether the data need not be read to know the labels."""
+        """Whether the labels are known without reading the data."""
         return bool(self.labels or self.n_outputs) or not self.kind.has_labels
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
-        """Every split but train: what each run predicts."""
+        """Every split but train: each run predicts them."""
         return tuple(split for split in self.splits if split != "train")
 
     @property
     def scored_splits(self) -> tuple[str, ...]:
-        """Of the predicted splits, those with labels."""
+        """The predicted splits that have labels."""
         return tuple(split for split in self.predicted_splits if split in self.labelled_splits)
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things lie on this machine: `data` as the user gave it (`--data`, else BAKEOFF_DATA), `cache` for our own, `beside`
-    the folder of the experiment file."""
+    """Folders on this machine: `data` with the user's data (`--data`, else BAKEOFF_DATA; None where neither is given), `cache`
+    for files that can be made again, `beside` with the experiment file."""
 
     data: Path | None
     cache: Path
@@ -122,51 +118,41 @@ class Paths:
 
 
 class Task(Component):
-    """A dataset with its splits, features, metrics and primary metric."""
+    """A dataset with its splits, labels and metrics."""
 
     kind = "task"
 
     @abstractmethod
     def info(self, options: Any) -> TaskInfo:
-        """What the task is; no download, no torch."""
+        """The task's description under these options, without a download and without importing torch."""
 
     def check_available(self, options: Any, places: Paths) -> None:
-        """A look, within 3 s, whether the data can be had; raises DataError that says how to get it."""
+        """Checks within 3 s that the data are available. Raises DataError that says how to get them."""
 
     @abstractmethod
     def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
-        """Every split. Columns: `id` (text, unique over all splits, stable), the text columns, `label` (of labelled splits),
-        slice columns.
+        """Every split of `info`, by name, as a `datasets.Dataset`.
 
-        The same rows come out whichever way the data was found. What a split's `info.description` says, line by line, the user
-        is told before training.
-        Raises DataError with file and line for damage.
+        Columns: `id` (a text, unique over all splits, the same at every load), the text columns, `label` (in labelled splits),
+        the slice columns. The rows must be the same wherever the data come from. Each line of a split's `info.description` is
+        reported to the user before training. Raises DataError with file and line for damaged data.
         """
 
     def files(self, options: Any, places: Paths) -> Mapping[str, Sequence[Path]] | None:
-        """Split -> the files that its rows are read from, found without reading or downloading them; raises DataError where
-        they can't be had.
+        """Split -> the files that its rows are read from, found without reading or downloading them. Raises DataError where
+        they are not available.
 
-        Their hashes go into records, so that `check`, `plan` and `run` see where one was changed after runs were recorded.
-        `{}` for a task that reads none; None, the default, says that the task does not tell, and nothing is compared.
+        Their hashes are recorded, so that `check`, `plan` and `run` notice a file that changed after runs were recorded.
+        `{}` for a task that reads no files; None, the default, where they are not known: then no files are compared.
         """
         return None
 
     def source_versions(self) -> Mapping[str, str]:
-        """Distributions whose contents the rows are made of, with their versions; they go into the data's fingerprint."""
+        """Distribution -> version, of those whose contents the rows are made of: a part of the data's fingerprint."""
         return {}
 
     def majority_baseline(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
-        """The scores, by metric, of always giving one answer: the training split's most frequent label (of a multi-label task,
-        its most frequent set of labels), or its mean number."""
+        """Metric name -> score of always giving one answer: the most frequent label of train (in a multi-label task the most
+        frequent set of labels), or the mean of a regression. Both arrays are (n,), of train and of the scored split."""
         constant = np.full_like(references, info.kind.majority(train_labels))
         return {metric.name: metric.score(constant, references) for metric in info.metrics}
-
-
-# --- models --------------------------------------------------------------------------------------------------------------
-
-
-# --- methods -------------------------------------------------------------------------------------------------------------
-
-
-# --- trainers ------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a trainer gives, and the job that it is handed."""
+"""The contract of a trainer, and the job that the harness gives it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bakeoff.contracts.task import Row
 
 
 class Signal(Enum):
-    """What the harness wants of the trainer after a step or an epoch."""
+    """What the trainer has to do after a step or an epoch: go on, or stop training."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -24,32 +24,32 @@ class Signal(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Supports:
-    """What a trainer can do; `check` refuses the rest."""
+    """What a trainer can do. An experiment that needs more is refused before any run."""
 
     kinds: frozenset[str] | None = frozenset({"classification"})
-    """Names of the kinds of task that it trains; None for all, since it leaves the loss to the job."""
+    """Names of the kinds of task that it can train; None for every kind, where it leaves the loss to `job.loss`."""
     recipe_keys: frozenset[str] = field(default_factory=lambda: frozenset(Recipe.model_fields))
-    """Recipe keys that it follows; any other must stay at its default."""
+    """Recipe keys that it follows; all others must keep their default."""
     precisions: frozenset[str] = frozenset({"fp32"})
     processes: int = 1
     resume: bool = False
-    """Whether it calls `job.resume` and begins at `job.first_step`, so that `checkpoint_every` works with it."""
+    """Whether it calls `job.resume` and begins at `job.first_step`, as `checkpoint_every` needs."""
     methods: frozenset[str] | None = None
-    """Names of the methods that it goes with; None for all."""
+    """Names of the methods that it can train with; None for all."""
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """One forward pass of one process."""
+    """The rows of one forward pass of one process."""
 
     rows: Batch
-    """Row numbers. Where a batch is too short for all processes, one row that carries no weight."""
+    """Row numbers of train. Where a batch is too short for all processes, one row with weight 0."""
     weight: float
-    """Of the mean loss of `rows` in the mean loss of the whole batch."""
+    """Factor of the mean loss of `rows` in the mean loss of the whole batch."""
 
 
 class TrainingJob(Protocol):
-    """All that a trainer needs. The harness owns seeds, order, clock, evaluation and files; the trainer owns the steps.
+    """Everything that a trainer needs. The harness controls seeds, order, clock, evaluation and files; the trainer takes steps.
 
     One optimizer step is: `begin_step(step)`; for each of the batch's `micro_batches` forward under `autocast()`,
     `loss(...)` times its weight, backward; clip to `recipe.max_grad_norm`, optimizer, scheduler, `end_step(step, loss)`.
@@ -63,53 +63,53 @@ class TrainingJob(Protocol):
     rank: int
     world_size: int
     examples: Sequence[Row]
-    """The encoded training split, `labels` included; index it with row numbers."""
+    """The encoded rows of train, with `labels`, to be indexed with row numbers."""
     first_step: int
-    """0, unless a run goes on from a checkpoint."""
+    """Number of the first step to take: 0, unless the run resumes from a checkpoint."""
     first_epoch: int
-    """The one that `first_step` is in."""
+    """Number of the epoch of `first_step`."""
     total_steps: int
     warmup_steps: int
 
     def batches(self, epoch: int) -> Sequence[Batch]:
-        """The global batches of an epoch as tuples of row numbers; the last may be short. Of `first_epoch`, those still due."""
+        """The batches of an epoch, over all processes, as tuples of row numbers; the last may be shorter. Of `first_epoch`
+        only those from `first_step` on."""
 
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Any = ...) -> None:
-        """Call once optimizer and scheduler are made: their state is put back where a run goes on, and kept in checkpoints.
+        """To be called once with the new optimizer and scheduler: restores their state where the run resumes from a
+        checkpoint, and saves it in later ones.
 
-        `before_saving()` is called before each, for a trainer that keeps weights outside of `model`.
+        `before_saving()` is called before each checkpoint, for a trainer that keeps weights outside of `model`.
         """
 
     def micro_batches(self, batch: Batch) -> Sequence[MicroBatch]:
-        """What this process puts through the model for one batch, of `recipe.micro_batch_size` rows over all processes.
+        """The forward passes of this process for one batch, each of `recipe.micro_batch_size` rows over all processes.
 
-        The weights of all micro-batches of all processes sum to 1: gradients are to be added, over processes too.
+        The weights of all micro-batches of all processes sum to 1: gradients are to be summed, over processes too.
         """
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
-        """Examples -> tensors (batch, length) and `labels` (batch,), on the CPU. Pure: may run ahead of `begin_step`."""
+        """Examples -> tensors (batch, length) and `labels`, on the CPU. May be called before `begin_step`: it draws nothing."""
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Around each forward pass: mixed precision where the recipe asks for it."""
+        """The context of each forward pass: mixed precision where the recipe asks for it."""
 
     def loss(self, logits: Any, labels: Any) -> Any:
-        """The mean training loss of a batch, a scalar tensor; (batch, n_outputs) and `labels` as collated: (batch,) numbers of
-        labels, or numbers for regression; (batch, n_outputs) of 0.0 and 1.0 for multi-label."""
+        """The mean training loss of a micro-batch, a scalar tensor. `logits` are (batch, n_outputs); `labels` as collated:
+        (batch,) label numbers, or numbers for regression; (batch, n_outputs) of 0.0 and 1.0 for multi-label."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Groups for a torch optimizer: params, lr, weight_decay."""
+        """Parameter groups for a torch optimizer, with `params`, `lr` and `weight_decay`."""
 
     def begin_step(self, step: int) -> None:
-        """Call before the forward pass of step `step` (0, 1, ...)."""
+        """To be called before the forward pass of step `step` (0, 1, ...)."""
 
     def end_step(self, step: int, loss: Any) -> Signal:
-        """Call after the optimizer's step with the batch's loss (this process's part), a detached scalar tensor.
-
-        Never synchronises the device.
-        """
+        """To be called after the optimizer's step, with the batch's loss (this process's part of it) as a detached scalar
+        tensor. Never synchronises the device."""
 
     def end_epoch(self) -> Signal:
-        """Call after the last batch of an epoch."""
+        """To be called after the last batch of an epoch."""
 
 
 class Trainer(Component):
@@ -118,33 +118,35 @@ class Trainer(Component):
     kind = "trainer"
     supports: ClassVar[Supports] = Supports()
     owns: ClassVar[Owned] = frozenset()
-    """What it does its own way; normally nothing. It is shown in its row."""
+    """What it does differently from the recipe, normally nothing; shown beside its results."""
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
-        """The same under this recipe with these options, where that makes a difference; all of `owns` must be in it."""
+        """`owns` under this recipe and these options, where they make a difference; must hold all of `owns`."""
         return self.owns
 
     def unsupported(self, recipe: Recipe, options: Any) -> Mapping[str, str]:
-        """Recipe keys whose values it can't follow with these options, beyond what `supports` says: key -> why, as the end of a
-        sentence that begins with the trainer. `check` tells them."""
+        """Recipe key whose value it can't follow with these options, beyond `supports` -> the reason, as the end of a sentence
+        that begins with the trainer's name. Such a run is refused."""
         return {}
 
     def notes(self, recipe: Recipe, options: Any) -> Sequence[str]:
-        """What a person should know of this trainer under this recipe, a sentence each: told before the runs, and beside the
-        row."""
+        """Sentences that a user should know about this trainer under this recipe: shown before the runs, and beside its
+        results."""
         return ()
 
     def check_model(self, model: Any, recipe: Recipe) -> None:
-        """Raises ModelError where it can't train this adapted model; asked before any run, and of each run's own model."""
+        """Raises ModelError where it can't train this adapted model. Called before any run, and with each run's own model."""
 
     @abstractmethod
     def fit(self, job: TrainingJob, options: Any) -> None:
-        """Trains `job.model` in place by exactly `job.recipe`, `job.total_steps` optimizer steps or until a STOP."""
+        """Trains `job.model` in place, as `job.recipe` says, until `job.total_steps` optimizer steps are done or the job says
+        STOP."""
 
     def fast_inference(self, model: Any) -> AbstractContextManager[None]:
-        """While it is entered, the harness predicts; a trainer that knows a faster way to the same logits puts it in place.
+        """A context in which the harness predicts. A trainer with a faster forward pass of the same logits replaces the
+        model's own while it is entered; the default changes nothing.
 
-        The harness compares a batch with the model's own forward pass. Weights may have changed since the last time.
+        The harness compares one batch with the model's own forward pass. Weights may have changed since the last call.
         """
         return nullcontext()
 

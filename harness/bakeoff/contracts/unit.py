@@ -59,11 +59,11 @@ class Unit(BaseModel):
         return None if self.low is None or self.high is None else self.high - self.low
 
     def written(self, score: float | None) -> str:
-        """One score by itself, beside no others: `84.07`, `2.346`; a dash for None."""
+        """One score by itself: `84.07`, `2.346`; a dash for None."""
         return figures_of(self, [] if score is None else [score], []).number(score)
 
     def holds(self, score: float) -> bool:
-        """Whether the score lies within the declared range, but for rounding."""
+        """Whether the score is in the declared range, up to rounding."""
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
         return low - 1e-9 <= score <= high + 1e-9
 
@@ -75,7 +75,7 @@ CORRELATION: Final = Unit(name=POINTS, scale=100, low=-1.0, high=1.0)
 PERCENT: Final = Unit(name=POINTS, scale=1, low=0.0, high=100.0)
 """A metric whose scores are already between 0 and 100, such as BLEU."""
 OWN_UNIT: Final = Unit()
-"""Of a metric that declares nothing: no range, no scale, and no margin that could be taken for granted."""
+"""The unit of a metric that declares none: no range, no scale, and no default margin."""
 
 
 class Figures(BaseModel):
@@ -117,7 +117,7 @@ class Figures(BaseModel):
         return f"{self.alone(value)} {self.unit.name}".rstrip()
 
     def as_declared(self, value: float) -> str:
-        """A value that somebody wrote, such as a margin, with its unit and its own decimals: `0.05`, `1.00 points`."""
+        """A value from an experiment file, such as a margin, with its unit and its own decimals: `0.05`, `1.00 points`."""
         return self.exactly(value).with_unit(value)
 
     def amount_as_declared(self, value: float, metric: str) -> str:
@@ -151,8 +151,8 @@ def _reads_as_zero(shown: str) -> bool:
 
 
 def figures_of(unit: Unit, scores: Iterable[float], spreads: Iterable[float | None]) -> Figures:
-    """How the figures of a board's metric are written: two decimals in points, else so that the smallest spread over seeds
-    keeps two significant digits.
+    """How figures of one metric are written beside each other: two decimals in points, else so many that the smallest spread
+    over seeds keeps two significant digits.
 
     scores: all that are shown; spreads: standard deviations over seeds (None and 0 say nothing). Where no spread is known, the
     range of the scores keeps four digits, and of one score its own four are written.

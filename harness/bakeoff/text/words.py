@@ -49,6 +49,13 @@ def shown_path(path: object) -> str:
     return escaped(path)
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, safe to print; its type where there is none, and before a bare key."""
+    text = str(error).strip() or type(error).__name__
+    text = f"{type(error).__name__}: {text}" if isinstance(error, LookupError) else text
+    return escaped(text.splitlines()[0])
+
+
 NUMBER: Final = re.compile(r"[-+]?[0-9][0-9.,_]*([eE][-+]?[0-9]+)?\s*%?")
 
 

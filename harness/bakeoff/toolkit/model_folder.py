@@ -10,13 +10,13 @@ import struct
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bakeoff.errors import ModelError
 from bakeoff.files import open_regular, read_regular
 from bakeoff.machine.file_hashes import NOT_FETCHED, is_git_pointer
 from bakeoff.text.words import quoted, shown_path
-from bakeoff.toolkit.model_settings import check_config, check_tokenizer_config
+from bakeoff.toolkit.model_settings import Stored, check_config, check_tokenizer_config
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -39,13 +39,6 @@ VOCABULARY_BYTES = 256 * 2**20
 SETTINGS = (CONFIG, INDEX, ADAPTER, "generation_config.json", "tokenizer_config.json", "chat_template*", "special_tokens_map*")
 HEADER_BYTES = 100_000_000
 """The longest header that the safetensors library reads."""
-
-
-class Stored(NamedTuple):
-    """What files of weights hold."""
-
-    tensors: int
-    bytes: int
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:

@@ -1,4 +1,4 @@
-"""The optimizers and schedulers that a recipe names, for loops written by hand; and the norm of a gradient."""
+"""The optimizers, schedulers and parameter groups that a recipe names, for loops written by hand; and a gradient's norm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from bakeoff.contracts.trainer import TrainingJob
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
+
+
+from bakeoff.contracts.method import ParameterGroup
+from bakeoff.contracts.recipe import Recipe
 
 PAST_CORRECTION = 1e7
 """A step number at which 1 - beta ** step is 1.0 in double precision for every beta up to 0.99999."""
@@ -111,3 +115,23 @@ def _squares(values: Any) -> Iterable[float]:
         for start in range(0, len(values), PIECE):
             piece = values[start : start + PIECE]
             yield float(np.square(piece, out=room[: len(piece)]).sum())
+
+
+def weight_decay_groups(model: Any, recipe: Recipe) -> tuple[ParameterGroup, ...]:
+    """The trainable parameters in two groups, with and without weight decay, as `recipe.weight_decay_exempt` says.
+
+    With the default, biases and the parameters of normalisation layers are exempt: the split that the Trainer API makes.
+    """
+    exempt = set()
+    for module_name, module in model.named_modules():
+        is_norm = "norm" in type(module).__name__.lower()
+        for name, _ in module.named_parameters(recurse=False):
+            if ("norm" in recipe.weight_decay_exempt and is_norm and name != "bias") or (
+                "bias" in recipe.weight_decay_exempt and name == "bias"
+            ):
+                exempt.add(f"{module_name}.{name}" if module_name else name)
+    trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    decayed = tuple(name for name in trainable if name not in exempt)
+    spared = tuple(name for name in trainable if name in exempt)
+    groups = (ParameterGroup(decayed, 1.0, recipe.weight_decay), ParameterGroup(spared, 1.0, 0.0))
+    return tuple(group for group in groups if group.names)

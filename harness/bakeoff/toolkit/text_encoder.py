@@ -13,8 +13,7 @@ from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import ModelError
 from bakeoff.machine.distributions import installed_version
-from bakeoff.text.words import escaped, quoted, shown_path
-from bakeoff.toolkit.building import building_at_most
+from bakeoff.text.words import first_line, quoted, shown_path
 from bakeoff.toolkit.hub_model import model_folder
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.model_folder import (
@@ -29,6 +28,7 @@ from bakeoff.toolkit.model_folder import (
     read_config,
     read_json,
 )
+from bakeoff.toolkit.model_settings import building_at_most
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
@@ -51,7 +51,7 @@ class TextEncoder(Prepared):
             encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
         except BaseException as error:  # their code by somebody's rules
             _keep_what_is_no_fault_of_files(error)
-            raise ModelError(f"its tokenizer cannot encode these texts: {_first_line(error)}") from error
+            raise ModelError(f"its tokenizer cannot encode these texts: {first_line(error)}") from error
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
 
@@ -119,14 +119,16 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     folder = model_folder(path, revision=revision)
     check_files(folder)
     check_tokenizer(folder)
-    config = {} if folder == path else {"config": _config_by_its_name(str(path), folder)}
+    config = None if folder == path else _config_of(folder)
+    if config is not None:
+        config.name_or_path = str(path)  # by the hub id transformers knows a few models whose tokenizer class is wrong
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, use_fast=True, trust_remote_code=False, local_files_only=True, **config
+            folder, use_fast=True, trust_remote_code=False, local_files_only=True, config=config
         )
     except BaseException as error:  # their code over somebody's files: OSError, KeyError, a panic of tokenizers ...
         _keep_what_is_no_fault_of_files(error)
-        raise ModelError(f"no tokenizer could be read from {_shown(path)}: {_first_line(error)}") from error
+        raise ModelError(f"no tokenizer could be read from {_shown(path)}: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
@@ -146,31 +148,27 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def _config_by_its_name(name: str, folder: Path) -> Any:
-    """The configuration of a hub's model under its hub id, by which transformers knows a few whose tokenizer class is wrong."""
+def _config_of(folder: Path) -> Any:
+    """The folder's configuration; None where it can't be read, as whoever builds the model will say."""
     from transformers import AutoConfig
 
     try:
         read_config(folder)
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # as where it is read by AutoTokenizer, which does without it
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
         _keep_what_is_no_fault_of_files(error)
         return None
-    config.name_or_path = name
-    return config
 
 
 def _counts_positions(folder: Path) -> bool:
-    """Whether the model looks positions up in a table, from the first place of a row."""
+    """Whether the model looks positions up in a table, from the first place of a row; False where it can't be built."""
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
     try:
-        read_config(folder)
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
-            return positions_of(AutoModelForSequenceClassification.from_config(config)) is not None
-    except Exception as error:  # a folder without a model, or one that can't be built, as its `build` will say
+            return positions_of(AutoModelForSequenceClassification.from_config(_config_of(folder))) is not None
+    except Exception as error:  # as its `build` will say
         _keep_what_is_no_fault_of_files(error)
         return False
 
@@ -212,7 +210,7 @@ def load_classifier(
             )
     except BaseException as error:  # as above
         _keep_what_is_no_fault_of_files(error)
-        raise ModelError(f"no classifier could be built from {_shown(path)}: {_first_line(error)}") from error
+        raise ModelError(f"no classifier could be built from {_shown(path)}: {first_line(error)}") from error
     missing, mismatched = set(report["missing_keys"]), {item[0] for item in report["mismatched_keys"]}
     if mismatched and (misfits := sorted(mismatched & pretrained_names(model))):
         raise ModelError(
@@ -279,13 +277,6 @@ def _keep_what_is_no_fault_of_files(error: BaseException) -> None:
     to_end = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
     if to_end or isinstance(error, MemoryError) or "allocate memory" in str(error):
         raise error
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, LookupError):  # its text is the bare key
-        text = f"{type(error).__name__}: {text}"
-    return escaped(text.splitlines()[0])
 
 
 def _shown(path: str | Path) -> str:
