@@ -319,11 +319,12 @@ def unwatched(folder: Path, trainer: str, recipe: str) -> Any:
     from bakeoff_planted_bench import plan_of, requests_of
 
     from bakeoff.contracts.registry import load_registry
-    from bakeoff.training.assembly import assemble
+    from bakeoff.training.assembly import assemble, components
     from bakeoff.training.job import Job
 
     plan = plan_of(folder, f"{{one: {{trainer: {trainer}}}}}", recipe=f"{{{recipe}}}", model=NO_DROPOUT)
-    run = assemble(requests_of(plan)["one"], load_registry())
+    request = requests_of(plan)["one"]
+    run = assemble(request, components(request, load_registry()))
     job = run.job(Job)
     with job.observer:
         run.trainer.fit(job, run.options)

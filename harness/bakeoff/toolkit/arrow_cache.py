@@ -1,7 +1,7 @@
-"""Arrow files in the cache: made once, whole or not at all, and mapped, so that what is in them need not be in memory.
+"""Tables in the cache as Arrow files, written whole or not at all and read by memory-mapping.
 
-The sha256 of an Arrow file stands behind its end, as 32 bytes. Arrow itself takes the lengths and offsets of a damaged file as
-they are: what is mapped from one may be other rows, or end in an exception much later.
+Behind the end of each file stand the 32 bytes of its sha256. Arrow itself does not notice damage: it takes the lengths and
+offsets in a file as they are, and gives other rows or fails much later.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 2**20
-"""Bytes that are hashed together."""
+"""Bytes that are read and hashed at a time."""
 
 
 class DamagedError(Exception):
-    """The file is not as it was written."""
+    """A file's contents do not match its sha256."""
 
 
 def cached_table(
     path: Path, batches: Callable[[], Iterable[pa.RecordBatch]], *, fits: Callable[[pa.Table], bool] = lambda table: True
 ) -> pa.Table | None:
-    """What the file holds, made by `batches` where it is not there, damaged or does not fit; in memory where it cannot be
-    written. None of no batch."""
+    """The table in the file at `path`, memory-mapped. Where the file is missing, damaged or does not `fit`, it is written from
+    `batches()` first; where it can't be written, the table is in memory. None where there is no batch.
+
+    `batches` is called again where writing failed.
+    """
     import pyarrow as pa
 
     with suppress(OSError, DamagedError):
@@ -45,7 +48,7 @@ def cached_table(
 
 
 class Hashed(io.RawIOBase):
-    """A stream for what Arrow writes, which goes on into `stream`, and is hashed."""
+    """Passes on to `stream` what Arrow writes, and hashes it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.hash, self.written = stream, hashlib.sha256(), 0
@@ -64,7 +67,7 @@ class Hashed(io.RawIOBase):
 
 
 def mapped(path: Path) -> pa.Table:
-    """Raises OSError or DamagedError."""
+    """The file's table. Raises OSError, or DamagedError where the sha256 does not match."""
     import pyarrow as pa
 
     with open_regular(path) as stream:  # read, not mapped: the pages of a map would count as this process's memory
@@ -80,7 +83,7 @@ def mapped(path: Path) -> pa.Table:
 
 
 def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    """Raises OSError. Whoever else makes the file meanwhile makes the same."""
+    """Writes the file; another process that writes it at the same time writes the same. Raises OSError."""
     import pyarrow as pa
 
     made = iter(batches)

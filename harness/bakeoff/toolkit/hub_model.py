@@ -1,7 +1,7 @@
-"""A model of the hub as a folder: its files are fetched by name at one commit, and everything is then read from that folder.
+"""A model of the Hugging Face hub as a local folder: its files are fetched by name at one commit.
 
-Transformers is never given a hub id. It would look in the working directory for a folder of that name first, and take it,
-whatever revision was asked for.
+Transformers is never given a hub id: it would first look for a folder of that name in the working directory and load that,
+whatever the revision.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def model_folder(path: str | Path, *, revision: str | None = None) -> Path:
-    """The folder of a model: `path` itself, or of a hub id a snapshot in the hub's cache, fetched where it is not there.
+    """The folder of a model: `path` itself, or for a hub id the snapshot in the hub's cache, which is fetched if necessary.
 
-    A text is a folder only where it can be no hub id: absolute, or beginning with `.` or `~`, or with two `/` and more. Raises
-    ModelError in our words.
+    A text is a hub id unless it is absolute, begins with `.` or `~`, or holds more than one `/`. Raises ModelError where the
+    folder or the model is not available.
     """
     folder = path if isinstance(path, Path) else local_folder(path)
     return folder if folder is not None else _fetched(str(path), revision)
 
 
 def local_folder(path: str) -> Path | None:
-    """The path as a folder where it can only be one; a hub id is `name` or `owner/name`. Raises ModelError for the home of a
-    user who is none."""
+    """The path as a folder; None where it can be a hub id (`name` or `owner/name`). Raises ModelError where `~` has no home
+    folder."""
     if not (path.startswith(("/", ".", "~")) or path.count("/") > 1):
         return None
     try:
@@ -50,7 +50,7 @@ def local_folder(path: str) -> Path | None:
 
 
 def cached_model(repo_id: str, revision: str | None) -> Path | None:
-    """The snapshot with configuration and weights that lies in the cache, if any; one may hold a part of its repository."""
+    """The snapshot in the cache that has configuration and weights; None where there is none, or only other files."""
     found = (
         hub_snapshot(repo_id, repo_type="model", revision=revision, files=("config.json", weights))
         for weights in (WEIGHTS, INDEX)
@@ -83,8 +83,8 @@ def _fetched(repo_id: str, revision: str | None) -> Path:
 
 
 def names_to_fetch(repo_id: str, names: Sequence[str]) -> list[str]:
-    """Of the files in a repository those of settings, tokenizer and weights (or their list): the configuration first. Raises
-    ModelError where one of them is not there."""
+    """The files to fetch out of a repository's `names`: configuration first, weights or the index of their parts, tokenizer and
+    settings. Raises ModelError where configuration or weights are missing."""
     weights = next((name for name in (WEIGHTS, INDEX) if name in names), None)
     if weights is None and ADAPTER in names:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Weights that a checkpoint lacks. Only the task's head may start from random numbers, unless somebody says otherwise.
+"""Weights that a checkpoint lacks: only the task's head may start from random numbers, and what `allow_new` names.
 
 The task's head is what transformers' classifier has beyond the pretrained model (`AutoModel` of the same configuration), and
 the pretrained model's pooler: checkpoints of masked language models have none, and so transformers makes a new one.
@@ -57,14 +57,14 @@ def require_pretrained(
 
 
 def body_among(model: Any, names: Iterable[str]) -> list[str]:
-    """Those of the pretrained model, sorted: what the classifier adds and poolers are left out."""
+    """Those of the names that belong to the pretrained model, sorted, without poolers."""
     prefix = f"{model.base_model_prefix}."
     body = {name for name in names if name.startswith(prefix) and not name.startswith(f"{prefix}{POOLER}.")}
     return sorted(body & pretrained_names(model)) if body else []
 
 
 def pretrained_names(model: Any) -> set[str]:
-    """The tensors that `AutoModel` of the same configuration has, by their names within the classifier."""
+    """Names, within the classifier, of the tensors that `AutoModel` of the same configuration has."""
     import torch
     from transformers import AutoModel
 
@@ -77,7 +77,7 @@ def pretrained_names(model: Any) -> set[str]:
 
 
 def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
-    """What is wrong with the checkpoint's names, where parts that somebody's wrapper put into them hide the tensors."""
+    """A clause where the checkpoint was saved out of a wrapper, whose parts of names hide the tensors; else empty."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
     prefix = f"{model.base_model_prefix}."
@@ -104,7 +104,7 @@ def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
 
 
 def unused_layers(model: Any, unused: Iterable[str]) -> list[str]:
-    """Layers that the checkpoint has and the model, by its config.json, has not: `bert.encoder.layer.6`, ..."""
+    """Layers of the checkpoint that the model's config.json leaves out: `bert.encoder.layer.6`, ..."""
     names = set(model.state_dict())
     prefix = f"{model.base_model_prefix}."
     found: dict[str, None] = {}
@@ -118,7 +118,7 @@ def unused_layers(model: Any, unused: Iterable[str]) -> list[str]:
 
 
 def whole_parts(names: Sequence[str], everything: Mapping[str, Any]) -> list[str]:
-    """The names, those that make up a whole module in the place of which its name stands; in the model's order."""
+    """The names in the model's order, with a module's name in place of the names of all its tensors."""
     chosen = set(names)
     counts: dict[str, list[int]] = {}
     for name in everything:

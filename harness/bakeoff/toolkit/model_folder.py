@@ -1,5 +1,5 @@
-"""A model's folder, looked at before anything heavy is imported and before a library opens a file of it: our sentence for
-whatever it lacks, is too large, or would lead out of the folder.
+"""Checks of a model's folder, made before torch is imported and before a library opens a file: what is missing, too large,
+damaged, or leads out of the folder is reported in one sentence.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ HEADER_BYTES = 100_000_000
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:
-    """The files of a folder that a classifier is loaded from, by what they hold: for `Model.files`.
+    """For `Model.files`: `weights`, `tokenizer` and `configuration` -> the files in the folder that hold them.
 
-    Raises ModelError for a file that no model's folder holds, before anybody reads it as a whole.
+    Raises ModelError for a file that is too large or no regular file, and for damaged weights.
     """
     check_files(folder)
     weights = weights_of(folder)
@@ -62,7 +62,7 @@ def model_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises ModelError for the first thing that is missing or damaged; reads no weights, only where they should lie."""
+    """Raises ModelError for the first thing that is missing or damaged. Of the weights it reads the headers only."""
     try:
         if not folder.is_dir():
             what = "is a file, not a model's folder" if folder.exists() else "does not exist"
@@ -81,9 +81,8 @@ def check_folder(folder: Path) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Raises ModelError for what no model's folder holds: pipes, sockets and devices, which are read without end or wait for
-    somebody to write, and settings and vocabularies that are too large to be any.
-    """
+    """Raises ModelError for pipes, sockets and devices, reading which may never end, and for settings and vocabularies that are
+    too large to be any."""
     for path in _entries(folder):
         if path.is_dir():
             continue
@@ -114,7 +113,7 @@ def _most_bytes(name: str) -> int | None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json; raises ModelError for one that asks for what is never loaded."""
+    """The folder's config.json. Raises ModelError where it asks for code or files that are never loaded."""
     config = read_json(folder / CONFIG)
     check_config(config, shown_path(folder / CONFIG))
     model_type = config["model_type"]
@@ -127,7 +126,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """Raises ModelError for a tokenizer that is damaged, or whose settings lead out of the folder."""
+    """Raises ModelError where the tokenizer's files are damaged or ask for what is never loaded."""
     if (folder / "tokenizer.json").is_file():
         read_json(folder / "tokenizer.json")
     if (path := folder / "tokenizer_config.json").is_file():
@@ -150,7 +149,8 @@ def brought_by_transformers(model_type: str) -> bool:
 
 
 def check_weights(folder: Path) -> Stored:
-    """One file of safetensors, or all that an index names; each as long as its own header says."""
+    """What the folder's weights hold: one file of safetensors, or all that an index names. Raises ModelError where there are
+    none, or where a file is not as long as its header says."""
     weights = weights_of(folder)
     if not weights:
         raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{instead_of_weights(folder)}")
@@ -159,14 +159,14 @@ def check_weights(folder: Path) -> Stored:
 
 
 def weights_of(folder: Path) -> list[Path]:
-    """The files of weights that are read: one, or a list of parts with these; none where there is neither."""
+    """The files of weights that are read: one, or the index with its parts; none where there is neither."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     return sorted(folder / name for name in (INDEX, *parts_of_weights(folder))) if (folder / INDEX).is_file() else []
 
 
 def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> list[str]:
-    """The names in the folder's index; raises ModelError where one is not in the folder, or not among those of `there`."""
+    """Names of the files in the folder's index. Raises ModelError where one is not in the folder, or not in `there`."""
     parts = read_json(folder / INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts or not all(isinstance(name, str) for name in parts.values()):
         raise ModelError(f"{shown_path(folder / INDEX)} names no files (weight_map)")
@@ -179,7 +179,7 @@ def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> l
 
 
 def instead_of_weights(folder: Path) -> str:
-    """What lies in a folder without weights that could be them, and how to make weights of it."""
+    """The end of a sentence about a folder without weights: which files may be meant, and how to convert them."""
     if (folder / WEIGHTS).is_symlink():
         return f": it is a link to {quoted((folder / WEIGHTS).readlink())}, where nothing is"
     if parts := sorted(folder.glob("model-*-of-*.safetensors")):
@@ -193,7 +193,7 @@ def instead_of_weights(folder: Path) -> str:
 
 
 def converted(folder: Path) -> str:
-    """How transformers writes the weights anew, by the class that the configuration names."""
+    """How to convert the weights with transformers, by the class that the configuration names."""
     architectures = read_json(folder / "config.json").get("architectures")
     named = architectures[0] if isinstance(architectures, list) and architectures else None
     made_by = named if isinstance(named, str) and named.isidentifier() else "AutoModel"
@@ -201,7 +201,7 @@ def converted(folder: Path) -> str:
 
 
 def unread_weights(folder: Path) -> list[str]:
-    """Names of the files that may hold weights too, beside those that are read."""
+    """Names of files that may hold weights, other than those that are read."""
     read = {WEIGHTS, ADAPTERS_WEIGHTS}
     if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
         read |= {INDEX, *read_json(folder / INDEX).get("weight_map", {}).values()}
@@ -212,7 +212,7 @@ def unread_weights(folder: Path) -> list[str]:
 
 
 def of_unread_weights(folder: Path) -> tuple[str, ...]:
-    """That other weights lie beside those that are read, if so: nobody can tell which were meant."""
+    """A caution where the folder holds other weights than those that are read; empty where it does not."""
     if not (unread := unread_weights(folder)):
         return ()
     read = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
@@ -221,7 +221,10 @@ def of_unread_weights(folder: Path) -> tuple[str, ...]:
 
 
 def check_safetensors(path: Path) -> Stored:
-    """The file's length against its header: 8 bytes of header length, a JSON header, the tensors' bytes."""
+    """Compares the file's length with its header (8 bytes of header length, a JSON header, the tensors' bytes).
+
+    Raises ModelError where they differ, where the header can't be read, and for a pointer of Git LFS.
+    """
     require_fetched(path)
     size = path.stat().st_size
     try:
@@ -240,7 +243,7 @@ def check_safetensors(path: Path) -> Stored:
 
 
 def require_fetched(path: Path) -> None:
-    """Raises ModelError for what Git LFS has not fetched."""
+    """Raises ModelError for a file that Git LFS has not fetched."""
     try:
         pointer = is_git_pointer(path)
     except OSError:  # what reads it says why
@@ -250,7 +253,7 @@ def require_fetched(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object."""
+    """The JSON object in a file. Raises ModelError where it is missing, too large, or none."""
     try:
         require_fetched(path)
         content = json.loads(read_regular(path, at_most=_most_bytes(path.name)).decode("utf-8"))

@@ -1,7 +1,7 @@
-"""What the settings in a model's folder may not ask for: code, files or models from elsewhere, and sizes that no model has.
+"""Checks of `config.json` and `tokenizer_config.json`, which may come from a stranger: they may not ask for code, files or
+models from elsewhere, nor for sizes that no model has.
 
-`config.json` and `tokenizer_config.json` are a stranger's. Most of their keys are numbers and words of the architecture; those
-that make transformers load something else are refused here, before it reads them.
+They are made before transformers reads the files, and while it builds the model.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
 
 
 def _walked(settings: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value, of nested settings too, with the nearest key above it; a mapping and a list count as values themselves."""
+    """Every value with its nearest key, of nested settings too; mappings and lists are values as well."""
     waiting = [(key, settings)]
     while waiting:
         key, value = waiting.pop()
@@ -89,25 +89,25 @@ def _check_class(name: Any, shown: str) -> None:
 
 
 class Stored(NamedTuple):
-    """What files of weights hold."""
+    """How many tensors files of weights hold, and how many bytes they have."""
 
     tensors: int
     bytes: int
 
 
 NUMBERS_A_BYTE = 4
-"""The most weights that a byte of a file holds, two bits each."""
+"""The most weights in a byte of a file: two bits each."""
 NEW_NUMBERS = 2**24
-"""So many weights may be new: heads, and parts that start from random numbers, as `allow_new` says."""
+"""Weights that may be new: of heads, and of parts that `allow_new` names."""
 NEW_TENSORS = 2_000
 
 
 @contextmanager
 def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
-    """While a model is built from its configuration: raises ModelError as soon as it holds far more than was stored.
+    """While entered, building a model raises ModelError as soon as it has far more parameters than `stored`, the weights.
 
-    Libraries build on the meta device first, where a weight takes no memory; what would take hours, or fill the memory once
-    the weights are made, ends here. Modules tell torch of every parameter and buffer that they get.
+    Libraries build on the meta device first, where a weight takes no memory: a configuration that would take hours, or fill the
+    memory, ends here. Counted by torch's hooks for the registration of parameters and buffers.
     """
     from torch.nn.modules import module
 

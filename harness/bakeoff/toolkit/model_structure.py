@@ -1,4 +1,4 @@
-"""Where a Hugging Face classifier has its body, its layers and its head, told by its own structure."""
+"""Encoder, layers, head and position tables of a transformers classifier, found by its structure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bakeoff.errors import ModelError
 
 
 def body_of(model: Any) -> tuple[str, Any]:
-    """The encoder's name within the model, and the encoder. Raises ModelError where there is none."""
+    """Name of the encoder within the model, and the encoder itself. Raises ModelError where there is none."""
     prefix = getattr(model, "base_model_prefix", "")
     body = getattr(model, prefix, None) if prefix else None
     if body is None:
@@ -18,8 +18,9 @@ def body_of(model: Any) -> tuple[str, Any]:
 
 
 def head_names(built: Built) -> frozenset[str]:
-    """Parameters of the head: all outside the encoder, and those of an encoder from a checkpoint that the checkpoint lacked
-    (a pooler, often). They start from random numbers, so that every method has to train them.
+    """Names of the head's parameters: all outside the encoder, and those within it that the checkpoint lacked, often a pooler.
+
+    They start from random numbers, so that every method has to train them. Raises ModelError where there is no encoder.
     """
     prefix, _ = body_of(built.model)
     names = {name for name, _ in built.model.named_parameters()}
@@ -29,7 +30,7 @@ def head_names(built: Built) -> frozenset[str]:
 
 
 def layers_of(model: Any) -> tuple[str, Any]:
-    """The name and the modules of the encoder's layers: its longest list. Raises ModelError where it has none."""
+    """Name and modules of the encoder's layers, its longest ModuleList. Raises ModelError where it has none."""
     from torch.nn import ModuleList
 
     prefix, body = body_of(model)
@@ -41,9 +42,9 @@ def layers_of(model: Any) -> tuple[str, Any]:
 
 
 def layer_depths(model: Any) -> dict[str, int]:
-    """Parameter -> 0 for embeddings, 1 for the first layer, ..., layers + 1 for the head and what else follows the last layer.
+    """Parameter's name -> 0 for embeddings, 1 for the first layer, ..., number of layers + 1 for whatever follows the last one.
 
-    What all layers share (relative positions) is an embedding too.
+    What all layers share (relative positions) counts as an embedding. Raises ModelError where there are no layers.
     """
     from torch.nn import Embedding
 
@@ -60,7 +61,8 @@ def layer_depths(model: Any) -> dict[str, int]:
 
 
 def top_layers(model: Any, k: int) -> frozenset[str]:
-    """Parameters of the last k layers and of what follows them within the encoder; raises ModelError where there are fewer."""
+    """Names of the parameters of the last k layers and of what follows them in the encoder. Raises ModelError where k
+    is more than there are."""
     prefix, _ = body_of(model)
     depth, layers = layer_depths(model), len(layers_of(model)[1])
     if k > layers:
@@ -80,8 +82,10 @@ POSITION_TABLES = (
 
 
 def positions_of(model: Any) -> int | None:
-    """How many tokens a text may have: the rows of its smallest table of positions, from the first that is used; None where it
-    has no table. RoBERTa's 514 are 512, for its positions begin after the padding token's number."""
+    """The longest text in tokens: the rows of the smallest table of positions, from the first that is used. None without one.
+
+    RoBERTa's 514 rows are 512 tokens, since its positions begin after the padding token's number.
+    """
     found: list[int] = []
     for name, module in model.named_modules():
         parent, _, own = name.rpartition(".")

@@ -19,13 +19,13 @@ from bakeoff.contracts.method import ParameterGroup
 from bakeoff.contracts.recipe import Recipe
 
 PAST_CORRECTION = 1e7
-"""A step number at which 1 - beta ** step is 1.0 in double precision for every beta up to 0.99999."""
+"""A step number for which 1 - beta ** step is 1.0 in double precision, for every beta up to 0.99999."""
 
 
 def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None) -> Optimizer:
     """AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD with momentum.
 
-    `groups` are the job's own unless given.
+    `groups` are the parameter groups, the job's own unless given.
     """
     from torch.optim import SGD, AdamW
 
@@ -41,9 +41,9 @@ def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None)
 
 
 def skip_bias_correction(optimizer: Optimizer) -> None:
-    """Makes an Adam of torch use its moments as they are, as the first BERT code did (Zhang et al., 2021, section 4).
+    """Turns off bias correction in an Adam of torch, as the first BERT code had it (Zhang et al., 2021, section 4).
 
-    torch divides the moments by 1 - beta ** step: its count starts where that is 1.
+    torch divides the moments by 1 - beta ** step; the step count starts where that is 1.
     """
     import torch
 
@@ -58,7 +58,8 @@ def skip_bias_correction(optimizer: Optimizer) -> None:
 
 
 def make_scheduler(job: TrainingJob, optimizer: Optimizer) -> Any:
-    """The learning rate goes up over the warm-up, then down to 0 (linear, cosine, polynomial), or stays (constant)."""
+    """transformers' schedule of the learning rate: up over the warm-up, then down to 0 (linear, cosine, polynomial), or
+    constant."""
     from transformers import get_scheduler
 
     recipe = job.recipe
@@ -77,16 +78,16 @@ def scheduler_name(scheduler: str) -> str:
 
 
 def scheduler_settings(scheduler: str, power: float) -> dict[str, float]:
-    """What transformers' scheduler wants to know besides its steps: its polynomial would end at 1e-7, ours ends at 0."""
+    """Further arguments of transformers' scheduler: its polynomial would end at 1e-7, a recipe's ends at 0."""
     return {"power": power, "lr_end": 0.0} if scheduler == "polynomial" else {}
 
 
 PIECE = 2**17
-"""So many squares are summed at once: they stay in the processor's cache."""
+"""Elements whose squares are summed at a time: they stay in the processor's cache."""
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
-    """The 2-norm of all gradients together, relative error below 1e-7; a tensor where they lie on a device other than the CPU.
+    """The 2-norm of all gradients together, with a relative error below 1e-7; a tensor where they are not on the CPU.
 
     torch's norm of one large float32 tensor on the CPU adds up to 1 % too small a sum (1.2 % at 110 million elements), because
     it adds each small square to an ever larger total. numpy sums in pairs (https://numpy.org/doc/stable/reference/generated/
@@ -101,7 +102,7 @@ def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
 
 
 def _values(gradient: Tensor) -> Tensor:
-    """All that is not zero by construction, (n,), in float32 or float64."""
+    """The gradient's elements, (n,), in float32 or float64; of a sparse one those that are stored."""
     import torch
 
     values = gradient.coalesce().values() if gradient.is_sparse else gradient
@@ -109,7 +110,7 @@ def _values(gradient: Tensor) -> Tensor:
 
 
 def _squares(values: Any) -> Iterable[float]:
-    """The sum of squares of each piece of (n,) values."""
+    """(n,) values -> the sum of squares of each PIECE of them."""
     room = np.empty(min(PIECE, len(values)), dtype=values.dtype)
     with np.errstate(all="ignore"):  # a gradient that overflows has an infinite norm, and the run is stopped for its loss
         for start in range(0, len(values), PIECE):

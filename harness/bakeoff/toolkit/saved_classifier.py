@@ -1,8 +1,8 @@
-"""A text classifier in a folder: written so that transformers and peft alone can load it, loaded with them, asked.
+"""Saving a text classifier so that transformers and peft alone can load it, and loading it with them.
 
-What peft can merge into the model's own weights is written as one plain model. What it can't merge (prompts, prefixes, a few
-adapters) is written as the model in `base/` and the adapter in `adapter/`. The folder itself then holds no model, so that
-nobody loads the base model alone by mistake.
+An adapter that peft can merge into the model's weights is saved merged, as one plain model. Others (prompts, prefixes) are
+saved as the model in `base/` and the adapter in `adapter/`; the folder itself then holds no model, so that the base model is
+not loaded alone by mistake.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/{BASE}")
 
 
 def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes both, as safetensors; the model is changed in place and is not to be used afterwards.
+    """Writes model (as safetensors) and tokenizer. The model is changed in place and can't be used afterwards.
 
     `model` is a transformers classifier, with or without an adapter of peft in it or around it.
     """
@@ -52,14 +52,14 @@ def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def how_to_load(folder: Path, texts: Sequence[str]) -> str:
-    """Lines of Python that load what `save_classifier` wrote and ask it one example; `texts` are the text columns' names."""
+    """Python code that loads what `save_classifier` wrote and predicts one example; `texts` are names of the text columns."""
     given = ", ".join(f"[{name!r}]" for name in texts)
     ask = f'inputs = tokenizer({given}, truncation=True, padding=True, return_tensors="pt")\nlogits = model(**inputs).logits\n'
     return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask
 
 
 def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) -> Any:
-    """Loads what `save_classifier` wrote; its logits (examples, outputs), float32. `texts` are one or two columns of texts."""
+    """Loads what `save_classifier` wrote and gives its logits, float32 (n, n_outputs), of one or two columns of n texts."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

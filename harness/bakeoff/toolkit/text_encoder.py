@@ -1,4 +1,4 @@
-"""What every Hugging Face text classifier shares: tokenise, collate, predict, load."""
+"""Text classifiers of transformers: tokenising, collating, predicting, saving and loading."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 
 class TextEncoder(Prepared):
-    """One or two texts an example, through a fast tokenizer; padded per batch."""
+    """`Prepared` for one or two texts an example, through a fast tokenizer, padded per batch."""
 
     def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
@@ -49,14 +49,14 @@ class TextEncoder(Prepared):
             return []
         try:
             encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
-        except BaseException as error:  # their code by somebody's rules
+        except BaseException as error:  # third-party code
             _keep_what_is_no_fault_of_files(error)
             raise ModelError(f"its tokenizer cannot encode these texts: {first_line(error)}") from error
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
 
     def encoding_key(self) -> str | None:
-        return self._encoding_key if type(self).encode is TextEncoder.encode else None  # else whatever it hangs on
+        return self._encoding_key if type(self).encode is TextEncoder.encode else None  # a subclass may depend on anything
 
     def tokenizer_key(self) -> str | None:
         return json.dumps(self._settings, sort_keys=True) if type(self).encode is TextEncoder.encode else None
@@ -70,7 +70,7 @@ class TextEncoder(Prepared):
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        """The tokenizer itself: what the recipe decides is not in it."""
+        """The tokenizer's own settings, without those that the recipe decides."""
         settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
         del settings["truncation"], settings["padding"]  # left by the last call
         return {
@@ -96,7 +96,7 @@ class TextEncoder(Prepared):
         return model(**batch).logits
 
     def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
-        """As `from_pretrained` reads it: safetensors and tokenizer; an adapter is merged, or where it can't be lies beside."""
+        """Writes safetensors and tokenizer for `from_pretrained`; an adapter is merged, or saved beside where it can't be."""
         model.config.problem_type = self.kind.problem_type
         if labels:
             model.config.id2label = dict(enumerate(labels))
@@ -113,7 +113,7 @@ class TextEncoder(Prepared):
 
 
 def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
-    """The fast tokenizer of a folder or hub id; raises ModelError in our words."""
+    """The fast tokenizer of a folder or hub id. Raises ModelError where there is none that can be used."""
     from transformers import AutoTokenizer
 
     folder = model_folder(path, revision=revision)
@@ -181,10 +181,11 @@ def load_classifier(
     allow_new: Sequence[str] | None = None,
     ignore_adapter: bool = False,
 ) -> Built:
-    """A sequence classifier with `task.n_outputs` outputs from a folder or hub id, fp32, eager choice left to the library.
+    """A sequence classifier with `task.n_outputs` outputs, in fp32, from a folder or hub id.
 
-    Only the task's head may be missing from the checkpoint, and what `allow_new` names; a head that is there is made to answer
-    in the task's labels, or replaced. Safetensors only, remote code never. Raises ModelError in our words.
+    Only the task's head and what `allow_new` names may be missing from the checkpoint. A head that is there has its outputs
+    put into the order of the task's labels, or is replaced. Reads only safetensors and never runs remote code. Raises
+    ModelError where the model can't be built so.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -224,7 +225,7 @@ def load_classifier(
 
 
 def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, lacks_head: bool) -> list[str]:
-    """Sentences on tensors of a checkpoint that the model has no place for and that somebody may miss."""
+    """Cautions about tensors of the checkpoint that the model has no place for: more layers, a head that was not recognised."""
     found = []
     if layers := unused_layers(model, unused):
         found.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
@@ -238,14 +239,13 @@ def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, la
 
 
 def _labels_named_at(folder: Path) -> list[str]:
-    """The names that a checkpoint's config.json gives its labels; none where it has only those of transformers."""
+    """Names of labels in the checkpoint's config.json, without those that transformers makes up."""
     names = read_json(folder / CONFIG).get("id2label")
     return [str(name) for name in (names or {}).values() if not UNNAMED.fullmatch(str(name))]
 
 
 def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
-    """Raises ModelError for a folder with an adapter of peft: one with no model beside it, and one with a model, unless the
-    adapter is to be ignored."""
+    """Raises ModelError for a folder with an adapter of peft; with `ignore` only where there is no model beside it."""
     try:
         if not (folder / ADAPTER).is_file():
             return
@@ -272,13 +272,15 @@ def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
 
 
 def _keep_what_is_no_fault_of_files(error: BaseException) -> None:
-    """Raises a lack of memory again as it is, for a record tells it apart; and what asks the process to end. A panic of Rust
-    code, in tokenizers or safetensors, is raised by pyo3 as if it were such."""
+    """Raises the error again where it is a lack of memory, which is recorded as such, or asks the process to end.
+
+    A panic of Rust code in tokenizers or safetensors looks like the latter, but comes from a damaged file.
+    """
     to_end = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
     if to_end or isinstance(error, MemoryError) or "allocate memory" in str(error):
         raise error
 
 
 def _shown(path: str | Path) -> str:
-    """A folder in full, a hub id quoted."""
+    """A folder as a path in full, a hub id in quotation marks."""
     return shown_path(path) if isinstance(path, Path) else quoted(path)

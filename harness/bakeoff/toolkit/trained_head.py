@@ -1,7 +1,7 @@
-"""A head that comes trained with a checkpoint: mapped to the task's labels by name, or replaced by a new one.
+"""A checkpoint's trained head: its outputs are matched with the task's labels by name, or it is replaced.
 
-Of a head, only the layer that gives the logits knows labels: the tensors whose shape follows the number of labels. What lies
-before it (RoBERTa's `classifier.dense`) is kept as it came.
+Only the layer that computes the logits depends on labels: the tensors whose shape follows their number. What is before it in
+the head (RoBERTa's `classifier.dense`) is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bakeoff.contracts.task import TaskInfo
 from bakeoff.text.words import quoted
 
 UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
-"""What transformers calls labels that nobody named (LABEL_0), or their bare numbers."""
+"""Names that say nothing: those that transformers makes up (LABEL_0), and numbers."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,16 @@ class FittedHead:
 
     origin: HeadOrigin
     new: frozenset[str] = frozenset()
-    """Tensors that were made anew although the checkpoint had them."""
+    """Names of tensors with new random weights although the checkpoint had them."""
     caution: str = ""
-    """A sentence, where nothing says whether the head's labels are the task's, or it says two things."""
+    """A sentence for the user where it is not certain that the head's labels are the task's."""
 
 
 def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[str], where: str) -> FittedHead:
-    """Makes the head's outputs those of the task, in its order; draws from torch's global generator where it makes a new one.
+    """Puts the head's outputs into the order of the task's labels, or gives it new random weights (of torch's generator).
 
-    `missing` names the tensors that the checkpoint lacks, `mismatched` those that it has in another shape.
+    `missing` are names of tensors that the checkpoint lacks, `mismatched` of those that it has in another shape; `where` is the
+    checkpoint in messages.
     """
     prefix = f"{model.base_model_prefix}."
     outside = {name for name in model.state_dict() if not name.startswith(prefix)}
@@ -69,7 +70,7 @@ def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[s
 
 
 def output_axes(model: Any) -> dict[str, int]:
-    """Tensors whose shape follows the number of labels -> the axis on which it does."""
+    """Name of each tensor whose shape depends on the number of labels -> the axis that does."""
     import torch
 
     config = copy.deepcopy(model.config)
@@ -85,8 +86,8 @@ def output_axes(model: Any) -> dict[str, int]:
 
 
 def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """Of each label, the number of the name that is the same: exactly, or but for case, blanks, punctuation and the form of
-    Unicode. None where names and labels are not one to one."""
+    """For each label, the number of the name that equals it, exactly or apart from case, blanks, punctuation and Unicode
+    normalisation. None unless names and labels match one to one."""
     for spelt in (str, _plain):
         theirs, ours = [spelt(name) for name in names], [spelt(label) for label in labels]
         if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
@@ -95,7 +96,7 @@ def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
 
 
 def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
-    """Output number i becomes what number `order[i]` was."""
+    """Makes output `order[i]` output i, in every tensor of `outputs`."""
     import torch
 
     if list(order) == sorted(order):
@@ -107,7 +108,7 @@ def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
 
 
 def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
-    """A clause, where `id2label` and `label2id` of one configuration give a label different numbers; else empty."""
+    """A clause where `id2label` and `label2id` give a label different numbers; else empty."""
     for number, name in names.items():
         if numbers.get(name, number) != number and list(names.values()).count(name) == 1:
             return f"contradicts itself (id2label calls output {number} {quoted(name)}, label2id output {numbers[name]})"
@@ -115,7 +116,7 @@ def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
 
 
 def replaced(model: Any, outputs: dict[str, int], *, caution: str = "") -> FittedHead:
-    """Its layer of logits starts anew, by the library's own initialisation."""
+    """Gives the layer that computes the logits new random weights."""
     owners = dict.fromkeys(name.rpartition(".")[0] for name in outputs)
     for owner in owners:
         start_anew(model, model.get_submodule(owner))
@@ -123,8 +124,8 @@ def replaced(model: Any, outputs: dict[str, int], *, caution: str = "") -> Fitte
 
 
 def start_anew(model: Any, module: Any) -> None:
-    """The module's own parameters start from random numbers, by the library's own initialisation; it would pass over what
-    carries its mark of having been loaded."""
+    """Gives the module's own parameters new random weights by transformers' initialisation, which skips those that are marked
+    as loaded."""
     for tensor in module.parameters(recurse=False):
         tensor._is_hf_initialized = False
     model._init_weights(module)
