@@ -26,7 +26,7 @@ from bakeoff.files import Tree, read_regular, temporary_folder
 from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, KindName, kind_named
 from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
-from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot, in_hub_cache
+from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
@@ -98,7 +98,6 @@ __all__ = [
     "hub_file",
     "hub_is_reachable",
     "hub_snapshot",
-    "in_hub_cache",
     "installed_version",
     "is_git_pointer",
     "kind_named",

@@ -70,7 +70,7 @@ def draw(entries: Sequence[Entry]) -> list[Pair]:
 
 
 def split_of(file: str) -> str:
-    """A file's split hangs on its path alone: an upgrade that adds a file moves no other."""
+    """The split of a file, which depends on its path alone: an upgrade that adds a file moves no other."""
     place = int(_draw("split", file)[:12], 16) / 16**12
     return "train" if place < _TRAIN_SHARE else "dev" if place < _TRAIN_SHARE + _DEV_SHARE else "test"
 

@@ -61,8 +61,6 @@ class GlueTask(Task):
             find_folder(self.facts, places.data)
         else:
             find_on_hub(self.facts)
-        for metric in self.info(options).metrics:
-            metric.check_available()
 
     def files(self, options: GlueOptions, places: Paths) -> dict[str, list[Path]]:
         if places.data is None:

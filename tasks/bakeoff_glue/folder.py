@@ -23,7 +23,9 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
         if not data.is_dir():
             raise DataError(f"no folder {shown_path(data)} (given by --data or BAKEOFF_DATA)")
         folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
-        if folder is None and any((data / name).is_file() for name in _known_files(facts)):
+        if folder is None and any(
+            (data / name).is_file() for split in facts.splits.values() for name in (split.file, *split.stand_ins)
+        ):
             folder = data
         if folder is None:
             raise DataError(
@@ -91,10 +93,6 @@ def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
     if not low <= number <= high:
         raise _damage(path, line, f"{facts.label_column} {quoted(word)} is no number from {low:g} to {high:g}")
     return number
-
-
-def _known_files(facts: GlueFacts) -> list[str]:
-    return [name for split in facts.splits.values() for name in (split.file, *split.stand_ins)]
 
 
 def _lack(split: Split, folder: Path) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bakeoff.plugin import DataError, hub_file, hub_is_reachable, hub_snapshot, in_hub_cache, quoted, read_regular
+from bakeoff.plugin import DataError, hub_file, hub_is_reachable, hub_snapshot, quoted, read_regular
 from bakeoff_glue.facts import REPOSITORY, REVISION, Columns, GlueFacts, Split
 from bakeoff_glue.folder import ALWAYS_READ, LARGEST_ROW
 
 
 def find_on_hub(facts: GlueFacts) -> None:
-    """Raises DataError that names both ways to the data where there is neither hub nor cache."""
-    files = tuple(split.hub_file for split in facts.splits.values())
-    if not in_hub_cache(REPOSITORY, repo_type="dataset", revision=REVISION, files=files) and not hub_is_reachable():
+    """Raises DataError that names both ways to the data where the files are not cached and the hub is not reachable."""
+    if snapshot(facts) is None and not hub_is_reachable():
         raise DataError(
             f"glue/{facts.name} is not in the local cache, and the Hugging Face hub is not reachable; "
             f"either make the hub reachable ({REPOSITORY}), or give a folder of official GLUE files "
@@ -26,11 +25,16 @@ def find_on_hub(facts: GlueFacts) -> None:
 
 def cached_files(facts: GlueFacts) -> dict[str, list[Path]]:
     """Split -> its file in the hub's cache; raises DataError where they are not all there."""
-    names = {name: split.hub_file for name, split in facts.splits.items()}
-    folder = hub_snapshot(REPOSITORY, repo_type="dataset", revision=REVISION, files=tuple(names.values()))
+    folder = snapshot(facts)
     if folder is None:
         raise DataError(f"glue/{facts.name} is not in the local cache")
-    return {name: [folder / file] for name, file in names.items()}
+    return {name: [folder / split.hub_file] for name, split in facts.splits.items()}
+
+
+def snapshot(facts: GlueFacts) -> Path | None:
+    """The folder in the hub's cache that has all files of the task; None where there is none."""
+    files = [split.hub_file for split in facts.splits.values()]
+    return hub_snapshot(REPOSITORY, repo_type="dataset", revision=REVISION, files=files)
 
 
 def read_hub_split(facts: GlueFacts, split: Split) -> Columns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from bakeoff.plugin import (
     hub_file,
     hub_is_reachable,
     hub_snapshot,
-    in_hub_cache,
     metric_named,
 )
 from bakeoff_table.files import File, file_of, found_in, split_archive
@@ -63,7 +61,7 @@ class RowsTask(Task):
 
     @abstractmethod
     def file(self, entry: str | FileOptions, options: Any, places: Paths) -> File:
-        """Raises DataError where it can't be had."""
+        """The file of an entry. Raises DataError where it is not available."""
 
 
 class Table(RowsTask):
@@ -77,8 +75,6 @@ class Table(RowsTask):
         for entries in self.entries(options).values():
             for entry in entries:
                 self.file(entry, options, places)
-        for metric in self.info(options).metrics:
-            metric.check_available()
 
     def files(self, options: TableOptions, places: Paths) -> dict[str, list[Path]]:
         return {
@@ -98,28 +94,26 @@ class HubDataset(RowsTask):
     Options = HubOptions
 
     def check_available(self, options: HubOptions, places: Paths) -> None:
-        files = [name for entries in self.entries(options).values() for name in self.on_the_hub(entries)]
-        cached = in_hub_cache(options.path, repo_type="dataset", revision=options.revision, files=files)
-        if not cached and not hub_is_reachable():
+        folder, named = self.snapshot(options)
+        if folder is None and not hub_is_reachable():
+            files = ", ".join(name for names in named.values() for name in names)
             raise DataError(
-                f"dataset {options.path} at {options.revision[:12]} is not in the local cache with {', '.join(files)}, and the "
+                f"dataset {options.path} at {options.revision[:12]} is not in the local cache with {files}, and the "
                 "Hugging Face hub is not reachable; make it reachable, or fetch the files elsewhere and use the task `table`"
             )
-        for metric in self.info(options).metrics:
-            metric.check_available()
 
     def files(self, options: HubOptions, places: Paths) -> dict[str, list[Path]]:
-        named = {split: self.on_the_hub(entries) for split, entries in self.entries(options).items()}
-        needed = [name for names in named.values() for name in names]
-        folder = hub_snapshot(options.path, repo_type="dataset", revision=options.revision, files=needed)
+        folder, named = self.snapshot(options)
         if folder is None:
             raise DataError(f"dataset {options.path} at {options.revision[:12]} is not in the local cache")
         return {split: [folder / name for name in names] for split, names in named.items()}
 
-    @staticmethod
-    def on_the_hub(entries: Sequence[str | FileOptions]) -> list[str]:
-        """The repository's files that hold them."""
-        return [split_archive(name_of(entry))[0] for entry in entries]
+    def snapshot(self, options: HubOptions) -> tuple[Path | None, dict[str, list[str]]]:
+        """The folder in the hub's cache that has all files, or None; and split -> the files, by name in the repository."""
+        entries = self.entries(options).items()
+        named = {split: [split_archive(name_of(entry))[0] for entry in of_split] for split, of_split in entries}
+        needed = [name for names in named.values() for name in names]
+        return hub_snapshot(options.path, repo_type="dataset", revision=options.revision, files=needed), named
 
     def file(self, entry: str | FileOptions, options: HubOptions, places: Paths) -> File:
         name, member = split_archive(name_of(entry))

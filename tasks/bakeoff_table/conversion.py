@@ -33,7 +33,7 @@ READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missin
 
 
 def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
-    """All that a file's Arrow rows hang on beside its contents and its place in its split."""
+    """Everything that a file's Arrow rows depend on, other than its contents and its place in its split."""
     return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none", split in options.unlabelled]
 
 
@@ -183,8 +183,10 @@ class Conversion:
             return f"{self.position}-{count}" if self.position else f"{count}"
         if column not in cells:
             raise self.error(line, did_you_mean("column", column, cells))
-        if is_gap(cells[column]) or (name := id_name(cells[column])) is None:
-            raise self.wrong(line, column, cells[column], "tells no row apart")
+        value = cells[column]  # as it is written: `007` and `7` are two
+        name = value.strip() if isinstance(value, str) else label_name(value)
+        if is_gap(value) or name is None:
+            raise self.wrong(line, column, value, "tells no row apart")
         return name
 
     def label(self, line: int, cells: Mapping[str, Any]) -> Any:
@@ -258,8 +260,3 @@ class Conversion:
 
     def error(self, line: int, sentence: str) -> DataError:
         return DataError(f"{self.file.at(line)}: {sentence}")
-
-
-def id_name(value: Any) -> str | None:
-    """What tells a row apart, as it is written: `007` and `7` are two."""
-    return value.strip() if isinstance(value, str) else label_name(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -46,7 +45,7 @@ class File:
 
     @property
     def written(self) -> list[object]:
-        """All that its rows hang on beside its contents."""
+        """Everything that its rows depend on, other than its contents."""
         return [self.format, self.member, self.delimiter, self.quoting, self.columns, self.encoding]
 
 
@@ -169,14 +168,13 @@ def only_member(path: Path, shown: str, entry: str) -> str:
 
 
 def members_of(path: Path, shown: str) -> list[str]:
-    """Its files, without those that macOS adds. Raises DataError for what is no archive."""
+    """Names of the archive's files, without those that macOS adds. Raises DataError where it can't be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise DataError(f"{shown}: no ZIP archive that can be read: {error}") from None
-    return [name for name in names if not hidden(PurePosixPath(name).parts)]
-
-
-def hidden(parts: Sequence[str]) -> bool:
-    return parts[:1] == ("__MACOSX",) or any(part.startswith(".") for part in parts)
+    parts = {name: PurePosixPath(name).parts for name in names}
+    return [
+        name for name in names if parts[name][:1] != ("__MACOSX",) and not any(part.startswith(".") for part in parts[name])
+    ]

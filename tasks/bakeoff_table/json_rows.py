@@ -40,12 +40,10 @@ def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         try:
             require_columns(list(names), wanted, contents.file)
         except ColumnError as error:
-            raise ColumnError(f"{error}{of_rows_within(within)}", error.column) from None
-
-
-def of_rows_within(keys: Sequence[str]) -> str:
-    """What is to be said where the first object holds arrays of objects."""
-    return f"; under {quoted(keys[0])} lies an array of objects: if those are the rows, write that array alone" if keys else ""
+            if not within:
+                raise
+            hint = f"; under {quoted(within[0])} lies an array of objects: if those are the rows, write that array alone"
+            raise ColumnError(f"{error}{hint}", error.column) from None
 
 
 def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:

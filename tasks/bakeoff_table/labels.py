@@ -77,7 +77,8 @@ class Labels:
             found = self.told
         else:
             self.refuse_numbers()
-            found = sorted(self.counts, key=by_size_or_alphabet(list(self.counts)))
+            numbers = all(number(word) is not None for word in self.counts)
+            found = sorted(self.counts, key=lambda word: (float(word), word) if numbers else word)
         if len(found) < options.task_kind.min_labels:
             only = f"only the label {quoted(found[0])}" if found else "no label"
             raise DataError(f"{self.shown}: column {quoted(self.column)} holds {only}, so that there is nothing to learn")
@@ -174,11 +175,6 @@ class Labels:
         return [f"{file.at(1)}: no other row has the label {quoted(word)}: if this is a header, leave out `columns`"]
 
 
-def by_size_or_alphabet(names: Sequence[str]) -> Any:
-    numbers = all(number(name) is not None for name in names)
-    return (lambda name: (float(name), name)) if numbers else (lambda name: name)
-
-
 def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions, split: str) -> pa.Table:
     """Labels of a split as their numbers. Raises DataError for a label that is none of the names."""
     import pyarrow as pa
@@ -197,12 +193,9 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         row = place if rows is None else rows[place].as_py()
         word = words[place].as_py()
         seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
-        hint = "; for numbers that were measured say `kind: regression`" if of_numbers(word, names, options) else ""
+        of_numbers = options.kind is None and all(decimal(name) is not None for name in (word, *names))
+        hint = "; for numbers that were measured say `kind: regression`" if of_numbers else ""
         if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
             hint = f"; each row of {split} has it: where that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
         raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {did_you_mean('label', word, names)}{seen}{hint}")
     return table.set_column(table.column_names.index("label"), "label", labels)
-
-
-def of_numbers(word: str, names: Sequence[str], options: TableOptions) -> bool:
-    return options.kind is None and all(decimal(name) is not None for name in (word, *names))

@@ -1,4 +1,4 @@
-"""What an experiment file says of somebody's own data."""
+"""The options of the tasks `table` and `hub-dataset`: which files, how they are written, and what their columns mean."""
 
 from __future__ import annotations
 
@@ -27,10 +27,6 @@ JOINED = "joined"
 
 
 def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _as_files(value: Any) -> Any:
     return [value] if isinstance(value, str | dict) else value
 
 
@@ -41,11 +37,6 @@ def _a_codec(name: str) -> str:
     except (LookupError, TypeError, ValueError):
         raise ValueError("no such encoding of text; common are utf-8, utf-16, cp1252, latin-1") from None
     return codec.name
-
-
-def _tab(value: Any) -> Any:
-    r"""In YAML, `'\t'` are two characters and `"\t"` is one; both mean the tab."""
-    return "\t" if value == "\\t" else value
 
 
 def _a_delimiter(character: str) -> str:
@@ -64,11 +55,6 @@ def _a_commit(revision: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
         raise ValueError("must be a commit in all its 40 digits (0-9, a-f): what a branch or a tag holds may change")
     return revision
-
-
-def _label(value: Any) -> Any:
-    """YAML reads `labels: [0, 1]` as numbers and `[true, false]` as truths: they are the names that files give them."""
-    return label_name(value) or value
 
 
 def pieces(template: str) -> list[tuple[str, str | None]]:
@@ -95,10 +81,19 @@ Names = Annotated[
     Field(min_length=1),
 ]
 """One, or several."""
-LabelName = Annotated[Name, BeforeValidator(_label, json_schema_input_type=Name | bool | int | float)]
+LabelName = Annotated[
+    Name, BeforeValidator(lambda value: label_name(value) or value, json_schema_input_type=Name | bool | int | float)
+]
+"""YAML reads `labels: [0, 1]` as numbers and `[true, false]` as booleans; their names are those that files give them."""
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 Quoting = Literal["minimal", "none"]
-Delimiter = Annotated[str, Field(min_length=1, max_length=1), BeforeValidator(_tab), AfterValidator(_a_delimiter)]
+Delimiter = Annotated[
+    str,
+    Field(min_length=1, max_length=1),
+    BeforeValidator(lambda value: "\t" if value == "\\t" else value),
+    AfterValidator(_a_delimiter),
+]
+r"""In YAML, `'\t'` are two characters and `"\t"` is one; both mean the tab."""
 Columns = Annotated[list[Name], AfterValidator(no_duplicates), Field(min_length=1)]
 Encoding = Annotated[str, AfterValidator(_a_codec)]
 Template = Annotated[str, AfterValidator(_a_template)]
@@ -142,7 +137,7 @@ FileEntry = Annotated[
 ]
 Files = Annotated[
     list[FileEntry],
-    BeforeValidator(_as_files, json_schema_input_type=Name | FileOptions | list[Name | FileOptions]),
+    BeforeValidator(_as_list, json_schema_input_type=Name | FileOptions | list[Name | FileOptions]),
     AfterValidator(_different_files),
     Field(min_length=1),
 ]

@@ -26,12 +26,9 @@ def in_rows(plain: Any) -> Any:
     if not isinstance(plain, dict) or plain.keys() != {SAME, EACH}:
         return plain
     same, columns = plain[SAME], plain[EACH]
-    if (
-        not isinstance(same, dict)
-        or not isinstance(columns, dict)
-        or not all(isinstance(values, list) for values in columns.values())
-    ):
+    if not isinstance(same, dict) or not isinstance(columns, dict):
         return plain
-    if len({len(values) for values in columns.values()}) != 1:
+    lengths = {len(values) if isinstance(values, list) else None for values in columns.values()}
+    if len(lengths) != 1 or None in lengths:
         return plain
     return [{**same, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
-def _label_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-LabelText = Annotated[str, BeforeValidator(_label_text, json_schema_input_type=str | int), Field(min_length=1)]
+LabelText = Annotated[
+    str,
+    BeforeValidator(lambda label: str(label) if type(label) is int else label, json_schema_input_type=str | int),
+    Field(min_length=1),
+]
 
 
 class MetricChoice(Options):

@@ -10,29 +10,17 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
-from bakeoff.contracts.fields import LARGEST
+from bakeoff.contracts.fields import Positive
 from bakeoff.text.values import spelt
 
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
 
 
 Value = TypeVar("Value", str, int)
-
-
-def _positive_zero(number: float) -> float:
-    return number + 0.0  # -0.0 is 0.0, and must not get another run id
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
-
-
-Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, le=LARGEST)]
-
-
-NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), AfterValidator(_positive_zero)]
-
-
-Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), AfterValidator(_positive_zero)]
+ONE_ZERO = AfterValidator(lambda number: number + 0.0)
+"""-0.0 becomes 0.0, which would get another run id."""
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), ONE_ZERO]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), ONE_ZERO]
 
 
 class Options(BaseModel):
@@ -48,6 +36,8 @@ def no_duplicates(values: list[Value]) -> list[Value]:
     return values
 
 
+SET = AfterValidator(no_duplicates), AfterValidator(sorted)
+"""Of a list whose order has no meaning: sorted, so that it has one spelling and one id."""
 UNSAID: JsonDict = {"neutral": None}
 
 
@@ -60,11 +50,6 @@ def _checked_warmup(value: Any) -> Any:
 
 def _none_word(value: Any) -> Any:
     return None if value == "none" else value
-
-
-def _each_once(values: list[Any]) -> list[Any]:
-    """The values sorted, so that a set has one spelling and one id. Raises ValueError where one is there twice."""
-    return sorted(no_duplicates(values))
 
 
 MOST_STEPS = 10**9
@@ -95,7 +80,7 @@ NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
 
 
 LARGEST_UNCORRECTED_BETA = 0.99999
-"""See `optimization.skip_bias_correction`."""
+"""See `optimizers.skip_bias_correction`."""
 
 
 class Recipe(Options):
@@ -116,7 +101,7 @@ class Recipe(Options):
     eps: Positive = Field(1e-8, description="Of Adam's denominator.")
     fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
     weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW; with sgd a part of the gradient.")
-    weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], AfterValidator(_each_once)] = Field(
+    weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], *SET] = Field(
         ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
     )
     max_grad_norm: NormLimit = Field(1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping.")
@@ -163,18 +148,15 @@ class Recipe(Options):
         return data
 
     @model_validator(mode="after")
-    def _some_length(self) -> Self:
+    def _fits(self) -> Self:
         if self.epochs is None and self.max_steps is None:
             raise ValueError("one of epochs and max_steps is needed")
         if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            divisors = [size for size in range(1, min(self.batch_size, 1024) + 1) if self.batch_size % size == 0]
             raise ValueError(
                 f"micro_batch_size {self.micro_batch_size} does not divide batch_size {self.batch_size}: "
-                f"{_divisors(self.batch_size)} do"
+                f"{', '.join(map(str, divisors))} do"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _keys_that_mean_something(self) -> Self:
         for key, lost, needed in (
             ("momentum", self.momentum != 0 and self.optimizer != "sgd", "optimizer: sgd"),
             ("bias_correction", not self.bias_correction and self.optimizer != "adamw", "optimizer: adamw"),
@@ -189,7 +171,3 @@ class Recipe(Options):
 
 DEFAULTS = Recipe()
 """The recipe of an experiment file that says nothing of it."""
-
-
-def _divisors(number: int) -> str:
-    return ", ".join(str(part) for part in range(1, min(number, 1024) + 1) if number % part == 0)

@@ -62,16 +62,11 @@ def hub_cache() -> Path:
     return Path(os.path.expandvars(chosen)).expanduser()
 
 
-def in_hub_cache(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> bool:
-    """Whether a snapshot of that revision (a commit, a branch or tag that was fetched; default: main) lies in the cache.
-
-    A snapshot may hold a part of its repository: whoever needs certain files has to name them.
-    """
-    return hub_snapshot(repo_id, repo_type=repo_type, revision=revision, files=files) is not None
-
-
 def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> Path | None:
-    """The folder of such a snapshot; None where there is none."""
+    """The folder in the cache with a revision: a commit, or a branch or tag that was fetched, by default `main`.
+
+    None where there is none that has these files; a snapshot may hold a part of its repository.
+    """
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
     try:
         if not snapshots.is_dir():

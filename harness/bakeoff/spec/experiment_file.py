@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from bakeoff.contracts.fields import MOST_SEEDS
-from bakeoff.contracts.recipe import DEFAULTS, Finite, Options, Positive, Recipe
+from bakeoff.contracts.fields import MOST_SEEDS, Number, Positive
+from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.spec.strategy import (
     Model,
     Name,
@@ -71,7 +71,7 @@ class ImportedRow(Options):
     name: Title
     source: Title = Field(description="Where it was published.")
     split: Name = Field(description="The split that it was measured on.")
-    scores: Annotated[dict[Name, Finite], Field(min_length=1)] = Field(
+    scores: Annotated[dict[Name, Number], Field(min_length=1)] = Field(
         description="Metric -> score, in the metric's own unit: accuracy from 0 to 1."
     )
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(1, description="Runs that the figure is the mean of.")

@@ -183,12 +183,17 @@ def components(request: Request, registry: Registry) -> dict[str, Configured]:
 
 
 def check_available(part: Configured, places: Paths) -> None:
-    """Raises BakeoffError where the data of a task or the weights of a model are not available.
+    """Raises BakeoffError where the data or a metric of a task, or the weights of a model, are not available.
 
     Takes seconds at most, and imports none of the heavy libraries. It may set HF_HUB_OFFLINE.
     """
-    component = part.registered.component
-    component.check_available(part.options_at(places), *((places,) if component.kind == "task" else ()))
+    component, options = part.registered.component, part.options_at(places)
+    if component.kind != "task":
+        component.check_available(options)
+        return
+    component.check_available(options, places)
+    for metric in component.info(options).metrics:
+        metric.check_available()
 
 
 def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.machine.hub import hub_cache, hub_is_reachable, in_hub_cache
+from bakeoff.machine.hub import hub_cache, hub_is_reachable, hub_snapshot
 
 HF_VARIABLES = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME")
 
@@ -139,11 +139,11 @@ def test_the_cache_is_where_the_hubs_library_puts_it(
 
 def test_a_snapshot_counts_only_with_the_files_that_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert not in_hub_cache("a/b", repo_type="dataset", revision=None)
+    assert hub_snapshot("a/b", repo_type="dataset", revision=None) is None
     (tmp_path / "datasets--a--b/snapshots/0123/one").mkdir(parents=True)
     (tmp_path / "datasets--a--b/snapshots/0123/one/file").touch()
-    assert in_hub_cache("a/b", repo_type="dataset", revision=None)
-    assert in_hub_cache("a/b", repo_type="dataset", revision="0123", files=["one/file"])
-    assert not in_hub_cache("a/b", repo_type="dataset", revision="0123", files=["one/file", "other"])
-    assert not in_hub_cache("a/b", repo_type="dataset", revision="4567")
-    assert not in_hub_cache("a/b", repo_type="model", revision="0123")
+    assert hub_snapshot("a/b", repo_type="dataset", revision=None) is not None
+    assert hub_snapshot("a/b", repo_type="dataset", revision="0123", files=["one/file"]) is not None
+    assert hub_snapshot("a/b", repo_type="dataset", revision="0123", files=["one/file", "other"]) is None
+    assert hub_snapshot("a/b", repo_type="dataset", revision="4567") is None
+    assert hub_snapshot("a/b", repo_type="model", revision="0123") is None
