@@ -1,6 +1,6 @@
-"""The fast loop: the steps of the manual loop, with nothing computed for padding and little computed twice.
+"""The trainer `fast-loop`: the manual loop's steps, computed without padding.
 
-On CUDA, where a small model waits for Python and not for arithmetic, forward and backward pass are one graph instead.
+On CUDA, where a small model waits for Python rather than for arithmetic, forward and backward pass are a CUDA graph instead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hook
 
 
 class FastLoop(Trainer):
-    """Same batches, same updates, same answer as the manual loop, but for rounding and the stream of dropout."""
+    """The same batches and updates as the manual loop; only rounding and the random numbers of dropout differ."""
 
     name = "fast-loop"
     summary = (

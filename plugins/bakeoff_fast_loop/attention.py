@@ -1,7 +1,7 @@
-"""Attention between the tokens of each text, from packed states and to packed states, with its backward pass written out.
+"""Attention within each text, on packed hidden states (T, ...), with the backward pass written by hand.
 
-Written out because torch's fast CPU kernel has no dropout, and because autograd would pad and unpad each state by itself.
-Products are of (batch * heads) matrices; `scale` below is 1 / sqrt(size of a head).
+By hand because torch's fast CPU kernel has no dropout, and because autograd would pad and unpad each state by itself. Matrix
+products are batched over (batch * heads); `scale` is 1 / sqrt(size of a head).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bakeoff_fast_loop.parts import Mask
 
 
 def attend(states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int) -> tuple[Tensor, Any]:
-    """Every token looks at its text: (T, 3 * hidden) of queries, keys, values -> (T, hidden); and what the way back needs."""
+    """(T, 3 * hidden) of queries, keys and values -> (T, hidden), and what `attend_back` needs."""
     q, k, v = to_heads(packing.pad(states), packing, heads, 3)
     out, kept = look(q, k, v, bias, mask)
     return packing.unpad(from_heads(out[None], packing, heads)), kept
 
 
 def attend_once(states: Tensor, bias: Tensor, packing: Packing, mask: None, heads: int) -> tuple[Tensor, None]:
-    """The same by torch's own kernel, which keeps nothing and drops nothing."""
+    """The same by torch's own kernel, without dropout and without a backward pass."""
     shaped = packing.pad(states).view(packing.batch, packing.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
     out = scaled_dot_product_attention(*shaped, attn_mask=bias)  # (batch, heads, length, head size)
     return packing.unpad(out.transpose(1, 2).reshape(packing.batch * packing.length, -1)), None
@@ -41,7 +41,7 @@ def attend_back(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple
 def attend_first(
     queries: Tensor, states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int
 ) -> tuple[Tensor, Any]:
-    """The first token of each text looks at it: (batch, hidden) queries, (T, 2 * hidden) keys and values -> (batch, hidden)."""
+    """Attention of each text's first token: queries (batch, hidden), keys and values (T, 2 * hidden) -> (batch, hidden)."""
     k, v = to_heads(packing.pad(states), packing, heads, 2)
     q = queries.view(packing.batch * heads, 1, -1)
     out, kept = look(q, k, v, bias, mask)
@@ -57,7 +57,7 @@ def attend_first_back(d_out: Tensor, kept: Any, packing: Packing, heads: int) ->
 
 
 def look(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
-    """What is gathered, and what the way back needs; scores get `bias`, (batch, 1 or heads, 1 or queries, keys)."""
+    """The weighted values, and what `look_back` needs. `bias`, (batch, 1 or heads, 1 or queries, keys), is added to scores."""
     heads = q.shape[0] // bias.shape[0]
     spread = bias.expand(-1, heads, -1, -1).reshape(-1, *bias.shape[2:])
     scores = torch.baddbmm(spread, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
@@ -67,7 +67,7 @@ def look(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tu
 
 
 def look_back(looked: Any, d_out: Tensor, into: Any) -> Tensor:
-    """Writes the gradients of q, k and v `into` three tensors; the gradient of the scores."""
+    """Writes the gradients of q, k and v `into` three tensors, and returns that of the scores."""
     q, k, v, weights, kept, mask = looked
     scale, factor = q.shape[-1] ** -0.5, mask.scale if mask else 1.0
     _times(kept.transpose(1, 2), d_out, factor, out=into[2])
@@ -92,7 +92,7 @@ def to_heads(states: Tensor, packing: Packing, heads: int, parts: int) -> Tensor
 
 
 def from_heads(states: Tensor, packing: Packing, heads: int) -> Tensor:
-    """The way back."""
+    """The inverse of `to_heads`."""
     parts = states.shape[0]
     shaped = states.view(parts, packing.batch, heads, packing.length, -1).permute(1, 3, 0, 2, 4)
     return shaped.reshape(packing.batch * packing.length, -1)

@@ -1,4 +1,4 @@
-"""Predictions of a classifier from packed tokens, without dropout: the same logits, but for rounding."""
+"""Predictions from packed tokens: the model's own logits, up to rounding."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bakeoff_fast_loop.parts import Gelu, Joined, Stream
 
 @contextmanager
 def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
-    """While entered, `model(**inputs)` computes the logits so, with products in `dtype`; whatever stood in the place of its
-    forward pass, stands there again at the end."""
+    """While entered, `model(**inputs)` computes its logits from packed tokens, with products in `dtype`. Afterwards its forward
+    pass, or what stood in its place, is there again."""
     hidden = model.__dict__.get("forward")
     if hidden is not None and hasattr(hidden, "__self__"):
-        hidden.__self__.give_back()  # what trains outside of the model
+        hidden.__self__.give_back()  # weights that were trained outside of the model
     model.forward = Evaluation(model, dtype).forward
     try:
         yield
@@ -34,7 +34,7 @@ def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[N
 
 
 class NoMasks(Stream):
-    """Nothing is dropped."""
+    """No dropout."""
 
     def __init__(self) -> None:
         pass
@@ -44,9 +44,9 @@ class NoMasks(Stream):
 
 
 class Product:
-    """x W' + b by oneDNN, the exact GELU included where it follows: a sixth faster than the product that torch takes for fp32.
+    """x W' + b by oneDNN, with the exact GELU where it follows: a sixth faster than torch's own fp32 product.
 
-    The operators are torch's own, for its compiler; they are not of its public interface, so that `product` looks for them.
+    Its operators are those that torch offers to its compiler, not a public interface: `product` checks that they exist.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
@@ -57,14 +57,14 @@ class Product:
 
 
 class Nothing:
-    """An activation that the product before it has computed."""
+    """The activation, where the product before it has applied it already."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         return x, None
 
 
 def product(joined: Joined) -> Joined | Product:
-    """The faster one, where there is one."""
+    """The product by oneDNN, where that is available."""
     weight, bias = joined.weight.value, joined.bias.value
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available() or not there:
@@ -73,7 +73,7 @@ def product(joined: Joined) -> Joined | Product:
 
 
 class Evaluation(Packed):
-    """The forward pass with the weights that the model has now."""
+    """The packed forward pass, with the model's weights as they are when it is made."""
 
     @torch.no_grad()
     def __init__(self, model: Any, dtype: torch.dtype) -> None:

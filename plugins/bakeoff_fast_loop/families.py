@@ -1,7 +1,7 @@
-"""Where each family of encoders keeps its parts: the one place that knows their names.
+"""The parts of each family of encoders, by transformers' names.
 
-All of them are post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text. What is not in
-the table is refused: it could only be run as it is, slowly.
+All are post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text. Models that are not in
+FAMILIES are refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bakeoff.plugin import ModelError
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One layer: attention, then a perceptron, each followed by dropout, residual and norm."""
+    """One layer: attention and a perceptron, each followed by dropout, residual and norm."""
 
     query: nn.Module
     key: nn.Module
@@ -51,13 +51,13 @@ class Encoder:
     dropout: float
     project: nn.Module | None
     relative: Any
-    """What has `compute_position_bias`: MPNet's bias of attention by distance."""
+    """The module with `compute_position_bias`, MPNet's bias of attention by distance; None for other families."""
     blocks: tuple[Block, ...]
     classify: Callable[[Any], Any]
 
 
 def encoder_of(model: Any) -> Encoder:
-    """The parts of a classifier, of one that peft has put adapters into too. Raises ModelError for what can't be treated."""
+    """The parts of a classifier, with or without adapters of peft. Raises ModelError for a model that is not supported."""
     if any(getattr(config, "is_prompt_learning", False) for config in getattr(model, "peft_config", {}).values()):
         raise ModelError("fast-loop can't train prompts of peft: it arranges the texts' tokens itself; torch-loop can")
     network = model.get_base_model() if hasattr(model, "get_base_model") else model

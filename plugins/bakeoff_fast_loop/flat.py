@@ -1,7 +1,7 @@
-"""Trained parameters in one piece: the optimizer sees a tensor or two for each of its groups, not a hundred.
+"""Trained parameters as one tensor: the optimizer sees one or two tensors for each parameter group, not a hundred.
 
-Each parameter stays what it was, with its data a view of the whole. One norm, one update, one copy into the dtype of the
-products do for all; what is done element by element stays that, so that no result changes.
+Each parameter remains, its data a view into the whole. So one norm, one update and one conversion of dtype do for all. All of
+these work element by element, so that no result changes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Unit:
-    """Parameters of equal width that are to lie one below the other, and the dtype in which they are used."""
+    """Parameters of equal width whose rows are to follow each other in memory, and the dtype in which they are used."""
 
     parameters: tuple[nn.Parameter, ...]
     dtype: torch.dtype
 
     def fits(self, group: set[nn.Parameter]) -> bool:
-        """Whether it trains as one, in float32."""
+        """Whether all its parameters train in this group, in float32."""
         return all(p in group and p.requires_grad and p.dtype == torch.float32 for p in self.parameters)
 
     def is_frozen(self) -> bool:
@@ -32,9 +32,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Piece:
-    """A unit in its place: its values, as new as the last step, and where a backward pass writes their gradient.
+    """Views of a unit: its values after the last step, and the place for their gradient, both in the unit's dtype.
 
-    Both are of the unit's dtype; the gradient is None where the unit does not train.
+    The gradient is None where the unit does not train.
     """
 
     value: Tensor
@@ -42,7 +42,7 @@ class Piece:
 
 
 class Whole:
-    """What one group of the optimizer trains together."""
+    """The parameters of one group that are trained as one tensor."""
 
     def __init__(self, parameters: list[nn.Parameter], dtype: torch.dtype) -> None:
         self.parameter = nn.Parameter(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
@@ -73,7 +73,7 @@ class Whole:
         self.earlier, self.filled = None, True
 
     def hand_over(self) -> None:
-        """Gives the gradient to the optimizer, and to whoever watches the parameters, as `bakeoff parity` does."""
+        """Sets the gradients for the optimizer, and calls the parameters' hooks, which `bakeoff parity` uses."""
         if not self.filled:
             return
         self.parameter.grad = self.gradient
@@ -90,24 +90,24 @@ class Whole:
             self.value.copy_(self.parameter.detach())
 
     def give_back(self) -> None:
-        """Makes each parameter a tensor of its own again."""
+        """Makes each parameter an independent tensor again."""
         for parameter in self.spans:
             parameter.data, parameter.grad = parameter.data.clone(), None
 
 
 @dataclass
 class Flat:
-    """The wholes of a model, and what trains beside them."""
+    """A model's trained parameters: those that are trained as one tensor, and the others."""
 
     groups: list[dict[str, Any]] = field(default_factory=list)
-    """Of the optimizer: the given ones, with wholes in the place of what they are made of."""
+    """The optimizer's groups: the given ones, with wholes in place of the parameters in them."""
     wholes: list[Whole] = field(default_factory=list)
     alone: list[nn.Parameter] = field(default_factory=list)
 
     @classmethod
     @torch.no_grad()
     def of(cls, groups: list[dict[str, Any]], parts: Sequence[tuple[Unit, ...]]) -> Flat:
-        """`parts` have units that are used together or not at all: each trains as one, or is frozen."""
+        """`parts` are tuples of units that are used together: a part is taken only if each of its units fits or is frozen."""
         flat, memberships = cls(), [set(group["params"]) for group in groups]
         usable = [part for part in parts if all(u.is_frozen() or any(map(u.fits, memberships)) for u in part)]
         units = [unit for part in usable for unit in part]
@@ -124,7 +124,7 @@ class Flat:
         return flat
 
     def piece(self, unit: Unit) -> Piece | None:
-        """Where the unit lies; a copy of what does not train; None where it, or what it is used with, trains in part."""
+        """The views of a unit, or a copy of one that does not train; None for a unit that is not part of any whole."""
         first, last = unit.parameters[0], unit.parameters[-1]
         for whole in self.wholes:
             if all(parameter in whole.spans for parameter in unit.parameters):
@@ -143,14 +143,14 @@ class Flat:
             whole.after_backward()
 
     def gradients(self) -> list[Tensor]:
-        """Of everything that trains, when the backward passes of a step are done."""
+        """The gradients of all trained tensors, once the backward passes of a step are done."""
         for whole in self.wholes:
             whole.hand_over()
         trained = [whole.parameter for whole in self.wholes] + self.alone
         return [parameter.grad for parameter in trained if parameter.grad is not None]
 
     def after_step(self) -> None:
-        """Forgets the gradients and copies the new weights."""
+        """Clears the gradients, and copies the new weights into the dtype of the products."""
         for parameter in self.alone:
             parameter.grad = None
         for whole in self.wholes:

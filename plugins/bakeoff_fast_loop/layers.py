@@ -1,4 +1,4 @@
-"""The layers of a post-norm encoder, forward and back; each keeps for the way back what it returns beside its result."""
+"""The layers of a post-norm encoder, with forward and backward pass; `forward` also returns what `backward` needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Layer:
     """(T, hidden) -> (T, hidden)."""
 
     def __init__(self, block: Block, maps: Callable[..., Joined | Grafted], norms: Callable[[nn.LayerNorm], Norm]) -> None:
-        """`maps` and `norms` give the parts that stand for a block's modules."""
+        """`maps` and `norms` make the parts that compute a block's linear maps and norms."""
         self.block = block
         self.inputs = [maps(*modules) for modules in self.joined()]
         self.output, self.up, self.down = maps(block.output), maps(block.up), maps(block.down)
@@ -26,7 +26,7 @@ class Layer:
         self.attend: Any = attend
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
-        """The maps of attention's inputs, those of the same states together."""
+        """The maps of attention's inputs; those of the same states are computed as one."""
         return [(self.block.query, self.block.key, self.block.value)]
 
     def trains(self) -> bool:
@@ -54,7 +54,7 @@ class Layer:
         return self.look_back(self.output.backward(d_out, kept_output), d_residual, looked, packing)
 
     def look(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
-        """What attention gathers, and the states that it is to be added to."""
+        """Attention's output, the states that it is added to, and what `look_back` needs."""
         block, (inputs,) = self.block, self.inputs
         joined, kept_inputs = inputs.forward(states)
         shape = (packing.batch * block.heads, packing.length, packing.length)

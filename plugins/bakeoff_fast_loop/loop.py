@@ -1,4 +1,4 @@
-"""The loop: step by step that of torch-loop."""
+"""The training loop, the same step by step as torch-loop's."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bakeoff_fast_loop.flat import Flat
 
 
 class Passes(Protocol):
-    """Forward and backward passes of a job's model; its trained parameters lie in `flat` meanwhile."""
+    """Forward and backward passes of a job's model, whose trained parameters are in `flat`."""
 
     flat: Flat
 
     def take(self, inputs: dict[str, Tensor], weight: float) -> Tensor:
-        """A collated micro-batch's loss times its weight, a scalar on the device; its gradients are added to the others'."""
+        """Adds the gradients of a collated micro-batch's loss times its weight; returns that loss, a scalar on the device."""
 
     def after_step(self) -> None:
-        """Forgets the gradients; due after each step of the optimizer."""
+        """Clears the gradients; to be called after each step of the optimizer."""
 
     def give_back(self) -> None:
-        """Writes into the model what trains outside of it."""
+        """Writes weights that are trained outside of the model into it."""
 
 
 def train(job: TrainingJob) -> None:
@@ -34,7 +34,7 @@ def train(job: TrainingJob) -> None:
 
 
 def passes_of(job: TrainingJob) -> AbstractContextManager[Passes]:
-    """On CUDA it pays to tell the device less often, elsewhere to compute less."""
+    """On CUDA passes with fewer kernel launches, elsewhere with less arithmetic."""
     if job.device.type == "cuda":
         from bakeoff_fast_loop.replayed import replayed
 
@@ -78,7 +78,7 @@ def _train(job: TrainingJob, passes: Passes) -> None:
 
 
 def clip(gradients: list[Tensor], limit: float) -> None:
-    """`clip_grad_norm_`, which on the CPU leaves gradients alone that are short enough: it would multiply them by 1.
+    """As `clip_grad_norm_`, but without multiplying by 1, on the CPU, gradients whose norm is within the limit.
 
     The sum in float32 comes out too small by a little: what is clipped keeps 1.00003 times the limit at 11 million elements,
     1.0006 times at 110 million.

@@ -1,4 +1,4 @@
-"""A classifier's forward pass on packed tokens, in the place of its own while it trains."""
+"""A classifier's forward pass on packed tokens, which replaces its own while it trains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bakeoff_fast_loop.words import UsedRows, is_plain, used_rows
 
 
 class Packed:
-    """A classifier's parts, with products in `dtype`; where their values lie is for subclasses to say by `piece`."""
+    """The forward pass that training and evaluation share, with matrix products in `dtype`; subclasses give the weights."""
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         self.model, self.dtype = model, dtype
@@ -29,7 +29,7 @@ class Packed:
         self.look_up: Callable[[Tensor], Tensor] = self.encoder.words
 
     def piece(self, unit: Unit) -> Piece | None:
-        """None where a unit is in no one place."""
+        """The weights of a unit; None where they can't be given as one tensor."""
         raise NotImplementedError
 
     def made_layers(self) -> list[Layer]:
@@ -37,7 +37,7 @@ class Packed:
         return [*(Layer(block, self.map, self.norm) for block in lower), TopLayer(top, self.map, self.norm)]
 
     def embed(self, packing: Packing, ids: Tensor, types: Tensor | None, masks: Stream) -> Tensor:
-        """(T, hidden)."""
+        """The embeddings of the packed tokens, (T, hidden)."""
         encoder = self.encoder
         states = self.look_up(ids.flatten()[packing.tokens])
         if encoder.types is not None:
@@ -50,7 +50,7 @@ class Packed:
         return self.as_it_is(encoder.project)(states) if encoder.project else states
 
     def score_bias(self, packing: Packing) -> Tensor:
-        """What is added to attention's scores: minus infinity at padding, and MPNet's bias by distance."""
+        """The bias of attention's scores: minus infinity at padding, and MPNet's by distance."""
         if self.encoder.relative is None:
             return packing.hidden.to(self.dtype)
         near = self.encoder.relative.compute_position_bias(packing.hidden.new_empty(1, packing.length))
@@ -61,7 +61,7 @@ class Packed:
         return Unit(weights, self.dtype), Unit(biases, self.dtype)
 
     def map(self, *modules: Any) -> Joined | Grafted:
-        """Linear maps of one input as one; adapters' modules are called one by one."""
+        """Linear maps of the same input as one product; other modules, such as adapters, are called one by one."""
         if are_plain(modules):
             weight, bias = map(self.piece, self.units_of(modules))
             if weight is not None and bias is not None:
@@ -88,10 +88,10 @@ def are_plain(modules: Iterable[Any]) -> bool:
 def unpadded(
     model: Any, dtype: torch.dtype, words: UsedRows | None = None, groups: list[dict[str, Any]] | None = None
 ) -> Iterator[Network]:
-    """While entered, `model(**inputs)` computes the same logits from packed tokens, with products in `dtype`.
+    """While entered, `model(**inputs)` computes the same logits from packed tokens, with matrix products in `dtype`.
 
-    `words` train in place of the word table. An optimizer is to train the groups of the network's `flat`, made of the ones
-    given, by default one of all that trains. At the end the model is again as it was, but for its weights.
+    `words` are trained in place of the word embeddings. The optimizer has to be given the groups of the network's `flat`, which
+    are made from `groups`, by default one group of all trained parameters. Afterwards only the model's weights have changed.
     """
     network = Network(model, dtype, words, groups)
     model.forward = network.forward  # an instance's attribute hides the class's method; hooks of the model still run
@@ -129,7 +129,7 @@ class PackedPasses:
 
 
 class Network(Packed):
-    """The packed forward pass; `flat.after_step` is due after each step of the optimizer."""
+    """The packed forward pass for training; `flat.after_step` is to be called after each step of the optimizer."""
 
     def __init__(
         self, model: Any, dtype: torch.dtype, words: UsedRows | None = None, groups: list[dict[str, Any]] | None = None
@@ -148,7 +148,7 @@ class Network(Packed):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None, **rest: Any
     ) -> Any:
-        if not self.model.training:  # an evaluation between epochs is nobody's training
+        if not self.model.training:  # an evaluation between epochs
             self.give_back()
             inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids, **rest}
             given = {name: value for name, value in inputs.items() if value is not None}
@@ -164,7 +164,7 @@ class Network(Packed):
         return self.flat.piece(unit)
 
     def words_map(self, table: Any) -> Callable[[Tensor], Tensor]:
-        """The look-up of words: (T,) -> (T, size)."""
+        """The look-up of word embeddings: (T,) -> (T, size)."""
         if not is_plain(table):
             return table
         if self.words is None:
@@ -174,16 +174,16 @@ class Network(Packed):
         return lambda ids: words(place[ids])
 
     def trained(self, parameter: nn.Parameter) -> nn.Parameter:
-        """The parameter, or what trains in its place."""
+        """The parameter, or the one that is trained in its place."""
         return self.words.rows if self.words is not None and parameter is self.words.table else parameter
 
     def give_back(self) -> None:
-        """Writes into the model what trains outside of it."""
+        """Writes weights that are trained outside of the model into it."""
         if self.words is not None:
             self.words.give_back()
 
     def units(self) -> Iterator[tuple[Unit, ...]]:
-        """What is to lie side by side; together, what one part of a layer is made of."""
+        """The parameters that are to be one tensor; each tuple has those that are used together."""
         *lower, top = self.encoder.blocks
         maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
         maps += [(module,) for block in self.encoder.blocks for module in (block.output, block.up, block.down)]
@@ -200,7 +200,7 @@ class Layers(Function):
     def forward(
         ctx: Any, network: Network, packing: Packing, masks: Stream, anchor: Tensor, bias: Tensor, states: Tensor
     ) -> Tensor:
-        """`anchor` has autograd ask for the gradients of the layers, whatever it must know of the states."""
+        """`anchor` makes autograd call `backward` even where the states need no gradient."""
         lowest = 0 if any(ctx.needs_input_grad[4:]) else network.lowest
         ctx.network, ctx.packing, ctx.lowest, ctx.bias_shape, ctx.kept = network, packing, lowest, bias.shape, []
         for number, layer in enumerate(network.layers):

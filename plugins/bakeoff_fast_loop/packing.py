@@ -1,4 +1,4 @@
-"""A batch without its padding: the tokens of all texts one after another, and the way to a padded batch and back."""
+"""A batch without padding: the tokens of all texts one after another, and how to get a padded batch and back."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from torch import Tensor
 from bakeoff.plugin import ModelError
 
 MULTIPLE = 8
-"""With at least one place of padding, attention's texts are a multiple of this: its kernels are faster on whole vectors."""
+"""Attention works on texts padded to a multiple of this, by at least one place: its kernels are faster on whole vectors."""
 
 TOKENS = 8
-"""With at least one token of filling, those of a batch are a multiple of this: a product of a new shape costs the generation of
-a kernel (0.6 ms)."""
+"""T is a multiple of this, with at least one token of filling: a matrix product of a new shape takes 0.6 ms for its kernel."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Of a batch whose tokens are filled up to T; attention sees (batch, length) places, the end of each text's is padding.
+    """How the T packed tokens of a batch map to the (batch, length) places of attention, where each text ends with padding.
 
-    No text looks at the filling or at padding, whose gradients are 0 everywhere: each may stand for the other.
+    Attention ignores padding, and gradients of filling and padding are 0: each may stand for the other.
     """
 
     batch: int
@@ -57,7 +56,7 @@ def pack_batch(
     multiple: int = MULTIPLE,
     **rest: Any,
 ) -> Packing:
-    """Of what a model's forward pass is given. Raises ModelError where there is more than is known, or as `pack` does."""
+    """The packing of a forward pass's arguments. Raises ModelError for an unknown argument, and as `pack` does."""
     if unknown := [name for name, value in rest.items() if value is not None]:
         known = "input_ids, attention_mask and token_type_ids"
         raise ModelError(f"fast-loop can't treat the model's input {unknown[0]!r}: it knows {known}; torch-loop takes any")
@@ -65,7 +64,7 @@ def pack_batch(
 
 
 def pack(mask: Tensor, multiple: int = MULTIPLE) -> Packing:
-    """From an attention mask, (batch, width), padded on the right. Raises ModelError where it is not."""
+    """The packing of an attention mask (batch, width). Raises ModelError unless it is padded on the right."""
     mask = mask.bool()
     batch, width = mask.shape
     lengths = mask.sum(1)

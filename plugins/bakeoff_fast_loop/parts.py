@@ -1,8 +1,8 @@
 """The parts that every layer is made of: linear maps, residual and norm, activation, dropout; and the look-up of words.
 
-`forward` returns what a part computes and what it must keep for `backward`, which takes the gradient of the one and the
-other, writes the gradients of parameters into their places, and returns that of the input. Written out, since a node of
-autograd for each part and each parameter takes as long as many a part itself.
+`forward` returns a part's result and what `backward` needs. `backward` takes the gradient of the result and what was kept,
+writes the gradients of parameters into their places, and returns that of the input. Written by hand, since a node of autograd
+for each part and parameter takes as long as many a part itself.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Mask:
 
 
 class Stream:
-    """Masks for one forward pass; its seed is from the default generator, which `begin_step` starts anew at each step.
+    """Dropout masks of one forward pass. Seeded from torch's default generator, which `begin_step` seeds anew at each step.
 
-    On the CPU, SFC64 (Doty-Humphrey's, as numpy has it) then draws: twice as fast as torch's Mersenne twister.
+    On the CPU the numbers come from numpy's SFC64, which is twice as fast as torch's Mersenne twister.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -80,7 +80,7 @@ class Joined:
 
 
 class Grafted:
-    """Any function, by a graph of autograd of its own, which also keeps the gradients of its parameters."""
+    """Any function, with an autograd graph of its own, which also stores the gradients of its parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
@@ -98,7 +98,7 @@ class Grafted:
 
 
 class Gelu:
-    """Its exact form (Hendrycks and Gimpel, 2016)."""
+    """The exact GELU (Hendrycks and Gimpel, 2016)."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Any]:
         return nn.functional.gelu(x), x
@@ -123,7 +123,7 @@ class Norm:
         return out, (summed, mean, rstd, mask)
 
     def backward(self, d_out: Tensor, kept: Any) -> tuple[Tensor, Tensor]:
-        """Of x and of the residual."""
+        """The gradients of x and of the residual."""
         summed, mean, rstd, mask = kept
         which = [True, self.weight.gradient is not None, self.bias.gradient is not None]
         d_sum, d_weight, d_bias = torch.ops.aten.native_layer_norm_backward(
@@ -141,19 +141,19 @@ class Norm:
 
 
 class Words:
-    """Looks up rows of a table, (T,) -> (T, size); of its gradient, only rows that were written are zeroed again."""
+    """Looks up rows of a table, (T,) -> (T, size). Only rows of its gradient that were written are zeroed again."""
 
     def __init__(self, table: nn.Parameter, padding: int | None) -> None:
         self.table, self.padding = table, padding
         self.gradient = torch.zeros_like(table) if table.requires_grad else None
         self.touched: list[Tensor] = []
-        """Its rows that may be other than 0, one entry a backward pass."""
+        """Rows of the gradient that may be other than 0, one entry for each backward pass."""
 
     def __call__(self, ids: Tensor) -> Tensor:
         return LookUp.apply(ids, self, self.table)
 
     def zeros(self, ids: Tensor) -> Tensor:
-        """To be written to in these rows only."""
+        """A tensor of zeros for the gradient, of which only these rows may be written."""
         if self.table.grad is not None:  # that of a micro-batch, to which autograd adds the next ones
             self.touched.append(ids)
             return torch.zeros_like(self.table)
@@ -165,7 +165,7 @@ class Words:
 
 
 class LookUp(Function):
-    """The table is handed over for autograd's sake."""
+    """The look-up; `table` is an argument so that autograd knows of it."""
 
     @staticmethod
     def forward(ctx: Any, ids: Tensor, words: Words, table: nn.Parameter) -> Tensor:

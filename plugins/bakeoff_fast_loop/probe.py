@@ -1,4 +1,4 @@
-"""The probe's two halves: features out of the frozen encoder, and the head that fits them best. Imports torch."""
+"""The two steps of `linear-probe`: features from the frozen encoder, and the head that fits them best. Imports torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_ITERATIONS = 10_000
 
 
 def final_linear(model: Any) -> torch.nn.Linear:
-    """The head, where it is one linear layer; raises ModelError where more stands between encoder and logits."""
+    """The head, a single linear layer. Raises ModelError where the head is anything else."""
     prefix, _ = body_of(model)
     heads = [
         (name, module)
@@ -35,7 +35,7 @@ def final_linear(model: Any) -> torch.nn.Linear:
 
 
 def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
-    """What the head reads of every training example, (examples, width), and the labels, (examples,)."""
+    """The head's input for every training example, (n, width), and the labels, (n,)."""
     model, head = job.model, final_linear(job.model)
     model.eval()  # dropout off
     seen: list[torch.Tensor] = []
@@ -55,8 +55,7 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quickly(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
-    """fast-loop's forward pass in the place of the model's own, where it can treat the model and such a batch: without padding,
-    and of the last layer only what is read. It was made for the CPU."""
+    """While entered, the model predicts by fast-loop's forward pass, on the CPU, where that supports model and batch."""
     if job.device.type != "cpu":
         return nullcontext()
     try:

@@ -28,7 +28,7 @@ Inputs = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Recording:
-    """What one shape's graph reads, the graph, and what it writes."""
+    """The graph for one shape, with its input and output tensors."""
 
     inputs: dict[str, Tensor]
     graph: Any
@@ -36,14 +36,14 @@ class Recording:
 
 
 class Replays:
-    """`function` of tensors by name, whatever their device; its result is overwritten by the next call.
+    """Calls `function` with tensors by name, from a recorded graph; its result is overwritten by the next call.
 
-    On a device that is not CUDA it is called as it is, and so it is while somebody watches, from whom a replay would be hidden:
-    operators, as the harness does to count them, or the model's forward pass, as `bakeoff parity` does.
+    The function itself is called where the device is not CUDA, and where a dispatch mode or hooks of the model watch, as when
+    the harness counts operations or `bakeoff parity` traces: they would not see a replay.
     """
 
     def __init__(self, function: Callable[[Inputs], Tensor], model: Any, changes: list[Tensor]) -> None:
-        """`changes` are the tensors that the function, which calls the model, adds to."""
+        """`changes` are the tensors that the function modifies."""
         self.function, self.model, self.changes = function, model, changes
         self.device = next(model.parameters()).device
         self.recordings: dict[Any, Recording] = {}
@@ -64,7 +64,7 @@ class Replays:
         return recording.output
 
     def forget(self) -> None:
-        """Gives the memory of all recordings back."""
+        """Frees the memory of all recordings."""
         self.recordings.clear()
         self.pool = None
 
@@ -72,7 +72,7 @@ class Replays:
         return bool(_get_current_dispatch_mode() or self.model._forward_hooks or self.model._forward_pre_hooks)
 
     def record(self, inputs: Inputs) -> Recording:
-        """Leaves `changes` and the random stream as they were. Raises ModelError for what cannot be recorded."""
+        """Records the function; `changes` and the random stream are left as they were. Raises ModelError where that fails."""
         mine = {name: tensor.to(self.device, copy=True) for name, tensor in inputs.items()}
         random, before = torch.cuda.get_rng_state(self.device), [tensor.clone() for tensor in self.changes]
         self.pool = self.pool or torch.cuda.graph_pool_handle()
@@ -100,7 +100,7 @@ class Replays:
 
 
 class Widths:
-    """Pads what belongs to a model's tokens on the right, to one of a few widths that the model can take."""
+    """Pads batches on the right to one of a few widths."""
 
     def __init__(self, model: Any) -> None:
         self.padding = getattr(model.config, "pad_token_id", None) or 0  # no token looks at it
@@ -150,7 +150,7 @@ class Replayed:
         self.replays = Replays(self.passes, job.model, self.wholes)
 
     def passes(self, inputs: Inputs) -> Tensor:
-        """What is recorded."""
+        """Forward and backward pass of a micro-batch; this is recorded."""
         given = dict(inputs)
         labels, weight = given.pop("labels"), given.pop("weight")
         with self.job.autocast():
@@ -169,11 +169,11 @@ class Replayed:
         torch._foreach_zero_(self.wholes)
 
     def give_back(self) -> None:
-        """Parameters are views of what trains."""
+        """Nothing to do: parameters are views of what is trained."""
 
 
 def used(model: Any) -> list[Any]:
-    """The parameters that train and that the logits depend on: others have no gradient, and an optimizer leaves them alone."""
+    """The trained parameters that the logits depend on; others get no gradient, and an optimizer does not change them."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     tokens = torch.ones(1, 2, dtype=torch.long, device=trained[0].device)
     logits = model(input_ids=tokens, attention_mask=tokens).logits

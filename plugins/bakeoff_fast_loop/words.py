@@ -1,8 +1,7 @@
-"""The rows of the word table that the training texts use, as a parameter of its own.
+"""The rows of the word embeddings that the training texts use, trained as a parameter of their own.
 
-No other row ever gets a gradient. Without weight decay an optimizer leaves such rows exactly as they are (Adam moves by
-0 / (0 + eps), momentum adds up noughts), so that gradient, clipping and update may leave them out: of MiniLM's 30,522 words
-MRPC uses 11,563.
+Other rows get no gradient. Without weight decay an optimizer does not change them (Adam moves them by 0 / (0 + eps)), so that
+gradient, clipping and update can leave them out: MRPC uses 11,563 of MiniLM's 30,522 words.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from bakeoff.plugin import TrainingJob
 from bakeoff_fast_loop.families import encoder_of
 
 WORTH_IT = 0.8
-"""Of a table more of which is used, nothing would be saved."""
+"""The largest share of used rows with which leaving out the others saves time."""
 
 
 class UsedRows:
-    """Trained in the table's place; `give_back` writes them into it."""
+    """The used rows, trained in place of the whole table; `give_back` writes them into it."""
 
     def __init__(self, table: nn.Parameter, used: Tensor) -> None:
         """`used` are different row numbers, ascending."""
@@ -36,7 +35,7 @@ class UsedRows:
 
 
 def used_rows(job: TrainingJob) -> UsedRows | None:
-    """None where the table does not train, decays, is nearly all used, or where somebody watches its own gradient."""
+    """None where the table does not train, has weight decay, is nearly all used, or where hooks watch its gradient."""
     words = encoder_of(job.model).words
     if not is_plain(words) or not words.weight.requires_grad:
         return None
@@ -52,5 +51,5 @@ def used_rows(job: TrainingJob) -> UsedRows | None:
 
 
 def is_plain(table: Any) -> bool:
-    """Whether looking up is all that the module does."""
+    """Whether the module does nothing but look up rows."""
     return type(table) is nn.Embedding and table.max_norm is None and not table.scale_grad_by_freq and not table.sparse

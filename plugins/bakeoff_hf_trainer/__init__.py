@@ -1,4 +1,4 @@
-"""The Transformers Trainer API as a trainer: its loop, its optimizer and its scheduler, under the harness's recipe."""
+"""The trainer `hf-trainer`: the Trainer API of transformers under the harness's recipe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import Field
 from bakeoff.plugin import Options, Owned, Recipe, Supports, Trainer, TrainingJob, hookimpl, temporary_folder
 
 TRIED = "5.23"
-"""The version of transformers of which the notes below speak."""
+"""The version of transformers that the notes below are about."""
 
 
 class HfTrainerOptions(Options):
-    """How much of the Trainer is left as it is."""
+    """Whether the Trainer is used unchanged."""
 
     as_shipped: bool = Field(
         False,
@@ -30,7 +30,7 @@ NOT_AS_SHIPPED: Mapping[str, str] = {
     "bias_correction": "as shipped has no Adam without bias correction",
     "fused": "as shipped has no fused sgd; say `fused: false`",
 }
-"""Recipe keys for which the Trainer has no argument: why another value than its own is refused. All others it follows."""
+"""Recipe key for which the Trainer has no argument -> why other values than its own are refused."""
 
 
 class HfTrainer(Trainer):
@@ -93,12 +93,12 @@ class HfTrainer(Trainer):
 
 
 def passes_of(recipe: Recipe) -> int:
-    """Forward passes over which a whole batch's gradients are accumulated."""
+    """How many forward passes a batch's gradients are accumulated over."""
     return recipe.batch_size // (recipe.micro_batch_size or recipe.batch_size)
 
 
 def parts_of(recipe: Recipe) -> int:
-    """Forward passes of all processes that a whole batch is split into."""
+    """How many forward passes a batch is split into, over all processes."""
     return passes_of(recipe) * recipe.processes
 
 

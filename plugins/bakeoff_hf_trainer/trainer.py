@@ -1,4 +1,4 @@
-"""The subclasses of `transformers.Trainer`: one with the exact loss of a job, one as it is shipped. Imports torch."""
+"""Subclasses of `transformers.Trainer`, with the job's exact loss and as transformers ships it. Imports torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff.plugin import Batch, Signal, TrainingJob, scheduler_name, scheduler
 
 
 def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingArguments:
-    """The recipe in the Trainer's words. It neither logs, saves nor evaluates: the harness does."""
+    """The recipe as the Trainer's arguments. It does not log, save or evaluate: the harness does."""
     recipe = job.recipe
     micro_batch_size = recipe.micro_batch_size or recipe.batch_size
     return TrainingArguments(
@@ -45,12 +45,12 @@ def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingAr
 
 
 class JobTrainer(Trainer):
-    """Where examples come from, when a step begins and ends, and where a run goes on."""
+    """What both have in common: examples come from the job, which is told of steps and epochs, and runs can be resumed."""
 
     def __init__(self, job: TrainingJob, arguments: TrainingArguments, **more: Any) -> None:
         self.job = job
         self.epoch = job.first_epoch
-        """The next one that the data loader gives."""
+        """The epoch that the data loader gives next."""
         self.step_loss: Any = 0
         super().__init__(
             model=job.model,
@@ -71,7 +71,7 @@ class JobTrainer(Trainer):
         return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
 
     def optimizer_of_the_job(self) -> torch.optim.Optimizer:
-        """The Trainer's class and settings on the groups of the method."""
+        """The Trainer's optimizer, with the parameter groups of the method."""
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
         if self.job.recipe.optimizer == "sgd":
             settings["fused"] = self.job.recipe.fused or None  # it has a name for the fused AdamW only
@@ -83,7 +83,7 @@ class JobTrainer(Trainer):
         return scheduler
 
     def _run_epoch(self, **given: Any) -> Any:
-        """The epoch that a run goes on in is shorter than the others; the Trainer counts on equal ones."""
+        """The epoch in which a run is resumed is shorter than the others, while the Trainer assumes equal ones."""
         if self.job.first_step and self.epoch == self.job.first_epoch:
             left = len(self.job.batches(self.epoch))
             given |= {"steps_in_epoch": self.passes(self.epoch), "num_update_steps_per_epoch": left}
@@ -95,7 +95,7 @@ class JobTrainer(Trainer):
 
 
 class ExactTrainer(JobTrainer):
-    """Batches as the job deals them out, and the mean loss over each whole batch."""
+    """The job's batches, and the exact mean loss over each whole batch."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
         self.batches = EpochBatches(job, self)
@@ -130,9 +130,9 @@ class ExactTrainer(JobTrainer):
         return self.optimizer
 
     def weighted_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any) -> torch.Tensor:
-        """A micro-batch's part of the mean over the whole batch: the Trainer neither scales nor divides what comes from here.
+        """A micro-batch's part of the mean loss over the whole batch; the Trainer uses it unscaled.
 
-        Its own loss would be wrong: it adds up a BERT's mean losses over the micro-batches (transformers 5.23, issue 47688).
+        Its own loss would be wrong: it sums a BERT's mean losses over the micro-batches (transformers 5.23, issue 47688).
         """
         loss = self.job.loss(outputs.logits, labels) * self.batches.weights.popleft()
         self.step_loss = self.step_loss + loss.detach()
@@ -140,10 +140,8 @@ class ExactTrainer(JobTrainer):
 
 
 class ShippedTrainer(JobTrainer):
-    """What a user's Trainer does. Of its own methods those are left out that nobody would call part of a recipe.
-
-    The job gives the order of the rows, and when to stop; batches, loss and optimizer are the Trainer's.
-    """
+    """The Trainer as a user would call it: the job gives the order of rows and says when to stop; batches, loss and optimizer
+    are the Trainer's."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
         recipe = job.recipe
@@ -156,7 +154,7 @@ class ShippedTrainer(JobTrainer):
         return EpochRows(self.job, self)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Its own, unless the method asks for learning rates by group: then, as users do, one that is handed over."""
+        """The Trainer's own, unless the method has several learning rates: then it is given one, as users do."""
         if self.optimizer is None and len({group["lr"] for group in self.job.parameter_groups()}) > 1:
             self.optimizer = self.optimizer_of_the_job()
         return super().create_optimizer(model)
@@ -168,15 +166,15 @@ class ShippedTrainer(JobTrainer):
 
 
 class EpochBatches:
-    """A batch sampler that gives the job's micro-batches, one epoch after the other.
+    """A batch sampler of the job's micro-batches, one epoch after the other.
 
-    All batches but an epoch's last have `gradient_accumulation_steps` of them, and after the last the Trainer ends its group.
+    Each batch has `gradient_accumulation_steps` of them, but an epoch's last, at whose end the Trainer takes a step anyway.
     """
 
     def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
         self.job, self.trainer = job, trainer
         self.weights: deque[float] = deque()
-        """Of the micro-batches that were given out and not trained on yet: accelerate fetches ahead."""
+        """The weights of micro-batches that were given out but not trained on yet: accelerate fetches ahead."""
 
     def __len__(self) -> int:
         return self.trainer.passes(self.job.first_epoch + 1)  # a whole one's
@@ -190,7 +188,7 @@ class EpochBatches:
 
 
 class EpochRows(Sampler[int]):
-    """A sampler that gives the rows of the job's batches in their order, one epoch after the other."""
+    """A sampler of the rows of the job's batches, in their order, one epoch after the other."""
 
     def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
         self.job, self.trainer = job, trainer
@@ -205,7 +203,7 @@ class EpochRows(Sampler[int]):
 
 
 class Steps(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
-    """Tells the job of steps and epochs, and the Trainer when to stop."""
+    """Reports steps and epochs to the job, and stops the Trainer when the job says so."""
 
     def __init__(self, trainer: JobTrainer) -> None:
         self.trainer = trainer

@@ -40,7 +40,7 @@ def _stays_in_the_repository(revision: str) -> str:
 
 
 class HubOptions(Options):
-    """Which model."""
+    """Which model of the hub, or in which folder."""
 
     path: Annotated[str, Field(min_length=1, max_length=1000)]
     """A hub id (google-bert/bert-base-uncased) or a folder (/models/bert; ./my-model is beside the experiment file)."""
@@ -83,7 +83,7 @@ class HubModel(Model):
         if (folder := local_folder(options.path)) is not None:
             refuse_adapter(folder, ignore=options.adapter == "ignore")
             check_folder(folder)
-        # The hub is asked even for what is cached: unless told that it is away, their library waits for it.
+        # hub_is_reachable is called even for a cached model: it keeps the hub's library from waiting for the hub.
         elif not hub_is_reachable() and cached_model(options.path, options.revision) is None:
             raise ModelError(
                 f"model {quoted(options.path)} is not in the local cache and the hub is not reachable; "
@@ -92,7 +92,7 @@ class HubModel(Model):
             )
 
     def files(self, options: HubOptions) -> dict[str, list[Path]]:
-        """Of the folder, or of the snapshot in the hub's cache that would be taken where the hub is away."""
+        """The files of the folder, or of the snapshot in the hub's cache that is used where the hub is not reachable."""
         folder = local_folder(options.path) or hub_snapshot(options.path, repo_type="model", revision=options.revision)
         if folder is None or not _is_folder(folder):
             raise ModelError(f"model {quoted(options.path)} is not here")

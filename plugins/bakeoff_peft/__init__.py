@@ -1,4 +1,4 @@
-"""Methods of the peft library: LoRA by a few options, and any of its types by its own config."""
+"""The methods `lora`, with a few options, and `peft`, any type of the peft library by its own config."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ could: `prompt_tuning_init_state_dict_path` is opened by torch.load, `megatron_c
 
 
 class LoraOptions(Options):
-    """The size of the update and where it goes; the defaults are those of FACTS' and most papers' BERT experiments."""
+    """Size and place of the update; the defaults are those of most papers' experiments with BERT."""
 
     r: Annotated[int, Field(ge=1, le=4096, description="Rank of the update.")] = 8
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False, description="The update is scaled by alpha / r.")] = 16.0
@@ -40,7 +40,7 @@ class LoraOptions(Options):
 
 
 class Lora(Method):
-    """Hu et al. (2022): a low-rank update beside frozen matrices; and the head."""
+    """LoRA (Hu et al., 2022): low-rank updates of frozen matrices are trained, and the head."""
 
     name = "lora"
     summary = "LoRA: low-rank updates of frozen matrices, and the head, train (peft)."
@@ -57,7 +57,7 @@ class Lora(Method):
 
 
 def _text_in(settings: Any, key: str) -> Iterator[tuple[str, str]]:
-    """Each text among nested settings, with the key that it belongs to; names in a mapping are keys."""
+    """(key, text) for each text in nested settings."""
     if isinstance(settings, str):
         yield key, settings
     elif isinstance(settings, dict):
@@ -69,7 +69,7 @@ def _text_in(settings: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings; raises ValueError for text that could name something to load."""
+    """For a validator: the settings, unchanged. Raises ValueError for a text that could name something to load."""
     for key, text in _text_in(settings, ""):
         if key not in TAKES_TEXT:
             raise ValueError(
@@ -80,7 +80,7 @@ def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class PeftOptions(Options):
-    """What the library's own config takes."""
+    """A type of peft and the settings of its config."""
 
     type: Annotated[str, Field(min_length=1, description="Of peft: LORA, IA3, OFT, ...; DoRA is LORA with use_dora.")]
     config: Annotated[dict[str, Any], AfterValidator(_names_nothing_outside)] = Field(

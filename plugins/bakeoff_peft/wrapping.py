@@ -1,4 +1,4 @@
-"""A classifier wrapped by peft, its errors in our words. Imports peft, which takes seconds."""
+"""Wraps a classifier by peft. Imports peft, which takes seconds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, 
 
 
 def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -> Adaptation:
-    """The model with an adapter of this type; whatever else has to train (the head) is trained whole beside it.
+    """The model with an adapter of peft's type `kind`; the head is trained as well.
 
-    Raises ModelError for a type, a setting or target modules that do not exist.
+    Raises ModelError for a type, a setting or target modules that do not exist, and where peft can't wrap the model.
     """
     require_targets(built.model, settings.get("target_modules"))
     config = make_config(built, kind, settings)
@@ -32,7 +32,7 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
 
 
 def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
-    """The type's config; for sequence classification with its head, unless the settings say otherwise."""
+    """The type's config, for sequence classification with the head trained unless the settings say otherwise."""
     types = {str(getattr(name, "value", name)): config for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if kind not in types:
         raise ModelError(did_you_mean("peft type", kind, sorted(types)))
@@ -55,12 +55,12 @@ def head_modules(built: Built) -> set[str]:
 
 
 def linear_maps(model: Any) -> list[str]:
-    """The endings of the names of its linear maps, in their order."""
+    """Last parts of the names of the model's linear layers, in order."""
     return _endings(name for name, module in model.named_modules() if isinstance(module, nn.Linear))
 
 
 def norms(model: Any) -> list[str]:
-    """The endings of the names of its layer norms, by whatever class, in their order."""
+    """Last parts of the names of the model's layer norms, of whatever class, in order."""
     return _endings(name for name, module in model.named_modules() if type(module).__name__.endswith("Norm"))
 
 
@@ -69,7 +69,7 @@ def _endings(names: Iterable[str]) -> list[str]:
 
 
 def require_targets(model: Any, targets: Any) -> None:
-    """Raises ModelError for a target that is no ending of any module's name; peft itself passes over one beside others."""
+    """Raises ModelError for a target that no module's name ends with; peft ignores one among others."""
     names = [name for name, _ in model.named_modules()]
     for target in targets if isinstance(targets, list | tuple | set) else ():
         if not any(f".{name}".endswith(f".{target}") for name in names):

@@ -19,7 +19,7 @@ RENAMED: Final[Mapping[str, str]] = {
     "MOST_LABELS_AT_ONCE": "MULTILABEL.max_labels",
     "TaskKind": "Kind",
     "decay_groups": "weight_decay_groups",
-    "in_hub_cache": "hub_snapshot, which gives None where nothing is cached",
+    "in_hub_cache": "hub_snapshot",
 }
 """Name in `bakeoff.plugin` under contract 1 -> its name now."""
 
