@@ -149,7 +149,7 @@ class Conversion:
             return None, 0
         if not isinstance(value, str):
             if isinstance(value, bool) or number(value) is None:
-                raise self.wrong(line, column, value, "is no text")
+                raise self.wrong(line, column, value, "is not a text")
             return str(value), Odd.NUMBER
         if "\0" in value:
             raise self.error(line, f"column {quoted(column)} holds a NUL byte: is the file damaged, or its `encoding` another?")
@@ -186,7 +186,7 @@ class Conversion:
         value = cells[column]  # as it is written: `007` and `7` are two
         name = value.strip() if isinstance(value, str) else label_name(value)
         if is_gap(value) or name is None:
-            raise self.wrong(line, column, value, "tells no row apart")
+            raise self.wrong(line, column, value, "does not identify a row")
         return name
 
     def label(self, line: int, cells: Mapping[str, Any]) -> Any:
@@ -205,7 +205,7 @@ class Conversion:
             return self.word(line, column, value)
         if (measured := number(value)) is None:
             hint = "; a decimal point is needed" if isinstance(value, str) and "," in value and "." not in value else ""
-            raise self.wrong(line, column, value, f"is no finite number{hint}")
+            raise self.wrong(line, column, value, f"is not a finite number{hint}")
         return measured
 
     def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
@@ -234,7 +234,7 @@ class Conversion:
                 )
             value = [part for part in value.split(self.options.separator) if part.strip()]
         if not isinstance(value, list):
-            raise self.wrong(line, column, value, "is no list of labels")
+            raise self.wrong(line, column, value, "is not a list of labels")
         return list(dict.fromkeys(self.word(line, column, each) for each in value))
 
     def word(self, line: int, column: str, value: Any) -> str:
@@ -252,7 +252,7 @@ class Conversion:
             found = label_name(value)
         if not found or is_gap(value):
             hint = "; for sets of labels say `kind: multilabel`" if isinstance(value, list) else ""
-            raise self.wrong(line, column, value, f"is no label{hint}")
+            raise self.wrong(line, column, value, f"is not a label{hint}")
         return found
 
     def wrong(self, line: int, column: str, value: Any, why: str) -> DataError:

@@ -82,7 +82,7 @@ def format_of(name: str) -> str:
     if ending in PACKED:
         raise DataError(f"{name}: {PACKED[ending]}: save its rows as CSV, JSON lines or Parquet (.gz and .zip are unpacked)")
     if ending not in FORMATS:
-        raise DataError(f"{name}: its name tells no format: say `format: csv`, or tsv, jsonl or parquet")
+        raise DataError(f"{name}: its name does not tell the format: say `format: csv`, or tsv, jsonl or parquet")
     return FORMATS[ending]
 
 
@@ -173,7 +173,7 @@ def members_of(path: Path, shown: str) -> list[str]:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise DataError(f"{shown}: no ZIP archive that can be read: {error}") from None
+        raise DataError(f"{shown}: not a readable ZIP archive: {error}") from None
     parts = {name: PurePosixPath(name).parts for name in names}
     return [
         name for name in names if parts[name][:1] != ("__MACOSX",) and not any(part.startswith(".") for part in parts[name])

@@ -31,7 +31,7 @@ def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
     within: list[str] = []
     for line, row in objects(contents):
         if isinstance(row, TwiceNamed) and (twice := [name for name in wanted if name in row.twice]):
-            raise DataError(f"{contents.file.at(line)}: the key {quoted(twice[0])} stands twice in one object")
+            raise DataError(f"{contents.file.at(line)}: the key {quoted(twice[0])} appears twice in one object")
         if not names:
             within = [name for name, value in row.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
         names |= dict.fromkeys(row)
@@ -74,11 +74,11 @@ def decoded(text: str, line: int, file: File, decoder: json.JSONDecoder, *, firs
     except json.JSONDecodeError as error:
         if first and text == "{":
             raise DataError(
-                f"{file.at(line)}: an object over several lines: the file must hold an object a line, or an array of objects"
+                f"{file.at(line)}: an object over several lines: the file must hold one object per line, or an array of objects"
             ) from None
-        raise DataError(f"{file.at(line)}:{error.colno}: no JSON: {error.msg}") from None
+        raise DataError(f"{file.at(line)}:{error.colno}: not valid JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
-        raise DataError(f"{file.at(line)}: no JSON that can be read: {quoted(error)}") from None
+        raise DataError(f"{file.at(line)}: JSON that can't be read: {quoted(error)}") from None
 
 
 def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -97,18 +97,20 @@ def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Ite
             value, place = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
             column = error.pos - text.rfind("\n", 0, error.pos)
-            raise DataError(f"{file.at(line + text.count(chr(10), told, error.pos))}:{column}: no JSON: {error.msg}") from None
+            raise DataError(
+                f"{file.at(line + text.count(chr(10), told, error.pos))}:{column}: not valid JSON: {error.msg}"
+            ) from None
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{file.at(line)}: no JSON that can be read: {quoted(error)}") from None
+            raise DataError(f"{file.at(line)}: JSON that can't be read: {quoted(error)}") from None
         yield line, required_object(value, line, file)
         place = skipped(place)
         if text.startswith(",", place):
             place = skipped(place + 1)
         elif not text.startswith("]", place):
             line += text.count("\n", told, place)
-            raise DataError(f"{file.at(line)}: a comma or the array's end is due here: is the file cut off?")
+            raise DataError(f"{file.at(line)}: expected a comma or the end of the array: is the file cut off?")
     if rest := text[place + 1 :].strip():
-        raise DataError(f"{file.at(line + text.count(chr(10), told, place))}: behind the array stands {quoted(rest)}")
+        raise DataError(f"{file.at(line + text.count(chr(10), told, place))}: after the array follows {quoted(rest)}")
 
 
 def rest_of(stream: Any, file: File) -> str:
@@ -116,7 +118,7 @@ def rest_of(stream: Any, file: File) -> str:
     text = stream.read(LARGEST_ARRAY)
     if len(text) == LARGEST_ARRAY:
         raise DataError(
-            f"{file.shown}: an array of more than {LARGEST_ARRAY:,} characters: write it as JSON lines, an object a line"
+            f"{file.shown}: an array of more than {LARGEST_ARRAY:,} characters: write it as JSON lines, one object per line"
         )
     return str(text)
 
@@ -124,8 +126,8 @@ def rest_of(stream: Any, file: File) -> str:
 def required_object(value: Any, line: int, file: File) -> dict[str, Any]:
     """Raises DataError for anything else."""
     if not isinstance(value, dict):
-        what = "an array" if isinstance(value, list) else f"{quoted(value)}, no object"
-        raise DataError(f"{file.at(line)}: here stands {what}: the file must hold an object a line, or an array of objects")
+        what = "an array" if isinstance(value, list) else f"{quoted(value)}, not an object"
+        raise DataError(f"{file.at(line)}: found {what}: the file must hold one object per line, or an array of objects")
     return value
 
 

@@ -145,7 +145,7 @@ class Labels:
         if single and not self.nearly_all_different() and len(self.words) >= FEW_ROWS:
             which = ", ".join(f"{quoted(word)} ({self.first(word)})" for word in single[:TOLD])
             more = ", ..." if single[TOLD:] else ""
-            found.append(f"{len(single):,} of {len(self.counts):,} labels stand in one row alone: {which}{more}")
+            found.append(f"{len(single):,} of {len(self.counts):,} labels occur in a single row: {which}{more}")
         return found
 
     def other_separator(self) -> list[str]:

@@ -35,7 +35,7 @@ def _a_codec(name: str) -> str:
         codec = codecs.lookup(name)
         "a".encode(name)
     except (LookupError, TypeError, ValueError):
-        raise ValueError("no such encoding of text; common are utf-8, utf-16, cp1252, latin-1") from None
+        raise ValueError("unknown text encoding; common ones are utf-8, utf-16, cp1252, latin-1") from None
     return codec.name
 
 
@@ -227,7 +227,7 @@ class TableOptions(Options):
         if both := sorted({*self.text} & {*self.slices}):
             raise ValueError(f"slices: {both[0]!r} is what the model reads; results are cut by other columns")
         if taken := sorted({*self.text_columns, *self.slices} & {"id", "label"} or {*self.slices} & {*self.text_columns}):
-            raise ValueError(f"the name {taken[0]!r} is taken for what it says here: give the column another one in the file")
+            raise ValueError(f"the name {taken[0]!r} is reserved: give the column another one in the file")
         if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
             raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}")
         stated = self.label if len(self.label) > 1 else self.labels
@@ -256,9 +256,9 @@ class TableOptions(Options):
             return self
         used = [name for template in self.join for _, name in pieces(template) if name]
         if wrong := [name for name in used if name not in self.text]:
-            raise ValueError(f"join: {wrong[0]!r} is no column of `text` ({', '.join(self.text)})")
+            raise ValueError(f"join: {wrong[0]!r} is not a column of `text` ({', '.join(self.text)})")
         if idle := [name for name in self.text if name not in used]:
-            raise ValueError(f"join: {idle[0]!r} of `text` stands in no template")
+            raise ValueError(f"join: {idle[0]!r} of `text` is in no template")
         return self
 
 

@@ -40,7 +40,7 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
                 row += 1
                 yield row, 1, 0, found
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{file.shown}: no Parquet file that can be read: {quoted(error)}") from None
+        raise DataError(f"{file.shown}: not a readable Parquet file: {quoted(error)}") from None
 
 
 class Room:

@@ -69,7 +69,7 @@ def read_split(
         table = table.filter(whole)
         remarks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
     if not len(table):
-        why = "each lacks its text or its label" if dropped else "there is a header alone"
+        why = "each lacks its text or its label" if dropped else "it has only a header"
         raise DataError(f"{files[0].shown}: no row is left: {why}")
     if options.id is not None:
         refuse_twins(table, files, options.id)
@@ -123,14 +123,14 @@ def refuse_twins(table: pa.Table, files: Sequence[File], column: str) -> None:
     places = table.filter(pc.equal(table["id"], twice))[PLACE].to_pylist()
     first, second = (place_of(place, files) for place in places[:2])
     name = twice.split("-", 1)[1]
-    raise DataError(f"{second}: column {quoted(column)} holds {quoted(name)}, as {first} does: it must tell rows apart")
+    raise DataError(f"{second}: column {quoted(column)} holds {quoted(name)}, as {first} does: it must be unique")
 
 
 # --- what is to be told of rows that can be read -----------------------------------------------------------------------------
 
 
 ODD = {
-    Odd.HEADER: "the header stands there again{more}, as where files are joined: left out",
+    Odd.HEADER: "the header appears again{more}, as in joined files: left out",
     Odd.NUMBER: "a text is a number{more}, and read as it is written",
     Odd.LOST: "a text holds U+FFFD{more}, which stands where characters were lost: take the file it was made from, and say its "
     "`encoding`",

@@ -137,12 +137,15 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
     "attention as it is saved": ({"_attn_implementation": "acme/attention@v1:run"}, "code of the hub (_attn_implementation"),
     "attention of a part": ({"text_config": {"attn_implementation": {"": "acme/x"}}}, "code of the hub (attn_implementation"),
     "experts from the hub": ({"experts_implementation": "acme/experts"}, "code of the hub (experts_implementation"),
-    "a model for a tokenizer": ({"tokenizer_class": "AutoModelForCausalLM"}, "is no class of a tokenizer"),
+    "a model for a tokenizer": ({"tokenizer_class": "AutoModelForCausalLM"}, "is not the class of a tokenizer"),
 }
 TOKENIZER: dict[str, tuple[dict[str, Any], str]] = {
-    "a model for a tokenizer": ({"tokenizer_class": "AutoModel"}, "tokenizer_class 'AutoModel' is no class of a tokenizer"),
-    "the way itself": ({"tokenizer_class": "AutoTokenizer"}, "tokenizer_class 'AutoTokenizer' is no class of a tokenizer"),
-    "a list for a class": ({"tokenizer_class": ["a"]}, "is no class of a tokenizer"),
+    "a model for a tokenizer": (
+        {"tokenizer_class": "AutoModel"},
+        "tokenizer_class 'AutoModel' is not the class of a tokenizer",
+    ),
+    "the way itself": ({"tokenizer_class": "AutoTokenizer"}, "tokenizer_class 'AutoTokenizer' is not the class of a tokenizer"),
+    "a list for a class": ({"tokenizer_class": ["a"]}, "is not the class of a tokenizer"),
     "tokenizers elsewhere": ({"fast_tokenizer_files": ["../../tokenizer.4.0.0.json"]}, "other files (fast_tokenizer_files)"),
 }
 
@@ -302,9 +305,9 @@ def test_a_tokenizer_that_gives_no_tokens_is_refused(names: Any, folder: Path) -
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"label2id": 10**6}, "label2id is no mapping of numbers and names of labels"),
-        ({"id2label": ["no", "yes"]}, "id2label is no mapping of numbers and names of labels"),
-        ({"id2label": {"0": ["no"], "1": {}}}, "id2label is no mapping of numbers and names of labels"),
+        ({"label2id": 10**6}, "label2id is not a mapping of numbers and names of labels"),
+        ({"id2label": ["no", "yes"]}, "id2label is not a mapping of numbers and names of labels"),
+        ({"id2label": {"0": ["no"], "1": {}}}, "id2label is not a mapping of numbers and names of labels"),
     ],
 )
 def test_names_of_labels_that_are_none_are_one_line(changes: dict[str, Any], sentence: str, folder: Path) -> None:

@@ -450,7 +450,9 @@ def test_a_folder_is_located_without_the_hub_and_without_heavy_imports(made_up: 
 
 def test_a_metric_of_the_hub_needs_the_hub_though_the_data_do_not(made_up: Path, tmp_path: Path) -> None:
     result = look(tmp_path, "http://127.0.0.1:9", "check_available", data=made_up, metrics=("accuracy", "rouge"))
-    assert result["error"].startswith("metric 'rouge' comes from the hub, which is not reachable; offline work accuracy, f1, ")
+    assert result["error"].startswith(
+        "metric 'rouge' comes from the hub, which is not reachable; available offline are accuracy, f1, "
+    )
     assert result["heavy"] == []
 
 

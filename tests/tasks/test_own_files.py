@@ -160,7 +160,7 @@ def test_a_damaged_archive_is_told(damage: str, form: str, tmp_path: Path, refus
     path.write_bytes(raw)
     told = refusal(train=path.name, **ONE, labels=["no", "x"])
     if damage == "cut":
-        assert "it cannot be unpacked" in told or "no ZIP archive that can be read" in told
+        assert "it cannot be unpacked" in told or "not a readable ZIP archive" in told
     assert not list((tmp_path / "cache").rglob("*.arrow")), "not even the rows before the damage are kept"
 
 
@@ -192,7 +192,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(
         ("a.xlsx", "a.xlsx: it is a workbook: save its rows as CSV, JSON lines or Parquet"),
         ("a.csv.bz2", "a.csv.bz2: it is compressed by bzip2"),
         ("a.parquet.gz", "a.parquet.gz: a Parquet file is compressed within: unpack it first"),
-        ("a.txt", "a.txt: its name tells no format: say `format: csv`"),
+        ("a.txt", "a.txt: its name does not tell the format: say `format: csv`"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_its_name(name: str, sentence: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
@@ -223,7 +223,7 @@ def test_an_array_that_is_too_large_for_memory_is_told(
     (tmp_path / "a.json").write_text("[\n" + '{"q1": "a", "same": "no"},\n' * 10)
     assert (
         refusal(train="a.json", **ONE)
-        == "a.json: an array of more than 100 characters: write it as JSON lines, an object a line"
+        == "a.json: an array of more than 100 characters: write it as JSON lines, one object per line"
     )
 
 
@@ -324,7 +324,7 @@ def test_the_header_of_a_file_that_was_joined_is_no_row(
     assert info.labels == ("no", "yes")
     assert list(splits["train"]["q"]) == ["a b", "c d"]
     (told,) = [line for line in said(**options) if "header" in line]
-    assert told.startswith(f"train: {name}:3: the header stands there again")
+    assert told.startswith(f"train: {name}:3: the header appears again")
 
 
 def test_a_mark_before_a_row_is_no_part_of_it(tmp_path: Path, load: Load) -> None:

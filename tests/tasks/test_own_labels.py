@@ -92,7 +92,7 @@ def test_a_header_in_the_middle_is_no_row_and_told_with_its_line(name: str, tmp_
     assert info.labels == ("no", "yes")
     assert list(splits["train"]["id"]) == [f"train-{row}" for row in range(18)]
     assert said(train=name, **ONE)[0] == (
-        f"train: {name}:8: the header stands there again (and in 1 other row), as where files are joined: left out"
+        f"train: {name}:8: the header appears again (and in 1 other row), as in joined files: left out"
     )
 
 
@@ -105,7 +105,7 @@ def test_a_header_in_another_order_is_refused(tmp_path: Path, refusal: Refusal) 
 def test_a_header_where_columns_are_named_is_no_row(tmp_path: Path, load: Load, said: Said) -> None:
     write(tmp_path / "a.csv", ["no", "yes"])
     assert load(columns=["q1", "same"], **ONE)[0].labels == ("no", "yes")
-    assert said(columns=["q1", "same"], **ONE)[0].startswith("train: a.csv:1: the header stands there again")
+    assert said(columns=["q1", "same"], **ONE)[0].startswith("train: a.csv:1: the header appears again")
     write(tmp_path / "a.csv", ["no", "yes"] * 3, header="text,class\n")
     (sentence,) = said(columns=["q1", "same"], **ONE)
     assert sentence == "train: a.csv:1: no other row has the label 'class': if this is a header, leave out `columns`"
@@ -216,7 +216,7 @@ def test_many_whole_numbers_ask_for_their_kind(tmp_path: Path, load: Load, said:
 
 def test_a_label_of_one_row_is_told_where_others_have_more(tmp_path: Path, said: Said) -> None:
     write(tmp_path / "a.csv", ["no", "yes"] * 15 + ["maybe", "yess"])
-    assert said(**ONE) == ["train: 2 of 4 labels stand in one row alone: 'maybe' (a.csv:32), 'yess' (a.csv:33)"]
+    assert said(**ONE) == ["train: 2 of 4 labels occur in a single row: 'maybe' (a.csv:32), 'yess' (a.csv:33)"]
 
 
 def test_more_than_a_thousand_classes(tmp_path: Path, load: Load, said: Said) -> None:
@@ -363,4 +363,4 @@ def test_the_hubs_word_for_no_label_is_told_with_the_way_out(tmp_path: Path, ref
 
 def test_a_list_for_a_label_is_told_with_the_kind_that_has_lists(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["x"]}\n{"q1": "b", "same": ["z"]}\n')
-    assert refusal(train="a.jsonl", text="q1").endswith("which is no label; for sets of labels say `kind: multilabel`")
+    assert refusal(train="a.jsonl", text="q1").endswith("which is not a label; for sets of labels say `kind: multilabel`")

@@ -141,7 +141,7 @@ def test_numbers(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> Non
     for value, more in (("nan", ""), ("1e999", ""), ("three", ""), ('"3,5"', "; a decimal point is needed")):
         (tmp_path / "a.csv").write_text(f"q1,q2,same\na,b,1\nc,d,{value}\n")
         told = value.strip('"')
-        assert refusal(kind="regression") == f"a.csv:3: column 'same' holds '{told}', which is no finite number{more}"
+        assert refusal(kind="regression") == f"a.csv:3: column 'same' holds '{told}', which is not a finite number{more}"
 
 
 def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -192,9 +192,9 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         (
             b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n",
             {"id": "i"},
-            "a.csv:3: column 'i' holds '7', as a.csv:2 does: it must tell rows apart",
+            "a.csv:3: column 'i' holds '7', as a.csv:2 does: it must be unique",
         ),
-        (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which tells no row apart"),
+        (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which does not identify a row"),
         (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it cannot be unpacked, as if it were cut off or damaged: "),
         (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows"),
         ("q1,q2,same\na,b,no\n".encode("utf-8-sig"), {"encoding": "cp1252"}, "a.csv:1: it begins like UTF-8: leave out `enc"),
@@ -212,24 +212,24 @@ def test_dirt_in_cells_is_told_with_its_line(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('[{"q1": "a"}, 5]', "a.jsonl:1: here stands '5', no object: the file must hold an object a line, or an array of obj"),
-        ('{"q1": "a", "q2": "b", "same": "no"}\n[1]', "a.jsonl:2: here stands an array: the file must hold an object a line"),
-        ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": ', "a.jsonl:2:7: no JSON: Expecting value"),
-        ("[" * 100_000, "a.jsonl:1: no JSON that can be read"),
-        ('{"q1": ' + "9" * 5000 + "}", "a.jsonl:1: no JSON that can be read"),
-        ('{"q1": true, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds 'True', which is no text"),
-        ('{"q1": {"a": 1}, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds \"{'a': 1}\", which is no text"),
-        ('{"q1": "a", "q2": "b", "same": "no", "same": "yes"}', "a.jsonl:1: the key 'same' stands twice in one object"),
-        ('{"q1": "a", "q2": "b", "same": {"x": 1}}', "a.jsonl:1: column 'same' holds \"{'x': 1}\", which is no label"),
+        ('[{"q1": "a"}, 5]', "a.jsonl:1: found '5', not an object: the file must hold one object per line, or an array of obj"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n[1]', "a.jsonl:2: found an array: the file must hold one object per line"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": ', "a.jsonl:2:7: not valid JSON: Expecting value"),
+        ("[" * 100_000, "a.jsonl:1: JSON that can't be read"),
+        ('{"q1": ' + "9" * 5000 + "}", "a.jsonl:1: JSON that can't be read"),
+        ('{"q1": true, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds 'True', which is not a text"),
+        ('{"q1": {"a": 1}, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds \"{'a': 1}\", which is not a text"),
+        ('{"q1": "a", "q2": "b", "same": "no", "same": "yes"}', "a.jsonl:1: the key 'same' appears twice in one object"),
+        ('{"q1": "a", "q2": "b", "same": {"x": 1}}', "a.jsonl:1: column 'same' holds \"{'x': 1}\", which is not a label"),
         ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' holds half a character"),
         ('{"q1": "a", "q2": "b", "sane": "no"}', "a.jsonl: no column 'same'; did you mean 'sane'?"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": "a", "same": "yes"}', "a.jsonl:2: column 'q2' is empty"),
         ('[\n {"q1": "a"},\n {"q1": "b"}\n]', "a.jsonl: no column 'q2'; there is q1"),
-        ('{\n "q1": "a"\n}', "a.jsonl:1: an object over several lines: the file must hold an object a line, or an array"),
-        ('\n[\n {"q1": "a"},\n {"q1": }]', "a.jsonl:4:9: no JSON: Expecting value"),
-        ('[\n {"q1": "a"}\n {"q1": "b"}]', "a.jsonl:3: a comma or the array's end is due here: is the file cut off?"),
-        ('[\n {"q1": "a"},\n', "a.jsonl:3:1: no JSON: Expecting value"),
-        ('[\n {"q1": "a"}\n]\n[]', "a.jsonl:3: behind the array stands '[]'"),
+        ('{\n "q1": "a"\n}', "a.jsonl:1: an object over several lines: the file must hold one object per line, or an array"),
+        ('\n[\n {"q1": "a"},\n {"q1": }]', "a.jsonl:4:9: not valid JSON: Expecting value"),
+        ('[\n {"q1": "a"}\n {"q1": "b"}]', "a.jsonl:3: expected a comma or the end of the array: is the file cut off?"),
+        ('[\n {"q1": "a"},\n', "a.jsonl:3:1: not valid JSON: Expecting value"),
+        ('[\n {"q1": "a"}\n]\n[]', "a.jsonl:3: after the array follows '[]'"),
     ],
 )
 def test_dirt_in_json_lines_is_told_with_its_line(
@@ -241,7 +241,7 @@ def test_dirt_in_json_lines_is_told_with_its_line(
 
 def test_what_is_no_parquet_file_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.parquet").write_text("q1,q2,same\n")
-    assert refusal(train="a.parquet").startswith("a.parquet: no Parquet file that can be read: ")
+    assert refusal(train="a.parquet").startswith("a.parquet: not a readable Parquet file: ")
 
 
 def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_path: Path, load: Load) -> None:
@@ -308,21 +308,21 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
     [
         ({"label": ["a", "b"]}, "several columns go with `kind: multilabel`"),
         ({"text": ["a", "b", "c"]}, "join 3 columns by `join: '{a} {b} {c}'`"),
-        ({"join": "{q1} {q3}"}, "join: 'q3' is no column of `text`"),
-        ({"join": "{q1}"}, "join: 'q2' of `text` stands in no template"),
+        ({"join": "{q1} {q3}"}, "join: 'q3' is not a column of `text`"),
+        ({"join": "{q1}"}, "join: 'q2' of `text` is in no template"),
         ({"join": "{q1} {q2!r}"}, "a template names columns only"),
         ({"join": "{q1} {q2"}, "expected '}' before end of string"),
-        ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is taken"),
+        ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is reserved"),
         ({"unlabelled": ["test"]}, "unlabelled: no file is named for split 'test'"),
         ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
         ({"text": ["a", "a"]}, "each may stand once; twice: 'a'"),
         ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),
         ({"kind": "regression", "labels": ["a"]}, "a regression has none"),
-        ({"encoding": "rot13"}, "no such encoding of text"),
+        ({"encoding": "rot13"}, "unknown text encoding"),
         ({"delimiter": ";;"}, "at most 1 character"),
         ({"colums": ["a"]}, "Extra inputs"),
-        ({"text": "label", "label": "y"}, "the name 'label' is taken"),
-        ({"slices": ["id"]}, "the name 'id' is taken"),
+        ({"text": "label", "label": "y"}, "the name 'label' is reserved"),
+        ({"slices": ["id"]}, "the name 'id' is reserved"),
         ({"slices": ["q1"]}, "'q1' is what the model reads; results are cut by other columns"),
         ({"labels": ["no"]}, "a classification has 2 or more of them; here are 1"),
         ({"labels": ["1", "1.0"]}, "each may stand once; twice: '1'"),
@@ -396,7 +396,7 @@ def test_columns_of_0_and_1_may_be_written_with_a_point(tmp_path: Path, load: Lo
 @pytest.mark.parametrize("value", ["1_000", "1,000.5", "0x10"])
 def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text(f'q1,q2,same\na,b,"{value}"\n')
-    assert refusal(kind="regression") == f"a.csv:2: column 'same' holds '{value}', which is no finite number"
+    assert refusal(kind="regression") == f"a.csv:2: column 'same' holds '{value}', which is not a finite number"
 
 
 def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:

@@ -29,7 +29,8 @@ class HubMetric(Metric):
     def check_available(self) -> None:
         if not hub_is_reachable():
             raise DataError(
-                f"metric {quoted(self.name)} comes from the hub, which is not reachable; offline work {', '.join(BUILT_IN)}"
+                f"metric {quoted(self.name)} comes from the hub, which is not reachable; available offline are "
+                f"{', '.join(BUILT_IN)}"
             )
 
     def load(self) -> evaluate.EvaluationModule:
@@ -55,5 +56,5 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
     except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {first_line(error)}") from None
     if metric.module_type != "metric":
-        raise DataError(f"{quoted(name)} of the hub is no metric but a {metric.module_type}")
+        raise DataError(f"{quoted(name)} of the hub is not a metric but a {metric.module_type}")
     return metric

@@ -54,7 +54,7 @@ class MetricChoice(Options):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.positive is not None and self.of is not None:
-            raise ValueError("positive names one class, of: each is of all: write one of them")
+            raise ValueError("positive names one class, and `of: each` means all: write one of the two")
         return self
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def _metric_or_name(value: Any) -> Any:
 def _different_metrics(choices: list[str | MetricChoice]) -> list[str | MetricChoice]:
     no_duplicates([str(choice) for choice in choices])
     if choices and isinstance(choices[0], MetricChoice) and choices[0].of:
-        raise ValueError("the first metric decides, and `of: each` is several: put one before it, such as macro_f1")
+        raise ValueError("the first metric is primary and can't be `of: each`: put another first, such as macro_f1")
     return choices
 
 
@@ -152,7 +152,7 @@ class Metric(ABC):
         """The score of answers (n,), in the metric's own unit (accuracy: 0 to 1). Raises DataError where there is none."""
         result = self.load().compute(predictions=predictions, references=references)
         if not result or self.name not in result:
-            raise DataError(f"metric '{self.name}' gave no score of its own name, but {sorted(result or {})}")
+            raise DataError(f"metric '{self.name}' returned no score under its own name, only {sorted(result or {})}")
         return float(result[self.name])
 
 

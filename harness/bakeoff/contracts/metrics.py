@@ -67,7 +67,7 @@ class OfOneLabel(Ratio):
     def memberships(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats, Floats]:
         """Three arrays (n,) of 0.0 and 1.0: whether each example's label is predicted, is right, and both."""
         if self.number is None:
-            raise DataError(f"metric '{self.name}' is of a label that no task has been asked for yet")
+            raise DataError(f"metric '{self.name}' is about a label, and was not fitted to a task")
         has_label = np.equal if self.kind is None else self.kind.has_label
         predicted, actual = has_label(predictions, self.number), has_label(references, self.number)
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)

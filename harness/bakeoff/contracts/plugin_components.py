@@ -74,7 +74,7 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
     if isinstance(component, type) and issubclass(component, wanted):
         raise PluginError(f"{hook} returned the class {component.__name__}; return an object: {component.__name__}()")
     if not isinstance(component, wanted) or component.kind != kind:
-        raise PluginError(f"{hook} returned {quoted(component)}, which is no bakeoff.plugin.{wanted.__name__}")
+        raise PluginError(f"{hook} returned {quoted(component)}, which is not a bakeoff.plugin.{wanted.__name__}")
     refuse_old_methods(component)
     what = type(component).__name__
     for attribute in ("name", "summary", "version"):

@@ -79,7 +79,7 @@ class TaskInfo:
         object.__setattr__(self, "metrics", tuple(metric for _, parts in fitted for metric in parts))
         names = [metric.name for metric in self.metrics]
         if twice := next((name for name in names if names.count(name) > 1), None):
-            raise DataError(f"metric {quoted(twice)} stands twice among its metrics")
+            raise DataError(f"metric {quoted(twice)} appears twice among its metrics")
         if self.primary_metric not in names:
             raise PluginError(f"its primary metric {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):

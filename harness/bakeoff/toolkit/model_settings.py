@@ -51,7 +51,7 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
     for key in ("id2label", "label2id"):
         names = config.get(key)
         if names is not None and not (isinstance(names, dict) and all(isinstance(name, str | int) for name in names.values())):
-            raise ModelError(f"{shown}: {key} is no mapping of numbers and names of labels")
+            raise ModelError(f"{shown}: {key} is not a mapping of numbers and names of labels")
     _check_class(config.get("tokenizer_class"), shown)
 
 
@@ -85,7 +85,7 @@ def _most(key: str) -> int | None:
 def _check_class(name: Any, shown: str) -> None:
     if name is None or (isinstance(name, str) and name != AUTOMATIC and TOKENIZER_CLASS.fullmatch(name)):
         return
-    raise ModelError(f"{shown}: tokenizer_class {quoted(name)} is no class of a tokenizer")
+    raise ModelError(f"{shown}: tokenizer_class {quoted(name)} is not the class of a tokenizer")
 
 
 class Stored(NamedTuple):

@@ -102,7 +102,7 @@ def test_only_a_metric_of_the_hub_is_taken(kind: str | None, hub: dict[str, str]
 
 def test_a_metrics_place_on_the_hub_may_hold_nothing_but_a_metric(hub: dict[str, str]) -> None:
     hub["/evaluate-metric/other/main/other.py"] = SCRIPT.format(base="Comparison", score=0.5)
-    with pytest.raises(DataError, match="'other' of the hub is no metric but a comparison"):
+    with pytest.raises(DataError, match="'other' of the hub is not a metric but a comparison"):
         HubMetric("other").load()
 
 

@@ -98,7 +98,9 @@ def test_any_other_name_is_the_hubs_and_says_so_without_one(monkeypatch: pytest.
     metric = metric_named("matthews_correlation")
     assert metric.name == "matthews_correlation"
     assert metric.ratio_terms(np.array([1]), np.array([1])) is None
-    with pytest.raises(DataError, match=r"'matthews_correlation' comes from the hub.*offline work accuracy, f1, .*mcc"):
+    with pytest.raises(
+        DataError, match=r"'matthews_correlation' comes from the hub.*available offline are accuracy, f1, .*mcc"
+    ):
         metric.load()
 
 
@@ -272,7 +274,7 @@ def test_where_only_the_data_know_the_labels_the_class_has_its_name_before_and_i
         ([{"name": "macro_f1", "positive": "spam"}], "is of all classes"),
         ([{"name": "accuracy", "better": "lower"}], "is built in"),
         ([{"name": "bleu", "positive": "spam"}], "comes from the hub"),
-        ([{"name": "f1", "positive": "spam"}, {"name": "f1", "of": "each"}], "stands twice"),
+        ([{"name": "f1", "positive": "spam"}, {"name": "f1", "of": "each"}], "appears twice"),
     ],
 )
 def test_what_goes_ill_together_is_refused(choices: list[dict[str, str]], words: str) -> None:
