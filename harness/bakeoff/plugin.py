@@ -32,6 +32,7 @@ from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, s
 from bakeoff.toolkit.arrow_cache import cached_table
 from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
 from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
+from bakeoff.toolkit.model_settings import nested_values
 from bakeoff.toolkit.model_structure import body_of, head_names, layer_depths, layers_of, top_layers
 from bakeoff.toolkit.optimizers import (
     make_optimizer,
@@ -111,6 +112,7 @@ __all__ = [
     "metric_named",
     "model_files",
     "model_folder",
+    "nested_values",
     "no_duplicates",
     "of_unread_weights",
     "quoted",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, hookimpl, quoted
+from bakeoff.plugin import Adaptation, Built, Method, Options, Recipe, hookimpl, nested_values, quoted
 
 NAMES_MODULES = (
     *("target_modules", "exclude_modules", "feedforward_modules", "modules_to_save", "layers_pattern", "target_parameters"),
@@ -56,24 +55,12 @@ class Lora(Method):
         return wrap(built, "LORA", settings, recipe)
 
 
-def _text_in(settings: Any, key: str) -> Iterator[tuple[str, str]]:
-    """(key, text) for each text in nested settings."""
-    if isinstance(settings, str):
-        yield key, settings
-    elif isinstance(settings, dict):
-        for name, value in settings.items():
-            yield from _text_in(value, str(name))
-    elif isinstance(settings, list):
-        for value in settings:
-            yield from _text_in(value, key)
-
-
 def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
     """For a validator: the settings, unchanged. Raises ValueError for a text that could name something to load."""
-    for key, text in _text_in(settings, ""):
-        if key not in TAKES_TEXT:
+    for key, value in nested_values(settings):
+        if isinstance(value, str) and key not in TAKES_TEXT:
             raise ValueError(
-                f"{key} takes no text here, such as {quoted(text)}: it could name a file, a module or another model to load; "
+                f"{key} takes no text here, such as {quoted(value)}: it could name a file, a module or another model to load; "
                 f"besides numbers, peft is given text for {', '.join(sorted(TAKES_TEXT))}"
             )
     return settings

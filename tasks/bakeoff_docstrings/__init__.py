@@ -1,4 +1,4 @@
-"""The task `docstrings`: real sentence pairs from what is installed anyway, so that a first run needs no download."""
+"""The task `docstrings`: pairs of texts from the documentation of installed libraries; a first run needs no download."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = ("id", "summary", "paragraph", "label", "library", "length")
 
 
 class DocstringsOptions(Options):
-    """How much of the data."""
+    """The options of `docstrings`."""
 
     size: int | None = Field(
         None,
@@ -34,9 +34,9 @@ class DocstringsOptions(Options):
 
 
 class Docstrings(Task):
-    """Does a paragraph of documentation belong to the function that the summary tells of?
+    """Does a paragraph of documentation belong to the same function as a summary?
 
-    `find` says where the libraries lie; the default looks at what is installed.
+    `find` gives the libraries, by default those that are installed.
     """
 
     name = "docstrings"

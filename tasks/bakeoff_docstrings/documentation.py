@@ -1,4 +1,4 @@
-"""Python source -> its documented functions, by `ast` alone: nothing is imported or run."""
+"""Finds the documented functions in Python source by `ast`: nothing is imported or run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Documented functions -> pairs of summary and paragraph, drawn by hashes so that every machine draws the same.
+"""Makes pairs of summary and paragraph out of documented functions, drawn by hashes so that every machine draws the same.
 
-Each summary and each paragraph is used once: a random third of the functions exchange paragraphs among themselves.
-So no example repeats a part of another, and one text alone tells nothing of the label.
+Each summary and each paragraph is used once: a random third of the functions exchange their paragraphs. So no two examples
+share a text, and one text alone says nothing about the label.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def read(libraries: Iterable[Library]) -> list[Entry]:
 
 
 def draw(entries: Sequence[Entry]) -> list[Pair]:
-    """All pairs, in an order of which every beginning has about the shares of splits and labels of the whole."""
+    """All pairs, in an order in which any first part has about the same shares of splits and labels as the whole."""
     groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in _distinct(entries):
         groups[split_of(entry.file), entry.library].append(entry)

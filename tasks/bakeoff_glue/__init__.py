@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GlueOptions(Options):
-    """What may be chosen about a GLUE task."""
+    """The options of a GLUE task."""
 
     metrics: MetricNames = Field(
         ["accuracy", "f1"],
@@ -28,7 +28,7 @@ class GlueOptions(Options):
 
 
 class GlueTask(Task):
-    """One row of the table of facts as a task."""
+    """A task of GLUE, by its facts."""
 
     version = "1"
 
@@ -90,7 +90,7 @@ class GlueTask(Task):
 
 
 def options_with(metrics: tuple[str, ...]) -> type[GlueOptions]:
-    """The options of a task whose own metrics these are."""
+    """The options of a task with these default metrics."""
     field = copy(GlueOptions.model_fields["metrics"])
     field.default = list(metrics)
     return create_model("GlueOptions", __base__=GlueOptions, __doc__=GlueOptions.__doc__, metrics=(field.annotation, field))

@@ -1,4 +1,4 @@
-"""What is known of each GLUE task before a file is opened: one row a task."""
+"""The facts of each GLUE task: its files, columns, labels and metrics."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ REPOSITORY = "nyu-mll/glue"
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 
 Columns = dict[str, list[str] | list[int] | list[float]]
-"""A split column by column: the text columns under the hub's names, and `label`, indices into the label names or numbers."""
+"""A split by column: the text columns under the hub's names, and `label`, with numbers of labels or of a regression."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Where a split lies, and how many rows it has."""
+    """The files of a split, and its number of rows."""
 
     rows: int
     file: str
@@ -24,10 +24,10 @@ class Split:
     hub_file: str
     """In the hub's repository."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
-    """Files that folders hold in place of `file`, and why they will not do."""
+    """Name of a file that a folder may have in place of `file` -> why it can't be used."""
 
     def check_rows(self, found: int, where: str) -> None:
-        """Raises DataError for a split that was cut short, or is of another edition."""
+        """Raises DataError where a file has another number of rows than the official one."""
         if found != self.rows:
             raise DataError(f"{where}: {found} rows, expected {self.rows}: the file is cut off or no official one")
 
@@ -53,11 +53,11 @@ class GlueFacts:
     positive: str | None = None
     """The label that the benchmark's F1 is about."""
     range: tuple[float, float] | None = None
-    """Of a regression's numbers."""
+    """Smallest and largest number of a regression."""
     header: tuple[str, ...] | None = None
     """The columns of files that name none."""
     gaps: bool = False
-    """Whether official files hold lines of too few columns, which the hub leaves out too."""
+    """Whether the official files have lines with too few columns, which are left out, as on the hub."""
 
     @property
     def files(self) -> str:

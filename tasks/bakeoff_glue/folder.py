@@ -1,7 +1,7 @@
-"""The official GLUE files, from a folder in whatever state a user has it.
+"""Reads the official GLUE files from a folder.
 
-A reader of our own: the files know no quoting (a `"` is an ordinary character, csv readers lose rows over it), and an
-error must carry file and line.
+Without a CSV library: a `"` is an ordinary character in these files, at which CSV readers lose rows, and errors must name file
+and line.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
 
 
 def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, str]:
-    """One official file, and what is to be told of it; raises DataError with file and line for the first damage."""
+    """One official file, and a data check, which may be empty. Raises DataError with file and line for the first damage."""
     path = folder / split.file
     lines, ended = _lines(path, split.rows)
     header = list(facts.header or lines[0].split("\t"))

@@ -38,7 +38,7 @@ def snapshot(facts: GlueFacts) -> Path | None:
 
 
 def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
-    """One Parquet file of the hub, downloaded where it is not cached; raises DataError in our words."""
+    """One Parquet file of the hub, downloaded where it is not cached. Raises DataError."""
     import pyarrow
     import pyarrow.parquet
 

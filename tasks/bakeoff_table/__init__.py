@@ -1,4 +1,4 @@
-"""Tasks without code: files of one's own, and files of any dataset on the hub."""
+"""The tasks `table`, of files of one's own, and `hub-dataset`, of files of a dataset on the hub."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPLITS = ("train", "dev", "test")
 
 
 class RowsTask(Task):
-    """What files of rows have in common, wherever they come from."""
+    """What both tasks have in common; where a file is found is up to the subclass."""
 
     version = "3"
 
@@ -56,7 +56,7 @@ class RowsTask(Task):
 
     @staticmethod
     def entries(options: TableOptions) -> dict[str, list[str | FileOptions]]:
-        """Split -> its files, as the experiment file says them."""
+        """Split -> its files, as the experiment file names them."""
         return {split: getattr(options, split) for split in SPLITS if getattr(options, split)}
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Table(RowsTask):
 
 
 class HubDataset(RowsTask):
-    """Files of a dataset's repository on the hub, at a commit."""
+    """Files of a dataset on the hub, at a pinned commit."""
 
     name = "hub-dataset"
     summary = "Rows of any dataset on the Hugging Face hub, at a pinned commit."

@@ -1,4 +1,4 @@
-"""CSV and TSV -> rows, in whatever state people have them."""
+"""Reads rows from CSV and TSV files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bakeoff_table.values import Odd, Row
 LONGEST_CELL = 2**24
 """Characters: a quotation mark that is never closed would take in the rest of the file."""
 MARK = "\ufeff"
-"""What marks the byte order at a file's start, and says nothing where a line begins with it."""
+"""The byte order mark, which is ignored at the start of any line: files may have been joined."""
 DOS_END = "\x1a"
 SPACE_AROUND = 8
-"""So many blanks may stand around a name of a header."""
+"""Blanks that are allowed around a name when a repeated header is looked for."""
 DELIMITERS = (";", "\t", "|", ",")
 
 
 def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Raises DataError with file and line."""
+    """The file's rows, with the wanted columns. Raises DataError with file and line."""
     file = contents.file
     csv.field_size_limit(LONGEST_CELL)
     with contents.text() as stream:
@@ -59,7 +59,7 @@ def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 class Header:
-    """The names of a file's columns, and where the wanted ones are."""
+    """The names of a file's columns, and the places of the wanted ones."""
 
     def __init__(self, names: list[str], wanted: Sequence[str], file: File) -> None:
         """Raises DataError for a header without a wanted column, or with one twice."""
@@ -71,8 +71,8 @@ class Header:
         self.places = [(name, names.index(name)) for name in wanted]
 
     def is_repeated(self, cells: Sequence[str], line: int) -> bool:
-        """Whether a row is the header once more, in any case, as where files are joined; raises DataError where its order is
-        another."""
+        """Whether a row repeats the header, in upper or lower case, as in joined files. Raises DataError where the repeated
+        header has another order."""
         if cells[0].strip().casefold() not in self.folded:
             return False
         found = [cell.strip().casefold() for cell in cells]
@@ -86,7 +86,7 @@ class Header:
         return False
 
     def of_width(self, cells: Sequence[str]) -> str:
-        """What is to be said of a row that has more or fewer cells."""
+        """The message about a row with more or fewer cells than the header, with a hint at the cause."""
         of = "columns are named" if self.file.columns is not None else "the header has"
         hint = ""
         if any("\0" in cell for cell in cells):
@@ -103,7 +103,7 @@ class Header:
 
 
 def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
-    """The header's names; raises DataError for a first line that shows that the file is read otherwise than it was written."""
+    """The header's names. Raises DataError where the first line shows a wrong encoding, or is Excel's line about delimiters."""
     names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
         raise DataError(f"{file.at(line)}: it begins like UTF-8: leave out `encoding: {file.encoding}`")
@@ -119,7 +119,7 @@ def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
 
 
 def oddities(cells: Sequence[str], lines: int, file: File) -> int:
-    """What is to be told of a row."""
+    """The flags of `Odd` that a row's cells have."""
     odd = 0
     if lines > 1 and any(file.delimiter in cell and ("\n" in cell or "\r" in cell) for cell in cells):
         odd |= Odd.SPANS
@@ -143,7 +143,7 @@ def of_quotes(error: csv.Error, file: File) -> str:
 
 
 class ColumnError(DataError):
-    """A file lacks a column."""
+    """A file lacks `column`."""
 
     def __init__(self, message: str, column: str) -> None:
         super().__init__(message)
@@ -160,7 +160,7 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> 
 
 
 def how_else(names: Sequence[str], file: File) -> str:
-    """How the header of a file of cells may be meant, where it does not hold what is asked for."""
+    """A hint where a header lacks a column: another delimiter or quoting may be meant."""
     if file.format not in {"csv", "tsv"} or file.columns is not None:
         return ""
     if len(names) == 1:

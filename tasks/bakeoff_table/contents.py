@@ -1,4 +1,4 @@
-"""A file's contents: a copy of its own whose hash was taken from the very bytes, unpacked as it is read."""
+"""The contents of a file, copied once and hashed while they are copied, and unpacked as they are read."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK", b"PAR1"
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 ALWAYS_UNPACKED = 2**30
 LARGEST_RATIO = 100
-"""A compressed file may hold so many bytes, or so many times its own size, whichever is more. Text shrinks to a tenth or so."""
+"""A compressed file may unpack to ALWAYS_UNPACKED bytes or to LARGEST_RATIO times its size, whichever is more."""
 BUFFER = 2**18
 
 
 def limit_of(size: int) -> int:
-    """Bytes that a file of this size may unpack to."""
+    """The most bytes that a file of this size may unpack to."""
     return max(ALWAYS_UNPACKED, LARGEST_RATIO * size)
 
 
 class Contents:
-    """What a file held when it was copied: `stream` gives it from its start, unpacked, as often as it is asked for."""
+    """A copy of a file; `stream` reads it from its start, unpacked, as often as it is called."""
 
     def __init__(self, file: File, folder: Path) -> None:
-        """`folder` takes the copy. Raises DataError where the file cannot be read."""
+        """The copy is made in `folder`. Raises DataError where the file can't be read."""
         self.file = file
         try:
             if is_git_pointer(file.path):
@@ -50,7 +50,7 @@ class Contents:
         self.copy.close()
 
     def stream(self) -> io.BufferedReader:
-        """Raises DataError, here or while it is read, for what cannot be unpacked."""
+        """The unpacked bytes. Raises DataError, here or while they are read, where they can't be unpacked."""
         self.copy.seek(0)
         begins = self.copy.read(2)
         self.copy.seek(0)
@@ -76,12 +76,12 @@ class Contents:
         return guarded(self.file.shown, lambda: zipfile.ZipFile(self.copy).open(self.file.member))
 
     def text(self) -> io.TextIOWrapper:
-        """Its characters, line ends as they are."""
+        """The text, with line ends as they are."""
         encoding = "utf-8-sig" if self.file.encoding == "utf-8" else self.file.encoding
         return io.TextIOWrapper(self.stream(), encoding=encoding, newline="")
 
     def undecodable(self, error: UnicodeError) -> DataError:
-        """What is wrong with its characters, with the line, found by reading once more."""
+        """The error for text in another encoding, with its line, which is found by reading the file again."""
         shown, encoding = self.file.shown, self.file.encoding
         with self.stream() as stream:
             if encoding == "utf-8" and (guess := BYTE_ORDER_MARKS.get(stream.peek(2)[:2])):
@@ -98,9 +98,9 @@ class Contents:
         return DataError(f"{shown}: it is no {encoding}: {error}")
 
     def is_utf8_after_all(self) -> bool:
-        """Whether a file that is read by a code of one byte a character is UTF-8 with characters of several bytes.
+        """Whether a file that is read in an encoding of one byte a character is really UTF-8 with non-ASCII characters.
 
-        Read so, each of those characters becomes two or three others ("Käse" becomes "KÃ¤se"), and nothing fails.
+        Those would become two or three other characters each ("Käse" becomes "KÃ¤se"), without an error.
         """
         if self.file.format == "parquet" or len("\u00e4\u00f6".encode(self.file.encoding, "replace")) != 2:
             return False
@@ -117,7 +117,7 @@ class Contents:
 
 
 class Unpacked(io.RawIOBase):
-    """A stream that is read on as it is unpacked; raises DataError for damage, and beyond so many bytes."""
+    """A stream of unpacked bytes. Reading raises DataError for damage, and for more than `limit` bytes."""
 
     def __init__(self, source: BinaryIO, shown: str, limit: int | None) -> None:
         self.source, self.shown, self.limit = source, shown, limit
@@ -139,7 +139,7 @@ class Unpacked(io.RawIOBase):
 
 
 def guarded(shown: str, action: Callable[[], Any]) -> Any:
-    """What the action gives; DataError for whatever can be wrong with a compressed file."""
+    """The action's result. Raises DataError for whatever can be wrong with a compressed file."""
     try:
         return action()
     except KeyError:

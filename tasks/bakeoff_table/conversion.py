@@ -1,4 +1,4 @@
-"""A file's rows -> Arrow: labels are words (numbers of a regression), what is missing is null."""
+"""Converts a file's rows to Arrow: labels as words (for a regression as numbers), missing values as null."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 10_000
-"""Rows that are Python objects at the same time."""
+"""Rows that are Python objects at a time."""
 PLACE = "(place)"
-"""A column for what is known of a row beside its cells; no option names one so."""
+"""The column with a row's file, line and oddities; no option can name a column so."""
 NAMES, SAID = b"bakeoff.names", b"bakeoff.said"
-"""In the metadata: label names that the file itself tells, or null; what is to be told of the file as a whole."""
+"""Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
 NO_LABEL = -1
-"""What the hub's datasets hold in place of a label that was kept back."""
+"""The value in datasets of the hub for a label that is not public."""
 READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
-"""Options that decide what a file's Arrow rows hold, beside how the file is written."""
+"""Options that the Arrow rows depend on, other than those of how the file is written."""
 
 
 def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
@@ -38,20 +38,20 @@ def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
 
 
 class Conversion:
-    """One file of a split on its way to Arrow."""
+    """Converts one file of a split to Arrow."""
 
     def __init__(self, file: File, split: str, position: int, options: TableOptions, *, sha256: str, cache: Path) -> None:
-        """`position` is the file's among those of its split; `sha256` is what its contents must still be."""
+        """`position` is the file's number among those of its split; `sha256` is the hash that its contents must have."""
         self.file, self.split, self.position, self.options = file, split, position, options
         self.sha256, self.cache = sha256, cache
         self.labelled = split not in options.unlabelled
         self.templates = [pieces(template) for template in options.join or ()]
         self.names: list[str] | None = None
         self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
-        """A text of more characters is none of those that say that it is missing."""
+        """A longer text can't be a word for a missing value."""
         self.kind = options.task_kind
         self.words: dict[str, str | None] = {}
-        """Label in the file -> its name: there are few, of many rows."""
+        """Label in the file -> its name: a cache."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's rows, AT_ONCE at a time. Raises DataError, with file and line where there is one."""
@@ -65,7 +65,7 @@ class Conversion:
                 yield self.batch(part, schema)
 
     def converted(self, contents: Contents) -> Iterator[dict[str, Any]]:
-        """Each row as Arrow has it, by column. A missing label column is told with how rows without labels are named."""
+        """Each row as a mapping by column, for Arrow. Raises DataError, for a missing label column with the way out."""
         count = 0
         try:
             for line, lines, odd, cells in self.rows(contents):
@@ -126,7 +126,7 @@ class Conversion:
             raise
 
     def row(self, count: int, place: dict[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
-        """One row; in `place` stands what is odd about it, and the column that it lacks. Raises DataError."""
+        """One row for Arrow; oddities and the column that it lacks are noted in `place`. Raises DataError."""
         line, options = place["line"], self.options
         texts = {}
         for column in options.text:
@@ -141,7 +141,7 @@ class Conversion:
         return {"id": name, "label": label, **read, **slices, PLACE: place}
 
     def text(self, line: int, column: str, value: Any) -> tuple[str | None, int]:
-        """A text, None where it is missing, and what is to be told of it."""
+        """A text, or None where it is missing; and flags of `Odd`. Raises DataError for what is not a text."""
         plain = type(value) is str and "\0" not in value and REPLACEMENT not in value
         if plain and len(value) > self.short and not value.isspace():
             return value, 0
@@ -158,7 +158,7 @@ class Conversion:
         return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
 
     def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:
-        """The texts that templates make of the columns; None where all, or by `gaps` any, of its columns are missing."""
+        """The texts that the templates make of the columns; None where a column is missing, with `gaps: none` where all are."""
         enough = any if self.options.gaps == "none" else all
         found: dict[str, str | None] = {}
         for name, template in zip(self.options.text_columns, self.templates, strict=True):
@@ -169,7 +169,7 @@ class Conversion:
         return found
 
     def gap(self, cells: Mapping[str, Any], texts: Mapping[str, str | None]) -> str:
-        """The column that a row lacks."""
+        """Name of the first column whose text or label the row lacks."""
         if (None in texts.values() and self.options.gaps != "none") or not any(texts.values()):
             return next(column for column, text in texts.items() if text is None)
         return next((column for column in self.options.label if self.is_missing(cells.get(column))), self.options.label[0])
@@ -190,7 +190,7 @@ class Conversion:
         return name
 
     def label(self, line: int, cells: Mapping[str, Any]) -> Any:
-        """A word, a number, or a list of words; None where it is missing."""
+        """The label: a word, a number, or a list of words; None where it is missing. Raises DataError."""
         if len(self.options.label) > 1:
             return self.columns_set(line, cells)
         column = self.options.label[0]
@@ -209,7 +209,7 @@ class Conversion:
         return measured
 
     def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
-        """Those of several columns that hold 1."""
+        """Names of the label columns that hold 1."""
         found = []
         for column in self.options.label:
             value = cells.get(column)
@@ -223,7 +223,7 @@ class Conversion:
         return found
 
     def cells_set(self, line: int, column: str, value: Any) -> list[str] | None:
-        """A list, or a cell of words with separators between; an empty one is a set without a label."""
+        """The set of labels in a list, or in a cell of words with separators; an empty cell is the empty set."""
         if value is None or (isinstance(value, str) and value.strip() in self.options.missing):
             return [] if self.options.gaps == "none" else None
         if isinstance(value, str):
@@ -238,7 +238,7 @@ class Conversion:
         return list(dict.fromkeys(self.word(line, column, each) for each in value))
 
     def word(self, line: int, column: str, value: Any) -> str:
-        """A label's name; a number's, where the file itself tells names."""
+        """A label's name; where the file itself has names, that of a number. Raises DataError."""
         if isinstance(value, str):
             found = self.words[value] = label_name(value)
         elif self.names is not None and (place := number(value)) is not None:

@@ -1,4 +1,4 @@
-"""Where a file lies, and how it is to be read."""
+"""Finds the files of a table, and decides how each is to be read."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PACKED = {
     ".xls": "it is a workbook",
     ".ods": "it is a workbook",
 }
-"""By the end of a file's name: what cannot be read."""
+"""End of a file's name -> why it can't be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file as it lies here, as messages call it, and as it is written."""
+    """A file: its path, its name in messages, and how it is written."""
 
     path: Path
     shown: str
     format: str
     """csv, tsv, jsonl or parquet."""
     member: str = ""
-    """Of a ZIP archive, the file inside."""
+    """Name of the file within a ZIP archive; empty for other files."""
     delimiter: str = ","
     quoting: str = "minimal"
     quoting_is_said: bool = False
@@ -50,7 +50,7 @@ class File:
 
 
 def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOptions, *, member: str = "") -> File:
-    """The file at the path, as its entry and else the task's options say; raises DataError where its format can't be told."""
+    """The file at the path, written as its entry says, else the task's options. Raises DataError for an unknown format."""
     own = FileOptions(file=entry) if isinstance(entry, str) else entry
     if path.suffix.lower() == ARCHIVE:
         member = member or only_member(path, shown, name_of(entry))
@@ -74,7 +74,7 @@ def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOpti
 
 
 def format_of(name: str) -> str:
-    """By the end of its name; raises DataError where that tells none."""
+    """The format by the end of the name. Raises DataError where that is none of FORMATS."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     if ending == COMPRESSED:
@@ -90,10 +90,10 @@ def format_of(name: str) -> str:
 
 
 def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options: TableOptions) -> File:
-    """The file in the data folder, else beside the experiment file; raises DataError where it is in neither.
+    """The file in the data folder, else beside the experiment file. Raises DataError where it is in neither.
 
-    In the data folder, which the user names, links are followed wherever they lead: the hub's snapshots and DVC's folders are
-    made of them. The experiment file may be a stranger's, and what lies beside it too.
+    In the data folder, which the user names, links are followed anywhere: snapshots of the hub and folders of DVC consist of
+    them. The experiment file, and what is beside it, may be a stranger's: links out of that folder are refused.
     """
     name = name_of(entry)
     require_inside(name)
@@ -125,7 +125,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
 
 
 def what_stands_there(path: Path) -> str:
-    """Why the path is no plain file, though something stands there: a sentence; empty where nothing does."""
+    """Why the path is not a regular file, as a sentence; empty where nothing is there."""
     try:
         read_regular(path, at_most=0)
     except FileNotFoundError:
@@ -136,19 +136,19 @@ def what_stands_there(path: Path) -> str:
 
 
 def require_inside(name: str) -> None:
-    """Raises DataError for a name that leads out of any folder."""
+    """Raises DataError for a name that leads out of its folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         raise DataError(f"{quoted(name)} leads out of its folder: name files inside, and the folder by --data")
 
 
 def candidates(folder: Path, name: str) -> list[tuple[Path, str]]:
-    """What a name may mean: a file, or one in a ZIP archive (`glue.zip/MRPC/train.tsv`)."""
+    """Paths that a name may mean: a file, or one in a ZIP archive (`glue.zip/MRPC/train.tsv`)."""
     archive, member = split_archive(name)
     return [(folder / name, ""), *([(folder / archive, member)] if member else [])]
 
 
 def split_archive(name: str) -> tuple[str, str]:
-    """The file on disk, and the file in it where it is an archive that the name goes on behind."""
+    """(`a.zip`, `b/c.csv`) for `a.zip/b/c.csv`; the name itself and an empty text where no archive is in it."""
     parts = PurePosixPath(name).parts
     for number, part in enumerate(parts[:-1], start=1):
         if part.lower().endswith(ARCHIVE):
@@ -157,7 +157,7 @@ def split_archive(name: str) -> tuple[str, str]:
 
 
 def only_member(path: Path, shown: str, entry: str) -> str:
-    """The one file of an archive, which the experiment file calls `entry`; DataError where it has several, or is none."""
+    """Name of the only file in an archive. Raises DataError where there are several or none, or where it can't be read."""
     names = members_of(path, shown)
     if len(names) != 1:
         held = (

@@ -1,4 +1,4 @@
-"""JSON lines, and arrays of objects -> rows."""
+"""Reads rows from JSON lines, and from an array of objects."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bakeoff_table.values import Row
 LONGEST_LINE = 2**26
 """Characters of one object."""
 LARGEST_ARRAY = 2**30
-"""Characters of a file that is one array: it is in memory at once."""
+"""Characters of a file that is one array, which is read into memory as a whole."""
 
 
 class TwiceNamed(dict[str, Any]):
-    """An object of which a key stands twice: all but the last value would be lost."""
+    """An object in which a key appears twice, so that all but the last value are lost."""
 
     twice: frozenset[str] = frozenset()
 
 
 def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Raises DataError with file and line."""
+    """The file's rows. Raises DataError with file and line."""
     names: dict[str, None] = {}
     within: list[str] = []
     for line, row in objects(contents):
@@ -47,7 +47,7 @@ def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each object, with the line that it begins in."""
+    """Each object with the number of its first line."""
     file, decoder = contents.file, json.JSONDecoder(object_pairs_hook=pairs, parse_float=Decimal)
     with contents.text() as stream:
         try:
@@ -82,7 +82,7 @@ def decoded(text: str, line: int, file: File, decoder: json.JSONDecoder, *, firs
 
 
 def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a text that is one array, each with its line."""
+    """The objects of a text that is one array, each with the number of its first line."""
     place, told = 1, 0  # behind the bracket; up to `told` the lines are counted
 
     def skipped(place: int) -> int:
@@ -114,7 +114,7 @@ def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Ite
 
 
 def rest_of(stream: Any, file: File) -> str:
-    """What follows; raises DataError where it is too much."""
+    """The rest of the stream. Raises DataError where it is longer than LARGEST_ARRAY."""
     text = stream.read(LARGEST_ARRAY)
     if len(text) == LARGEST_ARRAY:
         raise DataError(
@@ -124,7 +124,7 @@ def rest_of(stream: Any, file: File) -> str:
 
 
 def required_object(value: Any, line: int, file: File) -> dict[str, Any]:
-    """Raises DataError for anything else."""
+    """The value, an object. Raises DataError for anything else."""
     if not isinstance(value, dict):
         what = "an array" if isinstance(value, list) else f"{quoted(value)}, not an object"
         raise DataError(f"{file.at(line)}: found {what}: the file must hold one object per line, or an array of objects")

@@ -1,4 +1,4 @@
-"""Label names: which there are, what is wrong or odd about them, and labels as their numbers."""
+"""The names of a table's labels: which there are, what is wrong or odd about them, and labels as numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLENTY = 1000
-"""More classes than this are believed where they have rows to learn from, or where the experiment file says `kind`."""
+"""More classes than this need several rows each, or `kind` in the experiment file."""
 MANY_NUMBERS = 20
 """More whole numbers than this may be counts or scores."""
 FEW_ROWS = 20
-"""Of so few nothing can be told by counting."""
+"""With fewer, counts say nothing."""
 SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
 TOLD = 3
-"""So many examples of a thing are shown."""
+"""Examples that are shown of each oddity."""
 
 
 def place_of(place: Any, files: Sequence[File]) -> str:
@@ -49,7 +49,7 @@ class Labels:
         self.counts = Counter({entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None})
         told = json.loads((train.schema.metadata or {}).get(NAMES, b"null"))
         self.told: list[str] | None = told
-        """What the first file itself says."""
+        """The label names in the first file itself."""
 
     def first(self, word: str) -> str:
         """File and line of the first row that has the label."""
@@ -59,14 +59,14 @@ class Labels:
         return place_of(self.table[PLACE][place if self.parents is None else self.parents[place].as_py()].as_py(), self.files)
 
     def counted(self, word: str) -> str:
-        """A label with its rows."""
+        """A label with the number of its rows, and the first."""
         rows = self.counts[word]
         return f"{quoted(word)} ({rows:,} row{'s' if rows > 1 else ''}, first {self.first(word)})"
 
     def names(self) -> list[str]:
-        """In their order: as the experiment file says, as the training file's own features do, or as found in training.
+        """The names in order: those of the experiment file, else those in the training file's metadata, else those of its rows.
 
-        Raises DataError for a column that can't be one of labels.
+        Raises DataError for a column that can't hold labels.
         """
         options = self.options
         if len(options.label) > 1:
@@ -115,7 +115,7 @@ class Labels:
         return len(self.words) >= FEW_ROWS and len(self.counts) * 2 > len(self.words)
 
     def remarks(self) -> list[str]:
-        """What is odd about them; what the experiment file names by `labels` is meant as it is."""
+        """Data checks: what is odd about the labels. None where the experiment file names them."""
         if self.options.labels is not None or len(self.options.label) > 1 or self.told is not None:
             return []
         column, found = quoted(self.column), self.other_separator()
@@ -149,7 +149,7 @@ class Labels:
         return found
 
     def other_separator(self) -> list[str]:
-        """Where a set of labels seems to be written otherwise: labels that are others with something between them."""
+        """A data check where labels look like others with another separator between them."""
         if not self.options.task_kind.several_labels:
             return []
         for mark in SEPARATORS:
@@ -164,7 +164,7 @@ class Labels:
         return []
 
     def kept_header(self) -> list[str]:
-        """Where `columns` names the columns, the first line is a row; a header there has a label that no other row has."""
+        """A data check where `columns` is given and the first line may be a header: no other row has its label."""
         place = self.table[PLACE][0].as_py()
         file = self.files[place["file"]]
         if file.columns is None or place["line"] != 1 or self.parents is not None:
@@ -176,7 +176,7 @@ class Labels:
 
 
 def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions, split: str) -> pa.Table:
-    """Labels of a split as their numbers. Raises DataError for a label that is none of the names."""
+    """The split with labels as numbers. Raises DataError for a label that is not among the names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

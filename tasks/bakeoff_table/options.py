@@ -21,9 +21,9 @@ FORMATS = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-"""By the end of a file's name."""
+"""End of a file's name -> its format."""
 JOINED = "joined"
-"""The column of a text that is joined from several; of two such texts, `joined1` and `joined2`."""
+"""Name of the column that `join` makes of several; of a pair, `joined1` and `joined2`."""
 
 
 def _as_list(value: Any) -> Any:
@@ -58,7 +58,7 @@ def _a_commit(revision: str) -> str:
 
 
 def pieces(template: str) -> list[tuple[str, str | None]]:
-    """A template's parts: literal text, then the column whose text follows it, or None. Raises ValueError."""
+    """A template's parts: (literal text, the column that follows it or None). Raises ValueError."""
     found = []
     for literal, name, form, conversion in Formatter().parse(template):
         if name == "" or form or conversion:
@@ -80,7 +80,7 @@ Names = Annotated[
     AfterValidator(no_duplicates),
     Field(min_length=1),
 ]
-"""One, or several."""
+"""One name, or several."""
 LabelName = Annotated[
     Name, BeforeValidator(lambda value: label_name(value) or value, json_schema_input_type=Name | bool | int | float)
 ]
@@ -105,7 +105,7 @@ Templates = Annotated[
 
 
 class FileOptions(Options):
-    """A file that is written otherwise than the others: what is left out is as the task says it."""
+    """A file that is written in another way than the others; what is left out is as for the task."""
 
     file: Name
     format: Format | None = None
@@ -116,7 +116,7 @@ class FileOptions(Options):
 
 
 def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:
-    """A file about which nothing is said is its name, so that one thing has one spelling."""
+    """An entry with a name alone becomes the name, so that it has one spelling and one run id."""
     alone = isinstance(entry, FileOptions) and entry == FileOptions(file=entry.file)
     return entry.file if isinstance(entry, FileOptions) and alone else entry
 
@@ -203,12 +203,12 @@ class TableOptions(Options):
         return kind_named(self.kind) if self.kind else CLASSIFICATION
 
     def unlabelled_too(self, split: str) -> str:
-        """What `unlabelled` has to say where a split's rows have no labels either."""
+        """The value of `unlabelled` with this split added, as YAML."""
         return yaml_value([*self.unlabelled, split])
 
     @property
     def text_columns(self) -> list[str]:
-        """Those that the model reads, once they are joined."""
+        """The columns that the model reads, after `join`."""
         if self.join is None:
             return self.text
         return [JOINED] if len(self.join) == 1 else [f"{JOINED}{number}" for number, _ in enumerate(self.join, start=1)]

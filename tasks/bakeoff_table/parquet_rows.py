@@ -1,4 +1,4 @@
-"""Parquet -> rows."""
+"""Reads rows from Parquet files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 10_000
-"""Rows that are Python objects at the same time."""
+"""Rows that are Python objects at a time."""
 LEAST_BYTES = 4
-"""Of each value, unpacked: a text has a place of so many, however short it is."""
+"""The least bytes of a value in memory: a text has an offset of so many."""
 
 
 def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Raises DataError."""
+    """The file's rows, with the wanted columns. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -44,13 +44,13 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 class Room:
-    """How much a file may still unpack to."""
+    """How many more bytes a file may unpack to."""
 
     def __init__(self, contents: Contents) -> None:
         self.file, self.left = contents.file, limit_of(contents.size)
 
     def take(self, size: int) -> None:
-        """Raises DataError where there is no room for so many bytes more."""
+        """Raises DataError where `size` more bytes are too many."""
         self.left -= size
         if self.left < 0:
             raise DataError(
@@ -60,7 +60,7 @@ class Room:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Of a column that is read with each text once, in however many rows it stands."""
+    """Whether a column holds texts, which are read as a dictionary: each text once, however many rows have it."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -69,7 +69,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def size_of(column: pa.Array) -> int:
-    """Bytes of its values; of texts that are kept once, as if each row had its own."""
+    """Bytes of a column's values; texts of a dictionary count once for each row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -80,7 +80,7 @@ def size_of(column: pa.Array) -> int:
 
 
 def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
-    """So many that no batch is too large for memory: in a list or struct each text is held as often as it stands there."""
+    """Rows of a batch that fits into memory: in lists and structs a text takes memory for each row."""
     import pyarrow as pa
 
     if all(is_text(kind) or pa.types.is_primitive(kind) for kind in kinds):
@@ -91,7 +91,7 @@ def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
 
 
 def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Bytes are texts in UTF-8, as older writers of Parquet store them. Raises ArrowInvalid where they are none."""
+    """The batch with bytes as UTF-8 texts, which older writers of Parquet store so. Raises ArrowInvalid where they are not."""
     import pyarrow as pa
 
     def plain(column: pa.Array) -> pa.Array:
@@ -103,7 +103,7 @@ def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def names_told(contents: Contents, label: str) -> list[str] | None:
-    """The label names that the hub's datasets keep in a Parquet file beside their numbers; None where there are none."""
+    """The label names in the metadata of Parquet files of the hub's datasets; None where there are none."""
     if contents.file.format != "parquet":
         return None
     import pyarrow as pa

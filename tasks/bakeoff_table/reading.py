@@ -1,4 +1,4 @@
-"""Files -> Arrow files in the cache -> splits: rows as they are, then their labels as numbers."""
+"""Reads the splits of a table: each file into an Arrow file in the cache, then labels as numbers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 FOLDER = "tables"
-"""In the cache."""
+"""Name of the folder in the cache."""
 FAR = 0.1
-"""A file of which a larger share of lines begins no row is told of."""
+"""The share of lines that begin no row from which on a data check says so."""
 
 
 def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
-    """Every split. Raises DataError with file and line."""
+    """Every split by name. Raises DataError with file and line."""
     tables, remarks = {}, {}
     for split, parts in files.items():
         tables[split], remarks[split] = read_split(split, parts, options, cache / FOLDER, version)
@@ -49,7 +49,7 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
 def read_split(
     split: str, files: Sequence[File], options: TableOptions, cache: Path, version: str
 ) -> tuple[pa.Table, list[str]]:
-    """Its rows without gaps, and what is to be told of it. Columns: id, the texts, label, slices, PLACE."""
+    """The split's rows without gaps, and its data checks. Columns: id, the texts, label, slices, PLACE."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -77,7 +77,7 @@ def read_split(
 
 
 def read_file(split: str, file: File, position: int, options: TableOptions, cache: Path, version: str) -> pa.Table:
-    """Its rows as they are, from the cache where its contents were read before."""
+    """The file's rows, from the cache where the same contents were read before."""
     try:
         contents = sha256_of(file.path)
     except OSError as error:
@@ -92,7 +92,7 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
 
 
 def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions, split: str) -> None:
-    """Raises DataError with the first of them, unless they are to be dropped."""
+    """Raises DataError about the first row with a gap, unless such rows are to be dropped."""
     if options.gaps == "drop":
         return
     import pyarrow.compute as pc
@@ -126,7 +126,7 @@ def refuse_twins(table: pa.Table, files: Sequence[File], column: str) -> None:
     raise DataError(f"{second}: column {quoted(column)} holds {quoted(name)}, as {first} does: it must be unique")
 
 
-# --- what is to be told of rows that can be read -----------------------------------------------------------------------------
+# --- data checks ---------------------------------------------------------------------------------------------------------
 
 
 ODD = {
@@ -181,7 +181,7 @@ def and_more(count: int) -> str:
 
 
 def dataset(table: pa.Table, names: Sequence[str] | None, remarks: Sequence[str]) -> Dataset:
-    """Nothing is copied: what is mapped stays in its file."""
+    """The table as a Dataset, without a copy: memory-mapped columns stay in their file."""
     from datasets import ClassLabel, Dataset, DatasetInfo, Features, List, Value
     from datasets.table import InMemoryTable
 

@@ -1,4 +1,4 @@
-"""Cells and what they mean, whichever format they come from."""
+"""What cells mean, whichever format they come from."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from typing import Any
 
 
 class Odd(IntFlag):
-    """What is to be told of a row, though it can be read."""
+    """What is odd about a row that can be read; each is reported as a data check."""
 
     SPANS = 1
-    """A cell holds a line break and a delimiter, as where a quotation mark takes in rows."""
+    """A cell holds a line break and a delimiter, as if a quotation mark had swallowed rows."""
     QUOTED = 2
-    """A cell holds quotation marks as a file has them that is quoted otherwise than it was read."""
+    """A cell holds quotation marks that suggest another `quoting`."""
     NUMBER = 4
     """A text is a number."""
     MISSING_WORD = 8
-    """A text is a word that many programs write for nothing."""
+    """A text is a word that many programs write for a missing value."""
     HEADER = 16
-    """The row is the header once more: it is no row, and left out."""
+    """The row repeats the header, and is left out."""
     LOST = 32
-    """A text holds the character that stands where others could not be read."""
+    """A text holds U+FFFD, which replaces characters that could not be read."""
 
 
 Row = tuple[int, int, int, Mapping[str, Any]]
-"""A row of a file: its line, from 1 (in Parquet, its number); over how many lines it goes; flags of `Odd`; its cells by column,
-none of a header."""
+"""A row of a file: its first line, from 1 (in Parquet its number); its number of lines; flags of `Odd`; its cells by column, of
+a header none."""
 MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "#nan", "null", "none", "nil", "(null)"})
-"""What databases, pandas, R, Excel and Python write for nothing, in lower case."""
+"""What databases, pandas, R, Excel and Python write for a missing value, in lower case."""
 NEEDLESS_FRACTION = re.compile(r"([+-]?)(0|[1-9][0-9]*)\.0+")
 MOST_DIGITS = 308
-"""Of a whole number that is written out; no float has more."""
+"""Digits of a whole number that is written out; no float has more."""
 
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-"""Characters that are no white space to Python and show nothing."""
+"""Invisible characters that Python does not count as white space."""
 UNSEEN = dict.fromkeys(map(ord, INVISIBLE))
 
 
 def is_gap(value: Any) -> bool:
-    """Nothing, or white space, or what shows nothing either, or Parquet's word for a number that is missing."""
+    """Whether a cell is empty: None, white space, invisible characters, or NaN."""
     if isinstance(value, str):
         return not value.strip() or not value.translate(UNSEEN).strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def label_name(value: Any) -> str | None:
-    """A label as a word, the same whichever file it comes from; None for what can be none.
+    """A label as a word, the same in every format; None for what can't be a label.
 
-    Numbers have no needless fraction (`1.0` is `1`), and truth is in lower case (`True` is `true`).
+    Whole numbers have no fraction (`1.0` is `1`), and booleans are in lower case (`True` is `true`).
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -74,8 +74,8 @@ REPLACEMENT = "\ufffd"
 
 
 def alike(name: str) -> str:
-    """What is left of a label's name without case, blanks, hyphens, underscores, invisible characters and Unicode's forms; of a
-    number its value, and of truth 1 or 0."""
+    """A label's name without case, blanks, hyphens, underscores and invisible characters, in Unicode's form NFKC; a number's
+    value, and 1 or 0 for a boolean. Labels for which it is equal may be meant to be one."""
     if (value := number(TRUTH.get(name, name))) is not None:
         return repr(value)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -100,14 +100,14 @@ DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 def decimal(name: str) -> bool | None:
-    """Whether a label's name is a number with decimals (a comma may stand for the point); None where it is no number."""
+    """Whether a label's name is a number with decimals, after a point or a comma; None where it is not a number."""
     if DECIMAL_COMMA.fullmatch(name):
         return True
     return None if (value := number(name)) is None else value != int(value)
 
 
 def membership(value: Any) -> bool | None:
-    """A cell of a column of 0 and 1."""
+    """A cell of a column of 0 and 1 as a boolean; None for anything else."""
     if (found := number(value)) is not None:
         return {0.0: False, 1.0: True}.get(found)
     return {"false": False, "true": True}.get((label_name(value) or "").lower())

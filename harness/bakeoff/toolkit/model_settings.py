@@ -39,7 +39,7 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise ModelError(f"{shown} names no model_type")
-    for key, value in _walked(config):
+    for key, value in nested_values(config):
         if key in LOADS and value is not None:
             raise ModelError(f"{shown} asks for other files ({key}), which are never read: {LOADS[key]}")
         if isinstance(value, str) and "/" in value and key.endswith(IMPLEMENTATIONS):
@@ -62,9 +62,9 @@ def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
         raise ModelError(f"{shown} asks for other files (fast_tokenizer_files), which are never read: it is tokenizer.json")
 
 
-def _walked(settings: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its nearest key, of nested settings too; mappings and lists are values as well."""
-    waiting = [(key, settings)]
+def nested_values(settings: Any) -> Iterator[tuple[str, Any]]:
+    """(key, value) of all settings, nested ones too, with the nearest key above; mappings and lists are values as well."""
+    waiting = [("", settings)]
     while waiting:
         key, value = waiting.pop()
         yield key, value

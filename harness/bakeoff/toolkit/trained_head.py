@@ -135,5 +135,5 @@ def _plain(name: str) -> str:
     return " ".join(re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())).strip()
 
 
-def first_labels(labels: Sequence[str], limit: int = 5) -> str:
-    return ", ".join(labels[:limit]) + (", ..." if len(labels) > limit else "")
+def first_labels(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
