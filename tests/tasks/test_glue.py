@@ -265,7 +265,10 @@ def test_metrics_that_can_be_none_are_refused(metrics: object) -> None:
 LOOK = """
     import json, sys
     from pathlib import Path
+    from bakeoff.contracts.configured import Configured
+    from bakeoff.contracts.registry import Origin, Registered
     from bakeoff.plugin import DataError, Paths
+    from bakeoff.training import assembly
     from bakeoff_glue import GlueOptions, GlueTask
     from bakeoff_glue.facts import MRPC
 
@@ -274,7 +277,10 @@ LOOK = """
     places = Paths(Path(data) if data else None, Path())
     error, rows = "", {}
     try:
-        rows = {name: dataset[:] for name, dataset in (getattr(task, verb)(options, places) or {}).items()}
+        if verb == "check_available":
+            assembly.check_available(Configured(Registered(task, Origin("glue", "bakeoff", "0")), options), places)
+        else:
+            rows = {name: dataset[:] for name, dataset in task.load(options, places).items()}
     except DataError as caught:
         error = str(caught)
     heavy = sorted({"torch", "transformers", "datasets", "evaluate", "huggingface_hub", "pyarrow"} & set(sys.modules))
