@@ -63,16 +63,19 @@ def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
 
 
 def nested_values(settings: Any) -> Iterator[tuple[str, Any]]:
-    """(key, value) of all settings, nested ones too, with the nearest key above; mappings and lists are values as well."""
+    """(key, value) of all settings, nested ones too, with the nearest key above; mappings and lists are values as well.
+
+    In the order of the text. A value in a list has the list's key.
+    """
     waiting = [("", settings)]
     while waiting:
         key, value = waiting.pop()
         yield key, value
         if isinstance(value, dict):
             inherits = key.endswith(IMPLEMENTATIONS)  # its keys are parts of the model
-            waiting += [(key if inherits else str(name), inner) for name, inner in value.items()]
+            waiting += [(key if inherits else str(name), value[name]) for name in reversed(value)]
         elif isinstance(value, list):
-            waiting += [(key, inner) for inner in value]
+            waiting += [(key, inner) for inner in reversed(value)]
 
 
 def _most(key: str) -> int | None:
