@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.analysis import boards
-from bakeoff.analysis.findings import AcrossTasks, Board, Comparison, Pair
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.findings import AcrossTasks, Board, Comparison
 from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.api.results import Results
 from bakeoff.errors import BakeoffError
@@ -235,34 +234,28 @@ class Comparisons:
 
 def _rows(board: Board) -> Iterator[dict[str, Any]]:
     for row in board.rows:
-        yield {"board": board.title, "split": board.split, "metric": board.metric} | _row(row, board)
-
-
-def _row(row: Row, board: Board) -> dict[str, Any]:
-    told = {
-        "strategy": row.strategy,
-        "experiment": row.experiment,
-        "baseline": row.baseline,
-        "group": row.group,
-        "rank_best": row.rank[0] if row.rank else None,
-        "rank_worst": row.rank[1] if row.rank else None,
-        "tie_group": row.tie_group,
-        "seeds": 0,
-        "degenerate": len(row.degenerate),
-        "front_probability": row.front_probability,
-        "warnings": ", ".join(row.warnings),
-    }
-    score = board.score(row)
-    if score is None:
-        return told
-    return told | {
-        "score": score.mean,
-        "sd": score.sd,
-        "low": score.low,
-        "high": score.high,
-        "interval": score.method,
-        "seeds": len(score.seeds),
-    }
+        score = board.score(row)
+        yield {
+            "board": board.title,
+            "strategy": row.strategy,
+            "experiment": row.experiment,
+            "baseline": row.baseline,
+            "group": row.group,
+            "rank_best": row.rank[0] if row.rank else None,
+            "rank_worst": row.rank[1] if row.rank else None,
+            "tie_group": row.tie_group,
+            "split": board.split,
+            "metric": board.metric,
+            "score": score.mean if score else None,
+            "sd": score.sd if score else None,
+            "low": score.low if score else None,
+            "high": score.high if score else None,
+            "interval": score.method if score else None,
+            "seeds": len(score.seeds) if score else 0,
+            "degenerate": len(row.degenerate),
+            "front_probability": row.front_probability,
+            "warnings": ", ".join(row.warnings),
+        }
 
 
 def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
@@ -276,13 +269,10 @@ def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
 def _pairs(board: Board) -> Iterator[dict[str, Any]]:
     for family, pairs in ((BASELINE_FAMILY, board.to_baseline), (ALL_FAMILY, board.all_pairs)):
         for pair in pairs:
-            yield {"board": board.title, "family": family} | _pair(pair)
-
-
-def _pair(pair: Pair) -> dict[str, Any]:
-    plain = pair.model_dump(exclude={"budget", "checks", "studied", "seeds"})
-    return plain | {
-        "seeds_first": pair.seeds[0],
-        "seeds_second": pair.seeds[1],
-        "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
-    }
+            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds"}) | {
+                "board": board.title,
+                "family": family,
+                "seeds_first": pair.seeds[0],
+                "seeds_second": pair.seeds[1],
+                "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
+            }

@@ -1,5 +1,5 @@
-"""A report for programs: JSON, and CSV with a row for each task, model and strategy and each floor. Numbers keep ten
-significant digits: more are not the same on every machine (`spelling.portable`).
+"""A report for programs: JSON, and CSV with a row for each task, model and strategy and each majority
+baseline. Numbers keep ten significant digits: more are not the same on every machine (`numbers.portable`).
 
 The CSV's columns, in this order (a cell that does not apply or is not known is empty):
 
@@ -17,7 +17,7 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `recipe_<key>` for every key of the recipe; lists are JSON
 - `warnings`, separated by `; `
 
-The floor's strategy is `majority baseline`.
+The majority baseline's strategy is `majority baseline`.
 
 A text that a spreadsheet could take for a formula, or in which something can't be seen, is marked: an apostrophe stands before
 it, and it has Python's escapes (two backslashes for one). Numbers and all other texts stand as they are; `text_of` reads both.
@@ -88,7 +88,7 @@ def write_csv(comparison: Comparison) -> str:
     for board in comparison.every_board:
         pairs = board.pairs
         rows = [_strategy(row, pairs.get(row.strategy), board) for row in board.rows]
-        rows += [_floor(board)] if board.data is not None else []
+        rows += [_majority_baseline(board)] if board.data is not None else []
         writer.writerows([cell_of(portable(row.get(column))) for column in columns] for row in rows)
     return stream.getvalue()
 
@@ -105,16 +105,12 @@ def cell_of(value: Any) -> Any:
     if not isinstance(value, str) or (is_shown(value) and not COMPUTED.match(value) and not SECOND.search(value)):
         return value
     shown = escaped(value.replace("\\", "\\\\"))
-    return "'" + SECOND.sub(lambda found: f"{found[1]}{_numbered(found[2])}", shown)
+    return "'" + SECOND.sub(lambda found: f"{found[1]}\\u{ord(found[2]):04x}", shown)
 
 
 def text_of(cell: str) -> str:
     """The text that stands in a cell."""
     return cell[1:].encode("latin-1", "backslashreplace").decode("unicode_escape") if cell.startswith("'") else cell
-
-
-def _numbered(character: str) -> str:
-    return f"\\u{ord(character):04x}"
 
 
 def write_json(comparison: Comparison) -> str:
@@ -126,7 +122,10 @@ def write_json(comparison: Comparison) -> str:
 
 
 def _strategy(row: Row, pair: Pair | None, board: Board) -> dict[str, Any]:
-    cells: dict[str, Any] = {
+    """The row by columns, those that apply; its difference is that to the baseline."""
+    scores = [(split, metric, score) for split, found in row.scores.items() for metric, score in found.items()]
+    costs = {cost: number for cost in COSTS if (number := getattr(row, cost)) is not None}
+    return {
         "task": board.task,
         "model": board.model,
         "strategy": row.strategy,
@@ -137,43 +136,32 @@ def _strategy(row: Row, pair: Pair | None, board: Board) -> dict[str, Any]:
         "seeds_scored": len(row.scored),
         "failures": len(row.failed),
         "missing": len(row.missing),
+        **{f"{split}_{metric}_{number}": getattr(score, number) for split, metric, score in scores for number in NUMBERS},
+        **dict(zip(("rank_low", "rank_high"), row.rank or (), strict=False)),
+        **(_difference(pair) if pair else {}),
+        **{f"{cost}_{number}": getattr(found, number) for cost, found in costs.items() for number in ("mean", "sd")},
         "times_comparable": _plain(not row.elsewhere),
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
+        **{name.replace(RECIPE, "recipe_", 1): _plain(value) for name, value in row.facts.items()},
         "warnings": "; ".join([*row.warnings, *owned(row)]),
     }
-    for split, scores in row.scores.items():
-        for metric, score in scores.items():
-            cells |= {f"{split}_{metric}_{number}": getattr(score, number) for number in NUMBERS}
-    cells |= _verdict(row, pair)
-    for cost in COSTS:
-        if (number := getattr(row, cost)) is not None:
-            cells |= {f"{cost}_mean": number.mean, f"{cost}_sd": number.sd}
-    for name, value in row.facts.items():
-        cells[name.replace(RECIPE, "recipe_", 1)] = _plain(value)
-    return cells
 
 
-def _verdict(row: Row, pair: Pair | None) -> dict[str, Any]:
-    """The rank, and the difference to the baseline."""
-    cells: dict[str, Any] = {}
-    if row.rank is not None:
-        cells |= {"rank_low": row.rank[0], "rank_high": row.rank[1]}
-    if pair is not None:
-        cells |= {
-            "difference": pair.difference,
-            "difference_low": pair.low,
-            "difference_high": pair.high,
-            "p": pair.p,
-            "p_adjusted": pair.p_adjusted,
-            "verdict": pair.verdict,
-            "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
-            "detectable": pair.detectable,
-        }
-    return cells
+def _difference(pair: Pair) -> dict[str, Any]:
+    return {
+        "difference": pair.difference,
+        "difference_low": pair.low,
+        "difference_high": pair.high,
+        "p": pair.p,
+        "p_adjusted": pair.p_adjusted,
+        "verdict": pair.verdict,
+        "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
+        "detectable": pair.detectable,
+    }
 
 
-def _floor(board: Board) -> dict[str, Any]:
+def _majority_baseline(board: Board) -> dict[str, Any]:
     scores = {
         f"{split}_{metric.name}_mean": board.floor_of(split, metric.name) for split in board.splits for metric in board.metrics
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain, count
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -96,28 +97,25 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Board, Row, dict[str, Score]
 
 def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
     """What the figure is the mean of, how sure it is, and how it was made."""
-    count = len(score.seeds)
-    told = [f"{metric} on {board.split} ({board.examples:,} examples)"]
+    runs = len(score.seeds)
+    parts = [f"{metric} on {board.split} ({board.examples:,} examples)"]
     if score.low is not None and score.high is not None:
-        told.append(f"95 % interval {with_decimals(score.low, 4)} to {with_decimals(score.high, 4)}, covering {score.method}")
-    told.append(f"{'mean of ' if count > 1 else ''}{count} seed{'s' if count > 1 else ''} ({seeds_spelt(score.seeds)})")
+        parts.append(f"95 % interval {with_decimals(score.low, 4)} to {with_decimals(score.high, 4)}, covering {score.method}")
+    parts.append(f"{'mean of ' if runs > 1 else ''}{runs} seed{'s' if runs > 1 else ''} ({seeds_spelt(score.seeds)})")
     if score.sd is not None:
-        told.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
+        parts.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
     made = [f"strategy {row.strategy}", f"model {board.model}"]
     if row.trainer and row.method:
         made += [f"trainer {row.trainer}", f"method {row.method}"]
-    told.append(", ".join(made))
+    parts.append(", ".join(made))
     pair = board.pairs.get(row.strategy)
     if pair is not None and metric == board.metric:
-        told.append(pair.sentence.rstrip("."))
-    return escaped("; ".join([*told, MADE_WITH]))
+        parts.append(pair.sentence.rstrip("."))
+    return escaped("; ".join([*parts, MADE_WITH]))
 
 
 def _file_name(text: str, taken: dict[str, str]) -> str:
     """A name that no folder can be left by, and that no other row has."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "row"
-    name, number = f"{stem}.yaml", 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}.yaml"
-    return name
+    names = chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in count(2)))
+    return next(name for name in names if name not in taken)

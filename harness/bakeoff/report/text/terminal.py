@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from itertools import groupby
 
 from bakeoff.text.markdown import width_of, wrap
@@ -27,20 +28,9 @@ def wrapped(text: str, width: int, *, indent: str | None = None) -> list[str]:
     return wrap(text, width, indent=indent)
 
 
-def _paragraphs(lines: Sequence[str]) -> Iterator[str]:
+def _paragraphs(lines: Sequence[str]) -> list[str]:
     """Paragraphs, items and headings, each joined into one line; empty lines as they are."""
-    joined = ""
-    for line in lines:
-        if joined and line and not line.startswith(("- ", "#")):
-            joined = f"{joined} {line.strip()}"
-            continue
-        if joined:
-            yield joined
-        joined = line
-        if not line:
-            yield ""
-    if joined:
-        yield joined
+    return re.sub(r"(?<=[^\n])\n(?!- |#|\n|\Z) *", " ", "\n".join(lines)).split("\n")
 
 
 def _cut(rows: Sequence[str], width: int) -> list[str]:
