@@ -16,7 +16,7 @@ import pytest
 from benchmarks.timing import say
 from builders import declare, drawn_answers, fill, make_experiment, make_run
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Record
 from bakeoff.records.store import Store

@@ -11,19 +11,8 @@ import numpy as np
 from builders import failed, make_declaration, make_record, run_id
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import (
-    Board,
-    Budget,
-    Calibration,
-    Checks,
-    Comparison,
-    Fact,
-    ImportedRow,
-    NamedWarning,
-    Pair,
-    Ratio,
-    SliceScore,
-)
+from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Ratio, SliceScore
+from bakeoff.analysis.pair import Budget, Checks, Fact, Pair
 from bakeoff.analysis.row import Row, Score
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
@@ -189,7 +178,7 @@ def example(
     board = board.model_copy(
         update={
             "examples": 1725,
-            "floor": 0.6649275,
+            "majority_baseline": 0.6649275,
             "margin": 0.01,
             "rows": rows,
             "to_baseline": to_baseline,

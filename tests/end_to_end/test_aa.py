@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from end_to_end.experiments import environment
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 

@@ -14,7 +14,7 @@ from core.hostile import MARKDOWN, MARKUP, Renamer, hostile_folder
 from core.report_examples import COURSE, example, slice_scores
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.records.load import load_experiment
 from bakeoff.report.page.html import write_html
 from bakeoff.text.words import one_line

@@ -22,7 +22,7 @@ ALPHA = 0.05
 
 
 def across_tasks(boards: Sequence[Board]) -> AcrossTasks | None:
-    """None where fewer than five boards have the same two strategies, or more, scored and in the baseline's group."""
+    """None where fewer than five boards have the same two strategies, or more, scored and in the baseline's ranking."""
     used, names = _shared(boards)
     if not names:
         return None
@@ -55,8 +55,7 @@ def across_tasks(boards: Sequence[Board]) -> AcrossTasks | None:
 
 def _scores(board: Board) -> Mapping[str, float]:
     """Row -> its mean, of rows that may be ranked with the baseline."""
-    found = {row.strategy: row.scores.get(board.split, {}).get(board.metric) for row in board.rows if row.group == 0}
-    return {name: score.mean for name, score in found.items() if score is not None}
+    return {row.strategy: score.mean for row in board.rows if row.ranking == 0 and (score := board.score(row)) is not None}
 
 
 def _shared(boards: Sequence[Board]) -> tuple[list[Board], list[str]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from bakeoff.analysis.recipes import is_declared
 from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
 from bakeoff.records.schema import Record
 from bakeoff.text.values import spelt
@@ -20,7 +21,7 @@ COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
     **dict.fromkeys(("model", "weights", "tokenizer", "configuration"), ("model",)),
     "start": (),
     "metric": (),
-    "budget": ("recipe", "recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
+    "budget": ("recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
     "hardware": ("hardware",),
     "instruction set": ("hardware",),
     "software": ("software",),
@@ -29,10 +30,6 @@ COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
 
 shorten = partial(re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,52}\b").sub, r"\1")
 """Fingerprints in a text, cut to what is shown of them."""
-
-
-def is_studied(subject: Subject, under_test: Sequence[str]) -> bool:
-    return any(word in under_test for word in COMPARED[subject])
 
 
 def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
@@ -49,7 +46,7 @@ def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
 
 def unlike(here: Facts, there: Facts, under_test: Sequence[str]) -> list[str]:
     """In what two rows differ though it is not under test, each a clause."""
-    subjects = [subject for subject in COMPARED if not is_studied(subject, under_test)]
+    subjects = [subject for subject in COMPARED if not is_declared(COMPARED[subject], under_test)]
     return [
         shorten(f"{one.what.removeprefix('the ')} {one.here} instead of {one.there}")
         for one in differences(here, there, subjects)
@@ -65,15 +62,15 @@ def shown(facts: Facts) -> dict[str, str]:
     return {**told, "software": ", ".join(f"{name} {version}" for name, version in software.items())}
 
 
-def grouped(rows: Mapping[str, Facts], baseline: str, under_test: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    """Row -> number of its group, the baseline's 0; and for each group in what it differs from the baseline's, in words."""
+def rankings_of(rows: Mapping[str, Facts], baseline: str, under_test: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Row -> number of its ranking, the baseline's 0; and for each ranking in what it differs from the baseline's, in words."""
     leaders: list[str] = [baseline] if baseline in rows else list(rows)[:1]
-    groups: dict[str, int] = {}
+    rankings: dict[str, int] = {}
     for row, facts in rows.items():
         alike = (number for number, leader in enumerate(leaders) if not unlike(facts, rows[leader], under_test))
-        groups[row] = next(alike, len(leaders))
-        leaders += [row] if groups[row] == len(leaders) else []
-    return groups, ["; ".join(unlike(rows[leader], rows[leaders[0]], under_test)) for leader in leaders]
+        rankings[row] = next(alike, len(leaders))
+        leaders += [row] if rankings[row] == len(leaders) else []
+    return rankings, ["; ".join(unlike(rows[leader], rows[leaders[0]], under_test)) for leader in leaders]
 
 
 def _budget(record: Record) -> str | None:

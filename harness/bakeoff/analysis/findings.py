@@ -10,104 +10,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bakeoff.analysis.flags.catalogue import Severity
+from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.row import Row, Score
 from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit
 from bakeoff.records.schema import Data, Declared, Environment
-
-Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
-Verdict = Literal["identical", "better", "worse", "equivalent", "inconclusive", "confounded"]
-
-
-class Fact(Part):
-    """A part of the recipe, or of what was done, in which two rows differ."""
-
-    subject: str
-    """In words: `gradient clipping`."""
-    first: str
-    second: str
-    parts: list[str]
-    """What `under_test` may name to declare it; empty where nothing can."""
-    declared: bool
-
-    def sentence(self) -> str:
-        return f"{self.subject} ({self.first} against {self.second})"
-
-
-class Budget(Part):
-    """Variance components of a difference, in squared units of the metric: what its uncertainty is made of."""
-
-    seed: float
-    example: float
-    residual: float
-    largest: Literal["seeds", "examples"]
-    """What to buy next: the one that brings the interval down faster."""
-
-
-class Checks(Part):
-    """Other tests beside the primary one. Probabilities are two-sided and unadjusted; None where a test does not apply."""
-
-    sign_flip_p: float | None
-    sign_flip_floor: float | None
-    """The smallest p that the sign-flip test can give with so many seeds."""
-    bootstrap_low: float | None
-    bootstrap_high: float | None
-    bootstrap_p: float | None
-    paired_t_p: float | None
-    mcnemar_p: float | None
-    """Only where each side is one run: two fixed models."""
-    seed_correlation: float | None
-    """Of the two sides' scores over common seeds: near 0, pairing by seed gains nothing."""
-    probability_of_improvement: float | None
-    """How often a run of the first is better than one of the second, ties counting half; needs two runs a side."""
-
-
-class Pair(Part):
-    """Two rows of a board: `first` minus `second`."""
-
-    first: str
-    second: str
-    seeds: tuple[int, int]
-    """Of each side."""
-    paired: bool
-    """Whether the same seeds stand on both sides."""
-    examples: int
-    method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
-    difference: float
-    low: float | None
-    high: float | None
-    """The 95 % interval, not adjusted."""
-    wide_low: float | None
-    wide_high: float | None
-    """The interval at the level of Bonferroni over the family."""
-    p: float | None
-    p_adjusted: float | None
-    """By Holm over the family."""
-    comparisons: int
-    """How many pairs the family has."""
-    margin: float | None
-    equivalence_p: float | None
-    """Of TOST, adjusted by Holm over the family."""
-    detectable: float | None
-    """The difference that this design finds with 80 % power at a two-sided 5 %."""
-    detectable_with_all_seeds: float | None
-    """The same with seeds without end: what the number of examples allows. Only told of pairs with the baseline, and only where
-    the seeds tell the examples' part from none."""
-    budget: Budget | None
-    checks: Checks
-    studied: list[Fact]
-    """Differences that `under_test` declares."""
-    confounders: list[Fact]
-    """Differences that it does not."""
-    finding: Finding
-    """What the numbers say by themselves."""
-    verdict: Verdict
-    """What may be said: `confounded` where an undeclared difference forbids `finding`."""
-    advice: str
-    """What it would take to know more; empty where the verdict settles it."""
-    sentence: str
 
 
 class Ratio(Part):
@@ -161,10 +70,10 @@ class SliceScore(Part):
     examples: int
     score: float | None
     """None where the metric says nothing on this part."""
-    difference: float | None
-    low: float | None
-    high: float | None
-    p_adjusted: float | None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p_adjusted: float | None = None
     """By Holm over all slices and rows of the column; None for the baseline and for slices too small to test."""
 
 
@@ -203,11 +112,11 @@ class Board(Part):
     metrics: list[MetricFacts]
     """The primary one first."""
     data: Data | None
-    """None where no run got as far as the data; the floor is in it."""
-    equal: dict[str, Any]
-    """Facts that all rows share."""
+    """None where no run got as far as the data; the majority baseline is in it."""
+    equal: dict[str, str]
+    """What all effective recipes share: subject -> value in words."""
     differing: list[str]
-    """Names of the facts that differ between rows."""
+    """Subjects in which effective recipes differ."""
     components: dict[str, list[str]]
     """Task, model, trainers and methods, with version, origin and the options that need not be told apart."""
     surroundings: Environment | None
@@ -218,15 +127,15 @@ class Board(Part):
     """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
 
     examples: int = 0
-    floor: float | None = None
+    majority_baseline: float | None = None
     margin: float | None = None
     """In the metric's own unit, as scores are; None where nobody named one."""
-    groups: list[str] = Field(default_factory=lambda: [""])
-    """For each group of rows, in what its key differs from the baseline's; the first is empty."""
+    rankings: list[str] = Field(default_factory=lambda: [""])
+    """For each ranking, in what its key differs from the baseline's; the first is empty."""
     to_baseline: list[Pair] = Field(default_factory=list)
-    """Every row of the baseline's group minus the baseline; Holm over these."""
+    """Every row of the baseline's ranking minus the baseline; Holm over these."""
     all_pairs: list[Pair] = Field(default_factory=list)
-    """Every pair within a group; Holm over these. Empty where there are too many rows, which `notes` says."""
+    """Every pair within a ranking; Holm over these. Empty where there are too many rows, which `notes` says."""
     costs: list[Ratio] = Field(default_factory=list)
     """Every row against the baseline."""
     slices: list[SliceScore] = Field(default_factory=list)
@@ -249,12 +158,12 @@ class Board(Part):
 
     @property
     def ranked(self) -> list[Row]:
-        """The rows by group, the best first."""
+        """The rows by ranking, the best first."""
 
         def order(row: Row) -> tuple[int, bool, float]:
             score = self.score(row)
             mean = score.mean if score else 0.0
-            return row.group, score is None, -mean if self.higher_is_better else mean
+            return row.ranking, score is None, -mean if self.higher_is_better else mean
 
         return sorted(self.rows, key=order)
 
@@ -284,7 +193,7 @@ class Board(Part):
             for row in self.rows
         }
 
-    def floor_of(self, split: str, metric: str) -> float | None:
+    def majority_baseline_of(self, split: str, metric: str) -> float | None:
         """The score of the majority baseline."""
         return self.data.majority_baseline.get(split, {}).get(metric) if self.data else None
 

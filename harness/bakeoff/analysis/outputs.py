@@ -1,14 +1,17 @@
-"""The answers of every run of a board, example by example, in one order: what all statistics are computed from."""
+"""The answers of every run of a comparison group in one order of examples, and what metrics make of them: the input of all
+statistics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.errors import StoreError
@@ -16,8 +19,55 @@ from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import PREDICTIONS_FILE, Record
+from bakeoff.statistics.bootstrap import Replicates, bootstrap_ratio, multi_bootstrap, or_nan
 from bakeoff.statistics.calibration import expected_calibration_error, squared_error
+from bakeoff.statistics.intervals import pseudo_values
+from bakeoff.statistics.scorers import SCORERS, scorer_of
 from bakeoff.text.values import listed
+
+SLOW_REPLICATES = 500
+"""For a metric that must be computed anew for every replicate and run."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """K runs of one strategy by one metric; each part is computed when it is first used, and kept."""
+
+    metric: Metric
+    answers: NDArray[Any]
+    """(K, N)"""
+    labels: NDArray[Any]
+    """(N,)"""
+
+    @cached_property
+    def terms(self) -> tuple[Floats, Floats] | None:
+        """Numerator and denominator of the score, (K, N) each; None where the metric is no ratio of sums."""
+        found = [terms for run in self.answers if (terms := self.metric.ratio_terms(run, self.labels)) is not None]
+        if len(found) < len(self.answers) or not found:
+            return None
+        above, below = [numerator for numerator, _ in found], [denominator for _, denominator in found]
+        if all((denominator == 1).all() for denominator in below):  # a mean: no need to hold a one for every example and run
+            return np.stack(above), np.broadcast_to(below[0], (len(below), len(below[0])))
+        return np.stack(above), np.stack(below)
+
+    @cached_property
+    def values(self) -> Floats | None:
+        """(K, N) of which each run's score is the mean over examples; None for a metric that is no ratio of sums."""
+        return None if self.terms is None else self.terms[0] if (self.terms[1] == 1).all() else pseudo_values(*self.terms)
+
+    @cached_property
+    def scores(self) -> Floats | None:
+        """(K,), NaN where the answers have no score; None for a metric that only the hub can compute."""
+        if self.values is not None:
+            return np.asarray(self.values.mean(axis=1))
+        score = or_nan(self.metric.score)
+        return None if isinstance(self.metric, HubMetric) else np.array([score(run, self.labels) for run in self.answers])
+
+    @cached_property
+    def informative(self) -> int:
+        """How many of the N examples affect the score, in the run where they are fewest: those with a part in a ratio's
+        denominator (of recall the examples of the class, of precision those predicted as it), else all."""
+        return len(self.labels) if self.terms is None else int((self.terms[1] != 0).sum(axis=1).min())
 
 
 @dataclass(frozen=True)
@@ -39,28 +89,40 @@ class SplitOutputs:
     kind: Kind = CLASSIFICATION
     disputed: tuple[str, ...] = ()
     """Columns for slicing that are none of `slices`, since runs recorded other values of them for the same examples."""
-    _terms: dict[tuple[Metric, str], tuple[Floats, Floats] | None] = field(default_factory=dict, repr=False, compare=False)
+    _measured: dict[tuple[Metric, str], Measured] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def labelled(self) -> bool:
         """Whether answers can be right or wrong."""
         return not np.isnan(self.labels).any()
 
-    def ratio_terms(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
-        """Numerator and denominator (K, N) of the metric, computed once; None where it is no ratio of sums."""
-        if (metric, strategy) not in self._terms:
-            self._terms[metric, strategy] = self._ratio_terms(metric, strategy)
-        return self._terms[metric, strategy]
+    def measured(self, metric: Metric, strategy: str) -> Measured:
+        """The strategy's runs by the metric; always the same object, so that each part is computed once."""
+        return self._measured.setdefault((metric, strategy), Measured(metric, self.answers[strategy], self.labels))
 
-    def _ratio_terms(self, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
-        found = [metric.ratio_terms(row, self.labels) for row in self.answers[strategy]]
-        whole = [part for part in found if part is not None]
-        if len(whole) < len(found) or not found:
+    def resample(self, metric: Metric, strategies: Sequence[str], *, seed: int = 0) -> Replicates | None:
+        """Scores of these strategies in every replicate of the multi-bootstrap; None for a metric that needs the hub, and for
+        one that has no value on most resamples."""
+        measured = [self.measured(metric, name) for name in strategies]
+        order = [np.argsort(self.seeds[name]) for name in strategies]
+        paired = len({tuple(sorted(self.seeds[name])) for name in strategies}) == 1
+        terms = [own.terms for own in measured if own.terms is not None]
+        if len(terms) == len(strategies):
+            numerators = [above[rows] for (above, _), rows in zip(terms, order, strict=True)]
+            denominators = [below[rows] if below.strides[0] else below for (_, below), rows in zip(terms, order, strict=True)]
+            return bootstrap_ratio(numerators, denominators, paired=paired, seed=seed)
+        if isinstance(metric, HubMetric):
             return None
-        above, below = [numerator for numerator, _ in whole], [denominator for _, denominator in whole]
-        if all((denominator == 1).all() for denominator in below):  # a mean: no need to hold a one for every example and run
-            return np.stack(above), np.broadcast_to(below[0], (len(below), len(below[0])))
-        return np.stack(above), np.stack(below)
+        answers = np.concatenate([self.answers[name][rows] for name, rows in zip(strategies, order, strict=True)])
+        return multi_bootstrap(
+            scorer_of(metric, answers, self.labels),
+            [len(rows) for rows in order],
+            examples=len(self.labels),
+            paired=paired,
+            replicates=2000 if metric.name in SCORERS else SLOW_REPLICATES,
+            seed=seed,
+            keep_runs=True,
+        ).defined()
 
 
 @dataclass(frozen=True)
@@ -84,98 +146,100 @@ class Outputs:
     misread: tuple[Misread, ...]
 
 
-@dataclass
-class _Gathering:
-    """A split on the way."""
+class _Run(NamedTuple):
+    """What is kept of a run's predictions of a split: logits are many."""
 
-    first: Predictions
-    position: dict[str, int]
-    rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
-    seeds: dict[str, list[int]] = field(default_factory=dict)
-    calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    disputed: dict[str, None] = field(default_factory=dict)
+    strategy: str
+    seed: int
+    answers: NDArray[Any]
+    calibration: tuple[float, float] | None
+    slices: Mapping[str, tuple[str, ...]]
 
 
-def gather(experiment: Experiment, runs: Mapping[str, Sequence[Record]]) -> Outputs:
-    """The predictions of these runs (strategy -> records that ended well), aligned by the examples' ids.
+def gather(
+    experiment: Experiment, runs: Mapping[str, Sequence[Record]], *, others: Mapping[str, Experiment] | None = None
+) -> Outputs:
+    """The predictions of these runs (strategy -> records that succeeded), aligned by the examples' ids.
 
-    A record that lists no predictions has none to misread: it is left out.
+    others: strategy -> the experiment that its runs are of, where it is another one. A record that lists no predictions has
+    none to misread: it is left out.
     """
-    splits: dict[str, _Gathering] = {}
+    splits: dict[str, tuple[Predictions, list[_Run]]] = {}
     misread: list[Misread] = []
-    for strategy, records in runs.items():
-        for record in records:
-            if PREDICTIONS_FILE not in record.files:
-                continue
-            try:
-                found = experiment.predictions(record.id)
-            except StoreError as error:
-                misread.append(Misread(strategy, record.requested.seed, str(error), record.id, damaged=True))
-                continue
-            for split, predictions in found.items():
-                place = splits.get(split)
-                if place is None:
-                    place = splits[split] = _Gathering(
-                        predictions, {name: number for number, name in enumerate(predictions.ids)}
-                    )
-                wrong = _wrong(predictions, place, split)
-                if wrong:
-                    misread.append(Misread(strategy, record.requested.seed, wrong, record.id))
-                else:
-                    _add(place, strategy, record.requested.seed, predictions)
-    return Outputs({name: _finished(place) for name, place in splits.items()}, tuple(misread))
+    predicted = [(name, record) for name, records in runs.items() for record in records if PREDICTIONS_FILE in record.files]
+    for strategy, record in predicted:
+        seed = record.requested.seed
+        try:
+            found = (others or {}).get(strategy, experiment).predictions(record.id)
+        except StoreError as error:
+            misread.append(Misread(strategy, seed, str(error), record.id, damaged=True))
+            continue
+        for split, predictions in found.items():
+            first, gathered = splits.setdefault(split, (predictions, []))
+            own = predictions if predictions.ids == first.ids else _in_order_of(first, predictions)
+            if wrong := _wrong(own, first, split):
+                misread.append(Misread(strategy, seed, wrong, record.id))
+            else:
+                answers = own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1])
+                gathered.append(_Run(strategy, seed, answers, _calibration(own), own.slices))
+    return Outputs({split: _split(*gathered) for split, gathered in splits.items()}, tuple(misread))
 
 
-def _wrong(predictions: Predictions, place: _Gathering, split: str) -> str:
+def _in_order_of(first: Predictions, predictions: Predictions) -> Predictions:
+    """With the examples in the order of the first ones; as they are where the examples are not the same."""
+    if set(predictions.ids) != set(first.ids):
+        return predictions
+    position = {name: number for number, name in enumerate(predictions.ids)}
+    order = [position[name] for name in first.ids]
+    slices = {column: tuple(values[number] for number in order) for column, values in predictions.slices.items()}
+    return replace(
+        predictions,
+        ids=first.ids,
+        labels=predictions.labels[order],
+        logits=predictions.logits[order],
+        tokens=predictions.tokens[order],
+        slices=slices,
+    )
+
+
+def _wrong(predictions: Predictions, first: Predictions, split: str) -> str:
     """Why these predictions are not on the same examples as those of the split's first run; empty where they are."""
-    first = place.first
     if (predictions.kind, predictions.logits.shape[1]) != (first.kind, first.logits.shape[1]):
         return f"it answers {split} otherwise than the other runs: another kind of task, or another number of labels"
-    if predictions.ids is first.ids and predictions.labels is first.labels:  # nearly always: runs share what is equal
-        return ""
-    if predictions.ids != first.ids and set(predictions.ids) != place.position.keys():
+    if predictions.ids != first.ids:
         return f"the examples of {split} are not those that the other runs predicted"
-    order = _order(predictions, place)
-    if not np.array_equal(predictions.labels if order is None else predictions.labels[order], first.labels, equal_nan=True):
+    if not np.array_equal(predictions.labels, first.labels, equal_nan=True):
         return f"the labels of {split} are not those that the other runs recorded"
     return ""
 
 
-def _order(predictions: Predictions, place: _Gathering) -> Ints | None:
-    """What puts the predictions into the order of the first ones; None where they have it."""
-    if predictions.ids == place.first.ids:
+def _split(first: Predictions, gathered: Sequence[_Run]) -> SplitOutputs:
+    runs: dict[str, list[_Run]] = {}
+    for run in gathered:
+        runs.setdefault(run.strategy, []).append(run)
+    calibration = {name: [one.calibration for one in own if one.calibration] for name, own in runs.items()}
+    disputed = [
+        name for name, values in first.slices.items() if any(run.slices.get(name, values) != values for run in gathered)
+    ]
+    return SplitOutputs(
+        kind=first.kind,
+        ids=first.ids,
+        labels=first.labels,
+        tokens=first.tokens,
+        slices={column: values for column, values in first.slices.items() if column not in disputed},
+        answers={strategy: np.stack([run.answers for run in own]) for strategy, own in runs.items()},
+        seeds={strategy: tuple(run.seed for run in own) for strategy, own in runs.items()},
+        calibration={strategy: np.array(values) for strategy, values in calibration.items() if values},
+        disputed=tuple(disputed),
+    )
+
+
+def _calibration(predictions: Predictions) -> tuple[float, float] | None:
+    """Expected calibration error and Brier score; None without labels, or where logits give no probabilities."""
+    probabilities = predictions.probabilities if predictions.labelled else None
+    if probabilities is None:
         return None
-    return np.argsort([place.position[name] for name in predictions.ids])
-
-
-def _add(place: _Gathering, strategy: str, seed: int, predictions: Predictions) -> None:
-    found, order = predictions.kind.answers(predictions.logits), _order(predictions, place)
-    if order is not None:
-        found = found[order]
-    place.disputed |= dict.fromkeys(_unlike_columns(predictions, place.first, order))
-    place.rows.setdefault(strategy, []).append(predictions.kind.compact(found, predictions.logits.shape[1]))
-    place.seeds.setdefault(strategy, []).append(seed)
-    if predictions.labelled and (probabilities := predictions.probabilities) is not None:
-        place.calibration.setdefault(strategy, []).append(
-            (
-                expected_calibration_error(probabilities, predictions.labels),
-                squared_error(probabilities, predictions.labels),
-            )
-        )
-
-
-def _unlike_columns(predictions: Predictions, first: Predictions, order: Ints | None) -> list[str]:
-    """Columns for slicing that both have, with other values; `order` puts the predictions into the first one's."""
-    if predictions.slices is first.slices:  # nearly always: runs share what is equal
-        return []
-    found = []
-    for column, values in first.slices.items():
-        own = predictions.slices.get(column, values)
-        if order is not None and own is not values:
-            own = tuple(own[number] for number in order)
-        if own != values:
-            found.append(column)
-    return found
+    return expected_calibration_error(probabilities, predictions.labels), squared_error(probabilities, predictions.labels)
 
 
 def why_uncut(own: SplitOutputs, split: str) -> list[str]:
@@ -183,18 +247,3 @@ def why_uncut(own: SplitOutputs, split: str) -> list[str]:
     if not own.disputed:
         return []
     return [f"not cut by {listed(own.disputed)}: the runs recorded other values of it for the same examples of {split}."]
-
-
-def _finished(place: _Gathering) -> SplitOutputs:
-    first = place.first
-    return SplitOutputs(
-        kind=first.kind,
-        ids=first.ids,
-        labels=first.labels,
-        tokens=first.tokens,
-        slices={column: values for column, values in first.slices.items() if column not in place.disputed},
-        answers={strategy: np.stack(rows) for strategy, rows in place.rows.items()},
-        seeds={strategy: tuple(seeds) for strategy, seeds in place.seeds.items()},
-        calibration={strategy: np.asarray(values) for strategy, values in place.calibration.items()},
-        disputed=tuple(place.disputed),
-    )

@@ -9,9 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Checks, Fact
-from bakeoff.analysis.measures import counted, resample, values_of
 from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis.pair import Checks, Fact
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.contracts.unit import Unit
 from bakeoff.statistics.best_of_n import probability_of_improvement
@@ -21,10 +20,12 @@ from bakeoff.statistics.intervals import Estimate, mean_estimate
 from bakeoff.statistics.power import minimum_detectable_effect
 from bakeoff.statistics.twoway import E, TwoWay, two_way, two_way_unpaired, with_two_examples
 
+Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
+
 
 @dataclass(frozen=True)
 class Side:
-    """One row's part in a pair."""
+    """One row's part in a pairwise comparison."""
 
     name: str
     seeds: tuple[int, ...]
@@ -40,11 +41,11 @@ class Side:
     """Its place among the bootstrap's replicates."""
     unit: Unit
     """The metric's."""
-    counted: int
-    """How many of the N examples tell something of the score, as `measures.counted` has it."""
+    informative: int
+    """How many of the N examples affect the score, as `Measured.informative`."""
 
-    def ordered(self) -> Side:
-        """By seed."""
+    def by_seed(self) -> Side:
+        """The same with the runs in the order of their seeds."""
         order = np.argsort(self.seeds)
         if (np.diff(order) > 0).all():
             return self
@@ -58,16 +59,37 @@ class Side:
         )
 
 
+def side_of(
+    outputs: SplitOutputs,
+    metric: Metric | None,
+    name: str,
+    number: int,
+    *,
+    unit: Unit,
+    everything: Mapping[str, NDArray[Any]] | None = None,
+    recorded: Floats | None = None,
+) -> Side:
+    """A strategy's runs by the metric, or with the `recorded` scores where the metric cannot be computed here. `everything` is
+    what identical rows have in common: the answers on this split, unless it says otherwise."""
+    answers = outputs.answers[name]
+    measured = outputs.measured(metric, name) if metric else None
+    computed = measured.scores if measured else None
+    scores = recorded if computed is None else computed
+    assert scores is not None  # whoever has no recorded scores asks for a metric that can be computed
+    values, informative = (measured.values, measured.informative) if measured else (None, len(outputs.ids))
+    return Side(name, outputs.seeds[name], answers, everything or {"": answers}, values, scores, number, unit, informative)
+
+
 @dataclass(frozen=True)
-class Contest:
-    """Two sides measured against each other, before anything is adjusted for the family that they stand in."""
+class PairwiseComparison:
+    """Two rows measured against each other, before anything is adjusted for the number of comparisons."""
 
     first: Side
     second: Side
     facts: tuple[Fact, ...]
     paired: bool
     identical: bool
-    method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
+    method: Method
     estimate: Estimate | None
     """None where there is nothing to estimate from."""
 
@@ -79,7 +101,7 @@ class Contest:
     def least_seeds(self) -> int:
         return min(len(self.first.seeds), len(self.second.seeds))
 
-    def among(self, comparisons: int) -> Contest:
+    def among(self, comparisons: int) -> PairwiseComparison:
         """As one of so many comparisons that are adjusted together."""
         if comparisons > 1 and isinstance(self.estimate, TwoWay):
             return replace(self, estimate=self.estimate.in_family())
@@ -87,19 +109,21 @@ class Contest:
 
     @property
     def p(self) -> float | None:
-        return self.estimate.p if self.estimate else None
+        """None where nothing is tested: without an estimate, and of identical rows."""
+        return self.estimate.p if self.estimate and not self.identical else None
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:
-        """Nothing of identical sides: that they are is a fact, and their predictions tell no more."""
+        """None for identical rows: that they are is a fact, and their predictions say no more."""
         return self.estimate.interval(level) if self.estimate and not self.identical else (None, None)
 
-    def equivalence_p(self, margin: float) -> float | None:
-        return self.estimate.equivalence_p(margin) if self.estimate else None
+    def equivalence_p(self, margin: float | None) -> float | None:
+        """Of TOST; None where no margin is named, or nothing is tested."""
+        return self.estimate.equivalence_p(margin) if self.estimate and margin is not None and not self.identical else None
 
     @property
     def detectable(self) -> float | None:
-        """The difference that this design finds with 80 % power at a two-sided 5 %; at least one example's worth. None where
-        two scores can't differ by so much."""
+        """The minimum detectable difference (80 % power at a two-sided 5 %), at least one example's worth. None where two
+        scores can't differ by so much."""
         if self.estimate is None or self.identical:
             return None
         found = minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df))
@@ -111,49 +135,43 @@ def possible(difference: float, span: float | None) -> float | None:
     return None if span is not None and difference > span else float(difference)
 
 
-def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> Contest:
+def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> PairwiseComparison:
     """First minus second. Paired by seed where both sides have the same seeds; the examples are always the same."""
-    first, second = first.ordered(), second.ordered()
+    first, second = first.by_seed(), second.by_seed()
     paired = first.seeds == second.seeds
     identical = (
         paired
         and first.everything.keys() == second.everything.keys()
         and all(np.array_equal(part, second.everything[split]) for split, part in first.everything.items())
     )
-    contest = Contest(first, second, tuple(facts), paired, identical, "none", None)
-    if contest.least_seeds < 2 or first.answers.shape[1] < 2:
-        return contest
-    if first.values is not None and second.values is not None:
-        found: Estimate = two_way_of(first.values, second.values, paired=paired)
-        contest = replace(contest, method="two-way")
-    elif replicates is not None and (drawn := replicates.difference(first.number, second.number, paired=paired)) is not None:
-        found, contest = drawn, replace(contest, method="two-way by resampling")
-    elif paired:
-        found, contest = mean_estimate(first.scores - second.scores), replace(contest, method="seeds only")
-    else:
-        return contest
-    if not identical:
-        found = within_range(found, first.unit, min(first.counted, second.counted))
+    method, found = _estimated(first, second, replicates, paired=paired)
+    if found is not None and not identical:
+        found = within_range(found, first.unit, min(first.informative, second.informative))
         if found.variance == 0:  # without a range nothing tells how far it may be off
-            return replace(contest, method="none")
-    return replace(contest, estimate=found)
+            method, found = "none", None
+    return PairwiseComparison(first, second, tuple(facts), paired, identical, method, found)
+
+
+def _estimated(first: Side, second: Side, replicates: Replicates | None, *, paired: bool) -> tuple[Method, Estimate | None]:
+    if min(len(first.seeds), len(second.seeds), first.answers.shape[1]) < 2:
+        return "none", None
+    if first.values is not None and second.values is not None:
+        return "two-way", two_way_of(first.values, second.values, paired=paired)
+    if replicates is not None and (drawn := replicates.difference(first.number, second.number, paired=paired)) is not None:
+        return "two-way by resampling", drawn
+    return ("seeds only", mean_estimate(first.scores - second.scores)) if paired else ("none", None)
 
 
 def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> TwoWay | None:
     """First minus second over seeds and examples, of two runs a side or more: from values per example where the metric has
     them, else from resamples; None for a metric that needs the hub, and of a single example."""
-    if len(outputs.ids) < 2:
+    names = [first, second]
+    if any(outputs.measured(metric, name).scores is None for name in names):
         return None
-    paired = outputs.seeds[first] == outputs.seeds[second]
-    own, other = (values_of(outputs, metric, name) for name in (first, second))
-    if own is not None and other is not None:
-        found: TwoWay | None = two_way_of(own, other, paired=paired)
-    else:
-        replicates = resample(outputs, metric, [first, second])
-        found = replicates.difference(0, 1, paired=paired) if replicates is not None else None
-    if found is None:
-        return None
-    return within_range(found, metric.unit, min(counted(outputs, metric, name) for name in (first, second)))
+    replicates = outputs.resample(metric, names) if outputs.measured(metric, first).terms is None else None
+    one, other = (side_of(outputs, metric, name, number, unit=metric.unit) for number, name in enumerate(names))
+    found = measure(one, other, (), replicates).estimate
+    return found if isinstance(found, TwoWay) else None
 
 
 def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:
@@ -162,51 +180,39 @@ def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:
 
 
 def within_range(estimate: E, unit: Unit, examples: int) -> E:
-    """A difference of two scores of a metric with this unit, of which so many examples tell something: it lies within the width
-    of the metric's range, and its interval is no point."""
+    """A difference of two scores of a metric with this unit, which so many examples affect: it lies within the width of the
+    metric's range, and its interval is no point."""
     return with_two_examples(replace(estimate, span=unit.span), examples)
 
 
-def check(contest: Contest, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
+def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
     """The other tests. They do not make the verdict; where they disagree with it, a reader should know."""
-    first, second = contest.first, contest.second
+    first, second = compared.first, compared.second
     ahead, behind = (first, second) if higher_is_better else (second, first)
-    enough = contest.paired and len(first.seeds) >= 2
-    d = first.scores - second.scores if contest.paired else None
-    flips = sign_flip(d) if enough and d is not None else None
-    low, high = None, None
-    p = None
-    if replicates is not None and contest.least_seeds >= 2:
-        interval = replicates.compare(first.number, second.number)
-        low, high, p = interval.low, interval.high, interval.p
-    one_each = len(first.seeds) == len(second.seeds) == 1 and first.values is not None and second.values is not None
+    several = compared.least_seeds >= 2
+    apart = first.scores - second.scores if compared.paired and several else None
+    flips = sign_flip(apart) if apart is not None else None
+    drawn = replicates.compare(first.number, second.number) if replicates is not None and several else None
     return Checks(
         sign_flip_p=flips.p if flips else None,
         sign_flip_floor=flips.floor if flips else None,
-        bootstrap_low=low,
-        bootstrap_high=high,
-        bootstrap_p=p,
-        paired_t_p=mean_estimate(d).p if enough and d is not None else None,
-        mcnemar_p=_mcnemar(first, second) if one_each else None,
-        seed_correlation=_correlation(first.scores, second.scores) if contest.paired and len(first.seeds) >= 3 else None,
-        probability_of_improvement=(
-            probability_of_improvement(ahead.scores, behind.scores) if contest.least_seeds >= 2 else None
-        ),
+        bootstrap_low=drawn.low if drawn else None,
+        bootstrap_high=drawn.high if drawn else None,
+        bootstrap_p=drawn.p if drawn else None,
+        paired_t_p=mean_estimate(apart).p if apart is not None else None,
+        mcnemar_p=_mcnemar(first, second),
+        seed_correlation=_correlation(first.scores, second.scores) if compared.paired and len(first.seeds) >= 3 else None,
+        probability_of_improvement=probability_of_improvement(ahead.scores, behind.scores) if several else None,
     )
 
 
 def _mcnemar(first: Side, second: Side) -> float | None:
-    """Two fixed models; only where each example is right or wrong."""
-    assert first.values is not None
-    assert second.values is not None
-    shares = {float(value) for side in (first, second) for value in np.unique(side.values)}  # type: ignore[arg-type]  # not None
-    if not shares <= {0.0, 1.0}:
+    """Of two fixed models; None where there are more runs, or examples that are not just right or wrong."""
+    if max(len(first.seeds), len(second.seeds)) > 1 or first.values is None or second.values is None:
         return None
-    better, worse = first.values[0] > second.values[0], first.values[0] < second.values[0]
-    return mcnemar_p(int(better.sum()), int(worse.sum()))
+    one, other = first.values[0], second.values[0]
+    return mcnemar_p(int((one > other).sum()), int((one < other).sum())) if np.isin([one, other], (0, 1)).all() else None
 
 
 def _correlation(one: Floats, other: Floats) -> float | None:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(one, other)[0, 1]) if np.ptp(one) and np.ptp(other) else None

@@ -11,11 +11,12 @@ import numpy as np
 
 from bakeoff.analysis.findings import Ratio
 from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
-from bakeoff.analysis.pairs import Contest, Side
+from bakeoff.analysis.pairs import PairwiseComparison, Side
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Floats
 from bakeoff.records.schema import Control, Cost, Record
 from bakeoff.statistics.cost_ratios import Objective, dominates, front_probability, log_ratio
+from bakeoff.statistics.intervals import Estimate
 
 Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "peak_memory"]
 QUANTITIES: tuple[Quantity, ...] = ("train_seconds", "evaluate_seconds", "total_seconds", "peak_memory")
@@ -34,34 +35,33 @@ def amounts(quantity: str, a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats
     return mine, theirs
 
 
-def cost_ratios(ended: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> list[Ratio]:
+def cost_ratios(succeeded: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> list[Ratio]:
     """Every row's costs over the baseline's, seed by seed where both have the same seeds."""
-    found = []
-    there = [record for record in ended.get(baseline, ()) if record.cost is not None]
-    for row, records in ended.items():
-        here = [record for record in records if record.cost is not None]
-        if row == baseline or not here or not there:
-            continue
-        unlike = why_no_hardware(here, there)
-        moved = why_no_time(here, there, controls)
-        found += [
-            _ratio(row, baseline, here, there, quantity, unlike if quantity == "peak_memory" else moved)
-            for quantity in QUANTITIES
-        ]
-    return found
+    sides = {row: [record for record in records if record.cost is not None] for row, records in succeeded.items()}
+    there = sides.pop(baseline, [])
+    return [
+        _ratio(row, baseline, here, there, quantity, controls)
+        for row, here in sides.items()
+        for quantity in QUANTITIES
+        if here and there
+    ]
 
 
-def _ratio(row: str, baseline: str, here: Sequence[Record], there: Sequence[Record], quantity: Quantity, reason: str) -> Ratio:
+def _ratio(
+    row: str, baseline: str, here: Sequence[Record], there: Sequence[Record], quantity: Quantity, controls: Sequence[Control]
+) -> Ratio:
+    reason = why_no_hardware(here, there) if quantity == "peak_memory" else why_no_time(here, there, controls)
     paired = [record.requested.seed for record in here] == [record.requested.seed for record in there]
     mine, theirs = amounts(quantity, *([record.cost for record in side if record.cost is not None] for side in (here, there)))
     positive = bool((mine > 0).all() and (theirs > 0).all())
-    whole = log_ratio(theirs, mine, paired=paired) if positive and min(len(mine), len(theirs)) >= 2 else None
-    simple = math.exp(float(np.log(mine).mean() - np.log(theirs).mean())) if positive else math.nan
+    several = min(len(mine), len(theirs)) >= 2
+    whole = log_ratio(theirs, mine, paired=paired) if positive and several else None
+    simple = math.exp(float(np.log(mine).mean() - np.log(theirs).mean())) if positive else None
     return Ratio(
         first=row,
         second=baseline,
         quantity=quantity,
-        ratio=whole.ratio if whole else simple if positive else None,
+        ratio=whole.ratio if whole else simple,
         low=whole.low if whole else None,
         high=whole.high if whole else None,
         p=whole.p if whole else None,
@@ -80,24 +80,24 @@ class Place:
 
 
 def front_of(
-    ended: Mapping[str, Sequence[Record]],
-    groups: Mapping[str, int],
-    contests: Sequence[Contest],
+    succeeded: Mapping[str, Sequence[Record]],
+    rankings: Mapping[str, int],
+    compared: Sequence[PairwiseComparison],
     terms: Terms,
     controls: Sequence[Control],
 ) -> dict[str, Place]:
-    """For the rows of each group whose times may be compared: who dominates them, and how often they are on the front."""
-    sides = {side.name: side for contest in contests for side in (contest.first, contest.second)}
+    """For the rows of each ranking whose times may be compared: who dominates them, and how often they are on the front."""
+    sides = {side.name: side for one in compared for side in (one.first, one.second)}
     found: dict[str, Place] = {}
-    for group in set(groups.values()):
-        names = [name for name in sides if groups[name] == group and len(sides[name].seeds) >= 2]
-        records = {name: _of_side(ended[name], sides[name]) for name in names}
+    for ranking in set(rankings.values()):
+        names = [name for name in sides if rankings[name] == ranking and len(sides[name].seeds) >= 2]
+        records = {name: _of_side(succeeded[name], sides[name]) for name in names}
         timed = {name: [record.cost.train_seconds for record in records[name] if record.cost] for name in names}
         names = [name for name in names if len(timed[name]) == len(sides[name].seeds) and min(timed[name]) > 0]
         if len(names) < 2 or any(why_no_time(records[names[0]], records[name], controls) for name in names[1:]):
             continue
         times = {name: np.array(timed[name]) for name in names}
-        own = [contest for contest in contests if {contest.first.name, contest.second.name} <= set(names)]
+        own = [one for one in compared if {one.first.name, one.second.name} <= set(names)]
         beaten = _dominations(own, times, terms)
         chances = _chances([sides[name] for name in names], times, terms)
         found |= {name: Place(float(chance), tuple(beaten.get(name, ()))) for name, chance in zip(names, chances, strict=True)}
@@ -109,32 +109,32 @@ def _of_side(records: Sequence[Record], side: Side) -> list[Record]:
     return [by_seed[seed] for seed in side.seeds]
 
 
-def _dominations(contests: Sequence[Contest], times: Mapping[str, Floats], terms: Terms) -> dict[str, list[str]]:
+def _dominations(compared: Sequence[PairwiseComparison], times: Mapping[str, Floats], terms: Terms) -> dict[str, list[str]]:
     """Row -> those that dominate it: worse in nothing by more than the margins, better in something, at simultaneous 95 %."""
     found: dict[str, list[str]] = {}
-    for contest in contests:
-        first, second = contest.first.name, contest.second.name
-        if contest.estimate is None or any(not fact.declared for fact in contest.facts):
+    for one in compared:
+        first, second = one.first.name, one.second.name
+        if one.estimate is None or any(not fact.declared for fact in one.facts):
             continue
-        log = log_ratio(times[second], times[first], paired=contest.paired).log
-        margin = terms.margin or 0.0
-        forward = [
-            Objective(contest.estimate.interval, margin, "higher" if terms.higher_is_better else "lower"),
-            Objective(log.interval, math.log1p(TIME_MARGIN), "lower"),
-        ]
-        backward = [
-            Objective(lambda level, own=contest.estimate: _turned(own.interval(level)), margin, forward[0].direction),  # type: ignore[misc]
-            Objective(lambda level, own=log: _turned(own.interval(level)), math.log1p(TIME_MARGIN), "lower"),  # type: ignore[misc]
-        ]
-        if dominates(forward):
-            found.setdefault(second, []).append(first)
-        if dominates(backward):
-            found.setdefault(first, []).append(second)
+        log = log_ratio(times[second], times[first], paired=one.paired).log
+        for turned in (False, True):
+            ahead, behind = (second, first) if turned else (first, second)
+            quality = _objective(
+                one.estimate, terms.margin or 0.0, "higher" if terms.higher_is_better else "lower", turned=turned
+            )
+            if dominates([quality, _objective(log, math.log1p(TIME_MARGIN), "lower", turned=turned)]):
+                found.setdefault(behind, []).append(ahead)
     return found
 
 
-def _turned(bounds: tuple[float, float]) -> tuple[float, float]:
-    return -bounds[1], -bounds[0]
+def _objective(estimate: Estimate, margin: float, direction: Literal["higher", "lower"], *, turned: bool) -> Objective:
+    """First minus second; second minus first where `turned`."""
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = estimate.interval(level)
+        return (-high, -low) if turned else (low, high)
+
+    return Objective(interval, margin, direction)
 
 
 def _chances(sides: Sequence[Side], times: Mapping[str, Floats], terms: Terms) -> Floats:

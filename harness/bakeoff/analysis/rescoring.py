@@ -7,20 +7,19 @@ from itertools import chain
 
 import numpy as np
 
-from bakeoff.analysis.boards import calibration_of
-from bakeoff.analysis.comparability import grouped, row_facts
+from bakeoff.analysis.comparability import rankings_of, row_facts
+from bakeoff.analysis.comparison import calibration_of
 from bakeoff.analysis.findings import Calibration, SliceScore
-from bakeoff.analysis.measures import counted, resample, scores_of, values_of
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
-from bakeoff.analysis.pairs import Side, measure
+from bakeoff.analysis.pairs import measure, side_of
 from bakeoff.analysis.row import Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.slices import slice_scores
-from bakeoff.analysis.summary.rows import Layout, layouts
+from bakeoff.analysis.summary.rows import Layout, layouts, score_of
 from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.hub_metrics import HubMetric
-from bakeoff.contracts.metric import Floats, Metric, MetricChoice, known_as
+from bakeoff.contracts.metric import Metric, MetricChoice, known_as
 from bakeoff.contracts.metric_lookup import label_of, metric_named
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL
 from bakeoff.contracts.unit import Figures, figures_of
@@ -28,9 +27,8 @@ from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment, left_out
 from bakeoff.records.load.separation import taken_for_same
-from bakeoff.records.schema import Data, Record
+from bakeoff.records.schema import Data
 from bakeoff.records.silent_metrics import why_silent
-from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.text.values import shell_word
 from bakeoff.text.words import did_you_mean, quoted
 
@@ -40,12 +38,12 @@ class RescoredRow(Part):
 
     strategy: str
     score: Score
-    difference: float | None
+    difference: float | None = None
     """Row minus baseline; None for the baseline itself."""
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     """The 95 % interval of the difference, not adjusted; None below two runs a side."""
-    method: str
+    method: str = "none"
     """Of the difference's interval."""
 
 
@@ -108,42 +106,31 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:
     """By the metric; by several where it is of each class."""
-    ended = layout.ended
-    data = next((record.data for records in ended.values() for record in records if record.data is not None), None)
+    data = next((record.data for records in layout.succeeded.values() for record in records if record.data is not None), None)
     if data is None:
-        raise StoreError("no run has ended well, so there are no predictions to score")
+        raise StoreError("no run has succeeded, so there are no predictions to score")
     metrics = chosen_metrics(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}))
-    outputs = gather(experiment, {row: records for row, records in ended.items() if records})
+    outputs = gather(experiment, {row: records for row, records in layout.succeeded.items() if records})
     if not outputs.splits:
         raise StoreError(f"no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
     if split not in outputs.splits:
         raise BakeoffError(did_you_mean("predicted split", split, outputs.splits))
     if not outputs.splits[split].labelled:
         raise BakeoffError(f"split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored")
-    found = [_rescored(experiment, layout, metric, split, ended, data, outputs) for metric in metrics]
-    if unknown_facts := taken_for_same([chain.from_iterable(ended.values())]):  # told once, whatever the number of classes
-        notes = [*found[0].notes, f"taken for the same: {unknown_facts}"]
-        found[0] = found[0].model_copy(update={"notes": notes})
+    found = [_rescored(experiment, layout, metric, split, data, outputs) for metric in metrics]
+    if unknown_facts := taken_for_same([chain.from_iterable(layout.succeeded.values())]):  # said once, however many classes
+        found[0].notes.append(f"taken for the same: {unknown_facts}")
     return found
 
 
-def _rescored(
-    experiment: Experiment,
-    layout: Layout,
-    metric: Metric,
-    split: str,
-    ended: Mapping[str, Sequence[Record]],
-    data: Data,
-    outputs: Outputs,
-) -> Rescored:
-    own = outputs.splits[split]
-    keys = {row: row_facts(records) for row, records in ended.items() if records}
-    groups, reasons = grouped(keys, layout.baseline, experiment.declared.under_test)
-    level = [row for row in layout.rows if row in own.answers and groups[row] == 0]
+def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str, data: Data, outputs: Outputs) -> Rescored:
+    own, succeeded = outputs.splits[split], layout.succeeded
+    keys = {row: row_facts(records) for row, records in succeeded.items() if records}
+    rankings, reasons = rankings_of(keys, layout.baseline, experiment.declared.under_test)
+    ranked = [row for row in layout.rows if row in own.answers and rankings[row] == 0]
     silent = why_silent(metric, own.labels, data.labels, load=True)
-    rows = [] if silent else _rows(own, metric, layout, level)
-    without = [row.strategy for row in rows if not np.isfinite(row.score.mean)]
-    rows = [row for row in rows if row.strategy not in without]
+    every = [] if silent else _rows(own, metric, layout, ranked)
+    rows = [row for row in every if np.isfinite(row.score.mean)]
     return Rescored(
         task=layout.task,
         model=layout.model,
@@ -154,19 +141,25 @@ def _rescored(
         examples=len(own.ids),
         baseline=layout.baseline,
         rows=rows,
-        slices=[] if silent else slice_scores(own, metric, baseline=layout.baseline, strategies=level, label_names=data.labels),
+        slices=[]
+        if silent
+        else slice_scores(own, metric, baseline=layout.baseline, strategies=ranked, label_names=data.labels),
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
             *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
             *([f"'each' is a class of this task: {metric.name} is of that class alone"] if _of_class_each(metric) else []),
-            *(f"{row} is left out: {metric.name} gives its answers no score" for row in without),
+            *(f"{row.strategy} is left out: {metric.name} gives its answers no score" for row in every if row not in rows),
             *left_out(experiment),
             *_misread(outputs),
-            *_without(ended, own),
-            *_apart(groups, reasons),
+            *(f"{row} has no predictions" for row in succeeded if row not in own.answers),
+            *(f"{row} is not compared with the baseline: {reasons[number]}" for row, number in rankings.items() if number),
             *why_uncut(own, split),
         ],
     )
+
+
+def _misread(outputs: Outputs) -> list[str]:
+    return [f"{found.strategy}, seed {found.seed}, is left out: {found.sentence}" for found in outputs.misread]
 
 
 def _of_class_each(metric: Metric) -> bool:
@@ -209,68 +202,20 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
 # --- rows ----------------------------------------------------------------------------------------------------------------
 
 
-def _rows(own: SplitOutputs, metric: Metric, layout: Layout, level: Sequence[str]) -> list[RescoredRow]:
-    """Every row's score; the difference to the baseline of those that stand on a level with it."""
+def _rows(own: SplitOutputs, metric: Metric, layout: Layout, ranked: Sequence[str]) -> list[RescoredRow]:
+    """Every row's score; the difference to the baseline of those that are ranked with it."""
     names = [row for row in layout.rows if row in own.answers]
-    values = {name: values_of(own, metric, name) for name in names}
-    needs_bootstrap = any(found is None for found in values.values()) and any(len(own.seeds[name]) > 1 for name in names)
-    replicates = resample(own, metric, names) if needs_bootstrap else None
-    sides = {name: _side(own, metric, name, values[name], number) for number, name in enumerate(names)}
-    baseline = sides.get(layout.baseline)
-    return [_row(own, metric, side, baseline if name in level else None, replicates) for name, side in sides.items()]
-
-
-def _side(own: SplitOutputs, metric: Metric, name: str, values: Floats | None, number: int) -> Side:
-    scores = scores_of(own, metric, name, values)
-    assert scores is not None  # `chosen_metric` gives none of the hub's
-    answers = own.answers[name]
-    return Side(
-        name=name,
-        seeds=own.seeds[name],
-        answers=answers,
-        everything={"rescored": answers},
-        values=values,
-        scores=scores,
-        number=number,
-        unit=metric.unit,
-        counted=counted(own, metric, name),
-    )
-
-
-def _row(own: SplitOutputs, metric: Metric, side: Side, baseline: Side | None, replicates: Replicates | None) -> RescoredRow:
-    score = _score(own, metric, side, replicates)
-    if baseline is None or side.name == baseline.name:
-        return RescoredRow(strategy=side.name, score=score, difference=None, low=None, high=None, method="none")
-    contest = measure(side, baseline, (), replicates)
-    low, high = contest.interval(0.95)
-    return RescoredRow(
-        strategy=side.name, score=score, difference=contest.difference, low=low, high=high, method=contest.method
-    )
-
-
-def _score(own: SplitOutputs, metric: Metric, side: Side, replicates: Replicates | None) -> Score:
-    bounds = bounds_of(own, metric, side.name, replicates=replicates)
-    return Score(
-        mean=float(side.scores.mean()),
-        sd=float(side.scores.std(ddof=1)) if len(side.seeds) > 1 else None,
-        low=bounds.low,
-        high=bounds.high,
-        method=bounds.method,
-        seeds=list(side.seeds),
-        values=side.scores.tolist(),
-    )
-
-
-# --- what to mind --------------------------------------------------------------------------------------------------------
-
-
-def _misread(outputs: Outputs) -> list[str]:
-    return [f"{found.strategy}, seed {found.seed}, is left out: {found.sentence}" for found in outputs.misread]
-
-
-def _without(ended: Mapping[str, Sequence[object]], own: SplitOutputs) -> list[str]:
-    return [f"{row} has no predictions" for row in ended if row not in own.answers]
-
-
-def _apart(groups: Mapping[str, int], reasons: Sequence[str]) -> list[str]:
-    return [f"{row} is not compared with the baseline: {reasons[group]}" for row, group in groups.items() if group]
+    sides = {name: side_of(own, metric, name, number, unit=metric.unit) for number, name in enumerate(names)}
+    resampled = any(one.values is None for one in sides.values()) and any(len(one.seeds) > 1 for one in sides.values())
+    replicates = own.resample(metric, names) if resampled else None
+    found = []
+    for name, side in sides.items():
+        bounds = bounds_of(own, metric, name, replicates=replicates)
+        row = RescoredRow(strategy=name, score=score_of(side.seeds, side.scores.tolist(), bounds))
+        if name in ranked and layout.baseline in sides and name != layout.baseline:
+            compared = measure(side, sides[layout.baseline], (), replicates)
+            low, high = compared.interval(0.95)
+            update = {"difference": compared.difference, "low": low, "high": high, "method": compared.method}
+            row = row.model_copy(update=update)
+        found.append(row)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -10,6 +10,14 @@ from bakeoff.analysis.summary.compute import Work
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.records.schema import Attempt
+
+
+class Bounds(NamedTuple):
+    """A 95 % interval, and what it covers in words; as `Score` has them."""
+
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
 
 
 class Score(Part):
@@ -43,18 +51,11 @@ class Failed(Part):
     message: str
 
 
-class Unkept(Part):
-    """A run whose model was to be kept and is not."""
+class SeedNote(Part):
+    """A sentence about one run."""
 
     seed: int
-    reason: str
-
-
-class Remarked(Part):
-    """A run whose process did not end well after its record was whole."""
-
-    seed: int
-    remark: str
+    note: str
 
 
 class Unscored(Part):
@@ -68,7 +69,7 @@ class Unscored(Part):
 class Row(Part):
     """A strategy's result on a board: what every output is written from.
 
-    `summary.rows.describe` fills in what the records tell, `boards.judged` what the comparison with the other rows adds.
+    `summary.rows.describe` fills in what the records tell, `comparison.judge_group` what comparing it with other rows adds.
     """
 
     strategy: str
@@ -78,6 +79,9 @@ class Row(Part):
     method: str | None
     """Labels that tell the rows apart; None where nothing is recorded yet."""
     facts: dict[str, Any]
+    """What was requested, and the model's size, as values for programs."""
+    recipe: dict[str, str]
+    """The effective recipe: subject -> what was observed, else requested, in words; also steps and parameters."""
     seeds: list[int]
     """Those that the experiment declares."""
     scored: list[int]
@@ -85,8 +89,10 @@ class Row(Part):
     failed: list[Failed]
     attempts: list[Attempt]
     """Earlier tries at its runs, which failed, of all seeds."""
-    unkept: list[Unkept]
-    remarked: list[Remarked]
+    unkept: list[SeedNote]
+    """Why models that were to be kept are not."""
+    process_notes: list[SeedNote]
+    """How processes failed after their record was whole."""
     missing: list[int]
     """Seeds that are declared and not (or not readably) recorded."""
     owns: list[str]
@@ -112,8 +118,8 @@ class Row(Part):
     """Seed -> hash of the trained weights."""
     work: Work
 
-    group: int = 0
-    """Rows of one group have the same comparability key; only they are ranked against each other. 0 is the baseline's."""
+    ranking: int = 0
+    """Rows of one ranking have the same comparability key; only they are ranked against each other. 0 is the baseline's."""
     key: dict[str, str] = Field(default_factory=dict)
     """The parts of the comparability key, in words."""
     rank: tuple[int, int] | None = None
@@ -121,17 +127,15 @@ class Row(Part):
     tie_group: int | None = None
     """Rows with the same rank interval share one, from 1; None as above."""
     degenerate: list[int] = Field(default_factory=list)
-    """Seeds whose run answers always the same or scores no better than the majority's floor plus one standard error."""
+    """Seeds whose run always gives one answer or scores no better than the majority baseline plus one standard error."""
     mean_without_degenerate: float | None = None
     """Of the primary metric on the reported split; None where no seed is degenerate, or all are."""
     front_probability: float | None = None
-    """How often, over bootstrap draws, no row of the group beats it on both quality and train seconds."""
+    """How often, over bootstrap draws, no row of the ranking beats it on both quality and train seconds."""
     dominated_by: list[str] = Field(default_factory=list)
     expected_best: list[float] = Field(default_factory=list)
     """What the best of 1, 2 and so on of its seeds scores on average, up to all of them or ten; of the primary metric on the
     reported split. The first is the mean."""
-    recipe: dict[str, str] = Field(default_factory=dict)
-    """The effective recipe: subject -> what was observed, else asked, in words."""
     warnings: list[str] = Field(default_factory=list)
     """Names of warnings, most important first."""
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.analysis.measures import counted, resample, values_of
-from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis.outputs import Measured, SplitOutputs
 from bakeoff.analysis.pairs import Side
+from bakeoff.analysis.row import Bounds
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
@@ -27,14 +24,6 @@ MOST_FOR_BCA = 5_000
 SEEDS_AND_EXAMPLES, ONE_RUN = "seeds and examples", "examples only (one run)"
 
 
-class Bounds(NamedTuple):
-    """A 95 % interval, and what it covers in words; as `Score` has them."""
-
-    low: float | None = None
-    high: float | None = None
-    method: str = ""
-
-
 def bounds_of(
     outputs: SplitOutputs | None, metric: Metric | None, row: str, *, replicates: Replicates | None = None, quick: bool = False
 ) -> Bounds:
@@ -46,40 +35,33 @@ def bounds_of(
     """
     if outputs is None or metric is None or row not in outputs.answers or len(outputs.ids) < 2:
         return Bounds()
-    found: Estimate | tuple[float, float] | None
-    if len(outputs.seeds[row]) > 1:
-        values = values_of(outputs, metric, row)
-        if values is not None:
-            found = two_way(values)
-        else:
-            found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
-        return _bounds(found, outputs, metric, row, SEEDS_AND_EXAMPLES)
-    parts = outputs.ratio_terms(metric, row)
-    if parts is not None:
-        found = _of_a_ratio(parts[0][0], parts[1][0], quick=quick)
-    elif quick or isinstance(metric, HubMetric):
-        found = None
-    elif len(outputs.ids) > MOST_FOR_BCA and (drawn := resample(outputs, metric, [row])) is not None:
-        low, high = np.quantile(drawn.scores[:, 0], [0.025, 0.975])
+    measured, several = outputs.measured(metric, row), len(outputs.seeds[row]) > 1
+    found: Estimate | tuple[float, float] | None = None
+    if several and measured.values is not None:
+        found = two_way(measured.values)
+    elif several:
+        found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
+    elif measured.terms is not None:
+        found = _of_a_ratio(measured.terms[0][0], measured.terms[1][0], quick=quick)
+    elif not quick and not isinstance(metric, HubMetric):
+        drawn = outputs.resample(metric, [row]) if len(outputs.ids) > MOST_FOR_BCA else None
+        low, high = _of_any(measured) if drawn is None else np.quantile(drawn.scores[:, 0], [0.025, 0.975])
         found = float(low), float(high)
-    else:
-        found = _of_any(metric, outputs.answers[row][0], outputs.labels)
-    return _bounds(found, outputs, metric, row, ONE_RUN)
+    return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else ONE_RUN)
 
 
-def _bounds(
-    found: Estimate | tuple[float, float] | None, outputs: SplitOutputs, metric: Metric, row: str, covers: str
-) -> Bounds:
+def _bounds(found: Estimate | tuple[float, float] | None, measured: Measured, covers: str) -> Bounds:
     """An estimate's interval within the metric's range; percentiles of one run as they are, unless they are a point or its
     score is at an end of that range."""
-    if found is None or (isinstance(found, tuple) and not np.isfinite(found).all()):
-        return Bounds()
+    unit = measured.metric.unit
     if isinstance(found, tuple):
-        score, unit = metric.score(outputs.answers[row][0], outputs.labels), metric.unit
+        score = math.nan if measured.scores is None else float(measured.scores[0])
+        if not np.isfinite(found).all():
+            return Bounds()
         if found[1] - found[0] > ROUNDING and not {score} & {unit.low, unit.high}:
             return Bounds(*found, covers)
         found = Estimate(score, 0.0, math.inf)
-    low, high = score_interval(found, metric.unit, counted(outputs, metric, row))
+    low, high = (None, None) if found is None else score_interval(found, unit, measured.informative)
     return Bounds(low, high, covers) if low is not None else Bounds()
 
 
@@ -91,45 +73,24 @@ def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> Estimate | tupl
     return bca([above, below], lambda a, b, axis: a.sum(axis=axis) / np.maximum(b.sum(axis=axis), 1e-300))
 
 
-def _of_any(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> tuple[float, float]:
-    score = or_nan(metric.score)
+def _of_any(measured: Measured) -> tuple[float, float]:
+    score = or_nan(measured.metric.score)
 
     def statistic(given: Floats, right: Floats, axis: int) -> Floats:
         given, right = np.moveaxis(given, axis, -1), np.moveaxis(right, axis, -1)
         flat = zip(given.reshape(-1, given.shape[-1]), right.reshape(-1, right.shape[-1]), strict=True)
         return np.array([score(one, other) for one, other in flat]).reshape(given.shape[:-1])
 
-    return bca([answers, labels], statistic, resamples=2000)
+    return bca([measured.answers[0], measured.labels], statistic, resamples=2000)
 
 
-@dataclass(frozen=True)
-class Degenerate:
-    """Seeds whose run is no better than not learning, and the row's mean without them."""
-
-    seeds: list[int] = field(default_factory=list)
-    mean_without: float | None = None
-
-
-def degenerate_seeds(sides: Mapping[str, Side], floor: float | None, terms: Terms) -> dict[str, Degenerate]:
-    """Runs that answer always the same, or score no better than the majority's floor plus one standard error."""
-    found = {}
-    for name, side in sides.items():
-        fallen = [_is_degenerate(side, number, floor, terms) for number in range(len(side.seeds))]
-        if any(fallen):
-            rest = [score for score, bad in zip(side.scores, fallen, strict=True) if not bad]
-            found[name] = Degenerate(
-                [seed for seed, bad in zip(side.seeds, fallen, strict=True) if bad], float(np.mean(rest)) if rest else None
-            )
+def degenerate_runs(side: Side, majority_baseline: float | None, terms: Terms) -> NDArray[np.bool_]:
+    """(K,) Which runs always give one answer, or score no better than the majority baseline plus one standard error."""
+    errors = np.zeros(len(side.seeds))
+    if side.values is not None and side.values.shape[1] > 1:
+        errors = side.values.std(axis=1, ddof=1) / math.sqrt(side.values.shape[1])
+    ahead = (side.scores - (math.nan if majority_baseline is None else majority_baseline)) * (
+        1 if terms.higher_is_better else -1
+    )
+    found: NDArray[np.bool_] = (np.ptp(side.answers, axis=1) == 0) | (ahead <= errors)
     return found
-
-
-def _is_degenerate(side: Side, number: int, floor: float | None, terms: Terms) -> bool:
-    if np.ptp(side.answers[number]) == 0:
-        return True
-    if floor is None:
-        return False
-    error = 0.0
-    if side.values is not None:
-        error = float(side.values[number].std(ddof=1)) / math.sqrt(side.values.shape[1])
-    score = float(side.scores[number])
-    return score <= floor + error if terms.higher_is_better else score >= floor - error

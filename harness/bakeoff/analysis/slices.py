@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import SliceScore
-from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis.outputs import Measured, SplitOutputs
 from bakeoff.analysis.pairs import two_way_of, within_range
-from bakeoff.contracts.metric import Floats, Metric
+from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import Accuracy
-from bakeoff.contracts.unit import Unit
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.statistics.bootstrap import or_nan
 from bakeoff.statistics.intervals import Estimate, pseudo_values
@@ -44,22 +43,6 @@ class Cut:
     members: dict[str, NDArray[np.bool_]]
 
 
-@dataclass(frozen=True)
-class _Side:
-    """A strategy's answers under one metric."""
-
-    seeds: tuple[int, ...]
-    answers: NDArray[Any]
-    """(K, N)."""
-    parts: tuple[Floats, Floats] | None
-    """(K, N) each."""
-    unit: Unit
-    score: Callable[[NDArray[np.bool_]], float]
-    """Mean over seeds on a slice."""
-    is_silent: Callable[[NDArray[np.bool_]], bool]
-    """Whether the metric says nothing on a slice."""
-
-
 def slice_scores(
     outputs: SplitOutputs,
     metric: Metric,
@@ -77,11 +60,9 @@ def slice_scores(
     """
     present = [strategy for strategy in strategies if strategy in outputs.answers]
     found: list[SliceScore] = []
-    own = {strategy: _side(outputs, metric, strategy) for strategy in present}
-    right = metric if isinstance(metric, Accuracy) else Accuracy()
     for cut in cuts(outputs, label_names):
-        sides = {name: _side(outputs, right, name) for name in present} if cut.column == BY_LABEL else own
-        rows = [row for value in cut.members for row in _rows(cut, value, sides, baseline)]
+        own = metric if cut.column != BY_LABEL or isinstance(metric, Accuracy) else Accuracy()
+        rows = [row for value in cut.members for row in _rows(cut, value, outputs, own, present, baseline)]
         adjusted = holm([math.nan if estimate is None else estimate.p for _, estimate in rows])
         for (row, estimate), p in zip(rows, adjusted, strict=True):
             if estimate is not None:
@@ -150,77 +131,52 @@ def _with_other(members: dict[str, NDArray[np.bool_]], examples: int) -> dict[st
 # --- what is scored ------------------------------------------------------------------------------------------------------
 
 
-def _side(outputs: SplitOutputs, metric: Metric, strategy: str) -> _Side:
-    parts, answers, labels = outputs.ratio_terms(metric, strategy), outputs.answers[strategy], outputs.labels
-
-    def of_parts(inside: NDArray[np.bool_]) -> float:
-        assert parts is not None
-        above, below = (part[:, inside].sum(axis=1) for part in parts)
-        return float(np.divide(above, below, out=np.zeros_like(above), where=below > 0).mean())
-
-    def of_answers(inside: NDArray[np.bool_]) -> float:
-        score = or_nan(metric.score)
-        return float(np.mean([score(row[inside], labels[inside]) for row in answers]))
-
-    def silent(inside: NDArray[np.bool_]) -> bool:
-        return bool(why_silent(metric, labels[inside]))
-
-    return _Side(outputs.seeds[strategy], answers, parts, metric.unit, of_answers if parts is None else of_parts, silent)
-
-
-def _rows(cut: Cut, value: str, sides: dict[str, _Side], baseline: str) -> Iterator[tuple[SliceScore, Estimate | None]]:
+def _rows(
+    cut: Cut, value: str, outputs: SplitOutputs, metric: Metric, strategies: Sequence[str], baseline: str
+) -> Iterator[tuple[SliceScore, Estimate | None]]:
     inside = cut.members[value]
-    silent = any(side.is_silent(inside) for side in sides.values())
-    scores = {strategy: side.score(inside) for strategy, side in sides.items()}
-    for strategy, score in scores.items():
-        if silent:
-            yield _silent(cut, value, strategy), None
+    silent = bool(why_silent(metric, outputs.labels[inside]))
+    scores = {name: _score(outputs.measured(metric, name), inside) for name in ([] if silent else strategies)}
+    for name in strategies:
+        score = scores.get(name)
+        if score is not None and not math.isfinite(score):
             continue
-        if not math.isfinite(score):
-            continue
-        there = strategy != baseline and math.isfinite(scores.get(baseline, math.nan))
+        apart = math.nan if score is None or name == baseline else score - scores.get(baseline, math.nan)
         row = SliceScore(
             column=cut.column,
             value=value,
-            strategy=strategy,
+            strategy=name,
             examples=int(inside.sum()),
             score=score,
-            difference=score - scores[baseline] if there else None,
-            low=None,
-            high=None,
-            p_adjusted=None,
+            difference=apart if math.isfinite(apart) else None,
         )
-        yield row, _estimate(sides[strategy], sides[baseline], inside) if there else None
+        yield row, _estimate(outputs, metric, name, baseline, inside) if math.isfinite(apart) else None
 
 
-def _silent(cut: Cut, value: str, strategy: str) -> SliceScore:
-    """A slice on which the metric gives one score whatever is answered."""
-    return SliceScore(
-        column=cut.column,
-        value=value,
-        strategy=strategy,
-        examples=int(cut.members[value].sum()),
-        score=None,
-        difference=None,
-        low=None,
-        high=None,
-        p_adjusted=None,
-    )
+def _score(measured: Measured, inside: NDArray[np.bool_]) -> float:
+    """Mean over seeds on a slice."""
+    if measured.terms is None:
+        score = or_nan(measured.metric.score)
+        return float(np.mean([score(run[inside], measured.labels[inside]) for run in measured.answers]))
+    above, below = (part[:, inside].sum(axis=1) for part in measured.terms)
+    return float(np.divide(above, below, out=np.zeros_like(above), where=below > 0).mean())
 
 
-def _estimate(side: _Side, baseline: _Side, inside: NDArray[np.bool_]) -> Estimate | None:
-    """The two-way difference on the slice's examples; None where it cannot be told, and where all answers are equal there."""
-    if side.parts is None or baseline.parts is None or inside.sum() < FEWEST:
+def _estimate(
+    outputs: SplitOutputs, metric: Metric, strategy: str, baseline: str, inside: NDArray[np.bool_]
+) -> Estimate | None:
+    """The two-way difference on the slice's examples; None where nothing can be estimated, and where all answers are equal."""
+    own, other = (outputs.measured(metric, name) for name in (strategy, baseline))
+    seeds, others = outputs.seeds[strategy], outputs.seeds[baseline]
+    if own.terms is None or other.terms is None or inside.sum() < FEWEST or min(len(seeds), len(others)) < 2:
         return None
-    if min(len(side.seeds), len(baseline.seeds)) < 2:
-        return None
-    own, other = (pseudo_values(parts[0][:, inside], parts[1][:, inside]) for parts in (side.parts, baseline.parts))
-    paired = sorted(side.seeds) == sorted(baseline.seeds)
+    values, base = (pseudo_values(*(part[:, inside] for part in terms)) for terms in (own.terms, other.terms))
+    paired = sorted(seeds) == sorted(others)
     if paired:
-        order = [baseline.seeds.index(seed) for seed in side.seeds]
-        if np.array_equal(side.answers[:, inside], baseline.answers[order][:, inside]):
+        order = [others.index(seed) for seed in seeds]
+        if np.array_equal(own.answers[:, inside], other.answers[order][:, inside]):
             return None
-        other = other[order]
-    counted = min(int((parts[1][:, inside] != 0).sum(axis=1).min()) for parts in (side.parts, baseline.parts))
-    found = within_range(two_way_of(own, other, paired=paired), side.unit, counted)
+        base = base[order]
+    informative = min(int((terms[1][:, inside] != 0).sum(axis=1).min()) for terms in (own.terms, other.terms))
+    found = within_range(two_way_of(values, base, paired=paired), metric.unit, informative)
     return found if found.variance > 0 else None

@@ -8,12 +8,14 @@ something undeclared is confounded, whatever its numbers say.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bakeoff.analysis.findings import Budget, Checks, Finding, Pair, Verdict
-from bakeoff.analysis.pairs import Contest, check, possible
+import numpy as np
+
+from bakeoff.analysis.pair import Budget, Finding, Pair
+from bakeoff.analysis.pairs import PairwiseComparison, check, possible
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate
@@ -27,22 +29,10 @@ ALPHA = 0.05
 LEAST_SEEDS = 3
 """Below, a difference is an anecdote: no verdict and no rank."""
 
-UNCHECKED = Checks(
-    sign_flip_p=None,
-    sign_flip_floor=None,
-    bootstrap_low=None,
-    bootstrap_high=None,
-    bootstrap_p=None,
-    paired_t_p=None,
-    mcnemar_p=None,
-    seed_correlation=None,
-    probability_of_improvement=None,
-)
-
 
 @dataclass(frozen=True)
 class Terms:
-    """What pairs of one board are judged by."""
+    """What the pairs of one comparison group are judged by."""
 
     metric: str
     higher_is_better: bool
@@ -52,92 +42,78 @@ class Terms:
     """The metric's unit and range, and how its figures are written."""
 
 
-UNTESTED = math.nan
-
-
 def judge(
-    contests: Sequence[Contest], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
+    compared: Sequence[PairwiseComparison], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
 ) -> list[Pair]:
     """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`."""
-    family = sum(not contest.identical and contest.method != "none" for contest in contests)
-    among = [contest.among(family) for contest in contests]
-    tested = [UNTESTED if contest.identical or (p := contest.p) is None else p for contest in among]
-    inside = [_outside_p(contest, terms.margin) for contest in among]
-    pairs = [
-        _pair(contest, terms, _known(p), _known(equivalence), family)
-        for contest, p, equivalence in zip(contests, holm(tested), holm(inside), strict=True)
-    ]
-    return (
-        [_detailed(pair, contest, terms, replicates) for pair, contest in zip(pairs, contests, strict=True)]
-        if thorough
-        else pairs
-    )
+    family = sum(not one.identical and one.method != "none" for one in compared)
+    among = [one.among(family) for one in compared]
+    adjusted = by_holm(one.p for one in among)
+    equivalence = by_holm(one.equivalence_p(terms.margin) for one in among)
+    pairs = [_pair(*given, terms, family) for given in zip(compared, adjusted, equivalence, strict=True)]
+    if not thorough:
+        return pairs
+    return [_detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
 
 
-def _outside_p(contest: Contest, margin: float | None) -> float:
-    """Of TOST; untested where the two are identical, no margin was named or no estimate is to be had."""
-    p = None if contest.identical or margin is None else contest.equivalence_p(margin)
-    return UNTESTED if p is None else p
+def by_holm(p: Iterable[float | None]) -> list[float | None]:
+    """p-values adjusted for their family, which those that were not tested are none of."""
+    return [None if math.isnan(adjusted) else float(adjusted) for adjusted in holm(np.array([*p], dtype=np.float64))]
 
 
-def _detailed(pair: Pair, contest: Contest, terms: Terms, replicates: Replicates | None) -> Pair:
-    advice = _advice(contest, terms) if pair.verdict == "inconclusive" else ""
-    limit = None if contest.identical else _limit(contest.estimate)
-    checks = check(contest, replicates, higher_is_better=terms.higher_is_better)
+def _detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
+    advice = _advice(compared, terms) if pair.verdict == "inconclusive" else ""
+    limit = None if compared.identical else _limit(compared.estimate)
+    checks = check(compared, replicates, higher_is_better=terms.higher_is_better)
     return pair.model_copy(update={"checks": checks, "advice": advice, "detectable_with_all_seeds": limit})
 
 
-def _known(p: float) -> float | None:
-    return None if math.isnan(p) else float(p)
-
-
-def _pair(contest: Contest, terms: Terms, p_adjusted: float | None, equivalence_p: float | None, family: int) -> Pair:
-    finding = _finding(contest, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
-    confounders = [fact for fact in contest.facts if not fact.declared]
-    verdict: Verdict = "confounded" if confounders and finding != "identical" else finding
-    low, high = contest.interval(1 - ALPHA)
-    wide_low, wide_high = contest.among(family).interval(1 - ALPHA / max(1, family))
+def _pair(
+    compared: PairwiseComparison, p_adjusted: float | None, equivalence_p: float | None, terms: Terms, family: int
+) -> Pair:
+    finding = _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
+    confounders = [fact for fact in compared.facts if not fact.declared]
+    low, high = compared.interval(1 - ALPHA)
+    wide_low, wide_high = compared.among(family).interval(1 - ALPHA / max(1, family))
     pair = Pair(
-        first=contest.first.name,
-        second=contest.second.name,
-        seeds=(len(contest.first.seeds), len(contest.second.seeds)),
-        paired=contest.paired,
-        examples=contest.first.answers.shape[1],
-        method=contest.method,
-        difference=contest.difference,
+        first=compared.first.name,
+        second=compared.second.name,
+        seeds=(len(compared.first.seeds), len(compared.second.seeds)),
+        paired=compared.paired,
+        examples=compared.first.answers.shape[1],
+        method=compared.method,
+        difference=compared.difference,
         low=low,
         high=high,
         wide_low=wide_low,
         wide_high=wide_high,
-        p=None if contest.identical else contest.p,
+        p=compared.p,
         p_adjusted=p_adjusted,
         comparisons=family,
         margin=terms.margin,
         equivalence_p=equivalence_p,
-        detectable=contest.detectable,
-        detectable_with_all_seeds=None,
-        budget=_budget(contest.estimate),
-        checks=UNCHECKED,
-        studied=[fact for fact in contest.facts if fact.declared],
+        detectable=compared.detectable,
+        budget=_budget(compared.estimate),
+        studied=[fact for fact in compared.facts if fact.declared],
         confounders=confounders,
         finding=finding,
-        verdict=verdict,
-        advice="",
-        sentence="",
+        verdict="confounded" if confounders and finding != "identical" else finding,
     )
     return pair.model_copy(update={"sentence": _sentence(pair, terms)})
 
 
-def _finding(contest: Contest, p_adjusted: float | None, equivalence_p: float | None, *, higher_is_better: bool) -> Finding:
+def _finding(
+    compared: PairwiseComparison, p_adjusted: float | None, equivalence_p: float | None, *, higher_is_better: bool
+) -> Finding:
     """Identical is a fact and comes before all statistics; what lies inside the margin is equivalent, significant or not."""
-    if contest.identical:
+    if compared.identical:
         return "identical"
-    if contest.least_seeds < LEAST_SEEDS or p_adjusted is None:
+    if compared.least_seeds < LEAST_SEEDS or p_adjusted is None:
         return "inconclusive"
     if equivalence_p is not None and equivalence_p < ALPHA:
         return "equivalent"
     if p_adjusted < ALPHA:
-        return "better" if (contest.difference > 0) == higher_is_better else "worse"
+        return "better" if (compared.difference > 0) == higher_is_better else "worse"
     return "inconclusive"
 
 
@@ -158,11 +134,11 @@ def _budget(estimate: Estimate | None) -> Budget | None:
     return Budget(seed=own.seed, example=own.example, residual=own.residual, largest=largest)
 
 
-def _advice(contest: Contest, terms: Terms) -> str:
+def _advice(compared: PairwiseComparison, terms: Terms) -> str:
     """What would settle an open pair, within the margin that the experiment names."""
-    if contest.least_seeds < LEAST_SEEDS:
+    if compared.least_seeds < LEAST_SEEDS:
         return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
-    estimate = contest.estimate
+    estimate = compared.estimate
     if not isinstance(estimate, TwoWay):
         return "a new experiment with more seeds has a narrower interval"
     if terms.margin is None:
@@ -170,14 +146,14 @@ def _advice(contest: Contest, terms: Terms) -> str:
     wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
     seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
     here = f"{estimate.examples:,} examples"
-    if seeds.number is not None and seeds.number > contest.least_seeds:
+    if seeds.number is not None and seeds.number > compared.least_seeds:
         alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
         return f"about {seeds.number:,} new seeds of each would find {wanted} on these {here}{alone}"
     if seeds.number is not None:
         return f"these seeds find {wanted} in four of five experiments, and this is one of the others"
     if seeds.why == "too many":
         return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
-    examples = examples_needed(estimate.budget, terms.margin, seeds=contest.least_seeds, paired=estimate.paired)
+    examples = examples_needed(estimate.budget, terms.margin, seeds=compared.least_seeds, paired=estimate.paired)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     if seeds.why == "unknown" and seeds.limits:
         low, high = (_open(limit, terms) for limit in seeds.limits)

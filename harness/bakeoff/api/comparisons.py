@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bakeoff.analysis import boards
+from bakeoff.analysis import comparison
 from bakeoff.analysis.findings import AcrossTasks, Board, Comparison
 from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.api.results import Results
@@ -23,7 +23,7 @@ LEADERBOARD_COLUMNS = {
     "strategy": TEXT,
     "experiment": TEXT,
     "baseline": TRUTH,
-    "group": WHOLE,
+    "ranking": WHOLE,
     "rank_best": WHOLE,
     "rank_worst": WHOLE,
     "tie_group": WHOLE,
@@ -93,7 +93,7 @@ def compare(results: Results) -> Comparisons:
     """What the records say: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
     if not isinstance(results, Results):
         raise BakeoffError(f"compare takes what load gave, as in compare(load('results/quickstart')); got {quoted(results)}")
-    return Comparisons(boards.compare(results.experiment))
+    return Comparisons(comparison.compare(results.experiment))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Comparisons:
         | strategy | string | |
         | experiment | string | |
         | baseline | bool | |
-        | group | Int64 | rows of one group are ranked against each other; 0 is the baseline's |
+        | ranking | Int64 | rows of one ranking are ranked against each other; 0 is the baseline's |
         | rank_best | Int64 | best rank that the verdicts leave open; missing where the row is not ranked |
         | rank_worst | Int64 | |
         | tie_group | Int64 | rows of one rank interval share one, from 1 |
@@ -240,7 +240,7 @@ def _rows(board: Board) -> Iterator[dict[str, Any]]:
             "strategy": row.strategy,
             "experiment": row.experiment,
             "baseline": row.baseline,
-            "group": row.group,
+            "ranking": row.ranking,
             "rank_best": row.rank[0] if row.rank else None,
             "rank_worst": row.rank[1] if row.rank else None,
             "tie_group": row.tie_group,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.cli.inputs import note_changed_sources, note_changes
 from bakeoff.cli.options import PATH, folder_argument, json_option

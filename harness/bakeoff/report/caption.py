@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from bakeoff.analysis.findings import Board
+from bakeoff.analysis.recipes import COMPONENTS
 from bakeoff.analysis.summary.compute import legend as work_legend
-from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.analysis.summary.searches import cost_sentence
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared, Environment
 from bakeoff.report.units import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import as_markdown
-from bakeoff.text.values import grouped, listed, seeds_spelt, spelt
+from bakeoff.text.values import grouped, listed, seeds_spelt
 
 
 def legend(board: Board) -> str:
@@ -73,16 +72,17 @@ def caption(board: Board, declared: Declared) -> list[tuple[str, Sequence[str]]]
     equal, components = board.equal, board.components
     splits = board.data.splits if board.data else {}
     sources = board.data.source_versions if board.data else {}
-    numbers = {name: [f"{spelt(equal[name])} {name}"] if equal.get(name) is not None else [] for name in SIZES}
-    selected = [f"scored at the {str(equal['select']).replace('-', ' ')}"] if "select" in equal else []
+    numbers = {name: [f"{equal[name]} {name}"] if name in equal else [] for name in SIZES}
+    selected = [f"scored at the {equal['selection']}"] if "selection" in equal else []
+    elsewhere = {*COMPONENTS, *SIZES, "selection", "what the trainer owns"}
     found: list[tuple[str, Sequence[str]]] = [
         ("data", [f"{name} {one.examples:,} examples{'' if one.labelled else ' (no labels)'}" for name, one in splits.items()]),
         ("made from", [f"{name} {version}" for name, version in sources.items()]),
         ("task", components.get("task", [])),
-        ("model", [*components.get("model", []), *numbers["parameters"], *numbers["trainable"]]),
+        ("model", [*components.get("model", []), *numbers["parameters"], *numbers["trainable parameters"]]),
         ("trainer", components["trainer"]),
         ("method", components["method"]),
-        ("recipe", _recipe(equal)),
+        ("recipe", [f"{subject} {value}" for subject, value in equal.items() if subject not in elsewhere]),
         ("training", [*numbers["steps"], *selected]),
         ("taken for the same", [board.taken_for_same] if board.taken_for_same else []),
         ("seeds", [seeds_spelt([seed for row in board.rows for seed in row.seeds])]),
@@ -92,14 +92,7 @@ def caption(board: Board, declared: Declared) -> list[tuple[str, Sequence[str]]]
     return [(label, parts) for label, parts in found if parts]
 
 
-SIZES = ("parameters", "trainable", "steps")
-
-
-def _recipe(equal: Mapping[str, Any]) -> list[str]:
-    """The shared part of the recipe; of the two ways to say how long to train, the one in use."""
-    shared = {name.removeprefix(RECIPE): value for name, value in equal.items() if name.startswith(RECIPE)}
-    ways = ("epochs", "max_steps")
-    return [f"{name} {spelt(value)}" for name, value in shared.items() if value is not None or name not in ways]
+SIZES = ("parameters", "trainable parameters", "steps")
 
 
 def _machine(found: Environment) -> list[tuple[str, Sequence[str]]]:

@@ -34,7 +34,7 @@ def sentences(board: Board, commands: Sequence[str]) -> Iterator[str]:
     if unkept := "; ".join(_unkept(row) for row in rows if row.unkept):
         yield f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} reruns these runs."
     for row in rows:
-        for remark, seeds in grouped((remarked.remark, remarked.seed) for remarked in row.remarked).items():
+        for remark, seeds in grouped((found.note, found.seed) for found in row.process_notes).items():
             yield f"{row.strategy}, seed {seeds_spelt(seeds)}: {remark}"
     if not board.compared and any(row.missing for row in rows):  # else a warning says so
         missing, declared = sum(len(row.missing) for row in rows), sum(len(row.seeds) for row in rows)
@@ -78,7 +78,7 @@ def _failures(row: Row) -> str:
 
 def _unkept(row: Row) -> str:
     seeds = seeds_spelt([unkept.seed for unkept in row.unkept])
-    return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].reason)})"
+    return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].note)})"
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:

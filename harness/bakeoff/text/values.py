@@ -91,6 +91,13 @@ def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
     return found
 
 
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+def shortened(parts: Iterable[str], most: int | None = None) -> list[str]:
+    """What is beyond the first few becomes a count: `3 more`, never `1 more`."""
+    words = list(parts)
+    return words if most is None or len(words) <= most + 1 else [*words[:most], f"{len(words) - most:,} more"]
+
+
+def listed(parts: Iterable[str], *, most: int | None = None) -> str:
+    """`a`, `a and b`, `a, b and c`; of more than `most` the first and a count."""
+    words = shortened(parts, most)
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.boards import judged
+from bakeoff.analysis.comparison import judge_group
 from bakeoff.analysis.findings import NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order
-from bakeoff.analysis.prepared_board import prepared
+from bakeoff.analysis.flags.wording import Judged
+from bakeoff.analysis.prepared_group import prepare
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
 
 
-def grounds_of(made: Experiment) -> list[Ground]:
-    """Of all boards that have scores."""
-    benches = [prepared(made, layout, describe(made, layout)) for layout in layouts(made)]
-    return [judged(bench) for bench in benches if bench is not None]
+def judged_groups(made: Experiment) -> list[Judged]:
+    """The comparison groups that have scores."""
+    prepared = [prepare(made, layout, describe(made, layout)) for layout in layouts(made)]
+    return [judge_group(one) for one in prepared if one is not None]
 
 
 def warnings_of(made: Experiment) -> list[NamedWarning]:
     """Of all boards, in their order."""
-    return in_order(warning for ground in grounds_of(made) for warning in find_warnings(ground))
+    return in_order(warning for judged in judged_groups(made) for warning in find_warnings(judged))
 
 
 def only_warning(made: Experiment, code: str) -> NamedWarning:

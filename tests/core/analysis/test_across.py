@@ -12,7 +12,7 @@ from builders import drawn_answers, make_experiment
 from scipy import stats
 
 from bakeoff.analysis.across import across_tasks
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.pairs import Side, check, measure
 from bakeoff.api.comparisons import Comparisons
@@ -129,7 +129,7 @@ def test_a_strategy_that_a_board_lacks_costs_that_board_or_the_strategy_whicheve
 def test_rows_that_may_not_be_ranked_with_the_baseline_are_left_out(found: Comparison) -> None:
     apart = [
         board.model_copy(
-            update={"rows": [row.model_copy(update={"group": 1}) if row.strategy == "middle" else row for row in board.rows]}
+            update={"rows": [row.model_copy(update={"ranking": 1}) if row.strategy == "middle" else row for row in board.rows]}
         )
         for board in found.boards
     ]

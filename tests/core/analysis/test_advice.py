@@ -20,9 +20,9 @@ from builders import (
     published,
     sha256,
 )
-from core.analysis.found_warnings import codes, grounds_of
+from core.analysis.found_warnings import codes, judged_groups
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.gate.gate import rules_of
 from bakeoff.errors import BakeoffError
@@ -141,8 +141,8 @@ def test_following_a_warning_raises_no_other(name: str, made: Experiment) -> Non
 def test_following_what_a_verdict_or_a_note_says_raises_no_warning(seeds: int, margin: float | None) -> None:
     made = clean_experiment({BASELINE: clean_answers(seeds=seeds, seed=1), ROW: clean_answers(seeds=seeds, seed=3)})
     made = declaring(made, margin={} if margin is None else {"points": margin})
-    for ground in grounds_of(made):
-        for advice in (*(pair.advice for pair in ground.board.to_baseline), *ground.board.notes):
+    for judged in judged_groups(made):
+        for advice in (*(pair.advice for pair in judged.board.to_baseline), *judged.board.notes):
             assert reproaches(made, followed(made, advice)) == set(), advice
 
 

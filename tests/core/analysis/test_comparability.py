@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import BASELINE, ROW, altered, clean_experiment, declaring
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Board
 from bakeoff.records.experiment import Experiment
 
@@ -23,8 +23,8 @@ def environment(made: Experiment, **changes: Any) -> Experiment:
 
 def test_rows_of_one_key_share_a_ranking() -> None:
     found = board(clean_experiment())
-    assert {row.strategy: (row.group, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
-    assert found.groups == [""]
+    assert {row.strategy: (row.ranking, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
+    assert found.rankings == [""]
 
 
 @pytest.mark.parametrize(
@@ -41,57 +41,57 @@ def test_rows_of_one_key_share_a_ranking() -> None:
 )
 def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: str, made: Experiment, declared: str) -> None:
     found = board(made)
-    assert [row.group for row in found.rows] == [0, 1]
-    assert part in found.groups[1]
+    assert [row.ranking for row in found.rows] == [0, 1]
+    assert part in found.rankings[1]
     assert [row.rank for row in found.rows] == [None, None]
     assert found.to_baseline == found.all_pairs == []
     studied = board(declaring(made, under_test=["trainer", declared]))
-    assert [row.group for row in studied.rows] == [0, 0]
+    assert [row.ranking for row in studied.rows] == [0, 0]
     assert studied.to_baseline[0].verdict == "better"
 
 
 @pytest.mark.parametrize("part", ["weights", "tokenizer"])
 def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: str) -> None:
     known = altered(clean_experiment(), "made_from", row=None, **{part: "a" * 32})
-    assert board(known).groups == [""]
+    assert board(known).rankings == [""]
     other = altered(known, "made_from", **{part: "b" * 32})
-    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).groups[1]
+    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).rankings[1]
     assert board(other).to_baseline == []
-    assert board(declaring(other, under_test=["trainer", "model"])).groups == [""]
-    assert board(altered(known, "made_from", **{part: None})).groups == [""], "unknown is no difference"
+    assert board(declaring(other, under_test=["trainer", "model"])).rankings == [""]
+    assert board(altered(known, "made_from", **{part: None})).rankings == [""], "unknown is no difference"
 
 
 def test_a_budget_is_part_of_the_key() -> None:
     made = clean_experiment()
     recipe = {**made.records[0].requested.recipe, "epochs": 6}
     longer = altered(made, "requested", recipe=recipe)
-    assert "budget 22,008 examples instead of 11,004 examples" in board(longer).groups[1]
-    assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).groups == [""]
+    assert "budget 22,008 examples instead of 11,004 examples" in board(longer).rankings[1]
+    assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).rankings == [""]
 
 
 def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
     made = altered(clean_experiment(), "weights", lineage=["mnli"])
     found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
-    assert "start mnli instead of the model's own" in found.groups[1]
+    assert "start mnli instead of the model's own" in found.rankings[1]
 
 
 def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
     software = {**clean_experiment().records[0].environment.software, "peft": "0.21"}
-    assert board(environment(clean_experiment(), software=software)).groups == [""]
+    assert board(environment(clean_experiment(), software=software)).rankings == [""]
 
 
 def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
     made = clean_experiment()
     software = {**made.records[0].environment.software, "bakeoff": "9.9"}
     found = board(environment(made, software=software))
-    assert found.groups == [""]
+    assert found.rankings == [""]
     assert "machine-changed" not in {code for row in found.rows for code in row.warnings}
     assert any("more than one version of Bakeoff" in note and f"9.9 ({ROW})" in note for note in found.notes)
 
 
 def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
     mixed = altered(clean_experiment(), "environment", seeds=[0, 1], hardware="H100")
-    assert "varies" in board(mixed).groups[1]
+    assert "varies" in board(mixed).rankings[1]
 
 
 def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:

@@ -20,9 +20,9 @@ from builders import (
     published,
     run_id,
 )
-from core.analysis.found_warnings import codes, grounds_of, the_warning, warnings_of
+from core.analysis.found_warnings import codes, judged_groups, the_warning, warnings_of
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import NamedWarning
 from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
@@ -70,11 +70,11 @@ def test_predictions_that_cannot_be_read_break_no_other_detector() -> None:
 
 def test_a_flag_names_its_board_and_what_concerns_all_boards_is_said_once() -> None:
     clean = clean_experiment()
-    (board,) = [ground.board for ground in grounds_of(clean)]
+    (board,) = [judged.board for judged in judged_groups(clean)]
     drifting = replace(clean, controls=(make_control(10), make_control(12)))
     made = altered(drifting, "", evaluation_difference=0.5)
-    (ground,) = grounds_of(made)
-    warnings = in_order([*find_warnings(ground), *find_warnings(ground)])
+    (judged,) = judged_groups(made)
+    warnings = in_order([*find_warnings(judged), *find_warnings(judged)])
     assert [
         (warning.name, warning.board) for warning in warnings if warning.name in ("unreliable-scores", "machine-changed")
     ] == [("unreliable-scores", board.title), ("machine-changed", "")]

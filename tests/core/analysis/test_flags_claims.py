@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from builders import BASELINE, LABELS, ROW, clean_answers, clean_experiment, importing, published
-from core.analysis.found_warnings import codes, grounds_of, only_warning, the_warning
+from core.analysis.found_warnings import codes, judged_groups, only_warning, the_warning
 
 from bakeoff.analysis.findings import Board
 from bakeoff.records.experiment import Experiment
@@ -13,8 +13,8 @@ from bakeoff.text.numbers import p_equals, p_value
 
 
 def board_of(made: Experiment) -> Board:
-    (ground,) = grounds_of(made)
-    return ground.board
+    (judged,) = judged_groups(made)
+    return judged.board
 
 
 def worse_by(examples: int, *, seeds: int = 8) -> dict[str, np.ndarray]:

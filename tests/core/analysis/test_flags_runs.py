@@ -112,7 +112,7 @@ def test_two_recipes_with_the_same_answers_are_copies() -> None:
     )
     warning = only_warning(made, "identical-runs")
     assert warning.rows == [BASELINE, ROW]
-    assert "epochs (3 against 4)" in warning.what
+    assert "training length (3 epochs against 4 epochs)" in warning.what
     assert "seeds 0 to 7" in warning.what
 
 

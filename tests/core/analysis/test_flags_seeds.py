@@ -21,10 +21,10 @@ from builders import (
 )
 from core.analysis.found_warnings import codes, only_warning, the_warning
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.flags.seeds import next_after_failures
 from bakeoff.records.schema import Look
-from bakeoff.statistics.intervals import wilson
+from bakeoff.statistics.intervals import share_interval
 
 
 def test_one_seed_is_an_anecdote() -> None:
@@ -63,7 +63,7 @@ def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
     fallen = clean_answers()
     fallen[[2, 5]] = 1
     warning = the_warning(clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen}), "collapsed-runs")
-    low, high = wilson(2, 8)
+    low, high = share_interval(2 / 8, 8)
     assert warning.rows == [ROW]
     assert f"2 of 8 runs of {ROW}" in warning.what
     assert "seeds 2, 5" in warning.what

@@ -9,13 +9,16 @@ from functools import partial
 import numpy as np
 import pytest
 from builders import drawn_answers, make_experiment
+from sklearn import metrics as oracle
 
-from bakeoff.analysis.boards import compare
-from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis import outputs
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH
-from bakeoff.contracts.metric import Floats, Metric
+from bakeoff.contracts.metric import Answers, Floats
+from bakeoff.contracts.metrics import F1
 from bakeoff.records.predictions import Predictions
+from bakeoff.statistics.intervals import pseudo_values
 
 
 def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> None:
@@ -45,17 +48,42 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
             assert sum("not cut by channel" in note for note in notes) == changes
 
 
-def test_the_terms_of_a_metric_are_computed_once_for_each_split_and_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = np.arange(60) % 2
-    answers = {name: drawn_answers(labels, seeds=2, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
+class Counted(F1):
+    """F1 that counts how often it is asked about which answers."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.asked: Counter[bytes] = Counter()
+
+    def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        self.asked[np.asarray(predictions, dtype=np.int64).tobytes()] += 1
+        return super().ratio_terms(predictions, references)
+
+
+class NoRatio(Counted):
+    """The same by its score alone, counted on the whole split; resamples are other answers."""
+
+    def ratio_terms(self, predictions: Answers, references: Answers) -> None:  # type: ignore[override]
+        return None
+
+    def score(self, predictions: Answers, references: Answers) -> float:
+        self.asked[np.asarray(predictions, dtype=np.int64).tobytes()] += np.array_equal(references, np.arange(60) % 2)
+        return float(oracle.f1_score(references, predictions, zero_division=0.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"), [(Counted, 1), (NoRatio, 2)], ids=["ratio", "no ratio, of which resampling scores all"]
+)
+def test_each_part_of_a_run_by_a_metric_is_computed_once(
+    kind: type[Counted], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, metric = np.arange(60) % 2, kind()
+    answers = {name: drawn_answers(labels, seeds=3, accuracy=0.8, seed=seed) for seed, name in enumerate(("base", "row"))}
     made = make_experiment(answers, labels)
-    calls: Counter[tuple[str, str]] = Counter()
-    compute = SplitOutputs._ratio_terms
-
-    def counted(self: SplitOutputs, metric: Metric, strategy: str) -> tuple[Floats, Floats] | None:
-        calls[metric.name, strategy] += 1
-        return compute(self, metric, strategy)
-
-    monkeypatch.setattr(SplitOutputs, "_ratio_terms", counted)
-    compare(made)
-    assert set(calls.values()) == {1}
+    metrics = {task: {**known, "accuracy": metric} for task, known in made.metrics.items()}
+    values = list[int]()
+    monkeypatch.setattr(outputs, "pseudo_values", lambda *parts: values.append(len(parts[0])) or pseudo_values(*parts))
+    compare(replace(made, metrics=metrics))
+    runs = {run.astype(np.int64).tobytes(): times for own in answers.values() for run in own}
+    assert {run: metric.asked[run] for run in runs} == runs
+    assert values == [3, 3] * (2 if kind is Counted else 1), "once for each row and ratio; f1 (label 1) is another"

@@ -13,7 +13,7 @@ from builders import importing, make_experiment, published, right_by_pattern
 from core.analysis.found_warnings import the_warning
 from numpy.typing import NDArray
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from builders import BASELINE, ROW, altered, clean_experiment, component
 
-from bakeoff.analysis.recipes import VARIES, contradictions, differences, effective_recipe, side_by_side
+from bakeoff.analysis.flags.recipes import contradictions
+from bakeoff.analysis.recipes import VARIES, differences, effective_recipe, side_by_side
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Record
 
@@ -99,7 +100,7 @@ def test_records_without_observation_tell_what_was_asked() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"learning_rate_peak": 1e-3}, "learning rate 1e-3 was seen, 5e-5 asked"),
+        ({"learning_rate_peak": 1e-3}, "learning rate 1e-3 was seen, 5e-5 requested"),
         ({"gradient_norm_max": 7.0, "clipped_at": None}, "a gradient norm of 7 reached the optimizer"),
     ],
 )
@@ -113,7 +114,7 @@ def test_a_recipe_that_was_not_followed_is_a_contradiction(changes: dict[str, An
 def test_a_key_that_only_one_row_states_is_a_difference_from_its_neutral_value() -> None:
     """A record leaves out a later key at its neutral value, and older records did not know it."""
     made = clean_experiment()
-    rows = side_by_side({"one": recipe(asking(made, label_smoothing=0.1)), "two": recipe(made, BASELINE)})
+    rows = side_by_side({"one": of(asking(made, label_smoothing=0.1)), "two": of(made, BASELINE)})
     [fact] = [fact for fact in differences(rows["one"], rows["two"], []) if fact.subject == "label_smoothing"]
     assert (fact.first, fact.second, fact.parts, fact.declared) == ("0.1", "0", ["recipe.label_smoothing"], False)
     assert "momentum" not in rows["two"], "nobody states it"
@@ -136,5 +137,5 @@ def test_momentum_and_bias_correction_that_were_not_asked_for_are_contradictions
     assert seen is not None
     other = seen.groups[0].model_copy(update={"momentum": 0.9, "bias_correction": False})
     found = contradictions(of(altered(made, "observed", groups=[other]))[0])
-    assert "momentum 0.9 was seen, 0 asked" in found
-    assert "bias_correction no was seen, yes asked" in found
+    assert "momentum 0.9 was seen, 0 requested" in found
+    assert "bias_correction no was seen, yes requested" in found

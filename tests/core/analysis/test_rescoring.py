@@ -191,7 +191,7 @@ def test_a_folder_without_an_experiment_is_refused(call: Call, tmp_path: Path) -
 def test_an_experiment_of_failures_has_nothing_to_score(call: Call, tmp_path: Path) -> None:
     failing = {"trainer-api": range(4), "manual-loop": range(4)}
     folder = make_folder(tmp_path / "made", answers(), LABELS, failing=failing)
-    assert "no run has ended well" in refused(call, folder)
+    assert "no run has succeeded" in refused(call, folder)
 
 
 def predictions_of(folder: Path) -> list[Path]:
@@ -309,7 +309,7 @@ def test_a_task_without_a_run_that_ended_well_keeps_no_other_from_being_scored(c
     plain = json.loads(call("rescore", folder, "--json")[1])
     assert [(board["task"], board["metric"]) for board in plain["rescored"]] == [("stars", "mae")]
     (told,) = plain["left_out"]
-    assert (told["task"], told["reason"][:21]) == ("words", "no run has ended well")
+    assert (told["task"], told["reason"][:20]) == ("words", "no run has succeeded")
 
 
 def test_what_fits_no_task_is_refused_with_each_reason(call: Call, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import declare, failed, make_declaration, make_folder_of, make_record
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment

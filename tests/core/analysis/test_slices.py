@@ -95,7 +95,7 @@ def test_a_ratio_is_linearised_within_the_slice() -> None:
     made = outputs(three(), library=LIBRARY)
     row = named(slice_scores(made, F1(1), baseline="base", strategies=["base", "good"]), "library", "sympy", "good")
     inside = np.asarray(LIBRARY) == "sympy"
-    parts = {name: made.ratio_terms(F1(1), name) for name in ("base", "good")}
+    parts = {name: made.measured(F1(1), name).terms for name in ("base", "good")}
     values = {name: pseudo_values(*(part[:, inside] for part in found)) for name, found in parts.items() if found}
     assert row.difference == pytest.approx(values["good"].mean() - values["base"].mean())
     assert (row.low, row.high) == pytest.approx(two_way(values["good"] - values["base"]).interval())

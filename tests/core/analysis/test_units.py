@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from builders import make_experiment, scored_by
 
-from bakeoff.analysis.boards import compare
-from bakeoff.analysis.findings import Pair
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.gate.gate import Check, judge
+from bakeoff.analysis.pair import Pair
 from bakeoff.contracts.metric import Answers, Floats, Metric, Ratio
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson
 from bakeoff.contracts.unit import PERCENT, Unit

@@ -64,7 +64,7 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
     folder = unlike(tmp_path / "e", **odd)
     notebook = compare(load(folder)).comparison
     assert [board.title for board in notebook.boards] == boards
-    assert [row.group for board in notebook.boards for row in board.rows] == groups
+    assert [row.ranking for board in notebook.boards for row in board.rows] == groups
     assert {one.name: one.rows for one in notebook.warnings if one.name in UNLIKE} == ({name: [ROW]} if name else {})
     ended, page, _ = call("table", folder)
     assert ended == 0

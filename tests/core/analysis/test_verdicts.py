@@ -20,8 +20,8 @@ from builders import (
     right_by_pattern,
 )
 
-from bakeoff.analysis.boards import compare
-from bakeoff.analysis.findings import Pair
+from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.pair import Pair
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.statistics.twoway import two_way
@@ -245,7 +245,7 @@ def test_a_seed_that_failed_half_way_is_no_other_recipe() -> None:
 def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None:
     elsewhere = altered(clean_experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
     (board,) = compare(elsewhere).boards
-    assert [row.group for row in board.rows] == [0, 0]
+    assert [row.ranking for row in board.rows] == [0, 0]
 
 
 def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported_one() -> None:

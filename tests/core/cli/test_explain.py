@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core.calling import Call
 
-from bakeoff.analysis.boards import VERDICTS
+from bakeoff.analysis.comparison import VERDICTS
 from bakeoff.analysis.flags.catalogue import CATALOGUE, SEVERITIES
 from bakeoff.cli.explain import TERMS
 

@@ -19,7 +19,7 @@ import pytest
 from builders import drawn_answers, make_folder, make_record
 from core.calling import Call
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.cli import bakeoff
 from bakeoff.cli.table import read
 from bakeoff.contracts.registry import Registry, load_registry

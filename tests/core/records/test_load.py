@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from builders import LABELS, clean_answers, declare, make_declaration, make_folder, make_record
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, SHARE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from builders import drawn_answers, failed, make_declaration, make_experiment, make_folder_of, make_record
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.cli.table import read

@@ -14,7 +14,7 @@ import pytest
 from builders import make_experiment, make_folder, scored_by
 from numpy.typing import NDArray
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.contracts.hub_metrics import HubMetric
@@ -196,7 +196,7 @@ def silent_experiment(**keywords: Any) -> Experiment:
 def test_nobody_is_judged_by_a_metric_that_says_nothing() -> None:
     (board,) = compare(silent_experiment()).boards
     assert board.silent == {"test": {"f1": "no example has the label 'label 1'"}}
-    assert (board.to_baseline, board.all_pairs, board.slices, board.floor) == ([], [], [], None)
+    assert (board.to_baseline, board.all_pairs, board.slices, board.majority_baseline) == ([], [], [], None)
     assert {row.rank for row in board.rows} == {None}
     assert [list(row.scores["test"]) for row in board.rows] == [["accuracy"]] * 3
     assert [(row.mean_without_degenerate, row.expected_best, row.front_probability) for row in board.rows] == [

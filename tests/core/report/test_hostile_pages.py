@@ -13,7 +13,7 @@ from core.text.test_markdown import GITHUB, NEVER, alive, inlines, kinds
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from ruamel.yaml import YAML
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.records.experiment import Experiment

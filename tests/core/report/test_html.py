@@ -165,8 +165,8 @@ def hostile() -> Example:
             "slices": scored,
             "notes": [HOSTILE],
             "imported": [COURSE.model_copy(update={"name": HOSTILE, "source": HOSTILE, "split": HOSTILE})],
-            "groups": ["", HOSTILE],
-            "rows": [*board.rows, board.rows[-1].model_copy(update={"group": 1, "strategy": "other", "experiment": HOSTILE})],
+            "rankings": ["", HOSTILE],
+            "rows": [*board.rows, board.rows[-1].model_copy(update={"ranking": 1, "strategy": "other", "experiment": HOSTILE})],
         }
     )
     warnings = [

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from ruamel.yaml import YAML
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment

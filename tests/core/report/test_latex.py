@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from builders import drawn_answers, make_experiment
 
-from bakeoff.analysis.boards import compare
+from bakeoff.analysis.comparison import compare
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Imported
 from bakeoff.report.text.latex import as_latex, write_tex

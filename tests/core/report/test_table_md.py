@@ -138,12 +138,12 @@ def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_pat
     lora = component("lora", r=8, alpha=16)
     records = [make_record("trainer-api"), make_record("lora", method=lora, recipe={"learning_rate": 2e-4})]
     text = show(make_folder_of(tmp_path / "x", records))
-    assert cells(text, "lora")["learning_rate"] == "2e-4"
-    assert cells(text, "trainer-api")["learning_rate"] == "5e-5"
+    assert cells(text, "lora")["learning rate"] == "2e-4"
+    assert cells(text, "trainer-api")["learning rate"] == "5e-5"
     assert cells(text, "lora")["method"] == "lora"
     assert "trainer" not in cells(text, "lora")
     assert "lora 1 (bakeoff 0.1.0) with r 8, alpha 16" in flowing(text)
-    assert "**recipe**: epochs 3, batch_size 8, fused yes, betas 0.9 / 0.999" in text
+    assert "**recipe**: training length 3 epochs, batch size 8, betas 0.9 / 0.999" in flowing(text)
     assert "torch 2.13.0" in text
     assert "train 3,668 examples" in text
 
@@ -159,7 +159,7 @@ def test_a_recipe_key_that_one_row_states_is_a_column_with_the_neutral_value_of_
 def test_options_that_tell_two_rows_apart_stand_in_their_cells(tmp_path: Path) -> None:
     records = [make_record(f"lora-{r}", method=component("lora", r=r, alpha=16)) for r in (8, 16)]
     text = show(make_folder_of(tmp_path / "x", records))
-    assert [cells(text, f"lora-{r}")["method"] for r in (8, 16)] == ["lora (r=8)", "lora (r=16)"]
+    assert [cells(text, f"lora-{r}")["method"] for r in (8, 16)] == ["lora (r 8)", "lora (r 16)"]
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     assert f"- trainer-api, seed 0, 1: {hung} - " in told
     assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
     (only,) = json.loads(show(folder, "--json"))["boards"]
-    assert [[remark["seed"] for remark in row["remarked"]] for row in only["rows"]] == [[0, 1], [0]]
+    assert [[note["seed"] for note in row["process_notes"]] for row in only["rows"]] == [[0, 1], [0]]
     assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"
     assert "the run's process" not in plain
 

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from bakeoff.analysis.measures import resample
 from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.row_scores import MOST_FOR_BCA, bounds_of
 from bakeoff.contracts.metric import Metric
@@ -230,7 +229,7 @@ def test_at_the_end_of_the_range_it_is_wilsons_over_the_examples_that_count_not_
     metric: Metric, answers: np.ndarray, labels: np.ndarray, end: int, counted: int, k: int
 ) -> None:
     outputs = split(np.tile(answers, (k, 1)), labels)
-    drawn = resample(outputs, metric, ["row"]) if k > 1 else None
+    drawn = outputs.resample(metric, ["row"]) if k > 1 else None
     found = bounds_of(outputs, metric, "row", replicates=drawn)
     low, high = share_interval(end, counted)
     unit = metric.unit
@@ -244,7 +243,7 @@ def test_at_the_end_of_the_range_it_is_wilsons_over_the_examples_that_count_not_
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_correlation_of_one_has_an_interval_that_ends_there(metric: Metric, k: int) -> None:
     outputs = split(np.tile(NUMBERS, (k, 1)), NUMBERS, kind=REGRESSION)
-    found = bounds_of(outputs, metric, "row", replicates=resample(outputs, metric, ["row"]) if k > 1 else None)
+    found = bounds_of(outputs, metric, "row", replicates=outputs.resample(metric, ["row"]) if k > 1 else None)
     assert found.high == pytest.approx(1)
     assert found.low is not None
     assert 0.5 < found.low < 0.9
@@ -254,7 +253,7 @@ def test_a_correlation_of_one_has_an_interval_that_ends_there(metric: Metric, k:
 def test_sets_that_are_all_right_have_an_interval_too(metric: Metric) -> None:
     sets = np.array([1, 3, 2, 0, 1, 3])
     outputs = split(np.tile(sets, (2, 1)), sets, kind=MULTILABEL)
-    found = bounds_of(outputs, metric, "row", replicates=resample(outputs, metric, ["row"]))
+    found = bounds_of(outputs, metric, "row", replicates=outputs.resample(metric, ["row"]))
     assert found.low is not None
     assert (0.3 < found.low < 0.7, found.high) == (True, 1.0)
 

@@ -11,9 +11,9 @@ from itertools import combinations
 
 import numpy as np
 
-from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.findings import ImportedRow, Pair
-from bakeoff.analysis.flags.wording import Found, amount, in_new_folder, listed, margin_amount, resolve_margin, told
+from bakeoff.analysis.findings import ImportedRow
+from bakeoff.analysis.flags.wording import Found, Judged, clauses, named
+from bakeoff.analysis.pair import Pair
 from bakeoff.statistics.exact import seeds_for_sign_flip
 from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.statistics.power import mde_examples
@@ -24,124 +24,107 @@ PLANNED_DISCORDANCE = 0.08
 """The share of examples that just one of two fine-tuned models has right, where it cannot be counted."""
 
 
-def weightless(ground: Ground) -> Iterator[Found]:
-    """negligible-difference: a difference that is sure, and too small to matter."""
-    board = ground.board
-    if board.margin is None:
-        return
+def negligible_differences(judged: Judged) -> Iterator[Found]:
+    """negligible-difference: a difference that is significant, and too small to matter."""
+    board, margin = judged.board, judged.board.margin or 0.0
     sure = {
-        pair.first: f"{pair.first} ({amount(abs(pair.difference), board)}, adjusted {p_equals(pair.p_adjusted)})"
+        pair.first: f"{pair.first} ({board.figures.with_unit(abs(pair.difference))}, adjusted {p_equals(pair.p_adjusted)})"
         for pair in board.to_baseline
-        if pair.p_adjusted is not None and pair.p_adjusted < ALPHA and 0 < abs(pair.difference) < board.margin
+        if pair.p_adjusted is not None and pair.p_adjusted < ALPHA and 0 < abs(pair.difference) < margin
     }
     if sure:
         yield Found(
-            tuple(sure),
-            f"Significant, and inside the margin of {margin_amount(board.margin, board)}: {listed(sure.values())} against "
-            f"{board.baseline}. "
-            "A difference that is there need not matter.",
+            sure,
+            f"Significant, and inside the margin of {board.figures.as_declared(margin)}: {named(sure.values())} against "
+            f"{board.baseline}. A difference that is there need not matter.",
             "Judge by the interval and the margin, not by p; choose by cost.",
         )
 
 
-def no_equality(ground: Ground) -> Iterator[Found]:
+def inconclusive(judged: Judged) -> Iterator[Found]:
     """inconclusive: a small difference that is not significant, which shows no equality.
 
-    Where few-seeds or confounded gives the reason, that says it.
+    Where few-seeds or confounded gives the reason, that warns of it.
     """
-    board = ground.board
-    margin = math.inf if board.margin is None else board.margin  # where nobody named one, none is too large to be told here
-    enough = seeds_for_sign_flip()
-    open_pairs = [
-        pair
+    board = judged.board
+    margin = math.inf if board.margin is None else board.margin  # where none is named, every difference is reported here
+    open_pairs = {
+        pair.first: _reach(judged, pair)
         for pair in board.to_baseline
-        if pair.verdict == "inconclusive" and abs(pair.difference) < margin and min(pair.seeds) >= enough
-    ]
+        if pair.verdict == "inconclusive" and abs(pair.difference) < margin and min(pair.seeds) >= seeds_for_sign_flip()
+    }
     if open_pairs:
         yield Found(
-            tuple(pair.first for pair in open_pairs),
-            f"Not shown to differ from {board.baseline}, and not shown to be equal: "
-            f"{told(_reach(ground, pair) for pair in open_pairs)}.",
-            f"{resolve_margin(ground)} says what it takes.",
+            open_pairs,
+            f"Not shown to differ from {board.baseline}, and not shown to be equal: {clauses(open_pairs.values())}.",
+            f"{judged.resolve_margin} says what it takes.",
         )
 
 
-def _reach(ground: Ground, pair: Pair) -> str:
-    apart = f"{pair.first} is {amount(abs(pair.difference), ground.board)} apart"
+def _reach(judged: Judged, pair: Pair) -> str:
+    apart = f"{pair.first} is {judged.board.figures.with_unit(abs(pair.difference))} apart"
     if pair.detectable is None:
         return f"{apart}, which so few runs cannot test"
-    return f"{apart}, where only {amount(pair.detectable, ground.board)} or more would likely be found (80 % power)"
+    return f"{apart}, where only {judged.board.figures.with_unit(pair.detectable)} or more would likely be found (80 % power)"
 
 
-def among_many(ground: Ground) -> Iterator[Found]:
+def multiple_comparisons(judged: Judged) -> Iterator[Found]:
     """multiple-comparisons: a p below 5 % that does not hold in its family."""
-    board = ground.board
-    lost = [
-        pair
-        for pair in board.to_baseline
+    lost = {
+        pair.first: f"{pair.first} ({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})"
+        for pair in judged.board.to_baseline
         if pair.p is not None and pair.p_adjusted is not None and pair.p < ALPHA <= pair.p_adjusted
-    ]
+    }
     if lost:
-        which = listed(f"{pair.first} ({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})" for pair in lost)
-        family = count(lost[0].comparisons, "comparison")
         yield Found(
-            tuple(pair.first for pair in lost),
-            f"Significant only when taken alone: {which}. Among {family} one such p is likely by chance; with Holm "
-            "none of these holds.",
-            f"Declare fewer strategies, or as many new seeds as {resolve_margin(ground)} says, and run them "
-            f"{in_new_folder(ground)}.",
+            lost,
+            f"Significant only when taken alone: {named(lost.values())}. Among "
+            f"{count(judged.board.to_baseline[0].comparisons, 'comparison')} one such p is likely by chance; with Holm none of "
+            "these holds.",
+            f"Declare fewer strategies, or as many new seeds as {judged.resolve_margin} says, and run them "
+            f"{judged.in_new_folder}.",
         )
 
 
-def below_resolution(ground: Ground) -> Iterator[Found]:
+def few_examples(judged: Judged) -> Iterator[Found]:
     """few-examples: a difference beyond the margin that so few examples cannot tell from none.
 
     Of several runs a side, the limit is what seeds without end would find on these examples; of single runs, what McNemar's
     test finds given the share of examples that just one has right.
     """
-    board, unseen = ground.board, list[Pair]()
-    clauses = []
+    board, unseen = judged.board, dict[str, str]()
     for pair in board.to_baseline:
         n, apart = pair.examples, abs(pair.difference)
         settled = pair.finding in ("identical", "equivalent")
-        if n < 1 or board.margin is None or apart < board.margin or settled or not _counts(ground, board.split):
+        if n < 1 or board.margin is None or apart < board.margin or settled or not _right_or_wrong(judged):
             continue
-        discordance = _discordance(ground, pair)
+        discordance = _discordance(judged, pair)
         least, what = pair.detectable_with_all_seeds, "even seeds without end can show only {} or more"
         if min(pair.seeds) < 2:
             least, what = mde_examples(discordance, n), f"two runs can show only {{}} or more{_where(discordance)}"
-        below = least is not None and pair.finding == "inconclusive" and apart < least
-        if below or apart + ROUNDING < 1 / n:
-            unseen.append(pair)
-            limit = f", where {what.format(amount(least, board))}" if least is not None else ""
-            clauses.append(f"{pair.first} is {amount(apart, board)} away ({_in_examples(apart, n)}){limit}")
+        if (least is not None and pair.finding == "inconclusive" and apart < least) or apart + ROUNDING < 1 / n:
+            limit = f", where {what.format(board.figures.with_unit(least))}" if least is not None else ""
+            unseen[pair.first] = f"{pair.first} is {board.figures.with_unit(apart)} away ({_in_examples(apart, n)}){limit}"
     if unseen:
         yield Found(
-            tuple(pair.first for pair in unseen),
-            f"Below what {count(unseen[0].examples, 'example')} can show against {board.baseline}: {told(clauses)}. "
-            "No gain follows from that, and no loss.",
-            f"{resolve_margin(ground)} says what it takes.",
+            unseen,
+            f"Below what {count(board.to_baseline[0].examples, 'example')} can show against {board.baseline}: "
+            f"{clauses(unseen.values())}. No gain follows from that, and no loss.",
+            f"{judged.resolve_margin} says what it takes.",
         )
 
 
-def _counts(ground: Ground, split: str) -> bool:
-    """Whether answers on the split are labels, right or wrong."""
-    there = ground.outputs.splits.get(split)
+def _right_or_wrong(judged: Judged) -> bool:
+    """Whether answers on the reported split are labels."""
+    there = judged.outputs.splits.get(judged.board.split)
     return there is None or all(np.issubdtype(answers.dtype, np.integer) for answers in there.answers.values())
 
 
-def _discordance(ground: Ground, pair: Pair) -> float:
+def _discordance(judged: Judged, pair: Pair) -> float:
     """Share of examples that just one of two runs has right, in the mean over all pairs of their runs."""
-    split = ground.outputs.splits.get(ground.board.split)
-    first, second = (None if split is None else split.answers.get(name) for name in (pair.first, pair.second))
-    if split is None or first is None or second is None or not first.size:
-        return PLANNED_DISCORDANCE
-    one, other = (
-        (first == split.labels).mean(axis=0),
-        (second == split.labels).mean(axis=0),
-    )  # (N,) shares of runs that are right
-    found = float((one * (1 - other) + other * (1 - one)).mean())
-    return found or PLANNED_DISCORDANCE
+    split = judged.outputs.splits[judged.board.split]
+    one, other = ((split.answers[name] == split.labels).mean(axis=0) for name in (pair.first, pair.second))  # (N,)
+    return float((one * (1 - other) + other * (1 - one)).mean()) or PLANNED_DISCORDANCE
 
 
 def _in_examples(apart: float, n: int) -> str:
@@ -152,45 +135,34 @@ def _where(discordance: float) -> str:
     return f" (one alone right on {per_cent(discordance, 1)} of the examples)"
 
 
-def imported_claims(ground: Ground) -> Iterator[Found]:
-    """negligible-difference: two figures of one source that differ by less than the margin."""
-    yield from _claims(ground, inside=True)
-
-
-def imported_below_resolution(ground: Ground) -> Iterator[Found]:
-    """few-examples: the same beyond the margin."""
-    yield from _claims(ground, inside=False)
-
-
-def _claims(ground: Ground, *, inside: bool) -> Iterator[Found]:
-    board = ground.board
-    sources: dict[str, list[ImportedRow]] = {}
+def published_differences(judged: Judged, *, inside: bool) -> Iterator[Found]:
+    """Two figures of one source: negligible-difference where they differ by less than the margin, few-examples beyond it."""
+    board, sources = judged.board, dict[str, list[ImportedRow]]()
+    n, margin = board.examples, board.margin or 0.0
     for row in board.imported:
-        if row.split == board.split and board.metric in row.scores and board.examples and _counts(ground, board.split):
+        if row.split == board.split and board.metric in row.scores and n and _right_or_wrong(judged):
             sources.setdefault(row.source, []).append(row)
-    n = board.examples
-    margin = board.margin or 0.0
     for source, rows in sources.items():
-        runs = min(row.seeds for row in rows)
         least = mde_examples(PLANNED_DISCORDANCE, n)
         apart = {
-            (first.name, second.name): gap
+            (first.name, second.name): abs(first.scores[board.metric] - second.scores[board.metric])
             for first, second in combinations(rows, 2)
-            if (gap := abs(first.scores[board.metric] - second.scores[board.metric])) > 0
         }
-        small = {pair: gap for pair, gap in apart.items() if (gap < margin if inside else margin <= gap < least)}
+        small = {pair: gap for pair, gap in apart.items() if (0 < gap < margin if inside else margin <= gap < least and gap)}
         if not small:
             continue
-        which = told(
-            f"{' and '.join(pair)} are {amount(gap, board)} apart ({_in_examples(gap, n)})" for pair, gap in small.items()
+        gaps = (
+            f"{' and '.join(pair)} are {board.figures.with_unit(gap)} apart ({_in_examples(gap, n)})"
+            for pair, gap in small.items()
         )
         limit = (
-            f"less than the margin of {margin_amount(margin, board)}"
+            f"the margin of {board.figures.as_declared(margin)}"
             if inside
-            else f"less than {count(n, 'example')} can show of two runs: {amount(least, board)}{_where(PLANNED_DISCORDANCE)}"
+            else f"{count(n, 'example')} can show of two runs: {board.figures.with_unit(least)}{_where(PLANNED_DISCORDANCE)}"
         )
+        runs = count(min(row.seeds for row in rows), "run")
         yield Found(
-            tuple(dict.fromkeys(name for pair in small for name in pair)),
-            f"{source}: {which}, {limit}; {count(runs, 'run')} a figure. No ranking follows from that.",
-            f"Run both here with seeds enough: {resolve_margin(ground)}.",
+            dict.fromkeys(name for pair in small for name in pair),
+            f"{source}: {clauses(gaps)}, less than {limit}; {runs} a figure. No ranking follows from that.",
+            f"Run both here with seeds enough: {judged.resolve_margin}.",
         )

@@ -3,45 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.findings import NamedWarning
 from bakeoff.analysis.flags import claims, copies, figures, recipes, runs, seeds, sources
 from bakeoff.analysis.flags.catalogue import CATALOGUE, RANK
-from bakeoff.analysis.flags.wording import Found
+from bakeoff.analysis.flags.wording import Found, Judged
 
-Detector = Callable[[Ground], Iterable[Found]]
+Detector = Callable[[Judged], Iterable[Found]]
 
 DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "unreliable-scores": (runs.misread_predictions, runs.random_evaluations, runs.contradicted_scores),
-    "different-data": (figures.mixed_splits, sources.data_separated),
-    "different-metrics": (figures.mixed_metrics, figures.impossible_figures),
-    "different-checkpoint": (recipes.other_checkpoints, sources.model_separated),
-    "recipe-not-followed": (recipes.broken_recipes,),
-    "confounded": (recipes.hidden_drift,),
+    "different-data": (figures.mixed_splits, partial(sources.separated, data=True)),
+    "different-metrics": (figures.mixed_metrics, figures.mistaken_figures, figures.impossible_figures),
+    "different-checkpoint": (recipes.other_checkpoints, partial(sources.separated, data=False)),
+    "recipe-not-followed": (recipes.recipe_not_followed,),
+    "confounded": (recipes.confounded,),
     "data-leakage": (copies.leaked_examples,),
-    "selection-bias": (figures.picked_states,),
+    "selection-bias": (figures.selection_bias,),
     "changed-after-looking": (seeds.seeds_changed, seeds.terms_changed),
     "failed-runs": (seeds.failed_runs,),
     "missing-runs": (seeds.missing_runs, seeds.damaged_records),
     "undeclared-runs": (seeds.undeclared_records,),
-    "collapsed-runs": (seeds.collapsed, figures.imported_floors),
+    "collapsed-runs": (seeds.collapsed, figures.published_majority_baselines),
     "unequal-budgets": (recipes.unequal_budgets,),
     "identical-runs": (copies.ignored_seeds, copies.copied_rows),
     "unpaired-seeds": (recipes.unpaired_streams,),
     "machine-changed": (runs.mixed_hardware, runs.moved_machine),
     "software-changed": (runs.mixed_software, sources.edited_plugins),
     "few-seeds": (seeds.few_seeds,),
-    "multiple-comparisons": (claims.among_many,),
-    "few-examples": (claims.below_resolution, claims.imported_below_resolution),
-    "negligible-difference": (claims.weightless, claims.imported_claims),
-    "inconclusive": (claims.no_equality,),
-    "published-figures": (figures.copied_figures,),
+    "multiple-comparisons": (claims.multiple_comparisons,),
+    "few-examples": (claims.few_examples, partial(claims.published_differences, inside=False)),
+    "negligible-difference": (claims.negligible_differences, partial(claims.published_differences, inside=True)),
+    "inconclusive": (claims.inconclusive,),
+    "published-figures": (figures.published_figures,),
 }
 
 
-def find_warnings(ground: Ground) -> list[NamedWarning]:
+def find_warnings(judged: Judged) -> list[NamedWarning]:
     """All warnings of one board, most important first. What concerns the whole report has no board, and comes again with every
     board: `in_order` keeps it once.
     """
@@ -49,13 +49,13 @@ def find_warnings(ground: Ground) -> list[NamedWarning]:
         NamedWarning(
             name=name,
             severity=CATALOGUE[name].severity,
-            board="" if everywhere else ground.board.title,
+            board="" if everywhere else judged.board.title,
             rows=list(dict.fromkeys(row for found in alike for row in found.rows)),
             what=" ".join(found.what for found in alike),
             what_to_do=what_to_do,
         )
         for name, detectors in DETECTORS.items()
-        for (what_to_do, everywhere), alike in _by_advice(found for detect in detectors for found in detect(ground)).items()
+        for (what_to_do, everywhere), alike in _by_advice(found for detect in detectors for found in detect(judged)).items()
     ]
 
 

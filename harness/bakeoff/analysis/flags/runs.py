@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
-from bakeoff.analysis.board_context import Ground
-from bakeoff.analysis.flags.wording import (
-    Found,
-    and_seeds,
-    ended_well,
-    grouped_by,
-    in_new_folder,
-    listed,
-    rescore_all,
-    run_again,
-    studied,
-    told,
-)
+from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
 from bakeoff.analysis.machine_drift import DRIFT, drift
 from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
-from bakeoff.records.provenance import HARDWARE, alike, differing, software_of, together
+from bakeoff.records.provenance import HARDWARE, alike, differing, together
 from bakeoff.records.schema import Control, Record
-from bakeoff.statistics.bootstrap import or_nan
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import shell_word
 
@@ -38,54 +23,51 @@ SAME_SCORE = 1e-9
 # --- where it ran ----------------------------------------------------------------------------------------------------------
 
 
-def mixed_hardware(ground: Ground) -> Iterator[Found]:
-    """machine-changed: more than one hardware class, or instruction set, on a board, unless rows differ in it by design."""
-    well = ended_well(ground)
-    machines = _machines(chain.from_iterable(well.values()))
-    classes = {row: list(dict.fromkeys(machines[record.id] for record in records)) for row, records in well.items()}
-    distinct = dict.fromkeys(name for names in classes.values() for name in names)
-    if len(distinct) > 1 and not (studied(ground, "hardware") and all(len(names) == 1 for names in classes.values())):
+def mixed_hardware(judged: Judged) -> Iterator[Found]:
+    """machine-changed: more than one hardware class, or instruction set, in a group, unless rows differ in it by design."""
+    machines = _machines(chain.from_iterable(judged.succeeded.values()))
+    classes = {row: list(dict.fromkeys(machines[one.id] for one in own)) for row, own in judged.succeeded.items()}
+    distinct = dict.fromkeys(chain.from_iterable(classes.values()))
+    if len(distinct) > 1 and not (judged.studies("hardware") and all(len(names) == 1 for names in classes.values())):
         yield Found(
-            _apart(classes, ground.board.baseline),
-            f"Mixed hardware: {_where(ground, machines, list(distinct))}. Times cannot be compared across it, and "
-            "scores may differ in rounding.",
+            _apart(classes),
+            f"Mixed hardware: {_where(judged, machines, distinct)}. Times cannot be compared across it, and scores may differ "
+            "in rounding.",
             f"Run all rows on one machine, or where hardware is what you study add 'hardware' to 'under_test', "
-            f"{in_new_folder(ground)}.",
+            f"{judged.in_new_folder}.",
         )
 
 
-def mixed_software(ground: Ground) -> Iterator[Found]:
+def mixed_software(judged: Judged) -> Iterator[Found]:
     """software-changed: a distribution in more than one version; one that only some rows use is no difference."""
-    well = ended_well(ground)
-    together = list(well.values()) if studied(ground, "software") else [list(chain.from_iterable(well.values()))]
-    names = {one.name for records in together for one in differing(records, records, {"software"})}
-    mixed: dict[str, dict[str, list[str]]] = {}
-    for row, records in well.items():
-        for record in records:
-            for name, version in software_of(record.environment).items():
-                if name in names and version not in (of := mixed.setdefault(name, {}).setdefault(row, [])):
-                    of.append(version)
-    if mixed:
-        rows = dict.fromkeys(row for of in mixed.values() for row in _apart(of, ground.board.baseline))
+    rows = list(judged.succeeded.values())
+    together = rows if judged.studies("software") else [list(chain.from_iterable(rows))]
+    found: dict[str, dict[str, list[str]]] = {}
+    for name in dict.fromkeys(one.name for records in together for one in differing(records, records, {"software"})):
+        versions = {
+            row: dict.fromkeys(one.environment.software.get(name) for one in own) for row, own in judged.succeeded.items()
+        }
+        found[name] = {row: known for row, own in versions.items() if (known := [one for one in own if one is not None])}
+    if found:
         yield Found(
-            tuple(rows),
-            f"Mixed software: {told(_versions_told(name, of) for name, of in mixed.items())}. An upgrade may change "
-            "scores and times, "
-            "and would pass for the strategy's doing.",
+            dict.fromkeys(row for versions in found.values() for row in _apart(versions)),
+            f"Mixed software: {clauses(_versions(name, of) for name, of in found.items())}. An upgrade may change scores and "
+            "times, and would pass for the strategy's doing.",
             "Run all rows in one environment, or where software is what you study add 'software' to 'under_test', "
-            f"{in_new_folder(ground)}.",
+            f"{judged.in_new_folder}.",
         )
 
 
-def _versions_told(name: str, of: Mapping[str, Sequence[str]]) -> str:
-    by = grouped_by({row: " and ".join(found) for row, found in of.items()})
-    return f"{name} " + listed(f"{version} ({listed(rows)})" for version, rows in by.items())
+def _versions(name: str, of: Mapping[str, Sequence[str]]) -> str:
+    """`torch 2.12.0 (loop) and 2.13.0 (trainer-api)`"""
+    rows_of = grouped_by({row: " and ".join(found) for row, found in of.items()})
+    return f"{name} {named(f'{version} ({named(rows)})' for version, rows in rows_of.items())}"
 
 
-def _apart(values: Mapping[str, Sequence[str]], baseline: str) -> tuple[str, ...]:
-    """The rows that are mixed themselves, or not as the baseline is."""
-    usual = values.get(baseline) or next(iter(values.values()))
-    return tuple(row for row, found in values.items() if len(found) > 1 or list(found) != list(usual))
+def _apart(values: Mapping[str, Sequence[str]]) -> list[str]:
+    """The rows that are mixed themselves, or not as the first is: the baseline, where that is known."""
+    usual = next(iter(values.values()))
+    return [row for row, found in values.items() if len(found) > 1 or found != usual]
 
 
 def _machines(records: Iterable[Record]) -> dict[str, str]:
@@ -100,34 +82,30 @@ def _machines(records: Iterable[Record]) -> dict[str, str]:
     return names
 
 
-def _where(ground: Ground, machines: Mapping[str, str], distinct: Sequence[str]) -> str:
+def _where(judged: Judged, machines: Mapping[str, str], distinct: Iterable[str]) -> str:
     parts = []
     for name in distinct:
-        rows = []
-        for row, records in ended_well(ground).items():
-            seeds = [record.requested.seed for record in records if machines[record.id] == name]
-            if seeds:
-                rows.append(row if len(seeds) == len(records) else and_seeds(row, seeds))
-        parts.append(f"{name} ({listed(rows)})")
-    return listed(parts)
+        seeds = {row: [one.requested.seed for one in own if machines[one.id] == name] for row, own in judged.succeeded.items()}
+        rows = [row if len(own) == len(judged.succeeded[row]) else and_seeds(row, own) for row, own in seeds.items() if own]
+        parts.append(f"{name} ({named(rows)})")
+    return named(parts)
 
 
-def moved_machine(ground: Ground) -> Iterator[Found]:
+def moved_machine(judged: Judged) -> Iterator[Found]:
     """machine-changed: the control run, a fixed piece of work, took longer or shorter than on the same machine before."""
-    machines: dict[str, list[Control]] = {}
-    for control in sorted(ground.experiment.controls, key=lambda control: control.started):
-        machines.setdefault(control.hardware, []).append(control)
-    for hardware, controls in machines.items():
-        moved = drift(controls, hardware=hardware)
+    controls: dict[str, list[Control]] = {}
+    for control in sorted(judged.experiment.controls, key=lambda control: control.started):
+        controls.setdefault(control.hardware, []).append(control)
+    for hardware, own in controls.items():
+        moved = drift(own, hardware=hardware)
         if moved is not None and moved > DRIFT:
-            fast = min(controls, key=lambda control: control.milliseconds)
-            slow = max(controls, key=lambda control: control.milliseconds)
+            fast, slow = (one(own, key=lambda control: control.milliseconds) for one in (min, max))
             yield Found(
                 (),
                 f"The machine moved: a fixed piece of work took {with_decimals(fast.milliseconds, 1)} ms {_moment(fast)} and "
-                f"{with_decimals(slow.milliseconds, 1)} ms {_moment(slow)} on {hardware}, "
-                f"{per_cent(moved)} longer. Times of these runs cannot be compared.",
-                f"Make the runs again on a quiet machine, in one call, {in_new_folder(ground)}.",
+                f"{with_decimals(slow.milliseconds, 1)} ms {_moment(slow)} on {hardware}, {per_cent(moved)} longer. Times of "
+                "these runs cannot be compared.",
+                f"Make the runs again on a quiet machine, in one call, {judged.in_new_folder}.",
                 everywhere=True,
             )
 
@@ -139,16 +117,16 @@ def _moment(control: Control) -> str:
 # --- evaluations that went wrong -------------------------------------------------------------------------------------------
 
 
-def misread_predictions(ground: Ground) -> Iterator[Found]:
+def misread_predictions(judged: Judged) -> Iterator[Found]:
     """unreliable-scores: predictions that are missing, damaged, or not those of the split."""
-    wrong = ground.outputs.misread
+    wrong = judged.outputs.misread
+    by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
     if wrong:
-        by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
         yield Found(
-            tuple(dict.fromkeys(one.strategy for one in wrong)),
+            dict.fromkeys(one.strategy for one in wrong),
             f"Predictions of {count(len({(one.strategy, one.seed) for one in wrong}), 'run')} cannot be used: "
-            f"{told(f'{listed(runs)}: {sentence}' for sentence, runs in by.items())}. They are in no comparison.",
-            _without_predictions(ground, wrong),
+            f"{clauses(f'{named(runs)}: {sentence}' for sentence, runs in by.items())}. They are in no comparison.",
+            _without_predictions(judged, wrong),
         )
 
 
@@ -156,74 +134,77 @@ MOST_REMOVED = 12
 """Records that one command line removes; of more, the plugin's version is raised."""
 
 
-def _without_predictions(ground: Ground, wrong: Sequence[Misread]) -> str:
+def _without_predictions(judged: Judged, wrong: Sequence[Misread]) -> str:
     """What to do about runs whose predictions cannot be used: `bakeoff run` sets aside damaged files by itself, and not files
     that are as they were written."""
-    whole = [str(ground.experiment.record_folder(one.run)) for one in wrong if not one.damaged]
+    whole = [str(judged.experiment.record_folder(one.run)) for one in wrong if not one.damaged]
     steps = []
     if len(whole) < len(wrong):
-        steps.append(f"{run_again(ground)} sets damaged records aside and makes these runs again.")
+        steps.append(f"{judged.run_again()} sets damaged records aside and makes these runs again.")
     if whole:
         cause = "These files are as they were written: correct the trainer or the model that predicted so"
-        remove = f", then `{' '.join(map(shell_word, ['rm', '-r', '--', *whole]))}` and {run_again(ground)} make the runs again"
+        remove = (
+            f", then `{' '.join(map(shell_word, ['rm', '-r', '--', *whole]))}` and {judged.run_again()} make the runs again"
+        )
         steps.append(
             f"{cause}{remove if len(whole) <= MOST_REMOVED else ''}; or raise its 'version', and run all "
-            f"{in_new_folder(ground)}."
+            f"{judged.in_new_folder}."
         )
     return " ".join(steps)
 
 
-def random_evaluations(ground: Ground) -> Iterator[Found]:
+def random_evaluations(judged: Judged) -> Iterator[Found]:
     """unreliable-scores: the same batch predicted twice gives two answers, as with dropout left on."""
     moved: dict[str, list[int]] = {}
-    most = 0.0
-    for row, records in ended_well(ground).items():
+    most: list[float] = []
+    for row, records in judged.succeeded.items():
         for record in records:
             apart = record.evaluation_difference
             if apart is not None and not same_logits(apart, record.largest_logit or 0.0):
                 moved.setdefault(row, []).append(record.requested.seed)
-                most = apart if math.isnan(apart) else max(most, apart)
+                most.append(apart)
     if moved:
         yield Found(
-            tuple(moved),
-            f"Predicting is random: the same batch predicted twice differs by up to {significant(most, 2)} in its logits: "
-            f"{listed(and_seeds(row, seeds) for row, seeds in moved.items())}. Another look would give another score.",
+            moved,
+            f"Predicting is random: the same batch predicted twice differs by up to {significant(float(np.max(most)), 2)} "
+            f"in its logits: {named(and_seeds(row, seeds) for row, seeds in moved.items())}. Another evaluation would give "
+            "another score.",
             "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), raise its 'version', and run "
-            f"it {in_new_folder(ground)}.",
+            f"it {judged.in_new_folder}.",
         )
 
 
-def contradicted_scores(ground: Ground) -> Iterator[Found]:
+def contradicted_scores(judged: Judged) -> Iterator[Found]:
     """unreliable-scores: a recorded score is not what the recorded predictions give."""
-    metrics = ground.experiment.metrics.get(ground.board.task, {})
     wrong: dict[str, str] = {}
-    for row, records in ended_well(ground).items():
-        for name, split in ground.outputs.splits.items():
-            rows = dict(zip(split.seeds.get(row, ()), split.answers.get(row, ()), strict=True))
+    for row, records in judged.succeeded.items():
+        recorded = {(split, metric): None for record in records for split, scores in record.scores.items() for metric in scores}
+        for split, name in recorded:
+            computed = _computed(judged, row, split, name)
             for record in records:
-                for metric, recorded in record.scores.get(name, {}).items():
-                    if record.requested.seed not in rows or metric not in metrics:
-                        continue
-                    again = rescored(metrics[metric], rows[record.requested.seed], split.labels)
-                    if again is not None and not abs(again - recorded) <= SAME_SCORE:
-                        wrong.setdefault(
-                            row,
-                            f"{row} seed {record.requested.seed}, {metric} on {name}: {significant(recorded, 6)} is recorded, "
-                            f"{significant(again, 6)} is right",
-                        )
+                score, again = record.scores.get(split, {}).get(name), computed.get(record.requested.seed)
+                if score is not None and again is not None and not abs(again - score) <= SAME_SCORE:
+                    wrong.setdefault(
+                        row,
+                        f"{row} seed {record.requested.seed}, {name} on {split}: {significant(score, 6)} is recorded, "
+                        f"{significant(again, 6)} is right",
+                    )
     if wrong:
         yield Found(
-            tuple(wrong),
-            f"Recorded scores that the predictions contradict: {told(wrong.values())}. The comparison goes by the predictions.",
+            wrong,
+            f"Recorded scores that the predictions contradict: {clauses(wrong.values())}. The comparison goes "
+            "by the predictions.",
             "Find out whether the record was edited or the metric changed (raise its 'version' then); "
-            f"{rescore_all(ground)} shows all.",
+            f"{judged.rescore_all} shows all.",
         )
 
 
-def rescored(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> float | None:
-    """The metric from predictions in numpy alone; None where it would have to be loaded from elsewhere."""
-    parts = metric.ratio_terms(answers, labels)
-    if parts is not None:
-        total = parts[1].sum()
-        return float(parts[0].sum() / total) if total else 0.0
-    return or_nan(metric.score)(answers, labels) if type(metric).score is not Metric.score else None
+def _computed(judged: Judged, row: str, split: str, name: str) -> Mapping[int, float]:
+    """Seed -> the score that the predictions give; nothing where it takes more than numpy to compute."""
+    own, metric = judged.outputs.splits.get(split), judged.experiment.metrics.get(judged.board.task, {}).get(name)
+    if own is None or metric is None or row not in own.answers:
+        return {}
+    measured = own.measured(metric, row)
+    if (measured.terms is None and type(metric).score is Metric.score) or measured.scores is None:
+        return {}
+    return dict(zip(own.seeds[row], measured.scores.tolist(), strict=True))

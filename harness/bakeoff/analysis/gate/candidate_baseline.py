@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bakeoff.analysis.comparability import row_facts, unlike
 from bakeoff.analysis.outputs import Outputs, gather
+from bakeoff.analysis.summary.rows import layouts
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.predictions import Predictions
 from bakeoff.records.provenance import DATA, differences, differing
-from bakeoff.records.schema import Declared, Record
+from bakeoff.records.schema import Record
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 
@@ -19,19 +20,24 @@ CANDIDATE, BASELINE = "candidate", "baseline"
 class Side:
     """One strategy's runs in one experiment."""
 
-    ended: Mapping[int, Record]
-    """Seed -> the run that ended well, in the order of seeds."""
-    failed: Mapping[int, Record]
-    missing: tuple[int, ...]
-    """Seeds that are declared and not (or not readably) recorded."""
+    seeds: Sequence[int] = ()
+    """Declared."""
+    recorded: Sequence[Record] = ()
+    """By seed."""
 
-    @property
-    def declared(self) -> int:
-        return len(self.ended) + len(self.failed) + len(self.missing)
-
-    @property
+    @cached_property
     def records(self) -> list[Record]:
-        return list(self.ended.values())
+        """Of the runs that succeeded."""
+        return [record for record in self.recorded if record.status == "ok"]
+
+    @property
+    def failed(self) -> list[Record]:
+        return [record for record in self.recorded if record.status != "ok"]
+
+    @property
+    def missing(self) -> int:
+        """How many declared runs are not (or not readably) recorded."""
+        return len(self.seeds) - len(self.recorded)
 
 
 @dataclass(frozen=True)
@@ -51,19 +57,26 @@ class Arm:
     @property
     def paired(self) -> bool:
         """The same seeds stand on both sides."""
-        return list(self.candidate.ended) == list(self.baseline.ended)
+        here, there = ([record.requested.seed for record in side.records] for side in (self.candidate, self.baseline))
+        return here == there
 
     @property
     def copied(self) -> bool:
         """The candidate's records are the baseline's own: a run made again starts at another moment."""
-        return bool(self.candidate.ended) and self.candidate.records == self.baseline.records
+        return bool(self.candidate.records) and self.candidate.records == self.baseline.records
 
 
 def arms_of(candidate: Experiment, baseline: Experiment) -> list[Arm]:
     """Every strategy of the baseline, in its order, beside the candidate's of the same name, task and model."""
-    here, there = _sides(candidate), _sides(baseline)
-    absent = Side({}, {}, ())
-    return [Arm(*place, candidate=here.get(place, absent), baseline=side) for place, side in there.items()]
+    here, there = (
+        {
+            (layout.task, layout.model, name): Side(layout.seeds[name], records)
+            for layout in layouts(experiment)
+            for name, records in layout.rows.items()
+        }
+        for experiment in (candidate, baseline)
+    )
+    return [Arm(*place, candidate=here.get(place, Side()), baseline=side) for place, side in there.items()]
 
 
 def only_in_candidate(candidate: Experiment, baseline: Experiment) -> list[str]:
@@ -72,38 +85,10 @@ def only_in_candidate(candidate: Experiment, baseline: Experiment) -> list[str]:
     return list(dict.fromkeys(run.strategy for run in candidate.declared.runs if run.strategy not in known))
 
 
-def _sides(experiment: Experiment) -> dict[tuple[str, str, str], Side]:
-    by_id = {record.id: record for record in experiment.records}
-    seeds: dict[tuple[str, str, str], dict[int, Record | None]] = {}
-    for run in experiment.declared.runs:
-        seeds.setdefault((run.task, run.model, run.strategy), {})[run.seed] = by_id.get(run.id)
-    return {place: _side(found) for place, found in seeds.items()}
-
-
-def _side(runs: Mapping[int, Record | None]) -> Side:
-    there = {seed: record for seed, record in sorted(runs.items()) if record is not None}
-    return Side(
-        ended={seed: record for seed, record in there.items() if record.status == "ok"},
-        failed={seed: record for seed, record in there.items() if record.status != "ok"},
-        missing=tuple(sorted(runs.keys() - there.keys())),
-    )
-
-
 def outputs_of(arm: Arm, candidate: Experiment, baseline: Experiment) -> Outputs:
     """Both sides' predictions, aligned by the examples' ids, under the names of the sides."""
-    sources = {f"{name}:": experiment for name, experiment in ((CANDIDATE, candidate), (BASELINE, baseline))}
-
-    def read(run_id: str) -> Mapping[str, Predictions]:
-        side, _, own = run_id.partition(":")
-        return sources[f"{side}:"].predictions(own)
-
-    both = Experiment(declared=baseline.declared, records=(), predictions=read, steps=baseline.steps)
-    sides = {BASELINE: arm.baseline, CANDIDATE: arm.candidate}
-    return gather(both, {name: _renamed(name, side.records) for name, side in sides.items()})
-
-
-def _renamed(side: str, records: Iterable[Record]) -> list[Record]:
-    return [record.model_copy(update={"id": f"{side}:{record.id}"}) for record in records]
+    runs = {BASELINE: arm.baseline.records, CANDIDATE: arm.candidate.records}
+    return gather(baseline, runs, others={CANDIDATE: candidate})
 
 
 # --- why an arm may not be judged ----------------------------------------------------------------------------------------
@@ -111,20 +96,20 @@ def _renamed(side: str, records: Iterable[Record]) -> list[Record]:
 
 def what_differs(arm: Arm, metric: str) -> list[str]:
     """In what the sides differ beside what was trained: software, hardware, data, in words."""
-    if not arm.candidate.ended or not arm.baseline.ended:
+    if not arm.candidate.records or not arm.baseline.records:
         return []
     return unlike(row_facts(arm.candidate.records, metric), row_facts(arm.baseline.records, metric), ())
 
 
-def why_nothing_compares(arm: Arm, declared: Declared) -> str:
+def why_nothing_compares(arm: Arm) -> str:
     """Empty where the two sides answer the same question."""
     here, there = arm.candidate, arm.baseline
-    if not here.declared:
+    if not here.seeds:
         return f"the candidate has no strategy '{arm.strategy}' on {arm.board}"
-    if not there.ended:
-        return f"no run of the baseline ended well ({_counted(there)})"
-    if not here.ended:
-        return f"no run of the candidate has ended well ({_counted(here)})"
+    if not there.records:
+        return f"no run of the baseline succeeded ({_counted(there)})"
+    if not here.records:
+        return f"no run of the candidate has succeeded ({_counted(here)})"
     if arm.copied:
         return "the candidate's records are the baseline's own: nothing was trained anew"
     for other in differing(here.records, there.records, {"task version"}):
@@ -158,12 +143,12 @@ def why_no_pass(arm: Arm) -> str:
     """What keeps a candidate from passing whatever its figures say; empty where nothing does."""
     side, found = arm.candidate, []
     if side.failed:
-        reasons = ", ".join(dict.fromkeys(record.failure.reason for record in side.failed.values() if record.failure))
-        found.append(f"{len(side.failed)} of {side.declared} candidate runs failed ({reasons})")
+        reasons = ", ".join(dict.fromkeys(record.failure.reason for record in side.failed if record.failure))
+        found.append(f"{len(side.failed)} of {len(side.seeds)} candidate runs failed ({reasons})")
     if side.missing:
-        found.append(f"{len(side.missing)} of {side.declared} candidate runs are not recorded")
+        found.append(f"{side.missing} of {len(side.seeds)} candidate runs are not recorded")
     return "; ".join(found)
 
 
 def _counted(side: Side) -> str:
-    return f"{side.declared} declared, {len(side.failed)} failed, {len(side.missing)} not recorded"
+    return f"{len(side.seeds)} declared, {len(side.failed)} failed, {side.missing} not recorded"

@@ -55,10 +55,10 @@ def drafts_of(
     arm: Arm, rules: Mapping[str, str], split: str, candidate: Experiment, baseline: Experiment, controls: Sequence[Control]
 ) -> list[Draft]:
     """One for each rule, in their order."""
-    obstacle = why_nothing_compares(arm, candidate.declared)
+    obstacle = why_nothing_compares(arm)
     if obstacle:
         side = arm.candidate
-        broken = bool(side.failed and not side.ended and not side.missing and arm.baseline.ended)
+        broken = bool(side.failed and not side.records and not side.missing and arm.baseline.records)
         if broken:
             obstacle = f"all candidate runs failed: {why_no_pass(arm)}"
         return [Draft(arm, rule, limit, obstacle=obstacle, broken=broken) for rule, limit in rules.items()]
@@ -96,7 +96,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         return replace(draft, obstacle=joined(obstacle, f"one example of {split} says nothing of others"))
     estimate = estimate_of(found, metric, CANDIDATE, BASELINE) if metric else None
     if estimate is None:
-        return replace(draft, obstacle=f"the metric {facts.name} cannot be computed here from predictions")
+        return replace(draft, obstacle=f"the metric {facts.name} has no interval that can be computed here from predictions")
     evidence = limits.quality(estimate, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better)
     return replace(draft, evidence=evidence, paired=paired, obstacle=obstacle)
 

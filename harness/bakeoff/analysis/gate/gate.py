@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from bakeoff.analysis.gate.candidate_baseline import Arm, arms_of, only_in_candidate, what_differs
 from bakeoff.analysis.gate.checks import Draft, drafts_of, joined
+from bakeoff.analysis.verdicts import by_holm
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment, left_out
@@ -22,7 +21,6 @@ from bakeoff.records.history import in_clauses
 from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Declared
 from bakeoff.statistics.margins import ALPHA, Evidence
-from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS
 from bakeoff.text.numbers import count, p_equals
 
@@ -82,7 +80,7 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
     """The candidate against the baseline; raises BakeoffError where no rule is declared or no strategy is in both."""
     rules, owner, notes = rules_of(candidate.declared, baseline.declared)
     arms = arms_of(candidate, baseline)
-    if not any(arm.candidate.declared for arm in arms):
+    if not any(arm.candidate.seeds for arm in arms):
         raise BakeoffError(
             f"the candidate has none of the baseline's strategies ({', '.join(dict.fromkeys(arm.strategy for arm in arms))}) "
             "on its tasks and models: a gate compares strategies by name"
@@ -144,10 +142,12 @@ def _notes_on(arm: Arm, split: str) -> list[str]:
     metric = next((record.data.primary_metric for record in records if record.data is not None), "")
     if found := what_differs(arm, metric):
         notes.append(f"the candidate's {arm.board} differs from the baseline's: {'; '.join(found)}")
-    lost = len(arm.baseline.failed) + len(arm.baseline.missing)
-    if lost and arm.baseline.ended:
-        notes.append(f"{lost} of {arm.baseline.declared} baseline runs of {arm.strategy} failed or are not recorded: left out")
-    if not arm.paired and arm.candidate.ended and arm.baseline.ended:
+    lost = len(arm.baseline.failed) + arm.baseline.missing
+    if lost and arm.baseline.records:
+        notes.append(
+            f"{lost} of {len(arm.baseline.seeds)} baseline runs of {arm.strategy} failed or are not recorded: left out"
+        )
+    if not arm.paired and arm.candidate.records and arm.baseline.records:
         notes.append(f"the seeds of {arm.strategy} are not the same on both sides: compared without pairing")
     return notes
 
@@ -157,8 +157,7 @@ def _notes_on(arm: Arm, split: str) -> list[str]:
 
 def _decided(drafts: Sequence[Draft]) -> list[Check]:
     # what is identical is no test, so it is none of the family's chances of a false alarm
-    raw = [draft.evidence.p_beyond if draft.evidence and not draft.identical else np.nan for draft in drafts]
-    adjusted = [None if np.isnan(p) else float(p) for p in holm(raw)]
+    adjusted = by_holm(draft.evidence.p_beyond if draft.evidence and not draft.identical else None for draft in drafts)
     return [_check(draft, p) for draft, p in zip(drafts, adjusted, strict=True)]
 
 
@@ -176,7 +175,7 @@ def _check(draft: Draft, adjusted: float | None) -> Check:
         change=evidence.change if evidence else None,
         low=evidence.low if evidence else None,
         high=evidence.high if evidence else None,
-        seeds=(len(arm.candidate.ended), len(arm.baseline.ended)),
+        seeds=(len(arm.candidate.records), len(arm.baseline.records)),
         paired=draft.paired,
         identical=draft.identical,
         p_fail=evidence.p_beyond if evidence and not draft.identical else None,
@@ -222,7 +221,7 @@ def _what_it_takes(draft: Draft, evidence: Evidence) -> str:
         return (
             f"{begin}, and no number of seeds will do: the examples resolve {figures.with_unit(needed.limit / scale)} at best"
         )
-    seeds = min(len(draft.arm.candidate.ended), len(draft.arm.baseline.ended))
+    seeds = min(len(draft.arm.candidate.records), len(draft.arm.baseline.records))
     if needed.number <= seeds:
         return f"{begin}, though {count(needed.number, 'seed')} usually do where nothing has changed"
     return f"{begin}; if nothing has changed, {count(needed.number, 'seed')} a side show it four times in five"

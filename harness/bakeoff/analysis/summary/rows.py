@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+import numpy as np
 
 from bakeoff.analysis.findings import Board
-from bakeoff.analysis.row import Failed, Remarked, Row, Score, Spread, Unkept, Unscored
+from bakeoff.analysis.recipes import COMPONENTS, NEUTRAL, RECIPE, VARIES, equal_and_differing, options_apart, side_by_side
+from bakeoff.analysis.row import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
 from bakeoff.analysis.summary.compute import work_of
 from bakeoff.analysis.summary.environments import made_elsewhere, usual_environment
-from bakeoff.analysis.summary.facts import component_labels, facts_of, split_facts
 from bakeoff.analysis.summary.searches import searched
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
-from bakeoff.records.schema import Cost, Data, Environment, Record
+from bakeoff.records.schema import ComponentOrigin, Data, Environment, Record
+from bakeoff.text.values import spelt
+
+UNBOUNDED = Bounds()
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,18 @@ class Layout:
     """Row -> its records, ended well or not, by seed."""
     baseline: str
 
-    @property
-    def ended(self) -> dict[str, list[Record]]:
-        """Row -> its runs that ended well."""
+    @cached_property
+    def succeeded(self) -> dict[str, list[Record]]:
+        """Row -> its runs that succeeded."""
         return {name: [record for record in records if record.status == "ok"] for name, records in self.rows.items()}
+
+    @cached_property
+    def describing(self) -> dict[str, Sequence[Record]]:
+        """Row -> the records that say what it is: those that its score is made of; failed ones only where there are no others.
+
+        A run that failed half-way was observed for half of its schedule: beside the others it would look like another recipe.
+        """
+        return {name: self.succeeded[name] or records for name, records in self.rows.items() if records}
 
 
 def layouts(experiment: Experiment) -> list[Layout]:
@@ -56,15 +71,18 @@ def layouts(experiment: Experiment) -> list[Layout]:
 
 
 def describe(experiment: Experiment, layout: Layout) -> Board:
-    """The board with all that its records tell: scores and costs over seeds, facts, failures; nothing is judged."""
+    """The group with all that its records tell: scores and costs over seeds, recipes, failures; nothing is judged."""
     declared, recorded = experiment.declared, layout.rows
     present = sorted((name for name in recorded if recorded[name]), key=lambda name: name != layout.baseline)
     everything = [record for name in present for record in recorded[name]]
-    ended = [record for record in everything if record.status == "ok"]
-    data = next((record.data for record in (*ended, *everything) if record.data is not None), None)
+    succeeded = [record for record in everything if record.status == "ok"]
+    data = next((record.data for record in (*succeeded, *everything) if record.data is not None), None)
     metrics = sorted(data.metrics, key=lambda metric: metric.name != data.primary_metric) if data else []
-    rows, sentences, surroundings = _rows(experiment, layout, data, everything)
-    equal, differing = split_facts({"trainer": row.trainer, "method": row.method, **row.facts} for row in rows if row.facts)
+    recipes = side_by_side(layout.describing)
+    equal, differing = equal_and_differing(recipes.values())
+    surroundings = usual_environment(succeeded)
+    stated = list(dict.fromkeys(key for record in everything for key in record.requested.recipe))
+    rows = [_row(experiment, layout, name, recipes.get(name, {}), data, surroundings, stated) for name in recorded]
     figures = {metric.name: figures_of(unit_of(metric), *_shown(rows, metric.name)) for metric in metrics}
     predicted = dict.fromkeys(split for record in everything for split in record.scores)
     return Board(
@@ -84,7 +102,7 @@ def describe(experiment: Experiment, layout: Layout) -> Board:
         silent=data.silent if data else {},
         equal=equal,
         differing=differing,
-        components=sentences,
+        components=_components(layout.describing.values()),
         surroundings=surroundings,
         taken_for_same=taken_for_same([everything]),
         searches=searched(declared, experiment.trials, layout.task, layout.model, recorded),
@@ -97,62 +115,72 @@ def _shown(rows: Sequence[Row], metric: str) -> tuple[list[float], list[float | 
     return [score.mean for score in found], [score.sd for score in found]
 
 
-def _rows(
-    experiment: Experiment, layout: Layout, data: Data | None, everything: Sequence[Record]
-) -> tuple[list[Row], dict[str, list[str]], Environment | None]:
-    """Every row; sentences on the components, and the environment of most runs."""
-    present = [name for name, records in layout.rows.items() if records]
-    first = [layout.rows[name][0].requested for name in present]
-    trainers, trainer_sentences = component_labels([asked.trainer for asked in first])
-    methods, method_sentences = component_labels([asked.method for asked in first])
-    sentences = {"trainer": trainer_sentences, "method": method_sentences}
-    if everything:
-        asked = everything[0].requested
-        sentences |= {"task": component_labels([asked.task])[1], "model": component_labels([asked.model])[1]}
-    labels = dict(zip(present, zip(trainers, methods, strict=True), strict=True))
-    stated = list(dict.fromkeys(key for record in everything for key in record.requested.recipe))
-    surroundings = usual_environment([record for record in everything if record.status == "ok"])
-    rows = [_row(experiment, layout, name, labels.get(name, (None, None)), data, surroundings, stated) for name in layout.rows]
-    return rows, sentences, surroundings
+def _components(rows: Iterable[Sequence[Record]]) -> dict[str, list[str]]:
+    """Task, model, trainers and methods, each with its version, where it comes from, and the options that all rows share."""
+    requested = [records[0].requested for records in rows]
+    found: dict[str, list[str]] = {}
+    for kind in ("task", *COMPONENTS):
+        by_name: dict[str, list[ComponentOrigin]] = {}
+        for origin in (getattr(one, kind) for one in requested):
+            by_name.setdefault(origin.name, []).append(origin)
+        found[kind] = [
+            f"{origin.name} {origin.version} ({origin.distribution} {origin.distribution_version})"
+            + (f" with {', '.join(shared)}" if shared else "")
+            for (origin, *others) in by_name.values()
+            for shared in [_shared_options([origin, *others])]
+        ]
+    return found
 
 
-def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    """Of at least one value; one alone has no standard deviation (n - 1)."""
-    mean = math.fsum(values) / len(values)
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)) if len(values) > 1 else None
+def _shared_options(origins: Sequence[ComponentOrigin]) -> list[str]:
+    apart = options_apart(origins)
+    return [f"{key} {spelt(value)}" for key, value in origins[0].options.items() if key not in apart]
+
+
+def _facts(records: Sequence[Record], stated: Sequence[str]) -> dict[str, Any]:
+    """What a row was requested to do, and its size, as values for programs. `stated`: the keys of recipes to include; one that
+    a record leaves out has its neutral value."""
+    requested = records[0].requested
+    recipe = {**{key: NEUTRAL[key] for key in stated if key in NEUTRAL}, **requested.recipe}
+    return {
+        **{f"{RECIPE}{key}": recipe[key] for key in stated if key in recipe},
+        "model": requested.model_label,
+        "replicate": requested.replicate,
+        "select": requested.select,
+        "steps": _one(record.cost.steps for record in records if record.cost),
+        "parameters": _one(record.weights.parameters_total for record in records if record.weights),
+        "trainable": _one(record.weights.parameters_trainable for record in records if record.weights),
+    }
+
+
+def _one(values: Iterable[int]) -> int | str | None:
+    found = set(values)
+    return VARIES if len(found) > 1 else next(iter(found), None)
 
 
 def _row(
     experiment: Experiment,
     layout: Layout,
     name: str,
-    labels: tuple[str | None, str | None],
+    recipe: dict[str, str],
     data: Data | None,
     surroundings: Environment | None,
     stated: Sequence[str],
 ) -> Row:
-    """A strategy's row; `stated` are the recipe keys that any row of the board states."""
-    records = layout.rows[name]
+    """A strategy's row; `stated` are the recipe keys that any row of the group states."""
+    records, succeeded = layout.rows[name], layout.succeeded[name]
     recorded = [record.requested.seed for record in records]
-    ended = [record for record in records if record.status == "ok"]
-    costs = [record.cost for record in ended if record.cost is not None]
-
-    def over_seeds(number: Callable[[Cost], float | None]) -> Spread | None:
-        values = [value for cost in costs if (value := number(cost)) is not None]
-        if not values:
-            return None
-        mean, sd = mean_and_sd(values)
-        return Spread(mean=mean, sd=sd, n=len(values))
-
+    costs = [record.cost for record in succeeded if record.cost is not None]
     return Row(
         strategy=name,
         experiment=experiment.source.get(name, experiment.declared.name),
         baseline=name == layout.baseline,
-        trainer=labels[0],
-        method=labels[1],
-        facts=facts_of(records, stated) if records else {},
+        trainer=recipe.get("trainer"),
+        method=recipe.get("method"),
+        facts=_facts(records, stated) if records else {},
+        recipe=recipe,
         seeds=list(layout.seeds[name]),
-        scored=[record.requested.seed for record in ended],
+        scored=[record.requested.seed for record in succeeded],
         failed=[
             Failed(seed=record.requested.seed, reason=record.failure.reason, message=record.failure.message)
             for record in records
@@ -160,36 +188,47 @@ def _row(
         ],
         attempts=[attempt for record in records for attempt in record.attempts],
         unkept=[
-            Unkept(seed=record.requested.seed, reason=record.kept.reason)
+            SeedNote(seed=record.requested.seed, note=record.kept.reason)
             for record in records
             if record.kept is not None and record.kept.reason is not None
         ],
-        remarked=[Remarked(seed=record.requested.seed, remark=remark) for record in records for remark in record.process_notes],
+        process_notes=[SeedNote(seed=record.requested.seed, note=note) for record in records for note in record.process_notes],
         missing=[seed for seed in layout.seeds[name] if seed not in recorded],
         owns=sorted({what for record in records for what in record.trainer_owns}),
-        heads=sorted({record.weights.head for record in ended if record.weights and record.weights.head}),
+        heads=sorted({record.weights.head for record in succeeded if record.weights and record.weights.head}),
         notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
-        elsewhere=made_elsewhere(ended, surroundings),
-        scores=_scores(ended, data),
-        unscored=_unscored(ended),
-        train_seconds=over_seeds(lambda cost: cost.train_seconds),
-        evaluate_seconds=over_seeds(lambda cost: cost.evaluate_seconds),
-        train_samples_per_second=over_seeds(lambda cost: cost.train_samples_per_second),
-        evaluate_samples_per_second=over_seeds(lambda cost: cost.evaluate_samples_per_second),
-        energy_joules=over_seeds(lambda cost: cost.energy_joules),
+        elsewhere=made_elsewhere(succeeded, surroundings),
+        scores=_scores(succeeded, data),
+        unscored=_unscored(succeeded),
+        train_seconds=_spread([cost.train_seconds for cost in costs]),
+        evaluate_seconds=_spread([cost.evaluate_seconds for cost in costs]),
+        train_samples_per_second=_spread([cost.train_samples_per_second for cost in costs]),
+        evaluate_samples_per_second=_spread([cost.evaluate_samples_per_second for cost in costs]),
+        energy_joules=_spread([cost.energy_joules for cost in costs]),
         peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=None),
         peak_device_memory_bytes=max((cost.peak_device_memory_bytes or 0 for cost in costs), default=0) or None,
-        final_sha256={record.requested.seed: record.weights.final_sha256 for record in ended if record.weights},
-        work=work_of(ended, experiment.controls),
+        final_sha256={record.requested.seed: record.weights.final_sha256 for record in succeeded if record.weights},
+        work=work_of(succeeded, experiment.controls),
     )
+
+
+def _spread(recorded: Sequence[float | None]) -> Spread | None:
+    values = [value for value in recorded if value is not None]
+    return Spread(mean=fmean(values), sd=_sd(values), n=len(values)) if values else None
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; one value alone has none."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def _scores(records: Sequence[Record], data: Data | None) -> dict[str, dict[str, Score]]:
     """Every metric on every split, where it says something and each run has it: a mean of some runs would not be the row's."""
     silent = data.silent if data else {}
+    seeds = [record.requested.seed for record in records]
     return {
         split: {
-            facts.name: _score([(record.requested.seed, record.scores[split][facts.name]) for record in records])
+            facts.name: score_of(seeds, [record.scores[split][facts.name] for record in records])
             for facts in (data.metrics if data else ())
             if facts.name not in silent.get(split, {}) and all(facts.name in record.scores.get(split, {}) for record in records)
         }
@@ -197,11 +236,9 @@ def _scores(records: Sequence[Record], data: Data | None) -> dict[str, dict[str,
     }
 
 
-def _score(runs: Sequence[tuple[int, float]]) -> Score:
-    """Over (seed, score); the interval comes with the predictions."""
-    values = [value for _, value in runs]
-    mean, sd = mean_and_sd(values)
-    return Score(mean=mean, sd=sd, low=None, high=None, method="", seeds=[seed for seed, _ in runs], values=values)
+def score_of(seeds: Sequence[int], values: Sequence[float], bounds: Bounds = UNBOUNDED) -> Score:
+    """A row's score over its seeds."""
+    return Score(mean=fmean(values), sd=_sd(values), **bounds._asdict(), seeds=list(seeds), values=list(values))
 
 
 def _unscored(records: Sequence[Record]) -> list[Unscored]:

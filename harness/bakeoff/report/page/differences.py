@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bakeoff.analysis.findings import Board, Pair, SliceScore
+from bakeoff.analysis.findings import Board, SliceScore
+from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.row import Row
 from bakeoff.contracts.unit import Figures
 from bakeoff.report.page.drawing import Axis, axis_over, interval

@@ -53,13 +53,13 @@ def leaderboard(board: Board) -> Leaderboard:
     found = dict.fromkeys((split, metric) for row in board.rows for split, scores in row.scores.items() for metric in scores)
     others = [place for place in found if place != primary]
     others.sort(key=lambda place: (place[0] != board.split, place[0], place[1] != board.metric))
-    groups = sorted({row.group for row in rows})
+    rankings = sorted({row.ranking for row in rows})
     bodies = []
-    for group in groups:
-        reason = (board.groups[group] if group < len(board.groups) else "") or "made under other conditions"
-        floor = _floor(board, [primary, *others]) if group == groups[0] else []
-        apart = f"Not ranked with the rows above: {reason}" if group else ""
-        bodies.append((apart, [row for row in rows if row.group == group], floor))
+    for ranking in rankings:
+        reason = (board.rankings[ranking] if ranking < len(board.rankings) else "") or "made under other conditions"
+        floor = _floor(board, [primary, *others]) if ranking == rankings[0] else []
+        apart = f"Not ranked with the rows above: {reason}" if ranking else ""
+        bodies.append((apart, [row for row in rows if row.ranking == ranking], floor))
     if board.imported:
         bodies.append(("Published elsewhere: shown, never tested", [], _imported(board, {primary, *others})))
     return Leaderboard(
@@ -79,7 +79,7 @@ def _axis(board: Board) -> Axis:
     scores = [score for row in board.rows if (score := board.score(row))]
     values = [value for score in scores for value in (score.mean, score.low, score.high)]
     ends = (board.unit.low, board.unit.high)
-    axis, wide = axis_over(values, ends=ends), axis_over([board.floor, *values], ends=ends)
+    axis, wide = axis_over(values, ends=ends), axis_over([board.majority_baseline, *values], ends=ends)
     return wide if wide.high - wide.low <= 2 * (axis.high - axis.low) or not scores else axis
 
 
@@ -87,7 +87,7 @@ def _tie_groups(board: Board) -> dict[str, str]:
     """Letters of the groups that more than one row shares, from A in each comparable group of rows."""
     letters = {}
     for row in board.rows:
-        shared = [other.tie_group for other in board.rows if other.group == row.group and other.tie_group is not None]
+        shared = [other.tie_group for other in board.rows if other.ranking == row.ranking and other.tie_group is not None]
         ties = sorted({tie for tie in shared if shared.count(tie) > 1})
         if row.tie_group in ties:
             number = ties.index(row.tie_group)
@@ -96,9 +96,9 @@ def _tie_groups(board: Board) -> dict[str, str]:
 
 
 def _floor(board: Board, places: list[Place]) -> list[Unranked]:
-    scores = {place: board.floor_of(*place) for place in places} | {places[0]: board.floor}
+    scores = {place: board.majority_baseline_of(*place) for place in places} | {places[0]: board.majority_baseline}
     note = "always gives the most frequent answer"
-    return [] if board.floor is None else [Unranked("floor", FLOOR, scores, DASH, note)]
+    return [] if board.majority_baseline is None else [Unranked("floor", FLOOR, scores, DASH, note)]
 
 
 def _imported(board: Board, places: set[Place]) -> list[Unranked]:

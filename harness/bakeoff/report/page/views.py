@@ -42,7 +42,7 @@ def cost_drawings(board: Board) -> Drawings:
     places, aside = [], board.times_differ
     for row in drawn_rows(board):
         taken, score = row.train_seconds, board.score(row)
-        if taken is None or score is None or row.group != 0 or aside[row.strategy]:
+        if taken is None or score is None or row.ranking != 0 or aside[row.strategy]:
             continue
         low, high = None, None
         if taken.sd is not None:  # by Student's t on the log: seconds are above 0
@@ -190,7 +190,7 @@ def recipes(board: Board) -> Recipes | None:
     lines = []
     for row in rows:
         cells = []
-        for subject in differing:
+        for subject in board.differing:
             value = row.recipe.get(subject, DASH)
             same = value == rows[0].recipe.get(subject, DASH)
             confounder = subject in undeclared.get(row.strategy, ())

@@ -32,9 +32,10 @@ import json
 import re
 from typing import Any, Final
 
-from bakeoff.analysis.findings import Board, Comparison, Pair
+from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.pair import Pair
+from bakeoff.analysis.recipes import RECIPE
 from bakeoff.analysis.row import Row
-from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.report.row_notes import owned
 from bakeoff.report.units import FLOOR
 from bakeoff.text.numbers import portable
@@ -163,7 +164,9 @@ def _difference(pair: Pair) -> dict[str, Any]:
 
 def _majority_baseline(board: Board) -> dict[str, Any]:
     scores = {
-        f"{split}_{metric.name}_mean": board.floor_of(split, metric.name) for split in board.splits for metric in board.metrics
+        f"{split}_{metric.name}_mean": board.majority_baseline_of(split, metric.name)
+        for split in board.splits
+        for metric in board.metrics
     }
     return {"task": board.task, "model": board.model, "strategy": FLOOR, "baseline": _plain(False), **scores}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bakeoff.analysis.findings import Board, Comparison, NamedWarning, Pair
+from bakeoff.analysis.findings import Board, Comparison, NamedWarning
+from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.row import Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
-from bakeoff.analysis.summary.facts import RECIPE
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
 from bakeoff.report.row_notes import owned, sentences
@@ -15,7 +15,6 @@ from bakeoff.report.text.across import across_markdown
 from bakeoff.report.units import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph, prose
 from bakeoff.text.numbers import DASH, mebibytes, p_value
-from bakeoff.text.values import spelt
 
 
 def write_page(comparison: Comparison) -> str:
@@ -67,13 +66,18 @@ def _names(board: Board, *, floor: bool = False, marked: bool = False) -> Column
 def _scores(board: Board) -> list[str]:
     rows = board.rows
     columns = [_names(board, floor=True, marked=True)]
-    for fact in board.differing:
-        columns.append(Column(as_markdown(fact.removeprefix(RECIPE)), [*(_fact(row, fact) for row in rows), DASH], "left"))
+    for subject in board.differing:
+        columns.append(
+            Column(as_markdown(subject), [*(as_markdown(row.recipe.get(subject, DASH)) for row in rows), DASH], "left")
+        )
     for split in board.splits:
         for metric in (facts.name for facts in board.metrics):
             reported, figures = (split, metric) == (board.split, board.metric), board.figures_by_metric[metric]
             scores = [row.score(split, metric) for row in rows]
-            cells = [*(score_cell(score, figures) for score in scores), (figures.number(board.floor_of(split, metric)), "")]
+            cells = [
+                *(score_cell(score, figures) for score in scores),
+                (figures.number(board.majority_baseline_of(split, metric)), ""),
+            ]
             columns.append(Column(as_markdown(f"{split} {metric}") + REPORTED * reported, level(cells)))
             if reported and board.compared:
                 ranges = [(score and figures.range(score.low, score.high)) or DASH for score in scores]
@@ -88,12 +92,6 @@ def _scores(board: Board) -> list[str]:
     if any(found):
         columns.append(Column("warnings", [*found, ""], "left"))
     return grid(columns)
-
-
-def _fact(row: Row, fact: str) -> str:
-    value = {"trainer": row.trainer, "method": row.method}.get(fact, row.facts.get(fact))
-    known = value is not None or (fact.startswith(RECIPE) and fact in row.facts)
-    return as_markdown(spelt(value)) if known else DASH
 
 
 def _differences(board: Board) -> list[str]:
@@ -168,9 +166,9 @@ def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> li
         told = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
         advice = f"{pair.first}: what it would take: {pair.advice}." if not told else f"What it would take: {pair.advice}."
         found.append(" ".join(filter(None, (told, advice if pair.advice else ""))))
-    for number, reason in enumerate(board.groups):
+    for number, reason in enumerate(board.rankings):
         if reason:
-            names = ", ".join(row.strategy for row in board.rows if row.group == number)
+            names = ", ".join(row.strategy for row in board.rows if row.ranking == number)
             found.append(f"not ranked with the others: {names}: {reason}.")
     return [*filter(None, found), *board.notes, *(_told(warning) for warning in warnings if warning.severity != "invalid")]
 

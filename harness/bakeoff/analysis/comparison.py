@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
 from bakeoff.analysis.across import across_tasks
-from bakeoff.analysis.board_context import Ground
 from bakeoff.analysis.comparability import shown
-from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Pair
+from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
-from bakeoff.analysis.flags.seeds import without_board
+from bakeoff.analysis.flags.seeds import nothing_scored
+from bakeoff.analysis.flags.wording import Judged
 from bakeoff.analysis.outputs import Outputs, why_uncut
+from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.pareto import Place, cost_ratios, front_of
-from bakeoff.analysis.prepared_board import Bench, prepared
-from bakeoff.analysis.row import Row, Score
-from bakeoff.analysis.row_scores import Degenerate, degenerate_seeds
+from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.row import Row
+from bakeoff.analysis.row_scores import degenerate_runs
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
@@ -32,18 +35,19 @@ from bakeoff.text.values import command, listed, spelt
 
 
 def compare(experiment: Experiment) -> Comparison:
-    """Every board of the experiment, judged; warnings of all boards, most important first."""
+    """Every comparison group of the experiment, judged; warnings of all groups, most important first."""
     boards, unscored, warnings = list[Board](), list[Board](), list[NamedWarning]()
     for layout in layouts(experiment):
         board = describe(experiment, layout)
-        bench = prepared(experiment, layout, board)
-        if bench is None:
+        prepared = prepare(experiment, layout, board)
+        if prepared is None:
             unscored.append(board)
-            warnings += filter(None, [without_board(layout, experiment)])
+            warnings += nothing_scored(layout, experiment)
             continue
-        ground = judged(bench)
-        raised = find_warnings(ground)
-        boards.append(_with_warnings(ground.board, raised))
+        judged = judge_group(prepared)
+        raised = find_warnings(judged)
+        rows = [row.model_copy(update={"warnings": names_of(row.strategy, raised)}) for row in judged.board.rows]
+        boards.append(judged.board.model_copy(update={"rows": rows}))
         warnings += raised
     declared = experiment.declared
     return Comparison(
@@ -65,43 +69,40 @@ def compare(experiment: Experiment) -> Comparison:
     )
 
 
-def judged(bench: Bench) -> Ground:
-    """The board, with what it was made from."""
-    layout, terms, baseline = bench.layout, bench.terms, bench.layout.baseline
-    judged = bench.sides if bench.judges else {}
-    rivals = [name for name in judged if baseline in judged and bench.together(name, baseline)]
-    to_baseline = judge(
-        bench.contests((name, baseline) for name in rivals if name != baseline), terms, replicates=bench.replicates
-    )
-    names = [] if bench.crowded else list(judged)
-    matches = bench.contests(
-        (one, two) for number, one in enumerate(names) for two in names[number + 1 :] if bench.together(one, two)
-    )
-    all_pairs = judge(matches, terms, thorough=False)
-    metric = bench.metrics.get(terms.metric)
-    split = bench.outputs.splits.get(bench.split)
-    board = bench.board.model_copy(
+def judge_group(prepared: PreparedGroup) -> Judged:
+    """The group with all that the comparison of its rows adds, and what it was made from."""
+    layout, terms, baseline, controls = prepared.layout, prepared.terms, prepared.layout.baseline, prepared.experiment.controls
+    sides = prepared.sides if prepared.judges else {}
+    ranked = [name for name in sides if baseline in sides and prepared.ranked_together(name, baseline)]
+    to_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
+    pairs = combinations([] if prepared.crowded else sides, 2)
+    compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
+    all_pairs = judge(compared, terms, thorough=False)
+    split = prepared.outputs.splits.get(prepared.split)
+    board = prepared.board.model_copy(
         update={
-            "examples": bench.data.splits[bench.split].examples,
-            "floor": bench.board.floor_of(bench.split, terms.metric) if bench.judges else None,
+            "examples": prepared.data.splits[prepared.split].examples,
+            "majority_baseline": prepared.majority_baseline,
             "margin": terms.margin,
-            "groups": bench.groups[1],
+            "rankings": prepared.rankings[1],
             "rows": _judged_rows(
-                bench, all_pairs, front_of(bench.ended, bench.groups[0], matches, terms, bench.experiment.controls)
+                prepared, all_pairs, front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)
             ),
-            "to_baseline": to_baseline,
+            "to_baseline": judge(to_baseline, terms, replicates=prepared.replicates),
             "all_pairs": all_pairs,
-            "costs": cost_ratios(bench.ended, baseline, bench.experiment.controls),
-            "slices": slice_scores(split, metric, baseline=baseline, strategies=rivals, label_names=bench.data.labels)
-            if split and metric and bench.judges
+            "costs": cost_ratios(layout.succeeded, baseline, controls),
+            "slices": slice_scores(
+                split, prepared.metric, baseline=baseline, strategies=ranked, label_names=prepared.data.labels
+            )
+            if split and prepared.metric
             else [],
-            "calibration": calibration_of(bench.outputs),
-            "imported": _imported(bench),
-            "notes": _notes(bench),
+            "calibration": calibration_of(prepared.outputs),
+            "imported": _imported(prepared),
+            "notes": _notes(prepared),
         }
     )
     board = board.model_copy(update={"answer": answer_on(board)})
-    return Ground(experiment=bench.experiment, records=layout.rows, outputs=bench.outputs, board=board)
+    return Judged(prepared.experiment, layout.rows, prepared.data, prepared.outputs, board)
 
 
 def _commands(experiment: Experiment) -> list[str]:
@@ -116,56 +117,43 @@ def _commands(experiment: Experiment) -> list[str]:
 # --- the parts of a board ------------------------------------------------------------------------------------------------
 
 
-def _judged_rows(bench: Bench, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Row]:
-    """The rows with what the comparison adds: intervals, groups, ranks, collapsed seeds, the front of quality and cost."""
-    groups, _ = bench.groups
-    ranks = {} if bench.crowded or not bench.judges else _ranks(bench, all_pairs)
-    floor = bench.board.floor_of(bench.split, bench.terms.metric)
-    fallen = degenerate_seeds(bench.sides, floor if bench.judges else None, bench.terms)
+def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Row]:
+    """The rows with what the comparison adds: intervals, rankings, ranks, collapsed seeds, the front of quality and cost."""
+    ranks = {} if prepared.crowded or not prepared.judges else _ranks(prepared, all_pairs)
+    metric, split = prepared.terms.metric, prepared.split
     found = []
-    for row in bench.board.rows:
-        name, scores = row.strategy, bench.scores(row)
-        rank, tie_group = ranks.get(name, (None, None))
-        collapsed, place = fallen.get(name, Degenerate()), places.get(name)
-        added = {
-            "scores": scores,
-            "group": groups.get(name, 0),
-            "key": shown(bench.keys[name]) if name in bench.keys else {},
-            "rank": rank,
-            "tie_group": tie_group,
-            "degenerate": collapsed.seeds,
-            "mean_without_degenerate": collapsed.mean_without,
-            "front_probability": place.probability if place else None,
-            "dominated_by": list(place.dominated_by) if place else [],
-            "expected_best": _expected_best(scores, bench),
-            "recipe": bench.recipes.get(name, {}),
-        }
+    for row in prepared.board.rows:
+        name, scores = row.strategy, prepared.scores(row)
+        added: dict[str, Any] = {"scores": scores, "ranking": prepared.rankings[0].get(name, 0)}
+        if name in prepared.keys:
+            added["key"] = shown(prepared.keys[name])
+        if name in ranks:
+            added["rank"], added["tie_group"] = ranks[name]
+        if (side := prepared.sides.get(name)) is not None:
+            fallen = degenerate_runs(side, prepared.majority_baseline, prepared.terms)
+            added["degenerate"] = [seed for seed, alike in zip(side.seeds, fallen, strict=True) if alike]
+            if fallen.any() and not fallen.all():
+                added["mean_without_degenerate"] = float(side.scores[~fallen].mean())
+        if name in places:
+            added |= {"front_probability": places[name].probability, "dominated_by": list(places[name].dominated_by)}
+        if score := scores.get(split, {}).get(metric):
+            added["expected_best"] = expected_bests(score.values, higher_is_better=prepared.terms.higher_is_better)
         found.append(row.model_copy(update=added))
     return found
 
 
-def _expected_best(scores: Mapping[str, Mapping[str, Score]], bench: Bench) -> list[float]:
-    score = scores.get(bench.split, {}).get(bench.terms.metric)
-    return expected_bests(score.values, higher_is_better=bench.terms.higher_is_better) if score else []
-
-
-def _ranks(bench: Bench, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
-    """Row -> (rank interval, tie group) within its group; rows of too few seeds have none."""
-    (groups, _), sides = bench.groups, bench.sides
-    found = {}
-    for group in sorted(set(groups.values())):
-        names = [name for name, side in sides.items() if groups[name] == group and len(side.seeds) >= LEAST_SEEDS]
-        if len(names) < 2:
-            continue
-        place = {name: number for number, name in enumerate(names)}
-        better = np.zeros((len(names), len(names)), dtype=bool)
-        for pair in all_pairs:
-            if pair.first in place and pair.second in place and pair.verdict in ("better", "worse"):
-                winner, loser = (pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first)
-                better[place[winner], place[loser]] = True
-        intervals = rank_intervals(better)
-        for name, interval, tie in zip(names, intervals, tie_groups(intervals), strict=True):
-            found[name] = (interval, tie)
+def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
+    """Row -> (rank interval, tie group) within its ranking; rows of too few seeds have none."""
+    found: dict[str, tuple[tuple[int, int], int]] = {}
+    settled = [pair for pair in all_pairs if pair.verdict in ("better", "worse")]
+    beats = {(pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first) for pair in settled}
+    rankings, _ = prepared.rankings
+    for ranking in set(rankings.values()):
+        enough = [name for name, side in prepared.sides.items() if len(side.seeds) >= LEAST_SEEDS]
+        names = [name for name in enough if rankings[name] == ranking]
+        if len(names) > 1:
+            intervals = rank_intervals(np.array([[(one, other) in beats for other in names] for one in names]))
+            found |= zip(names, zip(intervals, tie_groups(intervals), strict=True), strict=True)
     return found
 
 
@@ -183,12 +171,12 @@ def calibration_of(outputs: Outputs) -> list[Calibration]:
     ]
 
 
-def _imported(bench: Bench) -> list[ImportedRow]:
+def _imported(prepared: PreparedGroup) -> list[ImportedRow]:
     """Under the names of the task's metrics (`f1` is `f1 (spam)`); what lies beyond a metric's range is set apart."""
-    units = {facts.name: unit_of(facts) for facts in bench.data.metrics}
+    units = {facts.name: unit_of(facts) for facts in prepared.data.metrics}
 
     def named(scores: Mapping[str, float], *, possible: bool) -> dict[str, float]:
-        found = {known_as(metric, bench.data.metrics): score for metric, score in scores.items()}
+        found = {known_as(metric, prepared.data.metrics): score for metric, score in scores.items()}
         return {
             metric: score for metric, score in found.items() if (metric not in units or units[metric].holds(score)) == possible
         }
@@ -202,55 +190,50 @@ def _imported(bench: Bench) -> list[ImportedRow]:
             seeds=row.seeds,
             impossible=named(row.scores, possible=False),
         )
-        for row in bench.experiment.declared.imported
-        if row.task in (None, bench.layout.task)
+        for row in prepared.experiment.declared.imported
+        if row.task in (None, prepared.layout.task)
     ]
 
 
-def _notes(bench: Bench) -> list[str]:
+def _notes(prepared: PreparedGroup) -> list[str]:
     found = [
         f"{metric} says nothing on {split}: {reason}. It is shown without figures there."
-        for split, reasons in bench.board.silent.items()
+        for split, reasons in prepared.board.silent.items()
         for metric, reason in reasons.items()
     ]
-    if bench.split in bench.outputs.splits:
-        found += why_uncut(bench.outputs.splits[bench.split], bench.split)
-    found += _no_margin(bench)
+    if prepared.split in prepared.outputs.splits:
+        found += why_uncut(prepared.outputs.splits[prepared.split], prepared.split)
+    found += _no_margin(prepared)
     versions: dict[str, list[str]] = {}
-    for name, records in bench.ended.items():
+    for name, records in prepared.layout.succeeded.items():
         for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records):
             versions.setdefault(version, []).append(name)
     if len(versions) > 1:
         told = listed([f"{version} ({listed(rows)})" for version, rows in versions.items()])
         found.append(f"made by more than one version of Bakeoff: {told}; its components' versions are the same.")
-    if bare := [name for name, records in bench.ended.items() if records and name not in bench.sides]:
+    if bare := [name for name, records in prepared.layout.succeeded.items() if records and name not in prepared.sides]:
         found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
-    if bench.crowded:
-        found.append(f"{len(bench.sides)} rows: only the differences to the baseline are tested, and no ranks are given.")
-    for name, split in bench.data.splits.items():
+    if prepared.crowded:
+        found.append(f"{len(prepared.sides)} rows: only the differences to the baseline are tested, and no ranks are given.")
+    for name, split in prepared.data.splits.items():
         if not split.labelled:
             found.append(f"{name}: {split.examples:,} examples without labels, predicted and kept, not scored.")
     return found
 
 
-def _no_margin(bench: Bench) -> list[str]:
+def _no_margin(prepared: PreparedGroup) -> list[str]:
     """Why nothing can be equivalent, where rows are judged without a margin."""
-    terms, declared = bench.terms, bench.experiment.declared.margin
-    if terms.margin is not None or not bench.judges or len(bench.sides) < 2:
+    terms, declared = prepared.terms, prepared.experiment.declared.margin
+    if terms.margin is not None or not prepared.judges or len(prepared.sides) < 2:
         return []
     told = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in declared.items())
     why = f"the declared margin ({told}) is not in its unit" if declared else "none is declared"
-    word = next(called(facts) for facts in bench.data.metrics if facts.name == terms.metric)
+    word = next(called(facts) for facts in prepared.data.metrics if facts.name == terms.metric)
     example = f"`margin: {{{word}: 0.05}}`"
     return [
         f"no margin holds for {terms.metric}: {why}, so that nothing is called equivalent. A new "
         f"experiment needs one like {example}, declared before its runs."
     ]
-
-
-def _with_warnings(board: Board, warnings: Sequence[NamedWarning]) -> Board:
-    rows = [row.model_copy(update={"warnings": names_of(row.strategy, warnings)}) for row in board.rows]
-    return board.model_copy(update={"rows": rows})
 
 
 # --- words ---------------------------------------------------------------------------------------------------------------

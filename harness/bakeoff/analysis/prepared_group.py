@@ -1,0 +1,164 @@
+"""A comparison group made ready for judging: its rows aligned, keyed and resampled once, for all that uses them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bakeoff.analysis import recipes
+from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
+from bakeoff.analysis.findings import Board
+from bakeoff.analysis.outputs import Outputs, gather
+from bakeoff.analysis.pair import Fact
+from bakeoff.analysis.pairs import PairwiseComparison, Side, measure, side_of
+from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.row_scores import bounds_of
+from bakeoff.analysis.summary.rows import Layout
+from bakeoff.analysis.verdicts import Terms
+from bakeoff.contracts.metric import Floats, Metric
+from bakeoff.contracts.metric_lookup import unit_of
+from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
+from bakeoff.records.experiment import Experiment
+from bakeoff.records.provenance import MACHINE, Facts, differences
+from bakeoff.records.schema import Data
+from bakeoff.statistics.bootstrap import Replicates
+
+MOST_ROWS = 60
+"""Above, not every row is compared with every other: the pairs would be thousands, and nobody reads them."""
+
+
+@dataclass(frozen=True)
+class PreparedGroup:
+    """A comparison group with all that judging it takes."""
+
+    experiment: Experiment
+    layout: Layout
+    board: Board
+    """What its records tell; not judged."""
+    data: Data
+    """The group's runs share it."""
+    outputs: Outputs
+
+    @property
+    def split(self) -> str:
+        return self.experiment.declared.report_on
+
+    @property
+    def under_test(self) -> Sequence[str]:
+        return self.experiment.declared.under_test
+
+    @property
+    def judges(self) -> bool:
+        """Whether the primary metric says anything on the reported split."""
+        return self.board.metric not in self.board.silent.get(self.split, {})
+
+    @property
+    def majority_baseline(self) -> float | None:
+        """Its score by the primary metric; None where that says nothing."""
+        return self.board.majority_baseline_of(self.split, self.terms.metric) if self.judges else None
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Metric]:
+        return self.experiment.metrics.get(self.layout.task, {})
+
+    @property
+    def metric(self) -> Metric | None:
+        """The primary one; None where it cannot be computed here, or says nothing on the reported split."""
+        return self.metrics.get(self.terms.metric) if self.judges else None
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The declared margin in the metric's own unit: under its name, else that of points where it is shown in points."""
+        facts, declared = self.board.metrics[0], self.experiment.declared.margin
+        unit = unit_of(facts)
+        margin = declared.get(facts.name, declared.get(POINTS, DEFAULT_MARGIN) if unit.in_points else None)
+        return Terms(facts.name, facts.higher_is_better, None if margin is None else margin / unit.scale, self.board.figures)
+
+    @cached_property
+    def keys(self) -> dict[str, Facts]:
+        """Row -> what decides with which rows it is ranked, of every row with a record."""
+        return {name: row_facts(own, self.terms.metric) for name, own in self.layout.describing.items()}
+
+    @cached_property
+    def rankings(self) -> tuple[dict[str, int], list[str]]:
+        """Row -> number of its ranking; and for each ranking in what it differs from the baseline's."""
+        return rankings_of(self.keys, self.layout.baseline, self.under_test)
+
+    @cached_property
+    def sides(self) -> dict[str, Side]:
+        """What can be compared: rows with predictions on the reported split.
+
+        Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do;
+        by one that says nothing there are none, which is NaN.
+        """
+        if (own := self.outputs.splits.get(self.split)) is None:
+            return {}
+        splits = self.outputs.splits.items()
+        return {
+            name: side_of(
+                own,
+                self.metric,
+                name,
+                number,
+                unit=self.terms.figures.unit,
+                everything={split: part.answers[name] for split, part in splits if name in part.answers},
+                recorded=self._recorded(name, own.seeds[name]),
+            )
+            for number, name in enumerate(own.answers)
+        }
+
+    def _recorded(self, row: str, seeds: Sequence[int]) -> Floats:
+        scores = {record.requested.seed: record.scores.get(self.split, {}) for record in self.layout.succeeded[row]}
+        return np.array([scores[seed].get(self.terms.metric, math.nan) for seed in seeds])
+
+    @cached_property
+    def replicates(self) -> Replicates | None:
+        return self.outputs.splits[self.split].resample(self.metric, list(self.sides)) if self.metric and self.sides else None
+
+    @property
+    def crowded(self) -> bool:
+        return len(self.sides) > MOST_ROWS
+
+    def ranked_together(self, first: str, second: str) -> bool:
+        """Whether two rows may be compared: the same ranking."""
+        rankings, _ = self.rankings
+        return rankings[first] == rankings[second]
+
+    def compared(self, pairs: Iterable[tuple[str, str]]) -> list[PairwiseComparison]:
+        return [measure(self.sides[one], self.sides[two], self.facts(one, two), self.replicates) for one, two in pairs]
+
+    def facts(self, first: str, second: str) -> list[Fact]:
+        """In what two rows differ: recipe, machine, and software by version."""
+        by_row = {row.strategy: row.recipe for row in self.board.rows}
+        found = recipes.differences(by_row[first], by_row[second], self.under_test)
+        unlike = differences(self.keys[first], self.keys[second], MACHINE)
+        for subject in dict.fromkeys(one.subject for one in unlike):
+            sides = [(f"{one.name} {one.here}", f"{one.name} {one.there}") for one in unlike if one.subject == subject]
+            here, there = (", ".join(side).strip() for side in zip(*sides, strict=True))
+            parts = list(COMPARED[subject])
+            declared = recipes.is_declared(parts, self.under_test)
+            found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
+        return found
+
+    def scores(self, row: Row) -> dict[str, dict[str, Score]]:
+        """The row's scores, with intervals from the predictions."""
+        quick, found = len(self.layout.rows) > MOST_ROWS, dict[str, dict[str, Score]]()
+        for split, scores in row.scores.items():
+            for name, score in scores.items():
+                drawn = self.replicates if (split, name) == (self.split, self.terms.metric) else None
+                own, metric = self.outputs.splits.get(split), self.metrics.get(name)
+                bounds = bounds_of(own, metric, row.strategy, replicates=drawn, quick=quick)
+                found.setdefault(split, {})[name] = score.model_copy(update=bounds._asdict())
+        return found
+
+
+def prepare(experiment: Experiment, layout: Layout, board: Board) -> PreparedGroup | None:
+    """None where no run of the group got as far as scores on the reported split."""
+    if board.data is None or board.split not in board.data.splits or not any(layout.succeeded.values()):
+        return None
+    outputs = gather(experiment, {name: records for name, records in layout.succeeded.items() if records})
+    return PreparedGroup(experiment, layout, board, board.data, outputs)
