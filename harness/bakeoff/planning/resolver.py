@@ -19,7 +19,6 @@ from bakeoff.planning.rules import place_of
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
-from bakeoff.spec.experiment_file import Spec
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.strategy import NAME, SearchSpace, Strategy, merged_recipe
 from bakeoff.spec.yaml_reader import KeyPath
@@ -58,7 +57,7 @@ class _Resolver:
 
     def says(self, key: str) -> Any:
         """What the file says at a key, or its default; None where it is wrong."""
-        return self.reading.part(key, Spec.model_fields[key].get_default(call_default_factory=True))
+        return self.reading.keys.valid.get(key)
 
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
         """Keeps what was found; whether it was anything."""

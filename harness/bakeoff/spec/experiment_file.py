@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -142,6 +143,8 @@ class Gate(Options):
 
 class Spec(Options):
     """One experiment file."""
+
+    model_config = ConfigDict(validate_default=True)
 
     name: Name
     question: Prose = ""

@@ -196,7 +196,7 @@ class Reading:
 
     registry: Registry
     keys: Checked = field(default_factory=Checked)
-    """Of the file itself."""
+    """Of the file itself, with the defaults of those that it leaves out."""
     components: dict[str, list[Configured | None]] = field(default_factory=lambda: defaultdict(list))
     """Kind -> all that are named, in the file's order; None in the place of a wrong one."""
     strategies: list[Strategy | None] = field(default_factory=list)
@@ -205,10 +205,6 @@ class Reading:
     """The same by their names, once all are read."""
     strategy_keys: Checked = field(default_factory=Checked)
     """Of the strategy that is being read."""
-
-    def part(self, key: str, default: Any) -> Any:
-        """What stands at a key of the file, or its default; None where it is wrong."""
-        return None if key in self.keys.wrong else self.keys.valid.get(key, default)
 
 
 def _component(kind: str) -> PlainValidator:
@@ -253,7 +249,7 @@ def merged_recipe(shared: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
     if not isinstance(changes, dict):
         raise PydanticKnownError("dict_type")
-    shared: Recipe | None = info.context.part("recipe", DEFAULTS)
+    shared: Recipe | None = info.context.keys.valid.get("recipe")
     try:
         whole = merged_recipe(shared or DEFAULTS, changes)
     except ValidationError as error:
