@@ -1,4 +1,4 @@
-"""What of a plan is done, and how long the rest may take by what like runs took."""
+"""Which runs of a plan are recorded, and how long the others may take, estimated from similar recorded runs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 
 State = Literal["recorded", "changed", "failed", "damaged", "running", "to do"]
-"""`changed`: recorded, but from other files than those that are there now."""
+"""`changed`: recorded, but its files have changed since."""
 
 NEIGHBOURS_READ = 200
-"""Records of other experiments that are looked at: enough for a median, few enough to answer at once."""
+"""The most records of other experiments that are read: enough for a median, and read in an instant."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """A run of the plan: its state; the seconds that it took, or that it may take; None where nothing tells."""
+    """A run of the plan: its state, and the seconds that it took or may take (None if there is no similar run)."""
 
     run: Run
     state: State
     seconds: float | None
     note: str = ""
-    """Why it failed, or what is wrong with its record."""
+    """Why the run failed, or what is wrong with its record."""
 
 
 @dataclass(frozen=True)
 class Left:
-    """What a call of `bakeoff run` would do now."""
+    """What `bakeoff run` has left to do."""
 
     runs: int
     seconds: float
     unknown: int
-    """Runs of which no like run is recorded; not in `seconds`."""
+    """Runs without a similar recorded run; not counted in `seconds`."""
 
 
 def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
-    """Every run of the plan, trials of a search first, in its order; of those in `changed`, by id, the files are others now."""
+    """Every run of the plan in its order, trials of a search first. `changed`: ids of runs whose files have changed."""
     runs = (*plan.trials, *plan.runs)
     todo = {run.id for run in runs if store.is_due(run.id)}
     times = like_times(plan, store) if todo else {}
@@ -55,14 +55,14 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outl
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
-    """The sum of what is not recorded yet, running or not; a recorded failure stays as it is."""
+    """The sum over all runs without a record, running or not; a recorded failure is not run again."""
     todo = [outlook.seconds for outlook in outlooks if outlook.state in ("to do", "running")]
     known = [seconds for seconds in todo if seconds is not None]
     return Left(len(todo), sum(known), len(todo) - len(known))
 
 
 def like_times(plan: Plan, store: Store) -> dict[str, float]:
-    """Likeness -> median seconds of the like runs that ended well on such a machine, of this folder where it has any."""
+    """`likeness` -> median seconds of similar runs that succeeded on such hardware; from this folder, if it has any."""
     classes = hardware_here()
     own = _times(store.read_all()[0], classes)
     wanted = {likeness(run.requested) for run in (*plan.trials, *plan.runs)} - own.keys()
@@ -71,7 +71,7 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
 
 
 def neighbours(plan: Plan, store: Store) -> list[Record]:
-    """Records of the experiments in the folder beside this one that share a task and a model with the plan."""
+    """Records of experiments in neighbouring folders that share a task and a model with the plan."""
     pairs = {(task.label, model.label) for task in plan.tasks for model in plan.models}
     found: list[Record] = []
     for other in store.neighbours:
@@ -86,7 +86,7 @@ def neighbours(plan: Plan, store: Store) -> list[Record]:
 
 
 def hardware_here() -> set[str]:
-    """The hardware classes that a run may have on this machine, told without asking torch."""
+    """The hardware classes that a run may have on this machine, found without importing torch."""
     classes = {environment((), threads=hardware.usable_threads()).hardware}
     for information in Path("/proc/driver/nvidia/gpus").glob("*/information"):
         with suppress(OSError):
@@ -105,13 +105,13 @@ def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float
 
 
 def likeness(asked: Requested) -> str:
-    """All that was asked but the seed: such runs take about the same time."""
+    """Everything that was requested except the seed: runs equal in it take about the same time."""
     trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
 def _outlook(run: Run, store: Store, times: Mapping[str, float] | None, changed: Collection[str]) -> Outlook:
-    """Of one run; `times` is None where it is recorded."""
+    """One run's state; `times` is None if the run is recorded."""
     if times is not None:
         return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
     try:

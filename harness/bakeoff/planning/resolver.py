@@ -1,4 +1,4 @@
-"""From an experiment file and the registry to a plan; every error before any work, all of them at once."""
+"""Makes a plan from an experiment file and the registry; reports all errors at once, before any work."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from bakeoff.text.words import did_you_mean, escaped
 
 
 def resolve(document: Document, registry: Registry) -> Plan:
-    """The plan; raises SpecError with everything that is wrong, found without torch."""
+    """The plan. Raises SpecError with everything that is wrong; torch is not imported."""
     return _Resolver(document, registry).plan()
 
 
 class _Resolver:
-    """Combines what the file says validly; collects problems on the way, so that all of them come at once."""
+    """Combines the valid parts of the file, and collects problems on the way, so that all are reported at once."""
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.document = document
@@ -56,11 +56,11 @@ class _Resolver:
         return plan
 
     def says(self, key: str) -> Any:
-        """What the file says at a key, or its default; None where it is wrong."""
+        """The value of a key, or its default; None if the value is wrong."""
         return self.reading.keys.valid.get(key)
 
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
-        """Keeps what was found; whether it was anything."""
+        """Adds problems; returns whether there were any."""
         problems = [self.document.problem(path, message) for path, message in found]
         self.problems += problems
         return bool(problems)
@@ -68,7 +68,7 @@ class _Resolver:
     # --- combining -------------------------------------------------------------------------------------------------------
 
     def known(self, index: int, task: Configured) -> KnownTask | None:
-        """What the task says of itself; None where that is a problem."""
+        """What the task declares about itself; None if that is a problem."""
         try:
             return KnownTask(index, task, task.registered.component.info(task.options))
         except Exception as error:  # the author's code: whatever it raises is a problem of this task
@@ -79,7 +79,7 @@ class _Resolver:
             return None
 
     def resolved(self, name: str, given: Strategy) -> ResolvedStrategy | None:
-        """The strategy, or what it repeats, with nothing left to look up; None where that is a problem."""
+        """The strategy with all its parts found, those of another one if it repeats it; None if that is a problem."""
         source, origin = given, name
         path: KeyPath = ("strategies", name)
         if given.same_as is not None:
@@ -108,7 +108,7 @@ class _Resolver:
             return None
 
     def tuned(self, strategy: ResolvedStrategy, source: Strategy, origin: str) -> ResolvedStrategy | None:
-        """The strategy with its search, its own or the experiment's; None where that has a problem."""
+        """The strategy with its own search or the experiment's; None if that has a problem."""
         own = "search" in source.model_fields_set
         if not own and "search" in self.reading.keys.wrong:
             return None
@@ -135,7 +135,7 @@ class _Resolver:
     def wrong_search(
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
     ) -> Iterator[tuple[KeyPath, str]]:
-        """What cannot be searched for this strategy: seeds and keys that are given already, keys that there are not."""
+        """What cannot be searched for this strategy: seeds and keys that are given already, and unknown keys."""
         if both := sorted(set(space.seeds) & set(self.says("seeds") or ())):
             yield (*path, "seeds"), f"seed {both[0]} is reported too; a search needs seeds of its own"
         parts = {"trainer": strategy.trainer, "method": strategy.method}
@@ -157,7 +157,7 @@ class _Resolver:
                 yield place, "the search chooses this; it cannot be given too"
 
     def configured(self, strategy: ResolvedStrategy, source: Strategy, chosen: Mapping[str, Any]) -> ResolvedStrategy:
-        """The strategy with these values of a search; raises pydantic's ValidationError."""
+        """The strategy with these values of a search. Raises pydantic's ValidationError."""
         changes: dict[str, dict[str, Any]] = {"": dict(source.recipe.changes), "trainer": {}, "method": {}}
         for key, value in chosen.items():
             kind, _, name = key.rpartition(".")
@@ -185,11 +185,11 @@ class _Resolver:
     # --- rules -----------------------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        """Of the strategies, those that may be shown to a person; a name that is none is a problem already."""
+        """The valid names of strategies; each invalid one is a problem already."""
         return [name for name in self.reading.named if NAME.fullmatch(name)]
 
     def check(self, tasks: list[KnownTask], strategies: list[ResolvedStrategy]) -> None:
-        """Everything by itself and with everything else."""
+        """Applies the rules to each task and strategy, and to their combinations."""
         baseline = self.says("baseline")
         if baseline is not None and baseline not in self.names():
             self.say([(("baseline",), did_you_mean("strategy", baseline, self.names()))])
@@ -221,7 +221,7 @@ class _Resolver:
                 self.check_strategy(replace(variant, tuning=strategy.tuning))
 
     def check_strategy(self, strategy: ResolvedStrategy) -> None:
-        """One configuration of a strategy with its trainer."""
+        """Applies the rules to one configuration of a strategy."""
         path: KeyPath = ("strategies", strategy.name, "recipe")
         own = {key for key in Recipe.model_fields if (*path, key) in self.document.places}
         own |= set(strategy.tuning.space.grid if strategy.tuning else ())
@@ -239,8 +239,7 @@ class _Resolver:
         self.say(rules.wrong_gate(gate.quality, tasks) if gate and gate.quality else ())
 
     def unsupported(self, strategy: ResolvedStrategy) -> Mapping[str, str]:
-        """Recipe keys whose values the trainer can't follow with its options -> why; what it has to say of the others is tried
-        too."""
+        """Recipe keys whose values the trainer can't follow with its options -> why; its other methods are tried too."""
         part = strategy.trainer
         trainer: Trainer = part.registered.component
         try:
@@ -253,7 +252,7 @@ class _Resolver:
             return {}
 
     def refuse(self, strategy: ResolvedStrategy, found: Iterable[rules.Refusal]) -> None:
-        """Says that the strategy's trainer cannot do a key's value, where it stands in the file."""
+        """Adds a problem for each recipe key that the strategy's trainer can't follow, at its place in the file."""
         for key, why in found:
             told = f"trainer '{strategy.trainer.name}' (strategy '{strategy.name}') {why}"
             self.say([(place_of(key, strategy, self.document.places), told)])
@@ -266,7 +265,7 @@ def _told(error: Exception) -> str:
 def _wrong_choice(
     error: ValidationError, chosen: Mapping[str, Any], space: SearchSpace, strategy: ResolvedStrategy, path: KeyPath
 ) -> Iterator[tuple[KeyPath, str]]:
-    """The values of a search that are wrong by themselves, or those that go ill together."""
+    """The values of a search that are invalid, each by itself or in combination."""
     shown = escaped(", ".join(f"{key} {value}" for key, value in chosen.items()))
     for detail in error.errors(include_url=False):
         message = sentence(detail, Options)

@@ -1,4 +1,4 @@
-"""What cannot work together in an experiment, one function a rule: each yields places in the file and what is wrong there."""
+"""What cannot work together in an experiment: one function for each rule, which yields places in the file and messages."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean
 
 Problem = tuple[KeyPath, str]
-"""Where in the experiment file, and what is wrong there."""
+"""A place in the experiment file, and what is wrong there."""
 
 DECLARED_APART = {"precision", "processes"}
-"""Recipe keys of which a trainer says more than whether it follows them."""
+"""Recipe keys for which a trainer declares the supported values, not only whether it follows them."""
 
 
 def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
@@ -31,7 +31,7 @@ def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]
 
 
 def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
-    """Of tasks and models, by their places."""
+    """`components`: tasks and models by their place in the file."""
     seen: dict[tuple[str | int, str], KeyPath] = {}
     for path, component in components.items():
         if (first := seen.setdefault((path[0], canonical(component.identity)), path)) != path:
@@ -94,8 +94,8 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
 
 
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
-    """`own`: keys that the strategy itself gives or searches. To a trainer that owns its steps, the shared recipe says nothing:
-    it speaks of steps, and of others' steps."""
+    """`own`: keys that the strategy itself gives or searches. Only these apply to a trainer that owns its steps, since the
+    shared recipe describes the steps of others."""
     trainer = _trainer(strategy)
     for key in Recipe.model_fields.keys() - trainer.supports.recipe_keys - DECLARED_APART:
         is_meant = "steps" not in trainer.owns or key in own
@@ -120,7 +120,7 @@ def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
 
 
 def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
-    """Where checkpoints are asked for. A trainer that owns its steps makes none."""
+    """If checkpoints are requested. A trainer that owns its steps makes none."""
     trainer = _trainer(strategy)
     if "steps" in trainer.owns:
         return
@@ -139,7 +139,7 @@ def _trainer(strategy: ResolvedStrategy) -> Trainer:
 
 
 def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Iterator[Problem]:
-    """What `margin` says wrongly, or does not say: there is no default for a metric that is not shown in points."""
+    """What is wrong with `margin`, or missing: a metric that is not shown in points has no default margin."""
     own = list(dict.fromkeys(task.unit for task in tasks if task.unit != POINTS))
     if PLAIN_MARGIN in given and own and len({task.unit for task in tasks}) > 1:
         called = {task.unit: POINTS if task.unit == POINTS else task.metric_alone for task in tasks}
@@ -174,7 +174,7 @@ def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Ite
 
 
 def wrong_gate(rule: str, tasks: Sequence[KnownTask]) -> Iterator[Problem]:
-    """What the gate's rule of quality says wrongly of these metrics, or does not say."""
+    """What is wrong with the gate's rule of quality for these metrics, or missing from it."""
     where: KeyPath = ("gate", "quality")
     known = {name for task in tasks for name in (task.metric_alone, task.metric.name)}
     for loss in losses(rule):
@@ -213,7 +213,7 @@ def strategies_differ(plan: Plan) -> Iterator[Problem]:
 
 
 def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[KeyPath, object]) -> KeyPath:
-    """Where a recipe key of a strategy stands in the file: its own, searched or shared."""
+    """The place in the file that sets a recipe key of a strategy: its own recipe, a search, or the shared recipe."""
     own = ("strategies", strategy.name)
     searched = ((*own, "search", key), ("search", key)) if strategy.tuning and key in strategy.tuning.space.grid else ()
     return next((path for path in ((*own, "recipe", key), *searched, ("recipe", key)) if path in places), own)

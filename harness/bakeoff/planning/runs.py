@@ -1,4 +1,4 @@
-"""What is to be run: strategies whose every part is known, and their runs in order, with stable ids."""
+"""The runs of an experiment in their order, with stable ids, and the strategies that they belong to."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from bakeoff.spec.strategy import SearchSpace
 from bakeoff.text.allowance import POINTS
 
 ID_ALGORITHM = "r1"
-"""Goes in front of every id: another way of computing ids gets another prefix, so that nothing reruns silently."""
+"""The prefix of every id. Another way of computing ids gets another prefix, so that no run is silently repeated."""
 
 
 HASHED = {kind: {"name", "version", "options"} for kind in ("task", "model", "method", "trainer")}
-"""Of each component of a run, what its id is made of."""
+"""The fields of each component that are part of a run's id."""
 
 
 def id_of(asked: Requested) -> str:
-    """The id of the run that was asked for so: a hash, but not of names, margin, folder or machine."""
+    """The id of a requested run: a hash of what is trained, without names, margin, folder and machine."""
     hashed = asked.model_dump(include={**HASHED, **dict.fromkeys(("recipe", "seed", "replicate", "select"), True)})
     return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(hashed).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
 class KnownTask:
-    """A task of the file, and what it tells of itself without being loaded."""
+    """A task of the file, and what it declares about itself before its data is loaded."""
 
     index: int
     """Of the task in the experiment file."""
@@ -50,28 +50,28 @@ class KnownTask:
 
     @property
     def metric(self) -> Metric:
-        """By which the task's rows are judged."""
+        """The task's primary metric."""
         return next(metric for metric in self.info.metrics if metric.name == self.info.primary_metric)
 
     @property
     def unit(self) -> str:
-        """By what a margin or a gate names the unit of the metric: `points`, or the metric itself."""
+        """The name that a margin or a gate uses for the unit of the metric: `points`, or the metric's own name."""
         return POINTS if self.metric.unit.in_points else self.metric.name
 
     @property
     def metric_alone(self) -> str:
-        """The metric without the class that it looks at: `f1`."""
+        """The name of the metric without the class that it is about: `f1` of `f1 (spam)`."""
         return self.metric.name.partition(" (")[0]
 
     @property
     def can_select(self) -> bool:
-        """Whether its best epoch, or configuration, can be chosen on a labelled split of its own."""
+        """Whether it has a labelled split on which the best epoch or configuration can be chosen."""
         return selection_split(self.info.scored_splits) in self.info.scored_splits
 
 
 @dataclass(frozen=True)
 class ResolvedStrategy:
-    """A strategy with nothing left to look up."""
+    """A strategy with its components and its whole recipe."""
 
     name: str
     trainer: Configured
@@ -80,18 +80,18 @@ class ResolvedStrategy:
     replicate: int
     trials: int
     tuning: Tuning | None = None
-    """How its configuration is chosen; until then it stands here with the first one."""
+    """How its configuration is chosen; until then this strategy has the first one."""
     tried: tuple[tuple[str, Any], ...] = ()
     """The values of the search by which a configuration differs from the others."""
 
     @property
     def variants(self) -> tuple[ResolvedStrategy, ...]:
-        """All configurations that may be chosen for it; itself, where nothing is searched."""
+        """All configurations that may be chosen for it; only itself, if nothing is searched."""
         return self.tuning.configurations if self.tuning else (self,)
 
     @cached_property
     def asked_recipe(self) -> dict[str, Any]:
-        """The recipe as far as it is in effect: a trainer that owns its steps leaves what it does not follow out of them."""
+        """The recipe as ids and records have it: without keys that a trainer does not follow because it owns its steps."""
         trainer: Trainer = self.trainer.registered.component
         whole = identity(self.recipe)
         owns_steps = "steps" in trainer.owns
@@ -120,7 +120,7 @@ class Run:
     seed: int
     select: str
     is_trial: bool = False
-    """Whether it only serves a search, and is not reported."""
+    """Whether the run only serves a search, and is not reported."""
 
     @property
     def tried(self) -> tuple[tuple[str, Any], ...]:
@@ -150,7 +150,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What a person calls it, where the experiment has one task and one model."""
+        """What the run is called in messages: its strategy and seed."""
         tried = ", ".join(f"{key} {value if isinstance(value, str) else canonical(value)}" for key, value in self.tried)
         return f"{self.strategy.name} seed {self.seed}{f' (trial: {tried})' if tried else ''}"
 
@@ -169,11 +169,11 @@ class Plan:
     imported: tuple[Imported, ...] = ()
     known_tasks: tuple[KnownTask, ...] = ()
     chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """(strategy that was searched, task, model) -> which of its configurations."""
+    """(searched strategy, task, model) -> the number of the chosen configuration."""
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs to report, as far as they are known."""
+        """The runs to report, except those whose configuration is not chosen yet."""
         return tuple(
             Run(self.spec.name, task, model, settled, seed, self.spec.select)
             for task in self.tasks
@@ -206,7 +206,7 @@ class Plan:
 
     @cached_property
     def notes(self) -> dict[str, list[str]]:
-        """What trainers have to say of the recipes that they are given -> the strategies that it is said of."""
+        """Trainers' notes about their recipes -> the strategies that each is about."""
         found: dict[str, dict[str, None]] = {}
         for strategy in self.strategies:
             for variant in strategy.variants:
@@ -222,7 +222,7 @@ class Plan:
         return everything - len(self.runs)
 
     def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured) -> ResolvedStrategy | None:
-        """The strategy with what was chosen for it; None where that is not known."""
+        """The strategy with the configuration chosen for it; None if none is chosen yet."""
         if strategy.tuning is None:
             return strategy
         number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
@@ -230,7 +230,7 @@ class Plan:
 
     @property
     def margin(self) -> dict[str, float]:
-        """As `record.Declared` has it."""
+        """Unit -> margin, as `plan.json` holds it."""
         return margins(self.spec.margin, self.known_tasks)
 
     @property
@@ -239,7 +239,7 @@ class Plan:
 
 
 def margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> dict[str, float]:
-    """Unit (`points`, or a metric's name) -> the margin as it is shown; a plain number is of the one unit that there is.
+    """Unit (`points`, or a metric's name) -> margin. A plain number is in the only unit of the experiment's metrics.
 
     Metrics that are shown in points have a default.
     """

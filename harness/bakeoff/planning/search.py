@@ -1,4 +1,4 @@
-"""What a search has found: the trials of each configuration, and which one is reported."""
+"""The result of a search: the trials of each configuration, and the one that is reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bakeoff.planning.runs import Plan, Run, Tuning
 from bakeoff.records.schema import Chosen, Record, Search, TrialRun
 
 Read = Callable[[str], Record | None]
-"""Run id -> its record; None where there is none that can be read."""
+"""Run id -> its record; None if there is none that can be read."""
 
 
 def settled(plan: Plan, read: Read) -> Plan:
@@ -44,7 +44,7 @@ def best(search: Tuning, trials: list[Run], read: Read) -> int | None:
 
 
 def dev_score(record: Record) -> float:
-    """The primary metric on dev, the better the higher; minus infinity for a failed run."""
+    """The primary metric on dev, negated if lower is better; minus infinity for a failed run."""
     if record.status == "failed" or record.data is None:
         return -math.inf
     primary = next(metric for metric in record.data.metrics if metric.name == record.data.primary_metric)

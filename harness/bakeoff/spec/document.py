@@ -1,4 +1,4 @@
-"""An experiment file as it was read: its data, where each thing stands in it, and what is wrong with it, in our words."""
+"""An experiment file as it was read: its data, the place of each value, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Document:
     data: dict[str, Any]
     places: dict[KeyPath, tuple[int, int]]
     flaws: Mapping[KeyPath, Problem] = field(default_factory=dict)
-    """What YAML allows and an experiment file does not (tags, dates, NaN, keys that stand twice), by where it stands."""
+    """What YAML allows and an experiment file does not (tags, dates, NaN, duplicate keys), by its place."""
     content: bytes = b""
-    """Of the file when it was read: it may be edited while its runs are made."""
+    """The bytes of the file when it was read; it may be edited while its runs are made."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """The message at the deepest place that the path has in the file."""
+        """A problem at the deepest part of the path that is in the file."""
         reached = (self.places[path[:length]] for length in range(len(path), -1, -1) if path[:length] in self.places)
         return Problem(self.file, *next(reached, (0, 0)), dotted(path), message)
 
     def read(self, registry: Registry) -> tuple[Spec | None, list[Problem], Reading]:
-        """One pass over the file: the valid spec, or what is wrong and what is valid all the same."""
+        """Validates the file in one pass: the spec (None if anything is wrong), the problems, and all valid parts."""
         reading, problems = Reading(registry), list(self.flaws.values())
         spec = None
         try:
@@ -52,7 +52,7 @@ class Document:
         return (None if problems else spec), problems, reading
 
     def problems_of(self, error: ValidationError, prefix: KeyPath = (), *, model: type[BaseModel] = Spec) -> list[Problem]:
-        """pydantic's findings, each at its place; what is a flaw already is not said twice."""
+        """pydantic's errors as problems at their places, without those that are flaws already."""
         found = []
         for detail, message in worded(error, model):
             path = self._in_file(prefix + tuple(part for part in detail["loc"] if part != "[key]"))
@@ -62,7 +62,7 @@ class Document:
         return found
 
     def _in_file(self, path: KeyPath) -> KeyPath:
-        """The path as far as it leads; of a union pydantic also names the member, which nobody wrote."""
+        """The part of the path that is in the file: for a union, pydantic also names the member, which nobody wrote."""
         value: Any = self.data
         reached: KeyPath = ()
         for part in path:

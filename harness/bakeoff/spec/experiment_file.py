@@ -45,7 +45,7 @@ Prose = Annotated[str, Field(max_length=500), AfterValidator(_checked_prose)]
 
 PARTS = ("trainer", "method", "model", "recipe", "loss", "software", "hardware")
 UNDER_TEST = (*PARTS, *(f"recipe.{key}" for key in Recipe.model_fields))
-"""`loss` is how a trainer scales loss and gradients."""
+"""`loss` means how a trainer scales loss and gradients."""
 
 
 def _checked_part(part: str) -> str:
@@ -80,7 +80,7 @@ class ImportedRow(Options):
 
 
 PLAIN_MARGIN = ""
-"""The key of a margin that is a number alone."""
+"""The key under which a margin without a unit is kept."""
 
 
 def _margins_by_unit(value: Any) -> Any:
@@ -125,7 +125,7 @@ PercentAllowed = Annotated[
 
 
 class Gate(Options):
-    """How much worse than its baseline a candidate may be; what is left out is not looked at."""
+    """How much worse than its baseline a candidate may be; figures that are left out are not checked."""
 
     quality: LossesAllowed = Field(
         None,

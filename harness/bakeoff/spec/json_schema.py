@@ -18,7 +18,7 @@ ONE_LENGTH = {
     "if": {"required": ["epochs"], "properties": {"epochs": {"type": "null"}}},
     "then": {"required": ["max_steps"], "properties": {"max_steps": {"type": "integer"}}},
 }
-"""Of `epochs` and `max_steps` one may be given in the shared recipe, and one must be left."""
+"""The shared recipe has either `epochs` or `max_steps`."""
 
 Schema = dict[str, Any]
 
@@ -59,7 +59,7 @@ def _any_component(kind: str, members: list[Component], definitions: Schema) -> 
 
 
 def _cleaned(schema: Any) -> Any:
-    """pydantic's schema without the titles that it makes of names, and with our own marks resolved."""
+    """pydantic's schema without generated titles, and with references to the definitions added here."""
     if isinstance(schema, list):
         return [_cleaned(item) for item in schema]
     if not isinstance(schema, Mapping):

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong in an experiment file, in our words: what is valid, and what was given."""
+"""pydantic's errors in plain words: what is valid, and what was given."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
-"""Of so many unknown keys the nearest name is looked for: with thousands of them that would take minutes."""
+"""For so many unknown keys the nearest name is looked up; for thousands that would take minutes."""
 WORDED = "message"
-"""In the context of an error that is in our words already."""
+"""The key, in the context of a pydantic error, of a message that is already in plain words."""
 
 
 def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, str]]:
@@ -26,7 +26,7 @@ def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Err
 
 
 def within_another(error: ValidationError, model: type[BaseModel]) -> ValidationError:
-    """The same errors with their messages, to be raised while another model is validated, which does not know this one."""
+    """The same errors with their messages, to be raised while another model is being validated."""
     return refusal(*((detail["type"], detail["loc"], message, detail["input"]) for detail, message in worded(error, model)))
 
 
@@ -40,7 +40,7 @@ def refusal(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationEr
 
 
 def _annotation_at(annotation: Any, path: tuple[str | int, ...]) -> Any:
-    """The type of what stands at the path; None where it cannot be told."""
+    """The type of the value at a path; None if it is unknown."""
     if not path:
         return annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -79,11 +79,11 @@ _DEMANDS = {
     "too_long": "must have {max_length} or fewer entries",
     "too_short": "must have {min_length} or more entries",
 }
-"""pydantic's kinds of errors in our words."""
+"""pydantic's types of errors -> messages."""
 
 
 def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = True) -> str:
-    """pydantic's finding in one line: what is valid, and what was given."""
+    """A pydantic error in one line: what is valid, and what was given."""
     kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
     if WORDED in context:
         return str(context[WORDED])

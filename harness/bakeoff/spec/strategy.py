@@ -47,7 +47,7 @@ def checked_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 
 DEFINED = "defined"
-"""In a JSON Schema made by pydantic: the name of a definition that `json_schema` adds."""
+"""A key in schemas made by pydantic, whose value names a definition that `json_schema` adds."""
 
 
 class Ref(BaseModel):
@@ -109,7 +109,7 @@ Seeds = Annotated[
 
 
 FIRST_TRIAL_SEED = 1000
-"""Where a search's seeds begin when the experiment file says only how many: apart from seeds 0, 1, 2, ..."""
+"""The first seed of a search for which only the number of seeds is given; apart from reported seeds 0, 1, 2, ..."""
 MOST_CONFIGURATIONS = 1000
 
 
@@ -178,7 +178,7 @@ SearchChoice = Annotated[
 
 @dataclass
 class Checked:
-    """Keys of a mapping by what was found of their values, also where others are wrong."""
+    """The valid values of a mapping, and the keys whose values are wrong."""
 
     valid: dict[str, Any] = field(default_factory=dict)
     wrong: set[str] = field(default_factory=set)
@@ -192,19 +192,19 @@ class Checked:
 
 @dataclass
 class Reading:
-    """The context of pydantic's one pass over an experiment file: the registry, and what was found valid so far."""
+    """The context of pydantic's pass over an experiment file: the registry, and all that is valid so far."""
 
     registry: Registry
     keys: Checked = field(default_factory=Checked)
-    """Of the file itself, with the defaults of those that it leaves out."""
+    """The top-level keys of the file, with defaults of those that it leaves out."""
     components: dict[str, list[Configured | None]] = field(default_factory=lambda: defaultdict(list))
-    """Kind -> all that are named, in the file's order; None in the place of a wrong one."""
+    """Kind -> all components named, in the file's order; None in place of an invalid one."""
     strategies: list[Strategy | None] = field(default_factory=list)
-    """In the file's order; None in the place of one with a wrong value."""
+    """In the file's order; None in place of one with an invalid value."""
     named: dict[str, Strategy | None] = field(default_factory=dict)
-    """The same by their names, once all are read."""
+    """The same strategies by name, once all are read."""
     strategy_keys: Checked = field(default_factory=Checked)
-    """Of the strategy that is being read."""
+    """The keys of the strategy that is being read."""
 
 
 def _component(kind: str) -> PlainValidator:
@@ -229,14 +229,14 @@ def _component(kind: str) -> PlainValidator:
 
 @dataclass(frozen=True)
 class OwnRecipe:
-    """A strategy's changes of the shared recipe, and the whole; None where the shared part is wrong."""
+    """A strategy's changes to the shared recipe, and its whole recipe (None if the shared one is invalid)."""
 
     changes: dict[str, Any]
     whole: Recipe | None
 
 
 def merged_recipe(shared: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The shared recipe with a strategy's changes. Raises pydantic's ValidationError."""
+    """The shared recipe with a strategy's changes applied. Raises pydantic's ValidationError."""
     if not changes:
         return shared
     kept = {key: getattr(shared, key) for key in shared.model_fields_set}
@@ -316,7 +316,7 @@ class Strategy(Options):
 
 
 def read_strategy(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[Reading]) -> Any:
-    """Keeps what a strategy says where all its values are valid, though their combination may not be."""
+    """Keeps a strategy whose values are all valid by themselves, even if their combination is not."""
     reading = info.context
     keys = reading.strategy_keys = Checked()
     try:

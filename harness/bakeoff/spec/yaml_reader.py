@@ -1,4 +1,4 @@
-"""YAML -> plain data, with the place of each key and with all that YAML allows and an experiment file does not."""
+"""Reads YAML as plain data with the place of each key, and finds what YAML allows but an experiment file does not."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def stop(file: str, message: str, line: int = 0, column: int = 0) -> SpecError:
 
 
 class _RefusedError(MarkedYAMLError):
-    """What YAML allows, and makes a file unreadable all the same."""
+    """What YAML allows, but an experiment file may not contain; nothing after it is read."""
 
 
 def _place(mark: Any) -> tuple[int, int]:
@@ -61,18 +61,18 @@ def _place(mark: Any) -> tuple[int, int]:
 
 
 _Composed = tuple[Any, Any]
-"""A node, and the event that it began with, which knows its place (an alias has its own) and its tag as written."""
+"""A node, and the event that began it, which has its place (each alias has its own) and its tag as written."""
 
 
 class _LimitedComposer(Composer):
-    """ruamel.yaml's composer of nodes, which stops at what is too deep, too much, or has no meaning as plain data."""
+    """ruamel.yaml's composer of nodes, with limits on depth and size, and without what plain data can't express."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
         self.warn_double_anchors = False
         self.size = 0
         self.sizes: dict[str, int] = {}
-        """Anchor -> nodes that an alias to it stands for; without those that have not ended yet."""
+        """Anchor -> the number of nodes that an alias to it stands for; only complete ones."""
 
     def compose_document(self) -> Any:
         event = self.parser.peek_event()
@@ -117,7 +117,7 @@ class _LimitedComposer(Composer):
 
 @dataclass
 class Tree:
-    """Plain data out of composed YAML, with every place noted."""
+    """Plain data from composed YAML nodes, with the place of each value."""
 
     file: str
     root: Any = None
@@ -132,7 +132,7 @@ class Tree:
         self.flaws.setdefault(path, Problem(self.file, *place, dotted(path), message))
 
     def plain(self, composed: _Composed, path: KeyPath, constructor: Any) -> Any:
-        """What the node stands for; what may not stand in an experiment file is a flaw."""
+        """The value of a node; what an experiment file may not contain is noted as a flaw."""
         node, event = composed
         if path and isinstance(path[-1], int):  # else it stands at its key
             self.places[path] = _place(event.start_mark)
@@ -155,7 +155,7 @@ class Tree:
         return value
 
     def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
-        """The path of a key. Keys are text; one that stands twice keeps its first value."""
+        """The path of a key. Keys are text; a duplicate key keeps its first value."""
         text, event = key[0].value, key[1]
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):
@@ -188,7 +188,7 @@ class Tree:
 
 
 def _is_control(character: str) -> bool:
-    """Control characters other than line break and tab, and halves of surrogate pairs: no terminal may get them."""
+    """Whether it is a control character (other than line break and tab) or half a surrogate pair: no terminal may get one."""
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs")
 
 
