@@ -17,7 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [TOYBOX, os.environ.get("PYTHONPATH")]))
 
-LONGEST = ("test_stress", "test_own_data", "test_quickstart", "test_aa", "test_bitwise", "test_run", "test_processes")
+LONGEST = (
+    *("test_other_processors", "test_official_scripts", "test_stress", "test_own_data", "test_quickstart", "test_aa"),
+    *("test_examples", "test_two_commands", "test_changed", "test_bitwise", "test_run", "test_processes", "test_cli_new"),
+)
 """Files that take a minute or more: begun first, they leave no worker alone with one at the end."""
 
 

@@ -401,7 +401,13 @@ def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path, monkeypatch: 
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
 
 
-@pytest.mark.parametrize("sign", ["records/.tmp-r1-*", "trains"], ids=["while the worker starts", "while it trains"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param("records/.tmp-r1-*", id="while the worker starts", marks=pytest.mark.slow),
+        pytest.param("trains", id="while it trains"),
+    ],
+)
 def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})
     process = start("run", spec, folder=tmp_path, start_new_session=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -223,20 +224,29 @@ TOY_FILE = (
 )
 
 
-@pytest.fixture
-def whole_but_unpublished(tmp_path: Path) -> tuple[Path, Path]:
-    """A folder whose only run was recorded whole when its command, suspended just then, was killed; and its data."""
-    folder, data = tmp_path / "e", tmp_path / "data"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Has a folder whose only run was recorded whole when its command, suspended just then, was killed; and its data."""
+    place = tmp_path_factory.mktemp("killed")
+    folder, data = place / "e", place / "data"
     data.mkdir()
     (data / "rows.csv").write_text("\n".join(f"{'ab'[number % 2]} {number},{number % 2}" for number in range(24)))
-    first = start("run", write_spec(folder, QUICKLY, head=TOY_FILE), "--data", data, folder=tmp_path)
-    wait_until(lambda: [*folder.glob("records/.tmp-r1-*")])
+    first = start("run", write_spec(folder, QUICKLY, head=TOY_FILE), "--data", data, folder=place)
+    wait_until(lambda: [*folder.glob("records/.tmp-r1-*/output.txt")])  # its worker has made it
     first.send_signal(signal.SIGSTOP)  # it alone: its worker goes on
     wait_until(lambda: [*folder.glob(f"records/.tmp-r1-*/{RECORD_FILE}")])
     first.kill()
     first.communicate()
     assert records(folder) == {}
-    return folder, data
+    return place
+
+
+@pytest.fixture
+def whole_but_unpublished(killed: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of both."""
+    for name in ("e", "data"):
+        shutil.copytree(killed / name, tmp_path / name)
+    return tmp_path / "e", tmp_path / "data"
 
 
 @pytest.mark.slow

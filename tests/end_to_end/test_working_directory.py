@@ -75,9 +75,6 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 QUICK = (
     ("check", "spec.yaml"),
-    ("plan", "spec.yaml"),
-    ("plugins",),
-    ("schema",),
     ("table", "."),
     ("verify", "."),
 )
@@ -85,7 +82,10 @@ SLOW = (
     ("check", "spec.yaml", "--build"),
     ("gate", ".", "--against", "../copy"),
     ("parity", "spec.yaml", "--steps", "2"),
+    ("plan", "spec.yaml"),
+    ("plugins",),
     ("report", "."),
+    ("schema",),
 )
 LONG = (
     ("doctor",),
