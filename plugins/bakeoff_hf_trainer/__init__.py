@@ -25,14 +25,6 @@ class HfTrainerOptions(Options):
     )
 
 
-NOT_AS_SHIPPED: Mapping[str, str] = {
-    "weight_decay_exempt": "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
-    "bias_correction": "as shipped has no Adam without bias correction",
-    "fused": "as shipped has no fused sgd; say `fused: false`",
-}
-"""Recipe key for which the Trainer has no argument -> why other values than its own are refused."""
-
-
 class HfTrainer(Trainer):
     """`transformers.Trainer`."""
 
@@ -55,17 +47,21 @@ class HfTrainer(Trainer):
     def unsupported(self, recipe: Recipe, options: HfTrainerOptions) -> Mapping[str, str]:
         if not options.as_shipped:
             return {}
-        default = Recipe()
-        refused = {
-            "weight_decay_exempt": recipe.weight_decay_exempt != default.weight_decay_exempt,
-            "bias_correction": not recipe.bias_correction,
-            "fused": recipe.fused and recipe.optimizer == "sgd",
-        }
-        found = {key: NOT_AS_SHIPPED[key] for key, value in refused.items() if value}
         key = "batch_size" if recipe.micro_batch_size is None else "micro_batch_size"
-        if (size := getattr(recipe, key)) % recipe.processes:
-            found[key] = f"as shipped gives each process as many examples, and {recipe.processes} do not divide {size}"
-        return found
+        size = getattr(recipe, key)
+        refused = {
+            "weight_decay_exempt": (
+                recipe.weight_decay_exempt != Recipe().weight_decay_exempt,
+                "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
+            ),
+            "bias_correction": (not recipe.bias_correction, "as shipped has no Adam without bias correction"),
+            "fused": (recipe.fused and recipe.optimizer == "sgd", "as shipped has no fused sgd; say `fused: false`"),
+            key: (
+                size % recipe.processes,
+                f"as shipped gives each process as many examples, and {recipe.processes} do not divide {size}",
+            ),
+        }
+        return {key: reason for key, (is_refused, reason) in refused.items() if is_refused}
 
     def notes(self, recipe: Recipe, options: HfTrainerOptions) -> Sequence[str]:
         parts = parts_of(recipe)

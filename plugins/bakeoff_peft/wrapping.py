@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from peft import TaskType, get_peft_model
@@ -25,7 +25,12 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
     except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:  # peft's words for misfits
         what, why = f"peft type {kind} cannot be put on {type(built.model).__name__}", first_line(error)
         if "target_modules" in why and not settings.get("target_modules"):
-            there = norms(built.model) if kind == "LN_TUNING" else linear_maps(built.model)
+            norms = kind == "LN_TUNING"
+            there = {
+                name.rpartition(".")[2]: None
+                for name, module in built.model.named_modules()
+                if (type(module).__name__.endswith("Norm") if norms else isinstance(module, nn.Linear))
+            }
             why = f"peft knows no target modules of its own for it; target_modules may name {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
     return Adaptation(model, weight_decay_groups(model, recipe))
@@ -40,32 +45,13 @@ def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
     if strange := [key for key in settings if key not in known]:
         raise ModelError(did_you_mean(f"setting of peft's {types[kind].__name__}", strange[0], sorted(known)))
     defaults: dict[str, Any] = {"task_type": TaskType.SEQ_CLS}
-    if "modules_to_save" in known:
-        defaults["modules_to_save"] = sorted(head_modules(built))
+    if "modules_to_save" in known:  # those within their parents that hold the head: `classifier`, and a `pooler` that is new
+        prefix = f"{built.model.base_model_prefix}."
+        defaults["modules_to_save"] = sorted({name.removeprefix(prefix).partition(".")[0] for name in head_names(built)})
     try:
         return types[kind](**{**defaults, **settings})
     except (ValueError, TypeError) as error:
         raise ModelError(f"peft's {types[kind].__name__} refuses its settings: {first_line(error)}") from error
-
-
-def head_modules(built: Built) -> set[str]:
-    """Names, within their parents, of the modules that hold the head: `classifier`, and a `pooler` that is new."""
-    prefix = f"{built.model.base_model_prefix}."
-    return {name.removeprefix(prefix).partition(".")[0] for name in head_names(built)}
-
-
-def linear_maps(model: Any) -> list[str]:
-    """Last parts of the names of the model's linear layers, in order."""
-    return _endings(name for name, module in model.named_modules() if isinstance(module, nn.Linear))
-
-
-def norms(model: Any) -> list[str]:
-    """Last parts of the names of the model's layer norms, of whatever class, in order."""
-    return _endings(name for name, module in model.named_modules() if type(module).__name__.endswith("Norm"))
-
-
-def _endings(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 
 def require_targets(model: Any, targets: Any) -> None:

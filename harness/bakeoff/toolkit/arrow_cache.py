@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from bakeoff.files import Tree, open_regular
 
@@ -47,23 +47,16 @@ def cached_table(
     return pa.Table.from_batches(made) if made else None
 
 
-class Hashed(io.RawIOBase):
-    """Passes on to `stream` what Arrow writes, and hashes it."""
+class Hashed(io.BufferedWriter):
+    """Hashes what is written."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self.stream, self.hash, self.written = stream, hashlib.sha256(), 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.written
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.hash = hashlib.sha256()
 
     def write(self, part: Any) -> int:
         self.hash.update(part)
-        self.stream.write(part)
-        self.written += len(part)
-        return len(part)
+        return super().write(part)
 
 
 def mapped(path: Path) -> pa.Table:
@@ -98,4 +91,5 @@ def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
             writer.write_batch(first)
             for batch in made:
                 writer.write_batch(batch)
+        hashed.detach()
         stream.write(hashed.hash.digest())
