@@ -17,9 +17,9 @@ from bakeoff_fast_loop.parts import Mask
 
 
 def attend(states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int) -> tuple[Tensor, Any]:
-    """(T, 3 * hidden) of queries, keys and values -> (T, hidden), and what `attend_back` needs."""
+    """(T, 3 * hidden) of queries, keys and values -> (T, hidden), and what `attend_backward` needs."""
     q, k, v = to_heads(packing.pad(states), packing, heads, 3)
-    out, kept = look(q, k, v, bias, mask)
+    out, kept = attention(q, k, v, bias, mask)
     return packing.unpad(from_heads(out[None], packing, heads)), kept
 
 
@@ -30,11 +30,11 @@ def attend_once(states: Tensor, bias: Tensor, packing: Packing, mask: None, head
     return packing.unpad(out.transpose(1, 2).reshape(packing.batch * packing.length, -1)), None
 
 
-def attend_back(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor]:
+def attend_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor]:
     """The gradients of the states and of the scores, (batch * heads, queries, keys)."""
     (d_looked,) = to_heads(packing.pad(d_out), packing, heads, 1)
     d_states = d_looked.new_empty(3, *d_looked.shape)
-    d_scores = look_back(kept, d_looked, d_states)
+    d_scores = attention_backward(kept, d_looked, d_states)
     return packing.unpad(from_heads(d_states, packing, heads)), d_scores
 
 
@@ -44,20 +44,20 @@ def attend_first(
     """Attention of each text's first token: queries (batch, hidden), keys and values (T, 2 * hidden) -> (batch, hidden)."""
     k, v = to_heads(packing.pad(states), packing, heads, 2)
     q = queries.view(packing.batch * heads, 1, -1)
-    out, kept = look(q, k, v, bias, mask)
+    out, kept = attention(q, k, v, bias, mask)
     return out.view(queries.shape), kept
 
 
-def attend_first_back(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+def attend_first_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of the queries, of the keys and values, and of the scores."""
     q, k = kept[:2]
     d_query, d_states = torch.empty_like(q), k.new_empty(2, *k.shape)
-    d_scores = look_back(kept, d_out.reshape(q.shape), (d_query, *d_states))
+    d_scores = attention_backward(kept, d_out.reshape(q.shape), (d_query, *d_states))
     return d_query.view(d_out.shape), packing.unpad(from_heads(d_states, packing, heads)), d_scores
 
 
-def look(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
-    """The weighted values, and what `look_back` needs. `bias`, (batch, 1 or heads, 1 or queries, keys), is added to scores."""
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
+    """The weighted values, and what `attention_backward` needs; `bias`, (batch, 1 or heads, 1 or queries, keys), is added."""
     heads = q.shape[0] // bias.shape[0]
     spread = bias.expand(-1, heads, -1, -1).reshape(-1, *bias.shape[2:])
     scores = torch.baddbmm(spread, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
@@ -66,7 +66,7 @@ def look(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tu
     return _times(kept, v, mask.scale if mask else 1.0), (q, k, v, weights, kept, mask)
 
 
-def look_back(looked: Any, d_out: Tensor, into: Any) -> Tensor:
+def attention_backward(looked: Any, d_out: Tensor, into: Any) -> Tensor:
     """Writes the gradients of q, k and v `into` three tensors, and returns that of the scores."""
     q, k, v, weights, kept, mask = looked
     scale, factor = q.shape[-1] ** -0.5, mask.scale if mask else 1.0

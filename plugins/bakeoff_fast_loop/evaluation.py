@@ -23,7 +23,7 @@ def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[N
     pass, or what stood in its place, is there again."""
     hidden = model.__dict__.get("forward")
     if hidden is not None and hasattr(hidden, "__self__"):
-        hidden.__self__.give_back()  # weights that were trained outside of the model
+        hidden.__self__.write_back()  # weights that were trained outside of the model
     model.forward = Evaluation(model, dtype).forward
     try:
         yield
@@ -102,4 +102,4 @@ class Evaluation(Packed):
             bias = self.score_bias(packing)
             for layer in self.layers:
                 states, _ = layer.forward(states, packing, bias, masks)
-        return SequenceClassifierOutput(logits=self.as_it_is(self.encoder.classify)(states[:, None]))
+        return SequenceClassifierOutput(logits=self.as_modules(self.encoder.classify)(states[:, None]))

@@ -89,7 +89,7 @@ class Whole:
         if self.value.dtype != torch.float32:
             self.value.copy_(self.parameter.detach())
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Makes each parameter an independent tensor again."""
         for parameter in self.spans:
             parameter.data, parameter.grad = parameter.data.clone(), None
@@ -156,6 +156,6 @@ class Flat:
         for whole in self.wholes:
             whole.after_step()
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         for whole in self.wholes:
-            whole.give_back()
+            whole.write_back()

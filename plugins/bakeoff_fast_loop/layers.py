@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bakeoff_fast_loop.attention import attend, attend_back, attend_first, attend_first_back
+from bakeoff_fast_loop.attention import attend, attend_backward, attend_first, attend_first_backward
 from bakeoff_fast_loop.families import Block
 from bakeoff_fast_loop.packing import Packing
 from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Stream, activation
@@ -34,7 +34,7 @@ class Layer:
 
     def forward(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Any]:
         block = self.block
-        context, residual, looked = self.look(states, packing, bias, masks)
+        context, residual, looked = self.attention(states, packing, bias, masks)
         out, kept_output = self.output.forward(context)
         shape, dtype = tuple(out.shape), out.dtype
         settled, kept_output_norm = self.output_norm.forward(out, residual, masks.draw(block.output_dropout, shape, dtype))
@@ -51,10 +51,10 @@ class Layer:
         d_active = self.down.backward(d_down, kept_down)
         d_settled = self.up.backward(self.activation.backward(d_active, kept_active), kept_up, onto=d_residual)
         d_out, d_residual = self.output_norm.backward(d_settled, kept_output_norm)
-        return self.look_back(self.output.backward(d_out, kept_output), d_residual, looked, packing)
+        return self.attention_backward(self.output.backward(d_out, kept_output), d_residual, looked, packing)
 
-    def look(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
-        """Attention's output, the states that it is added to, and what `look_back` needs."""
+    def attention(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
+        """Attention's output, the states that it is added to, and what `attention_backward` needs."""
         block, (inputs,) = self.block, self.inputs
         joined, kept_inputs = inputs.forward(states)
         shape = (packing.batch * block.heads, packing.length, packing.length)
@@ -63,9 +63,9 @@ class Layer:
         )
         return context, states, (kept_inputs, attended)
 
-    def look_back(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+    def attention_backward(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
         kept_inputs, attended = looked
-        d_joined, d_scores = attend_back(d_context, attended, packing, self.block.heads)
+        d_joined, d_scores = attend_backward(d_context, attended, packing, self.block.heads)
         return self.inputs[0].backward(d_joined, kept_inputs, onto=d_residual), d_scores
 
 
@@ -75,7 +75,7 @@ class TopLayer(Layer):
     def joined(self) -> list[tuple[nn.Module, ...]]:
         return [(self.block.query,), (self.block.key, self.block.value)]
 
-    def look(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
+    def attention(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
         block, (query, keys_values) = self.block, self.inputs
         first = states.index_select(0, packing.first)
         queries, kept_queries = query.forward(first)
@@ -84,9 +84,9 @@ class TopLayer(Layer):
         context, attended = attend_first(queries, joined, bias[..., :1, :], packing, mask, block.heads)
         return context, first, (kept_queries, kept_joined, attended)
 
-    def look_back(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+    def attention_backward(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
         query, keys_values = self.inputs
         kept_queries, kept_joined, attended = looked
-        d_queries, d_joined, d_scores = attend_first_back(d_context, attended, packing, self.block.heads)
+        d_queries, d_joined, d_scores = attend_first_backward(d_context, attended, packing, self.block.heads)
         d_first = query.backward(d_queries, kept_queries, onto=d_residual)
         return keys_values.backward(d_joined, kept_joined).index_add_(0, packing.first, d_first), d_scores

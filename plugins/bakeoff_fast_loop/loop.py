@@ -23,7 +23,7 @@ class Passes(Protocol):
     def after_step(self) -> None:
         """Clears the gradients; to be called after each step of the optimizer."""
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Writes weights that are trained outside of the model into it."""
 
 
@@ -48,7 +48,7 @@ def _train(job: TrainingJob, passes: Passes) -> None:
     recipe = job.recipe
     optimizer = make_optimizer(job, passes.flat.groups)
     scheduler = make_scheduler(job, optimizer)
-    job.resume(optimizer, scheduler, before_saving=passes.give_back)
+    job.resume(optimizer, scheduler, before_saving=passes.write_back)
     job.model.train()
 
     step, epoch = job.first_step, job.first_epoch

@@ -47,7 +47,7 @@ class Packed:
         states = encoder.norm(states).to(self.dtype)
         if mask := masks.draw(encoder.dropout, tuple(states.shape), states.dtype):
             states = torch.addcmul(states.new_zeros(()), states, mask.keep, value=mask.scale)
-        return self.as_it_is(encoder.project)(states) if encoder.project else states
+        return self.as_modules(encoder.project)(states) if encoder.project else states
 
     def score_bias(self, packing: Packing) -> Tensor:
         """The bias of attention's scores: minus infinity at padding, and MPNet's by distance."""
@@ -66,13 +66,13 @@ class Packed:
             weight, bias = map(self.piece, self.units_of(modules))
             if weight is not None and bias is not None:
                 return Joined(weight, bias)
-        return Grafted(self.as_it_is(*modules))
+        return Grafted(self.as_modules(*modules))
 
     def norm(self, norm: nn.LayerNorm) -> Norm:
         weight, bias = (self.piece(Unit((parameter,), torch.float32)) for parameter in (norm.weight, norm.bias))
         return Norm(weight, bias, norm.eps)
 
-    def as_it_is(self, *modules: Any) -> Callable[[Tensor], Tensor]:
+    def as_modules(self, *modules: Any) -> Callable[[Tensor], Tensor]:
         def call(x: Tensor) -> Tensor:
             with torch.autocast(x.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
                 return torch.cat([module(x) for module in modules], -1)
@@ -99,8 +99,8 @@ def unpadded(
         yield network
     finally:
         del model.forward
-        network.flat.give_back()
-        network.give_back()
+        network.flat.write_back()
+        network.write_back()
 
 
 @contextmanager
@@ -116,7 +116,7 @@ class PackedPasses:
 
     def __init__(self, job: TrainingJob, network: Network) -> None:
         self.job, self.flat = job, network.flat
-        self.after_step, self.give_back = network.flat.after_step, network.give_back
+        self.after_step, self.write_back = network.flat.after_step, network.write_back
 
     def take(self, inputs: dict[str, Tensor], weight: float) -> Tensor:
         given = {name: tensor.to(self.job.device) for name, tensor in inputs.items()}
@@ -149,7 +149,7 @@ class Network(Packed):
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None, **rest: Any
     ) -> Any:
         if not self.model.training:  # an evaluation between epochs
-            self.give_back()
+            self.write_back()
             inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids, **rest}
             given = {name: value for name, value in inputs.items() if value is not None}
             return type(self.model).forward(self.model, **given)
@@ -177,10 +177,10 @@ class Network(Packed):
         """The parameter, or the one that is trained in its place."""
         return self.words.rows if self.words is not None and parameter is self.words.table else parameter
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Writes weights that are trained outside of the model into it."""
         if self.words is not None:
-            self.words.give_back()
+            self.words.write_back()
 
     def units(self) -> Iterator[tuple[Unit, ...]]:
         """The parameters that are to be one tensor; each tuple has those that are used together."""

@@ -41,7 +41,7 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     seen: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
     order = sorted(range(len(job.examples)), key=lambda row: -len(job.examples[row].get("input_ids", ())))
-    with torch.no_grad(), quickly(job, job.collate([job.examples[order[0]], job.examples[order[-1]]])):
+    with torch.no_grad(), packed_predictions(job, job.collate([job.examples[order[0]], job.examples[order[-1]]])):
         hook = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().cpu()))
         try:
             for start in range(0, len(order), BATCH):
@@ -54,7 +54,7 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     return torch.cat(seen).float().numpy().astype(np.float64), torch.cat(labels).numpy()
 
 
-def quickly(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
+def packed_predictions(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
     """While entered, the model predicts by fast-loop's forward pass, on the CPU, where that supports model and batch."""
     if job.device.type != "cpu":
         return nullcontext()

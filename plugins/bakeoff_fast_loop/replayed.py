@@ -130,7 +130,7 @@ def replayed(job: TrainingJob) -> Iterator[Replayed]:
     try:
         yield passes
     finally:
-        passes.flat.give_back()
+        passes.flat.write_back()
         passes.replays.forget()  # the job keeps the passes, and evaluation needs the memory
 
 
@@ -168,7 +168,7 @@ class Replayed:
         self.flat.after_step()
         torch._foreach_zero_(self.wholes)
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Nothing to do: parameters are views of what is trained."""
 
 

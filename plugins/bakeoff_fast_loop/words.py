@@ -20,7 +20,7 @@ WORTH_IT = 0.8
 
 
 class UsedRows:
-    """The used rows, trained in place of the whole table; `give_back` writes them into it."""
+    """The used rows, trained in place of the whole table; `write_back` writes them into it."""
 
     def __init__(self, table: nn.Parameter, used: Tensor) -> None:
         """`used` are different row numbers, ascending."""
@@ -30,7 +30,7 @@ class UsedRows:
         self.place[used] = torch.arange(len(used), device=table.device)
 
     @torch.no_grad()
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         self.table.index_copy_(0, self.used, self.rows.detach())
 
 

@@ -76,10 +76,10 @@ class GlueTask(Task):
         label = Value("int64" if self.facts.labels else "float64")
         features = Features({"id": text, **dict.fromkeys(self.facts.text_columns, text), "label": label})
         loaded = {}
-        for name, (columns, remark) in self._read(places).items():
+        for name, (columns, check) in self._read(places).items():
             ids = [f"{name}-{row}" for row in range(len(columns["label"]))]
             loaded[name] = Dataset.from_dict({"id": ids, **columns}, features=features)
-            loaded[name].info.description = remark
+            loaded[name].info.description = check
         return loaded
 
     def _read(self, places: Paths) -> dict[str, tuple[Columns, str]]:

@@ -32,7 +32,7 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
                 f"no {facts.folder} in {shown_path(data)} (given by --data or BAKEOFF_DATA, so the hub is not asked): "
                 f"looked for the folders {' and '.join(map(shown_path, candidates))}, and in it for the files {facts.files}"
             )
-        if lacks := [_lack(split, folder) for split in facts.splits.values() if not (folder / split.file).is_file()]:
+        if lacks := [_missing(split, folder) for split in facts.splits.values() if not (folder / split.file).is_file()]:
             raise DataError(f"{shown_path(folder)} lacks {'; and '.join(lacks)}")
     except OSError as error:  # a folder that may not be entered
         raise DataError(f"{shown_path(data)} cannot be read: {error.strerror}") from None
@@ -73,10 +73,8 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, s
     split.check_rows(len(labels), shown_path(path))
     columns = {**dict(zip(facts.text_columns, texts, strict=True)), "label": labels}
     # all rows and all columns are there, but nothing tells whether the last cell is whole
-    remark = (
-        "" if ended else f"{path.name}:{len(lines)}: the last line has no line break, and ends in {quoted(lines[-1][-30:])}"
-    )
-    return columns, remark  # type: ignore[return-value]  # each column is of one kind
+    check = "" if ended else f"{path.name}:{len(lines)}: the last line has no line break, and ends in {quoted(lines[-1][-30:])}"
+    return columns, check  # type: ignore[return-value]  # each column is of one kind
 
 
 def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
@@ -95,7 +93,7 @@ def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
     return number
 
 
-def _lack(split: Split, folder: Path) -> str:
+def _missing(split: Split, folder: Path) -> str:
     reasons = [f"{name} is there, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()]
     return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
 

@@ -40,19 +40,19 @@ def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
             except StopIteration:
                 break
             except csv.Error as error:
-                raise DataError(f"{file.at(first)}: {of_quotes(error, file)}") from None
+                raise DataError(f"{file.at(first)}: {quoting_error(error, file)}") from None
             except UnicodeError as error:
                 raise contents.undecodable(error) from None
             line, first = first, reader.line_num + 1
             if not cells or (not cells[0].strip() and not any(cell.strip() for cell in cells)):
                 continue  # an empty line, or one of delimiters alone, as workbooks end with
             if header is None:
-                header = Header(named_by(cells, file, line), wanted, file)
+                header = Header(header_names(cells, file, line), wanted, file)
                 places = header.places
             elif len(cells[0]) <= header.longest and header.is_repeated(cells, line):
                 yield line, 1, Odd.HEADER, {}
             elif len(cells) != header.width:
-                raise DataError(f"{file.at(line)}: {header.of_width(cells)}")
+                raise DataError(f"{file.at(line)}: {header.width_error(cells)}")
             else:
                 lines = reader.line_num - line + 1
                 yield line, lines, oddities(cells, lines, file), {name: cells[at] for name, at in places}
@@ -85,7 +85,7 @@ class Header:
             )
         return False
 
-    def of_width(self, cells: Sequence[str]) -> str:
+    def width_error(self, cells: Sequence[str]) -> str:
         """The message about a row with more or fewer cells than the header, with a hint at the cause."""
         of = "columns are named" if self.file.columns is not None else "the header has"
         hint = ""
@@ -102,7 +102,7 @@ class Header:
         return f"{len(cells)} cell{'s' if len(cells) > 1 else ''} where {of} {self.width}{hint}"
 
 
-def named_by(cells: Sequence[str], file: File, line: int) -> list[str]:
+def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
     """The header's names. Raises DataError where the first line shows a wrong encoding, or is Excel's line about delimiters."""
     names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
@@ -130,7 +130,7 @@ def oddities(cells: Sequence[str], lines: int, file: File) -> int:
     return odd
 
 
-def of_quotes(error: csv.Error, file: File) -> str:
+def quoting_error(error: csv.Error, file: File) -> str:
     told = {
         "expected after": "a quotation mark stands in the middle of a quoted cell",
         "end of data": "a quoted cell begins in this row and does not end",
@@ -156,10 +156,10 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> 
         if names.count(name) > 1:
             raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
         if name not in names:
-            raise ColumnError(f"{file.shown}: {did_you_mean('column', name, names)}{how_else(names, file)}", name)
+            raise ColumnError(f"{file.shown}: {did_you_mean('column', name, names)}{header_hint(names, file)}", name)
 
 
-def how_else(names: Sequence[str], file: File) -> str:
+def header_hint(names: Sequence[str], file: File) -> str:
     """A hint where a header lacks a column: another delimiter or quoting may be meant."""
     if file.format not in {"csv", "tsv"} or file.columns is not None:
         return ""

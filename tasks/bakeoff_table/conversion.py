@@ -14,7 +14,7 @@ from bakeoff_table.contents import Contents
 from bakeoff_table.files import File
 from bakeoff_table.json_rows import json_rows
 from bakeoff_table.options import TableOptions, pieces
-from bakeoff_table.parquet_rows import names_told, parquet_rows
+from bakeoff_table.parquet_rows import names_in_file, parquet_rows
 from bakeoff_table.values import MISSING_WORDS, REPLACEMENT, Odd, Row, is_gap, label_name, membership, number
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ AT_ONCE = 10_000
 """Rows that are Python objects at a time."""
 PLACE = "(place)"
 """The column with a row's file, line and oddities; no option can name a column so."""
-NAMES, SAID = b"bakeoff.names", b"bakeoff.said"
+NAMES, CHECKS = b"bakeoff.names", b"bakeoff.said"
 """Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
 NO_LABEL = -1
 """The value in datasets of the hub for a label that is not public."""
@@ -59,7 +59,7 @@ class Conversion:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
             if self.kind.has_labels and self.labelled:
-                self.names = names_told(contents, self.options.label[0])
+                self.names = names_in_file(contents, self.options.label[0])
             schema, rows = self.schema(contents), self.converted(contents)
             while part := list(islice(rows, AT_ONCE)):
                 yield self.batch(part, schema)
@@ -109,7 +109,7 @@ class Conversion:
                 **dict.fromkeys(self.options.slices, pa.string()),
                 PLACE: pa.struct(place),
             },
-            metadata={NAMES: json.dumps(self.names), SAID: json.dumps(said)},
+            metadata={NAMES: json.dumps(self.names), CHECKS: json.dumps(said)},
         )
 
     def batch(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:

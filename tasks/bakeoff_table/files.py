@@ -36,7 +36,7 @@ class File:
     """Name of the file within a ZIP archive; empty for other files."""
     delimiter: str = ","
     quoting: str = "minimal"
-    quoting_is_said: bool = False
+    quoting_is_given: bool = False
     columns: tuple[str, ...] | None = None
     encoding: str = "utf-8"
 
@@ -67,7 +67,7 @@ def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOpti
         member=member,
         delimiter=own.delimiter or options.delimiter or ("\t" if form == "tsv" else ","),
         quoting=said or ("none" if form == "tsv" else "minimal"),
-        quoting_is_said=said is not None,
+        quoting_is_given=said is not None,
         columns=None if columns is None else tuple(columns),
         encoding=own.encoding or options.encoding,
     )
@@ -107,7 +107,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
                         f"{quoted(name)} is a symbolic link to {quoted(path.readlink())}, where there is no file: fetch what "
                         "it leads to (`dvc pull`, `git annex get`, or the download once more)"
                     )
-                odd += [why for why in [what_stands_there(path)] if why]
+                odd += [why for why in [why_not_regular(path)] if why]
                 continue
             if not follows and not path.resolve().is_relative_to(folder.resolve()):
                 raise DataError(
@@ -124,7 +124,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
     raise DataError(f"{told} (looked for {quoted(name)} in {where}; --data names another folder)")
 
 
-def what_stands_there(path: Path) -> str:
+def why_not_regular(path: Path) -> str:
     """Why the path is not a regular file, as a sentence; empty where nothing is there."""
     try:
         read_regular(path, at_most=0)

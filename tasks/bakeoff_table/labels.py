@@ -23,7 +23,7 @@ MANY_NUMBERS = 20
 FEW_ROWS = 20
 """With fewer, counts say nothing."""
 SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
-TOLD = 3
+EXAMPLES = 3
 """Examples that are shown of each oddity."""
 
 
@@ -48,7 +48,7 @@ class Labels:
         counted = pc.value_counts(self.words).to_pylist()
         self.counts = Counter({entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None})
         told = json.loads((train.schema.metadata or {}).get(NAMES, b"null"))
-        self.told: list[str] | None = told
+        self.own_names: list[str] | None = told
         """The label names in the first file itself."""
 
     def first(self, word: str) -> str:
@@ -73,8 +73,8 @@ class Labels:
             return list(options.label)
         if options.labels is not None:
             return list(options.labels)
-        if self.told is not None:
-            found = self.told
+        if self.own_names is not None:
+            found = self.own_names
         else:
             self.refuse_numbers()
             numbers = all(number(word) is not None for word in self.counts)
@@ -114,9 +114,9 @@ class Labels:
     def nearly_all_different(self) -> bool:
         return len(self.words) >= FEW_ROWS and len(self.counts) * 2 > len(self.words)
 
-    def remarks(self) -> list[str]:
+    def checks(self) -> list[str]:
         """Data checks: what is odd about the labels. None where the experiment file names them."""
-        if self.options.labels is not None or len(self.options.label) > 1 or self.told is not None:
+        if self.options.labels is not None or len(self.options.label) > 1 or self.own_names is not None:
             return []
         column, found = quoted(self.column), self.other_separator()
         if self.nearly_all_different():
@@ -127,12 +127,12 @@ class Labels:
         for word in self.counts:
             groups.setdefault(alike(word), []).append(word)
         double = [group for group in groups.values() if len(group) > 1]
-        for group in double[:TOLD]:
+        for group in double[:EXAMPLES]:
             which = " and ".join(self.counted(word) for word in group)
             found.append(f"labels {which} differ only by case, blanks, or how a character or number is written: are they one?")
-        if double[TOLD:]:
-            found.append(f"so do {len(double) - TOLD:,} other pairs of labels")
-        for word in [word for word in self.counts if word.lower() in MISSING_WORDS][:TOLD]:
+        if double[EXAMPLES:]:
+            found.append(f"so do {len(double) - EXAMPLES:,} other pairs of labels")
+        for word in [word for word in self.counts if word.lower() in MISSING_WORDS][:EXAMPLES]:
             say = f"say `missing: {yaml_value([*self.options.missing, word])}`"
             found.append(f"label {self.counted(word)} reads as if it were missing: then {say}, else name the `labels`")
         found += self.kept_header()
@@ -143,8 +143,8 @@ class Labels:
             )
         single = [word for word, rows in self.counts.items() if rows == 1]
         if single and not self.nearly_all_different() and len(self.words) >= FEW_ROWS:
-            which = ", ".join(f"{quoted(word)} ({self.first(word)})" for word in single[:TOLD])
-            more = ", ..." if single[TOLD:] else ""
+            which = ", ".join(f"{quoted(word)} ({self.first(word)})" for word in single[:EXAMPLES])
+            more = ", ..." if single[EXAMPLES:] else ""
             found.append(f"{len(single):,} of {len(self.counts):,} labels occur in a single row: {which}{more}")
         return found
 

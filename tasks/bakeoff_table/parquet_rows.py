@@ -102,7 +102,7 @@ def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([plain(column) for column in batch.columns], names=batch.schema.names)
 
 
-def names_told(contents: Contents, label: str) -> list[str] | None:
+def names_in_file(contents: Contents, label: str) -> list[str] | None:
     """The label names in the metadata of Parquet files of the hub's datasets; None where there are none."""
     if contents.file.format != "parquet":
         return None

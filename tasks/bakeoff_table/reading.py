@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, cached_table, quoted, sha256_of
-from bakeoff_table.conversion import PLACE, SAID, Conversion, settings_of
+from bakeoff_table.conversion import CHECKS, PLACE, Conversion, settings_of
 from bakeoff_table.files import File
 from bakeoff_table.labels import Labels, numbered, place_of
 from bakeoff_table.options import TableOptions
@@ -27,21 +27,21 @@ FAR = 0.1
 
 def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
     """Every split by name. Raises DataError with file and line."""
-    tables, remarks = {}, {}
+    tables, checks = {}, {}
     for split, parts in files.items():
-        tables[split], remarks[split] = read_split(split, parts, options, cache / FOLDER, version)
+        tables[split], checks[split] = read_split(split, parts, options, cache / FOLDER, version)
     names = None
     if options.task_kind.has_labels:
         labels = Labels(tables["train"], files["train"], options)
         names = labels.names()
-        remarks["train"] += labels.remarks()
+        checks["train"] += labels.checks()
         tables |= {
             split: numbered(table, names, files[split], options, split)
             for split, table in tables.items()
             if split not in options.unlabelled
         }
     return {
-        split: dataset(table.drop_columns([PLACE, *(["label"] if split in options.unlabelled else [])]), names, remarks[split])
+        split: dataset(table.drop_columns([PLACE, *(["label"] if split in options.unlabelled else [])]), names, checks[split])
         for split, table in tables.items()
     }
 
@@ -53,10 +53,10 @@ def read_split(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts, remarks = [], list[str]()
+    parts, checks = [], list[str]()
     for position, file in enumerate(files):
         part = read_file(split, file, position, options, cache, version)
-        remarks += [*json.loads(part.schema.metadata[SAID]), *oddities(part, file)]
+        checks += [*json.loads(part.schema.metadata[CHECKS]), *oddities(part, file)]
         parts.append(part)
     table = pa.concat_tables(parts).replace_schema_metadata(parts[0].schema.metadata)
     headers = pc.bit_wise_and(pc.struct_field(table[PLACE], "odd"), int(Odd.HEADER))
@@ -67,13 +67,13 @@ def read_split(
     if dropped:
         refuse_gaps(table, whole, dropped, files, options, split)
         table = table.filter(whole)
-        remarks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
+        checks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
     if not len(table):
         why = "each lacks its text or its label" if dropped else "it has only a header"
         raise DataError(f"{files[0].shown}: no row is left: {why}")
     if options.id is not None:
-        refuse_twins(table, files, options.id)
-    return table, remarks
+        refuse_duplicate_ids(table, files, options.id)
+    return table, checks
 
 
 def read_file(split: str, file: File, position: int, options: TableOptions, cache: Path, version: str) -> pa.Table:
@@ -112,7 +112,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
     )
 
 
-def refuse_twins(table: pa.Table, files: Sequence[File], column: str) -> None:
+def refuse_duplicate_ids(table: pa.Table, files: Sequence[File], column: str) -> None:
     """Raises DataError where two rows have one id."""
     import pyarrow.compute as pc
 
@@ -150,7 +150,7 @@ def oddities(part: pa.Table, file: File) -> list[str]:
 
     odd, lines = (pc.struct_field(part[PLACE], field) for field in ("odd", "lines"))
 
-    def those(mask: Any) -> tuple[int, dict[str, Any]]:
+    def count_and_first(mask: Any) -> tuple[int, dict[str, Any]]:
         """How many rows, and the place of the first."""
         count = pc.sum(mask).as_py() or 0
         return count, part[PLACE][pc.index(mask, True).as_py()].as_py() if count else {}
@@ -159,18 +159,18 @@ def oddities(part: pa.Table, file: File) -> list[str]:
         return pc.not_equal(pc.bit_wise_and(odd, int(flag)), 0)
 
     found = []
-    spanning, first = those(with_flag(Odd.SPANS))
+    spanning, first = count_and_first(with_flag(Odd.SPANS))
     beyond = (pc.sum(lines).as_py() or 0) - len(part)
     if not spanning and beyond > FAR * len(part):
-        spanning, first = those(pc.greater(lines, 1))
-    if spanning and not file.quoting_is_said:
+        spanning, first = count_and_first(pc.greater(lines, 1))
+    if spanning and not file.quoting_is_given:
         found.append(
             f"{file.shown}: {len(part):,} rows in {len(part) + beyond:,} lines, {spanning:,} with a cell over several, the "
             f"first {file.at(first['line'])} over {first['lines']:,}: if quotation marks took in rows, say `quoting: none`; if "
             "not, `quoting: minimal`"
         )
-    for flag, sentence in (ODD if file.quoting_is_said else {Odd.QUOTED: QUOTED[file.quoting]} | ODD).items():
-        count, first = those(with_flag(flag))
+    for flag, sentence in (ODD if file.quoting_is_given else {Odd.QUOTED: QUOTED[file.quoting]} | ODD).items():
+        count, first = count_and_first(with_flag(flag))
         if count:
             found.append(f"{file.at(first['line'])}: {sentence.format(more=and_more(count))}")
     return found
@@ -180,7 +180,7 @@ def and_more(count: int) -> str:
     return f" (and in {count - 1:,} other row{'s' if count > 2 else ''})" if count > 1 else ""
 
 
-def dataset(table: pa.Table, names: Sequence[str] | None, remarks: Sequence[str]) -> Dataset:
+def dataset(table: pa.Table, names: Sequence[str] | None, checks: Sequence[str]) -> Dataset:
     """The table as a Dataset, without a copy: memory-mapped columns stay in their file."""
     from datasets import ClassLabel, Dataset, DatasetInfo, Features, List, Value
     from datasets.table import InMemoryTable
@@ -194,5 +194,5 @@ def dataset(table: pa.Table, names: Sequence[str] | None, remarks: Sequence[str]
         one = ClassLabel(names=list(names))
         features["label"] = List(one) if str(table.schema.field("label").type).startswith("list") else one
     table = table.cast(features.arrow_schema)
-    info = DatasetInfo(features=features, description="\n".join(remarks))
+    info = DatasetInfo(features=features, description="\n".join(checks))
     return Dataset(InMemoryTable(table), info=info, fingerprint="bakeoff")  # else all of it would be hashed, for a cache unused

@@ -166,7 +166,7 @@ def test_adapters_of_peft_train_as_they_do_in_their_own_forward_pass(family: str
 
 def test_written_out_dropout_is_that_of_autograd_with_the_same_masks() -> None:
     """Attention, then residual and norm, at dropout 0.3: forward and backward against the formulas in plain torch."""
-    from bakeoff_fast_loop.attention import attend, attend_back
+    from bakeoff_fast_loop.attention import attend, attend_backward
     from bakeoff_fast_loop.flat import Piece
     from bakeoff_fast_loop.packing import pack
     from bakeoff_fast_loop.parts import Norm, Stream
@@ -186,7 +186,7 @@ def test_written_out_dropout_is_that_of_autograd_with_the_same_masks() -> None:
     d_written = 2 * written
     d_written[7:] = 0  # the filling
     d_context, d_residual = norm.backward(d_written, settled)
-    d_states, _ = attend_back(d_context, attended, packing, 4)
+    d_states, _ = attend_backward(d_context, attended, packing, 4)
     d_states[:, :8] += d_residual
 
     leaves = [tensor.clone().requires_grad_() for tensor in (states, weight.value, bias.value)]

@@ -129,7 +129,7 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
     seen: dict[str, list[float]] = {"torch-loop": [], "fast-loop": []}
     tokens = torch.arange(5, 29).view(2, 12)
 
-    def look(trainer: Any, model: Any) -> Callable[[], None]:
+    def attention(trainer: Any, model: Any) -> Callable[[], None]:
         def evaluate() -> None:
             model.eval()
             with torch.no_grad(), trainer.fast_inference(model):
@@ -142,7 +142,7 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
     for trainer in (TorchLoop(), FastLoop()):
         torch.manual_seed(0)
         model = small("bert", pad_token_id=1, **NO_DROPOUT)
-        jobs.append(trained(trainer, device, {"epochs": 3}, model=model, callbacks=Callbacks(epoch=look(trainer, model))))
+        jobs.append(trained(trainer, device, {"epochs": 3}, model=model, callbacks=Callbacks(epoch=attention(trainer, model))))
     check_same_training(*jobs, 1e-4)
     assert len(seen["torch-loop"]) == 2 * 4
     assert seen["fast-loop"] == pytest.approx(seen["torch-loop"], abs=1e-4)
