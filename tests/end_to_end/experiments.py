@@ -18,7 +18,7 @@ import pytest
 
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import Record
-from bakeoff.runner.supervisor import Supervised
+from bakeoff.runner.supervisor import Supervisor
 
 COMMAND = [str(Path(sys.executable).with_name("bakeoff"))]
 
@@ -98,16 +98,16 @@ def trains(folder: Path) -> bool:
     return (folder / "trains").exists()
 
 
-def time_is_up(patch: pytest.MonkeyPatch, when: Callable[[Supervised], bool]) -> None:
+def time_is_up(patch: pytest.MonkeyPatch, when: Callable[[Supervisor], bool]) -> None:
     """For commands in this process: a run has taken all its time as soon as `when` says so of it, however little has passed."""
-    look = Supervised.look
+    look = Supervisor.poll
 
-    def look_later(run: Supervised) -> Record | None:
+    def look_later(run: Supervisor) -> Record | None:
         if run.timeout is not None and when(run):
             run.seconds = run.timeout
         return look(run)
 
-    patch.setattr(Supervised, "look", look_later)
+    patch.setattr(Supervisor, "poll", look_later)
 
 
 def wait_until(happened: Callable[[], Any], *, seconds: float = 600.0) -> Any:

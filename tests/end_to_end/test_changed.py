@@ -159,7 +159,7 @@ def test_a_change_after_all_is_recorded_is_told_by_every_command(what: str, reco
     assert (table.returncode, table.stderr.count(f"the files of {files} changed since 2 runs were recorded")) == (0, 1)
     run = call("run", path, folder=recorded)
     assert (run.returncode, run.stdout) == (2, "")
-    assert "2 recorded runs made otherwise" in run.stderr
+    assert "2 recorded runs made under other conditions" in run.stderr
     assert f"{told} changed" in run.stderr
     assert "--changed rerun" in run.stderr
     assert sorted(file.name for file in (recorded / "e" / "records").iterdir()) == before
@@ -229,7 +229,7 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     path = spec(recorded, {**ONE, "trainer-api": {"trainer": "hf-trainer"}}, seeds=3)
     answer = call("run", path, "--changed", "mix", folder=recorded)
     assert answer.returncode == 0, answer.stderr
-    assert "2 recorded runs made otherwise" in answer.stderr
+    assert "2 recorded runs made under other conditions" in answer.stderr
     assert len(records(recorded / "e")) == 6
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
     counts = {
@@ -253,7 +253,7 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     assert gate.returncode in (2, 3), gate.stdout
     rerun = call("run", path, "--changed", "rerun", folder=recorded)
     assert rerun.returncode == 0, rerun.stderr
-    assert rerun.stderr.count("; set aside") == 2
+    assert rerun.stderr.count("; archived") == 2
     (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["boards"]
     assert {row["strategy"]: row["scored"] for row in table["rows"]}["manual-loop"] == [0, 1, 2]
 

@@ -75,7 +75,7 @@ def other_dev(folder: Path) -> None:
         (other_tokenizer, "the tokenizer"),
     ],
 )
-def test_what_changed_since_the_rehearsal_is_not_trained_on(
+def test_what_changed_since_the_preflight_is_not_trained_on(
     change: Callable[[Path], None], what: str, made: Path, whole: Record
 ) -> None:
     asked = request(made).model_copy(update={"sources": as_plain(facts_of_sources(whole))})
@@ -86,7 +86,7 @@ def test_what_changed_since_the_rehearsal_is_not_trained_on(
     assert message.endswith("; put it back, or begin again")
 
 
-def test_what_did_not_change_since_the_rehearsal_is_trained_on(made: Path, whole: Record) -> None:
+def test_what_did_not_change_since_the_preflight_is_trained_on(made: Path, whole: Record) -> None:
     found = run(request(made).model_copy(update={"sources": as_plain(facts_of_sources(whole))}), made)
     assert (found.status, found.made_from, found.weights) == ("ok", whole.made_from, whole.weights)
 

@@ -288,26 +288,26 @@ def test_a_folder_that_is_gone_while_its_runs_are_made_rises_no_more(
     tmp_path: Path, done: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the first word of the second run."""
-    from bakeoff.runner.scheduler import Crew
+    from bakeoff.runner.scheduler import Scheduler
 
-    spec, look = write_spec(tmp_path / "e", LONGER, seeds=2), Crew.look
+    spec, look = write_spec(tmp_path / "e", LONGER, seeds=2), Scheduler.poll
 
-    def take_away(crew: Crew) -> list[Any]:
-        if crew.store.recorded_ids() and spec.parent.exists():
+    def take_away(scheduler: Scheduler) -> list[Any]:
+        if scheduler.store.recorded_ids() and spec.parent.exists():
             if done == "moved":
                 spec.parent.rename(tmp_path / "moved")
             else:
                 shutil.rmtree(spec.parent)
-        return look(crew)
+        return look(scheduler)
 
-    monkeypatch.setattr(Crew, "look", take_away)
+    monkeypatch.setattr(Scheduler, "poll", take_away)
     monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)  # this process lives on, and its claim went along
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 2
     assert "moved, deleted or replaced" in answer.stderr.splitlines()[-1]
     assert not spec.parent.exists()
     if done == "moved":
-        monkeypatch.setattr(Crew, "look", look)
+        monkeypatch.setattr(Scheduler, "poll", look)
         again = call("run", tmp_path / "moved" / "spec.yaml", folder=tmp_path)
         assert again.returncode == 0, again.stderr
         assert len(records(tmp_path / "moved")) == 2

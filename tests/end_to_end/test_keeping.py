@@ -72,7 +72,7 @@ def test_every_strategy_s_chosen_state_is_kept_and_its_card_loads_it(tmp_path: P
 HEAD = "name: toy\ntasks: [{name: toy, size: 20}]\nrecipe: {epochs: 1, batch_size: 8, max_length: 32}\nstrategies:\n"
 FAULTS = {
     "raises": "ZeroDivisionError: a bug in two lines (toybox.py:",
-    "dies": "the run's process ended over it: killed by SIGKILL",
+    "dies": "the run's process ended while saving it: killed by SIGKILL",
     "answers otherwise": "loaded again, it gives other predictions: logits differ by up to",
     "odd name": "its `save` wrote 'model/my notes.txt'",
     "forgets": "OSError: ",

@@ -272,14 +272,14 @@ def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> 
     from bakeoff.contracts.registry import load_registry
     from bakeoff.contracts.task import Paths
     from bakeoff.planning.resolver import resolve
-    from bakeoff.runner.rehearsal import Rehearsal
+    from bakeoff.runner.preflight import Preflight
     from bakeoff.runner.settings import Settings, request_of
     from bakeoff.spec.document import read_document
 
     spec = write_spec(tmp_path, {"many": {"trainer": "torch-loop", "recipe": {"processes": 1000}}}, head=HEAD)
     (run,) = resolve(read_document(spec), load_registry()).runs
-    rehearsal = Rehearsal()
-    rehearsal.attempt_run(request_of(run, Settings(places=Paths(None, tmp_path), device="cpu")))
-    ((kind, name, message),) = rehearsal.problems
+    preflight = Preflight([request_of(run, Settings(places=Paths(None, tmp_path), device="cpu"))])
+    preflight.try_all()
+    ((kind, name, message),) = preflight.problems
     assert (kind, name) == ("strategy", "many")
     assert message.startswith("processes 1000: each takes one usable core")

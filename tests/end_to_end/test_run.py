@@ -229,7 +229,7 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: 
     assert {name: record["weights"] for name, record in after.items()} == {
         name: record["weights"] for name, record in before.items()
     }
-    assert answer.stderr.count("; set aside") == 2
+    assert answer.stderr.count("; archived") == 2
     kept = [path.name for path in (tmp_path / "copy" / "records").glob(".replaced-*")]
     assert sorted(name.rsplit("-", 1)[0] for name in kept) == sorted(f".replaced-{run}" for run in (torn, empty))
 

@@ -110,7 +110,7 @@ def test_models_that_were_not_kept_are_told_and_made_again_when_asked(tmp_path: 
     spec.write_text(spec.read_text() + "keep: final\n")
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    assert "1 recorded run left no model (`keep: final` came later); --retry unkept makes them again" in answer.stderr
+    assert "1 recorded run left no model (`keep: final` was added later); --retry unkept makes them again" in answer.stderr
     answer = call("run", spec, "--retry", "unkept", folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     after = records(tmp_path / "e")["one/0"]
@@ -140,7 +140,7 @@ def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> 
         assert re.search(rf"damaged: {place.name} .*{name}", answer.stdout)
     again = call("run", spec, folder=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert again.stderr.count("; set aside") == 3
+    assert again.stderr.count("; archived") == 3
     after = records(tmp_path / "e")
     assert {name: record["weights"] for name, record in after.items()} == {
         name: record["weights"] for name, record in before.items()
@@ -163,7 +163,7 @@ def test_data_that_was_edited_between_runs_stops_the_next_one(tmp_path: Path) ->
     stopped = call("run", spec, "--data", tmp_path / "data", folder=tmp_path)
     assert stopped.returncode == 2
     assert (
-        "1 recorded run made otherwise (toy-file: the rows of train changed; toy-file: the rows of test changed)"
+        "1 recorded run made under other conditions (toy-file: the rows of train changed; toy-file: the rows of test changed)"
         in stopped.stderr
     )
     assert "--changed rerun" in stopped.stderr

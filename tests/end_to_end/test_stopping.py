@@ -16,7 +16,7 @@ import pytest
 from end_to_end.experiments import call, records, write_spec
 
 from bakeoff.machine import fork_server
-from bakeoff.runner.supervisor import Seen, Told
+from bakeoff.runner.supervisor import ProgressReport, Seen
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes of a run in /proc")
 
@@ -56,7 +56,7 @@ def interrupted(folder: Path, strategies: dict[str, Any], send: Callable[[dict[s
     all_train, over = threading.Event(), threading.Event()
     hear = Seen.hear
 
-    def listen(self: Seen, told: Told) -> None:
+    def listen(self: Seen, told: ProgressReport) -> None:
         hear(self, told)
         if told.phase == "train" and told.step > 0:
             train.add(self)

@@ -20,7 +20,7 @@ from bakeoff.records import claims
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Record
 from bakeoff.records.store import Store
-from bakeoff.runner.scheduler import Crew
+from bakeoff.runner.scheduler import Scheduler
 
 SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
 QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
@@ -57,16 +57,16 @@ def test_who_lost_its_claim_publishes_no_failure_and_leaves_the_claim_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "e"
-    look, theirs = Crew.look, b'{"host": "elsewhere", "process": 1, "token": "theirs"}'
+    look, theirs = Scheduler.poll, b'{"host": "elsewhere", "process": 1, "token": "theirs"}'
 
-    def lose(self: Crew) -> list[Record]:
+    def lose(self: Scheduler) -> list[Record]:
         (path,) = folder.glob("records/.claim-*")
         path.write_bytes(theirs)
         if not [*folder.glob("records/.tmp-*/output.txt")]:
             return look(self)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Crew, "look", lose)
+    monkeypatch.setattr(Scheduler, "poll", lose)
     answer = call("run", write_spec(folder, SLOWLY), folder=tmp_path)
     assert answer.returncode == 130
     assert records(folder) == {}
@@ -137,9 +137,9 @@ def test_a_run_that_another_command_made_again_meanwhile_is_not_made_a_third_tim
     (path,) = folder.glob(f"records/r1-*/{RECORD_FILE}")
     good = path.read_bytes()
     failed = failed_one(folder)
-    begin = Crew.start
+    begin = Scheduler.start
 
-    def after_the_other(self: Crew, run: Run) -> bool:
+    def after_the_other(self: Scheduler, run: Run) -> bool:
         other = Store(folder)
         made = other.begin(run.id)
         for file in path.parent.iterdir():
@@ -148,7 +148,7 @@ def test_a_run_that_another_command_made_again_meanwhile_is_not_made_a_third_tim
         assert other.publish(made, run.id, instead_of=other.mark(run.id))
         return begin(self, run)
 
-    monkeypatch.setattr(Crew, "start", after_the_other)
+    monkeypatch.setattr(Scheduler, "start", after_the_other)
     answer = call("run", spec, "--retry", "failed", folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert "started" not in answer.stderr
@@ -179,11 +179,11 @@ def test_a_retry_that_is_interrupted_leaves_the_failure_as_it_was(tmp_path: Path
     assert call("run", spec, folder=tmp_path).returncode == 0
     failed = failed_one(folder)
 
-    def stopped(self: Crew) -> list[Record]:
+    def stopped(self: Scheduler) -> list[Record]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Crew, "look", stopped)
+        patch.setattr(Scheduler, "poll", stopped)
         assert call("run", spec, "--retry", "failed", folder=tmp_path).returncode == 130
     (record,) = records(folder).values()
     assert record == json.loads(dump(failed))
@@ -206,14 +206,14 @@ def test_a_good_record_that_is_made_again_stands_until_a_new_one_does(tmp_path: 
 
 def test_time_in_which_a_command_was_suspended_is_none_of_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two looks at a run more than its whole timeout goes by."""
-    look, real, ahead = Crew.look, time.monotonic, [0.0]
+    look, real, ahead = Scheduler.poll, time.monotonic, [0.0]
 
-    def after_an_hour(self: Crew) -> list[Record]:
+    def after_an_hour(self: Scheduler) -> list[Record]:
         ahead[0] = 3600.0
         return look(self)
 
     monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
-    monkeypatch.setattr(Crew, "look", after_an_hour)
+    monkeypatch.setattr(Scheduler, "poll", after_an_hour)
     answer = call("run", write_spec(tmp_path / "e", QUICKLY, run_timeout=600), folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [record["status"] for record in records(tmp_path / "e").values()] == ["ok"]
@@ -271,7 +271,7 @@ def test_a_run_that_was_left_whole_is_compared_with_the_data_that_are_there_now(
     spec = write_spec(folder, QUICKLY, head=TOY_FILE, seeds=2)
     answer = call("run", spec, "--data", data, folder=tmp_path)
     assert answer.returncode == 2
-    assert "1 recorded run made otherwise (toy-file: the rows of" in answer.stderr
+    assert "1 recorded run made under other conditions (toy-file: the rows of" in answer.stderr
     assert len(records(folder)) == 1
     again = call("run", spec, "--data", data, "--changed", "rerun", folder=tmp_path)
     assert again.returncode == 0, again.stderr
@@ -282,17 +282,17 @@ def test_a_run_that_was_left_whole_is_compared_with_the_data_that_are_there_now(
 def test_a_claim_that_somebody_removes_is_made_again_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look, removed = Crew.look, 0
+    look, removed = Scheduler.poll, 0
 
-    def remove_claims(crew: Crew) -> list[Record]:
+    def remove_claims(scheduler: Scheduler) -> list[Record]:
         nonlocal removed
-        for path in crew.store.records.glob(".claim-*"):
+        for path in scheduler.store.records.glob(".claim-*"):
             path.unlink()
             removed += 1
-        return look(crew)
+        return look(scheduler)
 
-    monkeypatch.setattr(Crew, "look", remove_claims)
-    monkeypatch.setattr("bakeoff.runner.scheduler.TOUCH_SECONDS", 0.0)
+    monkeypatch.setattr(Scheduler, "poll", remove_claims)
+    monkeypatch.setattr("bakeoff.runner.scheduler.CLAIM_SECONDS", 0.0)
     answer = call("run", write_spec(tmp_path / "e", QUICKLY), folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert removed > 1

@@ -45,7 +45,7 @@ FAILS_TOO = {
     "litters and raises": ("error", r"ValueError: so long \(unruly.py:[0-9]+\)"),
     "leaves a link": ("error", re.escape("'data' in the run's folder is a symbolic link" + LEFT)),
     "leaves a FIFO": ("error", re.escape("'fifo' in the run's folder is a named pipe (FIFO)" + LEFT)),
-    "says an unknown phase": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
+    "says an unknown phase": ("error", f"a message in its pipe is not a progress report: .*{BY_HAND}"),
     "exits": ("error", r"SystemExit: 0 \(unruly.py:[0-9]+\)"),
     "kills its parent": ("crashed", f"killed by SIGKILL .*{BY_HAND}"),
     "leaves no record": ("crashed", f"its record.json is damaged: id: Field required{BY_HAND}"),
@@ -53,7 +53,7 @@ FAILS_TOO = {
     "leaves a folder as record": ("crashed", f"its record.json cannot be read: it is a folder, not a file{BY_HAND}"),
     "says another shape": ("error", f"3 bytes in its pipe are no message: .*{BY_HAND}"),
     "says what nests deep": ("error", f"200000 bytes in its pipe are no message: .*{BY_HAND}"),
-    "says a huge step": ("error", f"a message in its pipe is none of ours: .*{BY_HAND}"),
+    "says a huge step": ("error", f"a message in its pipe is not a progress report: .*{BY_HAND}"),
     "says half a word": ("error", f"[0-9]+ bytes in its pipe are no message: .*{BY_HAND}"),
     "says too much": ("error", f"over 67108864 bytes in its pipe are no message{BY_HAND}"),
     "stops its guard": ("crashed", f"exit code 3{BY_HAND}"),
@@ -62,8 +62,8 @@ FAILS_TOO = {
 }
 WELL = ("changes folder", "closes its pipes", "leaves children", "makes copies of itself")
 WELL_TOO = ("makes a session", "clears its environment", "floods", "raises in a copy")
-REMARKED = {"exits with 3 at exit": "exit code 3", "hangs at exit": "it went on for 1 s after its record was whole"}
-REMARKED_TOO = {"segfaults at exit": "killed by SIGSEGV", "leaves a thread": "it went on for 1 s after its record was whole"}
+REMARKED = {"exits with 3 at exit": "exit code 3", "hangs at exit": "it went on for 1 s after its record was complete"}
+REMARKED_TOO = {"segfaults at exit": "killed by SIGSEGV", "leaves a thread": "it went on for 1 s after its record was complete"}
 
 
 @pytest.fixture(autouse=True)
@@ -151,4 +151,4 @@ def test_a_run_of_two_processes_that_do_not_end_is_whole(tmp_path: Path) -> None
     assert not (tmp_path / "records" / linked["id"] / "data").is_symlink()
     assert record["status"] == "ok"
     (remark,) = record["process_notes"]
-    assert "after its record was whole" in remark
+    assert "after its record was complete" in remark

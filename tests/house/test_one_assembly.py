@@ -13,8 +13,8 @@ STAGES = {
     "Examples": {ASSEMBLY},
     "encode": {ASSEMBLY, "training/preview.py", "parity/trace.py"},
     "training_rows": {ASSEMBLY},
-    "make_ready": {ASSEMBLY, "runner/rehearsal.py"},
-    "encode_rows": {ASSEMBLY, "runner/rehearsal.py"},
+    "make_ready": {ASSEMBLY, "runner/preflight.py"},
+    "encode_rows": {ASSEMBLY, "runner/preflight.py"},
     "require_same_sources": {ASSEMBLY},
     "describe_data": {ASSEMBLY, "training/preview.py"},
 }

@@ -15,7 +15,7 @@ from plugins.test_methods import adapt
 
 from bakeoff.errors import BakeoffError, ModelError, PluginError
 from bakeoff.plugin import Encoding, TextEncoder
-from bakeoff.runner.rehearsal import require_answer
+from bakeoff.runner.preflight import require_answer
 from bakeoff.toolkit.saved_classifier import how_to_load
 from bakeoff.training.kept_model import keep, require_keepable
 from bakeoff.training.preparation import head_of

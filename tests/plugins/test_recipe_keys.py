@@ -11,7 +11,7 @@ from bakeoff.contracts.trainer import Supports
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.machine import hardware
 from bakeoff.parity.trace import Trace, trace
-from bakeoff.runner.rehearsal import Rehearsal
+from bakeoff.runner.preflight import Preflight
 
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 TRAINERS = ("torch-loop", "hf-trainer")
@@ -192,26 +192,26 @@ def test_frozen_embeddings_stand_still_and_are_in_no_group(tmp_path: Path) -> No
 # --- what cannot be done -------------------------------------------------------------------------------------------------
 
 
-def rehearsed(folder: Path, recipe: str, **rest: Any) -> list[tuple[str, str, str]]:
-    """What `check --build` would say."""
-    rehearsal = Rehearsal()
-    rehearsal.attempt_run(requests(folder, "torch-loop", recipe, **rest)["one"])
-    return rehearsal.problems
+def problems_of(folder: Path, recipe: str, **rest: Any) -> list[tuple[str, str, str]]:
+    """The problems that `check --build` would report."""
+    preflight = Preflight([requests(folder, "torch-loop", recipe, **rest)["one"]])
+    preflight.try_all()
+    return preflight.problems
 
 
 def test_more_examples_than_there_are_is_an_error_before_and_in_a_run(tmp_path: Path) -> None:
     sentence = "train_examples 23 is more than the training split's 22"
-    assert rehearsed(tmp_path, f"{SHORT}, train_examples: 23") == [("strategy", "one", sentence)]
+    assert problems_of(tmp_path, f"{SHORT}, train_examples: 23") == [("strategy", "one", sentence)]
     record = run(tmp_path, f"{SHORT}, train_examples: 23")
     assert (record.status, record.failure.message) == ("failed", sentence)
-    assert not rehearsed(tmp_path, f"{SHORT}, train_examples: 22")
+    assert not problems_of(tmp_path, f"{SHORT}, train_examples: 22")
 
 
-def test_the_rehearsal_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preflight_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all seeds, and of the strategy that takes the most."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    from bakeoff.runner import rehearsal as module
+    from bakeoff.runner import preflight as module
     from bakeoff.training.preparation import drawn_rows
 
     encoded: list[int] = []
@@ -228,13 +228,10 @@ def test_the_rehearsal_encodes_the_rows_that_runs_use(tmp_path: Path, monkeypatc
             f"s{number}: {{trainer: torch-loop, recipe: {{{recipe}}}}}" for number, recipe in enumerate(recipes)
         )
         plan = plan_of(tmp_path, f"{{{strategies}}}", recipe=f"{{{SHORT}}}")
-        rehearsal = Rehearsal(seeds=seeds)
-        for request in (asked := list(requests_of(plan).values())):
-            rehearsal.note_examples(request)
+        preflight = Preflight(list(requests_of(plan).values()), seeds=seeds)
         encoded.clear()
-        for request in asked:
-            rehearsal.attempt_run(request)
-        assert not rehearsal.problems
+        preflight.try_all()
+        assert not preflight.problems
         return encoded[0]
 
     both = len({*drawn_rows(22, 6, (0, 0)), *drawn_rows(22, 6, (1, 0))})
@@ -264,7 +261,7 @@ def test_bf16_is_refused_where_the_processor_has_none(
         flags.write_text(content, encoding="utf-8")
     monkeypatch.setattr(hardware, "CPU_INFO", flags)
     hardware.require_precision("fp32", "cpu")
-    problems = rehearsed(tmp_path, f"{SHORT}, precision: bf16")
+    problems = problems_of(tmp_path, f"{SHORT}, precision: bf16")
     if known:
         assert not problems
         return
@@ -280,10 +277,10 @@ def test_a_model_that_cannot_answer_is_found_before_the_first_run(tmp_path: Path
     """POLY's forward pass wants to be told the task, which no trainer does."""
     from bakeoff_planted_bench import plan_of, requests_of
 
-    rehearsal = Rehearsal()
     strategies = "{one: {trainer: torch-loop, method: {name: peft, type: POLY, config: {r: 2}}}}"
-    rehearsal.attempt_run(requests_of(plan_of(tmp_path, strategies, recipe=f"{{{SHORT}}}"))["one"])
-    [(kind, name, sentence)] = rehearsal.problems
+    preflight = Preflight([requests_of(plan_of(tmp_path, strategies, recipe=f"{{{SHORT}}}"))["one"]])
+    preflight.try_all()
+    [(kind, name, sentence)] = preflight.problems
     assert (kind, name) == ("strategy", "one")
     assert sentence.startswith("its forward pass fails: ")
     assert "task_ids" in sentence

@@ -13,9 +13,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it is imported
     from bakeoff.cli import main
     from bakeoff.records import claims
-    from bakeoff.runner import scheduler as crew
+    from bakeoff.runner import scheduler
 
-    assert crew.TOUCH_SECONDS < claims.STALE_SECONDS
-    crew.TOUCH_SECONDS, claims.STALE_SECONDS = TOUCHED, STALE
+    assert scheduler.CLAIM_SECONDS < claims.STALE_SECONDS
+    scheduler.CLAIM_SECONDS, claims.STALE_SECONDS = TOUCHED, STALE
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -338,7 +338,7 @@ def use_model(folder: Path, warnings: list[str]) -> Any:
         try:
             ModelCheck(built, prepared, prepared, {"dev": rows}, lambda split, number: f"{split}-{number}", device).run()
         except ModelError as error:
-            raise ModelError(f"model tiny-bert: {error}") from error  # as the rehearsal names it
+            raise ModelError(f"model tiny-bert: {error}") from error  # as the preflight names it
         with torch.inference_mode():
             return prepared.predict(built, prepared.collate(rows)).tolist()
 

@@ -13,6 +13,7 @@ from bakeoff.cli.plan import note_lines
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
+from bakeoff.runner.changes import Machine, caveats, differences_here, in_words
 from bakeoff.text.numbers import count
 
 
@@ -33,14 +34,22 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     known = settled(plan, store.find)
     if build:
         from bakeoff.cli.progress import PlainProgress  # these load what trains: `check` alone answers within a second
-        from bakeoff.runner.preflight import differences_from_records
+        from bakeoff.runner.preflight import preflight
         from bakeoff.runner.settings import Settings
 
-        lines = differences_from_records(document, plan, known, store, Settings(places=find_paths(data, spec)), PlainProgress())
+        machine = preflight(document, plan, Settings(places=find_paths(data, spec)), PlainProgress())
+        lines = differences_from_records(known, store, machine)
     else:
         lines = find_changes(known, store, spec, data, into)[1]
     print_result(*lines, *note_lines(plan))
     print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries data and models)'}")
+
+
+def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:
+    """In sentences, how recorded runs differ from what they would be here."""
+    records = {record.id: record for record in store.read_all(plan.by_id)[0]}
+    changed = {run_id: differences_here(plan.by_id[run_id], record, machine) for run_id, record in records.items()}
+    return [f"since runs were recorded: {clause}" for clause in in_words(plan, changed)] + caveats(plan, records, machine)
 
 
 def arithmetic(plan: Plan) -> str:

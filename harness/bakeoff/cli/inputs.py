@@ -19,7 +19,7 @@ from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
-from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, untold
+from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, not_compared
 from bakeoff.spec.document import Document, read_document
 from bakeoff.text.values import command
 from bakeoff.text.words import shown_path
@@ -52,7 +52,7 @@ def find_changes(
     plan: Plan, store: Store, spec: Path, data: Path | None, into: Path | None = None
 ) -> tuple[Changes, list[str]]:
     """Which files changed since the plan's runs were recorded, as far as a second of reading tells; and that in sentences."""
-    records, _ = store.read_all([run.id for run in (*plan.trials, *plan.runs)])
+    records, _ = store.read_all(plan.by_id)
     if not records:
         return Changes({}, 0, ()), []
     try:
@@ -69,8 +69,7 @@ def find_changes(
             f"changed files may still hold the same rows or weights: `{same_experiment('check', spec, into, data, '--build')}` "
             f"tells; `{same_experiment('run', spec, into, data)}` stops if they differ"
         )
-    lines += [f"not compared with the records: {clause}" for clause in (*sources.unseen, *untold(found.untold))]
-    return found, lines
+    return found, [*lines, *not_compared(sources, found)]
 
 
 def require_text(path: Path) -> None:

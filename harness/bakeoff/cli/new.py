@@ -12,12 +12,11 @@ from string import Template
 import click
 
 from bakeoff.cli.options import PATH
-from bakeoff.cli.output import print_result
+from bakeoff.cli.output import print_result, write_files
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS
 from bakeoff.contracts.recipe import COMPONENT_NAME
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
-from bakeoff.files import Tree
 from bakeoff.text.values import shell_word
 from bakeoff.text.words import quoted, shown_path
 
@@ -86,13 +85,11 @@ def package(words: Mapping[str, str]) -> dict[str, str]:
 
 
 def write(contents: Mapping[str, str], folder: Path) -> None:
-    """Into a folder that is new or empty; never overwrites. Raises BakeoffError where that is impossible."""
+    """Into a folder that is new or empty; never overwrites. Raises BakeoffError if that is impossible."""
     try:
-        if (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir())):
-            raise BakeoffError(f"{shown_path(folder)} exists and is not an empty folder: choose another with --folder")
-        tree = Tree(folder)
-        for path, content in contents.items():
-            tree.make((folder / path).parent)
-            tree.create(folder / path, content.encode())
+        taken = (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:
-        raise BakeoffError(f"{shown_path(folder)} cannot be written: {error.strerror}") from None
+        raise BakeoffError(f"{shown_path(folder)} cannot be read: {error.strerror}") from None
+    if taken:
+        raise BakeoffError(f"{shown_path(folder)} exists and is not an empty folder: choose another with --folder")
+    write_files(folder, contents)

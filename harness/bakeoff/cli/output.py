@@ -1,18 +1,21 @@
 """What a command prints: results on standard output, everything else on standard error, a line each, whatever text is in it:
-`machine.streams` writes them. Every table on a terminal that is not Markdown is aligned here.
+`machine.streams` writes them. Every table on a terminal that is not Markdown is aligned here; files are written whole.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bakeoff.errors import StoreError
+from bakeoff.files import Tree
 from bakeoff.machine.streams import write_json, write_line
 from bakeoff.text.values import command
+from bakeoff.text.words import shown_path
 
 if TYPE_CHECKING:
     from bakeoff.records.experiment import Experiment
@@ -92,3 +95,16 @@ def aligned(rows: Sequence[Sequence[str]], justify: str = "l", *, width: int = W
     room = sum(max(map(cell_len, head)) + GAP for head in heads)
     Console(file=(stream := StringIO()), width=max(width, room + NARROWEST), color_system=None).print(table)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Path within the folder -> content; each file whole or not at all."""
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{shown_path(folder)} is a file, not a folder to write into")
+    tree = Tree(folder)
+    for name, text in files.items():
+        try:
+            tree.make((folder / name).parent)
+            tree.write(folder / name, text.encode())
+        except OSError as error:  # it may name a temporary file, which is gone
+            raise StoreError(f"{shown_path(folder / name)} cannot be written: {error.strerror}") from None

@@ -14,12 +14,11 @@ from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
 from bakeoff.machine.hardware import prepare_environment, usable_threads
-from bakeoff.machine.worker_process import Worker
+from bakeoff.machine.worker_process import ask_worker
 from bakeoff.parity.causes import END
 from bakeoff.parity.trace import Trace, read_trace, trace_into
 from bakeoff.parity.verdict import Verdict, compare
 from bakeoff.planning.runs import Plan, Run
-from bakeoff.records.schema import OUTPUT_FILE
 from bakeoff.runner.preflight import check_available
 from bakeoff.runner.settings import Settings, request_of
 from bakeoff.text.markdown import WIDTH, wrap
@@ -93,13 +92,7 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
     prepare_environment(settings.threads)
     with temporary_folder() as folder:
         file, request = folder / "trace.json", request_of(run, settings).model_dump_json()
-        worker = Worker(trace_into, request, steps, str(file), output=folder / OUTPUT_FILE)
-        try:
-            worker.listen()
-            if worker.process.exitcode != 0 or not file.is_file():
-                raise BakeoffError(f"the process that traced {run.strategy.name} ended early: {worker.last_words()}")
-        finally:
-            worker.end()
+        ask_worker(trace_into, request, steps, str(file), key="traced", named=f"the process that traced {run.strategy.name}")
         return read_trace(file)
 
 

@@ -28,7 +28,9 @@ def result_line(run: Run, record: Record) -> str:
     assert cost is not None
     unit = next((unit_of(facts) for facts in data.metrics if facts.name == data.primary_metric), OWN_UNIT)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
-    splits = " · ".join(f"{split} {'undefined' if score is None else unit.written(score)}" for split, score in scores.items())
+    splits = " · ".join(
+        f"{split} {'says nothing' if score is None else unit.written(score)}" for split, score in scores.items()
+    )
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     remarks = "".join(f" · {remark}" for remark in record.process_notes)
     seconds = f"trained {in_seconds(cost.train_seconds)}, in all {in_seconds(cost.total_seconds)}"
@@ -36,7 +38,7 @@ def result_line(run: Run, record: Record) -> str:
 
 
 class PlainProgress:
-    """A line when a run begins, one every so often, one when it ends."""
+    """A line when a run begins, one every half minute, one when it ends."""
 
     EVERY_SECONDS = 30.0
 
@@ -44,22 +46,23 @@ class PlainProgress:
         self.total = self.done = self.begun = 0
         self._began: dict[str, tuple[int, float]] = {}
         """Run -> its number, and when it began."""
-        self._said: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
+        """Run -> when its last line was printed."""
 
     def start(self, *, total: int, done: int) -> None:
         self.total, self.done, self.begun = total, done, done
 
     def begin(self, run: Run) -> None:
         self.begun += 1
-        self._said[run.id] = time.monotonic()
+        self._reported[run.id] = time.monotonic()
         self._began[run.id] = self.begun, time.monotonic()
         self.note(f"[{self.begun}/{self.total}] {run.title}: started ({run.id})")
 
     def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
         now, (number, began) = time.monotonic(), self._began[run.id]
-        if now - self._said[run.id] < self.EVERY_SECONDS:
+        if now - self._reported[run.id] < self.EVERY_SECONDS:
             return
-        self._said[run.id] = now
+        self._reported[run.id] = now
         where = f"{phase} step {step}/{total}" if total else phase
         shown = f", loss {with_decimals(loss, 4)}" if loss is not None else ""
         left = (now - began) / step * (total - step) if step else None
@@ -74,7 +77,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """rich's live lines: each run with phase, step, loss and time left; under it the whole experiment."""
+    """Live lines by rich: each run with phase, step, loss and time left; below them the whole experiment."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -119,7 +122,7 @@ class LiveProgress:
 
 
 class Above(io.StringIO):
-    """What is written to standard error while lines are live: each line stands above them once it is whole."""
+    """Takes what is written to standard error while live lines are drawn: prints each complete line above them."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()
@@ -139,7 +142,7 @@ class Above(io.StringIO):
 
 @contextmanager
 def make_progress() -> Iterator[Progress]:
-    """Live on a terminal, plain lines elsewhere; both on stderr, so that stdout holds only results."""
+    """Live lines on a terminal, plain lines elsewhere; both on standard error, so that standard output holds only results."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return

@@ -10,8 +10,8 @@ import click
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
 from bakeoff.cli.inputs import note_changed_sources
 from bakeoff.cli.options import PATH, json_option
-from bakeoff.cli.output import print_damage, print_json, print_note, print_result, terminal_width
-from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, write_files
+from bakeoff.cli.output import print_damage, print_json, print_note, print_result, terminal_width, write_files
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree
 from bakeoff.records.experiment import Experiment

@@ -152,7 +152,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None
     if silent := data.silent.get(split, {}).get(metric.name):
-        raise BakeoffError(f"--resolve: {metric.name} is undefined on {split}: {silent}")
+        raise BakeoffError(f"--resolve: {metric.name} says nothing on {split}: {silent}")
     estimate = estimate_of(found, metric, "here", "there")
     paired = found.seeds["here"] == found.seeds["there"]
     identical = paired and np.array_equal(found.answers["here"], found.answers["there"])

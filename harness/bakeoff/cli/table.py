@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.cli.inputs import note_changed_sources, note_changes
 from bakeoff.cli.options import PATH, folder_argument, json_option
-from bakeoff.cli.output import print_damage, print_json, print_markdown, print_note
-from bakeoff.errors import StoreError
-from bakeoff.files import Tree
+from bakeoff.cli.output import print_damage, print_json, print_markdown, print_note, write_files
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
@@ -25,7 +22,6 @@ from bakeoff.records.store import Store
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.table_md import write_page
-from bakeoff.text.words import shown_path
 
 PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 
@@ -68,10 +64,13 @@ class Reading:
 
 
 def read(folders: Sequence[Path | Store]) -> Reading:
-    """Raises StoreError where a folder holds no experiment."""
-    with without_collection():
+    """Raises StoreError if a folder holds no experiment."""
+    gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
+    try:
         experiment = load_experiment(folders)
         return Reading(experiment, compare(experiment))
+    finally:
+        gc.enable()
 
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
@@ -86,28 +85,3 @@ def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
 def save(reading: Reading, folder: Path) -> None:
     """Writes `table.md` and `table.csv`; raises StoreError where that is impossible."""
     write_files(folder, {PAGE_FILE: write_page(reading.comparison), CSV_FILE: write_csv(reading.comparison)})
-
-
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Path within the folder -> content; each file whole or not at all."""
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{shown_path(folder)} is a file, not a folder to write into")
-    tree = Tree(folder)
-    for name, text in files.items():
-        try:
-            tree.make((folder / name).parent)
-            tree.write(folder / name, text.encode())
-        except OSError as error:  # it may name a temporary file, which is gone
-            raise StoreError(f"{shown_path(folder / name)} cannot be written: {error.strerror}") from None
-
-
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Within it no garbage is collected: thousands of records stay alive, and searching them for cycles takes time in vain."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

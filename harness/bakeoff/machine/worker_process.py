@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.errors import BakeoffError, StoreError
-from bakeoff.files import Tree, write_all
+from bakeoff.files import Tree, temporary_folder, write_all
 from bakeoff.machine import fork_server, parent_death
 from bakeoff.machine.guard import END, fork_guarded
 from bakeoff.machine.output import cut, last_line
@@ -180,6 +180,19 @@ class Worker:
         """How it ended, for a record: the signal or exit code, and the last line that it printed."""
         how, line = ending(self.process.exitcode), last_line(self.output)
         return f"{how}: {escaped(line[:200])}" if line else how
+
+
+def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: str) -> Message:
+    """The message with this key of a worker that does one thing; raises BakeoffError if it ends without, `named` so."""
+    with temporary_folder() as folder:
+        worker = Worker(target, *arguments, output=folder / "output.txt")
+        try:
+            answer = next((message for message in worker.listen() if key in message), None)
+            if answer is None:
+                raise BakeoffError(f"{named} ended early: {worker.last_words()}")
+            return answer
+        finally:
+            worker.end()
 
 
 def _end_children() -> None:

@@ -277,11 +277,12 @@ def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
 
 
 def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, file: str) -> None:
-    """Runs in a worker process: writes the trace of the request to a file."""
+    """Runs in a worker process: writes the trace of the request to a file, then says {"traced": file}."""
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     seen = trace_strategy(Request.model_validate_json(request), limit, load_registry())
     Tree(Path(file).parent).write(Path(file), seen.model_dump_json().encode(), synced=False)
+    say({"traced": file})
 
 
 def _digest(passes: Sequence[Mapping[str, Any]]) -> str:

@@ -65,7 +65,7 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
     """`likeness` -> median seconds of similar runs that succeeded on such hardware; from this folder, if it has any."""
     classes = hardware_here()
     own = _times(store.read_all()[0], classes)
-    wanted = {likeness(run.requested) for run in (*plan.trials, *plan.runs)} - own.keys()
+    wanted = {likeness(run.requested) for run in plan.by_id.values()} - own.keys()
     elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
     return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
 

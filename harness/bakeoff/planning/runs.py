@@ -172,6 +172,11 @@ class Plan:
     """(searched strategy, task, model) -> the number of the chosen configuration."""
 
     @cached_property
+    def by_id(self) -> dict[str, Run]:
+        """All runs as far as they are known, the trials of searches first."""
+        return {run.id: run for run in (*self.trials, *self.runs)}
+
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The runs to report, except those whose configuration is not chosen yet."""
         return tuple(

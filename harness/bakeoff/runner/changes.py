@@ -1,6 +1,7 @@
-"""What changed since the runs of a plan were recorded, told from files alone: without torch, within a second.
+"""How recorded runs differ from what they would be here and now.
 
-Files that differ may hold the same rows or weights; which it is, the rehearsal finds out (`bakeoff.runner.preflight`).
+For `check` and `plan` from files alone, without torch and within a second: a changed file may still hold the same rows or
+weights. For `run` and `check --build` from what tasks and models really load, as `runner/preflight` found it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from typing import Final
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError
+from bakeoff.machine import hardware
 from bakeoff.machine.file_hashes import FileHashes, Files, code_digest
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
+    BAKEOFF,
     DATA,
+    MACHINE,
     MADE_FROM,
     Difference,
     Facts,
     differences,
+    facts_of,
     facts_of_data,
     facts_of_model,
     facts_of_sources,
@@ -29,26 +34,32 @@ from bakeoff.records.provenance import (
     unknown,
 )
 from bakeoff.records.schema import MadeFrom, Record
+from bakeoff.text.values import listed
 from bakeoff.text.words import escaped
 
 LARGE: Final = 64 * 2**20
-"""Bytes of a file that `check` and `plan` do not read: a second's work on a slow machine."""
+"""`check` and `plan` read no larger file, in bytes: it would take a second on a slow machine."""
+MISSING: Final = "missing"
+"""The version of a distribution that is not installed."""
 
 Pair = tuple[str, str]
 """The labels of a task and a model."""
 
 
+# --- from files alone ----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Sources:
-    """A plan's sources as they are now."""
+    """The files of a plan's tasks and models as they are now."""
 
     facts: Mapping[Pair, Facts]
     unseen: tuple[str, ...]
-    """What could not be looked at, and why, each a clause."""
+    """What could not be read, and why, each a clause."""
 
 
 def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> Sources:
-    """The hashes of all files that the plan's tasks and models name; of those above `at_most` bytes only if remembered."""
+    """Hashes all files that the plan's tasks and models name; those above `at_most` bytes only if their hash is cached."""
     hashes, unseen = FileHashes(places.cache), list[str]()
 
     def found(component: Configured, find: Callable[[], Files | None]) -> dict[str, str] | None:
@@ -58,15 +69,16 @@ def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> S
             digests = {part: hashes.digest(paths, at_most=at_most) for part, paths in (files or {}).items()}
         except OSError as error:
             unseen.append(f"the files of {label} ({error.filename}: {error.strerror})")
-        except Exception as error:  # a component of any author: its fault is told where it is loaded
+            return None
+        except Exception as error:  # a component of any author: its fault is reported where it is loaded
             reason = str(error) if isinstance(error, BakeoffError) else type(error).__name__
             unseen.append(f"the files of {label} ({reason})")
-        else:
-            if files is None:
-                unseen.append(f"{label} ({kind} {component.name} does not tell its files)")
-            unseen.extend(f"the {part} of {label} (large, and not read yet)" for part in digests if digests[part] is None)
-            return None if files is None else {part: digest for part, digest in digests.items() if digest is not None}
-        return None
+            return None
+        if files is None:
+            unseen.append(f"{label} ({kind} {component.name} does not name its files)")
+            return None
+        unseen.extend(f"the {part} of {label} (large, and not read yet)" for part in digests if digests[part] is None)
+        return {part: digest for part, digest in digests.items() if digest is not None}
 
     tasks = {task.label: found(task, partial(task.registered.component.files, task.options, places)) for task in plan.tasks}
     models = {model.label: found(model, partial(files_of_model, model, places)) for model in plan.models}
@@ -82,30 +94,26 @@ def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> S
 
 
 def files_of_model(model: Configured, places: Paths) -> Files | None:
-    """As `Model.files` has them; raises ModelError where they can't be had."""
+    """As `Model.files` has them; raises ModelError if they are not available."""
     files: Files | None = model.registered.component.files(model.options_at(places))
     return files
 
 
-# --- held against records --------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Changes:
-    """What of a plan's records is not as the sources are now."""
+    """How the files and plugins of recorded runs differ from those here."""
 
     files: Mapping[str, Sequence[Difference]]
     """Run id -> in what its files differ."""
-    untold: int
+    without_files: int
     """Records that do not say from which files they were made."""
     code: Sequence[str]
     """Plugins whose source changed though neither their version nor that of their distribution did, each a clause."""
 
     def sentences(self, plan: Plan) -> list[str]:
         """Each file that changed, with the number of runs that were made from others; then plugins."""
-        runs = {run.id: run for run in (*plan.trials, *plan.runs)}
         counts = Counter(
-            f"{owner(runs[run_id], one)}: the files of {one.name or one.subject} changed"
+            f"{_owner(plan.by_id[run_id], one)}: the files of {one.name or one.subject} changed"
             for run_id, found in self.files.items()
             for one in found
         )
@@ -114,46 +122,124 @@ class Changes:
         ]
 
 
-def owner(run: Run, one: Difference) -> str:
-    """The label of the task or the model that a difference is of."""
-    return (run.task if one.subject in DATA else run.model).label
-
-
 def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Changes:
-    """The records of a plan's runs, by id, against its sources as they are now."""
+    """How the records of a plan's runs, by id, differ from its sources as they are now."""
     files: dict[str, list[Difference]] = {}
-    untold: set[str] = set()
+    without_files: set[str] = set()
     code: Counter[str] = Counter()
-    for run in (*plan.trials, *plan.runs):
+    for run in plan.by_id.values():
         if (record := records.get(run.id)) is None:
             continue
         here, there = sources.facts[run.task.label, run.model.label], facts_of_sources(record)
         if found := differences(here, there, MADE_FROM):
             files[run.id] = found
         if any(any(here.get(key, ())) for key in unknown(here, there, MADE_FROM)):
-            untold.add(run.id)
-        code.update(_edited(run, record))
+            without_files.add(run.id)
+        parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
+        for kind, part in parts.items():
+            then, now = getattr(record.requested, kind), origin_of(part)
+            same = (then.version, then.distribution_version) == (now.version, now.distribution_version)
+            if same and record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
+                code[f"{kind} {part.name} (version {then.version}; {part.registered.origin})"] += 1
     clauses = [f"the source of {plugin} changed since {_runs(count)} recorded" for plugin, count in code.items()]
-    return Changes(files, len(untold), clauses)
+    return Changes(files, len(without_files), clauses)
 
 
-def _edited(run: Run, record: Record) -> list[str]:
-    """The run's plugins whose source is another than its record tells, under the same version of component and distribution."""
-    parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
-    found = []
-    for kind, part in parts.items():
-        origin, before = getattr(record.requested, kind), record.made_from.code.get(kind)
-        here = origin_of(part)
-        same = (origin.version, origin.distribution_version) == (here.version, here.distribution_version)
-        if same and before not in (None, code_digest(part.registered.package)):
-            found.append(f"{kind} {part.name} (version {origin.version}; {part.registered.origin})")
-    return found
+def not_compared(sources: Sources, found: Changes) -> list[str]:
+    """What could not be compared with the records, each a sentence."""
+    old = [f"{_runs(found.without_files)} recorded before fingerprints of files were kept"] if found.without_files else []
+    return [f"not compared with the records: {clause}" for clause in (*sources.unseen, *old)]
+
+
+def _owner(run: Run, one: Difference) -> str:
+    """The label of the task or the model that a difference is of."""
+    return (run.task if one.subject in DATA else run.model).label
 
 
 def _runs(count: int) -> str:
     return "1 run was" if count == 1 else f"{count} runs were"
 
 
-def untold(count: int) -> list[str]:
-    """That so many records do not say from which files they were made, as a clause; none of none."""
-    return [f"{_runs(count)} recorded before fingerprints of files were kept"] if count else []
+# --- from what tasks and models load -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the runs would run on, and what they would be made from, as the preflight found it."""
+
+    device: str
+    accelerator: str
+    threads: int
+    instructions: str | None
+    """As `Environment.instructions`."""
+    sources: Mapping[Pair, Facts]
+
+
+def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
+    """How a run made here would differ from its record, in what it is made from, hardware and software.
+
+    Bakeoff's own version is left out: the versions of components decide whether runs are alike.
+    """
+    used, sources = record.environment.software, record.data.source_versions if record.data else {}
+    installed = hardware.software({*used, *sources})
+    processes = record.requested.processes
+    here: Facts = {
+        **machine.sources.get((run.task.label, run.model.label), {}),
+        ("hardware", ""): (hardware.hardware_class(machine.accelerator, threads=machine.threads, processes=processes),),
+        ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
+        **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
+        **{("sources", name): (installed.get(name, MISSING),) for name in sources},
+    }
+    found = differences(here, facts_of(record), MADE_FROM | MACHINE | {"sources"})
+    if any(one.subject == "sources" for one in found):  # their version explains other rows
+        return [one for one in found if one.subject != "rows"]
+    return found
+
+
+def in_words(plan: Plan, changed: Mapping[str, Sequence[Difference]]) -> list[str]:
+    """What changed, by run id, each once, with the task or model that it belongs to; of hardware and versions both values."""
+    clauses = []
+    for run_id, found in changed.items():
+        for one in found:
+            if one.subject in MADE_FROM:
+                clauses.append(f"{_owner(plan.by_id[run_id], one)}: {one.what} changed")
+            else:
+                name = one.name or ("" if one.subject == "hardware" else one.subject)
+                clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())
+    return list(dict.fromkeys(clauses))
+
+
+def harmless(plan: Plan, found: Changes, compared: Mapping[str, Sequence[Difference]]) -> list[str]:
+    """Files that changed although what the runs are made from did not, each a sentence. Columns that only cut results into
+    slices are not part of that. `compared`: run id -> how the run would differ now."""
+    files = {
+        run_id: changed
+        for run_id, changed in found.files.items()
+        if not any(one.subject in MADE_FROM or one.subject == "sources" for one in compared[run_id])
+    }
+    same = "rows, label names, weights and tokenizer are the same"
+    sentences = [f"{sentence}; {same}" for sentence in Changes(files, 0, ()).sentences(plan)]
+    rows = {run_id for run_id, changed in files.items() if any(one.subject == "rows" for one in changed)}
+    tasks = [plan.by_id[run_id].task for run_id in rows]
+    if any(task.registered.component.info(task.options).slice_columns for task in tasks):
+        sentences.append("columns by which results are cut stay as recorded")
+    return sentences
+
+
+def caveats(plan: Plan, records: Mapping[str, Record], machine: Machine) -> list[str]:
+    """What the records do not say although it is known here, and that another version of Bakeoff made them, each a sentence."""
+    lacking, others = Counter[str](), Counter[str]()
+    ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
+    for run_id, record in records.items():
+        run = plan.by_id[run_id]
+        here = machine.sources.get((run.task.label, run.model.label), {})
+        lacking.update(key[0] for key in unknown(here, facts_of(record)) if any(here.get(key, ())))
+        others.update(one.there for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}))
+    found = []
+    if lacking:
+        count = max(lacking.values())
+        which = "1 recorded run does" if count == 1 else f"{count} recorded runs do"
+        found.append(f"{which} not tell {listed([*lacking])}: taken for the same as here")
+    return found + [
+        f"Bakeoff {version} made {count} of the recorded runs, and this is {ours}" for version, count in others.items()
+    ]

@@ -1,6 +1,7 @@
-"""The control run: a fixed piece of work, timed before and after the runs of a call in a worker of its own.
+"""The control run: a fixed benchmark, timed before and after the runs of one command in a process of its own.
 
-It trains nothing of the experiment. Where its time moves between the two, the machine changed, and so may the runs' times have.
+It trains nothing of the experiment. If its time changes between the two, the machine's speed changed, and the runs' times may
+have changed with it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from functools import partial
 from typing import Any, Literal
 
 from bakeoff.errors import BakeoffError
-from bakeoff.files import temporary_folder
 from bakeoff.machine import hardware, random_streams
-from bakeoff.machine.worker_process import Message, Worker
+from bakeoff.machine.worker_process import Message, ask_worker
 from bakeoff.records.provenance import environment
-from bakeoff.records.schema import OUTPUT_FILE, Control
+from bakeoff.records.schema import Control
 from bakeoff.runner.settings import Settings
 
 WARM_UP_SECONDS = 0.3
@@ -27,46 +27,39 @@ LEAST_REPETITIONS = 20
 MOST_REPETITIONS = 1000
 PRODUCT_SIZE = {"cpu": 1024}
 LARGE_PRODUCT = 8192
-"""Rows and columns of the square matrices whose product is timed: large enough that a larger one is no faster."""
+"""Rows and columns of the square matrices whose product is timed: larger ones give no more operations a second."""
 PRODUCT_SECONDS = 0.3
 LONGEST_SECONDS = 3.0
-"""On a crowded machine the work takes a hundred times as long; then fewer repetitions say enough."""
+"""On a busy machine the work takes a hundred times as long; then fewer repetitions suffice."""
 
 
 def measure_control(settings: Settings, *, session: str, moment: Literal["before", "after"]) -> Control:
-    """The work's time on the device and threads of the runs; raises BakeoffError where it cannot be had."""
+    """Times the benchmark on the device and threads of the runs; raises BakeoffError if it ends early."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    with temporary_folder() as folder:
-        worker = Worker(work_aloud, settings.device, settings.threads, output=folder / OUTPUT_FILE)
-        try:
-            told = next((message for message in worker.listen() if "seconds" in message), None)
-            if told is None:
-                raise BakeoffError(f"the control run ended early: {worker.last_words()}")
-        finally:
-            worker.end()
-    seconds: list[float] = told["seconds"]
+    found = ask_worker(work_and_send, settings.device, settings.threads, key="seconds", named="the control run")
+    seconds: list[float] = found["seconds"]
     lower, median, upper = statistics.quantiles(seconds, n=4)
     return Control(
         session=session,
         moment=moment,
         started=started,
-        hardware=told["hardware"],
+        hardware=found["hardware"],
         threads=settings.threads,
         milliseconds=1000 * median,
         spread=(upper - lower) / median,
         repetitions=len(seconds),
-        peak_flops=told["peak_flops"],
+        peak_flops=found["peak_flops"],
     )
 
 
-def work_aloud(say: Callable[[Message], None], device_name: str, threads: int) -> None:
+def work_and_send(send: Callable[[Message], None], device_name: str, threads: int) -> None:
     """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class, "peak_flops": by precision}."""
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     device = hardware.pick_device(device_name, threads=threads)
     accelerator = hardware.accelerator_name(device)
     here = environment((), threads=threads, device=device.type, accelerator=accelerator)
-    say({"seconds": time_work(device), "hardware": here.hardware, "peak_flops": time_products(device)})
+    send({"seconds": time_work(device), "hardware": here.hardware, "peak_flops": time_products(device)})
 
 
 def time_work(device: Any) -> list[float]:
@@ -79,7 +72,7 @@ def time_work(device: Any) -> list[float]:
 def repetitions(
     work: Callable[[], Any], device: Any, *, least: int, seconds: float, longest: float = float("inf")
 ) -> list[float]:
-    """Seconds of each repetition, of so many `seconds` together; below `least` repetitions until `longest` have passed."""
+    """Seconds of each repetition: at least `least` repetitions that take `seconds` together, fewer if they take `longest`."""
     found: list[float] = []
     while len(found) < 2 or sum(found) < (seconds if len(found) >= least else longest):  # an interquartile range needs two
         began = time.perf_counter()
@@ -92,7 +85,7 @@ def repetitions(
 
 
 def time_products(device: Any) -> dict[str, float]:
-    """Precision -> floating-point operations a second of a large matrix product; without a precision that is not there."""
+    """Precision -> floating-point operations per second of a large matrix product, for each precision that the device has."""
     import torch
 
     peaks = {}

@@ -1,61 +1,75 @@
-"""Before the first run: can everything be had, does everything build, and is this the machine of the records there?"""
+"""Can these runs run here? Answered before the first one, for `bakeoff run` and `bakeoff check --build`.
+
+In a process of its own, each task is loaded, each model built and each method applied once, by the stages of
+`training/assembly`, and each model is asked for answers. Nothing is trained and nothing is written.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from bakeoff.contracts.task import Paths
-from bakeoff.errors import BakeoffError, Problem, SpecError
-from bakeoff.files import temporary_folder
+import numpy as np
+
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.model import Built, Encoding, Prepared
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths, Row, TaskInfo
+from bakeoff.errors import BakeoffError, DataError, ModelError, Problem, SpecError
 from bakeoff.machine import hardware
-from bakeoff.machine.worker_process import Worker
-from bakeoff.planning.runs import Plan, Run
-from bakeoff.records.provenance import (
-    BAKEOFF,
-    MACHINE,
-    MADE_FROM,
-    Difference,
-    Facts,
-    differences,
-    facts_of,
-    from_plain,
-    unknown,
-)
-from bakeoff.records.schema import OUTPUT_FILE, Record
-from bakeoff.records.store import Store
-from bakeoff.runner.changes import Changes, owner
-from bakeoff.runner.rehearsal import rehearse
+from bakeoff.machine.faults import raise_machine_error
+from bakeoff.machine.worker_process import Message, ask_worker
+from bakeoff.planning.runs import Plan
+from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of_rows, from_plain
+from bakeoff.records.silent_metrics import why_silent
+from bakeoff.runner.changes import Machine
 from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
-from bakeoff.text.values import listed
+from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training import assembly
+from bakeoff.training.assembly import components, encode_rows, load, watched_files, with_model
+from bakeoff.training.data import Columns, LoadedTask
+from bakeoff.training.data_checks import data_checks, without_learning
+from bakeoff.training.evaluation import EVALUATION_BATCH, predict
+from bakeoff.training.kept_model import require_keepable
+from bakeoff.training.model_checks import ModelCheck
+from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
+from bakeoff.training.record_writer import message_of
+from bakeoff.training.request import Request
 
-MISSING = "missing"
-"""What is said for the version of a distribution that is not there."""
+Culprit = tuple[str, str]
+"""What a problem belongs to: `task`, `model` or `strategy`, and its label."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the runs would run on, as the rehearsal found it."""
-
-    device: str
-    accelerator: str
-    threads: int
-    instructions: str | None
-    """As `Environment.instructions`."""
-    sources: Mapping[tuple[str, str], Facts]
-    """Labels of a task and a model -> what a run of them would be made from."""
-
-    def hardware(self, processes: int) -> str:
-        """The hardware class of a run in so many processes."""
-        return hardware.hardware_class(self.accelerator, threads=self.threads, processes=processes)
+def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
+    """What the runs would run on; raises SpecError with everything that would keep one of them from starting."""
+    hardware.prepare_environment(settings.threads)
+    check_available(document, plan, settings.places)
+    progress.note("checking that every task loads and every model builds ...")
+    trial_seeds = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
+    runs = [run for run in plan.trials if run.seed == trial_seeds[run.strategy.name]]  # one seed stands for all
+    runs += [run for run in plan.runs if run.seed == plan.spec.seeds[0]]
+    requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in runs]
+    seeds = sorted({(run.seed, run.strategy.replicate) for run in plan.by_id.values()})
+    trials = [run.id for run in plan.trials]
+    found = ask_worker(try_runs, requests, trials, seeds, key="problems", named="the check of tasks and models")
+    places: dict[str, dict[str, KeyPath]] = {
+        "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
+        "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
+        "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
+    }
+    if found["problems"]:
+        raise SpecError(document.problem(places[kind][label], message) for kind, label, message in found["problems"])
+    for label, sentence in found["notes"]:
+        progress.note(f"{label}: {sentence}")
+    sources = {(task, model): from_plain(facts) for task, model, facts in found["sources"]}
+    return Machine(**found["machine"], threads=settings.threads, sources=sources)
 
 
 def check_available(document: Document, plan: Plan, places: Paths) -> None:
-    """Whether data and weights can be had, asked within seconds and before anything heavy is imported."""
+    """Raises SpecError where data or weights are not available; takes seconds, and imports none of the heavy libraries."""
     problems: list[Problem] = []
     for key, parts in (("tasks", plan.tasks), ("models", plan.models)):
         for index, part in enumerate(parts):
@@ -67,119 +81,203 @@ def check_available(document: Document, plan: Plan, places: Paths) -> None:
         raise SpecError(problems)
 
 
-def one_seed_of(plan: Plan) -> list[Run]:
-    """All that the experiment may come to train, at one seed each."""
-    firsts = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
-    trials = [run for run in plan.trials if run.seed == firsts[run.strategy.name]]
-    return [*trials, *(run for run in plan.runs if run.seed == plan.spec.seeds[0])]
+def try_runs(
+    send: Callable[[Message], None], requests: Sequence[str], trials: Sequence[str], seeds: Sequence[tuple[int, int]]
+) -> None:
+    """The worker's side of `preflight`, for the runs of one seed; `trials` are the ids of a search's runs, and `seeds` holds
+    seed and replicate of all runs.
 
-
-def rehearse_or_stop(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
-    """Loads every task, builds and adapts every model once, in a process of its own; raises SpecError with all that fails."""
-    progress.note("checking that every task loads and every model builds ...")
-    requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in one_seed_of(plan)]
-    with temporary_folder() as folder:
-        seeds = sorted({(run.seed, run.strategy.replicate) for run in (*plan.trials, *plan.runs)})
-        worker = Worker(rehearse, requests, [run.id for run in plan.trials], seeds, output=folder / OUTPUT_FILE)
-        try:
-            verdict = next((message for message in worker.listen() if "problems" in message), None)
-            if verdict is None:
-                raise BakeoffError(f"the check of tasks and models ended early: {worker.last_words()}")
-        finally:
-            worker.end()
-    places: dict[str, dict[str, KeyPath]] = {
-        "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
-        "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
-        "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
-    }
-    if verdict["problems"]:
-        raise SpecError(document.problem(places[kind][name], message) for kind, name, message in verdict["problems"])
-    for label, sentence in verdict["remarks"]:
-        progress.note(f"{label}: {sentence}")
-    sources = {(task, model): from_plain(facts) for task, model, facts in verdict["sources"]}
-    return Machine(verdict["device"], verdict["accelerator"], settings.threads, verdict["instructions"], sources)
-
-
-def differences_from_records(
-    document: Document, plan: Plan, settled: Plan, store: Store, settings: Settings, progress: Progress
-) -> list[str]:
-    """In sentences, how recorded runs differ from what they would be here. Raises SpecError with all that would keep the plan's
-    runs from starting."""
-    hardware.prepare_environment(settings.threads)
-    check_available(document, plan, settings.places)
-    machine = rehearse_or_stop(document, plan, settings, progress)
-    runs = {run.id: run for run in (*settled.trials, *settled.runs)}
-    records = {record.id: record for record in store.read_all(runs)[0]}
-    changed = {run_id: differences_here(runs[run_id], record, machine) for run_id, record in records.items()}
-    return [f"since runs were recorded: {clause}" for clause in told(changed, runs)] + unsure(runs, records, machine)
-
-
-def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
-    """In what a run made here would differ from its record: what it is made from, hardware, software.
-
-    Bakeoff's own version is none: the versions of components decide whether runs are alike.
+    {"problems": [(kind of culprit, its label, message), ...], "notes": [(label of task or model, sentence), ...],
+    "sources": [(task's label, model's label, facts as plain lists), ...],
+    "machine": {"device": "cuda", "accelerator": its name, "instructions": "AVX512"}}
     """
-    used, sources = record.environment.software, record.data.source_versions if record.data else {}
-    installed = hardware.software({*used, *sources})
-    here: Facts = {
-        **machine.sources.get((run.task.label, run.model.label), {}),
-        ("hardware", ""): (machine.hardware(record.requested.processes),),
-        ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
-        **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
-        **{("sources", name): (installed.get(name, MISSING),) for name in sources},
-    }
-    found = differences(here, facts_of(record), MADE_FROM | MACHINE | {"sources"})
-    if any(one.subject == "sources" for one in found):  # they make other rows, and are named
-        return [one for one in found if one.subject != "rows"]
-    return found
+    import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
+
+    tried = Preflight([Request.model_validate_json(text) for text in requests], trials, seeds)
+    tried.try_all()
+    accelerator, instructions = hardware.accelerator_name(tried.device), hardware.instructions()
+    send(
+        {
+            "problems": tried.problems,
+            "notes": tried.notes,
+            "sources": [(*pair, as_plain(facts)) for pair, facts in tried.sources.items()],
+            "machine": {"device": tried.device.type, "accelerator": accelerator, "instructions": instructions},
+        }
+    )
 
 
-def told(changed: Mapping[str, Sequence[Difference]], runs: Mapping[str, Run]) -> list[str]:
-    """What changed, each once, with the task or model that it is of; of hardware and versions both values. By run's id."""
-    clauses = []
-    for run_id, found in changed.items():
-        for one in found:
-            if one.subject in MADE_FROM:
-                clauses.append(f"{owner(runs[run_id], one)}: {one.what} changed")
-            else:
-                name = one.name or ("" if one.subject == "hardware" else one.subject)
-                clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())
-    return list(dict.fromkeys(clauses))
+class Preflight:
+    """Tries each task, model and method of these runs once, whatever the number of runs."""
+
+    def __init__(self, requests: Sequence[Request], trials: Sequence[str] = (), seeds: Sequence[tuple[int, int]] = ()) -> None:
+        """As `try_runs` has them; without `seeds` there are no others than the requests have."""
+        self.requests, self.trials = requests, frozenset(trials)
+        self.seeds = seeds or sorted({(one.requested.seed, one.requested.replicate) for one in requests})
+        self.registry, self.device = load_registry(), hardware.pick_device(requests[0].device)
+        self.problems: list[tuple[str, str, str]] = []
+        self.notes: list[tuple[str, str]] = []
+        """Label of a task or model, and what is odd about its rows or its checkpoint."""
+        self.tasks: dict[str, LoadedTask | None] = {}
+        """By label; None for one that does not load."""
+        self.sources: dict[tuple[str, str], Facts] = {}
+        """Labels of task and model -> what runs of them would be made from."""
+        self.tried: set[tuple[str, ...]] = set()
+        self.answers: dict[tuple[str, ...], bool] = {}
+        """What `question_of` a run gives -> whether the model can read all rows, and answers each for itself."""
+        self.kept: set[tuple[str, ...]] = set()
+        """Task, model and method of which a trained model has been kept on trial."""
+
+    def try_all(self) -> None:
+        for request in self.requests:
+            self.attempt(("strategy", request.requested.strategy), self.require_hardware, request)
+            parts = components(request, self.registry)
+            if (task := self.load_task(request, parts["task"])) is not None:
+                self.try_run(request, parts, task)
+
+    def load_task(self, request: Request, part: Configured) -> LoadedTask | None:
+        label, task = request.requested.task_label, part.registered.component
+        if label in self.tasks:
+            return self.tasks[label]
+        loaded: LoadedTask | None = self.attempt(("task", label), load, task, part.options, request.places)
+        self.tasks[label] = loaded
+        if loaded is None:
+            return None
+        info = loaded.info
+        self.notes += [(label, sentence) for sentence in data_checks(info, loaded.splits)]
+        untrained = self.attempt(("task", label), without_learning, task, info, loaded.splits)
+        for split, metrics in untrained.undefined.items() if untrained else ():
+            for metric, why in metrics.items():
+                outcome = "fails" if metric == info.primary_metric else "has none"
+                undefined = f"{split}: {metric} gives no score ({why}) if all predictions are the same"
+                self.notes.append((label, f"{undefined}; a run that learns nothing {outcome}"))
+        return loaded
+
+    def try_run(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
+        asked, recipe, info, splits = request.requested, request.recipe, task.info, task.splits
+        of_task, of_strategy = ("task", asked.task_label), ("strategy", asked.strategy)
+        if asked.select == "best-on-dev":
+            self.attempt(of_task, require_choice, info, splits, "'select: last-epoch'")
+        if request.id in self.trials:
+            self.attempt(of_task, require_choice, info, splits, "no 'search:'")
+        self.attempt(of_strategy, require_examples, recipe, len(splits["train"]["label"]))
+        shaping = f"{recipe.max_length} {recipe.padding} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
+        key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
+        if key in self.tried:
+            return
+        self.tried.add(key)
+        model = self.build(request, parts["model"], task)
+        if model is None:
+            return
+        prepared, built = model
+        head, before = self.attempt(of_strategy, head_of, built), len(self.problems)
+        method, trainer = parts["method"], parts["trainer"].registered.component
+        adaptation = self.attempt(of_strategy, make_ready, method.registered.component, built, method.options, recipe)
+        if adaptation is None:
+            return
+        network = adaptation.model
+        self.attempt(of_strategy, trainer.check_model, network, recipe)
+        texts = {name: list(splits["train"][name][:EVALUATION_BATCH]) for name in info.text_columns}
+        two = {name: column[:2] for name, column in texts.items()}
+        if examples := self.attempt(("model", asked.model_label), prepared.encode, two):
+            self.attempt(of_strategy, require_answer, prepared, network, examples, info.n_outputs, self.device)
+        if request.keep == "final" and key[:3] not in self.kept and len(self.problems) == before:
+            self.kept.add(key[:3])
+            paths = {"head": head, "cache": request.cache}
+            self.attempt(of_strategy, require_keepable, network, prepared, info, texts, self.device, **paths)
+
+    def build(self, request: Request, part: Configured, task: LoadedTask) -> tuple[Prepared, Built] | None:
+        """The model, if it reads and answers all rows that runs of this task are given."""
+        asked, recipe, info = request.requested, request.recipe, task.info
+        culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
+        files = watched_files(model, options, request.places)
+        prepared = self.attempt(culprit, model.prepare, info, options, Encoding(recipe.max_length, recipe.padding))
+        if prepared is None:
+            return None
+        rows = self.used_rows(request, task)
+        encoded = self.attempt(culprit, encode_rows, prepared, task, rows, request.cache)
+        built = self.attempt(culprit, model.build, info, options)
+        if built is None:
+            return None
+        cautions = [(asked.model_label, caution) for caution in built.cautions]
+        self.notes += [caution for caution in cautions if caution not in self.notes]
+        if (pair := (asked.task_label, asked.model_label)) not in self.sources:
+            made_from = self.attempt(culprit, with_model, task.made_from, prepared, built, files)
+            if made_from is not None:
+                self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}
+        positions = positions_of(built.model)
+        if positions is not None and recipe.max_length > positions:
+            message = f"max_length {recipe.max_length} is more than the model's {positions} positions"
+            self.add_problem(("strategy", asked.strategy), message)
+            return None
+        if encoded is None:
+            return None
+
+        def answers() -> bool:
+            plain = model.prepare(info, options, Encoding(recipe.max_length, "longest"))
+
+            def name_of(split: str, number: int) -> str:
+                return str(rows[split]["id"][number])
+
+            ModelCheck(built.model, prepared, plain, encoded, name_of, self.device).run()
+            return True
+
+        question = question_of(request)
+        if question not in self.answers:
+            self.answers[question] = self.attempt(culprit, answers) is True
+        return (prepared, built) if self.answers[question] else None
+
+    def used_rows(self, request: Request, task: LoadedTask) -> dict[str, Columns]:
+        """By split, the rows that some run with the same question is given, whatever its seed."""
+        rows = {name: task.splits[name] for name in task.info.splits}
+        alike = [other.recipe for other in self.requests if question_of(other) == question_of(request)]
+        wanted = [recipe.train_examples for recipe in alike if recipe.train_examples is not None]
+        if len(wanted) == len(alike):
+            there = len(rows["train"]["label"])
+            drawn = {row for seed in self.seeds for row in drawn_rows(there, max(wanted), seed)}
+            if len(drawn) < there:
+                rows["train"] = taken(rows["train"], sorted(drawn))
+        return rows
+
+    def require_hardware(self, request: Request) -> None:
+        device = hardware.pick_device(request.device, precision=request.recipe.precision)
+        hardware.require_processes(request.recipe.processes, device.type, jobs=request.jobs)
+
+    def attempt(self, culprit: Culprit, action: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """What the action returns, or None and a problem."""
+        try:
+            return action(*arguments, **more)
+        except Exception as error:  # a component of any author: its errors are what is looked for here
+            raise_machine_error(error, [self.requests[0].cache])
+            self.add_problem(culprit, str(error) if isinstance(error, BakeoffError) else message_of(error))
+            return None
+
+    def add_problem(self, culprit: Culprit, message: str) -> None:
+        if (*culprit, message) not in self.problems:
+            self.problems.append((*culprit, message))
 
 
-def harmless(plan: Plan, moved: Changes, compared: Mapping[str, Sequence[Difference]]) -> list[str]:
-    """Files that changed though what recorded runs were made from is the same; what only cuts results into slices is no part
-    of that. `compared`: run id -> in what the run would differ now."""
-    files = {
-        run_id: found
-        for run_id, found in moved.files.items()
-        if not any(one.subject in MADE_FROM or one.subject == "sources" for one in compared[run_id])
-    }
-    same = "rows, label names, weights and tokenizer are the same"
-    told = [f"{sentence}; {same}" for sentence in Changes(files, 0, ()).sentences(plan)]
-    rows = {run_id for run_id, found in files.items() if any(one.subject == "rows" for one in found)}
-    tasks = [run.task for run in (*plan.trials, *plan.runs) if run.id in rows]
-    if any(task.registered.component.info(task.options).slice_columns for task in tasks):
-        told.append("columns by which results are cut stay as recorded")
-    return told
+def question_of(request: Request) -> tuple[str, ...]:
+    """What a model's answers to single rows depend on, before training: task, model, length and padding."""
+    asked, recipe = request.requested, request.recipe
+    return asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding
 
 
-def unsure(runs: Mapping[str, Run], records: Mapping[str, Record], machine: Machine) -> list[str]:
-    """What records do not tell, though it is known of the sources here; and that they were made by another Bakeoff."""
-    lacking, others = Counter[str](), Counter[str]()
-    ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
-    for run_id, record in records.items():
-        here = machine.sources.get((runs[run_id].task.label, runs[run_id].model.label), {})
-        lacking.update(key[0] for key in unknown(here, facts_of(record)) if any(here.get(key, ())))
-        others.update(one.there for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}))
-    found = []
-    if lacking:
-        count = max(lacking.values())
-        found.append(f"{counted(count)} not tell {listed([*lacking])}: taken for the same as here")
-    return found + [
-        f"Bakeoff {version} made {count} of the recorded runs, and this is {ours}" for version, count in others.items()
-    ]
+def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], outputs: int, device: Any) -> None:
+    """Raises ModelError unless the model gives logits of shape (examples, outputs)."""
+    try:
+        logits = predict(prepared, network.to(device), examples, device)
+    except Exception as error:  # a model of any author, as a method of any other left it
+        raise ModelError(f"its forward pass fails: {message_of(error)}") from error
+    if logits.shape != (wanted := (len(examples), outputs)):
+        raise ModelError(f"its logits have the shape {tuple(logits.shape)} instead of {wanted}")
 
 
-def counted(count: int) -> str:
-    return "1 recorded run does" if count == 1 else f"{count} recorded runs do"
+def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:
+    """Raises DataError if the primary metric cannot choose an epoch or configuration: it gives all the same score on dev."""
+    split = selection_split(info.scored_splits)
+    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+    if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels, load=True):
+        raise DataError(
+            f"the best is chosen by {primary.name} on {split}, which says nothing there: {silent}; "
+            f"take another primary metric, or {way_out}"
+        )

@@ -1,4 +1,4 @@
-"""Runs under way: started where there is room for them, watched, published; those of other processes waited for."""
+"""Starts runs while there is memory for them, watches them, publishes their records; waits for those of other processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import psutil
+
 from bakeoff.errors import StoreError
 from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.worker_process import WAIT_SECONDS
@@ -19,43 +21,43 @@ from bakeoff.records.publishing import Mark, attempt_of
 from bakeoff.records.schema import Attempt, Record
 from bakeoff.records.store import Store
 from bakeoff.runner.settings import Progress, Settings, request_of
-from bakeoff.runner.supervisor import Supervised
+from bakeoff.runner.supervisor import Supervisor
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.text.numbers import gibibytes, with_decimals
+from bakeoff.text.numbers import count, gibibytes, with_decimals
 
-TOUCH_SECONDS = 10.0
-
-ROOM = 1.2
-"""How much more memory than the largest run took must be free before another one starts."""
-
-
-TO_BE_RESUMED = {"interrupted", "crashed", "timed out", "out of memory"}
-"""Failures after which another attempt goes on from a checkpoint: its steps were right as far as they went."""
+CLAIM_SECONDS = 10.0
+"""So often the claim of a run is renewed."""
+MEMORY_FACTOR = 1.2
+"""Another run starts only if so many times the memory of the largest run is free."""
+RESUMABLE = {"interrupted", "crashed", "timed out", "out of memory"}
+"""Failures after which another attempt continues from a checkpoint: the steps up to it were right."""
 
 
 @dataclass(frozen=True)
-class Again:
-    """A record of which was decided that its run is made again."""
+class Rerun:
+    """A recorded run that is made anew."""
 
     mark: Mark
-    """Of the record: another that stands there by the time that the run begins is not meant."""
+    """Of the record that is replaced; if another stands there when the run begins, that one stays."""
     why: str
 
 
 @dataclass
-class UnderWay:
+class Active:
     """A run that this process has claimed and started."""
 
     run: Run
     folder: Path
     place: int
-    supervised: Supervised
+    """Which of the runs at the same time it is, from 0."""
+    supervisor: Supervisor
     instead_of: Mark | None
-    """What stands at the run's place, and is made again by this."""
-    touched: float = field(default_factory=time.monotonic)
+    """Of the record that it replaces."""
+    claimed: float = field(default_factory=time.monotonic)
+    """When its claim was renewed last."""
 
 
-class Crew:
+class Scheduler:
     """Up to `settings.jobs` runs at the same time."""
 
     def __init__(
@@ -66,81 +68,78 @@ class Crew:
         progress: Progress,
         *,
         sources: Mapping[tuple[str, str], Facts],
-        again: Mapping[str, Again],
+        reruns: Mapping[str, Rerun],
     ) -> None:
-        """`sources` are what runs of a task and a model, by their labels, are made from; `again` says which recorded runs, by
-        id, are made again."""
+        """sources: labels of task and model -> what runs of them are made from; reruns: recorded runs that are made anew."""
         self.spec, self.store, self.settings, self.progress = spec, store, settings, progress
-        self.sources, self.again = sources, again
-        self.under_way: list[UnderWay] = []
+        self.sources, self.reruns = sources, reruns
+        self.active: list[Active] = []
         self.elsewhere: list[Run] = []
         """Runs that another process has claimed."""
         self.largest = 0
-        """Bytes of memory of the largest run so far."""
+        """Memory of the largest run so far, in bytes."""
         self.short_of_memory = False
 
     def make(self, runs: Sequence[Run]) -> list[Record]:
-        """The records of those of these runs that were due, as this process made them; a run that other processes have claimed
-        is waited for, and taken over when its owner dies."""
+        """Makes those of the runs that are due, and returns the records that this process made. A run that another process has
+        claimed is waited for, and taken over if that process dies."""
         todo = deque(run for run in runs if self.is_due(run))
         done: list[Record] = []
         waits = False
         try:
-            while todo or self.elsewhere or self.under_way:
+            while todo or self.elsewhere or self.active:
                 while todo and self.has_room():
                     run = todo.popleft()
                     if not self.start(run) and self.is_due(run):
                         self.elsewhere.append(run)
-                if self.under_way:
-                    done += self.look()
+                if self.active:
+                    done += self.poll()
                 elif self.elsewhere:
                     if not waits:
-                        waits, many = True, f"{len(self.elsewhere)} run{'s' if len(self.elsewhere) > 1 else ''}"
-                        self.progress.note(f"waiting for {many} that another process has claimed ...")
+                        waits = True
+                        self.progress.note(f"waiting for {count(len(self.elsewhere), 'run')} that another process makes ...")
                     time.sleep(1.0)
                 if not todo:
                     todo.extend(run for run in self.elsewhere if self.is_due(run))
                     self.elsewhere.clear()
-        except BaseException as error:
+        except BaseException as error:  # an interrupt may come out of an import as another exception
             if is_interrupt(error):
                 self.interrupt()
             raise
         finally:
-            for one in [*self.under_way]:
-                self.let_go(one)
+            for one in [*self.active]:
+                self.release(one)
         return done
 
     def find(self, run_id: str) -> Record | None:
-        """The run's record that stays; None where there is none, or where what stands there is to be made again, is damaged, or
-        was interrupted."""
-        again = self.again.get(run_id)
-        if again is not None and again.mark == self.store.mark(run_id):
-            return None
-        return self.store.find(run_id)
+        """The run's record, if it stays; None if there is none, or if it is to be made anew, is damaged, or was interrupted."""
+        return None if self.is_rerun(run_id, self.store.mark(run_id)) else self.store.find(run_id)
+
+    def is_rerun(self, run_id: str, mark: Mark | None) -> bool:
+        """Whether the record with this mark is to be replaced."""
+        return run_id in self.reruns and self.reruns[run_id].mark == mark
 
     def is_due(self, run: Run) -> bool:
         return self.find(run.id) is None
 
     def has_room(self) -> bool:
-        """Whether another run may start: a place is free, and memory for one more like the largest so far."""
-        if not self.under_way:
+        """Whether another run may start: fewer than `settings.jobs` are active, and memory is free for it."""
+        if not self.active:
             return True
-        if len(self.under_way) >= self.settings.jobs:
+        if len(self.active) >= self.settings.jobs:
             return False
-        import psutil
-
         free = psutil.virtual_memory().available
-        if free > ROOM * self.largest:
+        if free > MEMORY_FACTOR * self.largest:
             return True
         if not self.short_of_memory:
             self.short_of_memory = True
             self.progress.note(
-                f"only {gibibytes(free)} of memory are free, and a run took {gibibytes(self.largest)}: the next one waits"
+                f"only {gibibytes(free)} of memory are free, and a run took {gibibytes(self.largest)}: the next run waits"
             )
         return False
 
     def start(self, run: Run) -> bool:
-        """Whether the run is under way now; not where another process has it or has recorded it."""
+        """Whether the run is active now; False if another process has claimed or recorded it."""
         store = self.store
         store.require_place()
         if not store.claims.take(run.id):
@@ -151,7 +150,7 @@ class Crew:
                 store.claims.release(run.id)
                 return False
             instead_of, folder = store.mark(run.id), store.begin(run.id)
-            place = min(set(range(self.settings.jobs)) - {one.place for one in self.under_way})
+            place = min(set(range(self.settings.jobs)) - {one.place for one in self.active})
             request = request_of(
                 run,
                 self.settings,
@@ -163,91 +162,88 @@ class Crew:
                 checkpoints=store.checkpoints(run.id).absolute() if self.spec.checkpoint_every else None,
             )
             self.progress.begin(run)
-            supervised = Supervised(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)
-            self.under_way.append(UnderWay(run, folder, place, supervised, instead_of))
-        except BaseException:
+            supervisor = Supervisor(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)
+            self.active.append(Active(run, folder, place, supervisor, instead_of))
+        except BaseException:  # whatever it is, nothing of a run that did not start may stay
             if folder is not None:
                 store.drop(folder)
             store.claims.release(run.id)
             raise
-        if run.id in self.again and self.again[run.id].mark == instead_of:
-            self.progress.note(f"{run.title}: {self.again[run.id].why}; set aside once it is made again")
+        if self.is_rerun(run.id, instead_of):
+            self.progress.note(f"{run.title}: {self.reruns[run.id].why}; archived once it is made again")
         return True
 
     def attempts(self, run: Run) -> list[Attempt]:
-        """At this run so far, oldest first: those that were set aside, and what stands there."""
+        """Earlier attempts at this run, oldest first: those that are archived, and what stands there."""
         known = self.store.attempts().get(run.id, [])
         with suppress(StoreError):
             last = attempt_of(self.store.read(run.id)) if self.store.has(run.id) else None
             known += [last] if last is not None else []
         return known
 
-    def look(self) -> list[Record]:
-        """The records of the runs that have ended, after waiting a moment for a word of any."""
-        wait([each for one in self.under_way for each in one.supervised.worker.waitables()], timeout=WAIT_SECONDS)
+    def poll(self) -> list[Record]:
+        """The records of the runs that have ended, after waiting a moment for a message of any."""
+        wait([each for one in self.active for each in one.supervisor.worker.waitables()], timeout=WAIT_SECONDS)
         self.store.require_place()
         ended = []
-        for one in [*self.under_way]:
-            record = one.supervised.look()
-            self.largest = max(self.largest, one.supervised.seen.memory)
+        for one in [*self.active]:
+            record = one.supervisor.poll()
+            self.largest = max(self.largest, one.supervisor.seen.memory)
             if record is not None:
                 ended += self.publish(one, record)
-            elif time.monotonic() - one.touched > TOUCH_SECONDS:
-                one.touched = time.monotonic()
+            elif time.monotonic() - one.claimed > CLAIM_SECONDS:
+                one.claimed = time.monotonic()
                 if not self.owns(one):
-                    self.leave(one)
+                    self.hand_over(one)
         return ended
 
-    def publish(self, one: UnderWay, record: Record) -> list[Record]:
-        """The record, where it is the run's now, or failed beside a better one."""
+    def publish(self, one: Active, record: Record) -> list[Record]:
+        """The record in a list, if it counts: it stands now, or it failed and a better one stands."""
         title = one.run.title
         try:
             if record.failure is not None and not self.owns(one):
-                self.leave(one)
+                self.hand_over(one)
                 return []
             stands = self.store.publish(one.folder, one.run.id, instead_of=one.instead_of)
             if record.failure is None and not stands:
-                self.progress.note(f"{title}: another process recorded it first; that record stands")
+                self.progress.note(f"{title}: another process recorded it first; its record stands")
                 return []
             self.progress.end(one.run, record)
             if not stands:
-                self.progress.note(f"{title}: the record that is there stands")
+                self.progress.note(f"{title}: the earlier record stands")
             return [record]
         finally:
-            self.let_go(one)
+            self.release(one)
 
-    def owns(self, one: UnderWay) -> bool:
-        """Whether the run is this process's still. A claim that somebody has removed, and nobody taken over, is made again."""
+    def owns(self, one: Active) -> bool:
+        """Whether this process still holds the run's claim. One that was removed, and taken by nobody, is taken again."""
         claims, run_id = self.store.claims, one.run.id
         return claims.keep(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
 
-    def leave(self, one: UnderWay) -> None:
-        """Leaves a run to the process that has taken it over, while this one was suspended: whatever it came to here, that one
-        makes it."""
-        self.progress.note(f"{one.run.title}: another process has taken it over; it is left to that one")
+    def hand_over(self, one: Active) -> None:
+        """Leaves a run to the process that has taken it over while this one was suspended."""
+        self.progress.note(f"{one.run.title}: another process has taken it over while this one was suspended")
         self.elsewhere.append(one.run)
-        self.let_go(one)
+        self.release(one)
 
     def interrupt(self) -> None:
-        """Leaves a record of each run under way that says so: it is made again next time, and also where there was no room for
-        that record."""
-        for one in [*self.under_way]:
-            seconds = time.monotonic() - one.supervised.worker.started
+        """Records each active run as interrupted: it is made again next time, as it is if there is no room for that record."""
+        for one in [*self.active]:
+            seconds = time.monotonic() - one.supervisor.worker.started
             with suppress(OSError):
-                self.publish(
-                    one, one.supervised.stop("interrupted", f"stopped from outside after {with_decimals(seconds, 0)} s")
-                )
+                record = one.supervisor.stop("interrupted", f"stopped from outside after {with_decimals(seconds, 0)} s")
+                self.publish(one, record)
 
-    def let_go(self, one: UnderWay) -> None:
-        """Ends what is left of a run here. Its checkpoints go once a record stands that nobody will go on from."""
-        if one not in self.under_way:
+    def release(self, one: Active) -> None:
+        """Ends what is left of a run here. Its checkpoints go once a record stands that no attempt will continue."""
+        if one not in self.active:
             return
-        self.under_way.remove(one)
+        self.active.remove(one)
         try:
-            one.supervised.worker.end()
+            one.supervisor.worker.end()
             self.store.drop(one.folder)
             left = self.store.find(one.run.id) if self.store.mark(one.run.id) != one.instead_of else None
-            if left is not None and (left.failure is None or left.failure.reason not in TO_BE_RESUMED):
+            if left is not None and (left.failure is None or left.failure.reason not in RESUMABLE):
                 self.store.drop_checkpoints(one.run.id)
         finally:
             self.store.claims.release(one.run.id)

@@ -1,4 +1,4 @@
-"""How runs are made: where things lie, on what they run, who hears of their progress; and the request of one run."""
+"""How runs are made: folders, devices, policies, and who hears of their progress; and the request of one run."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from bakeoff.records.schema import Record
 from bakeoff.training.request import Request
 
 Policy = Literal["stop", "rerun", "mix"]
-"""What to do where data, model, software or hardware are not those of the records: stop, make these runs again, keep them."""
+"""If data, model, software or hardware differ from those of recorded runs: stop, make these runs anew, or keep them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is not part of the experiment: where things lie, and on what to run."""
+    """What is not part of the experiment."""
 
     places: Paths
     device: str = "auto"
     threads: int = field(default_factory=hardware.usable_threads)
     """Of one run."""
     jobs: int = 1
-    """Runs under way at the same time."""
+    """Runs at the same time."""
     changed: Policy = "stop"
     retry: Literal["failed", "unkept"] | None = None
-    """Recorded runs that are made again: those that failed, or those that left no model where `keep: final` wants one."""
+    """Recorded runs that are made anew: those that failed, or those that left no model although the file says `keep: final`."""
     control: bool = True
-    """Whether a control run is timed before the first run and after the last."""
+    """Whether a control run is made before the first run and after the last."""
 
 
 class Progress(Protocol):
@@ -47,7 +47,7 @@ class Progress(Protocol):
 
 
 def request_of(run: Run, settings: Settings, **more: Any) -> Request:
-    """What a worker is told of a run; `more` are further fields of the request."""
+    """The request for a run's worker; `more` are further fields of it."""
     return Request(
         id=run.id,
         requested=run.requested,

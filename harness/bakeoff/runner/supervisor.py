@@ -1,4 +1,4 @@
-"""One run watched from outside: its worker started, heard, timed, and its record read or, where it left none, written."""
+"""Watches one run from outside: starts its process, hears its progress, times it, and reads its record or writes one for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bakeoff.contracts.fields import Count, first_flaw
@@ -30,16 +31,16 @@ from bakeoff.training.request import Request
 from bakeoff.training.worker import perform, places_of
 
 FAULT = "fault"
-"""The key of a worker's message that the machine does not go on, and that nothing is to be recorded of the run."""
+"""The key of a worker's message that the machine failed, not the run: nothing is to be recorded."""
 
-LONGEST_LOOK = 10.0
-"""Seconds between two looks at a run that count towards its timeout: more have passed only where the command was suspended, and
-the run with it."""
+LONGEST_POLL = 10.0
+"""Seconds between two polls that count towards a timeout at most: more pass only if the command was suspended, and the run with
+it."""
 
 LONGEST_NOTE = 2000
-"""Characters of a sentence that a run's process has for the user."""
+"""Characters of a sentence for the user in a worker's message."""
 
-AT_WORK: Final[Mapping[str, Sequence[str]]] = {
+CODE_OF_PHASE: Final[Mapping[str, Sequence[str]]] = {
     "import": ("task", "model", "method", "trainer"),
     "load": ("task",),
     "encode": ("model",),
@@ -52,8 +53,8 @@ AT_WORK: Final[Mapping[str, Sequence[str]]] = {
 """Phase -> the components whose code runs in it."""
 
 
-class Told(BaseModel):
-    """A message of a run's process: how far it is."""
+class ProgressReport(BaseModel):
+    """A message of a run's process about its progress."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -64,8 +65,8 @@ class Told(BaseModel):
     note: Annotated[str, Field(max_length=LONGEST_NOTE)] = ""
 
 
-class Supervised:
-    """A run's worker, from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
+class Supervisor:
+    """A run's process from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
 
     def __init__(
         self,
@@ -81,19 +82,18 @@ class Supervised:
         self.run, self.folder, self.request, self.timeout, self.progress = run, folder.absolute(), request, timeout, progress
         self.read = read
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.worker = Worker(perform_aloud, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
+        self.worker = Worker(perform_and_report, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
         self.seen = Seen()
-        self.seconds, self.looked = 0.0, time.monotonic()
-        """How long the run has gone on, and when it was looked at last."""
+        self.seconds, self.polled = 0.0, time.monotonic()
+        """How long the run has taken, and when it was polled last."""
         self.recorded: tuple[State, float] | None = None
         """The record's file as it was last seen, and since when it is so."""
 
-    def look(self) -> Record | None:
-        """Hears what the worker has said; the record where it has ended, took too long, or does not end over its record. Raises
-        MachineError."""
+    def poll(self) -> Record | None:
+        """Hears what the worker has said; returns the record once the run has ended or had to be ended. Raises MachineError."""
         now = time.monotonic()
-        self.seconds, self.looked = self.seconds + min(now - self.looked, LONGEST_LOOK), now
-        alive = self.worker.alive  # asked first, so that all is heard that a worker says before it ends
+        self.seconds, self.polled = self.seconds + min(now - self.polled, LONGEST_POLL), now
+        alive = self.worker.alive  # asked first, so that everything is heard that a worker says before it ends
         try:
             for message in self.worker.messages(0):
                 self.hear(message)
@@ -104,28 +104,28 @@ class Supervised:
         self.seen.weigh(self.worker.number)
         if self.lingers():
             self.worker.end()
-            return self.left(f"it went on for {spelt(float(EXIT_SECONDS))} s after its record was whole, and was killed")
+            return self.left(f"it went on for {spelt(float(EXIT_SECONDS))} s after its record was complete, and was killed")
         if self.timeout is not None and self.seconds > self.timeout:
             return self.stop("timed out", f"it took over {spelt(float(self.timeout))} s")
         return None
 
     def hear(self, message: Message) -> None:
-        """Raises MessageError for a message of another kind than ours, and MachineError."""
+        """Raises MessageError for a message that is not a `ProgressReport`, and MachineError."""
         if FAULT in message:
             raise MachineError(str(message[FAULT]))
-        if "error" in message:  # of a process that could not even begin; how it ended says the same
+        if "error" in message:  # of a process that could not even begin; its exit code says the same
             return
         try:
-            told = Told.model_validate(message)
+            report = ProgressReport.model_validate(message)
         except ValidationError as error:
-            raise MessageError(f"a message in its pipe is none of ours: {first_flaw(error)}") from None
-        self.seen.hear(told)
-        self.progress.update(self.run, told.phase, told.step, told.total, told.loss)
-        if told.note:
-            self.progress.note(f"{self.run.title}: {escaped(told.note)}")
+            raise MessageError(f"a message in its pipe is not a progress report: {first_flaw(error)}") from None
+        self.seen.hear(report)
+        self.progress.update(self.run, report.phase, report.step, report.total, report.loss)
+        if report.note:
+            self.progress.note(f"{self.run.title}: {escaped(report.note)}")
 
     def lingers(self) -> bool:
-        """Whether the record has been whole for `EXIT_SECONDS`, while the process has not ended."""
+        """Whether the record has been complete for `EXIT_SECONDS` and the process has not ended."""
         try:
             state = state_of(self.folder / RECORD_FILE)
         except OSError:
@@ -140,7 +140,7 @@ class Supervised:
         return True
 
     def left(self, remark: str = "") -> Record:
-        """The record of a worker that is gone: what it has written whole stands, however its process ended."""
+        """The record of a worker that has ended: a complete one stands, however the process ended."""
         code = self.worker.process.exitcode
         try:
             record, words = self.written(), self.worker.last_words()
@@ -155,49 +155,50 @@ class Supervised:
                 raise fault
             if self.folder.is_symlink() or not self.folder.is_dir():
                 words = f"its folder was removed; {words}"
-            return self.record_failure("crashed", f"{words} ({self.at_work()})")
+            return self.record_failure("crashed", f"{words} ({self.code_at_work()})")
         if code != 0:
             remark = remark or f"it did not exit cleanly after its record was complete: {words}"
-        record = without_model(record, self.folder, f"the run's process ended over it: {words}")
+        record = without_model(record, self.folder, f"the run's process ended while saving it: {words}")
         output = self.folder / OUTPUT_FILE
         kept = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
-        if not kept or (output.is_file() and not output.stat().st_size):  # nobody will read it, or there is nothing in it
+        if not kept or (output.is_file() and not output.stat().st_size):  # nobody needs it, or it is empty
             Tree(self.folder.parent).remove(output)
         return self.with_remark(record, remark) if remark else record
 
     def stop(self, reason: Reason, message: str) -> Record:
-        """Ends the worker; the record says why. A run that is recorded whole stands: then only the model may be not kept."""
+        """Ends the worker, and returns a record that says why. If the run was recorded completely, that record stands, with or
+        without its model."""
         self.worker.end()
         how = f"{reason}: {message}"
-        with contextlib.suppress(StoreError):  # written just then, and not whole
+        with contextlib.suppress(StoreError):  # written at this moment, and not complete
             record = self.written()
             if record is not None and record.status == "ok":
                 if record.kept == UNFINISHED:
                     return without_model(record, self.folder, how)
-                return self.with_remark(record, f"it was ended after its record was whole: {how}")
+                return self.with_remark(record, f"it was ended after its record was complete: {how}")
         if reason not in ("interrupted", "timed out"):
-            message = f"{message} ({self.at_work()})"
+            message = f"{message} ({self.code_at_work()})"
         return self.record_failure(reason, message)
 
     def with_remark(self, record: Record, remark: str) -> Record:
-        """The record with what is to be said of the run's process, written anew."""
-        note = f"the run's process: {remark} ({self.at_work()})"
+        """The record, rewritten with a remark about how the run's process ended."""
+        note = f"the run's process: {remark} ({self.code_at_work()})"
         remarked = record.model_copy(update={"process_notes": [*record.process_notes, note]})
         try:
             Tree(self.folder.parent).write(self.folder / RECORD_FILE, dump(remarked))
-        except OSError:  # there may be no room for a word more: the record stands
+        except OSError:  # a full disk, for example: the record stands without the remark
             return record
         return remarked
 
-    def at_work(self) -> str:
-        """Whose code was at work when the process was last heard of."""
+    def code_at_work(self) -> str:
+        """Whose code was running when the process was last heard of."""
         phase = self.seen.phase
-        parts = [getattr(self.request.requested, kind) for kind in AT_WORK[phase]]
-        named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(AT_WORK[phase], parts, strict=True))
+        parts = [getattr(self.request.requested, kind) for kind in CODE_OF_PHASE[phase]]
+        named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(CODE_OF_PHASE[phase], parts, strict=True))
         return escaped(f"phase {phase}: {', '.join(named)}")
 
     def written(self) -> Record | None:
-        """The record that the worker has written so far; raises StoreError where it is none, or none of this run."""
+        """The record that the worker has written so far; raises StoreError if it is damaged or that of another run."""
         if not (self.folder / RECORD_FILE).exists():
             return None
         record = self.read(self.folder)
@@ -206,11 +207,11 @@ class Supervised:
         return record
 
     def record_failure(self, reason: Reason, message: str) -> Record:
-        """The record of a run whose process could not write one; what it left half-written goes."""
+        """Records a failure for a process that could not do it itself; removes what it left incomplete."""
         failure = Failure(reason=reason, message=message, phase=self.seen.phase)
         record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
         tree = Tree(self.folder.parent)
-        if self.folder.is_symlink() or not self.folder.is_dir():  # whatever somebody's code has made of it
+        if self.folder.is_symlink() or not self.folder.is_dir():  # the run's code may do anything to it
             tree.remove_folder(self.folder)
             tree.make_fresh(self.folder)
         clear(self.folder)
@@ -219,18 +220,18 @@ class Supervised:
 
 
 class Seen:
-    """What could be seen of a run from outside: its phases, steps and memory."""
+    """What is known of a run from outside: its phases, steps and memory."""
 
     def __init__(self) -> None:
         self.phase, self.step, self.memory = "import", 0, 0
         self.seconds = dict.fromkeys(PHASES, 0.0)
         self.entered = time.monotonic()
 
-    def hear(self, told: Told) -> None:
-        if told.phase != self.phase:
+    def hear(self, report: ProgressReport) -> None:
+        if report.phase != self.phase:
             self.pass_on()
-            self.phase = told.phase
-        self.step = max(self.step, told.step)
+            self.phase = report.phase
+        self.step = max(self.step, report.step)
 
     def pass_on(self) -> None:
         now = time.monotonic()
@@ -238,12 +239,9 @@ class Seen:
         self.entered = now
 
     def weigh(self, process: int | None) -> None:
-        """`process` is the run's own, and not that which guards it; None before it has said a word."""
-        import psutil
-
+        """process: the run's own, not its guard; None before its first message."""
         if process is None:
             return
-
         with contextlib.suppress(psutil.Error):  # it has just ended
             self.memory = max(self.memory, psutil.Process(process).memory_info().rss)
 
@@ -266,12 +264,12 @@ class Seen:
         )
 
 
-def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> None:
-    """The worker's side of `Supervised`."""
+def perform_and_report(send: Callable[[Message], None], request: str, folder: str) -> None:
+    """The worker's side of `Supervisor`."""
 
     def report(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
         finite = loss if loss is None or loss == loss else None
-        say({"phase": phase, "step": step, "total": total, "loss": finite, "note": note[:LONGEST_NOTE]})
+        send({"phase": phase, "step": step, "total": total, "loss": finite, "note": note[:LONGEST_NOTE]})
 
     asked = Request.model_validate_json(request)
     if asked.jobs > 1:
@@ -279,4 +277,4 @@ def perform_aloud(say: Callable[[Message], None], request: str, folder: str) -> 
     try:
         perform(asked, Path(folder), report)
     except MachineError as error:
-        say({FAULT: str(error)})
+        send({FAULT: str(error)})

@@ -109,7 +109,7 @@ def test_so_they_do_where_all_rows_are_of_what_was_before(tmp_path: Path, what: 
     )
     text = " ".join(write_page(comparison).split())
     page = write_html(comparison, made.records, lambda run: None)
-    told = f"The trials that chose for a are gone: those in the folder were made otherwise ({what})"
+    told = f"The trials that chose for a are gone: those in the folder were made under other conditions ({what})"
     assert (text.count(told), page.count(told)) == (1, 1)
     assert "best of 2, trials gone" in text
     assert "took 0 s" not in text

@@ -46,7 +46,7 @@ from bakeoff.report.page.html import write_html
 from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.latex import write_tex
 from bakeoff.report.text.table_md import write_page
-from bakeoff.runner.rehearsal import require_choice
+from bakeoff.runner.preflight import require_choice
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.data_checks import data_checks, describe_data, without_learning
 from bakeoff.training.evaluation import score

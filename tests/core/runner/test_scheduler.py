@@ -11,7 +11,7 @@ import pytest
 
 from bakeoff.contracts.task import Paths
 from bakeoff.machine import hardware
-from bakeoff.runner.scheduler import Crew
+from bakeoff.runner.scheduler import Scheduler
 from bakeoff.runner.settings import Settings
 
 GIB = 2**30
@@ -25,11 +25,11 @@ class Notes(list[str]):
 
 
 @pytest.fixture
-def crew() -> Crew:
+def scheduler() -> Scheduler:
     """Two runs under way of three that may be; the larger took 2 GiB."""
     settings = Settings(places=Paths(None, Path()), jobs=3)
-    made = Crew(None, None, settings, Notes(), sources={}, again={})  # type: ignore[arg-type]  # neither is asked for here
-    made.under_way = [SimpleNamespace(), SimpleNamespace()]  # type: ignore[list-item]
+    made = Scheduler(None, None, settings, Notes(), sources={}, reruns={})  # type: ignore[arg-type]  # neither is asked for here
+    made.active = [SimpleNamespace(), SimpleNamespace()]  # type: ignore[list-item]
     made.largest = 2 * GIB
     return made
 
@@ -38,31 +38,31 @@ def with_free(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
 
 
-def test_another_run_starts_where_memory_for_it_is_free(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_run_starts_where_memory_for_it_is_free(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     with_free(8 * GIB, monkeypatch)
-    assert crew.has_room()
-    assert crew.progress == []
+    assert scheduler.has_room()
+    assert scheduler.progress == []
 
 
-def test_where_memory_is_short_it_waits_and_says_so_once(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_memory_is_short_it_waits_and_says_so_once(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     with_free(int(1.5 * GIB), monkeypatch)
-    assert not crew.has_room()
-    assert not crew.has_room()
-    assert crew.progress == ["only 1.5 GiB of memory are free, and a run took 2.0 GiB: the next one waits"]
+    assert not scheduler.has_room()
+    assert not scheduler.has_room()
+    assert scheduler.progress == ["only 1.5 GiB of memory are free, and a run took 2.0 GiB: the next run waits"]
     with_free(8 * GIB, monkeypatch)
-    assert crew.has_room(), "when others have ended"
+    assert scheduler.has_room(), "when others have ended"
 
 
-def test_a_lone_run_starts_whatever_is_free(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lone_run_starts_whatever_is_free(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     with_free(0, monkeypatch)
-    crew.under_way.clear()
-    assert crew.has_room(), "else the experiment would never end"
+    scheduler.active.clear()
+    assert scheduler.has_room(), "else the experiment would never end"
 
 
-def test_no_more_start_than_there_are_jobs(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_start_than_there_are_jobs(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     with_free(100 * GIB, monkeypatch)
-    crew.under_way.append(SimpleNamespace())  # type: ignore[arg-type]
-    assert not crew.has_room()
+    scheduler.active.append(SimpleNamespace())  # type: ignore[arg-type]
+    assert not scheduler.has_room()
 
 
 @pytest.mark.parametrize(

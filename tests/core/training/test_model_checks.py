@@ -23,7 +23,7 @@ TEXTS = ["w7", "w9 w8 w7 w6 w5 w9 w8 w7 w6", "w11 w12 w13", "w20 w6 w30"]
 
 
 def check(folder: Path, texts: Sequence[str] = TEXTS, *, max_length: int = 32, padding: Any = "longest") -> None:
-    """As the rehearsal does it, all texts in one split."""
+    """As the preflight does it, all texts in one split."""
     import torch
 
     options = HubOptions(path=str(folder))
