@@ -90,7 +90,7 @@ ACROSS_COLUMNS = {
 
 
 def compare(results: Results) -> Comparisons:
-    """What the records say: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
+    """Compares the strategies: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
     if not isinstance(results, Results):
         raise BakeoffError(f"compare takes what load gave, as in compare(load('results/quickstart')); got {quoted(results)}")
     return Comparisons(comparison.compare(results.experiment))
@@ -98,7 +98,7 @@ def compare(results: Results) -> Comparisons:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """What a comparison found. `comparison` is the same for programs, with what stands in no table here."""
+    """The results of a comparison as tables. `comparison` is the underlying model, which has more than the tables."""
 
     comparison: Comparison
 
@@ -159,8 +159,8 @@ class Comparisons:
         | margin | float64 | the metric's own unit; differences inside it count as equivalent |
         | equivalence_p | float64 | 0 to 1; of TOST, by Holm over the family |
         | detectable | float64 | the metric's own unit; found with 80 % power at 5 % |
-        | finding | string | what the numbers say by themselves |
-        | verdict | string | what may be said |
+        | finding | string | the verdict without regard to confounders |
+        | verdict | string | the finding, or `confounded` |
         | confounders | string | undeclared differences |
         | advice | string | what it would take to know more |
         | sentence | string | |
@@ -169,7 +169,7 @@ class Comparisons:
 
     @cached_property
     def warnings(self) -> pd.DataFrame:
-        """One row for each thing to mind.
+        """One row for each warning.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -217,7 +217,7 @@ class Comparisons:
         | boards | Int64 | over so many |
         | confounded | bool | differs from the first in something that is not under test |
         | critical_difference | float64 | of mean ranks, at 5 % |
-        | p | float64 | 0 to 1; of Friedman's statistic, with each board's ranks dealt anew |
+        | p | float64 | 0 to 1; of Friedman's statistic, by permutation of each board's ranks |
         | chi2_p | float64 | 0 to 1; by chi-squared |
         | f_p | float64 | 0 to 1; by the F of Iman and Davenport |
         """

@@ -52,13 +52,13 @@ def load(*folders: str | Path) -> Results:
 
 @dataclass(frozen=True)
 class Results:
-    """An experiment's records. `experiment` is the same for programs."""
+    """An experiment's records as tables. `experiment` is the underlying object."""
 
     experiment: Experiment
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One row for each run that the experiment asks for.
+        """One row for each run that the experiment declares.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -113,13 +113,13 @@ class Results:
         predictions are missing or damaged.
         """
         wanted = split or self.experiment.declared.report_on
-        found = [(run, self._split_of(run, wanted)) for run in self._ended(strategy)]
-        slices = dict.fromkeys(f"slice_{column}" for _, told in found for column in told.slices)
+        found = [(run, self._split_of(run, wanted)) for run in self._successful(strategy)]
+        slices = dict.fromkeys(f"slice_{column}" for _, one in found for column in one.slices)
         columns = PREDICTION_COLUMNS | dict.fromkeys(slices, TEXT)
-        return stacked([_predicted(run, wanted, told) for run, told in found], columns)
+        return stacked([_predicted(run, wanted, one) for run, one in found], columns)
 
     def steps(self, *, strategy: str | None = None) -> pd.DataFrame:
-        """One row for each optimizer step of each run that ended well; of all strategies or of one.
+        """One row for each optimizer step of each successful run; of all strategies or of one.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -134,10 +134,12 @@ class Results:
         | grad_norm | float64 | global 2-norm as the optimizer received it; missing where it was not measured |
         | seconds | float64 | s since the first step began |
         """
-        return stacked([_told(run) | self.experiment.steps(run.id).to_pydict() for run in self._ended(strategy)], STEP_COLUMNS)
+        return stacked(
+            [_of_run(run) | self.experiment.steps(run.id).to_pydict() for run in self._successful(strategy)], STEP_COLUMNS
+        )
 
     def _run(self, run: DeclaredRun, record: Record | None) -> dict[str, Any]:
-        row = _told(run) | {"experiment": self.experiment.source.get(run.strategy, ""), "status": "missing"}
+        row = _of_run(run) | {"experiment": self.experiment.source.get(run.strategy, ""), "status": "missing"}
         if record is None:
             return row
         row |= {
@@ -158,7 +160,7 @@ class Results:
             }
         return row | {f"{split}_{metric}": score for split, found in record.scores.items() for metric, score in found.items()}
 
-    def _ended(self, strategy: str | None) -> list[DeclaredRun]:
+    def _successful(self, strategy: str | None) -> list[DeclaredRun]:
         runs = self.experiment.declared.runs
         names = {run.strategy for run in runs}
         if strategy is not None and strategy not in names:
@@ -167,17 +169,17 @@ class Results:
         return [run for run in runs if run.id in ended and strategy in (None, run.strategy)]
 
     def _split_of(self, run: DeclaredRun, split: str) -> Predictions:
-        told = self.experiment.predictions(run.id)
-        if split not in told:
-            raise BakeoffError(did_you_mean("predicted split", split, told))
-        return told[split]
+        predictions = self.experiment.predictions(run.id)
+        if split not in predictions:
+            raise BakeoffError(did_you_mean("predicted split", split, predictions))
+        return predictions[split]
 
     def _repr_html_(self) -> str:
         declared = self.experiment.declared
         return f"<p><b>{safe(declared.name)}</b>: {safe(declared.question)}</p>\n{table(self.runs)}"
 
 
-def _told(run: DeclaredRun) -> dict[str, Any]:
+def _of_run(run: DeclaredRun) -> dict[str, Any]:
     return {"run": run.id, "task": run.task, "model": run.model, "strategy": run.strategy, "seed": run.seed}
 
 
@@ -185,17 +187,17 @@ def _reported_first(record: Record, split: str) -> Iterator[tuple[str, Mapping[s
     yield from sorted(record.scores.items(), key=lambda item: item[0] != split)
 
 
-def _predicted(run: DeclaredRun, split: str, told: Predictions) -> dict[str, Any]:
-    probabilities = told.probabilities
+def _predicted(run: DeclaredRun, split: str, found: Predictions) -> dict[str, Any]:
+    probabilities = found.probabilities
     return (
-        _told(run)
+        _of_run(run)
         | {
             "split": split,
-            "id": told.ids,
-            "label": told.labels,
-            "answer": told.kind.answers(told.logits),
+            "id": found.ids,
+            "label": found.labels,
+            "answer": found.kind.answers(found.logits),
             "confidence": None if probabilities is None else probabilities.max(axis=1),
-            "tokens": told.tokens,
+            "tokens": found.tokens,
         }
-        | {f"slice_{column}": values for column, values in told.slices.items()}
+        | {f"slice_{column}": values for column, values in found.slices.items()}
     )

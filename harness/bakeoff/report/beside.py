@@ -1,4 +1,4 @@
-"""One experiment's table set beside another's, over the runs that both declare: scores, seconds, equality of weights."""
+"""Two experiments side by side, over the runs that both declare: scores, seconds, equality of trained weights."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from bakeoff.records.provenance import (
     facts_of_environment,
 )
 from bakeoff.records.schema import Control, Declared, MadeFrom, Record
-from bakeoff.report.units import BASELINE, score_cell, time_cell
+from bakeoff.report.cells import BASELINE, score_cell, time_cell
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level
 from bakeoff.text.values import listed
 from bakeoff.text.words import quoted
 
 
 class Weights(Part):
-    """Of the runs that both sides have recorded with weights, how many ended with the same."""
+    """Number of runs recorded with weights on both sides, and of those with the same final weights."""
 
     same: int
     both: int
@@ -46,14 +46,13 @@ class RowPair(Part):
 
 
 class Unequal(Part):
-    """Runs that ended with other weights on the other side, and what may have made them so."""
+    """Runs whose final weights differ between the two sides, and the likely reasons."""
 
     runs: int
     largest_difference: float | None
     """Of their scores by the primary metric on the reported split, at one run; None where a side has no scores."""
     reasons: list[str]
-    """What the runs were made from, as far as it differs; then what differs between the two environments and can change how
-    sums are rounded, the likeliest first."""
+    """Differences in data or model; then differences between the environments that can change rounding, the likeliest first."""
 
 
 class BoardPair(Part):
@@ -65,7 +64,7 @@ class BoardPair(Part):
     unequal: Unequal | None
     """None where all weights are the same."""
     unlike: list[Difference]
-    """In what the runs here were made from something else than those there."""
+    """Differences in the data or model of the runs here and there."""
     taken_for_same: str
     """As `Board.taken_for_same`, of the runs of both sides."""
     no_time: str
@@ -86,8 +85,8 @@ class Beside(Part):
     declared_here: int
     declared_there: int
     apart: list[str]
-    """A sentence for the runs of each side that were made from something else than the side's other runs: they stand in tables
-    of their own."""
+    """A sentence for each group of runs that used other data or another model than the rest of their side: they have tables of
+    their own."""
     tables: list[BoardPair]
 
 
@@ -97,7 +96,7 @@ def set_beside(
     *,
     controls: Sequence[Control] = (),
 ) -> Beside:
-    """`controls` are those of both sides. Raises StoreError where the two experiments declare no run in common."""
+    """controls: control runs of both sides. Raises StoreError where the two experiments declare no run in common."""
     declared, other = here[0], there[0]
     shared = {run.id for run in declared.runs} & {run.id for run in other.runs}
     if not shared:
@@ -131,7 +130,7 @@ def set_beside(
 def _board_pair(
     mine: Board, theirs: Board, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
 ) -> BoardPair:
-    """`recorded` are the records here and there."""
+    """recorded: the records here and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
     here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
     rows, unequal = [], []
@@ -161,7 +160,7 @@ LIKELIEST = (
     *("device", "instruction set", "threads", "torch", "transformers", "numpy"),
     *("accelerate", "peft", "safetensors", "tokenizers", "python", "processor"),
 )
-"""What of a machine, and which distributions' version, can change the last bits of a training, the likeliest first."""
+"""Properties of a machine, and packages, that can change the last bits of trained weights, the likeliest first."""
 
 
 def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
@@ -200,7 +199,7 @@ def _why_no_time(mine: Board, theirs: Board, controls: Sequence[Control]) -> str
 
 
 def write_beside(beside: Beside, *, here: str, there: str) -> str:
-    """The comparison as Markdown; `here` and `there` are what a person calls the two folders."""
+    """The comparison as Markdown; here, there: the names of the two folders."""
     lines: list[str] = []
     for pair in beside.tables:
         title = as_markdown(f"{pair.here.task} · {pair.here.model}: here and in {there}")
@@ -266,7 +265,7 @@ def _sentences(pair: BoardPair) -> Iterator[str]:
 
 
 def _silent(pair: BoardPair) -> list[str]:
-    """Why a side has no score in the table: its metric says nothing of these examples."""
+    """Why a side has no score in the table: the metric is undefined on its examples."""
     board = pair.scored
     if not (board.metrics and board.splits):
         return []

@@ -1,4 +1,4 @@
-"""How to read a board's table, and what is equal in all its rows."""
+"""The legend of a table, and its caption: what is equal in all rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bakeoff.analysis.summary.searches import cost_sentence
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.kinds import CLASSIFICATION, kind_named
 from bakeoff.records.schema import Declared, Environment
-from bakeoff.report.units import BASELINE, DAGGER, REPORTED
+from bakeoff.report.cells import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import grouped, listed, seeds_spelt
 
@@ -57,7 +57,7 @@ def tuning_cost(board: Board) -> str:
 
 
 def _points(board: Board) -> str:
-    """In which units the table's scores are."""
+    """The units of the scores in the table."""
     by_unit = grouped((unit_of(metric).words or "as they are", metric.name) for metric in board.metrics)
     if list(by_unit) in (["points (× 100)"], ["as they are"]):
         return f"Scores are {next(iter(by_unit))}"
@@ -68,7 +68,7 @@ def _points(board: Board) -> str:
 
 
 def caption(board: Board, declared: Declared) -> list[tuple[str, Sequence[str]]]:
-    """What is equal in all rows: for each subject, its parts."""
+    """What is equal in all rows, as (subject, parts)."""
     equal, components = board.equal, board.components
     splits = board.data.splits if board.data else {}
     sources = board.data.source_versions if board.data else {}

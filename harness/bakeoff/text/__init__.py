@@ -1,1 +1,1 @@
-"""Words, numbers and Markdown as people write and read them. Nothing here knows what an experiment is."""
+"""Text: names, numbers and values in words, escaping, Markdown. Nothing here knows what an experiment is."""

@@ -1,4 +1,4 @@
-"""What a gate allows to get worse: `-1.0 points` of quality, `+0.05 mae` of an error, `+10%` of a cost."""
+"""How much worse a gate lets a candidate be: `-1.0 points` of quality, `+0.05 mae` of an error, `+10%` of a cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 POINTS: Final = "points"
 LONGEST: Final = 25
-"""Characters of a number without an exponent."""
+"""Longer numbers are written with an exponent; in characters."""
 _NUMBER = r"[0-9]{1,25}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?"
 _POINTS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?"
 _METRIC = rf"({_NUMBER})\s+(?!points?\b)([a-z][a-z0-9_]{{0,63}})"
@@ -22,7 +22,7 @@ LARGEST: Final = 1e100
 
 
 def exactly(number: float) -> str:
-    """All digits of a number, so that what is written is read again as the same: `10`, `0.00001`, `1e+50`."""
+    """A number with all its digits, so that it is read back as the same: `10`, `0.00001`, `1e+50`."""
     plain = f"{Decimal(repr(number)):f}"
     shown = plain.rstrip("0").rstrip(".") if "." in plain else plain
     return shown if len(shown) <= LONGEST else repr(number)
@@ -30,7 +30,7 @@ def exactly(number: float) -> str:
 
 @dataclass(frozen=True)
 class Loss:
-    """By how much a primary metric may get worse, in the unit in which it is shown."""
+    """How much worse a primary metric may be, in the unit in which it is shown."""
 
     sign: str
     """`-` where the score may fall, `+` where an error may grow."""
@@ -44,7 +44,7 @@ class Loss:
 
 
 def losses(text: str) -> list[Loss]:
-    """`-1.0 points`, or several, a comma between two: `-1.0 points, +0.05 mae`. Raises ValueError."""
+    """Parses `-1.0 points`, or several, separated by commas: `-1.0 points, +0.05 mae`. Raises ValueError."""
     found = [QUALITY.fullmatch(part.strip()) for part in text.split(",")]
     whole = [match for match in found if match is not None]
     if len(whole) < len(found):
@@ -59,21 +59,21 @@ def losses(text: str) -> list[Loss]:
 
 
 def loss_of(text: str, metric: str, *, in_points: bool) -> Loss | None:
-    """What the rule says of a metric: by its name, with the class that it looks at or without, else by its unit; None where it
-    says nothing."""
+    """The part of the rule that applies to a metric: by its name, with or without its class, else by its unit; None where there
+    is none."""
     by_name = {loss.of: loss for loss in losses(text)}
     shared = by_name.get(POINTS) if in_points else None
     return by_name.get(metric) or by_name.get(metric.partition(" (")[0]) or shared
 
 
 def with_loss(rule: str, loss: Loss, metric: str) -> str:
-    """The rule with what may be lost of a metric in the place of what it says of it so far."""
+    """The rule with `loss` in place of what it says of the metric so far."""
     same = {metric, metric.partition(" (")[0], loss.of}
     return ", ".join(map(str, [*(known for known in losses(rule) if known.of not in same), loss]))
 
 
 def percent(text: str) -> float:
-    """Per cent that may be added to a cost: `+10%` is 10.0. Raises ValueError."""
+    """Parses how many per cent may be added to a cost: `+10%` is 10.0. Raises ValueError."""
     found = PERCENT.fullmatch(text)
     if found is None:
         raise ValueError("must say how much may be added, like '+10%'")

@@ -1,4 +1,4 @@
-"""Markdown that is also read on a terminal. All text is untrusted: it cannot leave its cell, format, link or run."""
+"""Markdown that is also readable on a terminal. Text is untrusted: escaped, it cannot leave its cell, format, link or run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 from bakeoff.text.words import one_line
 
 WIDTH = 120
-"""Characters in a line of running text. Tables are as wide as they are."""
+"""Characters in a line of running text; tables may be wider."""
 
 _BLANK = "\0"
 """Stands for a blank at which no line is broken."""
@@ -28,7 +28,7 @@ _LIVE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""What GitHub's Markdown and its like make more of, whatever stands before it: only code is left alone."""
+"""What GitHub's Markdown turns into links, mentions, formulas or emoji wherever it stands, except in code."""
 _BRACKETED = re.compile(r"""([(\["']*)(.*?)([)\]"'.,;:!?]*)""")
 """A word without the brackets and stops around it."""
 _COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
@@ -54,7 +54,7 @@ def _plain(word: str) -> str:
 
 
 def _code(word: str) -> str:
-    """A word that would come alive, as code. Backquotes, which would end it, and bars, which would end a cell, stay outside."""
+    """A word that GitHub would turn into a link or mention, as code; backquotes and bars, which would end it, outside."""
     opening, inner, closing = _BRACKETED.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits every word
     parts = re.split(r"([`|])", inner)  # odd ones are these signs
     shown = [f"\\{part}" if number % 2 else f"`{part}`" if part else "" for number, part in enumerate(parts)]
@@ -62,7 +62,7 @@ def _code(word: str) -> str:
 
 
 def prose(text: object) -> str:
-    """A sentence of ours as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
+    """A sentence of Bakeoff's as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
     parts = _COMMAND.split(one_line(text))  # odd ones are commands
     return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 
@@ -106,20 +106,20 @@ def paragraph(text: str) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of which none opens a heading, a quotation or a list, whatever word it begins with."""
+    """Lines whose first word does not open a heading, a quotation or a list."""
     lines = wrap(text, width)
     return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
 
 
 def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Lines of text, broken between words; a command to be copied stays in one. Lines after the first begin with `indent`."""
+    """Lines of text, broken between words but not inside a command; lines after the first begin with `indent`."""
     whole = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), text)
     lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_BLANK, " ") for line in lines] or [""]
 
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
-    """Cells of a number and what follows it (` ± sd`), padded so that the numbers stand under each other."""
+    """Cells of a number and its suffix (` ± sd`), suffixes padded to one width so that the numbers align."""
     width = max((width_of(tail) for _, tail in cells), default=0)
     return [head + tail + " " * (width - width_of(tail)) for head, tail in cells]
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them: p-values, shares, ratios, times, sizes and counts, each written in one way everywhere.
+"""How numbers are written everywhere: p-values, shares, ratios, times, sizes and counts.
 
 Scores are written by `contracts.unit.Figures`, values of options by `values.spelt`.
 """
@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 DASH: Final = "–"
-"""Stands for a number that there is not."""
+"""Stands for a missing number."""
 MINUS: Final = "−"
 MEBIBYTE: Final = 2**20
 PORTABLE_DIGITS: Final = 10
 
 
 def with_decimals(value: float | None, places: int, *, signed: bool = False) -> str:
-    """`1,234.50`, with a true minus; `signed` puts a plus before what is not negative; a dash for None."""
+    """`1,234.50`, with a true minus; `signed`: with a plus unless negative; a dash for None."""
     if value is None:
         return DASH
     return f"{value:{'+' if signed else ''},.{places}f}".replace("-", MINUS)
 
 
 def significant(value: float, digits: int) -> str:
-    """`0.0123`, `1.2e-07`: so many significant digits, none of them a trailing zero."""
+    """`0.0123`, `1.2e-07`: with so many significant digits, without trailing zeros."""
     return f"{value:.{digits}g}"
 
 
@@ -38,7 +38,7 @@ def p_equals(p: float | None) -> str:
 
 
 def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> str:
-    """A share of 1 as `84 %`; what is not nothing never reads as nothing (`under 0.1 %`); a dash for None."""
+    """A share of 1 as `84 %`; `under 0.1 %` where a share above 0 would round to 0; a dash for None."""
     if share is None:
         return DASH
     if 0 < 100 * share < 0.5 * 10**-places:
@@ -47,7 +47,7 @@ def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> s
 
 
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """How many times one cost is another, with its interval: `× 0.84 [0.80, 0.89]`; a dash for None."""
+    """A ratio of costs with its interval: `× 0.84 [0.80, 0.89]`; a dash for None."""
     if value is None:
         return DASH
     bounds = "" if low is None or high is None else f" [{with_decimals(low, 2)}, {with_decimals(high, 2)}]"
@@ -60,7 +60,7 @@ def in_seconds(value: float | None) -> str:
 
 
 def duration(value: float) -> str:
-    """Two figures of so many seconds, as a person would say it: 0.8 s, 45 s, 11 min, 2 h 05 min."""
+    """Seconds with two significant digits: 0.8 s, 45 s, 11 min, 2 h 05 min."""
     if value < 90:
         return f"{with_decimals(value, 1 if value < 10 else 0)} s"
     minutes = round(value / 60)
@@ -68,7 +68,7 @@ def duration(value: float) -> str:
 
 
 def mebibytes(size: int | None) -> str:
-    """Bytes in whole MiB, without the unit, which a column's title has; a dash for None."""
+    """Bytes in whole MiB, without the unit (the column's title has it); a dash for None."""
     return DASH if size is None else with_decimals(size / MEBIBYTE, 0)
 
 
@@ -83,15 +83,15 @@ def count(number: int, what: str) -> str:
 
 
 def rounded(value: float, digits: int) -> float:
-    """The number itself with so many significant digits, for what is kept or drawn."""
+    """The number rounded to so many significant digits."""
     return float(f"{value:.{digits}g}")
 
 
 def portable(value: Any) -> Any:
-    """A value whose floats, in mappings and sequences too, keep ten significant digits.
+    """A value with all floats, also in mappings and sequences, rounded to ten significant digits.
 
-    Sums of the same records differ beyond them between processors and versions of numpy (the last one or two of 16 digits were
-    seen to, more where values cancel).
+    Further digits depend on the processor and the version of numpy: of 16 digits the last one or two were seen to differ, more
+    where values cancel.
     """
     if isinstance(value, float):
         return rounded(value, PORTABLE_DIGITS)

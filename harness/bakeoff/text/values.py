@@ -1,4 +1,4 @@
-"""Values as a person writes them."""
+"""Values, commands and lists in words."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def spelt(value: Any) -> str:
 
 PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w*(?:[./-]\w+)*", re.ASCII)
 WORDS_OF_YAML: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that YAML, some programs' or ours, reads as a truth or as nothing."""
+"""Words that some version of YAML reads as a Boolean or null."""
 
 
 def yaml_value(value: Any) -> str:
-    """A value in one line as an experiment file has it: `[a, "it's"]`, `{name: f1, positive: 'yes'}`, `1e-05`."""
+    """A value as YAML on one line: `[a, "it's"]`, `{name: f1, positive: 'yes'}`, `1e-05`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -56,10 +56,9 @@ def yaml_value(value: Any) -> str:
 
 
 def command(verb: str, *words: object) -> str:
-    """A command line as it is typed into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
+    """A command line to be pasted into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
 
-    A path that begins like an option is named from the current folder, and control characters are escaped, which bash and zsh
-    read.
+    A path that begins with a hyphen gets `./` before it; control characters are escaped as bash and zsh read them.
     """
     return " ".join(map(shell_word, ["bakeoff", verb, *words]))
 
@@ -73,7 +72,7 @@ def shell_word(word: object) -> str:
 
 
 def seeds_spelt(seeds: Sequence[int]) -> str:
-    """Seeds as runs of neighbours: `0 to 4, 17`."""
+    """Seeds with consecutive ones joined: `0 to 4, 17`."""
     parts: list[list[int]] = []
     for seed in sorted(set(seeds)):
         if parts and seed == parts[-1][-1] + 1:
@@ -84,7 +83,7 @@ def seeds_spelt(seeds: Sequence[int]) -> str:
 
 
 def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
-    """Key -> its values, both in the order in which they come."""
+    """Key -> its values, both in order of appearance."""
     found: dict[K, list[V]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)

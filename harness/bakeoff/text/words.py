@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Final
 
 HIDDEN: Final = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]")
-"""Characters that take no ink though Unicode counts them as letters and marks, not as controls."""
+"""Characters that are invisible although Unicode classes them as letters or marks."""
 
 
 def is_shown(text: str) -> bool:
-    """Whether the text is one line in which every character can be seen, and none drives a terminal or turns its direction."""
+    """Whether every character is visible: no line end, control, bidirectional or zero-width character."""
     return text.isprintable() and not HIDDEN.search(text)
 
 
@@ -25,7 +25,7 @@ def escaped(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """The same with every run of blanks and line ends as one blank."""
+    """The same on one line: white space, line ends included, becomes single blanks."""
     return escaped(" ".join(str(text).split()))
 
 
@@ -78,7 +78,7 @@ LISTED: Final = 30
 
 
 def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:
-    """The sentence for a name that does not exist: the nearest one, else those that do."""
+    """A sentence on an unknown name, with the nearest valid name, else with the valid ones."""
     names = sorted(valid)
     if (near := nearest(name, names)) is not None:
         return f"no {what} {quoted(name)}; did you mean {quoted_whole(near)}?"
@@ -89,10 +89,10 @@ def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of these names that was probably meant: in other case, with other separators, or with a slip of the hand.
+    """The valid name that was probably meant: other case, other separators, or a typing error; None where no name is near.
 
-    None for a number, for a name with another number or sign in it (`>50K` of `<=50K`, `A-` of `A`), and for the opposite
-    (`not_entailment` of `entailment`).
+    Never near: numbers, names that differ in a number or sign (`>50K` and `<=50K`, `A-` and `A`), and opposites
+    (`not_entailment` and `entailment`).
     """
     given = _letters(name)
     if NUMBER.fullmatch(name.strip()) or not 0 < len(given) <= LONGEST:
@@ -105,7 +105,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _letters(name: str) -> str:
-    """A name without case and separators; a hyphen before or behind all words is a sign."""
+    """A name in lower case without separators; a hyphen at either end is kept, as a sign."""
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)|[\s_]", "", name.casefold())
 
 

@@ -22,11 +22,11 @@ STRIP = 28
 """Height of a row in the chart of every seed, in pixels."""
 
 Range = tuple[float, float, float]
-"""Lower end, middle and upper end; all the middle where nothing tells the interval."""
+"""Lower end, middle and upper end of an interval; all equal where it is unknown."""
 
 
 Kind = Literal["baseline", "front", "behind"]
-"""Of a strategy in the plane of cost and quality: `front` where no other beats it on both."""
+"""`front`: no other strategy is better on both cost and quality; else `behind`; `baseline` whatever its place."""
 
 
 def _cut(name: str, letters: int) -> str:
@@ -50,9 +50,9 @@ class Place:
 def quality_against_cost(
     places: Sequence[Place], *, titles: tuple[str, str], width: int, height: int, ends: Ends = (None, None)
 ) -> Markup:
-    """Boxes, a dot in each, hollow where a row dominates it; costs on a log scale where they span a factor of five.
+    """A dot in its box of 95 % intervals for each strategy, hollow where it is dominated.
 
-    `ends`: between which quality lies.
+    Costs have a logarithmic scale where they span more than a factor of five. ends: lowest and highest possible quality.
     """
     xs = [value for place in places for value in place.x if value > 0]
     x = axis_over(xs, pad=0.1, ends=(0.0, None), width=width, inset=0)
@@ -71,7 +71,7 @@ def quality_against_cost(
 
 
 def _names(places: Sequence[Place], x: Axis, y: Axis) -> Iterator[Markup]:
-    """Names beside their dots, moved up or down until they cover no dot and no other name."""
+    """Labels beside the dots, shifted up or down where they would overlap a dot or another label."""
     shown = [place for place in places if len(places) <= MOST_LABELS or place.kind != "behind"][:MOST_LABELS]
     at = {place.name: (x.place(max(place.x[1], x.low)), y.width - y.place(place.y[1])) for place in places}
     # (left, right, middle, half the height) of what a name may not cover: every dot, and the names before it.
@@ -111,7 +111,7 @@ class Dots:
 
 
 def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float | None, names: int) -> Markup:
-    """A strip for each row; `reference` is the baseline's mean, `names` the pixels left for names."""
+    """A strip of dots for each row. reference: the baseline's mean; names: pixels reserved for names."""
     height, parts = STRIP * len(rows), []
     if reference is not None:
         parts.append(f'<path class="reference" d="M{axis.place(reference):.1f},0V{height}"/>')
@@ -130,7 +130,7 @@ def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float
 
 
 def _apart(places: Sequence[float]) -> list[int]:
-    """A step up or down for each dot that would cover one before it: 0, 1, -1, 2, -2, then again 0."""
+    """A vertical offset for each dot that would overlap an earlier one: 0, 1, -1, 2, -2, then 0 again."""
     steps: list[int] = []
     for place in places:
         used = {step for other, step in zip(places, steps, strict=False) if abs(other - place) < 7}
@@ -151,7 +151,7 @@ class Curve:
 
 
 def curve(seed: int, steps: NDArray[Any], losses: NDArray[Any], points: int) -> Curve | None:
-    """At most so many points; None where no loss is finite."""
+    """A run's curve with at most `points` points; None where no loss is finite."""
     sound = np.isfinite(losses)
     if not sound.any():
         return None
@@ -165,9 +165,9 @@ def curve(seed: int, steps: NDArray[Any], losses: NDArray[Any], points: int) -> 
 
 
 def learning_curves(curves: Sequence[Curve], behind: Sequence[Curve], everything: Sequence[Curve]) -> Markup:
-    """One thin line a seed; `behind` are the baseline's, in grey. `everything` is what all panels show, on one pair of scales.
+    """One line per seed, over the baseline's in grey (`behind`). All panels share the scales, which follow from `everything`.
 
-    The losses' scale ends where all but the highest half percent lie; what lies higher is drawn at its end.
+    The scale of losses leaves out the highest half per cent; larger losses are drawn at its upper end.
     """
     losses = np.concatenate([line.losses for line in everything])
     x = Axis(0.0, max(1.0, *(float(line.steps[-1]) for line in everything)), 215, 0)

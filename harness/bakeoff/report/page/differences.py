@@ -16,16 +16,16 @@ from bakeoff.report.page.drawing import Axis, axis_over, interval
 from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 SIGNS = {"identical": "=", "better": "▲", "worse": "▼", "equivalent": "≈", "inconclusive": "?", "confounded": "†"}
-"""One for each verdict, beside its word and colour."""
+"""A sign for each verdict, beside its name and colour."""
 
 MOST_DRAWN = 150
-"""Rows in what follows the leaderboard, which alone has them all."""
+"""Most rows below the leaderboard; the leaderboard has all."""
 
 MOST_IN_MATRIX, MOST_PAIRS, MOST_SLICES = 24, 300, 300
 
 
 def drawn_rows(board: Board) -> list[Row]:
-    """The first rows, and the baseline."""
+    """The rows that are shown below the leaderboard: the best, and the baseline."""
     rows = board.ranked
     return [*rows[:MOST_DRAWN], *(row for row in rows[MOST_DRAWN:] if row.baseline)]
 
@@ -40,7 +40,7 @@ class Forest:
 
 
 def forest(board: Board) -> Forest | None:
-    """None where there is nothing to compare."""
+    """Every row minus the baseline; None without a comparison."""
     by_row = board.pairs
     pairs = [by_row[row.strategy] for row in drawn_rows(board) if row.strategy in by_row]
     if not pairs:
@@ -57,14 +57,14 @@ def forest(board: Board) -> Forest | None:
 def _axis(
     board: Board, values: list[float], drawn: Sequence[Pair | SliceScore], *, pad: float = 0.06, width: int = 200
 ) -> Axis:
-    """Over these values and all intervals, between the ends that a difference of two scores can have."""
+    """An axis over these values and all intervals, within the possible range of a difference."""
     span = board.unit.span
     bounds = [value for one in drawn for value in (one.difference, one.low, one.high)]
     return axis_over([*values, *bounds], pad=pad, width=width, ends=(None, None) if span is None else (-span, span))
 
 
 def detectable(pair: Pair, figures: Figures) -> str:
-    """The difference that its design finds, and what it would find with seeds without end."""
+    """The minimum detectable difference, and that of unlimited seeds."""
     if pair.verdict == "identical" or pair.detectable is None:
         return DASH
     limit = pair.detectable_with_all_seeds
@@ -72,7 +72,7 @@ def detectable(pair: Pair, figures: Figures) -> str:
 
 
 def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:
-    """What stands beside the primary test: title of a column -> cell."""
+    """Results of the other tests: title of a column -> cell."""
     checks, (first, second) = pair.checks, pair.seeds
     smallest = "" if checks.sign_flip_floor is None else f" ({p_value(checks.sign_flip_floor)})"
     return {
@@ -106,7 +106,7 @@ _MIRRORED = {"better": "worse", "worse": "better"}
 
 
 def matrix(board: Board) -> Matrix | None:
-    """None where the forest already shows every pair."""
+    """All pairs; None where the forest already shows every pair."""
     pairs = board.all_pairs
     if len(pairs) <= 1:
         return None
@@ -135,7 +135,7 @@ class Slices:
 
 
 def slices(board: Board) -> list[Slices]:
-    """One table for each column, in the order in which they come."""
+    """One table for each column of slices."""
     tables = []
     for column in dict.fromkeys(part.column for part in board.slices):
         parts = [part for part in board.slices if part.column == column]

@@ -1,4 +1,4 @@
-"""Drawings in SVG: intervals within the rows of tables, their scale, and the frame of a chart. Only numbers go in unescaped."""
+"""SVG drawings: intervals in table rows, their axis, and the frame of a chart. All text in them is escaped."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from markupsafe import Markup
 from bakeoff.text.words import one_line
 
 HEIGHT, INSET = 22, 7
-"""Of a drawing in a row, in pixels; its axis keeps clear of both ends by the inset."""
+"""Height of a drawing in a row, and margin at both ends of its axis, in pixels."""
 LETTER = 6.4
-"""About the width of a letter in a chart, in pixels."""
+"""Approximate width of a letter in a chart, in pixels."""
 
 Ends = tuple[float | None, float | None]
-"""Between which values are possible; None where there is no end."""
+"""Lowest and highest possible value; None where there is none."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A scale from low to high, drawn over `width` pixels, of which `inset` are kept clear at both ends."""
+    """A scale from low to high over `width` pixels, with a margin of `inset` pixels at both ends."""
 
     low: float
     high: float
@@ -30,14 +30,14 @@ class Axis:
     logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Pixels from the end of low values; beyond the ends for what lies outside."""
+        """The position of a value, in pixels from the low end; outside the drawing for values outside the axis."""
         low, high = self.low, self.high
         if self.logarithmic:
             low, high, value = math.log(low), math.log(high), math.log(value)
         return self.inset + (value - low) / (high - low) * (self.width - 2 * self.inset)
 
     def ticks(self, count: int = 4, *, scale: int = 1, signed: bool = False) -> list[tuple[float, str]]:
-        """(pixels, number) of about `count` round values, written times `scale`."""
+        """(position, label) of about `count` round values; labels are values times `scale`."""
         if self.logarithmic:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)))
             places = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
@@ -58,7 +58,7 @@ class Axis:
 def axis_over(
     values: Sequence[float | None], *, pad: float = 0.06, width: int = 200, inset: int = INSET, ends: Ends = (None, None)
 ) -> Axis:
-    """An axis that holds all these values, with some room on both sides, but for what lies beyond the ends."""
+    """An axis over all finite values with a margin of `pad` on both sides, cut at the possible ends."""
     known = [value for value in values if value is not None and math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
     room = (high - low) * pad or max(abs(high) * 0.01, 0.005)
@@ -68,7 +68,7 @@ def axis_over(
 
 
 def nice_ticks(low: float, high: float, count: int) -> list[float]:
-    """About `count` round numbers (1, 2 or 5 times a power of ten apart) that span the range."""
+    """About `count` round numbers that span the range, 1, 2 or 5 times a power of ten apart."""
     if not high > low:
         return [low]
     rough = (high - low) / count
@@ -87,9 +87,9 @@ def interval(
     band: float | None = None,
     reference: float | None = None,
 ) -> Markup:
-    """A dot with its interval; `band` shades what lies within so much of zero, `reference` draws a line.
+    """A dot with its interval. band: half-width of a shaded band around 0; reference: where a vertical line is drawn.
 
-    What lies outside the axis ends in an arrowhead at its edge.
+    Where the interval leaves the axis it ends in an arrowhead.
     """
     middle, width = HEIGHT / 2, axis.width
     parts = []
@@ -123,11 +123,11 @@ _SHAPES = {
     "floor": '<path class="dot" d="M{x:.1f},{y:g}m0,-7v14"/>',
     "imported": '<circle class="dot open" cx="{x:.1f}" cy="{y:g}" r="4.2"/>',
 }
-"""Each verdict has a shape of its own: none is told by colour alone."""
+"""Each verdict has its own shape, so that none depends on colour alone."""
 
 
 def scale_line(axis: Axis, scale: int, *, signed: bool = False) -> Markup:
-    """The axis with its numbers, for the head of a column; values are shown times `scale`."""
+    """An axis with labels, for the head of a column; labels are values times `scale`."""
     width = axis.width
     parts = [f'<path d="M{INSET},21.5H{width - INSET}"/>']
     for place, number in axis.ticks(max(3, width // 55), scale=scale, signed=signed):
@@ -137,14 +137,14 @@ def scale_line(axis: Axis, scale: int, *, signed: bool = False) -> Markup:
 
 
 def svg(names: str, width: float, height: float, parts: Sequence[str], *, left: float = 0, top: float = 0) -> Markup:
-    """A drawing with these classes; its origin lies `left` and `top` pixels from its corner."""
+    """An SVG element with these classes; its origin is `left` and `top` pixels from its corner."""
     box = f"{-left:g} {-top:g} {width:g} {height:g}" if left or top else f"0 0 {width:g} {height:g}"
     head = f'<svg class="{names}" viewBox="{box}" width="{width:g}" height="{height:g}" aria-hidden="true">'
     return Markup(f"{head}{''.join(parts)}</svg>")  # noqa: S704 - numbers, class names of ours, and texts that are escaped
 
 
 def label(text: str, x: float, y: float, kind: str = "") -> Markup:
-    """A text in a chart; the end of its line stands at x where `kind` says `end`."""
+    """A text in a chart; kind: classes, of which `end` and `middle` say what of the text stands at x."""
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, one_line(text))
 
 
@@ -158,7 +158,7 @@ def framed(
     ticks: int = 5,
     left: float = 0,
 ) -> Markup:
-    """A chart: its parts over a grid, with the numbers of both axes, or where there is no y with `left` pixels for names."""
+    """A chart: parts over a grid with labelled axes; without y, `left` pixels are reserved for names instead."""
     width, below, frame = x.width, height + 17, []
     numbers = y.ticks(ticks) if y else []
     left = max([left, *(len(number) * LETTER + 8 for _, number in numbers)])

@@ -1,7 +1,7 @@
-"""A comparison as one HTML page: it opens from disk, asks no network for anything, and can be read without JavaScript.
+"""A comparison as one HTML page that opens from disk, needs no network, and can be read without JavaScript.
 
-Every text that a template writes passes `one_line` and is then escaped; only drawings, made from numbers, go as they are. The
-page forbids itself everything but its own style and script (Content-Security-Policy, by their hashes).
+Every text that a template writes passes `one_line` and is then escaped; drawings are inserted as they are. The page's
+Content-Security-Policy allows nothing but its own style and script, by their hashes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
-from bakeoff.report import TEMPLATES, units
+from bakeoff.report import TEMPLATES, cells
 from bakeoff.report.caption import caption, tuning_cost
+from bakeoff.report.notes import sentences
 from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
-from bakeoff.report.row_notes import sentences
 from bakeoff.report.text.across import TITLES, across
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
@@ -32,31 +32,31 @@ from bakeoff.text.values import grouped, seeds_spelt, spelt
 from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
-"""Beyond so many the page carries rows only: no record, dot or curve."""
+"""With more records, the page shows rows only: no single record, dot or curve."""
 
 
 WRITERS: tuple[Callable[..., Any], ...] = (
     *(numbers.mebibytes, numbers.p_value, numbers.per_cent, numbers.significant, numbers.with_decimals),
-    *(units.rank, units.ratio_cell, units.seconds, units.time_cell, drawing.interval, drawing.scale_line),
+    *(cells.rank, cells.ratio_cell, cells.seconds, cells.time_cell, drawing.interval, drawing.scale_line),
     *(differences.detectable, differences.other_tests, ranks.degenerate_note, ranks.warning_of, views.best_of),
     *(search_cells, search_titles, tuning_cost),
 )
-"""What templates write cells with."""
+"""Functions that templates call."""
 
 
 def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], views.Steps | None]) -> str:
-    """The whole `report.html`; `steps` gives a run's step numbers and losses, None where there are none."""
+    """The text of `report.html`. steps: run id -> step numbers and losses, None where there are none."""
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
-    ended = _ended(comparison.declared, records)
+    successful = _successful(comparison.declared, records)
     lines = sum(
-        len(ended.get((board.task, board.model, row.strategy), ()))
+        len(successful.get((board.task, board.model, row.strategy), ()))
         for board in comparison.boards
         for row in board.ranked[: views.MOST_CURVES]
     )
     points = max(10, min(views.MOST_POINTS, views.ALL_POINTS // max(lines, 1)))
     sections = [
-        _section(comparison, board, f"board-{number}", None if rows_only else ended, steps, points)
+        _section(comparison, board, f"board-{number}", None if rows_only else successful, steps, points)
         for number, board in enumerate(comparison.boards, 1)
     ]
     by_id = {record.id: record for record in records}
@@ -83,7 +83,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
 
 
 def _squeezed(text: str) -> str:
-    """Without indentation and empty lines: a tenth of the page. No text that it shows has a line end."""
+    """Without indentation and empty lines, a tenth of the page; no text on it contains a line end."""
     return re.sub(r"\s*\n\s*", "\n", text)
 
 
@@ -101,7 +101,7 @@ def _environment() -> Environment:
     )
 
     def code(text: str) -> Markup:
-        """What stands in backticks, as code."""
+        """Text with what stands in backticks as code."""
         parts = re.split(r"`([^`]+)`", one_line(text))
         return Markup("").join(
             Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
@@ -118,7 +118,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _ended(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
+def _successful(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
     """(task, model, strategy) -> its runs that succeeded, by seed."""
     by_id = {record.id: record for record in records if record.status == "ok"}
     runs = sorted((run for run in declared.runs if run.id in by_id), key=lambda run: run.seed)
@@ -129,15 +129,15 @@ def _section(
     comparison: Comparison,
     board: Board,
     slug: str,
-    ended: Mapping[tuple[str, str, str], Sequence[Record]] | None,
+    successful: Mapping[tuple[str, str, str], Sequence[Record]] | None,
     steps: Callable[[str], views.Steps | None],
     points: int,
 ) -> dict[str, Any]:
-    """What the template of a board is given: what is None has no section there, and without runs (`ended`) it has rows only.
+    """The variables of `board.j2`. What is None has no section; without runs (`successful`) there are rows only.
 
-    slug: begins the ids of all that is in the board's section.
+    slug: prefix of all ids in the board's section.
     """
-    runs = {row.strategy: (ended or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
+    runs = {row.strategy: (successful or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
     drawn, aside = differences.drawn_rows(board), board.times_differ
     timed = [row for row in drawn if row.train_seconds]
     work = {row.strategy: row.work for row in timed}
@@ -157,8 +157,8 @@ def _section(
         "costs": views.cost_drawings(board),
         "work": work_cells(work, [name for name in work if aside[name]]),
         "work_legend": legend(work),
-        "curves": None if ended is None else views.curves(board, runs, steps, points),
-        "seeds": None if ended is None else views.seeds(board),
+        "curves": None if successful is None else views.curves(board, runs, steps, points),
+        "seeds": None if successful is None else views.seeds(board),
         "slices": differences.slices(board),
         "recipes": views.recipes(board),
         "caption": [(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
@@ -167,11 +167,11 @@ def _section(
 
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
-    """What the page is made of, in a few numbers."""
+    """The experiment in a few numbers."""
     declared, boards = comparison.declared, comparison.boards
-    ended = sum(record.status == "ok" for record in records)
-    failed = len(records) - ended
-    runs = f"{ended:,}" if ended == len(declared.runs) else f"{ended:,} of {len(declared.runs):,}"
+    successful = sum(record.status == "ok" for record in records)
+    failed = len(records) - successful
+    runs = f"{successful:,}" if successful == len(declared.runs) else f"{successful:,} of {len(declared.runs):,}"
     found = [("runs", f"{runs}{f', {failed:,} failed' if failed else ''}")]
     found.append(("strategies", f"{len({run.strategy for run in declared.runs}):,}"))
     found.append(("seeds", seeds_spelt([run.seed for run in declared.runs]) or "none"))
@@ -186,5 +186,5 @@ def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str,
 
 
 def _foot(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The commands have a place of their own."""
+    """The facts at the foot of the page, without the commands, which have their own place."""
     return [(name.replace("_", " "), spelt(value)) for name, value in facts.items() if name != "commands" and value != []]

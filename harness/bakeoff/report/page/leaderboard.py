@@ -1,4 +1,4 @@
-"""The leaderboard as the page shows it: its rows in bodies that are ranked apart, and the figures that are no strategy's."""
+"""The leaderboard of the page: strategies in groups that are ranked separately, and other figures below them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Board, NamedWarning
 from bakeoff.analysis.row import Row
+from bakeoff.report.cells import FLOOR
 from bakeoff.report.page.drawing import Axis, axis_over
-from bakeoff.report.units import FLOOR
 from bakeoff.text.numbers import DASH
 
 Place = tuple[str, str]
@@ -17,7 +17,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Unranked:
-    """Figures that are no strategy's: the majority baseline's, or published elsewhere."""
+    """Scores that no strategy of the experiment has: of the majority baseline, or published elsewhere."""
 
     kind: str
     """`floor` or `imported`."""
@@ -29,26 +29,26 @@ class Unranked:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All rows, in bodies that are ranked apart."""
+    """All rows, in table bodies that are ranked separately."""
 
     axis: Axis
     primary: Place
     others: list[Place]
-    """Of the other columns."""
+    """The other columns."""
     device: bool
-    """Whether there is memory of a device to be shown."""
+    """Whether device memory was measured."""
     experiments: bool
     """Whether rows come from several experiments."""
     baseline: float | None
-    """Its mean."""
+    """Its mean score."""
     bodies: list[tuple[str, list[Row], list[Unranked]]]
-    """(why it is apart, rows, figures below them)."""
+    """(why it is ranked separately, rows, figures below them)."""
     tie_groups: dict[str, str]
-    """Strategy -> a letter that it shares with others of the same rank interval."""
+    """Strategy -> the letter of its tie group: strategies with the same rank interval."""
 
 
 def leaderboard(board: Board) -> Leaderboard:
-    """The rows by rank; the majority baseline follows those of the first group, what was published elsewhere stands last."""
+    """Rows by rank; the majority baseline follows the first group, published figures stand last."""
     rows, primary = board.ranked, (board.split, board.metric)
     found = dict.fromkeys((split, metric) for row in board.rows for split, scores in row.scores.items() for metric in scores)
     others = [place for place in found if place != primary]
@@ -75,7 +75,7 @@ def leaderboard(board: Board) -> Leaderboard:
 
 
 def _axis(board: Board) -> Axis:
-    """Over all intervals; the majority baseline is taken in where that does not more than double the width."""
+    """An axis over all intervals, and over the majority baseline unless that more than doubles its range."""
     scores = [score for row in board.rows if (score := board.score(row))]
     values = [value for score in scores for value in (score.mean, score.low, score.high)]
     ends = (board.unit.low, board.unit.high)
@@ -84,7 +84,7 @@ def _axis(board: Board) -> Axis:
 
 
 def _tie_groups(board: Board) -> dict[str, str]:
-    """Letters of the groups that more than one row shares, from A in each comparable group of rows."""
+    """Letters, from A in each group of rows, of the rank intervals that more than one row has."""
     letters = {}
     for row in board.rows:
         shared = [other.tie_group for other in board.rows if other.ranking == row.ranking and other.tie_group is not None]
@@ -112,7 +112,7 @@ def _imported(board: Board, places: set[Place]) -> list[Unranked]:
 
 
 def degenerate_note(row: Row, board: Board) -> str:
-    """Which of a row's seeds are degenerate, and its mean without them; empty where none is."""
+    """A row's degenerate seeds, and its mean without them; empty where there is none."""
     if not row.degenerate:
         return ""
     many = len(row.degenerate) > 1
@@ -122,7 +122,7 @@ def degenerate_note(row: Row, board: Board) -> str:
 
 
 def warning_of(name: str, strategy: str, warnings: Mapping[str, NamedWarning]) -> tuple[str, str]:
-    """(place, what was found) of the warning of this name: one that names the row, else any; empty for none."""
+    """(id, what was found) of the warning with this name that mentions the strategy, else of any; empty strings for none."""
     same = [(place, warning) for place, warning in warnings.items() if warning.name == name]
     same.sort(key=lambda found: strategy not in found[1].rows)
     return next(((place, warning.what) for place, warning in same), ("", ""))

@@ -1,4 +1,4 @@
-"""What the page draws below the differences: quality against cost, learning curves, every seed, recipes side by side."""
+"""The parts of the page below the differences: quality against cost, learning curves, every seed, recipes side by side."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from bakeoff.text.values import grouped
 Steps = tuple[NDArray[Any], NDArray[Any]]
 """Step numbers and training losses of one run, of equal length."""
 Drawings = list[tuple[str, Markup]]
-"""(class, drawing): one for pages, one for telephones."""
+"""(class, drawing): one for wide screens, one for narrow ones."""
 
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
-"""Strategies with curves on a board; points of a line; points of all lines of a page."""
+"""Most strategies with curves on a board, most points of a line, and most points of a page."""
 
 SECONDS = Unit(name="s", low=0.0)
 
 STRIPS = 40
-"""Rows in one chart of seeds: as many as fit a sheet of paper."""
+"""Rows in one chart of seeds: as many as fit on a sheet of paper."""
 
 WIDE, NARROW = 700, 330
-"""Widths of charts, for pages and for telephones."""
+"""Widths of charts, for wide and narrow screens, in pixels."""
 
 
 def cost_drawings(board: Board) -> Drawings:
-    """Quality against train seconds of the rows whose times are comparable with the baseline's; none below two of them."""
+    """Quality against train seconds of the rows with times comparable to the baseline's; empty below two rows."""
     places, aside = [], board.times_differ
     for row in drawn_rows(board):
         taken, score = row.train_seconds, board.score(row)
@@ -73,13 +73,13 @@ class Curves:
     """(strategy, drawing, the lines in it)."""
     left_out: int
     behind: str
-    """Whose first seed stands in grey behind the others; `` where there is none."""
+    """The strategy whose first seed is drawn in grey behind the others; empty where there is none."""
 
 
 def curves(
     board: Board, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
 ) -> Curves | None:
-    """None where no run has steps; `points` is how many each line may have, `runs` are each strategy's, by seed."""
+    """runs: strategy -> its records by seed; points: most points of a line. None where no run has steps."""
     names = [row.strategy for row in board.ranked]
     first = sorted(names, key=lambda name: name != board.baseline)[:MOST_CURVES]
     found = grouped(
@@ -106,15 +106,15 @@ class Seeds:
     drawings: list[Drawings]
     seeds: list[int]
     rows: list[tuple[Row, dict[int, float]]]
-    """Each with its score at each seed."""
+    """(row, seed -> score)."""
     tries: list[int]
-    """Of how many seeds the expected best is told."""
+    """The numbers of seeds whose expected best is shown."""
     optimism: str
-    """What reporting the best seed would add, in a sentence; empty where no row has seeds enough."""
+    """A sentence on the bias of reporting the best seed; empty where no row has enough seeds."""
 
 
 def seeds(board: Board) -> Seeds | None:
-    """None where nothing is scored."""
+    """Every run's score; None without scores."""
     scored = [(row, score) for row in drawn_rows(board) if (score := board.score(row))]
     if not scored:
         return None
@@ -141,7 +141,7 @@ def seeds(board: Board) -> Seeds | None:
 
 
 def _strips(board: Board, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
-    """Some of the rows, on the axis of all."""
+    """A chart of some rows, on the axis of all."""
     longest = max(len(dot.name) for dot in strip) * LETTER + 16
     values = [value for dot in dots for value in (*dot.values, *dot.mean)]
     reference = next((dot.mean[1] for dot in dots if dot.baseline), None)
@@ -154,12 +154,12 @@ def _strips(board: Board, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawin
 
 
 def best_of(row: Row, tries: int) -> float | None:
-    """The expected best of so many of its seeds; None where it has fewer."""
+    """The expected best of so many of the row's seeds; None where it has fewer."""
     return row.expected_best[tries - 1] if len(row.expected_best) >= tries else None
 
 
 def _optimism(board: Board, tries: int) -> str:
-    """What reporting the best of so many seeds in place of the mean would do, from the least such row to the most."""
+    """How much higher than the mean the expected best of so many seeds is, from the smallest to the largest such bias."""
     figures = board.figures
     gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(board) if (best := best_of(row, tries)) is not None)
     least, most = figures.number(gains[0]), figures.number(gains[-1])
@@ -179,7 +179,7 @@ class Recipes:
 
 
 def recipes(board: Board) -> Recipes | None:
-    """None where no recipe is known."""
+    """Recipes side by side; None where no recipe is known."""
     rows = sorted((row for row in drawn_rows(board) if row.recipe), key=lambda row: not row.baseline)
     if not rows:
         return None

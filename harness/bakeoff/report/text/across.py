@@ -1,11 +1,11 @@
-"""What the page and `table.md` say of strategies over several boards."""
+"""Strategies ranked over several boards, for the page and `table.md`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Comparison
-from bakeoff.report.units import DAGGER
+from bakeoff.report.cells import DAGGER
 from bakeoff.text.markdown import Column, as_markdown, grid, paragraph
 from bakeoff.text.numbers import p_value, with_decimals
 
@@ -14,7 +14,7 @@ TITLES = ("mean rank", "behind the first")
 
 @dataclass(frozen=True)
 class Across:
-    """A table of mean ranks, with words before and after it."""
+    """A table of mean ranks with a sentence before it and a legend after it."""
 
     sentence: str
     lines: list[tuple[str, bool, list[str]]]
@@ -23,7 +23,7 @@ class Across:
 
 
 def across(comparison: Comparison) -> Across | None:
-    """None where too few boards share their strategies."""
+    """None where too few boards share strategies."""
     found = comparison.across
     if found is None:
         return None
@@ -44,7 +44,7 @@ def across(comparison: Comparison) -> Across | None:
 
 
 def across_markdown(comparison: Comparison) -> list[str]:
-    """A section of `table.md`; no line where there is nothing to say."""
+    """The section of `table.md`; no lines where there is none."""
     found = across(comparison)
     if found is None:
         return []

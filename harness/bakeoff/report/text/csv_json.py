@@ -36,8 +36,8 @@ from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.recipes import RECIPE
 from bakeoff.analysis.row import Row
-from bakeoff.report.row_notes import owned
-from bakeoff.report.units import FLOOR
+from bakeoff.report.cells import FLOOR
+from bakeoff.report.notes import owned
 from bakeoff.text.numbers import portable
 from bakeoff.text.words import escaped, is_shown
 
@@ -95,14 +95,14 @@ def write_csv(comparison: Comparison) -> str:
 
 
 FORMULA: Final = "[-=+@\uff0d\uff1d\uff0b\uff20]"
-"""How a formula begins, in full width too."""
+"""First characters of a formula, full-width forms included."""
 COMPUTED: Final = re.compile(rf"\s*{FORMULA}(?!(?<=[-+])\d+(\.\d+)?([eE][-+]?\d+)?$)|'")
 SECOND: Final = re.compile(rf"(?<=;)([\s\"']*)({FORMULA})")
-"""What would begin a cell where semicolons stand between cells."""
+"""What would begin a cell in a program that separates cells by semicolons."""
 
 
 def cell_of(value: Any) -> Any:
-    """A value as it stands in a cell: a text that could be more than text, or hides something, is marked."""
+    """A value as a cell: text that a spreadsheet could run, or that hides characters, is marked and escaped."""
     if not isinstance(value, str) or (is_shown(value) and not COMPUTED.match(value) and not SECOND.search(value)):
         return value
     shown = escaped(value.replace("\\", "\\\\"))
@@ -110,12 +110,12 @@ def cell_of(value: Any) -> Any:
 
 
 def text_of(cell: str) -> str:
-    """The text that stands in a cell."""
+    """The original text of a cell (`cell_of`)."""
     return cell[1:].encode("latin-1", "backslashreplace").decode("unicode_escape") if cell.startswith("'") else cell
 
 
 def write_json(comparison: Comparison) -> str:
-    """All that was found, in full precision: what every other output is rounded from; ASCII only."""
+    """The whole comparison with ten significant digits, from which every other output is rounded; ASCII only."""
     return (
         json.dumps(portable(comparison.model_dump(mode="json", exclude={"declared": {"runs"}})), indent=1, allow_nan=False)
         + "\n"
@@ -123,7 +123,7 @@ def write_json(comparison: Comparison) -> str:
 
 
 def _strategy(row: Row, pair: Pair | None, board: Board) -> dict[str, Any]:
-    """The row by columns, those that apply; its difference is that to the baseline."""
+    """Column -> value of a strategy's row; columns that do not apply are left out."""
     scores = [(split, metric, score) for split, found in row.scores.items() for metric, score in found.items()]
     costs = {cost: number for cost in COSTS if (number := getattr(row, cost)) is not None}
     return {
@@ -172,5 +172,5 @@ def _majority_baseline(board: Board) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Truth values as JSON and most languages spell them; lists and mappings as JSON."""
+    """Booleans, lists and mappings as JSON."""
     return json.dumps(value) if isinstance(value, bool | list | tuple | dict) else value

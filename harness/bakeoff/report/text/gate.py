@@ -1,4 +1,4 @@
-"""A gate's judgement as Markdown, fit for a pull request."""
+"""A gate's result as Markdown, for a pull request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "
 
 
 def write_gate(gate: Gate) -> str:
-    """One line that says it all, the table of checks, and why each that did not pass did not."""
+    """A headline, the table of checks, and the reason for each that did not pass."""
     lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {as_markdown(gate.headline)}", ""]
     boards = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
     where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
@@ -41,7 +41,7 @@ def _table(checks: list[Check], *, with_board: bool) -> list[str]:
 
 
 def _observed(check: Check) -> tuple[str, str]:
-    """The change, and its interval."""
+    """The change and its interval."""
     if check.identical:
         return "identical", ""
     if check.change is None or check.low is None or check.high is None:
@@ -56,7 +56,7 @@ def _verdict(check: Check) -> str:
 
 
 def _reasons(checks: list[Check], *, with_board: bool) -> list[tuple[str, str]]:
-    """Symbol and sentence of each reason, with the checks that it holds for."""
+    """(symbol, sentence) of each reason, with the checks that share it."""
     reasons = grouped(((SYMBOLS[check.result], check.reason), _title(check, with_board)) for check in checks if check.reason)
     return [
         (symbol, f"{'all checks' if 1 < len(titles) == len(checks) else '; '.join(titles)}: {reason}")
@@ -75,5 +75,5 @@ def _legend(gate: Gate) -> str:
         "brackets the 90 % interval, each end of which is a one-sided 95 % bound. A check passes where the bound is within the "
         "limit, and fails where the change is beyond the limit with p at most 0.05 after Holm over the "
         f"{tested} checks that could be tested. "
-        "Anything else is not enough evidence. Seeds are those of candidate / baseline that ended well."
+        "Anything else is not enough evidence. Seeds are the successful ones of candidate / baseline."
     )

@@ -1,7 +1,7 @@
-"""A comparison for the Hugging Face hub: `.eval_results/*.yaml`, and the `model-index` of model cards.
+"""Results for the Hugging Face hub: `.eval_results/*.yaml`, and the `model-index` of model cards.
 
-Written by huggingface_hub's own functions. Values are means over seeds in the metric's own unit (accuracy: 0 to 1); interval,
-seeds and method stand in the notes.
+Written by functions of huggingface_hub. Values are means over seeds in the metric's own unit (accuracy: 0 to 1); the notes
+have interval, seeds and method.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MADE_WITH = "made with bakeoff"
 """The end of all notes."""
 
 TASK_TYPE = "text-classification"
-"""The hub's word for tasks of every kind so far, regression over texts too."""
+"""The hub's name for all kinds of task so far, regression on texts included."""
 
 
 def eval_results(comparison: Comparison) -> dict[str, str]:
-    """File name -> YAML of a row's scores on the reported split, one file for each row that has any."""
+    """File name -> YAML of a row's scores on the reported split, for each row with scores."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
 
@@ -49,7 +49,7 @@ def eval_results(comparison: Comparison) -> dict[str, str]:
 
 
 def is_ours(content: bytes) -> bool:
-    """Whether a file is one of `eval_results`: a list of scores, each with notes that end as ours do."""
+    """Whether a file was written by `eval_results`: a list of scores whose notes end with `MADE_WITH`."""
     try:
         entries = YAML(typ="safe", pure=True).load(content)
     except (YAMLError, ValueError, RecursionError):
@@ -61,7 +61,7 @@ def is_ours(content: bytes) -> bool:
 
 
 def model_index(comparison: Comparison) -> str:
-    """A YAML document for each row: the front matter of the card that its model would have."""
+    """A YAML document for each row: the front matter of its model's card."""
     from huggingface_hub import EvalResult, ModelCardData
 
     documents = []
@@ -96,7 +96,7 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Board, Row, dict[str, Score]
 
 
 def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
-    """What the figure is the mean of, how sure it is, and how it was made."""
+    """What the score is the mean of, its interval and spread, and how it was obtained."""
     runs = len(score.seeds)
     parts = [f"{metric} on {board.split} ({board.examples:,} examples)"]
     if score.low is not None and score.high is not None:
@@ -115,7 +115,7 @@ def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
 
 
 def _file_name(text: str, taken: dict[str, str]) -> str:
-    """A name that no folder can be left by, and that no other row has."""
+    """A file name without path separators that no other row has."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "row"
     names = chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in count(2)))
     return next(name for name in names if name not in taken)

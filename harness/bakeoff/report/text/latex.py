@@ -1,4 +1,4 @@
-"""A comparison as LaTeX tables in the booktabs style, one for each board. All text is untrusted: it can only be text."""
+"""A comparison as LaTeX tables in the booktabs style, one for each board. Text is untrusted, so all of it is escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.row import Row
 from bakeoff.report import TEMPLATES
-from bakeoff.report.units import FLOOR, seconds
+from bakeoff.report.cells import FLOOR, seconds
 from bakeoff.text.values import listed, seeds_spelt
 
 ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327"}
@@ -39,7 +39,7 @@ _ESCAPES = {
 
 
 def as_latex(text: object) -> str:
-    """Foreign text as LaTeX that shows it, on one line: control and other invisible characters by their numbers."""
+    """Foreign text on one line of LaTeX; characters that pdflatex cannot set, and invisible ones, by their code points."""
     shown = "".join(map(_shown, " ".join(str(text).split())))
     return re.sub(r"-(?=-)", "-{}", shown)  # two hyphens would join to a dash
 
@@ -73,7 +73,7 @@ def write_tex(comparison: Comparison) -> str:
 
 
 def _cells(row: Row, board: Board) -> list[str]:
-    """All but the first."""
+    """The cells after the name."""
     figures, score, pair = board.figures, board.score(row), board.pairs.get(row.strategy)
     difference = ""
     if pair is not None:
@@ -110,7 +110,7 @@ def _caption(board: Board) -> str:
 
 
 def _confounders(board: Board) -> str:
-    """What confounds which row; empty where nothing does."""
+    """Confounded rows, each with its undeclared differences; empty where there are none."""
     return listed(
         [
             f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
@@ -121,5 +121,5 @@ def _confounders(board: Board) -> str:
 
 
 def _label(*words: str) -> str:
-    """Its characters need no escapes."""
+    """A LaTeX label, of characters that need no escapes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")

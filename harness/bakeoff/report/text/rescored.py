@@ -1,16 +1,16 @@
-"""Rescored predictions as Markdown that is also read on a terminal."""
+"""Rescored predictions as Markdown."""
 
 from __future__ import annotations
 
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.rescoring import Rescored, Rescoring
-from bakeoff.report.units import BASELINE, score_cell
+from bakeoff.report.cells import BASELINE, score_cell
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph
 from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 
 def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
-    """A section for each task and model; slices and calibration on demand. What could not be scored is named below."""
+    """A section for each task and model, on request with slices and calibration; then what could not be scored."""
     lines: list[str] = []
     for board in found.boards:
         lines += [

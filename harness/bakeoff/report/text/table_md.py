@@ -1,4 +1,4 @@
-"""The comparison as Markdown: for each board tables first, what to mind under them, then what is equal in all rows."""
+"""The comparison as Markdown: for each board its tables, then verdicts and warnings, then what is equal in all rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bakeoff.analysis.row import Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
-from bakeoff.report.row_notes import owned, sentences
+from bakeoff.report.cells import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
+from bakeoff.report.notes import owned, sentences
 from bakeoff.report.text.across import across_markdown
-from bakeoff.report.units import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph, prose
 from bakeoff.text.numbers import DASH, mebibytes, p_value
 
@@ -40,13 +40,13 @@ def write_page(comparison: Comparison) -> str:
             lines += item(f"**{label}**: {as_markdown(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]
-    aside = [_told(warning) for warning in comparison.warnings if not warning.board]
+    aside = [_in_words(warning) for warning in comparison.warnings if not warning.board]
     if aside:
         lines += ["", *(line for sentence in aside for line in item(prose(sentence)))]
     return "\n".join(lines) + "\n"
 
 
-def _told(warning: NamedWarning) -> str:
+def _in_words(warning: NamedWarning) -> str:
     """`few-seeds (caution): what was found. What to do.`"""
     return f"{warning.name} ({warning.severity}): {warning.what} {warning.what_to_do}"
 
@@ -95,7 +95,7 @@ def _scores(board: Board) -> list[str]:
 
 
 def _differences(board: Board) -> list[str]:
-    """To the baseline; nothing where there are none."""
+    """Differences to the baseline; empty where there are none."""
     pairs, figures = board.to_baseline, board.figures
     if not pairs:
         return []
@@ -150,8 +150,8 @@ def _searches(board: Board) -> list[str]:
     lines = search_cells(board.searches, board.figures)
     columns = [Column("search of", [as_markdown(name) for name, _ in lines], "left")]
     for number, title in enumerate(search_titles(board.searches, board.metric)):
-        told = [as_markdown(cells[number]) for _, cells in lines]
-        columns.append(Column(as_markdown(title), told, "right" if number in (1, 2) else "left"))
+        shown = [as_markdown(cells[number]) for _, cells in lines]
+        columns.append(Column(as_markdown(title), shown, "right" if number in (1, 2) else "left"))
     return grid(columns)
 
 
@@ -159,29 +159,29 @@ def _searches(board: Board) -> list[str]:
 
 
 def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
-    """What makes numbers invalid, the verdicts in words, what would settle the open ones, other warnings, each with what to do.
-    What the page's answer or a warning tells of a pair is not told again."""
-    found = [_told(warning) for warning in warnings if warning.severity == "invalid"]
+    """Warnings that make numbers invalid, verdicts, what would settle open ones, and other warnings. A verdict that the page's
+    answer or a warning states already is left out."""
+    found = [_in_words(warning) for warning in warnings if warning.severity == "invalid"]
     for pair in board.to_baseline:
-        told = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
-        advice = f"{pair.first}: what it would take: {pair.advice}." if not told else f"What it would take: {pair.advice}."
-        found.append(" ".join(filter(None, (told, advice if pair.advice else ""))))
+        shown = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
+        advice = f"{pair.first}: what it would take: {pair.advice}." if not shown else f"What it would take: {pair.advice}."
+        found.append(" ".join(filter(None, (shown, advice if pair.advice else ""))))
     for number, reason in enumerate(board.rankings):
         if reason:
             names = ", ".join(row.strategy for row in board.rows if row.ranking == number)
             found.append(f"not ranked with the others: {names}: {reason}.")
-    return [*filter(None, found), *board.notes, *(_told(warning) for warning in warnings if warning.severity != "invalid")]
+    return [*filter(None, found), *board.notes, *(_in_words(warning) for warning in warnings if warning.severity != "invalid")]
 
 
 def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
-    """Whether a warning says what the pair is confounded by."""
+    """Whether a warning names the confounders of the pair."""
     return bool(pair.confounders) and any(
         pair.first in warning.rows and all(fact.subject in warning.what for fact in pair.confounders) for warning in warnings
     )
 
 
 def _published(board: Board) -> list[str]:
-    """Figures from elsewhere, told as a list: they are no rows, for nothing here may be held against them."""
+    """Figures published elsewhere: listed below the table, since they must not be compared with its rows."""
     return [
         f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
         + ", ".join(

@@ -1,4 +1,4 @@
-"""A page of Markdown fitted to a terminal: lines wrapped between words, tables that are too wide cut into several."""
+"""Markdown fitted to a terminal: lines are wrapped between words, tables that are too wide are split into several."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from itertools import groupby
 from bakeoff.text.markdown import width_of, wrap
 
 ROW_NAME = "strategy"
-"""The column up to which every part of a table that is cut repeats the columns."""
+"""Every part of a split table repeats the columns up to this one."""
 
 
 def fitted(page: str, width: int) -> str:
-    """The page in lines of at most so many columns, where no single word or cell is longer."""
+    """The page in lines of at most `width` columns, unless a single word or cell is wider."""
     lines: list[str] = []
     for is_table, block in groupby(page.splitlines(), key=lambda line: line.startswith("| ")):
         rows = list(block)
@@ -22,19 +22,19 @@ def fitted(page: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int, *, indent: str | None = None) -> list[str]:
-    """Lines of a paragraph; those after the first stand under the text of an item, or behind `indent`."""
+    """Lines of a paragraph; lines after the first are indented below the text of an item, or by `indent`."""
     if indent is None:
         indent = "  " if text.startswith("- ") else ""
     return wrap(text, width, indent=indent)
 
 
 def _paragraphs(lines: Sequence[str]) -> list[str]:
-    """Paragraphs, items and headings, each joined into one line; empty lines as they are."""
+    """Paragraphs, items and headings as one line each; empty lines are kept."""
     return re.sub(r"(?<=[^\n])\n(?!- |#|\n|\Z) *", " ", "\n".join(lines)).split("\n")
 
 
 def _cut(rows: Sequence[str], width: int) -> list[str]:
-    """The table, or where it is too wide its parts, an empty line between two."""
+    """The table, split where it is too wide, with an empty line between parts."""
     if max(map(width_of, rows)) <= width:
         return list(rows)
     cells = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in rows]  # a cell's own | has a \ before it

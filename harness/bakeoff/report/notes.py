@@ -1,4 +1,4 @@
-"""What is to be said of a table's rows beside the warnings of a comparison: failures, missing runs, notes, equal weights."""
+"""Notes below a table, beside the warnings of a comparison: failures, missing runs, trainers' notes, equal weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bakeoff.text.words import quoted
 
 
 def owned(row: Row) -> list[str]:
-    """What the row's trainer does its own way, as a mark in the row."""
+    """What the row's trainer decides itself, as a mark in the row."""
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
@@ -82,7 +82,7 @@ def _unkept(row: Row) -> str:
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:
-    """Those of the commands that run an experiment, with an option more."""
+    """The commands that run an experiment, with an extra option."""
     return listed([f"`{line}{option}`" for line in commands if line.startswith("bakeoff run ")]) or f"`bakeoff run`{option}"
 
 
@@ -95,7 +95,7 @@ def _attempts(row: Row) -> str:
 
 
 def _same_weights(rows: Sequence[Row]) -> Iterator[str]:
-    """Strategies whose trained weights are the same to the bit at every seed that they have."""
+    """Strategies whose trained weights are bit-identical at every seed that they have."""
     whole = [row for row in rows if row.scored and set(row.final_sha256) == set(row.scored)]
     for same in grouped((tuple(sorted(row.final_sha256.items())), row) for row in whole).values():
         if len(same) > 1:

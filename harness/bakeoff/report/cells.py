@@ -1,4 +1,4 @@
-"""Cells that every output of a comparison has: a score and a time with their spread, a rank, and the marks of rows."""
+"""Cells that several outputs share: scores and times with their spread, ratios, ranks, and the marks of rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FLOOR = "majority baseline"
 
 
 def score_cell(score: Score | None, figures: Figures) -> tuple[str, str]:
-    """Mean, and ± standard deviation."""
+    """Mean, and `± standard deviation`."""
     if score is None:
         return DASH, ""
     return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
 
 
 def seconds(value: float | None, like: float | None = None) -> str:
-    """Seconds, or another cost, with as many decimals as `like` has, else as its own size asks for."""
+    """A cost with 0 to 2 decimals, as its size, or that of `like`, needs."""
     if value is None:
         return DASH
     size = value if like is None else like
@@ -27,7 +27,7 @@ def seconds(value: float | None, like: float | None = None) -> str:
 
 
 def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
-    """Mean, and ± standard deviation; in parentheses where it is not comparable with the other rows'."""
+    """Mean, and `± standard deviation`, in parentheses where the time is not comparable with the other rows'."""
     if number is None:
         return DASH, ""
     head, tail = seconds(number.mean), "" if number.sd is None else f" ± {seconds(number.sd, number.mean)}"
@@ -43,7 +43,7 @@ def ratio_cell(found: Ratio | None) -> str:
 
 
 def rank(found: tuple[int, int] | None) -> str:
-    """`1 to 3`: what the verdicts over all pairs leave open."""
+    """`1 to 3`: the ranks that the verdicts over all pairs leave possible."""
     if found is None:
         return DASH
     low, high = found
