@@ -12,7 +12,7 @@ from bakeoff import __version__
 from bakeoff.cli.output import print_note
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.signals import is_interrupt
-from bakeoff.machine.streams import prepare_streams
+from bakeoff.machine.streams import complaint_about, prepare_streams
 from bakeoff.machine.surroundings import prepare_surroundings
 
 INTERRUPTED = 130
@@ -79,9 +79,9 @@ def bakeoff() -> None:
 
 def main() -> None:
     """Expected errors are printed in a line or a few, any other with its traceback; both end with an exit code."""
-    streams = prepare_streams(escaping=True)
+    output = prepare_streams(escaping=True)
     code = call()
-    if complaint := streams.complaint():
+    if complaint := complaint_about(output):
         print_note(complaint)
         code = BakeoffError.exit_code
     sys.exit(code)

@@ -1,7 +1,7 @@
 """Standard output and standard error as they may be: closed, full, left by their reader, or not UTF-8.
 
 A command and a run's process write as if nothing could go wrong. What cannot be written is dropped, so that they do their
-work to the end; what was lost is reported afterwards: `Streams.complaint`.
+work to the end; what was lost is reported afterwards: `complaint_about`.
 
 All printing to the terminal goes through here too. `write_line` prints a line and nothing but a line, whatever names are in it,
 and whatever a library prints by itself is escaped as well: no character in it moves the cursor, changes a colour or a title, or
@@ -18,7 +18,6 @@ import os
 import re
 import select
 import sys
-from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
 
 from bakeoff.text.words import escaped, is_shown
@@ -143,23 +142,17 @@ def as_it_is(stream: TextIO) -> TextIO:
 # --- streams that never fail ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Streams:
-    """What became of standard output."""
-
-    output: Outlet | None
-    """None where it is none of the process's own, in a test or a notebook."""
-
-    def complaint(self) -> str:
-        """Why standard output is not whole; empty where it is, or where its reader has left and so has read enough."""
-        sys.stdout.flush()
-        if self.output is None or self.output.error is None or self.output.error.errno == errno.EPIPE:
-            return ""
-        return f"standard output cannot be written: {self.output.error.strerror}"
+def complaint_about(output: Outlet | None) -> str:
+    """Why standard output is not whole; empty where it is, or where its reader has left and so has read enough."""
+    sys.stdout.flush()
+    if output is None or output.error is None or output.error.errno == errno.EPIPE:
+        return ""
+    return f"standard output cannot be written: {output.error.strerror}"
 
 
-def prepare_streams(*, escaping: bool = False) -> Streams:
-    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever was done to them.
+def prepare_streams(*, escaping: bool = False) -> Outlet | None:
+    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever was done to them. Returns where standard output is
+    written; None where it is none of the process's own, in a test or a notebook.
 
     With `escaping` they are a command's, and what anybody prints is escaped; a run's process prints into a file of its own.
     """
@@ -168,7 +161,7 @@ def prepare_streams(*, escaping: bool = False) -> Streams:
     kind = Escaping if escaping else io.TextIOWrapper
     sys.stdout, output = _safe(sys.stdout, sys.__stdout__, 1, kind)
     sys.stderr, _ = _safe(sys.stderr, sys.__stderr__, 2, kind)
-    return Streams(output)
+    return output
 
 
 def _open_closed_descriptors() -> None:

@@ -59,7 +59,8 @@ class Worker:
         os.set_blocking(self.connection.fileno(), False)
         self._unread = bytearray()
         self._closed = False
-        self._inner: int | None = None
+        self.number: int | None = None
+        """Of the process that calls the function; None where it is not known yet."""
         # Not a daemon: a trainer may have children of its own, data loading workers for one.
         self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=False)
         try:
@@ -89,8 +90,8 @@ class Worker:
                 raise MessageError(
                     f"{len(line)} bytes in its pipe are no message: {escaped(line[:40].decode('utf-8', 'replace'))}"
                 )
-            if self._inner is None and type(message.get(PROCESS)) is int:
-                self._inner = message[PROCESS]
+            if self.number is None and type(message.get(PROCESS)) is int:
+                self.number = message[PROCESS]
             else:
                 received.append(message)
         if self._unguarded:
@@ -132,11 +133,6 @@ class Worker:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGCONT)
 
-    @property
-    def number(self) -> int | None:
-        """Of the process that calls the function; None where it is not known yet."""
-        return self._inner
-
     def listen(self) -> list[Message]:
         """All its messages until it ends; raises BakeoffError for an expected error of its own, and KeyboardInterrupt where a
         signal has ended it that was for this process too."""
@@ -174,7 +170,7 @@ class Worker:
     @property
     def _unguarded(self) -> bool:
         """Whether the process calls the function itself, and leads a group of its own."""
-        return self._inner is not None and self._inner == self.process.pid
+        return self.number is not None and self.number == self.process.pid
 
     def last_words(self) -> str:
         """How it ended, for a record: the signal or exit code, and the last line that it printed."""

@@ -70,11 +70,10 @@ class Claims:
         with self._opened(path) as stream:
             if stream is None or run_id not in self._own or _read(stream).get("token") != self._own[run_id]:
                 return False
-        try:
+        with suppress(FileNotFoundError):
             self.tree.touch(path)
-        except FileNotFoundError:
-            return False
-        return True
+            return True
+        return False
 
     def release(self, run_id: str) -> None:
         """Lets others have the run; a claim that is another's by now stays."""

@@ -143,13 +143,13 @@ def _require_rows(rows: int, groups: int, expected: Expected) -> None:
 
 def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
     """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
-    _require_rows(sum(group.rows for group in groups), len(groups), expected)
+    _require_rows(sum(rows for rows, _ in groups), len(groups), expected)
     sizes = dict.fromkeys(kinds, 0)
-    for group in groups:
-        if group.rows < 0 or [chunk.path[:1] for chunk in group.chunks] != [(name,) for name in kinds]:
+    for rows, chunks in groups:
+        if rows < 0 or [chunk.path[:1] for chunk in chunks] != [(name,) for name in kinds]:
             raise FlawError("its row groups have other columns than the file")
-        for name, chunk in zip(kinds, group.chunks, strict=True):
-            values = group.rows * expected.values(kinds[name])
+        for name, chunk in zip(kinds, chunks, strict=True):
+            values = rows * expected.values(kinds[name])
             if chunk.values != values:
                 raise FlawError(f"column {quoted(name)} has {chunk.values:,} values, not {values:,}")
             sizes[name] += chunk.unpacked

@@ -32,12 +32,8 @@ class Chunk:
     """Bytes of its pages before their values are decoded."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """A row group."""
-
-    rows: int
-    chunks: tuple[Chunk, ...]
+Group = tuple[int, tuple[Chunk, ...]]
+"""A row group: its number of rows, and its columns."""
 
 
 def layout_of(content: bytes) -> list[Group]:
@@ -49,7 +45,7 @@ def layout_of(content: bytes) -> list[Group]:
     try:
         footer = _Thrift(content, start, start + length).struct()
         groups, pages = footer.get(4, []), content[:start]
-        return [Group(group[3], tuple(_chunk(pages, column) for column in group[1])) for group in groups]
+        return [(group[3], tuple(_chunk(pages, column) for column in group[1])) for group in groups]
     except (IndexError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:  # not what the format says
         raise ValueError(f"its footer or a page of it cannot be read ({type(error).__name__})") from None
 

@@ -50,22 +50,17 @@ class Predictions:
         return self.kind.probabilities(self.logits)
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """What all runs on the same examples have in common."""
-
-    frame: Any
-    """All columns but the logits, as a pyarrow table."""
-    splits: Mapping[str, tuple[NDArray[np.int64] | slice, Predictions]]
-    """Split -> its rows in the file, and its predictions without logits."""
+Splits = Mapping[str, tuple[NDArray[np.int64], Predictions]]
+"""Split -> its rows in the file, and its predictions without logits."""
 
 
 class PredictionsReader:
     """Reads the predictions of runs; what runs on the same examples share (ids, labels, slices) is checked and kept once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], _Examples] = {}
-        """Facts about the data in a record -> the examples of the run that was read last."""
+        self._known: dict[tuple[Any, ...], tuple[Any, Splits]] = {}
+        """Facts about the data in a record -> the examples of the run that was read last, with and without logits: all columns
+        but these, as a pyarrow table, and the splits."""
 
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
         """Split -> predictions. `data` are those of the run's record. Raises DamageError that names the file, the
@@ -81,9 +76,9 @@ class PredictionsReader:
             logits, frame = _logits(table["logits"], outputs_of(data)), table.drop_columns(["logits"])
             sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
             key = (data.kind, tuple(data.labels), *sizes)
-            if key not in self._known or not self._known[key].frame.equals(frame):
-                self._known[key] = _examples(frame, data)
-            return {split: replace(part, logits=logits[rows]) for split, (rows, part) in self._known[key].splits.items()}
+            if key not in self._known or not self._known[key][0].equals(frame):
+                self._known[key] = frame, _examples(frame, data)
+            return {split: replace(part, logits=logits[rows]) for split, (rows, part) in self._known[key][1].items()}
 
 
 def expected(data: Data | None) -> Expected:
@@ -121,7 +116,7 @@ def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
     return values
 
 
-def _examples(frame: Any, data: Data) -> _Examples:
+def _examples(frame: Any, data: Data) -> Splits:
     """All that is not of the run alone, checked."""
     import pyarrow as pa
 
@@ -137,7 +132,7 @@ def _examples(frame: Any, data: Data) -> _Examples:
                 f"it has {len(rows):,} rows of split {quoted(name)}, which has {data.splits[name].examples:,} examples"
             )
         found[name] = rows, _split_of(frame.take(pa.array(rows)), name, rows, data)
-    return _Examples(frame, found)
+    return found
 
 
 def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Predictions:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from bakeoff.contracts.columns import in_columns
 from bakeoff.contracts.each_class import gathered
-from bakeoff.contracts.fields import Part, first_flaw
+from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.files import Tree, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
@@ -83,12 +83,11 @@ def _require_sha256(path: Path, found: str, recorded: str) -> None:
 LINE: Final = 120
 """Characters of a line of a record that several figures share."""
 AS_JSON: Final = json.JSONEncoder(allow_nan=False).encode
-PartKind = TypeVar("PartKind", bound=Part)
-ModelKind = TypeVar("ModelKind", bound=BaseModel)
-Upgrade = Callable[[type[Part], dict[str, Any]], dict[str, Any]]
+Kind = TypeVar("Kind", bound=BaseModel)
+Upgrade = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 
-def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) -> ModelKind:
+def read_model(kind: type[Kind], path: Path, what: str, *, at_most: int) -> Kind:
     """The content of a JSON file without a checksum, of at most so many bytes; `what` names its kind in errors: `request`.
     Raises BakeoffError that names the file and the first thing that is wrong with it."""
     try:
@@ -104,7 +103,7 @@ def read_model(kind: type[ModelKind], path: Path, what: str, *, at_most: int) ->
     raise BakeoffError(f"{shown_path(path)} is no {what}: {why}")
 
 
-def read_part(kind: type[PartKind], content: bytes, path: Path, *, upgrade: Upgrade | None = None) -> PartKind:
+def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade | None = None) -> Kind:
     """Parse and validate one file: its JSON, types and ranges, the consistency of its fields, and its checksum.
 
     `upgrade` brings plain data of an older schema version to the current one; only `bakeoff migrate` has it. Raises DamageError
@@ -119,7 +118,11 @@ def read_part(kind: type[PartKind], content: bytes, path: Path, *, upgrade: Upgr
         is_old = type(version) is int and 1 <= version < SCHEMA_VERSION
         if is_old and upgrade is None:
             _require_checksum(plain.get("seal") or "", content, shown)
-            raise StoreError(_older(path, version))
+            old = next((above.parent for above in path.parents if above.name == "records"), path.parent)
+            raise StoreError(
+                f"{shown_path(old)} holds records of schema {version}; bring them to schema {SCHEMA_VERSION}: "
+                f"{command('migrate', old)}"
+            )
         part = kind.model_validate(upgrade(kind, plain) if is_old and upgrade else plain, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -140,15 +143,6 @@ def _require_checksum(seal: Any, content: bytes, shown: str) -> None:
     """Raises DamageError where the file has a checksum of its own that does not fit."""
     if seal and sealed(content, str(seal)) != content:
         raise DamageError(f"{shown} was altered: it is not what its own checksum says")
-
-
-def _older(path: Path, version: object) -> str:
-    """Which command brings the folder of this file to the current schema, in one line."""
-    folder = next((above.parent for above in path.parents if above.name == "records"), path.parent)
-    return (
-        f"{shown_path(folder)} holds records of schema {version}; bring them to schema {SCHEMA_VERSION}: "
-        f"{command('migrate', folder)}"
-    )
 
 
 def sealed(content: bytes, seal: str) -> bytes:

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from builders import make_record
 from bakeoff.cli.progress import LiveProgress, PlainProgress, make_progress
-from bakeoff.machine.streams import prepare_streams
+from bakeoff.machine.streams import complaint_about, prepare_streams
 
 place = Path(sys.argv[1])
-streams = prepare_streams()
+output = prepare_streams()
 run = SimpleNamespace(id="r1-0", title="a seed 0")
 with make_progress() as progress:
     progress.start(total=2, done=0)
@@ -36,7 +36,7 @@ with make_progress() as progress:
         progress.bars.refresh()
     progress.end(run, make_record("a", 0))
 print("the table", flush=True)
-(place / "ended").write_text(streams.complaint())
+(place / "ended").write_text(complaint_about(output))
 """
 
 

@@ -9,7 +9,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles
 from bakeoff.records.load.separation import renamed
 from bakeoff.records.provenance import SCORED, differing
-from bakeoff.records.schema import Change, Declared, DeclaredRun, Imported, Record, Search
+from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search
 from bakeoff.records.store import Store
 
 Read = Sequence[tuple[Store, Experiment]]
@@ -68,16 +68,18 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "history": [
-                look.model_copy(update={"changes": [_of(declared.name, change) for change in look.changes]})
+                look.model_copy(
+                    update={
+                        "changes": [
+                            change.model_copy(update={"what": f"{change.what} of {declared.name}"}) for change in look.changes
+                        ]
+                    }
+                )
                 for declared in own
                 for look in declared.history
             ],
         }
     )
-
-
-def _of(experiment: str, change: Change) -> Change:
-    return change.model_copy(update={"what": f"{change.what} of {experiment}"})
 
 
 def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bakeoff.contracts.metric import Metric, MetricFacts
+from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.errors import PluginError
@@ -30,17 +30,12 @@ def metrics_of_run(record: Record, registry: Registry) -> dict[str, Metric]:
     """Name -> metric, of a run that got as far as its data."""
     assert record.data is not None
     own, kind = _declared_metrics(record, registry), kind_named(record.data.kind)
-    return {
-        facts.name: metric
+    found = {
+        # before its data are read, a task may know no label, and call what it asks of each class like a class named `each`
+        facts.name: one if (one := own.get(facts.name)) and label_of(one) == facts.label else recorded_metric(facts, kind)
         for facts in record.data.metrics
-        if (metric := _of_its_label(own.get(facts.name), facts) or recorded_metric(facts, kind)) is not None
     }
-
-
-def _of_its_label(metric: Metric | None, facts: MetricFacts) -> Metric | None:
-    """The task's metric where it looks at the label that the record says: before its data are read, a task may know no label,
-    and what it asks of each class is called like the metric of a class named `each`."""
-    return metric if metric is not None and label_of(metric) == facts.label else None
+    return {name: metric for name, metric in found.items() if metric is not None}
 
 
 def _declared_metrics(record: Record, registry: Registry) -> dict[str, Metric]:

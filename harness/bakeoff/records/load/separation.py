@@ -12,7 +12,6 @@ from bakeoff.records.load.metrics import metrics_of
 from bakeoff.records.provenance import (
     DATA,
     MODEL,
-    Difference,
     Subject,
     alike,
     differing,
@@ -83,21 +82,21 @@ def separated(declared: Declared, records: Iterable[Record], *, where: str = "")
     where another folder has runs of the same ids.
     """
     by_id = {record.id: record for record in records}
-    names, found = dict[str, Pair](), list[Separated]()
-    for task in dict.fromkeys(run.task for run in declared.runs):
-        own = [run for run in declared.runs if run.task == task]
-        for label, what, runs in _groups(task, own, by_id, DATA, where):
-            names |= {run.id: (label, run.model) for run in runs}
-            found += [Separated(task, what, True, tuple(run.id for run in runs))] if what else []
-    for task, model in dict.fromkeys((names[run.id][0], run.model) for run in declared.runs):
-        own = [run for run in declared.runs if (names[run.id][0], run.model) == (task, model)]
-        for label, what, runs in _groups(model, own, by_id, MODEL, where):
-            names |= {run.id: (task, label) for run in runs}
-            found += [Separated(model, what, False, tuple(run.id for run in runs))] if what else []
+    names: dict[str, tuple[str, ...]] = {run.id: (run.task, run.model) for run in declared.runs}
+    found: list[Separated] = []
+    for depth, of in ((1, DATA), (2, MODEL)):
+        places: dict[tuple[str, ...], list[DeclaredRun]] = {}
+        for run in declared.runs:
+            places.setdefault(names[run.id][:depth], []).append(run)
+        for (*above, was), own in places.items():
+            for label, what, runs in _groups(was, own, by_id, of, where):
+                names |= {run.id: (*above, label, *names[run.id][depth:]) for run in runs}
+                found += [Separated(was, what, of is DATA, tuple(run.id for run in runs))] if what else []
     if not found:
         return declared, ()
-    runs = [run.model_copy(update=dict(zip(("task", "model"), names[run.id], strict=True))) for run in declared.runs]
-    searches = {name: _also_for(search, declared.runs, names) for name, search in declared.searches.items()}
+    labels = {run_id: (task, model) for run_id, (task, model) in names.items()}
+    runs = [run.model_copy(update=dict(zip(("task", "model"), labels[run.id], strict=True))) for run in declared.runs]
+    searches = {name: _also_for(search, declared.runs, labels) for name, search in declared.searches.items()}
     return declared.model_copy(update={"runs": runs, "searches": searches}), tuple(found)
 
 
@@ -106,26 +105,19 @@ def _groups(
 ) -> list[tuple[str, str, list[DeclaredRun]]]:
     """(label, in what they differ from the first group, runs); the first group has the label as it was."""
     largest, *others = alike([by_id[run.id] for run in runs if run.id in by_id], of) or [[]]
-    there = {record.id: number for number, group in enumerate(others, start=1) for record in group}
-    members: list[list[DeclaredRun]] = [[] for _ in range(len(others) + 1)]
-    for run in runs:
-        members[there.get(run.id, 0)].append(run)
-    found, taken = [(label, "", members[0])], {label}
-    for number, group in enumerate(others, start=1):
+    there = {record.id: number for number, group in enumerate(others) for record in group}
+    found = {label: ("", [run for run in runs if run.id not in there])}
+    for number, group in enumerate(others):
         unlike = differing(group, largest, of)
         words = [one.what for one in unlike]
-        short = _shortly(words, unlike) + (f" {where}" if where else "")
+        short = listed([word.removeprefix("the ") for word in words])
+        if len(words) > MOST_NAMED:
+            short = "data" if unlike[0].subject in DATA else "model"
+        short += f" {where}" if where else ""
         names = (f"{label} (other {short}{f', {count}' if count > 1 else ''})" for count in range(1, len(others) + 1))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        found.append((name, listed(words), members[number]))
-    return found
-
-
-def _shortly(words: Sequence[str], unlike: Sequence[Difference]) -> str:
-    if len(words) > MOST_NAMED:
-        return "data" if unlike[0].subject in DATA else "model"
-    return listed([word.removeprefix("the ") for word in words])
+        name = next(name for name in names if name not in found)
+        found[name] = listed(words), [run for run in runs if there.get(run.id) == number]
+    return [(name, what, members) for name, (what, members) in found.items()]
 
 
 def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, Pair]) -> Search:
