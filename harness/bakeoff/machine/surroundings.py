@@ -22,17 +22,13 @@ SHORT_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder
 
 
 def prepare_surroundings() -> None:
-    """Raises BakeoffError where the working directory is gone, or where no home folder can be given."""
-    require_working_directory()
-    give_home()
-
-
-def require_working_directory() -> None:
-    """Raises BakeoffError where it was deleted: no relative path leads anywhere then, and no process can be started."""
+    """Raises BakeoffError where the working directory was deleted, since no relative path leads anywhere then and no process
+    can be started, or where no home folder can be given."""
     try:
         Path.cwd()
     except FileNotFoundError:
         raise BakeoffError("the working directory was deleted; change to a folder that exists (`cd ~`)") from None
+    give_home()
 
 
 def give_home() -> None:

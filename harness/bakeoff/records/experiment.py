@@ -53,7 +53,7 @@ class Experiment:
     """Records in the folders that no declaration asks for."""
     controls: tuple[Control, ...] = ()
     """Control runs, before and after each session of training."""
-    trials: Mapping[str, Record] = field(default_factory=dict)
+    trials: dict[str, Record] = field(default_factory=dict)
     """Run id -> record of each trial of a search: for choosing, never for comparing."""
     separated: tuple[Separated, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
@@ -72,21 +72,24 @@ class Experiment:
 
     def record_folder(self, run_id: str) -> PurePath:
         """Where the record of a run lies; of merged experiments its id begins with the folder's number."""
-        number, _, own = run_id.rpartition(":")
-        return PurePath(self.folders[int(number or 0)] if self.folders else "", "records", own)
+        number, own = _place(run_id)
+        return PurePath(self.folders[number] if self.folders else "", "records", own)
 
     def records_of(self, folder: int) -> dict[str, Record]:
         """Run id -> record of the folder of that number, trials of searches included: ids as the folder itself has them."""
-        found: dict[str, Record] = {}
-        for run_id, record in [*self.trials.items(), *((record.id, record) for record in self.records)]:
-            number, _, own = run_id.rpartition(":")
-            if int(number or 0) == folder:
-                found[own] = record
-        return found
+        records = self.trials | {record.id: record for record in self.records}
+        places = {_place(run_id): record for run_id, record in records.items()}
+        return {own: record for (number, own), record in places.items() if number == folder}
 
     def commands(self, verb: str, *options: str) -> str:
         """The command line of this verb with each experiment file, for a sentence."""
         return listed([f"`{command(verb, path, *options)}`" for path in self.spec_paths])
+
+
+def _place(run_id: str) -> tuple[int, str]:
+    """The number of the folder that a run's record lies in, and the run's id there."""
+    number, _, own = run_id.rpartition(":")
+    return int(number or 0), own
 
 
 def left_out(experiment: Experiment) -> list[str]:

@@ -32,13 +32,13 @@ BESIDE_THE_MODEL: Final = 2**30
 """Bytes of what does not grow with the model: losses, and the answers of each evaluation."""
 
 
-class Kept(BaseModel):
+class StatePart(BaseModel):
     """The base of a checkpoint's parts. NaN and infinity are allowed: a training that diverges has such norms and losses."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
-class Manifest(Kept):
+class Manifest(StatePart):
     """Written last: what makes a checkpoint whole."""
 
     steps: Some
@@ -47,7 +47,7 @@ class Manifest(Kept):
     """sha256 of this file with 64 zeros in this place."""
 
 
-class ObserverState(Kept):
+class ObserverState(StatePart):
     """The state of `training.observer.Observer`."""
 
     steps: Count
@@ -56,21 +56,21 @@ class ObserverState(Kept):
     seconds: Seconds
 
 
-class BestFacts(Kept):
+class BestFacts(StatePart):
     """The state of `training.best_epoch`: the score of each evaluation, and the best one."""
 
     scores: list[float] = []
     best: Count = 0
 
 
-class OtherFacts(Kept):
+class OtherFacts(StatePart):
     """Of what is kept beside the training itself."""
 
     seconds: dict[Literal[*PHASES], Seconds] = {}  # type: ignore[valid-type]
     best: BestFacts = BestFacts()
 
 
-class TrainingState(Kept):
+class TrainingState(StatePart):
     """`state.json`, without what the checkpoint was made from."""
 
     optimizer: dict[Annotated[str, Field(pattern=r"^[0-9]{1,9}$")], PlainDict]
@@ -100,7 +100,7 @@ class Due:
     """Name -> tensor of all that training may change."""
 
 
-def state_of(facts: Any) -> TrainingState:
+def parse_state(facts: Any) -> TrainingState:
     """Raises ValueError that names the first field that is wrong."""
     try:
         return TrainingState.model_validate(facts)

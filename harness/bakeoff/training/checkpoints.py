@@ -38,9 +38,9 @@ from bakeoff.records.training_state import (
     Manifest,
     is_plain,
     kept_of_parameters,
+    parse_state,
     require_fit,
     require_scheduler,
-    state_of,
 )
 from bakeoff.text.words import escaped, shown_path
 from bakeoff.training.data import trained_state
@@ -228,7 +228,7 @@ class Checkpointing:
         tensors["losses"] = torch.stack([loss.reshape(()) for loss in losses])
         optimizer_tensors, optimizer_facts = optimizer_state(optimizer, scheduler)
         other_tensors, others = self.beside()
-        plain = state_of(facts | optimizer_facts | {"others": others}).model_dump(mode="json")
+        plain = parse_state(facts | optimizer_facts | {"others": others}).model_dump(mode="json")
         self.checkpoints.save(len(losses), tensors | optimizer_tensors | other_tensors, plain)
 
     def _newest(self, checkpoints: Checkpoints) -> Saved | None:
@@ -236,7 +236,7 @@ class Checkpointing:
         weights, schedule = trained_state(self.model), self.schedule
 
         def check(saved: Saved) -> None:
-            state, given = state_of(saved.facts), None
+            state, given = parse_state(saved.facts), None
             if not self.own_order:
                 given = [part.rows for parts in schedule.steps(min(saved.steps, schedule.total_steps)) for part in parts]
             require_fit(saved.steps, state, saved.tensors, Due(schedule.total_steps, schedule.steps_per_epoch, given, weights))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bakeoff.errors import DamageError
+from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import with_attempts
@@ -74,10 +74,10 @@ def read_folder(store: Store, files: RunFiles) -> Experiment:
     out, and so are those whose predictions are damaged: a score and an interval of one row are of the same runs."""
     declared = store.declared()
     ids = [run.id for run in declared.runs]
-    records, damaged = _with_own_predictions(store, files, *_as_declared(declared, store, *store.read_all(ids)))
+    records, damaged = _usable(store, declared, ids, files)
     attempts = store.attempts()
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
-    trials, damaged_trials = _as_declared(declared, store, *store.read_all(tried))
+    trials, damaged_trials = _usable(store, declared, tried)
     controls, damaged_controls = store.controls()
     return Experiment(
         declared,
@@ -95,27 +95,22 @@ def read_folder(store: Store, files: RunFiles) -> Experiment:
     )
 
 
-def _as_declared(
-    declared: Declared, store: Store, records: Sequence[Record], damaged: Sequence[str]
+def _usable(
+    store: Store, declared: Declared, run_ids: Sequence[str], files: RunFiles | None = None
 ) -> tuple[list[Record], list[str]]:
-    """The records and the sentences, without those of other seeds than the plan says: pairs are made by seed."""
-    seed_of = declared.seed_of
-    wrong = {record.id: sentence for record in records if (sentence := store.misfit(record, seed_of))}
-    return [record for record in records if record.id not in wrong], [*damaged, *wrong.values()]
-
-
-def _with_own_predictions(
-    store: Store, files: RunFiles, records: Sequence[Record], damaged: list[str]
-) -> tuple[list[Record], list[str]]:
-    """The records and the sentences, when the predictions of all have been read. Where they are gone, the record stands: its
-    scores are all that there is."""
-    kept, damaged = [], [*damaged]
-    for record in records:
+    """The records of these runs that can be read and have the seed that the plan says, for pairs are made by seed; and a
+    sentence for each that cannot, or has not. With `files`, predictions that are there must be readable too; where they are
+    gone the record stays: its scores are all that there is."""
+    usable, damaged, seed_of = [], [], declared.seed_of
+    for run_id in filter(store.occupied, run_ids):
         try:
-            if PREDICTIONS_FILE in record.files and os.path.lexists(store.records / record.id / PREDICTIONS_FILE):
+            record = store.read(run_id)
+            if wrong := store.misfit(record, seed_of):
+                raise DamageError(wrong)
+            if files and PREDICTIONS_FILE in record.files and os.path.lexists(store.records / run_id / PREDICTIONS_FILE):
                 files.read(store, record)
-        except DamageError as error:
+        except StoreError as error:
             damaged.append(str(error))
         else:
-            kept.append(record)
-    return kept, damaged
+            usable.append(record)
+    return usable, damaged
