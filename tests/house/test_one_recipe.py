@@ -8,8 +8,6 @@ from pathlib import Path
 CORE = Path(__file__).parents[2] / "harness" / "bakeoff"
 DOORS = {"spec/strategy.py", "training/request.py"}
 """Of an experiment file, and of a worker."""
-OPTIONS = {"spec/strategy.py", "training/assembly.py", "records/load/metrics.py", "contracts/configured.py"}
-"""Modules that validate a component's options: the same two doors, a record's, and other values in a search."""
 
 
 def validating(what: str) -> set[str]:
@@ -18,11 +16,22 @@ def validating(what: str) -> set[str]:
         path.relative_to(CORE).as_posix()
         for path in CORE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("model_validate")
-        and what in ast.unparse(node.func.value).rpartition(".")[2]
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr.startswith("model_validate")
+        and ast.unparse(node.func.value).rpartition(".")[2] == what
         and path.parent.name != "testing"
-    }  # fmt: skip
+    }
 
 
 def test_a_recipe_is_validated_at_doors_only() -> None:
     assert validating("Recipe") == DOORS
+
+
+def test_options_have_one_wording() -> None:
+    wording = "{key} {spelt(value)}"
+    assert [path.name for path in CORE.rglob("*.py") if wording in path.read_text(encoding="utf-8")] == ["values.py"]
+
+
+def test_options_of_a_component_are_validated_at_doors_only() -> None:
+    assert validating("Options") == {"training/assembly.py", "records/load/metrics.py"}

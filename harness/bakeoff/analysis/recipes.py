@@ -13,7 +13,7 @@ from bakeoff.analysis.pair import Fact
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.records.schema import ComponentOrigin, Observed, Record
 from bakeoff.text.numbers import per_cent, significant
-from bakeoff.text.values import listed, spelt
+from bakeoff.text.values import listed, options_in_words, spelt
 
 VARIES = "varies over seeds"
 SAME_SCALE = 0.01
@@ -52,7 +52,7 @@ def _component(record: Record, kind: str) -> str:
 def _labelled(origin: ComponentOrigin, options: Mapping[str, Any], *, versioned: bool) -> str:
     """`lora 2 (r 8, dropout none)`"""
     name = f"{origin.name} {origin.version}" if versioned else origin.name
-    return f"{name} ({', '.join(f'{key} {spelt(value)}' for key, value in options.items())})" if options else name
+    return f"{name} ({options_in_words(options)})" if options else name
 
 
 def _requested(record: Record, key: str) -> str | None:

@@ -16,6 +16,7 @@ from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
 from bakeoff.text.numbers import count, duration
+from bakeoff.text.values import options_in_words
 from bakeoff.text.words import escaped
 
 
@@ -102,7 +103,7 @@ def search_lines(plan: Plan) -> list[str]:
     lines = []
     for (name, task, model), number in plan.chosen.items():
         if (tuning := tuned.get(name)) is not None:
-            values = ", ".join(f"{key} {value}" for key, value in tuning.configurations[number].tried)
+            values = options_in_words(dict(tuning.configurations[number].tried))
             lines.append(f"{name}: {values}, chosen on dev ({task}, {model})")
     if plan.waiting:
         lines.append(f"{count(plan.waiting, 'more run')} to report, with the configurations that the trials will choose")
@@ -116,7 +117,7 @@ def table(outlooks: list[Outlook]) -> list[str]:
     for outlook in outlooks:
         run, about = outlook.run, "about " if outlook.state in ("to do", "running") else ""
         time = "unknown" if outlook.seconds is None else f"{about}{duration(outlook.seconds)}"
-        tried = [escaped(", ".join(f"{key} {value}" for key, value in run.tried))] if trials else []
+        tried = [escaped(options_in_words(dict(run.tried)))] if trials else []
         labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
         rows.append([run.id, *labels, str(run.seed), *tried, outlook.state, time])
     return aligned(rows)

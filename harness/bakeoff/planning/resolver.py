@@ -22,6 +22,7 @@ from bakeoff.spec.document import Document
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.strategy import NAME, SearchSpace, Strategy, merged_recipe
 from bakeoff.spec.yaml_reader import KeyPath
+from bakeoff.text.values import options_in_words
 from bakeoff.text.words import did_you_mean, escaped
 
 
@@ -266,7 +267,7 @@ def _wrong_choice(
     error: ValidationError, chosen: Mapping[str, Any], space: SearchSpace, strategy: ResolvedStrategy, path: KeyPath
 ) -> Iterator[tuple[KeyPath, str]]:
     """The values of a search that are invalid, each by itself or in combination."""
-    shown = escaped(", ".join(f"{key} {value}" for key, value in chosen.items()))
+    shown = escaped(options_in_words(chosen))
     for detail in error.errors(include_url=False):
         message = sentence(detail, Options)
         keys = [key for key in chosen if detail["loc"][:1] == (key.rpartition(".")[2],)]

@@ -20,6 +20,7 @@ from bakeoff.records.schema import Imported, Requested
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
 from bakeoff.text.allowance import POINTS
+from bakeoff.text.values import options_in_words
 
 ID_ALGORITHM = "r1"
 """The prefix of every id. Another way of computing ids gets another prefix, so that no run is silently repeated."""
@@ -151,7 +152,7 @@ class Run:
     @property
     def title(self) -> str:
         """What the run is called in messages: its strategy and seed."""
-        tried = ", ".join(f"{key} {value if isinstance(value, str) else canonical(value)}" for key, value in self.tried)
+        tried = options_in_words(dict(self.tried))
         return f"{self.strategy.name} seed {self.seed}{f' (trial: {tried})' if tried else ''}"
 
 

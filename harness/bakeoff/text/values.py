@@ -34,6 +34,11 @@ def spelt(value: Any) -> str:
     return str(value)
 
 
+def options_in_words(options: Mapping[str, Any]) -> str:
+    """Options, recipe keys or the values of a search: `r 8, dropout none`."""
+    return ", ".join(f"{key} {spelt(value)}" for key, value in options.items())
+
+
 PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w*(?:[./-]\w+)*", re.ASCII)
 WORDS_OF_YAML: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 """Words that some version of YAML reads as a Boolean or null."""

@@ -21,7 +21,7 @@ from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import ComponentOrigin, Data, Environment, Record
-from bakeoff.text.values import spelt
+from bakeoff.text.values import options_in_words
 
 UNBOUNDED = Bounds()
 
@@ -125,16 +125,16 @@ def _components(rows: Iterable[Sequence[Record]]) -> dict[str, list[str]]:
             by_name.setdefault(origin.name, []).append(origin)
         found[kind] = [
             f"{origin.name} {origin.version} ({origin.distribution} {origin.distribution_version})"
-            + (f" with {', '.join(shared)}" if shared else "")
+            + (f" with {shared}" if shared else "")
             for (origin, *others) in by_name.values()
             for shared in [_shared_options([origin, *others])]
         ]
     return found
 
 
-def _shared_options(origins: Sequence[ComponentOrigin]) -> list[str]:
+def _shared_options(origins: Sequence[ComponentOrigin]) -> str:
     apart = options_apart(origins)
-    return [f"{key} {spelt(value)}" for key, value in origins[0].options.items() if key not in apart]
+    return options_in_words({key: value for key, value in origins[0].options.items() if key not in apart})
 
 
 def _facts(records: Sequence[Record], stated: Sequence[str]) -> dict[str, Any]:

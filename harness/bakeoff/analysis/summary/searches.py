@@ -12,7 +12,7 @@ from bakeoff.contracts.unit import Figures
 from bakeoff.records.provenance import alike, differing
 from bakeoff.records.schema import Declared, Record, Search
 from bakeoff.text.numbers import in_seconds
-from bakeoff.text.values import listed, spelt
+from bakeoff.text.values import listed, options_in_words
 
 UNTUNED = "untuned"
 
@@ -132,7 +132,7 @@ def search_cells(rows: Mapping[str, Searched], figures: Figures) -> list[tuple[s
     lines = []
     for name, found in rows.items():
         for tried in () if found.shared else found.configurations:
-            told = ", ".join(f"{key} {spelt(value)}" for key, value in tried.values.items())
+            told = options_in_words(tried.values)
             score = figures.number(tried.score)
             runs = f"{tried.ended} of {tried.asked}" if tried.ended != tried.asked else str(tried.ended)
             note = f"{tried.failed} failed" if tried.failed else "chosen" if tried.chosen else ""
