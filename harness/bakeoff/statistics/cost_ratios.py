@@ -46,8 +46,6 @@ def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95)
     if any(side.ndim != 1 or len(side) < 2 or not (np.isfinite(side) & (side > 0)).all() for side in sides):
         raise ValueError("a ratio of costs needs at least two positive numbers a side")
     logs = [np.log(side) for side in sides]
-    if paired and len(logs[0]) != len(logs[1]):
-        raise ValueError(f"paired costs have as many runs a side, not {len(logs[0])} and {len(logs[1])}")
     log = mean_estimate(logs[1] - logs[0]) if paired else _welch(mean_estimate(logs[0]), mean_estimate(logs[1]))
     low, high = log.interval(level)
     return Ratio(math.exp(log.difference), math.exp(low), math.exp(high), log.p, log)
@@ -65,8 +63,6 @@ def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
     `level` holds for all objectives together (Bonferroni). A bound that equals the margin is not inferior, so equal constants
     are not.
     """
-    if not objectives:
-        raise ValueError("dominance needs an objective")
     each = 1 - (1 - level) / len(objectives)
     lows = []
     for objective in objectives:
@@ -79,8 +75,6 @@ def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
 def front_probability(samples: Floats, directions: Sequence[Literal["higher", "lower"]]) -> Floats:
     """(S,) share of the replicates in which a strategy is on the Pareto front, from replicates (R, S, objectives)."""
     samples = np.asarray(samples, dtype=np.float64)
-    if samples.ndim != 3 or samples.shape[2] != len(directions):
-        raise ValueError(f"samples are (replicates, rows, objectives) with a direction each, not shape {samples.shape}")
     signed = samples * np.where(np.asarray(directions) == "higher", 1.0, -1.0)
     shares = np.empty(samples.shape[1])
     for row in range(samples.shape[1]):

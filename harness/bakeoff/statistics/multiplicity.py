@@ -71,8 +71,6 @@ def friedman(ranks: Sequence[float] | Floats, tasks: int, *, correction: float =
     """Friedman's test from (k,) mean ranks over `tasks` tasks. Seeds must not be passed as tasks: they are not independent."""
     ranks = np.asarray(ranks, dtype=np.float64)
     k = len(ranks)
-    if k < 2 or tasks < 2:
-        raise ValueError(f"at least two strategies and two tasks are needed, not {k} and {tasks}")
     raw = 12 * tasks / (k * (k + 1)) * (float(ranks @ ranks) - k * (k + 1) ** 2 / 4)
     chi2 = max(0.0, raw) / correction if correction > 0 else 0.0
     left = tasks * (k - 1) - chi2
@@ -104,7 +102,5 @@ def critical_difference(k: int, tasks: int, *, alpha: float = 0.05) -> float:
     """Nemenyi's critical difference of the mean ranks of two of k strategies over so many tasks (Demšar 2006)."""
     from scipy import stats  # takes most of a second
 
-    if k < 2 or tasks < 2:
-        raise ValueError(f"at least two strategies and two tasks are needed, not {k} and {tasks}")
     q = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
     return q * math.sqrt(k * (k + 1) / (6 * tasks))

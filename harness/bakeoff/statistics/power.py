@@ -146,15 +146,11 @@ def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: floa
 
     discordance: share of the examples that exactly one of the two has right.
     """
-    if not 0 <= discordance <= 1 or n < 1:
-        raise ValueError(f"discordance is a share and n at least 1, not {discordance} and {n}")
     return float(special.ndtri(1 - alpha / 2) + special.ndtri(power)) * math.sqrt(discordance / n)
 
 
 def expected_max_sigma(n: int) -> float:
     """Expected maximum of n standard normal values: the bias of picking the best of n, in standard deviations."""
-    if n < 1:
-        raise ValueError(f"there is no largest of {n}")
     return max(0.0, float(np.sum(GRID * DENSITY * n * special.ndtr(GRID) ** (n - 1))))
 
 
