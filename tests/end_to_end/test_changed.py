@@ -307,7 +307,7 @@ def test_a_run_killed_in_training_does_not_go_on_with_other_data_or_weights(
     assert again.returncode == 0, again.stderr
     lines = [line for line in again.stderr.splitlines() if "checkpoint " in line]
     assert {line.rpartition(".checkpoints-")[2].partition(" ")[2] for line in lines} == {
-        f"is not used, for these are others now: {told}"
+        f"is not used, since these have changed: {told}"
     }
     found = records(tmp_path / "e")
     shutil.rmtree(tmp_path / "e" / "records")

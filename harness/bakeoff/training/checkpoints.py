@@ -85,9 +85,6 @@ class Checkpoints:
         self.tree = Tree(folder.parent)
         self.unfit: set[Path] = set()
 
-    def due(self, steps: int) -> bool:
-        return steps % self.every == 0
-
     def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
         """Writes a checkpoint under a temporary name, renames it, and removes all but the newest two. Raises MachineError where
         there is no room for it; the earlier ones then stay."""
@@ -135,29 +132,18 @@ class Checkpoints:
             try:
                 saved = self.read(place, most_bytes=most_bytes)
                 made_by = provenance.from_plain(saved.facts.pop("made_by", None))
-            except (OSError, StoreError, ValueError, TypeError) as error:
-                self._leave(place, error)
-                continue
-            others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
-            if not others:
-                try:
+                others = provenance.differences(self.made_by, made_by, MADE_FROM | MACHINE | {"bakeoff"})
+                if not others:
                     check(saved)
-                except ValueError as error:
-                    self._leave(place, error)
-                    continue
-                return saved
+                    return saved
+                why = f"not used, since these have changed: {', '.join(found.what for found in others)}"
+            except (OSError, StoreError, ValueError, TypeError) as error:
+                raise_machine_error(error, [self.folder])  # where the disk can't read it, it may be undamaged
+                reason = error.strerror or error if isinstance(error, OSError) else error
+                why = f"damaged ({escaped(' '.join(str(reason).split())[:LONGEST_REASON])}); the one before it is used"
             self.unfit.add(place)
-            changed = ", ".join(found.what for found in others)
-            self.note(f"checkpoint {shown_path(place)} is not used, for these are others now: {changed}")
+            self.note(f"checkpoint {shown_path(place)} is {why}")
         return None
-
-    def _leave(self, place: Path, error: Exception) -> None:
-        """Notes that a checkpoint is not used. Raises MachineError where the disk can't read it, since it may be undamaged."""
-        raise_machine_error(error, [self.folder])
-        self.unfit.add(place)
-        reason = error.strerror or error if isinstance(error, OSError) else error
-        why = escaped(" ".join(str(reason).split())[:LONGEST_REASON])
-        self.note(f"checkpoint {shown_path(place)} is damaged ({why}); the one before it is used")
 
     def read(self, place: Path, *, most_bytes: int = 2**40) -> Saved:
         """Reads a checkpoint. Raises OSError, StoreError or ValueError for one that is damaged."""
@@ -204,7 +190,7 @@ class Checkpointing:
             model.load_state_dict(weights, strict=False)
 
     def due(self, steps: int) -> bool:
-        return self.checkpoints is not None and self.checkpoints.due(steps)
+        return self.checkpoints is not None and steps % self.checkpoints.every == 0
 
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None]) -> bool:
         """Restores optimizer and scheduler, and adds them to the checkpoints to come. Whether there was a state to restore."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
-from bakeoff.contracts.task import Row, TaskInfo
+from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, in_words
@@ -23,8 +23,8 @@ from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, 
 from bakeoff.text.markdown import as_markdown, item
 from bakeoff.text.numbers import DASH, significant
 from bakeoff.text.words import quoted
+from bakeoff.training.assembly import Assembly
 from bakeoff.training.clock import Clock
-from bakeoff.training.data import Columns
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.training.preparation import within
 from bakeoff.training.record_writer import DECIMALS, hashes_of, message_of, rounded
@@ -48,15 +48,14 @@ class Trained:
     device: Any
 
 
-def trained_model(
-    network: Any, prepared: Prepared, info: TaskInfo, split: Columns, encoded: Sequence[Row], logits: Any, device: Any
-) -> Trained:
-    """The model with one batch of a split that it has predicted: examples of all lengths, with the longest and the shortest."""
-    order = longest_first(encoded)
+def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
+    """The model with one batch of the first predicted split: examples of all lengths, with the longest and the shortest."""
+    info, split = run.task.info, run.task.info.predicted_splits[0]
+    order = longest_first(run.encoded[split])
     chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
     rows = [order[place] for place in chosen]
-    texts = {name: [split[name][row] for row in rows] for name in info.text_columns}
-    return Trained(network, prepared, info.labels, texts, logits[rows], device)
+    texts = {name: [run.task.splits[split][name][row] for row in rows] for name in info.text_columns}
+    return Trained(run.network, run.prepared, info.labels, texts, logits[split][rows], run.device)
 
 
 def keep(trained: Trained, folder: Path) -> float:

@@ -122,10 +122,7 @@ def fine_tune(
     if world.rank == 0:
         write_steps(folder / STEPS_FILE, job)
         write_predictions(folder / PREDICTIONS_FILE, logits, splits, run.encoded, info.slice_columns, info.kind)
-    if request.keep == "none" or world.rank > 0:
-        return None
-    split = info.predicted_splits[0]
-    return trained_model(network, run.prepared, info, splits[split], run.encoded[split], logits[split], run.device)
+    return None if request.keep == "none" or world.rank > 0 else trained_model(run, logits)
 
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
