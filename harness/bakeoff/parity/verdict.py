@@ -75,7 +75,12 @@ def compare(first: Trace, second: Trace) -> Verdict:
         likely_causes=likely or ([_unexplained(first, second, step, what)] if step is not None else []),
         also_different=also,
         notes=[f"{trace.strategy}: {note}" for trace in (first, second) for note in trace.notes],
-        around=_around(first, second, step) if step is not None else [],
+        around=[
+            _row(number, trace)
+            for number in (range(max(1, step - 1), max(1, step) + 2) if step is not None else ())
+            for trace in (first, second)
+            if number <= len(trace.steps)
+        ],
         observed={trace.strategy: _observed(trace) for trace in (first, second)},
     )
 
@@ -130,15 +135,6 @@ def _observed(trace: Trace) -> dict[str, str]:
         "clipped_at": significant(limit, 4) if limit is not None else "never",
         "steps": str(len(trace.steps)),
     }
-
-
-def _around(first: Trace, second: Trace, step: int) -> list[Row]:
-    return [
-        _row(number, trace)
-        for number in range(max(1, step - 1), max(1, step) + 2)
-        for trace in (first, second)
-        if number <= len(trace.steps)
-    ]
 
 
 def _row(number: int, trace: Trace) -> Row:

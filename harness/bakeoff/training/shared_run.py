@@ -159,14 +159,8 @@ def record_of_first_failure(error: RankError, ranks_folder: Path, folder: Path) 
 
 
 def failure_of_rank(error: RankError, ranks_folder: Path) -> Failure:
-    """The failure of a run of which a rank died without a record."""
+    """The failure of a run of which a rank died without a record, in the last phase that the rank reported."""
     reason: Reason = "interrupted" if was_stopped(error.code) else "crashed"
-    return Failure(reason=reason, message=str(error), phase=phase_of(error.rank, ranks_folder))
-
-
-def phase_of(rank: int, ranks_folder: Path) -> str:
-    """The last phase that a rank reported."""
-    try:
-        return read_regular(ranks_folder / f"phase-{rank}").decode() or "import"
-    except FileNotFoundError:
-        return "import"
+    file = ranks_folder / f"phase-{error.rank}"
+    phase = read_regular(file).decode() if file.is_file() else ""
+    return Failure(reason=reason, message=str(error), phase=phase or "import")
