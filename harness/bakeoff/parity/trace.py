@@ -81,7 +81,7 @@ class Trace(Part):
     strategy: str
     requested: Requested
     recipe: Recipe
-    """Of `requested`, whole."""
+    """The recipe of `requested`, with all defaults."""
     total_steps: int
     initial_weights: str
     head_weights: str

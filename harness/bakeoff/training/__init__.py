@@ -1,1 +1,1 @@
-"""One run."""
+"""Performs one run: assembles it, trains, evaluates, and writes its record."""

@@ -67,7 +67,7 @@ class Assembly:
     request: Request
     trainer: Trainer
     options: Any
-    """Of the trainer."""
+    """The trainer's options."""
     title: str
     """How error messages name the trainer."""
     owns: Owned
@@ -84,9 +84,9 @@ class Assembly:
     """The model before the method changed it."""
     adaptation: Adaptation
     head_sha256: str
-    """Of the newly initialised weights, before the method changed them."""
+    """Hash of the newly initialised weights, before the method changed them."""
     initial_sha256: str
-    """Of all weights, before training."""
+    """Hash of all weights before training."""
 
     @property
     def network(self) -> Any:

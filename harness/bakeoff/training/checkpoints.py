@@ -47,7 +47,7 @@ from bakeoff.training.data import trained_state
 from bakeoff.training.fed_batches import StepSchedule
 
 LONGEST_REASON = 300
-"""Characters."""
+"""Most characters of a reason in messages."""
 KEPT = 2
 """How many checkpoints are kept: the newest, and the one before it in case the newest is damaged."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "tokens"
-"""In the cache."""
+"""Folder of encoded rows in the cache."""
 
 
 class Encoded(Lazy[Row]):
