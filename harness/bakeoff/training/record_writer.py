@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import stat
 import traceback
 from collections.abc import Mapping, Sequence
@@ -305,9 +304,3 @@ def _oddity(path: Path, name: str) -> str | None:
         return KINDS.get(stat.S_IFMT(mode), "no plain file")
     fits = FILE_NAME.fullmatch(name) and len(name) <= LONGEST_FILE_NAME
     return None if fits else "a file with a name that no record can hold"
-
-
-def end_copy(process: int) -> None:
-    """Ends this process if it is a copy of the run's process, made by a plugin's `os.fork`."""
-    if os.getpid() != process:
-        os._exit(1)

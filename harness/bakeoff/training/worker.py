@@ -51,7 +51,6 @@ from bakeoff.training.record_writer import (
     clear,
     compose,
     describe_weights,
-    end_copy,
     environment_of,
     failure_of,
     write_predictions,
@@ -175,6 +174,12 @@ def failure_left(error: BaseException, request: Request, folder: Path, phase: st
     raise_machine_error(error, places_of(request, folder))
     clear(folder)
     return failure_of(error, phase)
+
+
+def end_copy(process: int) -> None:
+    """Ends this process if it is a copy of the run's process, made by a plugin's `os.fork`."""
+    if os.getpid() != process:
+        os._exit(1)
 
 
 def places_of(request: Request, folder: Path) -> list[Path]:
