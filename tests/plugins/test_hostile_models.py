@@ -212,7 +212,7 @@ def test_a_model_far_larger_than_its_weights_is_not_built(family: str, changes: 
     folder = save(tmp_path / "model", model_of(family), family)
     edit(folder / "config.json", **changes)
     began = time.monotonic()
-    with pytest.raises(ModelError, match="asks for a far larger model than its weights are of"):
+    with pytest.raises(ModelError, match="far larger model"):
         load_classifier(folder, task())
     load_tokenizer(folder)  # it looks at the model too, and must not build it either
     assert time.monotonic() - began < SECONDS
@@ -291,7 +291,7 @@ def test_a_panic_of_the_tokenizers_library_is_a_sentence(folder: Path) -> None:
     del content["post_processor"]["special_tokens"]["[SEP]"]
     (folder / "tokenizer.json").write_text(json.dumps(content))
     prepared = HubModel().prepare(task(), HubOptions(path=str(folder)), Encoding(32, "longest"))
-    with pytest.raises(ModelError, match="its tokenizer cannot encode these texts: no entry found for key"):
+    with pytest.raises(ModelError, match="tokenizer cannot encode"):
         prepared.encode({"text": ["w5 w6"]})
 
 

@@ -161,7 +161,7 @@ def test_weights_that_were_saved_out_of_a_wrapper_are_told_as_that(case: str, tm
 def test_another_models_weights_are_told_as_that(tmp_path: Path) -> None:
     folder = save(tmp_path, model_of("bert"), "bert")
     config_of("roberta").save_pretrained(folder)
-    with pytest.raises(ModelError, match="are another model's: none is of RobertaForSequenceClassification's body"):
+    with pytest.raises(ModelError, match="another model's: none"):
         load(folder)
 
 
@@ -328,7 +328,7 @@ def test_an_adapter_alone_is_told_as_that(with_adapter: Path, tmp_path: Path) ->
     for adapter in (None, "ignore"):
         with pytest.raises(ModelError) as caught:
             HubModel().check_available(HubOptions(path=str(folder), adapter=adapter))
-        assert "holds an adapter of peft, made for 'acme/tiny', and no model: merge it" in str(caught.value)
+        assert "made for 'acme/tiny'" in str(caught.value)
         assert "merge_and_unload" in str(caught.value)
 
 
@@ -337,7 +337,7 @@ def test_what_an_adapters_folder_holds_beside_it_makes_no_model_of_it(beside: st
     """Trainer and AutoTrain leave tokenizer and configuration there."""
     for name in ("adapter_config.json", "adapter_model.safetensors", beside):
         shutil.copy(with_adapter / name, tmp_path)
-    with pytest.raises(ModelError, match="holds an adapter of peft, made for 'acme/tiny', and no model: merge it"):
+    with pytest.raises(ModelError, match="made for 'acme/tiny'"):
         HubModel().check_available(HubOptions(path=str(tmp_path), adapter="ignore"))
 
 

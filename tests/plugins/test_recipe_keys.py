@@ -293,7 +293,7 @@ def test_embeddings_that_do_not_train_cannot_be_frozen(tmp_path: Path) -> None:
     model = ready(requests(tmp_path, "torch-loop", SHORT)["one"])[1].model
     for parameter in model.bert.embeddings.parameters():
         parameter.requires_grad_(False)
-    with pytest.raises(BakeoffError, match="no embedding of this model trains with this method"):
+    with pytest.raises(BakeoffError, match="this model trains"):
         freeze_embeddings(Adaptation(model, ()))
 
 
@@ -302,7 +302,7 @@ def test_a_model_that_cannot_recompute_says_so() -> None:
 
     from bakeoff.training.preparation import checkpoint_gradients
 
-    with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear does not support it"):
+    with pytest.raises(BakeoffError, match="gradient_checkpointing: Linear"):
         checkpoint_gradients(torch.nn.Linear(2, 2))
 
 

@@ -201,7 +201,7 @@ def test_a_smaller_size_is_the_beginning_of_a_larger_one(library: Library, place
 
 def test_more_than_there_is_is_an_error_that_says_how_much_there_is(library: Library, places: Paths) -> None:
     task = task_for(library)
-    with pytest.raises(DataError, match=r"size is 361, and there are only 360 pairs in made-up 1\.0"):
+    with pytest.raises(DataError, match="only 360 pairs"):
         task.load(task.Options(size=361), places)
 
 
@@ -256,7 +256,7 @@ def test_missing_libraries_are_all_named() -> None:
 def test_libraries_without_sources_are_an_error(tmp_path: Path, places: Paths) -> None:
     (tmp_path / "empty").mkdir()
     task = task_for(Library("empty", "1.0", tmp_path / "empty"))
-    with pytest.raises(DataError, match="no pairs for train, dev, test"):
+    with pytest.raises(DataError, match="train, dev, test"):
         task.load(task.Options(), places)
 
 

@@ -69,7 +69,7 @@ def test_a_file_that_is_written_in_place_while_it_is_read_is_told_and_leaves_not
 
     monkeypatch.setattr(reading, "sha256_of", hashed_then_overwritten)
     name = f"a.{form}"
-    with pytest.raises(DataError, match="it changed while it was read"):
+    with pytest.raises(DataError, match="it changed while"):
         load(train=name, **ONE, labels=["no", "yes"])
     tables = tmp_path / "cache" / "tables"
     assert not list(tables.iterdir()), "neither rows under a wrong hash nor the copy"
@@ -112,7 +112,7 @@ def test_a_link_that_leads_away_from_the_experiment_file_is_refused_by_name(link
 def test_no_name_leads_out_of_a_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "a.csv").write_text(CSV)
-    with pytest.raises(DataError, match="leads out of its folder"):
+    with pytest.raises(DataError, match="leads out of"):
         labels_of(tmp_path / "inner", tmp_path / "inner", train=name, format="csv")
 
 
@@ -392,7 +392,7 @@ def test_a_parquet_file_whose_rows_are_one_value_is_not_unpacked(
 ) -> None:
     repeated(tmp_path / "a.parquet", texts, rows)
     monkeypatch.setattr(contents, "ALWAYS_UNPACKED", 50_000)
-    assert "it unpacks to over 100 times its size" in refusal(train="a.parquet", **ONE)
+    assert "over 100 times" in refusal(train="a.parquet", **ONE)
     monkeypatch.setattr(contents, "ALWAYS_UNPACKED", 2**30)
     assert len(load(train="a.parquet", **ONE)[1]["train"]["label"]) == rows
 

@@ -155,9 +155,7 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         assert (info.labels, info.primary_metric) == (("blue", "red"), "micro_f1"), options
         assert list(splits["train"]["label"]) == [0b11, 0b00, 0b01], options
     wrong = {"train": "columns.csv", "label": ["blue", "q1"], "text": "red"}
-    assert "columns.csv:2: column 'q1' holds 'a', which is neither 0 nor 1, as each of several" in refusal(
-        kind="multilabel", **wrong
-    )
+    assert "columns.csv:2: column 'q1'" in refusal(kind="multilabel", **wrong)
 
 
 # --- what is dirty ---------------------------------------------------------------------------------------------------------
@@ -401,12 +399,12 @@ def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refus
 
 def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q1,same\na,\"['red', 'blue']\"\n")
-    assert "which is a list of some language; here '|' stands between (`separator`)" in refusal(text="q1", kind="multilabel")
+    assert "stands between (`separator`)" in refusal(text="q1", kind="multilabel")
 
 
 def test_more_labels_than_a_set_can_hold_are_told_with_their_file(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q1,same\n" + "".join(f"text {row},l{row}\n" for row in range(63)))
-    assert "a.csv: column 'same' holds 63 different labels" in refusal(text="q1", kind="multilabel")
+    assert "'same' holds 63" in refusal(text="q1", kind="multilabel")
 
 
 def test_half_a_character_in_a_list_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:

@@ -65,14 +65,14 @@ def test_a_budget_is_part_of_the_key() -> None:
     made = clean_experiment()
     recipe = {**made.records[0].requested.recipe, "epochs": 6}
     longer = altered(made, "requested", recipe=recipe)
-    assert "budget 22,008 examples instead of 11,004 examples" in board(longer).rankings[1]
+    assert "22,008 examples" in board(longer).rankings[1]
     assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).rankings == [""]
 
 
 def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
     made = altered(clean_experiment(), "weights", lineage=["mnli"])
     found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
-    assert "start mnli instead of the model's own" in found.rankings[1]
+    assert "start mnli instead" in found.rankings[1]
 
 
 def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:

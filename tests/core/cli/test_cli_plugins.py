@@ -93,7 +93,7 @@ def test_json_tells_the_same_and_every_key_is_always_there(install: Install) -> 
 
 def test_a_component_whose_extra_is_missing_says_so_and_is_not_broken(install: Install) -> None:
     install("acme-ml", TASK + "\n    needs = {'nothing_of_that_name': 'fast', 'nor_this': 'big'}" + HOOK)
-    assert "  needs acme-ml[big,fast]: Is it red?\n" in listed()
+    assert "needs acme-ml[big,fast]: Is" in listed()
     assert not as_data()["broken"]
 
 

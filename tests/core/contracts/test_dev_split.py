@@ -71,7 +71,7 @@ def test_what_is_carved_is_in_the_id_and_nothing_carved_is_the_run_that_it_was(t
 
 
 def test_a_task_without_dev_can_be_selected_on_when_carved(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="no labelled split 'dev' to select on"):
+    with pytest.raises(SpecError, match="labelled split 'dev'"):
         plan(tmp_path, "temper", select="best-on-dev")
     assert plan(tmp_path, "{name: temper, split: {select: train 10%}}", select="best-on-dev")
 
@@ -83,7 +83,7 @@ def test_shares_that_are_none_are_refused_with_their_place(share: str, tmp_path:
 
 
 def test_a_share_that_leaves_nothing_is_named() -> None:
-    with pytest.raises(DataError, match=r"split select train 0% leaves 8 of 8 rows to train on, 0 to select on"):
+    with pytest.raises(DataError, match="0% leaves 8"):
         ids("train 0%", size=8)
 
 

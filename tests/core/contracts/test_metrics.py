@@ -169,7 +169,7 @@ def test_ratios_have_parts_and_the_others_say_that_they_have_none(name: str) -> 
 
 
 def test_unequal_lengths_are_refused_without_evaluate_too() -> None:
-    with pytest.raises(DataError, match="metric 'accuracy': 2 predictions and 1 references"):
+    with pytest.raises(DataError, match="'accuracy': 2 predictions"):
         Accuracy().score(np.array([1, 0]), np.array([1]))
 
 
@@ -284,13 +284,13 @@ def test_what_goes_ill_together_is_refused(choices: list[dict[str, str]], words:
 
 def test_a_metric_of_each_class_is_never_the_primary_one_whatever_a_class_is_called() -> None:
     for labels in (("each", "ham"), ("ham", "each"), ("ham", "spam")):
-        with pytest.raises(DataError, match="several, one for each class"):
+        with pytest.raises(DataError, match="for each class"):
             task({"name": "f1", "of": "each"}, labels=labels)
     assert task({"name": "f1", "positive": "each"}, labels=("each", "ham")).primary_metric == "f1 (each)"
 
 
 def test_of_each_has_a_limit_since_a_record_is_small() -> None:
-    with pytest.raises(DataError, match="up to 10 can be recorded"):
+    with pytest.raises(DataError, match="up to 10"):
         task("accuracy", {"name": "f1", "of": "each"}, labels=tuple(f"class {number}" for number in range(11)))
 
 

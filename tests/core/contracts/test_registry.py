@@ -80,7 +80,7 @@ def test_a_spec_that_needs_a_broken_plugin_is_refused_with_its_name_and_error(in
     install("acme-ml", "import nothing_of_that_name")
     message = refusal(tmp_path, "colours")
     assert message.startswith("no task 'colours'; there is docstrings, glue/cola")
-    assert ". It may belong to a broken plugin: plugin 'acme-ml' of acme-ml 1.0: ModuleNotFoundError: No m" in message
+    assert "acme-ml 1.0: ModuleNotFoundError:" in message
 
 
 def test_the_nearest_name_comes_before_the_broken_plugins(install: Install, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_neighbour_cannot_take_the_name_of_a_plugin_of_ours(install: Install) 
     install("aaa", TASK + HOOK, plugin="methods")
     broken = only_broken(load_registry())  # `full` is there
     assert broken.origin.distribution == "aaa"
-    assert "is taken by plugin 'methods' of bakeoff " in broken.error
+    assert "'methods' of bakeoff" in broken.error
 
 
 def test_a_component_that_two_plugins_offer_is_neithers_and_both_are_named(install: Install, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_name_of_ours_that_a_neighbour_offers_too_is_nobodys(install: Install,
     install("acme-ml", TASK.replace('"colours"', '"glue/mrpc"') + HOOK)
     message = refusal(tmp_path, "glue/mrpc")
     assert message.startswith("task 'glue/mrpc' is offered by plugin 'glue' of bakeoff ")
-    assert "plugin 'acme-ml' of acme-ml 1.0" in message
+    assert "'acme-ml' of acme-ml" in message
 
 
 def test_one_name_of_two_kinds_is_no_clash(install: Install) -> None:
@@ -328,7 +328,7 @@ def test_a_broken_plugin_leaves_the_command_line_alive(install: Install, tmp_pat
     spec.write_text(SPEC.format(task="colours"))
     refused = bakeoff("check", str(spec), path=folders)
     assert refused.returncode == 2
-    assert "plugin 'acme-ml' of acme-ml 1.0: ModuleNotFoundError" in refused.stderr
+    assert "acme-ml 1.0: ModuleNotFoundError" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

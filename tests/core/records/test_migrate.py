@@ -260,7 +260,7 @@ def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_pat
     assert len(records) == 3
     assert damaged == [f"{path} was altered: it is not what its own checksum says"]
     code, out, _ = call("migrate", folder)
-    assert "the next `bakeoff run` repeats its run" in out.splitlines()[2]
+    assert "`bakeoff run` repeats" in out.splitlines()[2]
     assert (code, out.splitlines()[1]) == (1, f"nothing to do: every other file of {folder} has schema {SCHEMA_VERSION}")
 
 
@@ -499,7 +499,7 @@ def test_a_declaration_of_version_1_has_no_gate_no_figures_and_no_history() -> N
 
 def test_a_control_run_of_version_2_measured_no_products_and_none_is_of_version_1() -> None:
     assert read(Control, old_control(2)).peak_flops == {}
-    with pytest.raises(DamageError, match="no such file has version 1"):
+    with pytest.raises(DamageError, match="version 1"):
         read(Control, old_control(2) | {"schema_version": 1})
 
 

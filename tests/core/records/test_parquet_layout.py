@@ -62,7 +62,7 @@ def test_pages_that_hold_more_values_than_the_footer_says_are_refused(content: b
     told = bytes([0xF0, 0x01])  # 120, in zigzag
     assert plain.count(told) >= 2
     layout_of(plain)
-    with pytest.raises(ValueError, match=r"'a' hold 8,191 values, its footer says 120"):
+    with pytest.raises(ValueError, match="'a' hold 8,191"):
         layout_of(plain.replace(told, b"\xfe\x7f", 1))
 
 
@@ -74,7 +74,7 @@ def test_pages_without_values_are_not_counted_one_by_one() -> None:
     empty = bytes([0x15, 0x00, 0x15, 0x00, 0x15, 0x00, 0x2C, 0x15, 0x00, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06, 0x00, 0x00])
     size = footer - start
     padded = plain[:start] + (empty * (size // len(empty) + 1))[:size] + plain[footer:]
-    with pytest.raises(ValueError, match=r"'a' has more pages than its 1 values need"):
+    with pytest.raises(ValueError, match="1 values need"):
         layout_of(padded)
 
 

