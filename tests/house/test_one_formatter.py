@@ -19,7 +19,7 @@ ALLOWED = {
     "harness/bakeoff/training/kept_model.py": "seconds are recorded to the microsecond",
     "harness/bakeoff/training/flops.py": "operations are whole",
     "harness/bakeoff/training/preview.py": "names of quantiles in JSON",
-    "plugins/bakeoff_fast_loop/dropout.py": "a number of lanes is whole",
+    "plugins/bakeoff_fast_loop/parts.py": "a number of lanes is whole",
     "tasks/bakeoff_glue/folder.py": "an error's range, as the data has it",
     "tasks/bakeoff_glue/hub.py": "an error's range, as the data has it",
     "tasks/bakeoff_table/contents.py": "an error's size of a file",

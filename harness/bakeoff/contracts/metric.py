@@ -172,6 +172,8 @@ class BuiltIn(Metric):
 
     unit = SHARE
     kinds: frozenset[str] = frozenset({"classification"})
+    answer_dtype: str = "int64"
+    """Of the answers that the metric takes as an object of the evaluate library: `float64` for numbers, `int64` for labels."""
 
     @abstractmethod
     def compute(self, predictions: Answers, references: Answers) -> float:
@@ -188,7 +190,7 @@ class BuiltIn(Metric):
         import evaluate
 
         metric = self
-        number = datasets.Value("float64" if "regression" in self.kinds else "int64")
+        number = datasets.Value(self.answer_dtype)
 
         class Wrapped(evaluate.Metric):  # type: ignore[misc]  # evaluate carries no types
             def _info(self) -> evaluate.MetricInfo:

@@ -210,6 +210,7 @@ class Pearson(BuiltIn):
     name = "pearson"
     unit = CORRELATION
     kinds = frozenset({"regression"})
+    answer_dtype = "float64"
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         return _correlation(predictions[None].astype(np.float64), references[None].astype(np.float64))
@@ -231,6 +232,7 @@ class MeanAbsoluteError(Ratio):
     higher_is_better = False
     unit = Unit(low=0.0)
     kinds = frozenset({"regression"})
+    answer_dtype = "float64"
 
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         return np.abs(predictions.astype(np.float64) - references), np.ones(len(references))
