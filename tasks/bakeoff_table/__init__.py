@@ -72,9 +72,7 @@ class Table(RowsTask):
     Options = TableOptions
 
     def check_available(self, options: TableOptions, places: Paths) -> None:
-        for entries in self.entries(options).values():
-            for entry in entries:
-                self.file(entry, options, places)
+        self.files(options, places)
 
     def files(self, options: TableOptions, places: Paths) -> dict[str, list[Path]]:
         return {

@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from bakeoff.plugin import NOT_FETCHED, DataError, copy_of, is_git_pointer
@@ -43,10 +42,7 @@ class Contents:
             raise DataError(f"{file.shown}: {error.strerror or error}") from None
         self.size = self.copy.seek(0, io.SEEK_END)
 
-    def __enter__(self) -> Contents:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
         self.copy.close()
 
     def stream(self) -> io.BufferedReader:

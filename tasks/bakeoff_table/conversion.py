@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ NAMES, CHECKS = b"bakeoff.names", b"bakeoff.said"
 """Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
 NO_LABEL = -1
 """The value in datasets of the hub for a label that is not public."""
+READERS = {"csv": cell_rows, "tsv": cell_rows, "jsonl": json_rows, "parquet": parquet_rows}
 READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
 """Options that the Arrow rows depend on, other than those of how the file is written."""
 
@@ -55,7 +57,7 @@ class Conversion:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's rows, AT_ONCE at a time. Raises DataError, with file and line where there is one."""
-        with Contents(self.file, self.cache) as contents:
+        with closing(Contents(self.file, self.cache)) as contents:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
             if self.kind.has_labels and self.labelled:
@@ -85,22 +87,15 @@ class Conversion:
         options = self.options
         labels = options.label if self.labelled else []
         wanted = [*options.text, *labels, *options.slices, *([options.id] if options.id else [])]
-        match self.file.format:
-            case "jsonl":
-                yield from json_rows(contents, wanted)
-            case "parquet":
-                yield from parquet_rows(contents, wanted)
-            case _:
-                yield from cell_rows(contents, wanted)
+        return READERS[self.file.format](contents, wanted)
 
     def schema(self, contents: Contents) -> pa.Schema:
         import pyarrow as pa
 
         one = pa.string() if self.kind.has_labels else pa.float64()
         place = {"file": pa.int32(), "line": pa.int64(), "lines": pa.int32(), "odd": pa.int32(), "gap": pa.string()}
-        said = []
-        if contents.is_utf8_after_all():
-            said.append(f"{self.file.shown} is UTF-8, and is read as {self.file.encoding}: is `encoding` right?")
+        told = f"{self.file.shown} is UTF-8, and is read as {self.file.encoding}: is `encoding` right?"
+        checks = [told] if contents.is_utf8_after_all() else []
         return pa.schema(
             {
                 "id": pa.string(),
@@ -109,7 +104,7 @@ class Conversion:
                 **dict.fromkeys(self.options.slices, pa.string()),
                 PLACE: pa.struct(place),
             },
-            metadata={NAMES: json.dumps(self.names), CHECKS: json.dumps(said)},
+            metadata={NAMES: json.dumps(self.names), CHECKS: json.dumps(checks)},
         )
 
     def batch(self, rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:

@@ -1,4 +1,4 @@
-"""Many parts of one shape, as a record's file holds them: what all have in common once, the rest key by key."""
+"""The compact form of many mappings with the same keys in a record's file: common values once, the others by key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 FEW: Final = 4
-"""So many parts stand one after the other."""
+"""The most mappings that are written one after the other."""
 SAME, EACH = "same", "each"
 
 
@@ -22,7 +22,7 @@ def in_columns(parts: Sequence[dict[str, Any]]) -> Any:
 
 
 def in_rows(plain: Any) -> Any:
-    """The parts of what `in_columns` made; anything else as it is."""
+    """The inverse of `in_columns`; anything else is returned as it is."""
     if not isinstance(plain, dict) or plain.keys() != {SAME, EACH}:
         return plain
     same, columns = plain[SAME], plain[EACH]

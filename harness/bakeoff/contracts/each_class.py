@@ -1,7 +1,7 @@
-"""Figures of every class, as a record's file holds them: `f1 (red)`, `f1 (blue)`, ... are one metric `f1` there, with a list of
-scores in the order of the labels. So no name is repeated for each class and split.
+"""The compact form of a metric of every class in a record's file: `f1 (red)`, `f1 (blue)`, ... are one metric `f1`, with a
+list of scores in the order of the labels.
 
-Both functions take a record as plain data. What they do not recognise they leave as it is.
+`gathered` and `spread` take a record as plain data, and leave what they do not recognise as it is.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 EACH: Final = "each"
-"""In the place of a label's number: the metric was asked of every class."""
+"""The value in place of a label's number for a metric of every class."""
 
 Plain = dict[str, Any]
 
 
 def of_class(metric: str, label: str) -> str:
-    """`f1 (spam)`: how a metric of one class is called everywhere."""
+    """The name of a metric of one class: `f1 (spam)`."""
     return f"{metric} ({label})"
 
 
 def gathered(record: Plain) -> Plain:
-    """The record with each metric that stands there once for every class as one metric; `spread` gives the record back."""
+    """The record with each family of metrics, one for every class, as one metric; `spread` is the inverse."""
     data = record.get("data")
     if not data or not data["metrics"]:
         return record
@@ -44,7 +44,7 @@ def gathered(record: Plain) -> Plain:
 
 
 def spread(record: Plain) -> Plain:
-    """The record with a metric for every class, from one that `gathered` wrote."""
+    """The record with a metric for every class; the inverse of `gathered`."""
     data = record.get("data")
     if not isinstance(data, dict):
         return record
@@ -68,7 +68,7 @@ def spread(record: Plain) -> Plain:
 
 
 def _family(metrics: Sequence[Plain], labels: Sequence[str]) -> Plain | None:
-    """One metric for the first so many, where these are the same of label 0, 1, ...; None where they are not."""
+    """The one metric for the first len(labels) metrics, where these are the same for label 0, 1, ...; else None."""
     first, ending = metrics[0], of_class("", labels[0]) if labels else ""
     base = first["name"].removesuffix(ending)
     if len(labels) < 2 or base == first["name"]:
@@ -82,7 +82,7 @@ def _with(record: Plain, metrics: Sequence[Any], *, majority_baseline: Any, scor
 
 
 def _listed(scores: Plain, names: Mapping[str, Sequence[str]]) -> Plain:
-    """Scores by name, with those of each family as a list, where all of its members have one."""
+    """The scores by name, with those of a family as one list where all of its members have one."""
     whole = {base: members for base, members in names.items() if base not in scores and all(name in scores for name in members)}
     taken = {name for members in whole.values() for name in members}
     lists = {base: [scores[name] for name in members] for base, members in whole.items()}

@@ -1,6 +1,6 @@
-"""Types of the fields in files that Bakeoff writes and reads again: their ranges, lengths and patterns.
+"""Types of the fields of files that Bakeoff writes and reads: their ranges, lengths and patterns.
 
-The bounds are far beyond what a run can reach. They keep out what would overflow, fill a page or reach another folder.
+The bounds are far beyond what a run can reach. They exclude values that would overflow, fill a page or name another folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bakeoff.machine.json_reader import require_depth
 from bakeoff.text.words import escaped, quoted
 
 LARGEST: Final = 1e100
-"""Of any number: its square is finite, and so is the sum of as many squares as fit into memory."""
+"""The largest number: its square is finite, and so is the sum of as many squares as fit into memory."""
 LARGEST_COUNT: Final = 2**63 - 1
 LARGEST_SEED: Final = 2**31 - 1
 MOST_SEEDS: Final = 10_000
@@ -23,7 +23,7 @@ MOST_TRIALS: Final = 1_000_000
 LONGEST_TEXT: Final = 100_000
 LONGEST_NAME: Final = 1000
 MOST_LEVELS: Final = 32
-"""Lists and objects within each other in a component's options."""
+"""The deepest nesting of lists and objects in a component's options."""
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
@@ -33,14 +33,14 @@ Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 """31 years at most."""
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Some = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-"""A count of what there is at least one of."""
+"""A count of at least 1."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
-"""Of a split, a metric, a distribution: short, but whatever a plugin's author likes."""
+"""The name of a split, a metric or a distribution, of any characters."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-"""Compared with others of its kind and with nothing else: `provenance.digest_of` makes half a sha256."""
+"""A hash that is only compared with others of its kind; `provenance.digest_of` gives half a sha256."""
 
 
 def _utc(text: str) -> str:
@@ -76,12 +76,12 @@ def _plain(value: Any) -> Any:
 
 
 Plain = Annotated[Any, AfterValidator(_plain)]
-"""Whatever a component's author chose as an option's value, as JSON has it."""
+"""Any value of a component's option, as JSON has it."""
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 def first_flaw(error: ValidationError) -> str:
-    """The first thing that is wrong in a file, with its place: `requested.seed: Input should be a valid integer, not 'x'`."""
+    """The first error in a file, with its place: `requested.seed: Input should be a valid integer, not 'x'`."""
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"]))[:LONGEST_NAME]
     told = str(first["msg"]).removeprefix("Value error, ")
@@ -93,8 +93,7 @@ def first_flaw(error: ValidationError) -> str:
 
 
 class Part(BaseModel):
-    """The base of all parts of a record: frozen, nothing unknown, nothing optional. The fields of what is read from files have
-    types of `contracts.fields`, each with its range: `record_files.read_part` checks them once, and whoever has a part
-    relies on it."""
+    """The base of all parts of a record: frozen, without unknown keys. The fields of what is read from files have types of this
+    module; `record_files.read_part` checks them once, where a file is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -17,7 +17,7 @@ from bakeoff.contracts.metric import Answers, Floats
 from bakeoff.errors import PluginError
 
 MADE_UP = 60
-"""Examples in each of the made-up answers that a metric is tried on."""
+"""The number of made-up examples that a metric is tried on."""
 
 
 class Kind(ABC):
@@ -28,7 +28,7 @@ class Kind(ABC):
     """
 
     name: ClassVar[str]
-    """In experiment files and records."""
+    """The kind's name in experiment files and records."""
 
     # --- labels and outputs ----------------------------------------------------------------------------------------------
 
@@ -36,13 +36,13 @@ class Kind(ABC):
     max_labels: ClassVar[int | None]
     """How many labels a task of this kind may name; None for any number, 0 where answers are numbers and not labels."""
     labels_in_words: ClassVar[str]
-    """How many labels and outputs a task must have, as the end of an error message."""
+    """The end of an error message: how many labels and outputs a task must have."""
     several_labels: ClassVar[bool] = False
     """Whether one example may have several labels, or none."""
     label_type: ClassVar[type[int] | type[float]] = int
-    """Of a label, as metrics get it."""
+    """The type of a label, as metrics get it."""
     arrow_type: ClassVar[str] = "int64"
-    """The same in predictions.parquet."""
+    """The Arrow type of a label in predictions.parquet."""
 
     @property
     def has_labels(self) -> bool:
@@ -73,41 +73,41 @@ class Kind(ABC):
 
     @abstractmethod
     def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
-        """(n,) labels as metrics get them -> (n,) whether each can be one of a model of so many outputs."""
+        """(n,) labels as metrics get them -> (n,) whether each is possible for a model with n_outputs outputs."""
 
     @abstractmethod
     def impossible_in_words(self, n_outputs: int) -> str:
-        """What an impossible label is, after "is": `none of 0 to 3`."""
+        """The end of a message about an impossible label, after "is": `none of 0 to 3`."""
 
     def first_impossible(self, labels: Sequence[Any], n_outputs: int) -> int | None:
-        """The place of the first label that has another type than `label_type`, or is not possible; None where all are."""
+        """Index of the first label that is not of `label_type` or not possible; None where there is none."""
         wrong = next((place for place, label in enumerate(labels) if type(label) is not self.label_type), None)
         if wrong is None and not (possible := self.possible(np.asarray(labels), n_outputs)).all():
             return int(possible.argmin())
         return wrong
 
     def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
-        """Label name -> examples that have it, in the order of the names; {} where answers are no labels."""
+        """Label name -> number of examples with that label, in the order of `names`; {} where answers are not labels."""
         counts = Counter(labels)
         return {name: counts[number] for number, name in enumerate(names)}
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
-        """One label as a person reads it."""
+        """A label in words: its name."""
         return str(names[label])
 
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
-        """(n,) the label numbers by which results can be cut into slices; None where an example has not exactly one label."""
+        """(n,) label numbers by which scores can be broken down; None where examples do not have exactly one label each."""
         return None
 
     # --- training --------------------------------------------------------------------------------------------------------
 
     problem_type: ClassVar[str]
-    """transformers' word in a model's configuration: its pipelines read from it what to make of logits."""
+    """`problem_type` in a transformers configuration, by which its pipelines interpret logits."""
     recipe_conflicts: ClassVar[Mapping[str, str]] = {}
-    """Recipe key that has no meaning for this kind of task -> why; it must stay at its default."""
+    """Recipe key without a meaning for this kind of task, which must keep its default -> the reason."""
 
     def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """Labels as the loss gets them."""
+        """(n,) labels as metrics get them -> n targets of `mean_loss`."""
         return labels
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Kind(ABC):
 
     @abstractmethod
     def answers(self, logits: Any) -> Answers:
-        """(n, n_outputs) logits -> (n,) what the model answers."""
+        """(n, n_outputs) logits -> (n,) the model's answers."""
 
     def probabilities(self, logits: Any) -> Floats | None:
         """(n, n_outputs) probabilities that sum to 1 in each example; None where the logits give none."""
@@ -150,14 +150,14 @@ class Kind(ABC):
 
     @abstractmethod
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Predictions and references, each (MADE_UP,), that a metric is tried on."""
+        """Pairs of predictions and references, each (MADE_UP,), on which a metric is tried."""
 
     # --- metrics and words -----------------------------------------------------------------------------------------------
 
     default_metrics: ClassVar[tuple[str, ...]]
-    """Of a task whose metrics nobody chose; the first is primary."""
+    """Names of the metrics of a task for which none were chosen; the first is primary."""
     overall_metrics: ClassVar[tuple[str, ...]] = ()
-    """Those to choose in place of a metric of one label."""
+    """Names of metrics of all labels, offered in place of one that is about a single label."""
     answers_in_words: ClassVar[str] = "labels"
     majority_in_words: ClassVar[str] = "the label that is most frequent in training"
 

@@ -124,7 +124,7 @@ class Metric(ABC):
     kinds: frozenset[str] | None = None
     """Names of the kinds of task whose answers it can score; None for every kind."""
     least_labels: int = 1
-    """The fewest different labels among the right answers with which its score has a meaning."""
+    """The fewest different labels among the references with which the score has a meaning."""
 
     def check_available(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
         """Checks within 3 s that the metric is available. Raises DataError where it is not."""

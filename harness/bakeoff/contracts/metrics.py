@@ -1,4 +1,4 @@
-"""The built-in metrics, in numpy alone. Of definitions with several classes each says what the zero division gives."""
+"""The built-in metrics, computed by numpy alone. Each says what it is where its denominator would be 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bakeoff.text.words import did_you_mean, quoted
 
 
 class Accuracy(Ratio):
-    """The share of right answers; for multi-label, of sets of labels that are right as a whole."""
+    """Accuracy: the share of right predictions; for multi-label, of sets that are right as a whole."""
 
     name = "accuracy"
     kinds = frozenset({"classification", "multilabel"})
@@ -33,9 +33,9 @@ class OfOneLabel(Ratio):
     def __init__(self, positive: str | int | None = None) -> None:
         self.positive = positive
         self.number = None if positive is None or isinstance(positive, str) else int(positive)
-        """The label's number; None until `fitted` knows it."""
+        """The label's number; None until `fitted` finds it by the name."""
         self.kind: Kind | None = None
-        """The task's kind; None until `fitted` knows it, and then answers are label numbers."""
+        """The task's kind; while it is None, answers are taken for label numbers."""
         if isinstance(positive, str):
             self.name = of_class(type(self).name, positive)
 
@@ -65,7 +65,10 @@ class OfOneLabel(Ratio):
         return metric
 
     def memberships(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats, Floats]:
-        """Three arrays (n,) of 0.0 and 1.0: whether each example's label is predicted, is right, and both."""
+        """Three arrays (n,) of 0.0 and 1.0: whether the label is predicted, whether the example has it, and both.
+
+        Raises DataError where the label's number is not known.
+        """
         if self.number is None:
             raise DataError(f"metric '{self.name}' is about a label, and was not fitted to a task")
         has_label = np.equal if self.kind is None else self.kind.has_label
@@ -79,7 +82,7 @@ def _of_class(metric: str, labels: Sequence[str]) -> str:
 
 
 class F1(OfOneLabel):
-    """F1 of one label, 2 TP / (2 TP + FP + FN); 0 where the label is neither predicted nor right anywhere."""
+    """F1 of one label, 2 TP / (2 TP + FP + FN); 0 where no example has the label and it is never predicted."""
 
     name = "f1"
 
@@ -99,7 +102,7 @@ class Precision(OfOneLabel):
 
 
 class Recall(OfOneLabel):
-    """Recall of one label, TP / (TP + FN); 0 where it is never right."""
+    """Recall of one label, TP / (TP + FN); 0 where no example has it."""
 
     name = "recall"
 
@@ -151,7 +154,7 @@ class MicroF1(Ratio):
 
 
 class LabelF1(BuiltIn):
-    """Macro-averaged F1 of multi-label answers: the mean F1 of the labels that are predicted or right somewhere; 0 for none.
+    """Macro-averaged F1 of multi-label answers: the mean F1 of the labels that an example or a prediction has; 0 for none.
 
     scikit-learn's macro average counts the other labels too, as 0.
     """
@@ -171,7 +174,7 @@ class LabelF1(BuiltIn):
 
 
 class BalancedAccuracy(BuiltIn):
-    """The mean recall of the labels that are right somewhere."""
+    """Balanced accuracy: the mean recall of the labels that some example has."""
 
     name = "balanced_accuracy"
     least_labels = 2  # of one there is nothing to balance
@@ -181,7 +184,7 @@ class BalancedAccuracy(BuiltIn):
 
 
 class MacroF1(BuiltIn):
-    """Macro-averaged F1: the mean F1 of the labels that are predicted or right somewhere."""
+    """Macro-averaged F1: the mean F1 of the labels that an example or a prediction has."""
 
     name = "macro_f1"
 
@@ -254,7 +257,7 @@ def _ranks(values: Answers) -> Floats:
 
 
 MOST_EACH = 10
-"""Classes of which each may have a score in a record, which stays small so."""
+"""The most classes with a score each: a record stays small."""
 
 BUILT_IN: dict[str, type[BuiltIn]] = {
     metric.name: metric
