@@ -62,11 +62,6 @@ class MetricChoice(Options):
         return f"{self.name} ({told})" if told else self.name
 
 
-def _metric_or_name(value: Any) -> Any:
-    """`{name: f1}` is read as `f1`, so that one choice has one spelling and one run id."""
-    return value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value
-
-
 def _different_metrics(choices: list[str | MetricChoice]) -> list[str | MetricChoice]:
     no_duplicates([str(choice) for choice in choices])
     if choices and isinstance(choices[0], MetricChoice) and choices[0].of:
@@ -79,7 +74,8 @@ MetricNames = Annotated[
         Annotated[
             Annotated[MetricName, Tag("name")] | Annotated[MetricChoice, Tag("choice")],
             Discriminator(lambda value: "choice" if isinstance(value, dict | MetricChoice) else "name"),
-            BeforeValidator(_metric_or_name),
+            # `{name: f1}` is read as `f1`, so that one choice has one spelling and one run id
+            BeforeValidator(lambda value: value["name"] if isinstance(value, dict) and value.keys() == {"name"} else value),
         ]
     ],
     AfterValidator(_different_metrics),

@@ -92,7 +92,9 @@ def positions_of(model: Any) -> int | None:
         weight = getattr(module, "weight", None)
         if own in POSITION_TABLES and weight is not None and weight.dim() == 2:
             holder = model.get_submodule(parent)
-            found += [len(weight) - _first_position(holder, module), *_numbered(holder)]
+            found.append(len(weight) - _first_position(holder, module))
+            if (numbers := getattr(holder, "position_ids", None)) is not None:
+                found.append(int(numbers.shape[-1]))  # CANINE's table has more rows than that, for it is one of hashes
     for name, table in model.named_buffers():  # sines that are computed, not learned: CTRL's, GPT-J's
         if name.rpartition(".")[2] in POSITION_TABLES and table.dim() == 2:
             found.append(len(table))
@@ -107,9 +109,3 @@ def _first_position(parent: Any, table: Any) -> int:
         return int(padding) + 1
     numbers = getattr(parent, "position_ids", None)
     return 0 if numbers is None or numbers.is_meta else int(numbers.min())
-
-
-def _numbered(parent: Any) -> list[int]:
-    """How many places are numbered beforehand, if any are; CANINE's table has more rows than that, for it is one of hashes."""
-    numbers = getattr(parent, "position_ids", None)
-    return [] if numbers is None else [int(numbers.shape[-1])]
