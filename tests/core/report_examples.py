@@ -83,7 +83,7 @@ def pair(first: Row, second: Row, *, confounders: Sequence[Fact] = (), compariso
         budget=Budget(seed=1e-5, example=2e-5, residual=0.1, largest="seeds"),
         checks=Checks(
             sign_flip_p=0.0625,
-            sign_flip_floor=0.0625,
+            sign_flip_smallest_p=0.0625,
             bootstrap_low=difference - 0.9 * half,
             bootstrap_high=difference + 0.9 * half,
             bootstrap_p=0.03,

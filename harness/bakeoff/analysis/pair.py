@@ -41,7 +41,7 @@ class Checks(Part):
     """Other tests beside the primary one. Probabilities are two-sided and unadjusted; None where a test does not apply."""
 
     sign_flip_p: float | None = None
-    sign_flip_floor: float | None = None
+    sign_flip_smallest_p: float | None = None
     """The smallest p that the sign-flip test can give with so many seeds."""
     bootstrap_low: float | None = None
     bootstrap_high: float | None = None

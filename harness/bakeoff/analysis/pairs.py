@@ -195,7 +195,7 @@ def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher
     drawn = replicates.compare(first.number, second.number) if replicates is not None and several else None
     return Checks(
         sign_flip_p=flips.p if flips else None,
-        sign_flip_floor=flips.floor if flips else None,
+        sign_flip_smallest_p=flips.smallest if flips else None,
         bootstrap_low=drawn.low if drawn else None,
         bootstrap_high=drawn.high if drawn else None,
         bootstrap_p=drawn.p if drawn else None,

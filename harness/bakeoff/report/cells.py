@@ -8,7 +8,7 @@ from bakeoff.contracts.unit import Figures
 from bakeoff.text.numbers import DASH, ratio, with_decimals
 
 BASELINE, REPORTED, DAGGER = "◂", "★", "†"
-FLOOR = "majority baseline"
+MAJORITY = "majority baseline"
 
 
 def score_cell(score: Score | None, figures: Figures) -> tuple[str, str]:

@@ -18,10 +18,10 @@ RANDOM_FLIPS = 100_000
 
 @dataclass(frozen=True)
 class SignFlip:
-    """A two-sided p, and the smallest p that the test can give with so many differences (`floor`)."""
+    """A two-sided p, and the smallest p that the test can give with so many differences (`smallest`)."""
 
     p: float
-    floor: float
+    smallest: float
 
 
 def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
@@ -39,11 +39,11 @@ def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
     far = abs(float(d.sum())) - 1e-9 * float(np.abs(d).sum())  # equal sums differ by rounding
     if len(d) > ENUMERATED:
         hits = _random_hits(d, far, np.random.default_rng(seed))
-        return SignFlip((hits + 1) / (RANDOM_FLIPS + 1), max(sign_flip_floor(len(d)), 1 / (RANDOM_FLIPS + 1)))
+        return SignFlip((hits + 1) / (RANDOM_FLIPS + 1), max(smallest_sign_flip_p(len(d)), 1 / (RANDOM_FLIPS + 1)))
     sums = d[:1]  # the first sign stays: the other half mirrors this one
     for step in d[1:]:
         sums = np.concatenate([sums + step, sums - step])
-    return SignFlip(float((np.abs(sums) >= far).mean()), sign_flip_floor(len(d)))
+    return SignFlip(float((np.abs(sums) >= far).mean()), smallest_sign_flip_p(len(d)))
 
 
 def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
@@ -58,7 +58,7 @@ def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
     return hits
 
 
-def sign_flip_floor(k: int) -> float:
+def smallest_sign_flip_p(k: int) -> float:
     """The smallest two-sided p that the test can give for k differences."""
     return float(2.0 ** (1 - k))
 

@@ -147,7 +147,7 @@ def test_the_order_of_records_does_not_matter() -> None:
 def test_checks_stand_beside_the_verdict() -> None:
     pair = duel(clean_answers(accuracy=0.9, seed=1), clean_answers(accuracy=0.75, seed=2))
     checks = pair.checks
-    assert checks.sign_flip_p == checks.sign_flip_floor == 2 / 2**SEEDS
+    assert checks.sign_flip_p == checks.sign_flip_smallest_p == 2 / 2**SEEDS
     assert checks.bootstrap_low is not None
     assert checks.bootstrap_high is not None
     assert 0 < checks.bootstrap_low < pair.difference < checks.bootstrap_high

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from bakeoff.statistics.exact import mcnemar_p, seeds_for_sign_flip, sign_flip, sign_flip_floor
+from bakeoff.statistics.exact import mcnemar_p, seeds_for_sign_flip, sign_flip, smallest_sign_flip_p
 from bakeoff.statistics.intervals import mean_estimate
 
 MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], dtype=np.float64)
@@ -31,21 +31,21 @@ def test_students_sleep_data() -> None:
     assert t.difference / t.se == pytest.approx(-4.06212768, abs=5e-9)
     assert t.p == pytest.approx(0.00283289, abs=5e-9)
     assert t.interval() == pytest.approx((-2.45988576, -0.70011424), abs=5e-9)
-    assert (exact.p, exact.floor) == (0.00390625, 2**-8)  # one difference is 0: nine signs, not ten
+    assert (exact.p, exact.smallest) == (0.00390625, 2**-8)  # one difference is 0: nine signs, not ten
 
 
-def test_five_wins_of_five_stay_at_the_floor() -> None:
+def test_five_wins_of_five_have_the_smallest_p() -> None:
     d = np.array([0.01, 0.02, 0.015, 0.005, 0.03])
-    assert (sign_flip(d).p, sign_flip(d).floor) == (0.0625, 0.0625)
+    assert (sign_flip(d).p, sign_flip(d).smallest) == (0.0625, 0.0625)
     assert mean_estimate(d).p == pytest.approx(0.02047587, abs=5e-9)
 
 
 @pytest.mark.parametrize(
-    ("k", "floor"), [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (7, 0.015625), (8, 0.0078125), (10, 0.001953125)]
+    ("k", "smallest"), [(3, 0.25), (4, 0.125), (5, 0.0625), (6, 0.03125), (7, 0.015625), (8, 0.0078125), (10, 0.001953125)]
 )
-def test_the_floor_halves_with_every_seed(k: int, floor: float) -> None:
-    assert sign_flip_floor(k) == floor
-    assert sign_flip(np.arange(1.0, k + 1)).p == floor
+def test_the_smallest_p_halves_with_every_seed(k: int, smallest: float) -> None:
+    assert smallest_sign_flip_p(k) == smallest
+    assert sign_flip(np.arange(1.0, k + 1)).p == smallest
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_every_sign_is_tried(d: list[int]) -> None:
     share = float(np.mean([total >= abs(sum(d)) for total in flipped]))
     answer = sign_flip(np.array(d) / 408)
     assert answer.p == pytest.approx(share)
-    assert answer.floor <= answer.p <= 1
+    assert answer.smallest <= answer.p <= 1
     assert sign_flip(-np.array(d) / 408) == answer
 
 
@@ -79,7 +79,7 @@ def test_beyond_twenty_seeds_signs_are_drawn_and_p_is_never_0() -> None:
     answer = sign_flip(d)
     assert answer.p == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.01)
     assert sign_flip(d) == answer
-    assert sign_flip(np.ones(40)).p >= sign_flip(np.ones(40)).floor > 0
+    assert sign_flip(np.ones(40)).p >= sign_flip(np.ones(40)).smallest > 0
 
 
 def test_no_difference_at_all_has_p_1() -> None:

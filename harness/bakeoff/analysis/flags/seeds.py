@@ -12,7 +12,7 @@ from bakeoff.analysis.summary.rows import Layout
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
-from bakeoff.statistics.exact import seeds_for_sign_flip, sign_flip_floor
+from bakeoff.statistics.exact import seeds_for_sign_flip, smallest_sign_flip_p
 from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import seeds_spelt
@@ -48,7 +48,7 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
     few = grouped_by({row: n for row, n in counts.items() if ANECDOTE <= n < enough and row not in settled})
     if few:
         smallest = named(
-            f"with {n} seeds ({named(rows)}) not below {significant(sign_flip_floor(n), 3)}" for n, rows in few.items()
+            f"with {n} seeds ({named(rows)}) not below {significant(smallest_sign_flip_p(n), 3)}" for n, rows in few.items()
         )
         holm = f", {in_family} with Holm over the {comparisons} comparisons" if in_family > enough else ""
         yield Found(

@@ -74,7 +74,7 @@ def detectable(pair: Pair, figures: Figures) -> str:
 def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:
     """Results of the other tests: title of a column -> cell."""
     checks, (first, second) = pair.checks, pair.seeds
-    smallest = "" if checks.sign_flip_floor is None else f" ({p_value(checks.sign_flip_floor)})"
+    smallest = "" if checks.sign_flip_smallest_p is None else f" ({p_value(checks.sign_flip_smallest_p)})"
     return {
         "method": pair.method,
         "seeds": f"{first}, paired" if pair.paired else f"{first} and {second}",

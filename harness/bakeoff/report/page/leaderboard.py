@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Board, NamedWarning
 from bakeoff.analysis.row import Row
-from bakeoff.report.cells import FLOOR
+from bakeoff.report.cells import MAJORITY
 from bakeoff.report.page.drawing import Axis, axis_over
 from bakeoff.text.numbers import DASH
 
@@ -20,7 +20,7 @@ class Unranked:
     """Scores that no strategy of the experiment has: of the majority baseline, or published elsewhere."""
 
     kind: str
-    """`floor` or `imported`."""
+    """`majority` or `imported`."""
     name: str
     scores: Mapping[Place, float | None]
     runs: str
@@ -57,9 +57,9 @@ def leaderboard(board: Board) -> Leaderboard:
     bodies = []
     for ranking in rankings:
         reason = (board.rankings[ranking] if ranking < len(board.rankings) else "") or "made under other conditions"
-        floor = _floor(board, [primary, *others]) if ranking == rankings[0] else []
+        majority = _majority_baseline(board, [primary, *others]) if ranking == rankings[0] else []
         apart = f"Not ranked with the rows above: {reason}" if ranking else ""
-        bodies.append((apart, [row for row in rows if row.ranking == ranking], floor))
+        bodies.append((apart, [row for row in rows if row.ranking == ranking], majority))
     if board.imported:
         bodies.append(("Published elsewhere: shown, never tested", [], _imported(board, {primary, *others})))
     return Leaderboard(
@@ -95,10 +95,10 @@ def _tie_groups(board: Board) -> dict[str, str]:
     return letters
 
 
-def _floor(board: Board, places: list[Place]) -> list[Unranked]:
+def _majority_baseline(board: Board, places: list[Place]) -> list[Unranked]:
     scores = {place: board.majority_baseline_of(*place) for place in places} | {places[0]: board.majority_baseline}
     note = "always gives the most frequent answer"
-    return [] if board.majority_baseline is None else [Unranked("floor", FLOOR, scores, DASH, note)]
+    return [] if board.majority_baseline is None else [Unranked("majority", MAJORITY, scores, DASH, note)]
 
 
 def _imported(board: Board, places: set[Place]) -> list[Unranked]:

@@ -36,7 +36,7 @@ from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.recipes import RECIPE
 from bakeoff.analysis.row import Row
-from bakeoff.report.cells import FLOOR
+from bakeoff.report.cells import MAJORITY
 from bakeoff.report.notes import owned
 from bakeoff.text.numbers import portable
 from bakeoff.text.words import escaped, is_shown
@@ -168,7 +168,7 @@ def _majority_baseline(board: Board) -> dict[str, Any]:
         for split in board.splits
         for metric in board.metrics
     }
-    return {"task": board.task, "model": board.model, "strategy": FLOOR, "baseline": _plain(False), **scores}
+    return {"task": board.task, "model": board.model, "strategy": MAJORITY, "baseline": _plain(False), **scores}
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bakeoff.analysis.findings import Board, Comparison
 from bakeoff.analysis.row import Row
 from bakeoff.report import TEMPLATES
-from bakeoff.report.cells import FLOOR, seconds
+from bakeoff.report.cells import MAJORITY, seconds
 from bakeoff.text.values import listed, seeds_spelt
 
 ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327"}
@@ -69,7 +69,7 @@ def write_tex(comparison: Comparison) -> str:
         undefined=StrictUndefined,
     )
     latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, label=_label)
-    return latex.get_template("table.tex.j2").render(boards=comparison.boards, floor=FLOOR)
+    return latex.get_template("table.tex.j2").render(boards=comparison.boards, majority=MAJORITY)
 
 
 def _cells(row: Row, board: Board) -> list[str]:

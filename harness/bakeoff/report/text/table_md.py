@@ -10,7 +10,7 @@ from bakeoff.analysis.row import Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
-from bakeoff.report.cells import BASELINE, DAGGER, FLOOR, REPORTED, rank, score_cell, time_cell
+from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, rank, score_cell, time_cell
 from bakeoff.report.notes import owned, sentences
 from bakeoff.report.text.across import across_markdown
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph, prose
@@ -54,18 +54,18 @@ def _in_words(warning: NamedWarning) -> str:
 # --- the tables ----------------------------------------------------------------------------------------------------------
 
 
-def _names(board: Board, *, floor: bool = False, marked: bool = False) -> Column:
+def _names(board: Board, *, majority: bool = False, marked: bool = False) -> Column:
     confounded = board.confounded if marked else set()
     names = [
         as_markdown(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
         for row in board.rows
     ]
-    return Column("strategy", [*names, FLOOR] if floor else names, "left")
+    return Column("strategy", [*names, MAJORITY] if majority else names, "left")
 
 
 def _scores(board: Board) -> list[str]:
     rows = board.rows
-    columns = [_names(board, floor=True, marked=True)]
+    columns = [_names(board, majority=True, marked=True)]
     for subject in board.differing:
         columns.append(
             Column(as_markdown(subject), [*(as_markdown(row.recipe.get(subject, DASH)) for row in rows), DASH], "left")
