@@ -98,8 +98,7 @@ def hardware_here() -> set[str]:
 def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float]]:
     times: dict[str, list[float]] = defaultdict(list)
     for record in records:
-        here = any(same_hardware(record, name) for name in classes)
-        if record.status == "ok" and record.cost is not None and here:
+        if record.status == "ok" and record.cost is not None and any(same_hardware(record, name) for name in classes):
             times[likeness(record.requested)].append(record.cost.total_seconds)
     return times
 

@@ -102,7 +102,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         report_on=spec.report_on,
         margin=plan.margin,
         under_test=spec.under_test,
-        gate=spec.gate.stated,
+        gate=spec.gate.model_dump(exclude_none=True),
         metrics={task.task.label: task.metric.name for task in plan.known_tasks},
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},

@@ -51,11 +51,11 @@ class Document:
             reading.named = dict(zip(self.data["strategies"], reading.strategies, strict=True))
         return (None if problems else spec), problems, reading
 
-    def problems_of(self, error: ValidationError, prefix: KeyPath = (), *, model: type[BaseModel] = Spec) -> list[Problem]:
+    def problems_of(self, error: ValidationError, *, model: type[BaseModel] = Spec) -> list[Problem]:
         """pydantic's errors as problems at their places, without those that are flaws already."""
         found = []
         for detail, message in worded(error, model):
-            path = self._in_file(prefix + tuple(part for part in detail["loc"] if part != "[key]"))
+            path = self._in_file(tuple(part for part in detail["loc"] if part != "[key]"))
             path += detail["loc"][-1:] if detail["type"] == "missing" else ()
             if path not in self.flaws:
                 found.append(self.problem(path, message))

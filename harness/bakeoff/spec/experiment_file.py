@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
@@ -57,13 +58,7 @@ def _checked_part(part: str) -> str:
 Part = Annotated[str, AfterValidator(_checked_part), WithJsonSchema({"enum": list(UNDER_TEST)})]
 
 
-def _some_text(line: str) -> str:
-    if not line.strip():
-        raise ValueError("must not be empty")
-    return line
-
-
-Title = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_checked_prose), AfterValidator(_some_text)]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_checked_prose)]
 
 
 class ImportedRow(Options):
@@ -135,10 +130,6 @@ class Gate(Options):
     evaluate_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
     total_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
     peak_memory: PercentAllowed = Field(None, description="Memory that may be added: `+10%`.")
-
-    @property
-    def stated(self) -> dict[str, str]:
-        return {key: text for key, text in self if text is not None}
 
 
 class Spec(Options):

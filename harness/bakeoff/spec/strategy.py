@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -50,11 +51,17 @@ DEFINED = "defined"
 """A key in schemas made by pydantic, whose value names a definition that `json_schema` adds."""
 
 
+def _component_name(name: str) -> str:
+    if not COMPONENT_NAME.fullmatch(name):
+        raise ValueError(f"{quoted(name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')")
+    return name
+
+
 class Ref(BaseModel):
     """A component by name, with its options beside the name: `minilm` or `{name: hub, path: ...}`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    name: str
+    name: Annotated[str, AfterValidator(_component_name)]
 
     @model_validator(mode="before")
     @classmethod
@@ -65,22 +72,10 @@ class Ref(BaseModel):
             raise ValueError("must be a component's name, or a mapping with 'name' and its options")
         return data
 
-    @model_validator(mode="after")
-    def _safe_name(self) -> Self:
-        if not COMPONENT_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"{quoted(self.name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')"
-            )
-        return self
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-def _seed_list(value: Any) -> Any:
+def _seed_list(value: Any, *, first: int = 0) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
-        return list(range(value))
+        return list(range(first, first + value))
     if not isinstance(value, list):
         raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
     return value
@@ -113,12 +108,6 @@ FIRST_TRIAL_SEED = 1000
 MOST_CONFIGURATIONS = 1000
 
 
-def _trial_seeds(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
-        return list(range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + value))
-    return _seed_list(value)
-
-
 class SearchSpace(BaseModel):
     """How a configuration is chosen before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with a list of
     values to try, in all combinations."""
@@ -139,7 +128,7 @@ class SearchSpace(BaseModel):
             "minProperties": 1,
         },
     )
-    seeds: Annotated[Seeds, BeforeValidator(_trial_seeds)] = Field(
+    seeds: Annotated[Seeds, BeforeValidator(partial(_seed_list, first=FIRST_TRIAL_SEED))] = Field(
         [FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 1],
         description=f"How many ({FIRST_TRIAL_SEED}, ...), or an explicit list; none of them may be a reported seed.",
     )
@@ -219,7 +208,7 @@ def _component(kind: str) -> PlainValidator:
             raise refusal(("unknown_component", ("name",), str(error), ref.name)) from None
         schema: type[Options] = registered.component.Options
         try:
-            found[-1] = configured = Configured(registered, schema.model_validate(ref.options))
+            found[-1] = configured = Configured(registered, schema.model_validate(ref.model_extra))
         except ValidationError as error:
             raise within_another(error, schema) from None
         return configured
