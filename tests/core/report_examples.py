@@ -12,8 +12,7 @@ from builders import failed, make_declaration, make_record, run_id
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Ratio, SliceScore
-from bakeoff.analysis.pair import Budget, Checks, Fact, Pair
-from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.results import Budget, Checks, Fact, Pair, Row, Score
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Declared, Record

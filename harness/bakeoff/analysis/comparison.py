@@ -16,10 +16,9 @@ from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
 from bakeoff.analysis.flags.wording import Judged
 from bakeoff.analysis.outputs import Outputs, why_uncut
-from bakeoff.analysis.pair import Pair
-from bakeoff.analysis.pareto import Place, cost_ratios, front_of
+from bakeoff.analysis.pareto import cost_ratios, front_of
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Pair, Row
 from bakeoff.analysis.row_scores import degenerate_runs
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts
@@ -31,7 +30,7 @@ from bakeoff.records.provenance import BAKEOFF
 from bakeoff.statistics.best_of_n import expected_bests
 from bakeoff.statistics.calibration import agreement
 from bakeoff.statistics.multiplicity import rank_intervals, tie_groups
-from bakeoff.text.values import command, listed, spelt
+from bakeoff.text.values import command, grouped, listed, spelt
 
 
 def compare(experiment: Experiment) -> Comparison:
@@ -117,7 +116,7 @@ def _commands(experiment: Experiment) -> list[str]:
 # --- the parts of a board ------------------------------------------------------------------------------------------------
 
 
-def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], places: Mapping[str, Place]) -> list[Row]:
+def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
     """The rows with what the comparison adds: intervals, rankings, ranks, collapsed seeds, the front of quality and cost."""
     ranks = {} if prepared.crowded or not prepared.judges else _ranks(prepared, all_pairs)
     metric, split = prepared.terms.metric, prepared.split
@@ -134,8 +133,8 @@ def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], places: Map
             added["degenerate"] = [seed for seed, alike in zip(side.seeds, fallen, strict=True) if alike]
             if fallen.any() and not fallen.all():
                 added["mean_without_degenerate"] = float(side.scores[~fallen].mean())
-        if name in places:
-            added |= {"front_probability": places[name].probability, "dominated_by": list(places[name].dominated_by)}
+        if name in front:
+            added["front_probability"], added["dominated_by"] = front[name]
         if score := scores.get(split, {}).get(metric):
             added["expected_best"] = expected_bests(score.values, higher_is_better=prepared.terms.higher_is_better)
         found.append(row.model_copy(update=added))
@@ -204,10 +203,11 @@ def _notes(prepared: PreparedGroup) -> list[str]:
     if prepared.split in prepared.outputs.splits:
         found += why_uncut(prepared.outputs.splits[prepared.split], prepared.split)
     found += _no_margin(prepared)
-    versions: dict[str, list[str]] = {}
-    for name, records in prepared.layout.succeeded.items():
-        for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records):
-            versions.setdefault(version, []).append(name)
+    versions = grouped(
+        (version, name)
+        for name, records in prepared.layout.succeeded.items()
+        for version in dict.fromkeys(record.environment.software.get(BAKEOFF, "unknown") for record in records)
+    )
     if len(versions) > 1:
         told = listed([f"{version} ({listed(rows)})" for version, rows in versions.items()])
         found.append(f"made by more than one version of Bakeoff: {told}; its components' versions are the same.")

@@ -10,8 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bakeoff.analysis.flags.catalogue import Severity
-from bakeoff.analysis.pair import Pair
-from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.results import Pair, Row, Score
 from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts

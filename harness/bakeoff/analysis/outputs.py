@@ -23,7 +23,7 @@ from bakeoff.statistics.bootstrap import Replicates, bootstrap_ratio, multi_boot
 from bakeoff.statistics.calibration import expected_calibration_error, squared_error
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.scorers import SCORERS, scorer_of
-from bakeoff.text.values import listed
+from bakeoff.text.values import grouped, listed
 
 SLOW_REPLICATES = 500
 """For a metric that must be computed anew for every replicate and run."""
@@ -214,9 +214,7 @@ def _wrong(predictions: Predictions, first: Predictions, split: str) -> str:
 
 
 def _split(first: Predictions, gathered: Sequence[_Run]) -> SplitOutputs:
-    runs: dict[str, list[_Run]] = {}
-    for run in gathered:
-        runs.setdefault(run.strategy, []).append(run)
+    runs = grouped((run.strategy, run) for run in gathered)
     calibration = {name: [one.calibration for one in own if one.calibration] for name, own in runs.items()}
     disputed = [
         name for name, values in first.slices.items() if any(run.slices.get(name, values) != values for run in gathered)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import SplitOutputs
-from bakeoff.analysis.pair import Checks, Fact
+from bakeoff.analysis.results import Checks, Fact
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.contracts.unit import Unit
 from bakeoff.statistics.best_of_n import probability_of_improvement

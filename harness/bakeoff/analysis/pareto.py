@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from bakeoff.analysis.findings import Ratio
-from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
+from bakeoff.analysis.machines import why_no_hardware, why_no_time
 from bakeoff.analysis.pairs import PairwiseComparison, Side
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Floats
@@ -71,24 +70,17 @@ def _ratio(
     )
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a row stands between quality and train seconds."""
-
-    probability: float
-    dominated_by: tuple[str, ...]
-
-
 def front_of(
     succeeded: Mapping[str, Sequence[Record]],
     rankings: Mapping[str, int],
     compared: Sequence[PairwiseComparison],
     terms: Terms,
     controls: Sequence[Control],
-) -> dict[str, Place]:
-    """For the rows of each ranking whose times may be compared: who dominates them, and how often they are on the front."""
+) -> dict[str, tuple[float, list[str]]]:
+    """Of quality and train seconds, for the rows of each ranking whose times may be compared: row -> how often it is on the
+    front, and the rows that dominate it."""
     sides = {side.name: side for one in compared for side in (one.first, one.second)}
-    found: dict[str, Place] = {}
+    found: dict[str, tuple[float, list[str]]] = {}
     for ranking in set(rankings.values()):
         names = [name for name in sides if rankings[name] == ranking and len(sides[name].seeds) >= 2]
         records = {name: _of_side(succeeded[name], sides[name]) for name in names}
@@ -100,7 +92,7 @@ def front_of(
         own = [one for one in compared if {one.first.name, one.second.name} <= set(names)]
         beaten = _dominations(own, times, terms)
         chances = _chances([sides[name] for name in names], times, terms)
-        found |= {name: Place(float(chance), tuple(beaten.get(name, ()))) for name, chance in zip(names, chances, strict=True)}
+        found |= {name: (float(chance), beaten.get(name, [])) for name, chance in zip(names, chances, strict=True)}
     return found
 
 

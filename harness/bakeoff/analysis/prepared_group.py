@@ -13,9 +13,8 @@ from bakeoff.analysis import recipes
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
 from bakeoff.analysis.findings import Board
 from bakeoff.analysis.outputs import Outputs, gather
-from bakeoff.analysis.pair import Fact
 from bakeoff.analysis.pairs import PairwiseComparison, Side, measure, side_of
-from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.results import Fact, Row, Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import Terms
@@ -46,10 +45,6 @@ class PreparedGroup:
     @property
     def split(self) -> str:
         return self.experiment.declared.report_on
-
-    @property
-    def under_test(self) -> Sequence[str]:
-        return self.experiment.declared.under_test
 
     @property
     def judges(self) -> bool:
@@ -86,7 +81,7 @@ class PreparedGroup:
     @cached_property
     def rankings(self) -> tuple[dict[str, int], list[str]]:
         """Row -> number of its ranking; and for each ranking in what it differs from the baseline's."""
-        return rankings_of(self.keys, self.layout.baseline, self.under_test)
+        return rankings_of(self.keys, self.layout.baseline, self.experiment.declared.under_test)
 
     @cached_property
     def sides(self) -> dict[str, Side]:
@@ -134,13 +129,13 @@ class PreparedGroup:
     def facts(self, first: str, second: str) -> list[Fact]:
         """In what two rows differ: recipe, machine, and software by version."""
         by_row = {row.strategy: row.recipe for row in self.board.rows}
-        found = recipes.differences(by_row[first], by_row[second], self.under_test)
+        found = recipes.differences(by_row[first], by_row[second], self.experiment.declared.under_test)
         unlike = differences(self.keys[first], self.keys[second], MACHINE)
         for subject in dict.fromkeys(one.subject for one in unlike):
             sides = [(f"{one.name} {one.here}", f"{one.name} {one.there}") for one in unlike if one.subject == subject]
             here, there = (", ".join(side).strip() for side in zip(*sides, strict=True))
             parts = list(COMPARED[subject])
-            declared = recipes.is_declared(parts, self.under_test)
+            declared = recipes.is_declared(parts, self.experiment.declared.under_test)
             found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
         return found
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bakeoff.analysis.pair import Fact
+from bakeoff.analysis.results import Fact
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.records.schema import ComponentOrigin, Observed, Record
 from bakeoff.text.numbers import per_cent, significant
-from bakeoff.text.values import listed, options_in_words, spelt
+from bakeoff.text.values import grouped, listed, options_in_words, spelt
 
 VARIES = "varies over seeds"
 SAME_SCALE = 0.01
@@ -129,12 +129,12 @@ def loss_in_words(record: Record) -> str | None:
     scale = record.observed.loss_scale if record.observed else None
     if scale is None:
         return None
-    factors: dict[str, list[str]] = {}
-    for what, ends in (("loss", scale.loss), ("gradients", scale.gradient), ("gradients of short batches", scale.short)):
-        if any(abs(end - 1) > SAME_SCALE for end in ends):
-            low, high = (significant(end, 3) for end in ends)
-            factors.setdefault(f"{low} times" if low == high else f"{low} to {high} times", []).append(what)
-    parts = [f"{listed(names)} {times}" for times, names in factors.items()]
+    factors = grouped(
+        (" to ".join(dict.fromkeys(significant(end, 3) for end in ends)), what)
+        for what, ends in (("loss", scale.loss), ("gradients", scale.gradient), ("gradients of short batches", scale.short))
+        if any(abs(end - 1) > SAME_SCALE for end in ends)
+    )
+    parts = [f"{listed(names)} {factor} times" for factor, names in factors.items()]
     return f"{', '.join(parts)} those of {EXACT_LOSS}" if parts else None
 
 
@@ -221,11 +221,8 @@ def options_apart(origins: Sequence[ComponentOrigin]) -> list[str]:
 
 def equal_and_differing(recipes: Iterable[Mapping[str, str]]) -> tuple[dict[str, str], list[str]]:
     """Subject -> the one value of all recipes that have it; and the subjects in which recipes differ."""
-    values: dict[str, dict[str, None]] = {}
-    for recipe in recipes:
-        for subject, value in recipe.items():
-            values.setdefault(subject, {})[value] = None
-    equal = {subject: next(iter(found)) for subject, found in values.items() if len(found) == 1}
+    values = grouped((subject, value) for recipe in recipes for subject, value in recipe.items())
+    equal = {subject: found[0] for subject, found in values.items() if len(set(found)) == 1}
     return equal, [subject for subject in values if subject not in equal]
 
 

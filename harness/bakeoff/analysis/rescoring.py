@@ -12,7 +12,7 @@ from bakeoff.analysis.comparison import calibration_of
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
 from bakeoff.analysis.pairs import measure, side_of
-from bakeoff.analysis.row import Score
+from bakeoff.analysis.results import Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import Layout, layouts, score_of

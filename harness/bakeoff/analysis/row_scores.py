@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import Measured, SplitOutputs
 from bakeoff.analysis.pairs import Side
-from bakeoff.analysis.row import Bounds
+from bakeoff.analysis.results import Bounds
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric

@@ -14,8 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from bakeoff.analysis.pair import Budget, Finding, Pair
 from bakeoff.analysis.pairs import PairwiseComparison, check, possible
+from bakeoff.analysis.results import Budget, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from bakeoff.analysis.findings import Board
-from bakeoff.analysis.machine_drift import why_moved
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.machines import why_moved
+from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import StoreError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bakeoff.analysis.findings import Ratio
-from bakeoff.analysis.row import Score, Spread
+from bakeoff.analysis.results import Score, Spread
 from bakeoff.contracts.unit import Figures
 from bakeoff.text.numbers import DASH, ratio, with_decimals
 

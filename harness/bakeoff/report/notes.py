@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bakeoff.analysis.findings import Board
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Row
 from bakeoff.text.numbers import in_seconds
 from bakeoff.text.values import grouped, listed, seeds_spelt
 from bakeoff.text.words import quoted

@@ -12,7 +12,7 @@ from builders import make_experiment, scored_by
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.gate.gate import Check, judge
-from bakeoff.analysis.pair import Pair
+from bakeoff.analysis.results import Pair
 from bakeoff.contracts.metric import Answers, Floats, Metric, Ratio
 from bakeoff.contracts.metrics import BUILT_IN, OF_ONE_LABEL, MatthewsCorrelation, MeanAbsoluteError, Pearson
 from bakeoff.contracts.unit import PERCENT, Unit

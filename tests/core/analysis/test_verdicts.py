@@ -21,7 +21,7 @@ from builders import (
 )
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.pair import Pair
+from bakeoff.analysis.results import Pair
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.statistics.twoway import two_way

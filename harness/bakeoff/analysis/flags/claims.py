@@ -11,13 +11,13 @@ from itertools import combinations
 
 import numpy as np
 
-from bakeoff.analysis.findings import ImportedRow
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, named
-from bakeoff.analysis.pair import Pair
+from bakeoff.analysis.results import Pair
 from bakeoff.statistics.exact import seeds_for_sign_flip
 from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.statistics.power import mde_examples
 from bakeoff.text.numbers import count, p_equals, p_value, per_cent, with_decimals
+from bakeoff.text.values import grouped
 
 ALPHA = 0.05
 PLANNED_DISCORDANCE = 0.08
@@ -137,11 +137,13 @@ def _where(discordance: float) -> str:
 
 def published_differences(judged: Judged, *, inside: bool) -> Iterator[Found]:
     """Two figures of one source: negligible-difference where they differ by less than the margin, few-examples beyond it."""
-    board, sources = judged.board, dict[str, list[ImportedRow]]()
+    board = judged.board
     n, margin = board.examples, board.margin or 0.0
-    for row in board.imported:
-        if row.split == board.split and board.metric in row.scores and n and _right_or_wrong(judged):
-            sources.setdefault(row.source, []).append(row)
+    sources = grouped(
+        (row.source, row)
+        for row in board.imported
+        if row.split == board.split and board.metric in row.scores and n and _right_or_wrong(judged)
+    )
     for source, rows in sources.items():
         least = mde_examples(PLANNED_DISCORDANCE, n)
         apart = {

@@ -13,7 +13,7 @@ from bakeoff.analysis.flags.wording import Found, Judged, grouped_by, named
 from bakeoff.analysis.recipes import differences, side_by_side
 from bakeoff.spec.strategy import NAME
 from bakeoff.text.numbers import count, per_cent
-from bakeoff.text.values import command, seeds_spelt
+from bakeoff.text.values import command, grouped, seeds_spelt
 
 SAME_AIM = {"trainer", "what the trainer owns", "selection", "padding", "fused optimizer", "input length", "precision"}
 """What aims at the same numbers: rows that differ in nothing else may well answer alike."""
@@ -22,15 +22,11 @@ SAME_AIM = {"trainer", "what the trainer owns", "selection", "padding", "fused o
 def ignored_seeds(judged: Judged) -> Iterator[Found]:
     """identical-runs: two seeds of one row end with the same weights, or give the same answers throughout."""
     for row, records in judged.succeeded.items():
-        ends: dict[str, set[int]] = {}
-        for record in records:
-            if record.weights:
-                ends.setdefault(record.weights.final_sha256, set()).add(record.requested.seed)
-        found = {"end with the same weights to the bit": [seeds for seeds in ends.values() if len(seeds) > 1]}
+        weights = grouped((one.weights.final_sha256, one.requested.seed) for one in records if one.weights)
+        ends = [set(seeds) for seeds in weights.values()]
+        found = {"end with the same weights to the bit": [seeds for seeds in ends if len(seeds) > 1]}
         alike = [set(seeds) for seeds in grouped_by(_fingerprints(judged, row)).values() if len(seeds) > 1]
-        found["give the same answer to every example"] = [
-            seeds for seeds in alike if not any(seeds <= same for same in ends.values())
-        ]
+        found["give the same answer to every example"] = [seeds for seeds in alike if not any(seeds <= same for same in ends)]
         pairs = [f"seeds {seeds_spelt(sorted(seeds))} {what}" for what, several in found.items() for seeds in several]
         if pairs:
             yield Found(

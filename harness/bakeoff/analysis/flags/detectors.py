@@ -1,4 +1,4 @@
-"""The detectors of each warning, and the warnings of a board in the order of their importance."""
+"""The detectors of each warning, and the warnings of a comparison group in the order of their importance."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from functools import partial
 from typing import Final
 
 from bakeoff.analysis.findings import NamedWarning
-from bakeoff.analysis.flags import claims, copies, figures, recipes, runs, seeds, sources
+from bakeoff.analysis.flags import claims, copies, figures, recipes, runs, seeds
 from bakeoff.analysis.flags.catalogue import CATALOGUE, RANK
 from bakeoff.analysis.flags.wording import Found, Judged
+from bakeoff.text.values import grouped
 
 Detector = Callable[[Judged], Iterable[Found]]
 
 DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "unreliable-scores": (runs.misread_predictions, runs.random_evaluations, runs.contradicted_scores),
-    "different-data": (figures.mixed_splits, partial(sources.separated, data=True)),
+    "different-data": (figures.mixed_splits, partial(runs.separated, data=True)),
     "different-metrics": (figures.mixed_metrics, figures.mistaken_figures, figures.impossible_figures),
-    "different-checkpoint": (recipes.other_checkpoints, partial(sources.separated, data=False)),
+    "different-checkpoint": (recipes.other_checkpoints, partial(runs.separated, data=False)),
     "recipe-not-followed": (recipes.recipe_not_followed,),
     "confounded": (recipes.confounded,),
     "data-leakage": (copies.leaked_examples,),
@@ -31,7 +32,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "identical-runs": (copies.ignored_seeds, copies.copied_rows),
     "unpaired-seeds": (recipes.unpaired_streams,),
     "machine-changed": (runs.mixed_hardware, runs.moved_machine),
-    "software-changed": (runs.mixed_software, sources.edited_plugins),
+    "software-changed": (runs.mixed_software, runs.edited_plugins),
     "few-seeds": (seeds.few_seeds,),
     "multiple-comparisons": (claims.multiple_comparisons,),
     "few-examples": (claims.few_examples, partial(claims.published_differences, inside=False)),
@@ -42,8 +43,8 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
 
 
 def find_warnings(judged: Judged) -> list[NamedWarning]:
-    """All warnings of one board, most important first. What concerns the whole report has no board, and comes again with every
-    board: `in_order` keeps it once.
+    """All warnings of one group, most important first; those that ask for the same are one. What concerns the whole report has
+    no group, and comes again with every group: `in_order` keeps it once.
     """
     return [
         NamedWarning(
@@ -55,20 +56,14 @@ def find_warnings(judged: Judged) -> list[NamedWarning]:
             what_to_do=what_to_do,
         )
         for name, detectors in DETECTORS.items()
-        for (what_to_do, everywhere), alike in _by_advice(found for detect in detectors for found in detect(judged)).items()
+        for (what_to_do, everywhere), alike in grouped(
+            ((found.what_to_do, found.everywhere), found) for detect in detectors for found in detect(judged)
+        ).items()
     ]
 
 
-def _by_advice(found: Iterable[Found]) -> dict[tuple[str, bool], list[Found]]:
-    """What asks for the same is one warning, and says once what to do."""
-    groups: dict[tuple[str, bool], list[Found]] = {}
-    for one in found:
-        groups.setdefault((one.what_to_do, one.everywhere), []).append(one)
-    return groups
-
-
 def in_order(warnings: Iterable[NamedWarning]) -> list[NamedWarning]:
-    """Warnings of several boards as one list: most important first, then by board as they came; each once."""
+    """Warnings of several groups as one list: most important first, then by group as they came; each once."""
     unlike: list[NamedWarning] = []
     for warning in warnings:
         if warning not in unlike:

@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Row
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.kinds import kind_named

@@ -88,13 +88,11 @@ def _with_baseline(judged: Judged) -> dict[str, list[tuple[Record, Record]]]:
 
 
 def _other_order(record: Record, twin: Record) -> bool:
-    if record.observed is None or twin.observed is None:
+    first, second = record.observed, twin.observed
+    recipes = [[one.requested.recipe.get(key) for key in ("batch_size", "epochs", "max_steps")] for one in (record, twin)]
+    if first is None or second is None or recipes[0] != recipes[1]:
         return False
-    same = ("batch_size", "epochs", "max_steps")
-    if any(record.requested.recipe.get(key) != twin.requested.recipe.get(key) for key in same):
-        return False
-    orders = record.observed.data_order_sha256, twin.observed.data_order_sha256
-    return all(orders) and orders[0] != orders[1]
+    return bool(first.data_order_sha256 and second.data_order_sha256) and first.data_order_sha256 != second.data_order_sha256
 
 
 def _other_start(record: Record, twin: Record) -> bool:

@@ -1,4 +1,5 @@
-"""Warnings about how runs were made: machine-changed, software-changed, unreliable-scores."""
+"""Warnings about where and from what runs were made, and how they predicted: machine-changed, software-changed,
+different-data, different-checkpoint, unreliable-scores."""
 
 from __future__ import annotations
 
@@ -8,14 +9,14 @@ from itertools import chain
 import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
-from bakeoff.analysis.machine_drift import DRIFT, drift
+from bakeoff.analysis.machines import DRIFT, drift
 from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
 from bakeoff.records.provenance import HARDWARE, alike, differing, together
 from bakeoff.records.schema import Control, Record
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
-from bakeoff.text.values import shell_word
+from bakeoff.text.values import grouped, shell_word
 
 SAME_SCORE = 1e-9
 
@@ -93,9 +94,8 @@ def _where(judged: Judged, machines: Mapping[str, str], distinct: Iterable[str])
 
 def moved_machine(judged: Judged) -> Iterator[Found]:
     """machine-changed: the control run, a fixed piece of work, took longer or shorter than on the same machine before."""
-    controls: dict[str, list[Control]] = {}
-    for control in sorted(judged.experiment.controls, key=lambda control: control.started):
-        controls.setdefault(control.hardware, []).append(control)
+    ordered = sorted(judged.experiment.controls, key=lambda control: control.started)
+    controls = grouped((control.hardware, control) for control in ordered)
     for hardware, own in controls.items():
         moved = drift(own, hardware=hardware)
         if moved is not None and moved > DRIFT:
@@ -155,20 +155,20 @@ def _without_predictions(judged: Judged, wrong: Sequence[Misread]) -> str:
 
 def random_evaluations(judged: Judged) -> Iterator[Found]:
     """unreliable-scores: the same batch predicted twice gives two answers, as with dropout left on."""
-    moved: dict[str, list[int]] = {}
-    most: list[float] = []
-    for row, records in judged.succeeded.items():
-        for record in records:
-            apart = record.evaluation_difference
-            if apart is not None and not same_logits(apart, record.largest_logit or 0.0):
-                moved.setdefault(row, []).append(record.requested.seed)
-                most.append(apart)
+    moved = [
+        (row, record.requested.seed, record.evaluation_difference)
+        for row, records in judged.succeeded.items()
+        for record in records
+        if record.evaluation_difference is not None
+        and not same_logits(record.evaluation_difference, record.largest_logit or 0.0)
+    ]
+    rows = grouped((row, seed) for row, seed, _ in moved)
+    most = significant(float(np.max([apart for _, _, apart in moved], initial=0.0)), 2)
     if moved:
         yield Found(
-            moved,
-            f"Predicting is random: the same batch predicted twice differs by up to {significant(float(np.max(most)), 2)} "
-            f"in its logits: {named(and_seeds(row, seeds) for row, seeds in moved.items())}. Another evaluation would give "
-            "another score.",
+            rows,
+            f"Predicting is random: the same batch predicted twice differs by up to {most} in its logits: "
+            f"{named(and_seeds(row, seeds) for row, seeds in rows.items())}. Another evaluation would give another score.",
             "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), raise its 'version', and run "
             f"it {judged.in_new_folder}.",
         )
@@ -208,3 +208,43 @@ def _computed(judged: Judged, row: str, split: str, name: str) -> Mapping[int, f
     if (measured.terms is None and type(metric).score is Metric.score) or measured.scores is None:
         return {}
     return dict(zip(own.seeds[row], measured.scores.tolist(), strict=True))
+
+
+def separated(judged: Judged, *, data: bool) -> Iterator[Found]:
+    """different-data, different-checkpoint: runs that were made from other data, or started from another model, than the
+    experiment's other runs, and so stand in a comparison group of their own."""
+    for one in judged.experiment.separated:
+        rows = {row: sum(record.id in one.runs for record in records) for row, records in judged.records.items()}
+        if one.data is data and any(rows.values()):
+            yield Found(
+                [row for row, number in rows.items() if number],
+                f"{'Other data' if data else 'Another model'}: {count(sum(rows.values()), 'run')} differ from the other runs "
+                f"of {one.was} in {one.what}. They stand here, and in no row with those.",
+                f"To make all of one: {judged.run_again('--changed', 'rerun')}.",
+            )
+
+
+def edited_plugins(judged: Judged) -> Iterator[Found]:
+    """software-changed: a plugin whose source changed between runs though its version did not."""
+    sources = grouped(
+        (
+            f"{kind} {origin.name} (version {origin.version}, {origin.distribution} {origin.distribution_version})",
+            (digest, row),
+        )
+        for row, records in judged.succeeded.items()
+        for record in records
+        for kind, digest in record.made_from.code.items()
+        for origin in [getattr(record.requested, kind)]
+    )
+    edited = {plugin: found for plugin, found in sources.items() if len({digest for digest, _ in found}) > 1}
+    if edited:
+        states = (
+            f"the source of {plugin}, in {len({digest for digest, _ in found})} states under "
+            f"{named(dict.fromkeys(row for _, row in found))}"
+            for plugin, found in edited.items()
+        )
+        yield Found(
+            dict.fromkeys(row for found in edited.values() for _, row in found),
+            f"Edited between runs: {clauses(states)}. Whether it gives other results now, its version does not say.",
+            f"Raise its 'version' if it does, and run all {judged.in_new_folder}.",
+        )

@@ -15,7 +15,7 @@ from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
 from bakeoff.statistics.exact import seeds_for_sign_flip, smallest_sign_flip_p
 from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
-from bakeoff.text.values import seeds_spelt
+from bakeoff.text.values import grouped, seeds_spelt
 
 ANECDOTE = 3
 """With fewer seeds, nothing is known of the spread."""
@@ -131,10 +131,7 @@ def missing_runs(judged: Judged) -> Iterator[Found]:
     there = {record.id for record in judged.experiment.records}
     place = judged.board.task, judged.board.model
     declared = [run for run in judged.experiment.declared.runs if (run.task, run.model) == place]
-    missing: dict[str, list[int]] = {}
-    for run in declared:
-        if run.id not in there:
-            missing.setdefault(run.strategy, []).append(run.seed)
+    missing = grouped((run.strategy, run.seed) for run in declared if run.id not in there)
     if missing:
         n = sum(map(len, missing.values()))
         yield Found(
@@ -147,11 +144,10 @@ def missing_runs(judged: Judged) -> Iterator[Found]:
 
 def failed_runs(judged: Judged) -> Iterator[Found]:
     """failed-runs: runs that failed and so count in no mean."""
-    reasons: dict[str, dict[str, list[int]]] = {}
-    for row, records in judged.records.items():
-        for record in records:
-            if record.failure is not None:
-                reasons.setdefault(row, {}).setdefault(record.failure.reason, []).append(record.requested.seed)
+    failed = {
+        row: [(one.failure.reason, one.requested.seed) for one in own if one.failure] for row, own in judged.records.items()
+    }
+    reasons = {row: grouped(own) for row, own in failed.items() if own}
     if reasons:
         which = clauses(
             f"{row} {sum(map(len, why.values()))} of {len(judged.records[row])}, "

@@ -13,7 +13,7 @@ from bakeoff.analysis.outputs import Outputs
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Data, Record
-from bakeoff.text.values import command, listed, seeds_spelt, shortened, spelt
+from bakeoff.text.values import command, grouped, listed, seeds_spelt, shortened, spelt
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -94,11 +94,8 @@ def clauses(parts: Iterable[str]) -> str:
 
 
 def grouped_by(values: Mapping[K, V]) -> dict[V, list[K]]:
-    """Value -> the rows that have it, in their order."""
-    found: dict[V, list[K]] = {}
-    for row, value in values.items():
-        found.setdefault(value, []).append(row)
-    return found
+    """Value -> the keys that have it, in their order."""
+    return grouped((value, key) for key, value in values.items())
 
 
 def and_seeds(row: str, seeds: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bakeoff.analysis.gate.candidate_baseline import (
     why_no_quality,
     why_nothing_compares,
 )
-from bakeoff.analysis.machine_drift import why_no_hardware, why_no_time
+from bakeoff.analysis.machines import why_no_hardware, why_no_time
 from bakeoff.analysis.pairs import estimate_of
 from bakeoff.analysis.pareto import amounts
 from bakeoff.contracts.metric import MetricFacts
@@ -89,7 +90,7 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
     paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
     if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
-        return replace(draft, evidence=_unchanged(), paired=True, identical=True, obstacle=obstacle)
+        return replace(draft, evidence=UNCHANGED, paired=True, identical=True, obstacle=obstacle)
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
         return replace(draft, obstacle=joined(obstacle, few))
     if len(found.ids) < 2:
@@ -111,12 +112,10 @@ def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:
 
 def _figures(arm: Arm, split: str, facts: MetricFacts) -> Figures:
     """How the metric's figures are written, by the scores of both sides."""
-    sides = [
-        [record.scores[split][facts.name] for record in side.records if facts.name in record.scores.get(split, {})]
-        for side in (arm.candidate, arm.baseline)
-    ]
+    records = [[record.scores.get(split, {}) for record in side.records] for side in (arm.candidate, arm.baseline)]
+    sides = [[scores[facts.name] for scores in side if facts.name in scores] for side in records]
     spreads = [float(np.std(scores, ddof=1)) for scores in sides if len(scores) > 1]
-    return figures_of(unit_of(facts), [score for scores in sides for score in scores], spreads)
+    return figures_of(unit_of(facts), list(chain.from_iterable(sides)), spreads)
 
 
 def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft:
@@ -134,8 +133,7 @@ def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft
     return Draft(arm, rule, limit, evidence, paired=arm.paired, obstacle=why_no_pass(arm))
 
 
-def _unchanged() -> Evidence:
-    return Evidence(change=0.0, low=0.0, high=0.0, within=True, p_beyond=1.0, needed=None)
+UNCHANGED = Evidence(change=0.0, low=0.0, high=0.0, within=True, p_beyond=1.0, needed=None)
 
 
 def _too_few(here: int, there: int) -> str:

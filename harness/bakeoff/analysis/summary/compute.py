@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from bakeoff.analysis.machine_drift import why_moved
+from bakeoff.analysis.machines import why_moved
 from bakeoff.contracts.fields import Part
 from bakeoff.records.provenance import same_hardware
 from bakeoff.records.schema import Control, Record
 from bakeoff.text.numbers import DASH, per_cent, with_decimals
-from bakeoff.text.values import listed
+from bakeoff.text.values import grouped, listed
 
 MEGA, GIGA, TERA = 1e6, 1e9, 1e12
 
@@ -117,10 +117,7 @@ def _number(value: float | None, unit: float, digits: int) -> str:
 
 def legend(rows: Mapping[str, Work]) -> str:
     """How to read the cells, and why some shares of the peak are not among them."""
-    withheld: dict[str, list[str]] = {}
-    for name, work in rows.items():
-        if work.withheld:
-            withheld.setdefault(work.withheld, []).append(name)
+    withheld = grouped((work.withheld, name) for name, work in rows.items() if work.withheld)
     told = [f"Of peak is withheld for {listed(names)}: {reason}." for reason, names in withheld.items()]
     return " ".join([LEGEND, *told])
 

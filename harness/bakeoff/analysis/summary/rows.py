@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from bakeoff.analysis.findings import Board
+from bakeoff.analysis.machines import made_elsewhere, usual_environment
 from bakeoff.analysis.recipes import COMPONENTS, NEUTRAL, RECIPE, VARIES, equal_and_differing, options_apart, side_by_side
-from bakeoff.analysis.row import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
+from bakeoff.analysis.results import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
 from bakeoff.analysis.summary.compute import work_of
-from bakeoff.analysis.summary.environments import made_elsewhere, usual_environment
 from bakeoff.analysis.summary.searches import searched
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import ComponentOrigin, Data, Environment, Record
-from bakeoff.text.values import options_in_words
+from bakeoff.text.values import grouped, options_in_words
 
 UNBOUNDED = Bounds()
 
@@ -56,14 +56,15 @@ def layouts(experiment: Experiment) -> list[Layout]:
     """One for each task and model."""
     declared = experiment.declared
     by_id = {record.id: record for record in experiment.records}
-    rows: dict[tuple[str, str], dict[str, list[Record]]] = {}
-    seeds: dict[tuple[str, str], dict[str, list[int]]] = {}
-    for run in declared.runs:
-        rows.setdefault((run.task, run.model), {}).setdefault(run.strategy, [])
-        seeds.setdefault((run.task, run.model), {}).setdefault(run.strategy, []).append(run.seed)
-    for run in sorted(declared.runs, key=lambda run: run.seed):
-        if run.id in by_id:
-            rows[run.task, run.model][run.strategy].append(by_id[run.id])
+    places = grouped(((run.task, run.model), run) for run in declared.runs)
+    seeds = {place: grouped((run.strategy, run.seed) for run in runs) for place, runs in places.items()}
+    rows = {
+        place: {
+            strategy: [by_id[run.id] for run in sorted(own, key=lambda run: run.seed) if run.id in by_id]
+            for strategy, own in grouped((run.strategy, run) for run in runs).items()
+        }
+        for place, runs in places.items()
+    }
     return [
         Layout(*place, seeds[place], own, declared.baseline if declared.baseline in own else next(iter(own)))
         for place, own in rows.items()
@@ -120,9 +121,8 @@ def _components(rows: Iterable[Sequence[Record]]) -> dict[str, list[str]]:
     requested = [records[0].requested for records in rows]
     found: dict[str, list[str]] = {}
     for kind in ("task", *COMPONENTS):
-        by_name: dict[str, list[ComponentOrigin]] = {}
-        for origin in (getattr(one, kind) for one in requested):
-            by_name.setdefault(origin.name, []).append(origin)
+        origins: Iterable[ComponentOrigin] = (getattr(one, kind) for one in requested)
+        by_name = grouped((origin.name, origin) for origin in origins)
         found[kind] = [
             f"{origin.name} {origin.version} ({origin.distribution} {origin.distribution_version})"
             + (f" with {shared}" if shared else "")
@@ -242,11 +242,12 @@ def score_of(seeds: Sequence[int], values: Sequence[float], bounds: Bounds = UNB
 
 
 def _unscored(records: Sequence[Record]) -> list[Unscored]:
-    found: dict[tuple[str, str], list[int]] = {}
-    for record in records:
-        for split, scores in record.scores.items():
-            for metric in record.data.metrics if record.data else ():
-                silent = record.data.silent if record.data else {}
-                if metric.name not in scores and metric.name not in silent.get(split, {}):
-                    found.setdefault((split, metric.name), []).append(record.requested.seed)
+    found = grouped(
+        ((split, metric.name), record.requested.seed)
+        for record in records
+        if record.data is not None
+        for split, scores in record.scores.items()
+        for metric in record.data.metrics
+        if metric.name not in scores and metric.name not in record.data.silent.get(split, {})
+    )
     return [Unscored(split=split, metric=metric, seeds=seeds) for (split, metric), seeds in found.items()]

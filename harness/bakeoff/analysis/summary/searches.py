@@ -12,7 +12,7 @@ from bakeoff.contracts.unit import Figures
 from bakeoff.records.provenance import alike, differing
 from bakeoff.records.schema import Declared, Record, Search
 from bakeoff.text.numbers import in_seconds
-from bakeoff.text.values import listed, options_in_words
+from bakeoff.text.values import grouped, listed, options_in_words
 
 UNTUNED = "untuned"
 
@@ -71,14 +71,9 @@ def _searched(
     mine = [run for run in search.trials if (run.task, run.model) == (task, model)]
     trials, elsewhere = _of_the_row([trials[run.id] for run in mine if run.id in trials], row)
     chosen = [choice.values for choice in search.chosen if (choice.task, choice.model) == (task, model)]
-    values: list[dict[str, Any]] = []
-    for run in mine:
-        if run.values not in values:
-            values.append(run.values)
-    recorded = [trials[run.id] for run in mine if run.id in trials]
     configurations = []
-    for each in values:
-        records = [trials[run.id] for run in mine if run.values == each and run.id in trials]
+    for runs in grouped((tuple(sorted(map(repr, run.values.items()))), run) for run in mine).values():
+        records = [trials[run.id] for run in runs if run.id in trials]
         scores = [
             score
             for record in records
@@ -88,19 +83,19 @@ def _searched(
         ]
         configurations.append(
             Tried(
-                values=each,
+                values=runs[0].values,
                 score=statistics.fmean(scores) if scores else None,
                 ended=len(scores),
                 failed=len(records) - len(scores),
-                asked=sum(run.values == each for run in mine),
-                chosen=each in chosen,
+                asked=len(runs),
+                chosen=runs[0].values in chosen,
             )
         )
-    scored = next((record.scores for record in recorded if record.status == "ok"), {})
+    scored = next((record.scores for record in trials.values() if record.status == "ok"), {})
     return Searched(
         split=selection_split(scored),
         configurations=configurations,
-        seconds=sum(record.cost.total_seconds for record in recorded if record.cost),
+        seconds=sum(record.cost.total_seconds for record in trials.values() if record.cost),
         shared=shared,
         elsewhere=elsewhere,
     )
@@ -154,12 +149,10 @@ def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
         parts.append(
             f"The searches' runs took {in_seconds(sum(own.values()))} in all: {told}; that is not in the rows' train s."
         )
-    gone: dict[str, list[str]] = {}
-    for name, found in rows.items():
-        if found.gone:
-            gone.setdefault(listed(found.elsewhere), []).append(name)
+    gone = grouped((listed(found.elsewhere), name) for name, found in rows.items() if found.gone)
     for what, names in gone.items():
-        parts.append(f"The trials that chose for {listed(names)} are gone: those in the folder were made otherwise ({what}).")
+        others = f"those in the folder were made under other conditions ({what})"
+        parts.append(f"The trials that chose for {listed(names)} are gone: {others}.")
     if untuned:
         parts.append(f"{', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned.")
     return " ".join(parts)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from bakeoff.analysis.findings import Board, SliceScore
-from bakeoff.analysis.pair import Pair
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Pair, Row
 from bakeoff.contracts.unit import Figures
 from bakeoff.report.page.drawing import Axis, axis_over, interval
 from bakeoff.text.numbers import DASH, p_value, with_decimals

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bakeoff.analysis.findings import Board, NamedWarning
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Row
 from bakeoff.report.cells import MAJORITY
 from bakeoff.report.page.drawing import Axis, axis_over
 from bakeoff.text.numbers import DASH

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import Board
-from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.results import Row, Score
 from bakeoff.contracts.unit import Unit
 from bakeoff.records.schema import Record
 from bakeoff.report.page.charts import Curve, Dots, Kind, Place, Range, curve, every_seed, learning_curves, quality_against_cost

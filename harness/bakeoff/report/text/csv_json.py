@@ -33,9 +33,8 @@ import re
 from typing import Any, Final
 
 from bakeoff.analysis.findings import Board, Comparison
-from bakeoff.analysis.pair import Pair
 from bakeoff.analysis.recipes import RECIPE
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Pair, Row
 from bakeoff.report.cells import MAJORITY
 from bakeoff.report.notes import owned
 from bakeoff.text.numbers import portable

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from bakeoff.analysis.findings import Board, Comparison
-from bakeoff.analysis.row import Row, Score
+from bakeoff.analysis.results import Row, Score
 from bakeoff.contracts.metric import called
 from bakeoff.text.numbers import portable, with_decimals
 from bakeoff.text.values import seeds_spelt

@@ -8,7 +8,7 @@ import unicodedata
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bakeoff.analysis.findings import Board, Comparison
-from bakeoff.analysis.row import Row
+from bakeoff.analysis.results import Row
 from bakeoff.report import TEMPLATES
 from bakeoff.report.cells import MAJORITY, seconds
 from bakeoff.text.values import listed, seeds_spelt

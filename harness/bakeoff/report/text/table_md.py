@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bakeoff.analysis.findings import Board, Comparison, NamedWarning
-from bakeoff.analysis.pair import Pair
-from bakeoff.analysis.row import Row, Spread
+from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend

@@ -1,13 +1,25 @@
-"""Whether the machine was the same, and equally fast, for runs whose times are compared."""
+"""Where runs were made, and whether the machine was the same, and equally fast, for runs whose times are compared."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
-from bakeoff.records.provenance import HARDWARE, differing
-from bakeoff.records.schema import Control, Record
+from bakeoff.records.provenance import (
+    HARDWARE,
+    MACHINE,
+    commonest,
+    counted,
+    differences,
+    differing,
+    facts_of_environment,
+    same_hardware,
+)
+from bakeoff.records.schema import Control, Environment, Record
 from bakeoff.text.numbers import per_cent
+from bakeoff.text.values import grouped
 
 DRIFT = 0.10
 """Control runs that differ by more say that the machine was not equally fast."""
@@ -22,9 +34,7 @@ def drift(controls: Sequence[Control], *, hardware: str) -> float | None:
     A run of several processes may have more devices or threads than the control runs had: then those tell that had less of
     the same machine, each class of them for itself.
     """
-    times: dict[str, list[float]] = {}
-    for control in controls:
-        times.setdefault(control.hardware, []).append(control.milliseconds)
+    times = grouped((control.hardware, control.milliseconds) for control in controls)
     same = [hardware] if hardware in times else [name for name in times if COUNT.sub("", name) == COUNT.sub("", hardware)]
     moved = [max(times[name]) / min(times[name]) - 1 for name in same if len(times[name]) > 1 and min(times[name]) > 0]
     return max(moved, default=None)
@@ -53,3 +63,27 @@ def why_moved(controls: Sequence[Control], *, hardware: str) -> str:
     if moved is not None and moved > DRIFT:
         return f"the control run moved by {per_cent(moved)} (at most {per_cent(DRIFT)} is tolerated)"
     return ""
+
+
+def usual_environment(records: Sequence[Record]) -> Environment | None:
+    """The environment of most runs of a table; where two are equally frequent, that of the first run. None of no runs."""
+    if not records:
+        return None
+    most = {key: word for key, (word,) in commonest(records, MACHINE | {"bakeoff"}).items()}
+    model = next(record.environment for record in records if same_hardware(record, most["hardware", ""] or ""))
+    names = dict.fromkeys(chain.from_iterable(record.environment.software for record in records))
+    software = {name: most.get(("software", name)) or most["bakeoff", ""] for name in names}
+    instructions = most.get(("instruction set", ""), model.instructions)
+    return model.model_copy(update={"software": software, "instructions": instructions})
+
+
+def made_elsewhere(records: Sequence[Record], usual: Environment | None) -> list[str]:
+    """How the environment of some of these runs differs from the usual one, in words; a distribution that only some components
+    use is no difference, and neither is Bakeoff's own version."""
+    found: Counter[str] = Counter()
+    table = facts_of_environment(usual) if usual else {}
+    for facts, count in counted(records, MACHINE):
+        for one in differences(facts, table, MACHINE):
+            name = "" if one.subject == "hardware" else f"{one.name or one.subject} "
+            found[f"{name}{one.here} instead of {one.there}"] += count
+    return [f"{words} in {count} of {len(records)} runs" for words, count in found.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from builders import make_control, make_record
 
-from bakeoff.analysis.machine_drift import drift, why_no_time
+from bakeoff.analysis.machines import drift, why_no_time
 from bakeoff.machine.hardware import hardware_class, processor
 from bakeoff.records.schema import Record
 
