@@ -170,10 +170,10 @@ class WatchedFiles:
 
 def digest_of(value: object) -> str:
     """The fingerprint of what JSON can hold: the first half of the sha256 of its one spelling."""
-    return shortened(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
+    return half(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
 
 
-def shortened(sha256: str) -> str:
+def half(sha256: str) -> str:
     """The first 128 bits: enough to distinguish files, and a record stays small."""
     return sha256[:32]
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bakeoff.errors import DamageError
 from bakeoff.files import ALWAYS_READ, LARGEST_RATIO
 from bakeoff.records.parquet_layout import Group, layout_of
-from bakeoff.text.words import escaped, quoted, shown_path
+from bakeoff.text.words import escaped, one_line, quoted, shown_path
 
 TEXT: Final = "text"
 WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}
@@ -76,8 +76,8 @@ def blamed_on(path: Path) -> Iterator[None]:
     try:
         yield
     except (FlawError, ValueError, OSError, MemoryError, OverflowError, pa.ArrowException) as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise DamageError(f"{shown_path(path)} is damaged: {escaped(why)[:300]}") from None
+        why = one_line(error) or type(error).__name__
+        raise DamageError(f"{shown_path(path)} is damaged: {why[:300]}") from None
 
 
 def read_table(content: bytes, expected: Expected) -> Any:

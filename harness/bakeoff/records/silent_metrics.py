@@ -15,7 +15,7 @@ from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metric_lookup import label_of
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.text.values import spelt
-from bakeoff.text.words import escaped
+from bakeoff.text.words import one_line
 
 ROUNDING = 1e-12
 MOST_WORDS = 120
@@ -63,7 +63,7 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
                 scores.append(_score(metric, answers, labels))
             except Exception as raised:  # a metric of any author: on these labels it may have no answer
                 scores.append(math.nan)
-                error = error or shortened(f"{type(raised).__name__}: {raised}")
+                error = error or error_of_metric(raised)
             if np.isfinite(scores[-1]) and abs(scores[-1] - scores[0]) > ROUNDING:
                 return ""
     if not np.isfinite(scores).all() and np.isfinite(scores).any():
@@ -75,9 +75,9 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
     return f"it gives no score ({error})" if error else f"whatever is answered, it is {spelt(float(scores[0]))}"
 
 
-def shortened(text: str) -> str:
-    """One line of a metric's own words."""
-    text = escaped(" ".join(text.split()))
+def error_of_metric(error: Exception) -> str:
+    """A metric's own error in one short line."""
+    text = one_line(f"{type(error).__name__}: {error}")
     return text if len(text) <= MOST_WORDS else f"{text[: MOST_WORDS - 3]}..."
 
 

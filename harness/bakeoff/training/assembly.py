@@ -20,7 +20,7 @@ from bakeoff.contracts.task import Paths, Row, Task
 from bakeoff.contracts.trainer import Owned, Trainer
 from bakeoff.errors import DataError
 from bakeoff.machine import hardware, random_streams
-from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, shortened
+from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom, Selection, Weights
@@ -236,7 +236,7 @@ def with_model(made_from: MadeFrom, prepared: Prepared, built: Built, files: Wat
     key, fresh = prepared.tokenizer_key(), set(built.newly_initialised)
     pretrained = weights_sha256(item for item in built.model.state_dict().items() if item[0] not in fresh)
     tokenizer = None if key is None else digest_of(key)
-    known = {"weights": shortened(pretrained), "tokenizer": tokenizer, "model_files": files.fingerprints()}
+    known = {"weights": half(pretrained), "tokenizer": tokenizer, "model_files": files.fingerprints()}
     return made_from.model_copy(update=known)
 
 

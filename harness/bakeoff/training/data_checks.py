@@ -11,7 +11,7 @@ from bakeoff.contracts.fields import LARGEST
 from bakeoff.contracts.metric_lookup import facts_of
 from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.records.schema import MOST_LABELS, Data, Split, capped
-from bakeoff.records.silent_metrics import shortened, silent_metrics
+from bakeoff.records.silent_metrics import error_of_metric, silent_metrics
 from bakeoff.training.data import Columns, LoadedTask
 
 
@@ -116,7 +116,7 @@ def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) 
                 score = task.majority_baseline(alone, train, labels)[metric.name]
                 undefined = "" if abs(score) <= LARGEST else f"{score}"
             except Exception as error:  # a metric of any author
-                undefined = shortened(f"{type(error).__name__}: {error}")
+                undefined = error_of_metric(error)
             if undefined:
                 found.undefined.setdefault(name, {})[metric.name] = undefined
             else:
