@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,42 +115,39 @@ def lines(preview: Preview) -> Iterator[str]:
 
 def splits_table(preview: Preview) -> list[list[str]]:
     def share(split: SplitPreview, label: str) -> str:
-        if not split.labels:
-            return "-"
-        return f"{split.labels[label]:,} ({per_cent(split.labels[label] / split.examples, 1)})"
+        number = split.labels.get(label)
+        return "-" if number is None else f"{number:,} ({per_cent(number / split.examples, 1)})"
 
     labels = list(next(iter(preview.splits.values())).labels)
-    rows = [["split", "examples", *labels]]
-    for name, split in preview.splits.items():
-        rows.append([name, f"{split.examples:,}", *(share(split, label) for label in labels)])
-    return rows
+    rows = ([name, f"{one.examples:,}", *(share(one, label) for label in labels)] for name, one in preview.splits.items())
+    return [["split", "examples", *labels], *rows]
 
 
 def tokens_table(preview: Preview) -> list[list[str]]:
     measured = {name: split.tokens for name, split in preview.splits.items() if split.tokens}
     quantiles = list(next(iter(measured.values())).quantiles)
-    rows = [["split", *quantiles, "longest", f"cut at {preview.max_length}"]]
-    for name, tokens in measured.items():
-        rows.append([name, *map(str, tokens.quantiles.values()), str(tokens.longest), per_cent(tokens.share_cut, 1)])
-    return rows
+    return [["split", *quantiles, "longest", f"cut at {preview.max_length}"]] + [
+        [name, *map(str, tokens.quantiles.values()), str(tokens.longest), per_cent(tokens.share_cut, 1)]
+        for name, tokens in measured.items()
+    ]
 
 
 def baseline_table(preview: Preview) -> list[list[str]]:
-    rows = [["split", *preview.metrics]]
-    for name, split in preview.splits.items():
-        if split.majority_baseline is not None:
-            rows.append([name, *(preview.units[metric].written(split.majority_baseline[metric]) for metric in preview.metrics)])
-    return rows
+    return [["split", *preview.metrics]] + [
+        [name, *(preview.units[metric].written(split.majority_baseline[metric]) for metric in preview.metrics)]
+        for name, split in preview.splits.items()
+        if split.majority_baseline is not None
+    ]
 
 
 def slice_table(preview: Preview, column: str) -> list[list[str]]:
-    values = {value for split in preview.splits.values() for value in split.slices[column]}
-    totals = {value: sum(split.slices[column].get(value, 0) for split in preview.splits.values()) for value in values}
-    rows = [[column, *preview.splits]]
-    ordered = sorted(values, key=lambda value: (-totals[value], value))
-    for value in ordered[:MOST_VALUES]:
-        rows.append([escaped(value)[:60], *(f"{split.slices[column].get(value, 0):,}" for split in preview.splits.values())])
+    """The examples of each value, the most frequent values first."""
+    counts = {name: Counter(split.slices[column]) for name, split in preview.splits.items()}
+    totals = sum(counts.values(), Counter[str]())
+    ordered = sorted(totals, key=lambda value: (-totals[value], value))
+    rows = [(escaped(value)[:60], [value]) for value in ordered[:MOST_VALUES]]
     if rest := ordered[MOST_VALUES:]:
-        counts = (sum(split.slices[column].get(value, 0) for value in rest) for split in preview.splits.values())
-        rows.append([f"{len(rest):,} others", *(f"{number:,}" for number in counts)])
-    return rows
+        rows.append((f"{len(rest):,} others", rest))
+    return [[column, *counts]] + [
+        [title, *(f"{sum(count[value] for value in values):,}" for count in counts.values())] for title, values in rows
+    ]
