@@ -56,7 +56,7 @@ def doctor(data: Path | None, control: bool) -> None:
         print_result(f" {finding.name:{NAME_WIDTH}} {without_home(finding.found)}")
         if finding.remedy:
             print_result(f"  {'':{NAME_WIDTH}} -> {without_home(finding.remedy)}")
-    print_result("", f"{missing} to look at" if missing else "all is well")
+    print_result("", f"{missing} to fix or ignore (lines with !)" if missing else "nothing is missing")
 
 
 def without_home(text: str) -> str:

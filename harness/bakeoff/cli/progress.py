@@ -33,7 +33,7 @@ def result_line(run: Run, record: Record) -> str:
     )
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     remarks = "".join(f" · {remark}" for remark in record.process_notes)
-    seconds = f"trained {in_seconds(cost.train_seconds)}, in all {in_seconds(cost.total_seconds)}"
+    seconds = f"trained {in_seconds(cost.train_seconds)}, {in_seconds(cost.total_seconds)} in total"
     return f"{data.primary_metric} {splits} · {seconds}{unkept}{remarks}"
 
 

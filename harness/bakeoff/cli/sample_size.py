@@ -86,7 +86,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
             f"--resolve: one difference cannot apply to metrics of different units ({names}); use an experiment file for each"
         )
     if unit.in_points and difference >= 100:
-        raise BakeoffError(f"--resolve: {spelt(difference)} points: {first.name} ranges over 100 points at most")
+        raise BakeoffError(f"--resolve: {spelt(difference)} points is more than {first.name} can differ by; give less")
     question = Question(
         difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
     )
@@ -157,9 +157,6 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     paired = found.seeds["here"] == found.seeds["there"]
     identical = paired and np.array_equal(found.answers["here"], found.answers["there"])
     return None if estimate is None else (estimate, identical)
-
-
-# --- what it costs -------------------------------------------------------------------------------------------------------
 
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:

@@ -159,7 +159,7 @@ def choose_reruns(
             recorded[run_id] = record
     if plan.spec.keep == "final" and (unkept := list(filter(is_unkept, recorded.values()))):
         reason = (unkept[0].kept and unkept[0].kept.reason) or "`keep: final` was added later"
-        progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept makes them again")
+        progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept repeats them")
     due = len(recorded) < len(plan.by_id) + plan.waiting
     files = look_at_files(plan, settings.places)
     changed_files = changes(plan, recorded, files)

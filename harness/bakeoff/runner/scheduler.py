@@ -170,7 +170,7 @@ class Scheduler:
             store.claims.release(run.id)
             raise
         if self.is_rerun(run.id, instead_of):
-            self.progress.note(f"{run.title}: {self.reruns[run.id].why}; archived once it is made again")
+            self.progress.note(f"{run.title}: {self.reruns[run.id].why}; archived once it is rerun")
         return True
 
     def attempts(self, run: Run) -> list[Attempt]:
@@ -206,11 +206,11 @@ class Scheduler:
                 return []
             stands = self.store.publish(one.folder, one.run.id, instead_of=one.instead_of)
             if record.failure is None and not stands:
-                self.progress.note(f"{title}: another process recorded it first; its record stands")
+                self.progress.note(f"{title}: another process recorded it first, and its record is kept")
                 return []
             self.progress.end(one.run, record)
             if not stands:
-                self.progress.note(f"{title}: the earlier record stands")
+                self.progress.note(f"{title}: the record that was there is kept")
             return [record]
         finally:
             self.release(one)
