@@ -22,7 +22,7 @@ def main(spec: Path, folder: Path, part: int, parts: int) -> None:
     document, plan = open_experiment(spec)
     store = Store(folder)
     store.declare(declaration(document, plan))
-    settings = Settings(places=Paths(None, folder / "cache"), device="cpu", threads=1)
+    settings = Settings(paths=Paths(None, folder / "cache"), device="cpu", threads=1)
     for run in plan.runs[part::parts]:
         fresh = store.begin(run.id)
         perform(request_of(run, settings), fresh)

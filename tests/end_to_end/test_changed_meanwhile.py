@@ -44,7 +44,7 @@ def made(tmp_path: Path) -> Path:
 
 def request(folder: Path) -> Request:
     plan = resolve(read_document(spec(folder)), load_registry())
-    settings = Settings(places=Paths(None, folder / "cache", folder / "e"), device="cpu", threads=1)
+    settings = Settings(paths=Paths(None, folder / "cache", folder / "e"), device="cpu", threads=1)
     return request_of(plan.runs[0], settings)
 
 

@@ -278,7 +278,7 @@ def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> 
 
     spec = write_spec(tmp_path, {"many": {"trainer": "torch-loop", "recipe": {"processes": 1000}}}, head=HEAD)
     (run,) = resolve(read_document(spec), load_registry()).runs
-    preflight = Preflight([request_of(run, Settings(places=Paths(None, tmp_path), device="cpu"))])
+    preflight = Preflight([request_of(run, Settings(paths=Paths(None, tmp_path), device="cpu"))])
     preflight.try_all()
     ((kind, name, message),) = preflight.problems
     assert (kind, name) == ("strategy", "many")

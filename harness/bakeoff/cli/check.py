@@ -37,7 +37,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
         from bakeoff.runner.preflight import preflight
         from bakeoff.runner.settings import Settings
 
-        machine = preflight(document, plan, Settings(places=find_paths(data, spec)), PlainProgress())
+        machine = preflight(document, plan, Settings(paths=find_paths(data, spec)), PlainProgress())
         lines = differences_from_records(known, store, machine)
     else:
         lines = find_changes(known, store, spec, data, into)[1]

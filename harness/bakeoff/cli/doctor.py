@@ -178,7 +178,7 @@ def write_access() -> Iterator[Finding]:
 
 def measured() -> Finding:
     """Two control runs: how fast this machine is, and whether it is steady."""
-    settings = Settings(places=Paths(None, Path()))
+    settings = Settings(paths=Paths(None, Path()))
     first, second = (measure_control(settings, session="doctor", moment=moment) for moment in ("before", "after"))
     products = ", ".join(
         f"{precision} {with_decimals(flops / 1e9, 0)} GFLOP/s" for precision, flops in second.peak_flops.items()

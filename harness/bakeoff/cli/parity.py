@@ -56,9 +56,9 @@ def parity(
     Exit code 0: identical, 1: different, 2: an error.
     """
     document, plan = open_experiment(spec)
-    settings = Settings(places=find_paths(data, spec), device=device, threads=threads or usable_threads())
+    settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
-    check_available(document, plan, settings.places)
+    check_available(document, plan, settings.paths)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
     if as_json:
         print_json(verdict.model_dump_json(indent=1, ensure_ascii=True))

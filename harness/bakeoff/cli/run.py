@@ -77,7 +77,7 @@ def run(
     if spec.name in WRITTEN:
         raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
     settings = Settings(
-        places=find_paths(data, spec),
+        paths=find_paths(data, spec),
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,

@@ -58,15 +58,15 @@ class Sources:
     """What could not be read, and why, each a clause."""
 
 
-def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> Sources:
+def look_at_files(plan: Plan, paths: Paths, *, at_most: int | None = None) -> Sources:
     """Hashes all files that the plan's tasks and models name; those above `at_most` bytes only if their hash is cached."""
-    hashes, unseen = FileHashes(places.cache), list[str]()
+    hashes, unseen = FileHashes(paths.cache), list[str]()
 
     def found(component: Configured, find: Callable[[], Files | None]) -> dict[str, str] | None:
         kind, label = component.registered.component.kind, escaped(component.label)
         try:
             files = find()
-            digests = {part: hashes.digest(paths, at_most=at_most) for part, paths in (files or {}).items()}
+            digests = {part: hashes.digest(names, at_most=at_most) for part, names in (files or {}).items()}
         except OSError as error:
             unseen.append(f"the files of {label} ({error.filename}: {error.strerror})")
             return None
@@ -80,8 +80,8 @@ def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> S
         unseen.extend(f"the {part} of {label} (large, and not read yet)" for part in digests if digests[part] is None)
         return {part: digest for part, digest in digests.items() if digest is not None}
 
-    tasks = {task.label: found(task, partial(task.registered.component.files, task.options, places)) for task in plan.tasks}
-    models = {model.label: found(model, partial(files_of_model, model, places)) for model in plan.models}
+    tasks = {task.label: found(task, partial(task.registered.component.files, task.options, paths)) for task in plan.tasks}
+    models = {model.label: found(model, partial(files_of_model, model, paths)) for model in plan.models}
     facts = {
         (task, model): {
             **facts_of_data(None, MadeFrom(task_files=task_files)),
@@ -93,9 +93,9 @@ def look_at_files(plan: Plan, places: Paths, *, at_most: int | None = None) -> S
     return Sources(facts, tuple(unseen))
 
 
-def files_of_model(model: Configured, places: Paths) -> Files | None:
+def files_of_model(model: Configured, paths: Paths) -> Files | None:
     """As `Model.files` has them; raises ModelError if they are not available."""
-    files: Files | None = model.registered.component.files(model.options_at(places))
+    files: Files | None = model.registered.component.files(model.options_at(paths))
     return files
 
 

@@ -85,7 +85,7 @@ def run_experiment(
                     progress.note(sentence)
             done += scheduler.make(plan.runs)
     except OSError as error:
-        places = [store.folder, settings.places.cache]
+        places = [store.folder, settings.paths.cache]
         raise_machine_error(error, places)
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
     return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
@@ -161,7 +161,7 @@ def choose_reruns(
         reason = (unkept[0].kept and unkept[0].kept.reason) or "`keep: final` was added later"
         progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept repeats them")
     due = len(recorded) < len(plan.by_id) + plan.waiting
-    files = look_at_files(plan, settings.places)
+    files = look_at_files(plan, settings.paths)
     changed_files = changes(plan, recorded, files)
     for clause in changed_files.code:
         progress.note(f"caution: {clause}; if it gives other results now, raise its `version`")

@@ -46,7 +46,7 @@ Culprit = tuple[str, str]
 def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
     """What the runs would run on; raises SpecError with everything that would keep one of them from starting."""
     hardware.prepare_environment(settings.threads)
-    check_available(document, plan, settings.places)
+    check_available(document, plan, settings.paths)
     progress.note("checking that every task loads and every model builds ...")
     trial_seeds = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
     runs = [run for run in plan.trials if run.seed == trial_seeds[run.strategy.name]]  # one seed stands for all
@@ -68,13 +68,13 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     return Machine(**found["machine"], threads=settings.threads, sources=sources)
 
 
-def check_available(document: Document, plan: Plan, places: Paths) -> None:
+def check_available(document: Document, plan: Plan, paths: Paths) -> None:
     """Raises SpecError where data or weights are not available; takes seconds, and imports none of the heavy libraries."""
     problems: list[Problem] = []
     for key, parts in (("tasks", plan.tasks), ("models", plan.models)):
         for index, part in enumerate(parts):
             try:
-                assembly.check_available(part, places)
+                assembly.check_available(part, paths)
             except BakeoffError as error:
                 problems.append(document.problem((key, index), str(error)))
     if problems:

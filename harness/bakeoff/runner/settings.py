@@ -19,7 +19,7 @@ Policy = Literal["stop", "rerun", "mix"]
 class Settings:
     """What is not part of the experiment."""
 
-    places: Paths
+    paths: Paths
     device: str = "auto"
     threads: int = field(default_factory=hardware.usable_threads)
     """Of one run."""
@@ -52,9 +52,9 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         id=run.id,
         requested=run.requested,
         recipe=run.strategy.recipe,
-        data=settings.places.data,
-        cache=settings.places.cache,
-        beside=settings.places.beside,
+        data=settings.paths.data,
+        cache=settings.paths.cache,
+        beside=settings.paths.beside,
         device=settings.device,
         threads=settings.threads,
         jobs=settings.jobs,

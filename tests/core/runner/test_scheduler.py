@@ -27,7 +27,7 @@ class Notes(list[str]):
 @pytest.fixture
 def scheduler() -> Scheduler:
     """Two runs under way of three that may be; the larger took 2 GiB."""
-    settings = Settings(places=Paths(None, Path()), jobs=3)
+    settings = Settings(paths=Paths(None, Path()), jobs=3)
     made = Scheduler(None, None, settings, Notes(), sources={}, reruns={})  # type: ignore[arg-type]  # neither is asked for here
     made.active = [SimpleNamespace(), SimpleNamespace()]  # type: ignore[list-item]
     made.largest = 2 * GIB

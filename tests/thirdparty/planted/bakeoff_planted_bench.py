@@ -40,7 +40,7 @@ def plan_of(
 
 def requests_of(plan: Plan, *, threads: int = 1, data: Path | None = None) -> dict[str, Request]:
     """What a worker would be told of each strategy."""
-    settings = Settings(places=Paths(data, Path("/nowhere")), device="cpu", threads=threads)
+    settings = Settings(paths=Paths(data, Path("/nowhere")), device="cpu", threads=threads)
     return {run.strategy.name: request_of(run, settings) for run in plan.runs}
 
 
