@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 def experiment_schema(components: Iterable[Component]) -> Schema:
     """The schema of an experiment file that may name these components."""
     schema: Schema = _cleaned(Spec.model_json_schema())
-    definitions = schema["$defs"]
+    definitions = schema.pop("$defs")
     recipe = definitions["Recipe"]
     keys = {name: {word: told for word, told in key.items() if word != "default"} for name, key in recipe["properties"].items()}
     definitions["RecipeChanges"] = recipe | {"description": "Recipe keys in which this strategy differs.", "properties": keys}
@@ -34,7 +34,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     known = sorted(components, key=lambda component: component.name)
     for kind in ("task", "model", "method", "trainer"):
         definitions[kind] = _any_component(kind, [one for one in known if one.kind == kind], definitions)
-    return {"$schema": DRAFT, **schema, "title": "A Bakeoff experiment"}
+    return {"$schema": DRAFT, "title": "A Bakeoff experiment", **schema, "$defs": definitions}
 
 
 def _any_component(kind: str, members: list[Component], definitions: Schema) -> Schema:
