@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from peers.imposer import imposed
 
-from bakeoff.analysis.recipes import contradictions, differences, effective_recipe, side_by_side
+from bakeoff.analysis.flags.recipes import contradictions
+from bakeoff.analysis.recipes import differences, side_by_side
 from bakeoff.errors import SpecError
 from bakeoff.parity.trace import Trace, trace
 from bakeoff.parity.verdict import compare
@@ -200,7 +201,7 @@ def test_another_scale_is_a_confounder_though_the_trainer_is_under_test(tmp_path
     twice = scaled(exact, LossScale(steps=5, loss=TWICE, gradient=TWICE))
 
     def facts(one: Record, other: Record, *under_test: str) -> list[tuple[str, str, str, bool]]:
-        rows = side_by_side({name: effective_recipe([record]) for name, record in (("one", one), ("other", other))})
+        rows = side_by_side({"one": [one], "other": [other]})
         found = differences(rows["one"], rows["other"], under_test)
         return [(fact.subject, fact.first, fact.second, fact.declared) for fact in found]
 
