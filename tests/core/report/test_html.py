@@ -320,7 +320,7 @@ def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_a
     assert not shown.open
     assert ACROSS.sentence in shown.words
     assert "bitfit † confounded 3.00 1.60" in shown.words
-    assert "p 0.019 with each board's ranks dealt anew, 0.022 by chi-squared, 0.004 by the F" in shown.words
+    assert "p 0.019 by permutation of each board's ranks, 0.022 by chi-squared, 0.004 by the F" in shown.words
     assert source.index('id="board-1-recipes"') < source.index('id="across"') < source.index('id="how"')
     assert ("a", {"href": "#across"}) in shown.elements
 
@@ -401,7 +401,7 @@ def test_a_thousand_records_stay_under_two_megabytes(strategies: int, seeds: int
 def test_more_than_a_thousand_records_leave_rows_only_and_the_page_says_so() -> None:
     made = example(SKILL, seeds=251)
     page = Page(made.html())
-    assert "1,004 records: beyond 1,000 this page carries rows only" in page.words
+    assert "1,004 records: beyond 1,000 this page shows rows only" in page.words
     assert made.records[-1].id not in page.words
     assert "Learning curves" not in page.words
     assert "manual-loop" in page.words

@@ -34,9 +34,9 @@ def across(comparison: Comparison) -> Across | None:
     ]
     legend = (
         f"Ranks are by the mean scores on each of {len(found.boards)} boards, 1 the best, ties shared. Friedman's statistic: "
-        f"p {p_value(found.p)} with each board's ranks dealt anew, {p_value(found.chi2_p)} by chi-squared, "
+        f"p {p_value(found.p)} by permutation of each board's ranks, {p_value(found.chi2_p)} by chi-squared, "
         f"{p_value(found.f_p)} by the F of Iman and Davenport. The critical difference of mean ranks is Nemenyi's, "
-        f"{with_decimals(found.critical_difference, 2)} at 5 %. Seeds are no boards: they count in the means alone."
+        f"{with_decimals(found.critical_difference, 2)} at 5 %. Seeds do not count as boards; they only enter the means."
     )
     if found.confounded:
         legend += f" {DAGGER} differs from the first in something that is not under test."
