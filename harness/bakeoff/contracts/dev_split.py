@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model
@@ -30,12 +29,16 @@ class SplitOptions(Options):
         return float(self.select.removeprefix("train ").removesuffix("%")) / 100
 
 
+UNCHANGED = ("name", "summary", "version", "needs", "check_available", "files", "source_versions", "majority_baseline")
+"""Attributes that `Task` defines and that are those of the wrapped task."""
+
+
 class SplittableTask(Task):
     """Any task with `split` added to its options. What it holds out is a split of its own, called `select`."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.name, self.summary, self.version, self.needs = task.name, task.summary, task.version, task.needs  # type: ignore[misc]
+        vars(self).update({name: getattr(task, name) for name in UNCHANGED})
         field = Field(None, json_schema_extra={"neutral": None}, description="A split to select on, held out of train.")
         own = task.Options
         self.Options = create_model(own.__name__, __base__=own, __doc__=own.__doc__, split=(SplitOptions | None, field))  # type: ignore[misc]
@@ -53,12 +56,6 @@ class SplittableTask(Task):
             return info
         return replace(info, splits=(*info.splits, HELD_OUT_SPLIT), labelled_splits=(*info.labelled_splits, HELD_OUT_SPLIT))
 
-    def check_available(self, options: Any, places: Paths) -> None:
-        self.task.check_available(options, places)
-
-    def files(self, options: Any, places: Paths) -> Mapping[str, Sequence[Path]] | None:
-        return self.task.files(options, places)
-
     def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
         splits = self.task.load(options, places)
         split = getattr(options, "split", None)
@@ -73,12 +70,6 @@ class SplittableTask(Task):
         selection = train.select(held_out)
         selection.info.description = ""  # the data checks of train are reported there
         return {**splits, "train": train.select(kept), HELD_OUT_SPLIT: selection}
-
-    def source_versions(self) -> Mapping[str, str]:
-        return self.task.source_versions()
-
-    def majority_baseline(self, info: TaskInfo, train_labels: Any, references: Any) -> dict[str, float]:
-        return self.task.majority_baseline(info, train_labels, references)
 
 
 def place_of(row_id: str) -> float:
