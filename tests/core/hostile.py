@@ -22,9 +22,9 @@ from bakeoff.records.schema import (
     Chosen,
     Control,
     Declared,
+    EarlierDeclaration,
     Imported,
     Kept,
-    Look,
     Record,
     Search,
     Selection,
@@ -203,7 +203,7 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
             Imported(name="theirs", source="a page", split=rename("test"), scores={rename("accuracy"): 0.7}, seeds=1, task=None)
         ],
         history=[
-            Look(
+            EarlierDeclaration(
                 when="2026-11-23T08:51:39+00:00",
                 seeds={"first": [0]},
                 recorded=1,

@@ -25,8 +25,8 @@ from bakeoff.records.schema import (
     RECORD_FILE,
     STEPS_FILE,
     Chosen,
+    EarlierDeclaration,
     Imported,
-    Look,
     Search,
     TrialRun,
 )
@@ -90,7 +90,7 @@ def make_results(folder: Path) -> None:
         [record for record, _ in runs],
         imported=[Imported(name="a paper", source="there", split="test", scores={"accuracy": 0.9}, seeds=1, task=None)],
         gate={"quality": "-1 points", "train_seconds": "+10%"},
-        history=[Look(when=TIME, seeds={"loop": [0]}, recorded=1, changes=[])],
+        history=[EarlierDeclaration(when=TIME, seeds={"loop": [0]}, recorded=1, changes=[])],
         searches={"loop": Search(grid={"lr": [0.1, 0.2]}, seeds=[1000], choose="best", trials=trials, chosen=chosen)},
     )
     for moment in ("before", "after"):

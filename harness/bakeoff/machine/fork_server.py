@@ -27,9 +27,9 @@ from bakeoff.machine.surroundings import shorten_socket_paths
 from bakeoff.text.numbers import gibibytes
 from bakeoff.text.words import escaped
 
-LOOK_SECONDS = 0.05
-IDLE_LOOKS = 1200
-"""A server that has not computed anything at so many looks in a row hangs in an import; so does one that has computed for so
+POLL_SECONDS = 0.05
+IDLE_POLLS = 1200
+"""A server that has not computed anything at so many polls in a row hangs in an import; so does one that has computed for so
 many seconds:"""
 LONGEST_IMPORT = 120.0
 LONGEST_IMPORT_WITH_LIMIT = 20.0
@@ -117,9 +117,9 @@ def _await_imports(server: int) -> None:
             idle = idle + 1 if computed == before else 0
             if is_gone(server):
                 raise _refusal(_last_words() or "it ended without a word")
-            if idle >= IDLE_LOOKS or computed / os.sysconf("SC_CLK_TCK") > limit:
+            if idle >= IDLE_POLLS or computed / os.sysconf("SC_CLK_TCK") > limit:
                 raise _refusal("the imports do not come to an end")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
     except BaseException:
         with suppress(ProcessLookupError):
             os.kill(server, signal.SIGKILL)

@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from bakeoff.records.schema import Change, Declared, Look
+from bakeoff.records.schema import Change, Declared, EarlierDeclaration
 from bakeoff.text.values import spelt
 
 
-def continued(before: Declared, after: Declared, recorded: int) -> list[Look]:
+def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierDeclaration]:
     """The history of `after`, which replaces `before`; strategies have the names of `after` in all entries.
 
     There is a new entry where seeds, strategies, or what a conclusion depends on changed while `recorded` runs of `before` had
     a record.
     """
     names = renamed(before, after)
-    history = [look.model_copy(update={"seeds": _named(look.seeds, names)}) for look in before.history]
+    history = [earlier.model_copy(update={"seeds": _named(earlier.seeds, names)}) for earlier in before.history]
     seeds = _named(before.seeds, names)
     # what a search has chosen comes as a new strategy
     others = {*seeds, *after.seeds} - {*before.searches, *after.searches}
@@ -26,7 +26,7 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[Look]:
     changes = list(changes_of(before, after, names))
     if recorded and (other_seeds or came_or_went or changes):
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        history.append(Look(when=when, seeds=seeds, recorded=recorded, changes=changes))
+        history.append(EarlierDeclaration(when=when, seeds=seeds, recorded=recorded, changes=changes))
     return history
 
 
@@ -79,10 +79,10 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def in_clauses(look: Look) -> list[str]:
+def in_clauses(earlier: EarlierDeclaration) -> list[str]:
     """The changes as clauses: `margin went from 1 points to 3 points on 2026-11-20, when 6 runs had been recorded`."""
-    runs = f"{look.recorded:,} run{'' if look.recorded == 1 else 's'}"
+    runs = f"{earlier.recorded:,} run{'' if earlier.recorded == 1 else 's'}"
     return [
-        f"{change.what} went from {change.before} to {change.after} on {look.when[:10]}, when {runs} had been recorded"
-        for change in look.changes
+        f"{change.what} went from {change.before} to {change.after} on {earlier.when[:10]}, when {runs} had been recorded"
+        for change in earlier.changes
     ]

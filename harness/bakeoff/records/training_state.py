@@ -141,11 +141,11 @@ def _require_tensors(state: TrainingState, tensors: Mapping[str, Any], weights: 
         raise ValueError(f"{TENSORS}: it holds tensors of {', '.join(sorted(map(repr, named)))}")
     _require_same("model", named.get("model", {}), weights, all_of_them=True)
     _require_same("best", named.get("best", {}), weights, all_of_them=bool(state.others.best.scores))
-    answers, looks = named.get("answers", {}), len(state.others.best.scores)
-    if answers.keys() != {str(number) for number in range(looks)} or len({one.shape for one in answers.values()}) > 1:
-        raise ValueError(f"{TENSORS}: the answers of {looks} evaluations are not there, or not of one length")
-    if looks and state.others.best.best >= looks:
-        raise ValueError(f"others.best: {state.others.best.best} of {looks} evaluations")
+    answers, evaluations = named.get("answers", {}), len(state.others.best.scores)
+    if answers.keys() != {str(number) for number in range(evaluations)} or len({one.shape for one in answers.values()}) > 1:
+        raise ValueError(f"{TENSORS}: the answers of {evaluations} evaluations are not there, or not of one length")
+    if evaluations and state.others.best.best >= evaluations:
+        raise ValueError(f"others.best: {state.others.best.best} of {evaluations} evaluations")
 
 
 def _require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any], *, all_of_them: bool) -> None:

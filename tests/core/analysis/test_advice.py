@@ -28,7 +28,7 @@ from bakeoff.analysis.gate.gate import rules_of
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.history import continued
-from bakeoff.records.schema import Declared, Look, Selection
+from bakeoff.records.schema import Declared, EarlierDeclaration, Selection
 
 Edit = Callable[[Declared], Declared]
 
@@ -88,7 +88,7 @@ def reproaches(before: Experiment, after: Experiment) -> set[str]:
 def sinners() -> Iterator[tuple[str, Experiment]]:
     """(the warning that is to be raised, a made experiment)"""
     clean = clean_experiment()
-    look = Look(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: [0], ROW: [0]}, recorded=2)
+    look = EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: [0], ROW: [0]}, recorded=2)
     fallen = clean_answers()
     fallen[[2, 5]] = 1
     picked = Selection(split="test", evaluations=5, chosen_epoch=2, scores=[0.8] * 5, discordance=0.1)

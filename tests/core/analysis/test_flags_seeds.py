@@ -23,7 +23,7 @@ from core.analysis.found_warnings import codes, only_warning, the_warning
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.flags.seeds import next_after_failures
-from bakeoff.records.schema import Look
+from bakeoff.records.schema import EarlierDeclaration
 from bakeoff.statistics.intervals import share_interval
 
 
@@ -92,8 +92,8 @@ def test_a_published_figure_at_the_floor_is_a_collapsed_run() -> None:
 def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> None:
     before = {BASELINE: [0, 1, 2], ROW: [0, 1, 2]}
     looks = [
-        Look(when="2026-11-20T10:00:00+00:00", seeds=before, recorded=6),
-        Look(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
+        EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds=before, recorded=6),
+        EarlierDeclaration(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
     ]
     warning = only_warning(declaring(clean_experiment(), history=looks), "changed-after-looking")
     assert warning.board == ""
@@ -105,7 +105,7 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
 
 def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
     seeds = {BASELINE: list(range(8)), ROW: [*range(8), 8, 9], "forgotten": [0]}
-    look = Look(when="2026-11-20T10:00:00+00:00", seeds=seeds, recorded=6)
+    look = EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds=seeds, recorded=6)
     warning = only_warning(declaring(clean_experiment(), history=[look]), "changed-after-looking")
     assert warning.rows == ["forgotten", ROW]
     assert f"{ROW} lost seeds 8, 9 of 10" in warning.what
@@ -113,7 +113,7 @@ def test_seeds_and_strategies_that_vanish_are_told_too() -> None:
 
 
 def test_a_history_without_a_change_is_none() -> None:
-    same = Look(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: list(range(8))}, recorded=6)
+    same = EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: list(range(8))}, recorded=6)
     assert codes(declaring(clean_experiment(), history=[same])) == []
 
 

@@ -408,7 +408,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.machine import fork_server
 from bakeoff.machine.worker_process import Worker
 
-fork_server.IDLE_LOOKS, fork_server.LONGEST_IMPORT = 40, 4.0
+fork_server.IDLE_POLLS, fork_server.LONGEST_IMPORT = 40, 4.0
 if len(sys.argv) > 2:
     resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), -1))
 try:

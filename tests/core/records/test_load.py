@@ -15,7 +15,7 @@ from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.metrics import metrics_of
-from bakeoff.records.schema import PREDICTIONS_FILE, Imported, Look, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, EarlierDeclaration, Imported, Record
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.records.store import Store
 from bakeoff_table import Table
@@ -141,7 +141,7 @@ def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> N
     (board,) = compare(load_experiment([path])).boards
     assert {row.strategy for row in board.rows} == {"full · tiny-bert", "full · minilm"}
     assert board.to_baseline[0].verdict in ("better", "worse")
-    looked = Look(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
+    looked = EarlierDeclaration(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
     declare(path, renamed, baseline="full", under_test=["model"], history=[looked])
     (changed,) = [warning for warning in compare(load_experiment([path])).warnings if warning.name == "changed-after-looking"]
     assert changed.what.startswith("Changed after looking: full · tiny-bert and full · minilm went from 1 to ")

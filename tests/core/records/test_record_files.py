@@ -27,9 +27,9 @@ from bakeoff.records.schema import (
     Chosen,
     Control,
     Declared,
+    EarlierDeclaration,
     Imported,
     Kept,
-    Look,
     LossScale,
     Observed,
     ObservedGroup,
@@ -101,7 +101,9 @@ def whole_declared() -> Declared:
         metrics={"glue/mrpc": "accuracy"},
         imported=[Imported(name="a paper", source="there", split="test", scores={"accuracy": 0.9}, seeds=1, task=None)],
         trials={"b": 2},
-        history=[Look(when=TIME, seeds={"b": [0]}, recorded=1, changes=[Change(what="margin", before="1", after="2")])],
+        history=[
+            EarlierDeclaration(when=TIME, seeds={"b": [0]}, recorded=1, changes=[Change(what="margin", before="1", after="2")])
+        ],
         searches={"b": search},
     )
 

@@ -68,15 +68,16 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "history": [
-                look.model_copy(
+                earlier.model_copy(
                     update={
                         "changes": [
-                            change.model_copy(update={"what": f"{change.what} of {declared.name}"}) for change in look.changes
+                            change.model_copy(update={"what": f"{change.what} of {declared.name}"})
+                            for change in earlier.changes
                         ]
                     }
                 )
                 for declared in own
-                for look in declared.history
+                for earlier in declared.history
             ],
         }
     )

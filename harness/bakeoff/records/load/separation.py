@@ -65,8 +65,10 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
         rows.setdefault(was, []).append(row)
     # a strategy that is gone has no rows of its own: it keeps its name
     history = [
-        look.model_copy(update={"seeds": {row: seeds for was, seeds in look.seeds.items() for row in rows.get(was, [was])}})
-        for look in declared.history
+        earlier.model_copy(
+            update={"seeds": {row: seeds for was, seeds in earlier.seeds.items() for row in rows.get(was, [was])}}
+        )
+        for earlier in declared.history
     ]
     trials = {row: declared.trials[was] for was, row in places if was in declared.trials}
     searches = {

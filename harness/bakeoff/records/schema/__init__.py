@@ -12,7 +12,17 @@ from __future__ import annotations
 
 from bakeoff.records.schema.inputs import ComponentOrigin, Data, MadeFrom, Requested, Split, Weights
 from bakeoff.records.schema.observed import Cost, Environment, LossScale, Observed, ObservedGroup
-from bakeoff.records.schema.plan import Change, Chosen, Control, Declared, DeclaredRun, Imported, Look, Search, TrialRun
+from bakeoff.records.schema.plan import (
+    Change,
+    Chosen,
+    Control,
+    Declared,
+    DeclaredRun,
+    EarlierDeclaration,
+    Imported,
+    Search,
+    TrialRun,
+)
 from bakeoff.records.schema.record import Attempt, Failure, Kept, Record, Selection
 from bakeoff.records.schema.shared import (
     FILE_NAME,
@@ -62,11 +72,11 @@ __all__ = [
     "Data",
     "Declared",
     "DeclaredRun",
+    "EarlierDeclaration",
     "Environment",
     "Failure",
     "Imported",
     "Kept",
-    "Look",
     "LossScale",
     "MadeFrom",
     "Observed",

@@ -77,7 +77,7 @@ class Change(Part):
     after: Text
 
 
-class Look(Part):
+class EarlierDeclaration(Part):
     """What was declared before seeds, strategies or `changes` were changed although runs had been recorded already."""
 
     when: Moment
@@ -166,7 +166,7 @@ class Declared(Part):
     imported: list[Imported]
     trials: dict[Text, Annotated[int, Field(ge=1, le=MOST_TRIALS)]]
     """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
-    history: list[Look]
+    history: list[EarlierDeclaration]
     """Oldest first."""
     searches: dict[Text, Search]
     """strategy -> the search that chose its configuration; a strategy without one is untuned."""
