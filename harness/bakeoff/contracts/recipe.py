@@ -53,6 +53,8 @@ def _none_word(value: Any) -> Any:
 
 
 MOST_STEPS = 10**9
+LONGEST_INPUT = 8192
+"""The largest `max_length` of a recipe, in tokens."""
 
 
 NormLimit = Annotated[
@@ -113,7 +115,7 @@ class Recipe(Options):
     scheduler: Literal["linear", "cosine", "constant", "polynomial"] = "linear"
     power: Positive = Field(1.0, description="Of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
     warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
-    max_length: Annotated[int, Field(ge=4, le=8192)] = Field(128, description="Tokens; longer inputs are cut.")
+    max_length: Annotated[int, Field(ge=4, le=LONGEST_INPUT)] = Field(128, description="Tokens; longer inputs are cut.")
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and optimizer stay in fp32.")
     micro_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.model import Encoding
-from bakeoff.contracts.recipe import Options, Recipe
+from bakeoff.contracts.recipe import LONGEST_INPUT, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.contracts.unit import Unit
@@ -23,9 +23,6 @@ from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
 from bakeoff.training.assembly import check_available, load
 from bakeoff.training.data_checks import data_checks, describe_data
-
-LONGEST = 8192
-"""Tokens up to which lengths are measured: the largest `max_length` that a recipe allows."""
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -154,7 +151,7 @@ def _token_lengths(
     model: Configured, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, list[int]]:
     """split -> tokens of each example; empty for a model that does not read tokens."""
-    prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST, "longest"))
+    prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST_INPUT, "longest"))
     lengths = {}
     for name in info.splits:
         rows = prepared.encode({column: columns[name][column] for column in info.text_columns})
