@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from core.calling import Call
 
 from bakeoff.cli import bakeoff
 from bakeoff.cli.parity import choose_pair, in_words
@@ -292,7 +293,7 @@ def test_a_seed_that_no_run_can_have_is_refused_in_one_line(tmp_path: Path, seed
     assert told == f"Error: Invalid value for '--seed': {seed} is not in the range 0<=x<={LARGEST_SEED}."
 
 
-def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path) -> None:
+def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path, call: Call) -> None:
     """End to end: worker processes find the planted plugin through its dist-info."""
     from bakeoff_planted_bench import plan_of
 
@@ -314,7 +315,7 @@ def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path) -> None
     assert (verdict["identical"], verdict["differs_at"], verdict["differs_in"]) == (False, 1, "gradient norm")
     assert verdict["observed"]["one"]["clipped_at"] == "0.45"
     assert verdict["observed"]["two"]["clipped_at"] == "never"
-    wrong = parity("--strategies", "one,tow")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert "did you mean 'two'?" in wrong.stderr
+    code, out, err = call("parity", tmp_path / "spec.yaml", "--strategies", "one,tow")
+    assert (code, out) == (2, "")
+    assert "'two'?" in err
     assert not [path for path in tmp_path.iterdir() if path.name != "spec.yaml"], "nothing is recorded"
