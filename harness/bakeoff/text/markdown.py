@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import textwrap
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from rich.cells import cell_len
 
 from bakeoff.text.words import one_line
 
@@ -79,7 +80,7 @@ class Column:
 def grid(columns: Sequence[Column]) -> list[str]:
     """The lines of a table, its columns aligned for a terminal."""
     lines = []
-    widths = [max(map(width_of, ["---", column.title, *column.cells])) for column in columns]
+    widths = [max(map(cell_len, ["---", column.title, *column.cells])) for column in columns]
     rows = zip(*(column.cells for column in columns), strict=True)
     ruler = [
         "-" * (width - 1) + ":" if column.align == "right" else "-" * width
@@ -87,7 +88,7 @@ def grid(columns: Sequence[Column]) -> list[str]:
     ]
     for row in ([column.title for column in columns], ruler, *rows):
         cells = [
-            " " * (width - width_of(cell)) + cell if column.align == "right" else cell + " " * (width - width_of(cell))
+            " " * (width - cell_len(cell)) + cell if column.align == "right" else cell + " " * (width - cell_len(cell))
             for column, cell, width in zip(columns, row, widths, strict=True)
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -120,12 +121,5 @@ def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
     """Cells of a number and its suffix (` ± sd`), suffixes padded to one width so that the numbers align."""
-    width = max((width_of(tail) for _, tail in cells), default=0)
-    return [head + tail + " " * (width - width_of(tail)) for head, tail in cells]
-
-
-def width_of(text: str) -> int:
-    """Columns of a terminal that the text takes."""
-    return sum(
-        2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character) for character in text
-    )
+    width = max((cell_len(tail) for _, tail in cells), default=0)
+    return [head + tail + " " * (width - cell_len(tail)) for head, tail in cells]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from bakeoff.report.text.terminal import fitted
-from bakeoff.text.markdown import WIDTH, Column, as_markdown, grid, item, paragraph, width_of
+from bakeoff.text.markdown import WIDTH, Column, as_markdown, grid, item, paragraph
 
 NAMES = ["trainer-api ◂", as_markdown("a | b"), "漢字"]
 TABLE = grid([Column("strategy", NAMES, "left"), *(Column(f"metric {number}", ["84.13 ± 0.87"] * 3) for number in range(6))])
@@ -11,7 +13,7 @@ TABLE = grid([Column("strategy", NAMES, "left"), *(Column(f"metric {number}", ["
 
 def test_a_page_that_fits_stays_as_it_is() -> None:
     page = "\n".join(["# title", "", *TABLE, "", *item("one " * 60), *item("two"), "", *paragraph("words " * 60)]) + "\n"
-    assert max(map(width_of, TABLE)) <= WIDTH
+    assert max(map(cell_len, TABLE)) <= WIDTH
     assert fitted(page, WIDTH) == page
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from bakeoff.text.markdown import width_of, wrap
+from rich.cells import cell_len
+
+from bakeoff.text.markdown import wrap
 
 ROW_NAME = "strategy"
 """Every part of a split table repeats the columns up to this one."""
@@ -35,10 +37,10 @@ def _paragraphs(lines: Sequence[str]) -> list[str]:
 
 def _cut(rows: Sequence[str], width: int) -> list[str]:
     """The table, split where it is too wide, with an empty line between parts."""
-    if max(map(width_of, rows)) <= width:
+    if max(map(cell_len, rows)) <= width:
         return list(rows)
     cells = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in rows]  # a cell's own | has a \ before it
-    sizes = [width_of(cell) + 3 for cell in cells[0]]
+    sizes = [cell_len(cell) + 3 for cell in cells[0]]
     titles = [title.strip() for title in cells[0]]
     named = titles.index(ROW_NAME) + 1 if ROW_NAME in titles else 1
     parts: list[list[int]] = []
