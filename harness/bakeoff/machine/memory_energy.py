@@ -75,14 +75,12 @@ class EnergyCounter:
                 None,
                 "unmeasured: no readable RAPL counter" if self.zones else "unmeasured: this machine has no RAPL counter",
             )
-        total = 0
-        for before, now in zip(self._before, after, strict=True):
-            if now < before:
-                return None, "unmeasured: the RAPL counter wrapped around"
-            total += now - before
-        if not total:
+        taken = [now - before for before, now in zip(self._before, after, strict=True)]  # microjoules of each package
+        if min(taken) < 0:
+            return None, "unmeasured: the RAPL counter wrapped around"
+        if not any(taken):
             return None, "unmeasured: the RAPL counter stood still"
-        return total / 1e6, "RAPL, all CPU packages of the machine, idle power included"
+        return sum(taken) / 1e6, "RAPL, all CPU packages of the machine, idle power included"
 
 
 def device_energy(device: Any) -> Callable[[], float]:
