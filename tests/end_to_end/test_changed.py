@@ -289,7 +289,7 @@ def killed_in_training(folder: Path, seeds: int) -> Path:
             ("--changed", "rerun"),
             "the rows of train",
         ),
-        (other_weights, 1, (), "the weights"),
+        pytest.param(other_weights, 1, (), "the weights", marks=pytest.mark.long),
         pytest.param(other_tokenizer, 1, (), "the tokenizer", marks=pytest.mark.long),
     ],
     ids=["rows, beside a recorded run", "weights", "tokenizer"],

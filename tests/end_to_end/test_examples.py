@@ -34,7 +34,7 @@ def cases(*, long: set[str]) -> list[Any]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", cases(long={"lora-or-full"}))
+@pytest.mark.parametrize("path", cases(long={"loop-and-trainer", "lora-or-full"}))
 def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
     folder = shared / path.stem
     answer = call("run", path, "--into", folder, folder=shared)
@@ -46,8 +46,8 @@ def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", cases(long={"loop-and-trainer", "your-own-rows"}))
+@pytest.mark.parametrize("path", cases(long={"your-own-rows"}))
 def test_each_strategy_of_an_example_can_be_built(path: Path, shared: Path) -> None:
-    """The quicker kin of the test above: every strategy takes a step."""
+    """The quicker kin of the test above; the quickstart trains what loop-and-trainer does, in full."""
     answer = call("check", path, "--build", folder=shared)
     assert answer.returncode == 0, answer.stderr

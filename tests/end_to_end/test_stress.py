@@ -164,17 +164,10 @@ def test_an_answer_that_none_should_give_is_found(tmp_path: Path, code: int, pri
     assert [invariant for invariant, _ in witness.broken] == [ANSWER]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("bug", "invariant"),
-    [
-        ("loses_a_record", LOST),
-        *(
-            pytest.param(*bug, marks=pytest.mark.long)
-            for bug in (("leaves_a_process", PROCESS), ("ends_in_a_traceback", ANSWER))
-        ),
-    ],
+    ("bug", "invariant"), [("loses_a_record", LOST), ("leaves_a_process", PROCESS), ("ends_in_a_traceback", ANSWER)]
 )
 def test_a_bug_of_the_command_is_found_by_a_round(tmp_path: Path, bug: str, invariant: str) -> None:
     def with_the_bug(start: Start) -> None:
