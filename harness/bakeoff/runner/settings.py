@@ -33,17 +33,22 @@ class Settings:
 
 
 class Progress(Protocol):
-    """Where a run's progress goes."""
+    """Who hears how runs go on."""
 
-    def start(self, *, total: int, done: int) -> None: ...
+    def start(self, *, total: int, done: int) -> None:
+        """A command begins; `done` of the `total` runs are recorded already."""
 
-    def begin(self, run: Run) -> None: ...
+    def begin(self, run: Run) -> None:
+        """A run begins."""
 
-    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None: ...
+    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None:
+        """A run has come to this phase and step; `total` is 0 and `loss` None where they are not known."""
 
-    def end(self, run: Run, record: Record) -> None: ...
+    def end(self, run: Run, record: Record) -> None:
+        """A run has ended with this record."""
 
-    def note(self, line: str) -> None: ...
+    def note(self, line: str) -> None:
+        """A sentence for the user."""
 
 
 def request_of(run: Run, settings: Settings, **more: Any) -> Request:

@@ -16,10 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
+from bakeoff.errors import BakeoffError
 from bakeoff.machine import fork_server, worker_process
 from bakeoff.machine.output import HEAD_BYTES, TAIL_BYTES
 from bakeoff.machine.parent_death import COMMAND
-from bakeoff.machine.worker_process import MessageError, Worker
+from bakeoff.machine.worker_process import MessageError, Worker, ask_worker
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that can end a process with its parent")
 
@@ -447,3 +448,14 @@ def test_imports_that_fail_or_hang_are_one_line(datasets: str, limit: str, said:
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.startswith(f"no worker can be started: {said}")
     assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)
+
+
+def answer(send: Any, key: str) -> None:
+    send({"something else": 0})
+    send({key: 42})
+
+
+def test_a_worker_is_asked_for_one_message() -> None:
+    assert ask_worker(answer, "answer", key="answer", named="the question")["answer"] == 42
+    with pytest.raises(BakeoffError, match=r"^the question ended early: exit code 0"):
+        ask_worker(answer, "no answer", key="answer", named="the question")
