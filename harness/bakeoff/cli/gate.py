@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.gate.gate import judge
-from bakeoff.cli.inputs import note_changed_sources
+from bakeoff.cli.inputs import note_troubles
 from bakeoff.cli.options import PATH, json_option
-from bakeoff.cli.output import print_damage, print_json, print_markdown
+from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import append_to_named_file
 from bakeoff.records.load import load_experiment
@@ -39,8 +39,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
         raise BakeoffError(f"candidate and baseline are the same folder, {shown_path(candidate)}")
     experiments = [load_experiment([folder]) for folder in (candidate, baseline)]
     judged = judge(*experiments)
-    print_damage(*experiments)
-    note_changed_sources(*experiments)
+    note_troubles(*experiments)
     page = write_gate(judged)
     if summary is not None:
         try:

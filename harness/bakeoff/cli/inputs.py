@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakeoff.cli.output import print_note
+from bakeoff.cli.output import print_damage, print_note
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError
@@ -83,15 +83,17 @@ def require_text(path: Path) -> None:
         ) from None
 
 
-def note_changed_sources(*experiments: Experiment) -> None:
-    """Names on standard error the files and plugins that changed since the experiments' runs were recorded."""
+def note_troubles(*experiments: Experiment) -> None:
+    """Names on standard error the records that cannot be used, then the files and plugins that changed since runs were
+    recorded."""
+    print_damage(*experiments)
     for experiment in experiments:
         for number, path in enumerate(map(Path, experiment.spec_paths)):
             note_changes(path, experiment.records_of(number))
 
 
 def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
-    """As `note_changed_sources`, of one folder's records by run id, whose experiment file is `spec`. Silent where that file is
+    """The same for changes of one folder's records, by run id, whose experiment file is `spec`. Silent where that file is
     missing, wrong, or names what is not installed or not here: records can be read without their sources."""
     with suppress(BakeoffError, OSError):
         plan = resolve(read_document(spec), load_registry())

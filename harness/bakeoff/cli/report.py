@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
-from bakeoff.cli.inputs import note_changed_sources
+from bakeoff.cli.inputs import note_troubles
 from bakeoff.cli.options import PATH, json_option
-from bakeoff.cli.output import print_damage, print_json, print_note, print_result, terminal_width, write_files
+from bakeoff.cli.output import print_json, print_note, print_result, terminal_width, write_files
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree
@@ -57,8 +57,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
             raise no_such_warning(name)
     reading = read(folders)
     written = files_of(reading)
-    print_damage(reading.experiment)
-    note_changed_sources(reading.experiment)
+    note_troubles(reading.experiment)
     Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
     save(reading, target)
     write_files(target, written)

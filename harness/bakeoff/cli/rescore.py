@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.rescoring import rescore as rescore_experiment
-from bakeoff.cli.inputs import note_changed_sources
+from bakeoff.cli.inputs import note_troubles
 from bakeoff.cli.options import folder_argument, json_option
-from bakeoff.cli.output import print_damage, print_json, print_markdown
+from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.records.load import load_experiment
 from bakeoff.report.text.rescored import write_rescored
 
@@ -36,8 +36,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     """
     experiment = load_experiment([folder])
     found = rescore_experiment(experiment, metric, split=split)
-    print_damage(experiment)
-    note_changed_sources(experiment)
+    note_troubles(experiment)
     if as_json:
         plain = {
             "rescored": [board.model_dump(mode="json") for board in found.boards],

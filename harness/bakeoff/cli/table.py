@@ -11,9 +11,9 @@ import click
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
-from bakeoff.cli.inputs import note_changed_sources, note_changes
+from bakeoff.cli.inputs import note_changes, note_troubles
 from bakeoff.cli.options import PATH, folder_argument, json_option
-from bakeoff.cli.output import print_damage, print_json, print_markdown, print_note, write_files
+from bakeoff.cli.output import print_json, print_markdown, print_note, write_files
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
@@ -37,8 +37,7 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
     """
     if other is None:
         reading = read([folder])
-        print_damage(reading.experiment)
-        note_changed_sources(reading.experiment)
+        note_troubles(reading.experiment)
         try:
             save(reading, folder)
         finally:  # the table is shown even if its folder cannot be written
