@@ -79,7 +79,7 @@ show(library.pivot(index="value", columns="strategy", values="score"))
 # %% [markdown]
 # ## Several experiments
 #
-# Named together, folders make one set of results: one table of runs, one board for each task and model.
+# Named together, folders make one set of results: one table of runs, one comparison group for each task and model.
 
 # %%
 both = load("results/quickstart", "results/mrpc-trainers")

@@ -36,7 +36,7 @@ def test_all_pairs_of_20_strategies_and_20_seeds(benchmark: Any) -> None:
     rows = {f"strategy-{number}": answers(number, 20) for number in range(STRATEGIES)}
     experiment = make_experiment(rows, LABELS, under_test=["trainer"])
     comparison = benchmark.pedantic(lambda: compare(experiment), rounds=5, warmup_rounds=1)
-    assert len(comparison.boards[0].all_pairs) == STRATEGIES * (STRATEGIES - 1) // 2
+    assert len(comparison.groups[0].all_pairs) == STRATEGIES * (STRATEGIES - 1) // 2
 
 
 def make_folder(folder: Path, count: int) -> Path:

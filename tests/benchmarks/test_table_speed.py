@@ -50,7 +50,7 @@ def test_a_table_of_10000_records(benchmark: Any, tmp_path: Path) -> None:
     def show() -> int:
         reading = read([folder])
         save(reading, folder)
-        return len(reading.comparison.boards[0].rows[0].scored)
+        return len(reading.comparison.groups[0].rows[0].scored)
 
     assert benchmark.pedantic(show, rounds=3) == 10_000 // STRATEGIES
     shutil.rmtree(folder)  # pytest keeps the folders of three sessions

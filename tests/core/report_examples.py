@@ -11,7 +11,7 @@ import numpy as np
 from builders import failed, make_declaration, make_record, run_id
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning, Ratio, SliceScore
+from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning, Ratio, SliceScore
 from bakeoff.analysis.results import Budget, Checks, Fact, Pair, Row, Score
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
@@ -119,10 +119,10 @@ def judged(row: Row, records: Sequence[Record], *, recipe: dict[str, str], warni
 def described(comparison: Comparison, records: Sequence[Record]) -> Comparison:
     """The comparison with what these records tell of its rows, and no more."""
     boards = boards_of(comparison.declared, records)
-    return comparison.model_copy(update={"boards": [board.model_copy(update={"examples": 1725}) for board in boards]})
+    return comparison.model_copy(update={"groups": [board.model_copy(update={"examples": 1725}) for board in boards]})
 
 
-def boards_of(declared: Declared, records: Sequence[Record]) -> list[Board]:
+def boards_of(declared: Declared, records: Sequence[Record]) -> list[ComparisonGroup]:
     made = Experiment(declared, tuple(records), lambda _: {}, lambda _: None)
     return [describe(made, layout) for layout in layouts(made)]
 
@@ -190,7 +190,7 @@ def example(
     warning = NamedWarning(
         name="few-seeds",
         severity="caution",
-        board=board.title,
+        group=board.title,
         rows=names,
         what=f"{seeds} seeds: the exact sign-flip test cannot give p below {2 / 2**seeds:.3g}.",
         what_to_do="Six seeds are the fewest with which it can reach 0.05.",
@@ -198,7 +198,7 @@ def example(
     comparison = Comparison(
         declared=declared,
         answer="No strategy is shown to be better than trainer-api; a difference of 1.1 points would have been seen.",
-        boards=[board],
+        groups=[board],
         warnings=[warning],
         facts={"folder": "results/mrpc", "commands": ["bakeoff run spec.yaml", "bakeoff report results/mrpc"]},
     )

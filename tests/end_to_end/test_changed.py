@@ -234,7 +234,7 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
     counts = {
         (table["task"], table["model"]): {row["strategy"]: sorted(row["scored"]) for row in table["rows"]}
-        for table in found["boards"]
+        for table in found["groups"]
     }
     few, many = sorted(counts.values(), key=len)
     assert few == {"manual-loop": [0, 1]}
@@ -254,7 +254,7 @@ def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(w
     rerun = call("run", path, "--changed", "rerun", folder=recorded)
     assert rerun.returncode == 0, rerun.stderr
     assert rerun.stderr.count("; archived") == 2
-    (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["boards"]
+    (table,) = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)["groups"]
     assert {row["strategy"]: row["scored"] for row in table["rows"]}["manual-loop"] == [0, 1, 2]
 
 
@@ -341,7 +341,7 @@ def test_an_edited_plugin_of_the_same_version_is_named_and_decides_nothing(kind:
         assert line.endswith("if it gives other results now, raise its `version`")
     assert len(records(recorded / "e")) == 2
     found = json.loads(call("table", recorded / "e", "--json", folder=recorded).stdout)
-    (table,) = found["boards"]
+    (table,) = found["groups"]
     assert [row["scored"] for row in table["rows"]] == [[0, 1]]
     (warning,) = [warning for warning in found["warnings"] if warning["name"] == "software-changed"]
     assert plugin.partition(";")[0] in warning["what"]

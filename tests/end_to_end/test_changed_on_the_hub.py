@@ -147,7 +147,7 @@ def test_another_snapshot_is_noticed_by_every_command(made: Path) -> None:
     code, err = run(path, "--changed", "mix", folder=made)
     assert code == 0, err
     found = json.loads(call("table", made / "e", "--json", folder=made).stdout)
-    assert sorted(row["scored"] for table in found["boards"] for row in table["rows"]) == [[0, 1], [2]]
+    assert sorted(row["scored"] for table in found["groups"] for row in table["rows"]) == [[0, 1], [2]]
 
     (made / "home" / "hub" / "models--acme--tiny" / "refs" / "main").write_text(OLD)
     assert "since 1 run" in checked(made)

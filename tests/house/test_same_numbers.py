@@ -59,7 +59,7 @@ class Published:
 @pytest.fixture(scope="module", params=EXPERIMENTS, ids=lambda path: path.name)
 def published(request: pytest.FixtureRequest) -> Published:
     reading = read_folders([request.param])
-    (board,) = json.loads(write_json(reading.comparison))["boards"]
+    (board,) = json.loads(write_json(reading.comparison))["groups"]
     return Published(reading, board)
 
 

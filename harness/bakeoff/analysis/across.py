@@ -1,7 +1,7 @@
 """Strategies over several tasks: Friedman's test on mean scores, with mean ranks and the critical difference.
 
-Boards are the blocks, never seeds: those of one task share their examples and are not independent. J. Demšar, Statistical
-comparisons of classifiers over multiple data sets (2006).
+Comparison groups are the blocks, never seeds: those of one task share their examples and are not independent. J. Demšar,
+Statistical comparisons of classifiers over multiple data sets (2006).
 """
 
 from __future__ import annotations
@@ -10,39 +10,39 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bakeoff.analysis.findings import AcrossTasks, Board
+from bakeoff.analysis.findings import AcrossTasks, ComparisonGroup
 from bakeoff.statistics.multiplicity import critical_difference, friedman, mean_ranks, shuffled_p
 from bakeoff.text.numbers import p_equals, with_decimals
 from bakeoff.text.values import listed
 
-LEAST_BOARDS = 5
-"""Below, ranks over boards say next to nothing."""
+LEAST_GROUPS = 5
+"""Below, ranks over comparison groups say next to nothing."""
 
 ALPHA = 0.05
 
 
-def across_tasks(boards: Sequence[Board]) -> AcrossTasks | None:
-    """None where fewer than five boards have the same two strategies, or more, scored and in the baseline's ranking."""
-    used, names = _shared(boards)
+def across_tasks(groups: Sequence[ComparisonGroup]) -> AcrossTasks | None:
+    """None where fewer than five groups have the same two strategies, or more, scored and in the baseline's ranking."""
+    used, names = _shared(groups)
     if not names:
         return None
-    scores = np.array([[_scores(board)[name] for name in names] for board in used])
-    scores *= np.array([[1.0 if board.higher_is_better else -1.0] for board in used])
+    scores = np.array([[_scores(group)[name] for name in names] for group in used])
+    scores *= np.array([[1.0 if group.higher_is_better else -1.0] for group in used])
     ranks, correction = mean_ranks(scores)
     test = friedman(ranks, len(used), correction=correction)
     ordered = {names[place]: float(ranks[place]) for place in np.argsort(ranks, kind="stable")}
     first = next(iter(ordered))
     undeclared = {
         name
-        for board in used
-        for pair in (*board.to_baseline, *board.all_pairs)
+        for group in used
+        for pair in (*group.to_baseline, *group.all_pairs)
         if pair.confounders and first in (pair.first, pair.second)
         for name in (pair.first, pair.second)
         if name != first
     }
     found = AcrossTasks(
         mean_ranks=ordered,
-        boards=[board.title for board in used],
+        groups=[group.title for group in used],
         chi2_p=test.chi2_p,
         f_p=test.f_p,
         p=shuffled_p(scores),
@@ -50,28 +50,28 @@ def across_tasks(boards: Sequence[Board]) -> AcrossTasks | None:
         confounded=[name for name in ordered if name in undeclared],
         sentence="",
     )
-    return found.model_copy(update={"sentence": _sentence(found, tasks=len({board.task for board in used}))})
+    return found.model_copy(update={"sentence": _sentence(found, tasks=len({group.task for group in used}))})
 
 
-def _scores(board: Board) -> Mapping[str, float]:
+def _scores(group: ComparisonGroup) -> Mapping[str, float]:
     """Row -> its mean, of rows that may be ranked with the baseline."""
-    return {row.strategy: score.mean for row in board.rows if row.ranking == 0 and (score := board.score(row)) is not None}
+    return {row.strategy: score.mean for row in group.rows if row.ranking == 0 and (score := group.score(row)) is not None}
 
 
-def _shared(boards: Sequence[Board]) -> tuple[list[Board], list[str]]:
-    """The boards and the strategies that all of them have: of all such choices the one with the most scores; else nothing."""
-    own = [frozenset(_scores(board)) for board in boards]
-    best: tuple[list[Board], list[str]] = [], []
+def _shared(groups: Sequence[ComparisonGroup]) -> tuple[list[ComparisonGroup], list[str]]:
+    """The groups and the strategies that all of them have: of all such choices the one with the most scores; else nothing."""
+    own = [frozenset(_scores(group)) for group in groups]
+    best: tuple[list[ComparisonGroup], list[str]] = [], []
     for names in dict.fromkeys([*own, frozenset.intersection(*own)] if own else []):
-        having = [board for board, there in zip(boards, own, strict=True) if names <= there]
-        if len(names) >= 2 and len(having) >= LEAST_BOARDS and len(names) * len(having) > len(best[0]) * len(best[1]):
+        having = [group for group, there in zip(groups, own, strict=True) if names <= there]
+        if len(names) >= 2 and len(having) >= LEAST_GROUPS and len(names) * len(having) > len(best[0]) * len(best[1]):
             best = having, [name for name in _scores(having[0]) if name in names]
     return best
 
 
 def _sentence(found: AcrossTasks, *, tasks: int) -> str:
-    first, boards = next(iter(found.mean_ranks)), len(found.boards)
-    told = f"Over {boards} boards, the ranks of {len(found.mean_ranks)} strategies"
+    first, groups = next(iter(found.mean_ranks)), len(found.groups)
+    told = f"Over {groups} comparison groups, the ranks of {len(found.mean_ranks)} strategies"
     if found.p < ALPHA:
         told += f" differ ({p_equals(found.p)}). {_ahead(found, first)}"
     else:
@@ -79,8 +79,8 @@ def _sentence(found: AcrossTasks, *, tasks: int) -> str:
     if found.confounded:
         differ = "differs" if len(found.confounded) == 1 else "differ"
         told += f" {listed(found.confounded)} also {differ} from {first} in something that is not under test."
-    if tasks < boards:
-        told += f" These boards are of {tasks} task{'s' if tasks > 1 else ''}, and those of one task are not independent."
+    if tasks < groups:
+        told += f" These groups are of {tasks} task{'s' if tasks > 1 else ''}, and those of one task are not independent."
     return told
 
 

@@ -1,7 +1,7 @@
-"""Which rows of a board are ranked against each other: those that differ in nothing but what is under test.
+"""Which rows of a comparison group are ranked against each other: those that differ in nothing but what is under test.
 
 Runs of another task version, other data or another model never come as far as this: whoever reads records sets them apart on
-boards of their own (`bakeoff.records.load.separation`). No record is refused.
+groups of their own (`bakeoff.records.load.separation`). No record is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""THE MAIN LINE of a comparison: experiment -> boards: scores, differences, verdicts, ranks and warnings. Read `compare`."""
+"""THE MAIN LINE of a comparison: experiment -> comparison groups with scores, differences, verdicts, ranks and warnings.
+
+Read `compare`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparability import shown
-from bakeoff.analysis.findings import Board, Calibration, Comparison, ImportedRow, NamedWarning
+from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
 from bakeoff.analysis.flags.wording import Judged
@@ -35,27 +38,27 @@ from bakeoff.text.values import command, grouped, listed, spelt
 
 def compare(experiment: Experiment) -> Comparison:
     """Every comparison group of the experiment, judged; warnings of all groups, most important first."""
-    boards, unscored, warnings = list[Board](), list[Board](), list[NamedWarning]()
+    groups, unscored, warnings = list[ComparisonGroup](), list[ComparisonGroup](), list[NamedWarning]()
     for layout in layouts(experiment):
-        board = describe(experiment, layout)
-        prepared = prepare(experiment, layout, board)
+        group = describe(experiment, layout)
+        prepared = prepare(experiment, layout, group)
         if prepared is None:
-            unscored.append(board)
+            unscored.append(group)
             warnings += nothing_scored(layout, experiment)
             continue
         judged = judge_group(prepared)
         raised = find_warnings(judged)
-        rows = [row.model_copy(update={"warnings": names_of(row.strategy, raised)}) for row in judged.board.rows]
-        boards.append(judged.board.model_copy(update={"rows": rows}))
+        rows = [row.model_copy(update={"warnings": names_of(row.strategy, raised)}) for row in judged.group.rows]
+        groups.append(judged.group.model_copy(update={"rows": rows}))
         warnings += raised
     declared = experiment.declared
     return Comparison(
         declared=declared,
-        answer=answer_of(boards),
-        boards=boards,
+        answer=answer_of(groups),
+        groups=groups,
         unscored=unscored,
         warnings=in_order(warnings),
-        across=across_tasks(boards),
+        across=across_tasks(groups),
         damaged=list(experiment.damaged),
         foreign=experiment.foreign,
         facts={
@@ -78,7 +81,7 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     all_pairs = judge(compared, terms, thorough=False)
     split = prepared.outputs.splits.get(prepared.split)
-    board = prepared.board.model_copy(
+    group = prepared.group.model_copy(
         update={
             "examples": prepared.data.splits[prepared.split].examples,
             "majority_baseline": prepared.majority_baseline,
@@ -100,8 +103,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "notes": _notes(prepared),
         }
     )
-    board = board.model_copy(update={"answer": answer_on(board)})
-    return Judged(prepared.experiment, layout.rows, prepared.data, prepared.outputs, board)
+    group = group.model_copy(update={"answer": answer_on(group)})
+    return Judged(prepared.experiment, layout.rows, prepared.data, prepared.outputs, group)
 
 
 def _commands(experiment: Experiment) -> list[str]:
@@ -113,7 +116,7 @@ def _commands(experiment: Experiment) -> list[str]:
     return [*(command("run", path) for path in experiment.spec_paths), command("report", *folders, *into)]
 
 
-# --- the parts of a board ------------------------------------------------------------------------------------------------
+# --- the parts of a group ------------------------------------------------------------------------------------------------
 
 
 def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
@@ -121,7 +124,7 @@ def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapp
     ranks = {} if prepared.crowded or not prepared.judges else _ranks(prepared, all_pairs)
     metric, split = prepared.terms.metric, prepared.split
     found = []
-    for row in prepared.board.rows:
+    for row in prepared.group.rows:
         name, scores = row.strategy, prepared.scores(row)
         added: dict[str, Any] = {"scores": scores, "ranking": prepared.rankings[0].get(name, 0)}
         if name in prepared.keys:
@@ -197,7 +200,7 @@ def _imported(prepared: PreparedGroup) -> list[ImportedRow]:
 def _notes(prepared: PreparedGroup) -> list[str]:
     found = [
         f"{metric} says nothing on {split}: {reason}. It is shown without figures there."
-        for split, reasons in prepared.board.silent.items()
+        for split, reasons in prepared.group.silent.items()
         for metric, reason in reasons.items()
     ]
     if prepared.split in prepared.outputs.splits:
@@ -242,42 +245,42 @@ VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconcl
 """In the order in which an answer tells them."""
 
 
-def answer_of(boards: Sequence[Board]) -> str:
-    """The whole comparison in a sentence a board."""
-    if not boards:
+def answer_of(groups: Sequence[ComparisonGroup]) -> str:
+    """The whole comparison, in one sentence for each group."""
+    if not groups:
         return "Nothing is recorded that could be compared."
-    return " ".join(f"{board.title}: {board.answer}" if len(boards) > 1 else board.answer for board in boards)
+    return " ".join(f"{group.title}: {group.answer}" if len(groups) > 1 else group.answer for group in groups)
 
 
-def answer_on(board: Board) -> str:
-    """The board in one sentence: the pair's own where there is one, else who stands where against the baseline."""
-    pairs = board.to_baseline
+def answer_on(group: ComparisonGroup) -> str:
+    """The group in one sentence: the pair's own where there is one, else who stands where against the baseline."""
+    pairs = group.to_baseline
     if len(pairs) == 1:
         return pairs[0].sentence
     if not pairs:
-        return _nothing_held(board)
-    within = f" within {board.figures.as_declared(board.margin)}" if board.margin is not None else ""
+        return _nothing_held(group)
+    within = f" within {group.figures.as_declared(group.margin)}" if group.margin is not None else ""
     told = [
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
         for verdict in VERDICTS
         if (names := [pair.first for pair in pairs if pair.verdict == verdict])
     ]
-    return f"Against {board.baseline}, by {board.metric} on {board.split} of {board.task}: {'; '.join(told)}."
+    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}: {'; '.join(told)}."
 
 
-def _nothing_held(board: Board) -> str:
+def _nothing_held(group: ComparisonGroup) -> str:
     """Why no row stands against the baseline."""
-    if reason := board.silent.get(board.split, {}).get(board.metric):
+    if reason := group.silent.get(group.split, {}).get(group.metric):
         return (
-            f"{board.metric} says nothing on {board.split} of {board.task}: {reason}. No row can be better or worse by it "
+            f"{group.metric} says nothing on {group.split} of {group.task}: {reason}. No row can be better or worse by it "
             "there; report on another split in a new experiment, or look at another metric with `bakeoff rescore`."
         )
-    others = [row.strategy for row in board.rows if row.scores and not row.baseline]
+    others = [row.strategy for row in group.rows if row.scores and not row.baseline]
     if not others:
-        return f"Only {board.baseline} can be shown: there is nothing to hold against it."
-    if not any(row.scores for row in board.rows if row.baseline):
-        return f"{board.baseline}, the baseline, has no run that ended well: there is nothing to hold {listed(others)} against."
+        return f"Only {group.baseline} can be shown: there is no other row to compare with it."
+    if not any(row.scores for row in group.rows if row.baseline):
+        return f"{group.baseline}, the baseline, has no run that succeeded: {listed(others)} can be compared with nothing."
     return (
-        f"Nothing can be held against {board.baseline}: what the other rows were made with differs from it, "
-        "or predictions are not recorded."
+        f"No row can be compared with {group.baseline}: the other rows were made under other conditions, or their predictions "
+        "are not recorded."
     )

@@ -1,6 +1,6 @@
-"""What a comparison finds, as frozen models: scores, differences, verdicts, warnings, boards.
+"""What a comparison finds, as frozen models: scores, differences, verdicts, warnings, comparison groups.
 
-Scores are in the metric's own unit (accuracy: 0 to 1); `Board.figures` writes them as they are shown.
+Scores are in the metric's own unit (accuracy: 0 to 1); `ComparisonGroup.figures` writes them as they are shown.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class NamedWarning(Part):
 
     name: str
     severity: Severity
-    board: str
+    group: str
     """`task · model`, empty where it concerns the whole report."""
     rows: list[str]
     what: str
@@ -89,7 +89,7 @@ class Calibration(Part):
     """Share of examples on which two seeds answer alike, mean over pairs of seeds; None for one seed."""
 
 
-class Board(Part):
+class ComparisonGroup(Part):
     """Rows on one task with one model (or with several, where the model is under test)."""
 
     title: str
@@ -218,36 +218,36 @@ class Board(Part):
 
 
 class AcrossTasks(Part):
-    """Strategies ranked on several boards, by mean scores of the primary metric: Friedman's test, and what it lets one say."""
+    """Strategies ranked on several comparison groups, by mean scores of the primary metric: Friedman's test."""
 
     mean_ranks: dict[str, float]
     """Strategy -> its mean rank, 1 the best and ties shared; the best first."""
-    boards: list[str]
+    groups: list[str]
     """Titles of those that have all these strategies scored."""
     chi2_p: float
     f_p: float
-    """Of the F of Iman and Davenport; like `chi2_p` an approximation that is good for many boards."""
+    """Of the F of Iman and Davenport; like `chi2_p` an approximation that is good for many comparison groups."""
     p: float
-    """The same statistic with each board's ranks dealt anew: what decides."""
+    """The same statistic with each group's ranks dealt anew: what decides."""
     critical_difference: float
     """Of mean ranks, at 5 %: Nemenyi."""
     confounded: list[str]
-    """Strategies that on some board differ from the first in something that is not under test."""
+    """Strategies that on some group differ from the first in something that is not under test."""
     sentence: str
 
 
 class Comparison(Part):
-    """All boards of an experiment, or of several."""
+    """All comparison groups of an experiment, or of several."""
 
     declared: Declared
     answer: str
-    boards: list[Board]
+    groups: list[ComparisonGroup]
     """Those with a run that is scored on the reported split."""
-    unscored: list[Board] = Field(default_factory=list)
+    unscored: list[ComparisonGroup] = Field(default_factory=list)
     """The others: no run of theirs got so far."""
     warnings: list[NamedWarning]
     across: AcrossTasks | None = None
-    """None where fewer than five boards share two strategies."""
+    """None where fewer than five comparison groups share two strategies."""
     damaged: list[str] = Field(default_factory=list)
     """A sentence for each record that cannot be read."""
     foreign: int = 0
@@ -264,8 +264,8 @@ class Comparison(Part):
         return self.declared.question
 
     @property
-    def every_board(self) -> list[Board]:
-        return [*self.boards, *self.unscored]
+    def every_group(self) -> list[ComparisonGroup]:
+        return [*self.groups, *self.unscored]
 
     @property
     def commands(self) -> list[str]:

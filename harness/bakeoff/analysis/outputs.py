@@ -140,7 +140,7 @@ class Misread:
 
 @dataclass(frozen=True)
 class Outputs:
-    """All predicted splits of a board."""
+    """All predicted splits of a comparison group."""
 
     splits: Mapping[str, SplitOutputs]
     misread: tuple[Misread, ...]

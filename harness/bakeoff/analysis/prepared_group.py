@@ -11,7 +11,7 @@ import numpy as np
 
 from bakeoff.analysis import recipes
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Outputs, gather
 from bakeoff.analysis.pairs import PairwiseComparison, Side, measure, side_of
 from bakeoff.analysis.results import Fact, Row, Score
@@ -36,7 +36,7 @@ class PreparedGroup:
 
     experiment: Experiment
     layout: Layout
-    board: Board
+    group: ComparisonGroup
     """What its records tell; not judged."""
     data: Data
     """The group's runs share it."""
@@ -49,12 +49,12 @@ class PreparedGroup:
     @property
     def judges(self) -> bool:
         """Whether the primary metric says anything on the reported split."""
-        return self.board.metric not in self.board.silent.get(self.split, {})
+        return self.group.metric not in self.group.silent.get(self.split, {})
 
     @property
     def majority_baseline(self) -> float | None:
         """Its score by the primary metric; None where that says nothing."""
-        return self.board.majority_baseline_of(self.split, self.terms.metric) if self.judges else None
+        return self.group.majority_baseline_of(self.split, self.terms.metric) if self.judges else None
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
@@ -68,10 +68,10 @@ class PreparedGroup:
     @cached_property
     def terms(self) -> Terms:
         """The declared margin in the metric's own unit: under its name, else that of points where it is shown in points."""
-        facts, declared = self.board.metrics[0], self.experiment.declared.margin
+        facts, declared = self.group.metrics[0], self.experiment.declared.margin
         unit = unit_of(facts)
         margin = declared.get(facts.name, declared.get(POINTS, DEFAULT_MARGIN) if unit.in_points else None)
-        return Terms(facts.name, facts.higher_is_better, None if margin is None else margin / unit.scale, self.board.figures)
+        return Terms(facts.name, facts.higher_is_better, None if margin is None else margin / unit.scale, self.group.figures)
 
     @cached_property
     def keys(self) -> dict[str, Facts]:
@@ -128,7 +128,7 @@ class PreparedGroup:
 
     def facts(self, first: str, second: str) -> list[Fact]:
         """In what two rows differ: recipe, machine, and software by version."""
-        by_row = {row.strategy: row.recipe for row in self.board.rows}
+        by_row = {row.strategy: row.recipe for row in self.group.rows}
         found = recipes.differences(by_row[first], by_row[second], self.experiment.declared.under_test)
         unlike = differences(self.keys[first], self.keys[second], MACHINE)
         for subject in dict.fromkeys(one.subject for one in unlike):
@@ -151,9 +151,9 @@ class PreparedGroup:
         return found
 
 
-def prepare(experiment: Experiment, layout: Layout, board: Board) -> PreparedGroup | None:
+def prepare(experiment: Experiment, layout: Layout, group: ComparisonGroup) -> PreparedGroup | None:
     """None where no run of the group got as far as scores on the reported split."""
-    if board.data is None or board.split not in board.data.splits or not any(layout.succeeded.values()):
+    if group.data is None or group.split not in group.data.splits or not any(layout.succeeded.values()):
         return None
     outputs = gather(experiment, {name: records for name, records in layout.succeeded.items() if records})
-    return PreparedGroup(experiment, layout, board, board.data, outputs)
+    return PreparedGroup(experiment, layout, group, group.data, outputs)

@@ -79,7 +79,7 @@ class LeftOut(Part):
 class Rescoring(Part):
     """All that could be scored of an experiment, and what could not."""
 
-    boards: list[Rescored]
+    groups: list[Rescored]
     """Several of a task and model where the metric is of each class."""
     left_out: list[LeftOut]
 
@@ -91,17 +91,17 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
     can: a metric or split that is nowhere, no run with predictions that can be used.
     """
     wanted = split or experiment.declared.report_on
-    boards, left_out, errors = list[Rescored](), list[LeftOut](), list[BakeoffError]()
+    groups, left_out, errors = list[Rescored](), list[LeftOut](), list[BakeoffError]()
     for layout in layouts(experiment):
         try:
-            boards += _rescored_by_all(experiment, layout, metric, wanted)
+            groups += _rescored_by_all(experiment, layout, metric, wanted)
         except BakeoffError as error:
             errors.append(error)
             left_out.append(LeftOut(task=layout.task, model=layout.model, reason=str(error)))
-    if errors and not boards:
+    if errors and not groups:
         alike = len({one.reason for one in left_out}) == 1
         raise errors[0] if alike else type(errors[0])("; ".join(one.sentence for one in left_out))
-    return Rescoring(boards=boards, left_out=left_out)
+    return Rescoring(groups=groups, left_out=left_out)
 
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:

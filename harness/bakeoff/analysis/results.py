@@ -67,7 +67,7 @@ class Unscored(Part):
 
 
 class Row(Part):
-    """A strategy's result on a board: what every output is written from.
+    """A strategy's result in a comparison group: what every output is written from.
 
     `summary.rows.describe` fills in what the records tell, `comparison.judge_group` what comparing it with other rows adds.
     """
@@ -102,7 +102,7 @@ class Row(Part):
     notes: list[str]
     """What its trainer has to say of its recipe."""
     elsewhere: list[str]
-    """How the environment of some of its runs differs from the board's, in words."""
+    """How the environment of some of its runs differs from the group's, in words."""
     scores: dict[str, dict[str, Score]]
     """split -> metric -> score over seeds; a metric that lacks one run's score has none."""
     unscored: list[Unscored]
@@ -193,7 +193,7 @@ class Checks(Part):
 
 
 class Pair(Part):
-    """Two rows of a board: `first` minus `second`."""
+    """Two rows of a comparison group: `first` minus `second`."""
 
     first: str
     second: str

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.analysis import comparison
-from bakeoff.analysis.findings import AcrossTasks, Board, Comparison
+from bakeoff.analysis.findings import AcrossTasks, Comparison, ComparisonGroup
 from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.api.results import Results
 from bakeoff.errors import BakeoffError
@@ -19,7 +19,7 @@ from bakeoff.text.words import quoted
 BASELINE_FAMILY, ALL_FAMILY = "to baseline", "all pairs"
 
 LEADERBOARD_COLUMNS = {
-    "board": TEXT,
+    "group": TEXT,
     "strategy": TEXT,
     "experiment": TEXT,
     "baseline": TRUTH,
@@ -40,7 +40,7 @@ LEADERBOARD_COLUMNS = {
     "warnings": TEXT,
 }
 PAIR_COLUMNS = {
-    "board": TEXT,
+    "group": TEXT,
     "family": TEXT,
     "first": TEXT,
     "second": TEXT,
@@ -64,9 +64,9 @@ PAIR_COLUMNS = {
     "advice": TEXT,
     "sentence": TEXT,
 }
-WARNING_COLUMNS = {"name": TEXT, "severity": TEXT, "board": TEXT, "rows": TEXT, "what": TEXT, "what_to_do": TEXT}
+WARNING_COLUMNS = {"name": TEXT, "severity": TEXT, "group": TEXT, "rows": TEXT, "what": TEXT, "what_to_do": TEXT}
 SLICE_COLUMNS = {
-    "board": TEXT,
+    "group": TEXT,
     "column": TEXT,
     "value": TEXT,
     "strategy": TEXT,
@@ -80,7 +80,7 @@ SLICE_COLUMNS = {
 ACROSS_COLUMNS = {
     "strategy": TEXT,
     "mean_rank": NUMBER,
-    "boards": WHOLE,
+    "groups": WHOLE,
     "confounded": TRUTH,
     "critical_difference": NUMBER,
     "p": NUMBER,
@@ -109,11 +109,11 @@ class Comparisons:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """One row for each strategy of each board, by the primary metric on the reported split.
+        """One row for each strategy of each group, by the primary metric on the reported split.
 
         | column | dtype | unit, meaning |
         |---|---|---|
-        | board | string | task and model |
+        | group | string | task and model |
         | strategy | string | |
         | experiment | string | |
         | baseline | bool | |
@@ -133,7 +133,7 @@ class Comparisons:
         | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
         | warnings | string | names |
         """
-        return frame((row for board in self.comparison.boards for row in _rows(board)), LEADERBOARD_COLUMNS)
+        return frame((row for board in self.comparison.groups for row in _rows(board)), LEADERBOARD_COLUMNS)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class Comparisons:
 
         | column | dtype | unit, meaning |
         |---|---|---|
-        | board | string | task and model |
+        | group | string | task and model |
         | family | string | to baseline, or all pairs: what Holm adjusts over |
         | first | string | |
         | second | string | |
@@ -165,7 +165,7 @@ class Comparisons:
         | advice | string | what it would take to know more |
         | sentence | string | |
         """
-        return frame((row for board in self.comparison.boards for row in _pairs(board)), PAIR_COLUMNS)
+        return frame((row for board in self.comparison.groups for row in _pairs(board)), PAIR_COLUMNS)
 
     @cached_property
     def warnings(self) -> pd.DataFrame:
@@ -175,7 +175,7 @@ class Comparisons:
         |---|---|---|
         | name | string | as `bakeoff explain` lists them |
         | severity | string | invalid, caution or note |
-        | board | string | empty where it concerns all |
+        | group | string | empty where it concerns all |
         | rows | string | |
         | what | string | |
         | what_to_do | string | |
@@ -190,7 +190,7 @@ class Comparisons:
 
         | column | dtype | unit, meaning |
         |---|---|---|
-        | board | string | task and model |
+        | group | string | task and model |
         | column | string | what the split is cut by |
         | value | string | |
         | strategy | string | |
@@ -202,22 +202,22 @@ class Comparisons:
         | p_adjusted | float64 | 0 to 1; by Holm over the column |
         """
         return frame(
-            ({"board": board.title} | row.model_dump() for board in self.comparison.boards for row in board.slices),
+            ({"group": board.title} | row.model_dump() for board in self.comparison.groups for row in board.slices),
             SLICE_COLUMNS,
         )
 
     @cached_property
     def across(self) -> pd.DataFrame:
-        """One row for each strategy that is ranked over several boards; none where fewer than five share two strategies.
+        """One row for each strategy that is ranked over several groups; none where fewer than five share two strategies.
 
         | column | dtype | unit, meaning |
         |---|---|---|
         | strategy | string | |
         | mean_rank | float64 | 1 is the best, ties share |
-        | boards | Int64 | over so many |
+        | groups | Int64 | over so many |
         | confounded | bool | differs from the first in something that is not under test |
         | critical_difference | float64 | of mean ranks, at 5 % |
-        | p | float64 | 0 to 1; of Friedman's statistic, by permutation of each board's ranks |
+        | p | float64 | 0 to 1; of Friedman's statistic, by permutation of each group's ranks |
         | chi2_p | float64 | 0 to 1; by chi-squared |
         | f_p | float64 | 0 to 1; by the F of Iman and Davenport |
         """
@@ -232,11 +232,11 @@ class Comparisons:
         return "\n".join(parts)
 
 
-def _rows(board: Board) -> Iterator[dict[str, Any]]:
+def _rows(board: ComparisonGroup) -> Iterator[dict[str, Any]]:
     for row in board.rows:
         score = board.score(row)
         yield {
-            "board": board.title,
+            "group": board.title,
             "strategy": row.strategy,
             "experiment": row.experiment,
             "baseline": row.baseline,
@@ -261,16 +261,16 @@ def _rows(board: Board) -> Iterator[dict[str, Any]]:
 def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
     if found is None:
         return
-    shared = found.model_dump(include={"critical_difference", "p", "chi2_p", "f_p"}) | {"boards": len(found.boards)}
+    shared = found.model_dump(include={"critical_difference", "p", "chi2_p", "f_p"}) | {"groups": len(found.groups)}
     for name, rank in found.mean_ranks.items():
         yield {"strategy": name, "mean_rank": rank, "confounded": name in found.confounded} | shared
 
 
-def _pairs(board: Board) -> Iterator[dict[str, Any]]:
+def _pairs(board: ComparisonGroup) -> Iterator[dict[str, Any]]:
     for family, pairs in ((BASELINE_FAMILY, board.to_baseline), (ALL_FAMILY, board.all_pairs)):
         for pair in pairs:
             yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds"}) | {
-                "board": board.title,
+                "group": board.title,
                 "family": family,
                 "seeds_first": pair.seeds[0],
                 "seeds_second": pair.seeds[1],

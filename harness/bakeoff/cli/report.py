@@ -68,7 +68,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
         print_result(*summary(reading, target, [*written, PAGE_FILE, CSV_FILE]))
     raised = dict.fromkeys(warning.name for warning in reading.comparison.warnings if warning.name not in allow)
     found = [f"{', '.join(raised)} raised"] if raised else []
-    found += [] if reading.comparison.boards else ["nothing could be compared"]
+    found += [] if reading.comparison.groups else ["nothing could be compared"]
     if strict and found:
         print_note(f"--strict: {'; '.join(found)}")
         return WARNED
@@ -117,12 +117,12 @@ def summary(reading: Reading, target: Path, written: Sequence[str]) -> list[str]
     """The answer, the warnings, and what was written, in lines as wide as the terminal."""
     comparison, width = reading.comparison, terminal_width()
     answers = [comparison.answer]
-    if len(comparison.boards) > 1:
-        answers = [f"{board.title}: {board.answer}" for board in comparison.boards]
+    if len(comparison.groups) > 1:
+        answers = [f"{board.title}: {board.answer}" for board in comparison.groups]
     lines = [line for text in (comparison.question, *answers) if text for line in wrapped(escaped(text), width)]
     lines.append("")
     for warning in comparison.warnings:
-        where = f"{warning.board}: " if warning.board and len(comparison.boards) > 1 else ""
+        where = f"{warning.group}: " if warning.group and len(comparison.groups) > 1 else ""
         lines += wrapped(f"{warning.name} ({warning.severity}): {escaped(where + warning.what)}", width, indent="  ")
     lines += [""] if comparison.warnings else []
     return lines + wrapped(f"written to {escaped(target)}: {', '.join(named(written))}", width, indent="  ")

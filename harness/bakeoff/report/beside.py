@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.machines import why_moved
 from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.rows import describe, layouts
@@ -58,20 +58,20 @@ class Unequal(Part):
 class BoardPair(Part):
     """One board on both sides."""
 
-    here: Board
-    there: Board
+    here: ComparisonGroup
+    there: ComparisonGroup
     rows: list[RowPair]
     unequal: Unequal | None
     """None where all weights are the same."""
     unlike: list[Difference]
     """Differences in the data or model of the runs here and there."""
     taken_for_same: str
-    """As `Board.taken_for_same`, of the runs of both sides."""
+    """As `ComparisonGroup.taken_for_same`, of the runs of both sides."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
 
     @property
-    def scored(self) -> Board:
+    def scored(self) -> ComparisonGroup:
         """The side that has scores, if any has."""
         return self.here if self.here.metrics else self.there
 
@@ -128,7 +128,11 @@ def set_beside(
 
 
 def _board_pair(
-    mine: Board, theirs: Board, declared: Declared, recorded: Sequence[Sequence[Record]], controls: Sequence[Control]
+    mine: ComparisonGroup,
+    theirs: ComparisonGroup,
+    declared: Declared,
+    recorded: Sequence[Sequence[Record]],
+    controls: Sequence[Control],
 ) -> BoardPair:
     """recorded: the records here and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
@@ -190,7 +194,7 @@ def _values(one: Difference) -> str:
     return f"{one.name or one.subject} {one.here} here, {one.there} there"
 
 
-def _why_no_time(mine: Board, theirs: Board, controls: Sequence[Control]) -> str:
+def _why_no_time(mine: ComparisonGroup, theirs: ComparisonGroup, controls: Sequence[Control]) -> str:
     here, there = mine.surroundings, theirs.surroundings
     if here is None or there is None:
         return ""

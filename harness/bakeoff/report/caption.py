@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.recipes import COMPONENTS
 from bakeoff.analysis.summary.compute import legend as work_legend
 from bakeoff.analysis.summary.searches import cost_sentence
@@ -16,7 +16,7 @@ from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import grouped, listed, seeds_spelt
 
 
-def legend(board: Board) -> str:
+def legend(board: ComparisonGroup) -> str:
     """How to read the board's table, in one paragraph."""
     rows = board.rows
     parts = [
@@ -32,7 +32,7 @@ def legend(board: Board) -> str:
     return as_markdown(" ".join(filter(None, parts)))
 
 
-def _of_scores(board: Board) -> list[str]:
+def _of_scores(board: ComparisonGroup) -> list[str]:
     direction = "" if board.metrics[0].higher_is_better else " (less is better)"
     always = (kind_named(board.data.kind) if board.data else CLASSIFICATION).majority_in_words
     return [
@@ -51,12 +51,12 @@ def _of_scores(board: Board) -> list[str]:
     ]
 
 
-def tuning_cost(board: Board) -> str:
+def tuning_cost(board: ComparisonGroup) -> str:
     """What the searches of the board's configurations cost, and which strategies had none."""
     return cost_sentence(board.searches, [row.strategy for row in board.rows if row.strategy not in board.searches])
 
 
-def _points(board: Board) -> str:
+def _points(board: ComparisonGroup) -> str:
     """The units of the scores in the table."""
     by_unit = grouped((unit_of(metric).words or "as they are", metric.name) for metric in board.metrics)
     if list(by_unit) in (["points (× 100)"], ["as they are"]):
@@ -67,7 +67,7 @@ def _points(board: Board) -> str:
     )
 
 
-def caption(board: Board, declared: Declared) -> list[tuple[str, Sequence[str]]]:
+def caption(board: ComparisonGroup, declared: Declared) -> list[tuple[str, Sequence[str]]]:
     """What is equal in all rows, as (subject, parts)."""
     equal, components = board.equal, board.components
     splits = board.data.splits if board.data else {}

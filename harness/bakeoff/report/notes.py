@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Row
 from bakeoff.text.numbers import in_seconds
 from bakeoff.text.values import grouped, listed, seeds_spelt
@@ -17,7 +17,7 @@ def owned(row: Row) -> list[str]:
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
-def sentences(board: Board, commands: Sequence[str]) -> Iterator[str]:
+def sentences(board: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
     """On failed runs, models that are not kept, remarks on runs, missing runs, times from other machines, what trainers own,
     classifier heads, trainers' notes and equal weights. `commands` are those that reproduce the experiment."""
     rows = board.rows

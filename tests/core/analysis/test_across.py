@@ -13,7 +13,7 @@ from scipy import stats
 
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.pairs import Side, check, measure
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.contracts.unit import SHARE
@@ -65,7 +65,7 @@ def test_six_tasks_that_agree_rank_the_strategies_and_the_sentence_names_who_is_
     across = found.across
     assert across is not None
     assert list(across.mean_ranks.items()) == [("strong", 1), ("middle", 2), ("weak", 3)]
-    assert across.boards == [f"task-{number} · minilm" for number in range(6)]
+    assert across.groups == [f"task-{number} · minilm" for number in range(6)]
     assert across.chi2_p == pytest.approx(stats.chi2.sf(12, 2))
     assert across.f_p == 0
     assert 0 < across.p < 0.002, (
@@ -93,35 +93,35 @@ def test_the_data_frame_has_a_row_for_each_strategy(found: Comparison) -> None:
     told = Comparisons(found).across
     assert list(told["strategy"]) == ["strong", "middle", "weak"]
     assert list(told["mean_rank"]) == [1, 2, 3]
-    assert set(told["boards"]) == {6}
+    assert set(told["groups"]) == {6}
     assert not told["confounded"].any()
     assert found.across is not None
     assert set(told["p"]) == {found.across.p}
 
 
 def test_four_boards_say_nothing_however_many_seeds_there_are(experiment: Experiment, found: Comparison) -> None:
-    assert across_tasks(found.boards[:4]) is None
-    assert across_tasks(found.boards[:5]) is not None
+    assert across_tasks(found.groups[:4]) is None
+    assert across_tasks(found.groups[:5]) is not None
     assert across_tasks([]) is None
-    alone = found.model_copy(update={"boards": found.boards[:4], "across": None})
+    alone = found.model_copy(update={"groups": found.groups[:4], "across": None})
     assert "Across tasks" not in write_page(alone)
 
 
-def without(board: Board, *names: str) -> Board:
+def without(board: ComparisonGroup, *names: str) -> ComparisonGroup:
     """The board with these rows never scored."""
     rows = [row.model_copy(update={"scores": {}}) if row.strategy in names else row for row in board.rows]
     return board.model_copy(update={"rows": rows})
 
 
 def test_a_strategy_that_a_board_lacks_costs_that_board_or_the_strategy_whichever_leaves_more_scores(found: Comparison) -> None:
-    boards = found.boards
+    boards = found.groups
     one_short = across_tasks([without(boards[0], "weak"), *boards[1:]])
     assert one_short is not None
-    assert len(one_short.boards) == 5
+    assert len(one_short.groups) == 5
     assert set(one_short.mean_ranks) == set(SKILL)
     many_short = across_tasks([*(without(board, "weak") for board in boards[:3]), *boards[3:]])
     assert many_short is not None
-    assert len(many_short.boards) == 6
+    assert len(many_short.groups) == 6
     assert set(many_short.mean_ranks) == {"strong", "middle"}
     assert across_tasks([without(board, "weak", "middle") for board in boards]) is None
 
@@ -131,7 +131,7 @@ def test_rows_that_may_not_be_ranked_with_the_baseline_are_left_out(found: Compa
         board.model_copy(
             update={"rows": [row.model_copy(update={"ranking": 1}) if row.strategy == "middle" else row for row in board.rows]}
         )
-        for board in found.boards
+        for board in found.groups
     ]
     across = across_tasks(apart)
     assert across is not None
@@ -139,10 +139,10 @@ def test_rows_that_may_not_be_ranked_with_the_baseline_are_left_out(found: Compa
 
 
 def test_where_less_is_better_on_a_board_its_ranks_turn_round(found: Comparison) -> None:
-    turned = across_tasks([board.model_copy(update={"higher_is_better": False}) for board in found.boards])
+    turned = across_tasks([board.model_copy(update={"higher_is_better": False}) for board in found.groups])
     assert turned is not None
     assert list(turned.mean_ranks) == ["weak", "middle", "strong"]
-    mixed = across_tasks([board.model_copy(update={"higher_is_better": place > 2}) for place, board in enumerate(found.boards)])
+    mixed = across_tasks([board.model_copy(update={"higher_is_better": place > 2}) for place, board in enumerate(found.groups)])
     assert mixed is not None
     assert set(mixed.mean_ranks.values()) == {2.0}
     assert (mixed.p, mixed.chi2_p) == (1, 1)
@@ -151,7 +151,7 @@ def test_where_less_is_better_on_a_board_its_ranks_turn_round(found: Comparison)
 
 def test_two_strategies_over_five_boards_are_never_told_apart(found: Comparison) -> None:
     """All five agree, which by chance they do once in sixteen experiments; the F of Iman and Davenport says never."""
-    across = across_tasks([without(board, "weak") for board in found.boards[:5]])
+    across = across_tasks([without(board, "weak") for board in found.groups[:5]])
     assert across is not None
     assert across.f_p == 0
     assert across.p == pytest.approx(1 / 16, abs=0.01)
@@ -171,12 +171,12 @@ def test_one_that_is_confounded_with_the_first_is_not_said_to_be_behind_it() -> 
 def test_boards_of_one_task_are_told_to_hang_together() -> None:
     across = compare(over_tasks([SKILL] * 3, models=("minilm", "tiny"))).across
     assert across is not None
-    assert len(across.boards) == 6
+    assert len(across.groups) == 6
     assert "3 tasks" in across.sentence
 
 
 def test_the_best_of_two_seeds_and_the_probability_of_improvement_come_with_each_row_and_pair(found: Comparison) -> None:
-    for board in found.boards:
+    for board in found.groups:
         for row in board.rows:
             score = row.scores[board.split][board.metric]
             assert row.expected_best == pytest.approx([score.mean, max(score.values)])

@@ -142,7 +142,7 @@ def test_following_what_a_verdict_or_a_note_says_raises_no_warning(seeds: int, m
     made = clean_experiment({BASELINE: clean_answers(seeds=seeds, seed=1), ROW: clean_answers(seeds=seeds, seed=3)})
     made = declaring(made, margin={} if margin is None else {"points": margin})
     for judged in judged_groups(made):
-        for advice in (*(pair.advice for pair in judged.board.to_baseline), *judged.board.notes):
+        for advice in (*(pair.advice for pair in judged.group.to_baseline), *judged.group.notes):
             assert reproaches(made, followed(made, advice)) == set(), advice
 
 

@@ -8,12 +8,12 @@ import pytest
 from builders import BASELINE, ROW, altered, clean_experiment, declaring
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.records.experiment import Experiment
 
 
-def board(made: Experiment) -> Board:
-    (only,) = compare(made).boards
+def board(made: Experiment) -> ComparisonGroup:
+    (only,) = compare(made).groups
     return only
 
 

@@ -70,13 +70,13 @@ def test_predictions_that_cannot_be_read_break_no_other_detector() -> None:
 
 def test_a_flag_names_its_board_and_what_concerns_all_boards_is_said_once() -> None:
     clean = clean_experiment()
-    (board,) = [judged.board for judged in judged_groups(clean)]
+    (board,) = [judged.group for judged in judged_groups(clean)]
     drifting = replace(clean, controls=(make_control(10), make_control(12)))
     made = altered(drifting, "", evaluation_difference=0.5)
     (judged,) = judged_groups(made)
     warnings = in_order([*find_warnings(judged), *find_warnings(judged)])
     assert [
-        (warning.name, warning.board) for warning in warnings if warning.name in ("unreliable-scores", "machine-changed")
+        (warning.name, warning.group) for warning in warnings if warning.name in ("unreliable-scores", "machine-changed")
     ] == [("unreliable-scores", board.title), ("machine-changed", "")]
 
 
@@ -98,7 +98,7 @@ def test_flags_come_gravest_first() -> None:
 
 def test_a_row_has_each_of_its_codes_once_and_no_other_row_s() -> None:
     def warning(name: str, *rows: str) -> NamedWarning:
-        return NamedWarning(name=name, severity="caution", board="", rows=list(rows), what="", what_to_do="")
+        return NamedWarning(name=name, severity="caution", group="", rows=list(rows), what="", what_to_do="")
 
     assert names_of(
         "a",
@@ -113,7 +113,7 @@ def test_a_row_has_each_of_its_codes_once_and_no_other_row_s() -> None:
 
 def test_a_comparison_carries_the_codes_to_its_rows() -> None:
     found = compare(altered(clean_experiment(), "", evaluation_difference=0.5))
-    assert {row.strategy: row.warnings for row in found.boards[0].rows} == {BASELINE: [], ROW: ["unreliable-scores"]}
+    assert {row.strategy: row.warnings for row in found.groups[0].rows} == {BASELINE: [], ROW: ["unreliable-scores"]}
 
 
 def test_records_on_disk_raise_what_records_in_memory_raise(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ import numpy as np
 from builders import BASELINE, LABELS, ROW, clean_answers, clean_experiment, importing, published
 from core.analysis.found_warnings import codes, judged_groups, only_warning, the_warning
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.records.experiment import Experiment
 from bakeoff.statistics.power import mde_examples
 from bakeoff.text.numbers import p_equals, p_value
 
 
-def board_of(made: Experiment) -> Board:
+def board_of(made: Experiment) -> ComparisonGroup:
     (judged,) = judged_groups(made)
-    return judged.board
+    return judged.group
 
 
 def worse_by(examples: int, *, seeds: int = 8) -> dict[str, np.ndarray]:

@@ -72,7 +72,7 @@ def test_software_under_test_may_differ() -> None:
 def test_a_control_run_that_moved_is_told_with_by_how_much() -> None:
     moved = replace(clean_experiment(), controls=(make_control(10.0), make_control(11.5, moment="after")))
     warning = only_warning(moved, "machine-changed")
-    assert warning.board == ""
+    assert warning.group == ""
     assert "10.0 ms before" in warning.what
     assert "11.5 ms after" in warning.what
     assert "15 % longer" in warning.what

@@ -96,7 +96,7 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
         EarlierDeclaration(when="2026-11-21T10:00:00+00:00", seeds={name: [0, 1, 2, 3, 4] for name in before}, recorded=10),
     ]
     warning = only_warning(declaring(clean_experiment(), history=looks), "changed-after-looking")
-    assert warning.board == ""
+    assert warning.group == ""
     assert warning.rows == [ROW, BASELINE]
     assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in warning.what
     assert "2026-11-21, when 10" in warning.what
@@ -155,7 +155,7 @@ def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> N
         records=(*clean.records, *lost),
     )
     found = compare(both)
-    assert [board.task for board in found.boards] == ["glue/mrpc"]
+    assert [board.task for board in found.groups] == ["glue/mrpc"]
     (warning,) = found.warnings
     assert (warning.name, warning.what) == (
         "failed-runs",
@@ -170,7 +170,7 @@ def test_a_task_that_is_still_to_be_run_is_no_sin() -> None:
 
 def test_records_that_nobody_asked_for_are_said() -> None:
     warning = only_warning(replace(clean_experiment(), foreign=2), "undeclared-runs")
-    assert warning.board == ""
+    assert warning.group == ""
     assert "2 records" in warning.what
 
 

@@ -41,7 +41,7 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
     columns = {BY_LABEL, BY_LENGTH, "channel", "other"}
     for changes in (0, 1):
         found = replace(made, predictions=partial(edited, changes=changes))
-        (board,), (rescored,) = compare(found).boards, rescore(found).boards
+        (board,), (rescored,) = compare(found).groups, rescore(found).groups
         cut = columns - ({"channel"} if changes else set())
         assert {one.column for one in board.slices} == {one.column for one in rescored.slices} == cut
         for notes in (board.notes, rescored.notes):

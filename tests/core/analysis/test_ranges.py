@@ -14,7 +14,7 @@ from core.analysis.found_warnings import the_warning
 from numpy.typing import NDArray
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.analysis.rescoring import rescore
 from bakeoff.contracts.metrics import BUILT_IN
@@ -79,7 +79,7 @@ def inside(low: float | None, high: float | None, ends: tuple[float, float]) -> 
     return bool(ends[0] <= low < high <= ends[1])
 
 
-def impossible(board: Board) -> Iterator[str]:
+def impossible(board: ComparisonGroup) -> Iterator[str]:
     """What of a board in shares can't be."""
     for row in board.rows:
         for split, scores in row.scores.items():
@@ -111,7 +111,7 @@ def impossible(board: Board) -> Iterator[str]:
 
 
 def test_no_board_has_a_figure_that_cannot_be(made: Experiment) -> None:
-    (board,) = compare(made).boards
+    (board,) = compare(made).groups
     assert not list(impossible(board))
     if min(len(row.scores["test"]["accuracy"].seeds) for row in board.rows) > 1:
         assert all(row.scores["test"]["accuracy"].low is not None for row in board.rows)
@@ -153,7 +153,7 @@ def test_no_axis_leads_beyond_what_is_possible(made: Experiment) -> None:
 
 @pytest.mark.parametrize("name", [name for name, metric in BUILT_IN.items() if "classification" in metric.kinds])
 def test_whatever_metric_it_is_scored_by(made: Experiment, name: str) -> None:
-    (board,) = rescore(made, name).boards
+    (board,) = rescore(made, name).groups
     unit = BUILT_IN[name]().unit
     assert unit.low is not None
     assert unit.high is not None
@@ -180,13 +180,13 @@ def test_errors_on_the_same_examples_are_not_shown_to_be_equal_by_twenty_example
     rows = {"base": np.tile(np.where(wrong, (labels + 1) % 3, labels), (5, 1))}
     rows["row"] = np.tile(np.where(wrong, (labels + 2) % 3, labels), (5, 1))
     made = make_experiment(rows, labels, under_test=["trainer"], margin=1.0)
-    (board,) = compare(made).boards
+    (board,) = compare(made).groups
     (pair,) = board.to_baseline
     assert (pair.difference, pair.verdict, pair.p) == (0, "inconclusive", 1.0)
     assert pair.low is not None
     assert pair.low < -0.1
     wide = make_experiment(rows, labels, under_test=["trainer"], margin=30.0)
-    assert compare(wide).boards[0].to_baseline[0].verdict == "equivalent"
+    assert compare(wide).groups[0].to_baseline[0].verdict == "equivalent"
 
 
 @pytest.mark.parametrize("seconds", [[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
@@ -201,7 +201,7 @@ def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
         records.append(record.model_copy(update={"cost": cost}))
     made = replace(made, records=tuple(records))
     comparison = compare(made)
-    (cost,) = [cost for cost in comparison.boards[0].costs if cost.quantity == "train_seconds"]
+    (cost,) = [cost for cost in comparison.groups[0].costs if cost.quantity == "train_seconds"]
     assert (cost.ratio, cost.low, cost.comparable) == (None, None, False)
     assert "not a positive number" in cost.reason
     page = write_html(comparison, made.records, lambda run: None)
@@ -217,7 +217,7 @@ def test_a_published_figure_beyond_the_range_is_withheld_with_the_reason(metric:
     rows = {"f1": 0.5} | {metric: value}
     made = importing(make_experiment(answers, labels), published("theirs", **rows))
     comparison = compare(made)
-    (row,) = comparison.boards[0].imported
+    (row,) = comparison.groups[0].imported
     assert (metric in row.scores, row.impossible) == (False, {metric: value})
     assert range_told in the_warning(made, "different-metrics").what
     for page in (write_page(comparison), write_tex(comparison)):

@@ -9,7 +9,7 @@ import pytest
 from builders import declare, failed, make_declaration, make_folder_of, make_record
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
@@ -56,17 +56,17 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
     )
 
 
-def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[Board]:
+def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[ComparisonGroup]:
     found, _ = separated(make_declaration(records, searches={"a": search(trials)}, **declared), records)
     by_id = {record.id: record for record in trials}
     return described(Experiment(found, tuple(records), lambda _: {}, lambda _: None, trials=by_id))
 
 
-def described(made: Experiment) -> list[Board]:
+def described(made: Experiment) -> list[ComparisonGroup]:
     return [describe(made, layout) for layout in layouts(made)]
 
 
-def shown(boards: list[Board]) -> dict[tuple[str, str], list[float | None]]:
+def shown(boards: list[ComparisonGroup]) -> dict[tuple[str, str], list[float | None]]:
     """Task and row -> the mean of each configuration."""
     return {
         (board.task, row): [tried.score for tried in found.configurations]
@@ -102,7 +102,7 @@ def test_so_they_do_where_all_rows_are_of_what_was_before(tmp_path: Path, what: 
     records, trials = [run(seed=seed, **change) for seed in range(2)], [trial("a", 0, 0.475), trial("a", 1, 0.5)]
     made = load_experiment([written(tmp_path / "e", records, trials, baseline="a")])
     comparison = compare(made)
-    ((name, found),) = comparison.boards[0].searches.items()
+    ((name, found),) = comparison.groups[0].searches.items()
     assert (name, [(tried.score, tried.ended, tried.chosen) for tried in found.configurations]) == (
         "a",
         [(None, 0, False), (None, 0, True)],

@@ -69,7 +69,7 @@ def made(metric: Metric, errors: dict[str, float], **declared: Any) -> Experimen
 
 
 def pair_of(experiment: Experiment) -> Pair:
-    return compare(experiment).boards[0].to_baseline[0]
+    return compare(experiment).groups[0].to_baseline[0]
 
 
 # --- margins -------------------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
     experiment = make_experiment(
         {name: np.zeros((SEEDS, N), dtype=np.int64) for name in given}, LABELS, under_test=["trainer"], margin=2.0
     )
-    board = compare(scored_by(experiment, metric, kind=kind, truth=truth, given=given)).boards[0]
+    board = compare(scored_by(experiment, metric, kind=kind, truth=truth, given=given)).groups[0]
     assert board.margin == pytest.approx(0.02)
     assert (board.unit.low, board.unit.high, board.unit.scale) == (-1.0, 1.0, 100)
 
@@ -131,15 +131,15 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
 def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
     """As a plan that was migrated from schema 4 has it until the next `bakeoff run`."""
     old = made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"points": 0.5})
-    (note,) = compare(old).boards[0].notes
+    (note,) = compare(old).groups[0].notes
     assert "declared margin" in note
     assert "`margin: {mae: 0.05}`" in note
-    assert compare(made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"mae": 0.5})).boards[0].notes == []
-    assert compare(made(MeanAbsoluteError(), {"base": 0.5}, margin={"points": 0.5})).boards[0].notes == []
+    assert compare(made(MeanAbsoluteError(), {"base": 0.5, "row": 0.5}, margin={"mae": 0.5})).groups[0].notes == []
+    assert compare(made(MeanAbsoluteError(), {"base": 0.5}, margin={"points": 0.5})).groups[0].notes == []
 
 
 def test_a_margin_smaller_than_the_digits_of_the_scores_never_reads_as_another() -> None:
-    board = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).boards[0]
+    board = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).groups[0]
     assert board.figures.decimals < 0
     assert "difference of 1.5" in board.to_baseline[0].advice
 
@@ -162,7 +162,7 @@ def test_digits_follow_the_spread_in_every_output(errors: tuple[float, float], s
     page = write_page(comparison)
     line = next(line for line in page.splitlines() if line.startswith("| base"))
     assert re.search(shown, line), line
-    board = comparison.boards[0]
+    board = comparison.groups[0]
     (row,) = [standing for standing in board.rows if standing.strategy == "base"]
     mean = board.figures.number(row.scores["test"]["mae"].mean)
     assert mean in page

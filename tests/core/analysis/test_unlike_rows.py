@@ -63,8 +63,8 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
 ) -> None:
     folder = unlike(tmp_path / "e", **odd)
     notebook = compare(load(folder)).comparison
-    assert [board.title for board in notebook.boards] == boards
-    assert [row.ranking for board in notebook.boards for row in board.rows] == groups
+    assert [board.title for board in notebook.groups] == boards
+    assert [row.ranking for board in notebook.groups for row in board.rows] == groups
     assert {one.name: one.rows for one in notebook.warnings if one.name in UNLIKE} == ({name: [ROW]} if name else {})
     ended, page, _ = call("table", folder)
     assert ended == 0
@@ -77,5 +77,5 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
 
 def test_rows_of_two_versions_of_a_metric_are_scored_anew_by_one(tmp_path: Path) -> None:
     made = load_experiment([unlike(tmp_path / "e", part="data", changes={"metrics": METRICS})])
-    (board,) = rescore(made, metric="accuracy", split=None).boards
+    (board,) = rescore(made, metric="accuracy", split=None).groups
     assert [row.strategy for row in board.rows] == [BASELINE, ROW]

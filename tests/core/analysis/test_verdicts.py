@@ -29,7 +29,7 @@ from bakeoff.statistics.twoway import two_way
 
 def verdict(made: Experiment) -> Pair:
     """Of the one row against the baseline."""
-    (board,) = compare(made).boards
+    (board,) = compare(made).groups
     (pair,) = board.to_baseline
     return pair
 
@@ -160,7 +160,7 @@ def test_checks_stand_beside_the_verdict() -> None:
 def test_many_comparisons_are_adjusted_together() -> None:
     rows = {"base": clean_answers(accuracy=0.8, seed=0)}
     rows |= {f"row-{number}": clean_answers(accuracy=0.8, seed=number) for number in range(1, 5)}
-    (board,) = compare(make_experiment(rows, LABELS, under_test=["trainer"])).boards
+    (board,) = compare(make_experiment(rows, LABELS, under_test=["trainer"])).groups
     assert [pair.comparisons for pair in board.to_baseline] == [4] * 4
     assert [pair.comparisons for pair in board.all_pairs] == [10] * 10
     for pair in [*board.to_baseline, *board.all_pairs]:
@@ -201,23 +201,23 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
 def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
     made = clean_experiment()
     rest = tuple(record for record in made.records if record.requested.strategy != BASELINE)
-    (board,) = compare(replace(made, records=rest)).boards
+    (board,) = compare(replace(made, records=rest)).groups
     assert board.to_baseline == []
-    assert board.answer == f"{BASELINE}, the baseline, has no run that ended well: there is nothing to hold {ROW} against."
+    assert board.answer == f"{BASELINE}, the baseline, has no run that succeeded: {ROW} can be compared with nothing."
 
 
 def test_rows_beside_a_failed_baseline_are_still_ranked() -> None:
     rows = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers(), "third": clean_answers(accuracy=0.7, seed=3)}
-    (board,) = compare(clean_experiment(rows, failing={BASELINE: range(SEEDS)})).boards
-    assert f"there is nothing to hold {ROW} and third against" in board.answer
+    (board,) = compare(clean_experiment(rows, failing={BASELINE: range(SEEDS)})).groups
+    assert f"{ROW} and third can be compared with nothing" in board.answer
     assert {row.strategy: row.rank for row in board.rows} == {BASELINE: None, ROW: (1, 1), "third": (2, 2)}
 
 
 def test_a_baseline_of_another_group_is_said_to_be_alone() -> None:
-    (board,) = compare(altered(clean_experiment(), "environment", hardware="another")).boards
+    (board,) = compare(altered(clean_experiment(), "environment", hardware="another")).groups
     assert board.answer == (
-        f"Nothing can be held against {BASELINE}: what the other rows were made with differs from it, "
-        "or predictions are not recorded."
+        f"No row can be compared with {BASELINE}: the other rows were made under other conditions, or their predictions "
+        "are not recorded."
     )
 
 
@@ -225,7 +225,7 @@ def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow()
     """What pairing is for: the same examples on both sides."""
     easy = [drawn_answers(LABELS, seeds=8, accuracy=0.8, seed=seed) for seed in (1, 2)]
     pair = duel(*easy)
-    (board,) = compare(make_experiment({"base": easy[1], "row": easy[0]}, LABELS)).boards
+    (board,) = compare(make_experiment({"base": easy[1], "row": easy[0]}, LABELS)).groups
     own = board.rows[0].scores["test"]["accuracy"]
     assert pair.low is not None
     assert pair.high is not None
@@ -244,7 +244,7 @@ def test_a_seed_that_failed_half_way_is_no_other_recipe() -> None:
 
 def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None:
     elsewhere = altered(clean_experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
-    (board,) = compare(elsewhere).boards
+    (board,) = compare(elsewhere).groups
     assert [row.ranking for row in board.rows] == [0, 0]
 
 

@@ -82,7 +82,7 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
-    empty = Comparisons(Comparison(declared=make_declaration([], name="none"), answer="", boards=[], warnings=[], facts={}))
+    empty = Comparisons(Comparison(declared=make_declaration([], name="none"), answer="", groups=[], warnings=[], facts={}))
     for name in ("leaderboard", "pairs", "warnings", "slices", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0
@@ -131,7 +131,7 @@ def test_steps_are_those_that_the_runs_took() -> None:
 
 def test_leaderboard_and_pairs_say_what_the_comparison_found(results: Results) -> None:
     found = compare(results)
-    board = found.comparison.boards[0]
+    board = found.comparison.groups[0]
     rows = found.leaderboard.set_index("strategy")
     score = board.rows[1].scores["test"]["accuracy"]
     assert (rows.loc["manual-loop", "score"], rows.loc["manual-loop", "low"]) == (score.mean, score.low)
@@ -168,7 +168,7 @@ def test_tables_render_in_a_notebook_with_all_text_escaped(tmp_path: Path) -> No
     folder = make_folder(tmp_path / "made", answers(), LABELS, question="<script>alert(1)</script>\u202e & more", name="a <u>")
     results = load(folder)
     hostile = NamedWarning(
-        name="few-seeds", severity="caution", board="<img src=x>", rows=["<i>"], what="</td>\x1b[0m", what_to_do=""
+        name="few-seeds", severity="caution", group="<img src=x>", rows=["<i>"], what="</td>\x1b[0m", what_to_do=""
     )
     found = compare(results)
     page = Comparisons(found.comparison.model_copy(update={"warnings": [hostile]}))._repr_html_()
@@ -178,7 +178,7 @@ def test_tables_render_in_a_notebook_with_all_text_escaped(tmp_path: Path) -> No
         assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e &amp; more" in text
     assert "&lt;/td&gt;\\x1b[0m" in page
     assert "manual-loop" in page
-    assert html.escape(found.comparison.boards[0].to_baseline[0].sentence) in page  # in full, not cut as pandas would
+    assert html.escape(found.comparison.groups[0].to_baseline[0].sentence) in page  # in full, not cut as pandas would
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------------

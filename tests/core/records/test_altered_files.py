@@ -48,11 +48,11 @@ def alter(folder: Path, strategy: str = ROW, seed: int = 0) -> Path:
 
 
 def test_altered_predictions_of_equal_score_are_left_out(folder: Path) -> None:
-    (pair,) = compare(load(folder)).comparison.boards[0].to_baseline
+    (pair,) = compare(load(folder)).comparison.groups[0].to_baseline
     assert (pair.finding, pair.seeds) == ("identical", (3, 3))
     path = alter(folder)
     comparison = compare(load(folder)).comparison
-    (pair,) = comparison.boards[0].to_baseline
+    (pair,) = comparison.groups[0].to_baseline
     assert (pair.first, pair.seeds, pair.paired) == (ROW, (2, 3), False)
     assert [warning.name for warning in comparison.warnings if str(path) in warning.what] == ["missing-runs"]
     assert comparison.damaged == [f"{path} was altered: it is not what its record says"]
@@ -78,7 +78,7 @@ def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, 
             assert " ".join(said.split()) in " ".join(out.split()), words
     assert f"**{said}**" in " ".join((folder / "table.md").read_text().split())
     assert said in (folder / "report.html").read_text()
-    board = json.loads(call("table", folder, "--json")[1])["boards"][0]
+    board = json.loads(call("table", folder, "--json")[1])["groups"][0]
     assert [len(row["scores"]["test"]["accuracy"]["seeds"]) for row in board["rows"]] == [3, 2], (
         "scores and intervals of the same runs"
     )

@@ -103,7 +103,7 @@ def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path:
     records += [run("manual-loop", seed, data="others", weights="w2") for seed in (3, 4)]
     made = load_experiment([make_folder_of(tmp_path / "e", records)])
     found = compare(made)
-    boards = {board.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in board.rows} for board in found.boards}
+    boards = {board.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in board.rows} for board in found.groups}
     assert boards == {
         "glue/mrpc · minilm": {"trainer-api": [0, 1, 2, 3], "manual-loop": [0, 1, 2]},
         "glue/mrpc (other rows of test) · minilm": {"manual-loop": [3, 4]},
@@ -118,7 +118,7 @@ def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_pat
     for name, weights, minute in (("before", "w", 0), ("after", "w2", 1)):
         records = [run("trainer-api", seed, weights=weights, minute=minute) for seed in range(3)]
         folders.append(make_folder_of(tmp_path / name, records, name=name))
-    boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).boards}
+    boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).groups}
     assert sorted(boards) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
     assert all(len(rows) == 1 for rows in boards.values())
 
@@ -142,7 +142,7 @@ def test_what_nobody_knows_is_taken_for_the_same_and_told(groups: list[list[Reco
 def test_rescored_classes_tell_it_once() -> None:
     labels = np.arange(40) % 2
     made = make_experiment({"base": drawn_answers(labels, seeds=2, accuracy=0.8)}, labels)
-    notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)").boards]
+    notes = [sum("taken for the same" in note for note in one.notes) for one in rescore(made, "f1 (each)").groups]
     assert notes == [1, 0]
 
 

@@ -194,7 +194,7 @@ def silent_experiment(**keywords: Any) -> Experiment:
 
 
 def test_nobody_is_judged_by_a_metric_that_says_nothing() -> None:
-    (board,) = compare(silent_experiment()).boards
+    (board,) = compare(silent_experiment()).groups
     assert board.silent == {"test": {"f1": "no example has the label 'label 1'"}}
     assert (board.to_baseline, board.all_pairs, board.slices, board.majority_baseline) == ([], [], [], None)
     assert {row.rank for row in board.rows} == {None}
@@ -222,18 +222,18 @@ def test_every_output_says_so_and_shows_no_figure() -> None:
         assert (row["test_f1_mean"], row["test_f1_low"], row["rank_low"], row["verdict"]) == ("", "", "", "")
         assert row["test_accuracy_mean"]
     whole = json.loads(write_json(comparison))
-    assert all("f1" not in row["scores"]["test"] for row in whole["boards"][0]["rows"])
-    assert whole["boards"][0]["silent"]["test"]["f1"]
-    (found,) = rescore(made).boards
+    assert all("f1" not in row["scores"]["test"] for row in whole["groups"][0]["rows"])
+    assert whole["groups"][0]["silent"]["test"]["f1"]
+    (found,) = rescore(made).groups
     assert found.rows == []
     assert "f1 says nothing" in found.notes[0]
-    assert [row.score.mean for row in rescore(made, "accuracy").boards[0].rows]
+    assert [row.score.mean for row in rescore(made, "accuracy").groups[0].rows]
 
 
 def test_a_second_metric_that_says_nothing_is_told_beside_the_first() -> None:
     rows = {"base": np.zeros((3, 30), dtype=int), "row": np.tile(BOTH, (3, 1))}
     made = make_experiment(rows, ZEROS, under_test=["trainer"])
-    (board,) = compare(made).boards
+    (board,) = compare(made).groups
     assert board.metric == "accuracy"
     assert board.to_baseline[0].verdict == "worse"
     assert board.notes == ["f1 says nothing on test: no example has the label 'label 1'. It is shown without figures there."]
@@ -244,7 +244,7 @@ def test_a_part_of_the_split_on_which_it_says_nothing_has_no_score() -> None:
     labels = np.concatenate([ZEROS, BOTH, BOTH])
     rows = {name: np.where(rng.random((3, 90)) < 0.8, labels, 1 - labels) for name in ("base", "row")}
     made = make_experiment(rows, labels, slices={"source": ["quiet"] * 30 + ["loud"] * 60})
-    (board,) = rescore(made, "mcc").boards
+    (board,) = rescore(made, "mcc").groups
     found = {part.value: part.score for part in board.slices if part.column == "source"}
     assert found["quiet"] is None
     assert found["loud"] is not None
@@ -308,7 +308,7 @@ def test_resamples_of_one_class_leave_finite_intervals(metric: Metric, seeds: in
     made = scored_by(made, metric, kind="classification", truth=labels, given=logits)
     comparison = compare(made)
     write_json(comparison)  # which refuses what is not finite
-    for row in comparison.boards[0].rows:
+    for row in comparison.groups[0].rows:
         score = row.scores["test"][metric.name]
         assert score.low is not None
         assert score.high is not None
@@ -321,9 +321,9 @@ def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
     missing = first.model_copy(update={"scores": {"test": {"accuracy": 1.0}}})
     made = replace(made, records=(missing, *rest))
     comparison = compare(made)
-    shown = {row.strategy: sorted(row.scores["test"]) for row in comparison.boards[0].rows}
+    shown = {row.strategy: sorted(row.scores["test"]) for row in comparison.groups[0].rows}
     assert shown == {"base": ["accuracy"], "row": ["accuracy", "f1"]}
-    assert {row.strategy: sorted(row.scores["test"]) for row in comparison.boards[0].rows} == shown
+    assert {row.strategy: sorted(row.scores["test"]) for row in comparison.groups[0].rows} == shown
     page = " ".join(write_page(comparison).split())
     assert "f1 gave base" in page
 

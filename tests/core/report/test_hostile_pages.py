@@ -92,9 +92,9 @@ def strings(plain: object) -> Iterator[str]:
 
 def test_cards_for_the_hub_are_read_back_with_names_as_text(experiment: Experiment) -> None:
     comparison = compare(experiment)
-    rows = [row for row in comparison.boards[0].rows if row.scores]
+    rows = [row for row in comparison.groups[0].rows if row.scores]
     documents = list(YAML(typ="safe").load_all(model_index(comparison)))
-    names = {escaped(f"{comparison.boards[0].model} {row.strategy}") for row in rows}
+    names = {escaped(f"{comparison.groups[0].model} {row.strategy}") for row in rows}
     assert {document["model-index"][0]["name"] for document in documents} == names
     assert len(documents) == len(rows)
     for document in documents:
@@ -105,7 +105,7 @@ def test_cards_for_the_hub_are_read_back_with_names_as_text(experiment: Experime
     for name, text in files.items():
         assert re.fullmatch(r"[A-Za-z0-9_-]+\.yaml", name)
         plain = YAML(typ="safe").load(text)
-        assert [entry.dataset_id for entry in parse_eval_result_entries(plain)] == [escaped(comparison.boards[0].task)] * 2
+        assert [entry.dataset_id for entry in parse_eval_result_entries(plain)] == [escaped(comparison.groups[0].task)] * 2
         assert is_ours(text.encode())
         assert hidden("".join(strings(plain))) == hidden(text) == []
 

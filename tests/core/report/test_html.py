@@ -85,7 +85,7 @@ def test_the_page_says_question_answer_rows_and_verdicts(page: Page, rich: Examp
     assert "course Trainer" in page.words
     assert "1 failed" in page.words
     assert "also differs from trainer-api in gradient clipping (none against 1)" in page.words
-    verdicts = {pair.verdict for pair in rich.comparison.boards[0].to_baseline}
+    verdicts = {pair.verdict for pair in rich.comparison.groups[0].to_baseline}
     assert len(verdicts) == 3
     for verdict in verdicts:
         assert f"{SIGNS[verdict]} {verdict}" in page.words
@@ -135,13 +135,13 @@ def test_headings_skip_no_level_and_each_drawing_has_a_table(page: Page) -> None
 
 ACROSS = AcrossTasks(
     mean_ranks={"lora": 1.4, "trainer-api": 1.6, "bitfit": 3.0},
-    boards=[f"task {number}" for number in range(5)],
+    groups=[f"task {number}" for number in range(5)],
     chi2_p=0.022,
     f_p=0.004,
     p=0.019,
     critical_difference=1.48,
     confounded=["bitfit"],
-    sentence="Over 5 boards, the ranks of 3 strategies differ.",
+    sentence="Over 5 comparison groups, the ranks of 3 strategies differ.",
 )
 
 HOSTILE = (
@@ -153,7 +153,7 @@ def hostile() -> Example:
     """Every string that a record, a plugin or an experiment file could bring is hostile."""
     skill = {"trainer-api": 0.78, HOSTILE: 0.75}
     made = example(skill, broken=[HOSTILE], message=HOSTILE, confounded=[HOSTILE], recipes={HOSTILE: {HOSTILE: HOSTILE}})
-    board = made.comparison.boards[0]
+    board = made.comparison.groups[0]
     pairs = [pair.model_copy(update={"advice": HOSTILE, "sentence": HOSTILE}) for pair in board.to_baseline]
     costs = [ratio.model_copy(update={"comparable": False, "reason": HOSTILE}) for ratio in board.costs]
     scored = [part.model_copy(update={"column": HOSTILE, "value": HOSTILE}) for part in slice_scores([HOSTILE])]
@@ -177,7 +177,7 @@ def hostile() -> Example:
         update={
             "declared": made.comparison.declared.model_copy(update={"name": HOSTILE, "question": HOSTILE}),
             "answer": HOSTILE,
-            "boards": [board],
+            "groups": [board],
             "warnings": warnings,
             "across": ACROSS.model_copy(update={"mean_ranks": {HOSTILE: 1.0}, "confounded": [HOSTILE], "sentence": HOSTILE}),
             "facts": {"commands": [HOSTILE], HOSTILE: HOSTILE},
@@ -211,7 +211,7 @@ def svgs(source: str, kind: str) -> list[str]:
 def test_charts_draw_every_run_and_show_hostile_names_as_text() -> None:
     made = hostile()
     charts = "".join(svgs(made.html(), "chart"))
-    scored = [score for row in made.comparison.boards[0].rows if (score := made.comparison.boards[0].score(row))]
+    scored = [score for row in made.comparison.groups[0].rows if (score := made.comparison.groups[0].score(row))]
     assert charts.count('class="run"') == 2 * sum(len(score.values) for score in scored), "once for pages, once for telephones"
     assert "&lt;script&gt;alert(1)" in charts
     assert "<script" not in charts
@@ -288,7 +288,7 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
     comparison = example({"trainer-api": 0.78}).comparison.model_copy(
-        update={"declared": make_declaration([record]), "boards": [], "warnings": [], "answer": ""}
+        update={"declared": make_declaration([record]), "groups": [], "warnings": [], "answer": ""}
     )
     page = Page(write_html(comparison, [], loss_of))
     assert "Nothing is recorded yet" in page.words
@@ -304,9 +304,9 @@ def test_every_run_failed_makes_a_page() -> None:
 
 def test_several_boards_are_listed_with_their_answers() -> None:
     made = example(SKILL)
-    board = made.comparison.boards[0]
+    board = made.comparison.groups[0]
     other = board.model_copy(update={"title": "glue/rte · minilm", "task": "glue/rte", "answer": "It is not known."})
-    comparison = made.comparison.model_copy(update={"boards": [board, other]})
+    comparison = made.comparison.model_copy(update={"groups": [board, other]})
     page = Page(write_html(comparison, made.records, made.steps))
     assert "glue/rte · minilm : It is not known." in page.words
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -320,7 +320,7 @@ def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_a
     assert not shown.open
     assert ACROSS.sentence in shown.words
     assert "bitfit † confounded 3.00 1.60" in shown.words
-    assert "p 0.019 by permutation of each board's ranks, 0.022 by chi-squared, 0.004 by the F" in shown.words
+    assert "p 0.019 by permutation of each group's ranks, 0.022 by chi-squared, 0.004 by the F" in shown.words
     assert source.index('id="board-1-recipes"') < source.index('id="across"') < source.index('id="how"')
     assert ("a", {"href": "#across"}) in shown.elements
 
@@ -345,7 +345,7 @@ def test_every_seed_says_what_the_best_of_them_would_be(rich: Example) -> None:
             assert row["expected best of 5"] == "–", "one of its runs failed"
     added = [
         standing.expected_best[4] - standing.expected_best[0]
-        for standing in rich.comparison.boards[0].rows
+        for standing in rich.comparison.groups[0].rows
         if len(standing.expected_best) == 5
     ]
     assert len(added) == 3
@@ -359,27 +359,27 @@ def test_the_best_of_two_seeds_is_not_told() -> None:
 
 def test_a_metric_of_which_less_is_better_is_flattered_downwards() -> None:
     made = example(SKILL, seeds=3, higher_is_better=False)
-    rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.boards[0].rows]
-    boards = [made.comparison.boards[0].model_copy(update={"rows": rows})]
-    page = Page(Example(made.comparison.model_copy(update={"boards": boards}), made.records, made.steps).html())
+    rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.groups[0].rows]
+    boards = [made.comparison.groups[0].model_copy(update={"rows": rows})]
+    page = Page(Example(made.comparison.model_copy(update={"groups": boards}), made.records, made.steps).html())
     assert "the best of 3 seeds in place of the mean would take off 10.00 points" in page.words
 
 
 def test_other_tests_show_the_probability_of_improvement(rich: Example) -> None:
     shown = {row["strategy"]: row["probability of improvement"] for row in cells(rich.html(), "Other tests")}
-    told = {pair.first: pair.checks.probability_of_improvement for pair in rich.comparison.boards[0].to_baseline}
+    told = {pair.first: pair.checks.probability_of_improvement for pair in rich.comparison.groups[0].to_baseline}
     assert shown == {name: f"{chance:.2f}" for name, chance in told.items()}
     assert len(shown) == 3
 
 
 def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() -> None:
     made = example(SKILL)
-    board = made.comparison.boards[0]
+    board = made.comparison.groups[0]
     costs = [
         ratio.model_copy(update={"comparable": False, "reason": "another machine"}) if ratio.first == "lora" else ratio
         for ratio in board.costs
     ]
-    comparison = made.comparison.model_copy(update={"boards": [board.model_copy(update={"costs": costs})]})
+    comparison = made.comparison.model_copy(update={"groups": [board.model_copy(update={"costs": costs})]})
     source = write_html(comparison, made.records, made.steps)
     assert re.search(r'title="another machine">\(\d', source)
     assert source.count('title="another machine">(') == 1

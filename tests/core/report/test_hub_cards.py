@@ -42,7 +42,7 @@ def test_each_row_has_a_file_that_the_hubs_reader_gives_back() -> None:
     made = experiment("trainer-api", "loop")
     written = files(made)
     assert list(written) == ["glue-mrpc-minilm-trainer-api.yaml", "glue-mrpc-minilm-loop.yaml"]
-    for standing, text in zip(compare(made).boards[0].rows, written.values(), strict=True):
+    for standing, text in zip(compare(made).groups[0].rows, written.values(), strict=True):
         first, second = parse_eval_result_entries(YAML(typ="safe").load(text))
         score = standing.scores["test"]["accuracy"]
         assert (first.dataset_id, first.task_id, second.task_id) == ("glue/mrpc", "accuracy", "f1")
@@ -57,7 +57,7 @@ def test_each_row_has_a_model_index_that_the_hubs_reader_gives_back() -> None:
     made = experiment("trainer-api", "loop")
     documents = list(YAML(typ="safe").load_all(cards(made)))
     assert len(documents) == 2
-    for standing, document in zip(compare(made).boards[0].rows, documents, strict=True):
+    for standing, document in zip(compare(made).groups[0].rows, documents, strict=True):
         name, results = model_index_to_eval_results(document["model-index"])
         assert name == f"minilm {standing.strategy}"
         assert [(one.metric_type, one.dataset_split, one.task_type) for one in results] == [
@@ -84,7 +84,7 @@ def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> No
         found = replace(found, declared=found.declared.model_copy(update={"imported": [cited]}))
         _, results = model_index_to_eval_results(YAML(typ="safe").load(cards(found).strip("-\n"))["model-index"])
         assert [(one.metric_type, one.metric_name) for one in results] == [(kind, metric.name)]
-        assert compare(found).boards[0].imported[0].scores == {"accuracy": 0.7}
+        assert compare(found).groups[0].imported[0].scores == {"accuracy": 0.7}
 
 
 def test_the_difference_to_the_baseline_is_told_with_the_primary_metric_only() -> None:

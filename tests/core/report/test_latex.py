@@ -40,12 +40,12 @@ def test_a_table_holds_scores_intervals_differences_verdicts_and_seconds() -> No
     made = experiment(train_seconds={"loop_x": (1200.4, 1200.4, 1200.4)})
     header, baseline, other, floor = rows(tex(made))
     assert header == ["strategy", r"test accuracy", r"95 \% interval", "$-$ trainer-api", "verdict", "train s"]
-    pair = compare(made).boards[0].to_baseline[0]
+    pair = compare(made).groups[0].to_baseline[0]
     assert pair.low is not None
     assert baseline[0] == "trainer-api (baseline)"
     assert baseline[3:5] == ["", ""]
     assert other[0] == r"loop\_x"
-    assert other[1] == f"{100 * np.mean(compare(made).boards[0].rows[1].scores['test']['accuracy'].values):.2f}"
+    assert other[1] == f"{100 * np.mean(compare(made).groups[0].rows[1].scores['test']['accuracy'].values):.2f}"
     assert other[3].startswith(f"$-${abs(100 * pair.difference):.2f} {{[}}$-${abs(100 * pair.low):.2f}, ")
     assert other[4:] == ["worse", "1,200"]
     assert floor[0] == "majority baseline"

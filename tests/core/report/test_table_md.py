@@ -311,7 +311,7 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     told = flowing(show(folder))
     assert f"- trainer-api, seed 0, 1: {hung} - " in told
     assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
-    (only,) = json.loads(show(folder, "--json"))["boards"]
+    (only,) = json.loads(show(folder, "--json"))["groups"]
     assert [[note["seed"] for note in row["process_notes"]] for row in only["rows"]] == [[0, 1], [0]]
     assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"
     assert "the run's process" not in plain
@@ -403,7 +403,7 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
 
 def test_json_explains_its_flags(tmp_path: Path) -> None:
     answer = json.loads(show(make_folder_of(tmp_path / "x", both()), "--json"))
-    (only,) = answer["boards"]
+    (only,) = answer["groups"]
     assert [row["warnings"] for row in only["rows"]] == [["few-seeds"], ["few-seeds"]]
     (warning,) = answer["warnings"]
     assert (warning["name"], warning["rows"]) == ("few-seeds", ["trainer-api", "manual-loop"])

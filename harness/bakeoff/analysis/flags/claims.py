@@ -26,17 +26,17 @@ PLANNED_DISCORDANCE = 0.08
 
 def negligible_differences(judged: Judged) -> Iterator[Found]:
     """negligible-difference: a difference that is significant, and too small to matter."""
-    board, margin = judged.board, judged.board.margin or 0.0
+    group, margin = judged.group, judged.group.margin or 0.0
     sure = {
-        pair.first: f"{pair.first} ({board.figures.with_unit(abs(pair.difference))}, adjusted {p_equals(pair.p_adjusted)})"
-        for pair in board.to_baseline
+        pair.first: f"{pair.first} ({group.figures.with_unit(abs(pair.difference))}, adjusted {p_equals(pair.p_adjusted)})"
+        for pair in group.to_baseline
         if pair.p_adjusted is not None and pair.p_adjusted < ALPHA and 0 < abs(pair.difference) < margin
     }
     if sure:
         yield Found(
             sure,
-            f"Significant, and inside the margin of {board.figures.as_declared(margin)}: {named(sure.values())} against "
-            f"{board.baseline}. A difference that is there need not matter.",
+            f"Significant, and inside the margin of {group.figures.as_declared(margin)}: {named(sure.values())} against "
+            f"{group.baseline}. A difference that is there need not matter.",
             "Judge by the interval and the margin, not by p; choose by cost.",
         )
 
@@ -46,40 +46,40 @@ def inconclusive(judged: Judged) -> Iterator[Found]:
 
     Where few-seeds or confounded gives the reason, that warns of it.
     """
-    board = judged.board
-    margin = math.inf if board.margin is None else board.margin  # where none is named, every difference is reported here
+    group = judged.group
+    margin = math.inf if group.margin is None else group.margin  # where none is named, every difference is reported here
     open_pairs = {
         pair.first: _reach(judged, pair)
-        for pair in board.to_baseline
+        for pair in group.to_baseline
         if pair.verdict == "inconclusive" and abs(pair.difference) < margin and min(pair.seeds) >= seeds_for_sign_flip()
     }
     if open_pairs:
         yield Found(
             open_pairs,
-            f"Not shown to differ from {board.baseline}, and not shown to be equal: {clauses(open_pairs.values())}.",
+            f"Not shown to differ from {group.baseline}, and not shown to be equal: {clauses(open_pairs.values())}.",
             f"{judged.resolve_margin} says what it takes.",
         )
 
 
 def _reach(judged: Judged, pair: Pair) -> str:
-    apart = f"{pair.first} is {judged.board.figures.with_unit(abs(pair.difference))} apart"
+    apart = f"{pair.first} is {judged.group.figures.with_unit(abs(pair.difference))} apart"
     if pair.detectable is None:
         return f"{apart}, which so few runs cannot test"
-    return f"{apart}, where only {judged.board.figures.with_unit(pair.detectable)} or more would likely be found (80 % power)"
+    return f"{apart}, where only {judged.group.figures.with_unit(pair.detectable)} or more would likely be found (80 % power)"
 
 
 def multiple_comparisons(judged: Judged) -> Iterator[Found]:
     """multiple-comparisons: a p below 5 % that does not hold in its family."""
     lost = {
         pair.first: f"{pair.first} ({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})"
-        for pair in judged.board.to_baseline
+        for pair in judged.group.to_baseline
         if pair.p is not None and pair.p_adjusted is not None and pair.p < ALPHA <= pair.p_adjusted
     }
     if lost:
         yield Found(
             lost,
             f"Significant only when taken alone: {named(lost.values())}. Among "
-            f"{count(judged.board.to_baseline[0].comparisons, 'comparison')} one such p is likely by chance; with Holm none of "
+            f"{count(judged.group.to_baseline[0].comparisons, 'comparison')} one such p is likely by chance; with Holm none of "
             "these holds.",
             f"Declare fewer strategies, or as many new seeds as {judged.resolve_margin} says, and run them "
             f"{judged.in_new_folder}.",
@@ -92,23 +92,23 @@ def few_examples(judged: Judged) -> Iterator[Found]:
     Of several runs a side, the limit is what seeds without end would find on these examples; of single runs, what McNemar's
     test finds given the share of examples that just one has right.
     """
-    board, unseen = judged.board, dict[str, str]()
-    for pair in board.to_baseline:
+    group, unseen = judged.group, dict[str, str]()
+    for pair in group.to_baseline:
         n, apart = pair.examples, abs(pair.difference)
         settled = pair.finding in ("identical", "equivalent")
-        if n < 1 or board.margin is None or apart < board.margin or settled or not _right_or_wrong(judged):
+        if n < 1 or group.margin is None or apart < group.margin or settled or not _right_or_wrong(judged):
             continue
         discordance = _discordance(judged, pair)
         least, what = pair.detectable_with_all_seeds, "even seeds without end can show only {} or more"
         if min(pair.seeds) < 2:
             least, what = mde_examples(discordance, n), f"two runs can show only {{}} or more{_where(discordance)}"
         if (least is not None and pair.finding == "inconclusive" and apart < least) or apart + ROUNDING < 1 / n:
-            limit = f", where {what.format(board.figures.with_unit(least))}" if least is not None else ""
-            unseen[pair.first] = f"{pair.first} is {board.figures.with_unit(apart)} away ({_in_examples(apart, n)}){limit}"
+            limit = f", where {what.format(group.figures.with_unit(least))}" if least is not None else ""
+            unseen[pair.first] = f"{pair.first} is {group.figures.with_unit(apart)} away ({_in_examples(apart, n)}){limit}"
     if unseen:
         yield Found(
             unseen,
-            f"Below what {count(board.to_baseline[0].examples, 'example')} can show against {board.baseline}: "
+            f"Below what {count(group.to_baseline[0].examples, 'example')} can show against {group.baseline}: "
             f"{clauses(unseen.values())}. No gain follows from that, and no loss.",
             f"{judged.resolve_margin} says what it takes.",
         )
@@ -116,13 +116,13 @@ def few_examples(judged: Judged) -> Iterator[Found]:
 
 def _right_or_wrong(judged: Judged) -> bool:
     """Whether answers on the reported split are labels."""
-    there = judged.outputs.splits.get(judged.board.split)
+    there = judged.outputs.splits.get(judged.group.split)
     return there is None or all(np.issubdtype(answers.dtype, np.integer) for answers in there.answers.values())
 
 
 def _discordance(judged: Judged, pair: Pair) -> float:
     """Share of examples that just one of two runs has right, in the mean over all pairs of their runs."""
-    split = judged.outputs.splits[judged.board.split]
+    split = judged.outputs.splits[judged.group.split]
     one, other = ((split.answers[name] == split.labels).mean(axis=0) for name in (pair.first, pair.second))  # (N,)
     return float((one * (1 - other) + other * (1 - one)).mean()) or PLANNED_DISCORDANCE
 
@@ -137,30 +137,30 @@ def _where(discordance: float) -> str:
 
 def published_differences(judged: Judged, *, inside: bool) -> Iterator[Found]:
     """Two figures of one source: negligible-difference where they differ by less than the margin, few-examples beyond it."""
-    board = judged.board
-    n, margin = board.examples, board.margin or 0.0
+    group = judged.group
+    n, margin = group.examples, group.margin or 0.0
     sources = grouped(
         (row.source, row)
-        for row in board.imported
-        if row.split == board.split and board.metric in row.scores and n and _right_or_wrong(judged)
+        for row in group.imported
+        if row.split == group.split and group.metric in row.scores and n and _right_or_wrong(judged)
     )
     for source, rows in sources.items():
         least = mde_examples(PLANNED_DISCORDANCE, n)
         apart = {
-            (first.name, second.name): abs(first.scores[board.metric] - second.scores[board.metric])
+            (first.name, second.name): abs(first.scores[group.metric] - second.scores[group.metric])
             for first, second in combinations(rows, 2)
         }
         small = {pair: gap for pair, gap in apart.items() if (0 < gap < margin if inside else margin <= gap < least and gap)}
         if not small:
             continue
         gaps = (
-            f"{' and '.join(pair)} are {board.figures.with_unit(gap)} apart ({_in_examples(gap, n)})"
+            f"{' and '.join(pair)} are {group.figures.with_unit(gap)} apart ({_in_examples(gap, n)})"
             for pair, gap in small.items()
         )
         limit = (
-            f"the margin of {board.figures.as_declared(margin)}"
+            f"the margin of {group.figures.as_declared(margin)}"
             if inside
-            else f"{count(n, 'example')} can show of two runs: {board.figures.with_unit(least)}{_where(PLANNED_DISCORDANCE)}"
+            else f"{count(n, 'example')} can show of two runs: {group.figures.with_unit(least)}{_where(PLANNED_DISCORDANCE)}"
         )
         runs = count(min(row.seeds for row in rows), "run")
         yield Found(

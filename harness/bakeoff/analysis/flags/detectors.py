@@ -50,7 +50,7 @@ def find_warnings(judged: Judged) -> list[NamedWarning]:
         NamedWarning(
             name=name,
             severity=CATALOGUE[name].severity,
-            board="" if everywhere else judged.board.title,
+            group="" if everywhere else judged.group.title,
             rows=list(dict.fromkeys(row for found in alike for row in found.rows)),
             what=" ".join(found.what for found in alike),
             what_to_do=what_to_do,

@@ -27,20 +27,20 @@ OWN_DECIMALS = 9
 
 def selection_bias(judged: Judged) -> Iterator[Found]:
     """selection-bias: the best of several states, picked on the very split that is reported."""
-    board, gains = judged.board, dict[str, str]()
+    group, gains = judged.group, dict[str, str]()
     for row, records in judged.succeeded.items():
-        picked = [one for record in records if (one := record.selection) and one.split == board.split and one.evaluations > 1]
+        picked = [one for record in records if (one := record.selection) and one.split == group.split and one.evaluations > 1]
         if picked:
             gain = _luck(judged, picked)
-            adds = "something, nobody computed how much," if gain is None else board.figures.with_unit(gain)
+            adds = "something, nobody computed how much," if gain is None else group.figures.with_unit(gain)
             gains[row] = f"the best of {max(one.evaluations for one in picked)} evaluations, which by luck alone adds {adds}"
     if gains:
         which = clauses(f"{named(rows)}: {gain}" for gain, rows in grouped_by(gains).items())
-        others = sorted(split for split in board.splits if split != board.split)
+        others = sorted(split for split in group.splits if split != group.split)
         instead = f"'report_on: {others[0]}', or " if others else ""
         yield Found(
             gains,
-            f"Picked on {board.split}, the split that is reported: {which} where skill stands still.",
+            f"Picked on {group.split}, the split that is reported: {which} where skill stands still.",
             f"{instead}'select: last-epoch' in {judged.experiment.spec}, and run it {judged.in_new_folder}.",
         )
 
@@ -55,27 +55,27 @@ def _luck(judged: Judged, picked: Sequence[Selection]) -> float | None:
     if len(known) == len(picked):
         return fmean(known)
     discordances = [one.discordance for one in picked if one.discordance is not None]
-    if judged.board.metric != "accuracy" or len(judged.data.labels) != 2 or len(discordances) < len(picked):
+    if judged.group.metric != "accuracy" or len(judged.data.labels) != 2 or len(discordances) < len(picked):
         return None
-    return best_epoch_optimism(max(one.evaluations for one in picked), fmean(discordances), max(judged.board.examples, 1))
+    return best_epoch_optimism(max(one.evaluations for one in picked), fmean(discordances), max(judged.group.examples, 1))
 
 
 def mixed_splits(judged: Judged) -> Iterator[Found]:
     """different-data: figures that were not measured on the same examples."""
-    board = judged.board
+    group = judged.group
     elsewhere = {
-        row.strategy: " and ".join(sorted(row.scores)) for row in board.rows if row.scores and board.split not in row.scores
+        row.strategy: " and ".join(sorted(row.scores)) for row in group.rows if row.scores and group.split not in row.scores
     }
-    elsewhere |= {row.name: row.split for row in board.imported if row.split != board.split}
+    elsewhere |= {row.name: row.split for row in group.imported if row.split != group.split}
     splits = (
-        f"{split} is what {named(rows)} were measured on, and {board.split} what is reported"
+        f"{split} is what {named(rows)} were measured on, and {group.split} what is reported"
         for split, rows in grouped_by(elsewhere).items()
     )
     if elsewhere:
         yield Found(
             elsewhere,
             f"Mixed splits: {clauses(splits)}. Such figures cannot stand side by side.",
-            f"Measure all on {board.split}, {judged.in_new_folder}; quote published figures only for that split.",
+            f"Measure all on {group.split}, {judged.in_new_folder}; quote published figures only for that split.",
         )
 
 
@@ -87,7 +87,7 @@ def mixed_metrics(judged: Judged) -> Iterator[Found]:
                 f"{facts.name} in version {facts.version}{'' if facts.higher_is_better else ' (lower is better)'}"
                 for record in records
                 for facts in (record.data.metrics if record.data else ())
-                if facts.name == judged.board.metric
+                if facts.name == judged.group.metric
             )
         )
         for row, records in judged.succeeded.items()
@@ -119,18 +119,18 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
 
     A run that learned may meet the majority baseline of another metric by chance: 2/3 is one on every balanced split.
     """
-    board, baselines = judged.board, _majority_baselines(judged)
-    for result in board.rows:
+    group, baselines = judged.group, _majority_baselines(judged)
+    for result in group.rows:
         for split in result.scores:
             for metric, seed, value in _constant_scores(judged, result, split):
                 if meant := _gives_away(judged, value, metric, baselines.get(split, {}), OWN_DECIMALS):
                     shown = with_decimals(value, OWN_DECIMALS)
                     yield result.strategy, f"{result.strategy} has {metric} {shown} at seed {seed}, {meant}"
                     break
-    known = sorted(facts.name for facts in board.metrics)
-    for row in board.imported:
+    known = sorted(facts.name for facts in group.metrics)
+    for row in group.imported:
         if strange := sorted({*row.scores, *row.impossible} - set(known)):
-            yield row.name, f"{row.name} has {named(strange)}, which {board.task} has not (it has {named(known)})"
+            yield row.name, f"{row.name} has {named(strange)}, which {group.task} has not (it has {named(known)})"
         for metric, value in row.impossible.items():
             yield (
                 row.name,
@@ -151,7 +151,7 @@ def _constant_scores(judged: Judged, row: Row, split: str) -> Iterator[tuple[str
     constant = dict(zip(own.seeds[row.strategy], np.ptp(own.answers[row.strategy], axis=1) == 0, strict=True))
     if not any(constant.values()):
         return
-    for facts in judged.board.metrics:
+    for facts in judged.group.metrics:
         metric, score = recorded_metric(facts, kind_named(judged.data.kind)), row.score(split, facts.name)
         computed = own.measured(metric, row.strategy).scores if metric else None
         right = {} if computed is None else dict(zip(own.seeds[row.strategy], computed, strict=True))
@@ -162,7 +162,7 @@ def _constant_scores(judged: Judged, row: Row, split: str) -> Iterator[tuple[str
 
 def _range_in_words(judged: Judged, metric: str) -> str:
     """`lies between 0 and 1 (84.07 points are 0.8407)`."""
-    unit = judged.board.figures_by_metric[metric].unit
+    unit = judged.group.figures_by_metric[metric].unit
     if unit.low is None or unit.high is None:
         return f"is at least {spelt(unit.low)}" if unit.low is not None else f"is at most {spelt(unit.high)}"
     points = " (84.07 points are 0.8407)" if unit.scale == 100 else ""
@@ -171,7 +171,7 @@ def _range_in_words(judged: Judged, metric: str) -> str:
 
 def _majority_baselines(judged: Judged) -> Mapping[str, Mapping[str, float]]:
     """split -> metric -> what answering with the majority's label scores; of accuracy and F1 also their mean."""
-    f1, found = known_as("f1", judged.board.metrics), dict[str, dict[str, float]]()
+    f1, found = known_as("f1", judged.group.metrics), dict[str, dict[str, float]]()
     for split, scores in judged.data.majority_baseline.items():
         both = (
             {"the mean of accuracy and f1": (scores["accuracy"] + scores[f1]) / 2} if {"accuracy", f1} <= scores.keys() else {}
@@ -190,10 +190,10 @@ def _gives_away(judged: Judged, value: float, metric: str, baselines: Mapping[st
 
     0 and the ends of a range give nothing away, since all metrics have them; and F1 of one class is F1 of whatever class.
     """
-    known = judged.board.figures_by_metric.get(metric)
+    known = judged.group.figures_by_metric.get(metric)
     if value == 0 or (known and value in (known.unit.low, known.unit.high)):
         return None
-    bare = {facts.name: called(facts) for facts in judged.board.metrics}
+    bare = {facts.name: called(facts) for facts in judged.group.metrics}
     near = [name for name, score in baselines.items() if _is(value, score, digits)]
     others = sorted(name for name in near if bare.get(name, name) != bare.get(metric, metric))
     return f"the {others[0]} of always answering with the majority's label" if others and metric not in near else None
@@ -207,10 +207,10 @@ def decimals(value: float) -> int:
 
 def impossible_figures(judged: Judged) -> Iterator[Found]:
     """different-metrics: an accuracy and an F1 of one run that no confusion matrix of the split gives (GRIM)."""
-    name, found = known_as("f1", judged.board.metrics), dict[str, str]()
-    metric = judged.experiment.metrics.get(judged.board.task, {}).get(name)
+    name, found = known_as("f1", judged.group.metrics), dict[str, str]()
+    metric = judged.experiment.metrics.get(judged.group.task, {}).get(name)
     label = label_of(metric) if metric is not None else None
-    for row in judged.board.imported:
+    for row in judged.group.imported:
         accuracy, f1, split = row.scores.get("accuracy"), row.scores.get(name), judged.outputs.splits.get(row.split)
         if accuracy is None or f1 is None or split is None or label is None or not split.labelled or row.seeds > 1:
             continue
@@ -237,7 +237,7 @@ def published_majority_baselines(judged: Judged) -> Iterator[Found]:
     baselines = judged.data.majority_baseline
     stuck = {
         row.name: f"{metric} {spelt(value)} of {row.name}"
-        for row in judged.board.imported
+        for row in judged.group.imported
         for metric, value in row.scores.items()
         if (digits := decimals(value)) >= FEWEST_DECIMALS
         and _is(value, baselines.get(row.split, {}).get(metric, math.inf), digits)
@@ -253,7 +253,7 @@ def published_majority_baselines(judged: Judged) -> Iterator[Found]:
 
 def published_figures(judged: Judged) -> Iterator[Found]:
     """published-figures: figures of others, which enter no test."""
-    rows = [row.name for row in judged.board.imported]
+    rows = [row.name for row in judged.group.imported]
     if rows:
         yield Found(
             rows,

@@ -62,7 +62,7 @@ def _outspending(budgets: Mapping[str, float]) -> list[str]:
 
 def unpaired_streams(judged: Judged) -> Iterator[Found]:
     """unpaired-seeds: at one seed and replicate, another data order or another start of the head than the baseline's."""
-    ours = next((ranking for ranking in judged.rankings if judged.board.baseline in ranking), [])
+    ours = next((ranking for ranking in judged.rankings if judged.group.baseline in ranking), [])
     twins = {row: own for row, own in _with_baseline(judged).items() if row in ours}
     for what, differs in (("data order", _other_order), ("start of the new parameters", _other_start)):
         apart = {row: [one.requested.seed for one, twin in own if differs(one, twin)] for row, own in twins.items()}
@@ -70,7 +70,7 @@ def unpaired_streams(judged: Judged) -> Iterator[Found]:
         if apart:
             yield Found(
                 apart,
-                f"Another {what} than {judged.board.baseline}'s at the same seed: "
+                f"Another {what} than {judged.group.baseline}'s at the same seed: "
                 f"{named(and_seeds(row, seeds) for row, seeds in apart.items())}. Pairing by seed then gains nothing, and the "
                 "start may favour one side.",
                 "Let the trainer take its batches from the job and leave the weights alone before the first step, and run it "
@@ -80,7 +80,7 @@ def unpaired_streams(judged: Judged) -> Iterator[Found]:
 
 def _with_baseline(judged: Judged) -> dict[str, list[tuple[Record, Record]]]:
     """Row -> its runs, each with the baseline's of the same seed and replicate."""
-    pairs = {(one.requested.seed, one.requested.replicate): one for one in judged.succeeded.get(judged.board.baseline, ())}
+    pairs = {(one.requested.seed, one.requested.replicate): one for one in judged.succeeded.get(judged.group.baseline, ())}
     return {
         row: [(one, twin) for one in own if (twin := pairs.get((one.requested.seed, one.requested.replicate)))]
         for row, own in judged.succeeded.items()
@@ -107,7 +107,7 @@ def confounded(judged: Judged) -> Iterator[Found]:
     """confounded: recipes that differ beyond what is under test."""
     facts = {
         pair.first: [fact for fact in pair.confounders if fact.subject not in REPORTED_ELSEWHERE]
-        for pair in judged.board.to_baseline
+        for pair in judged.group.to_baseline
     }
     sentences = {row: named(fact.sentence() for fact in found) for row, found in facts.items() if found}
     for sentence, rows in grouped_by(sentences).items():
@@ -115,7 +115,7 @@ def confounded(judged: Judged) -> Iterator[Found]:
         declare = f", or where that is what you study add {parts} to 'under_test'" if parts else ""
         yield Found(
             rows,
-            f"{named(rows)} against {judged.board.baseline}: {sentence} differ too, and are not under test, so a difference in "
+            f"{named(rows)} against {judged.group.baseline}: {sentence} differ too, and are not under test, so a difference in "
             "score may come from them.",
             f"Make them equal in {judged.experiment.spec}{declare}, and run it {judged.in_new_folder}.",
         )
@@ -166,7 +166,7 @@ def contradictions(record: Record) -> list[str]:
 
 def other_checkpoints(judged: Judged) -> Iterator[Found]:
     """different-checkpoint: training that did not start from the baseline's checkpoint, though the model is not under test."""
-    baseline = judged.board.baseline
+    baseline = judged.group.baseline
     starts = {row: start for row, records in judged.succeeded.items() if (start := _start(records))}
     if judged.studies("model") or baseline not in starts:
         return

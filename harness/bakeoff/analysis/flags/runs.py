@@ -201,7 +201,7 @@ def contradicted_scores(judged: Judged) -> Iterator[Found]:
 
 def _computed(judged: Judged, row: str, split: str, name: str) -> Mapping[int, float]:
     """Seed -> the score that the predictions give; nothing where it takes more than numpy to compute."""
-    own, metric = judged.outputs.splits.get(split), judged.experiment.metrics.get(judged.board.task, {}).get(name)
+    own, metric = judged.outputs.splits.get(split), judged.experiment.metrics.get(judged.group.task, {}).get(name)
     if own is None or metric is None or row not in own.answers:
         return {}
     measured = own.measured(metric, row)

@@ -23,8 +23,8 @@ ANECDOTE = 3
 
 def few_seeds(judged: Judged) -> Iterator[Found]:
     """few-seeds: an anecdote below three seeds; below six, no p of the exact sign-flip test can reach 5 %."""
-    board, pairs = judged.board, judged.board.to_baseline
-    counts = {row.strategy: len(set(score.seeds)) for row in board.rows if (score := board.score(row)) and score.seeds}
+    group, pairs = judged.group, judged.group.to_baseline
+    counts = {row.strategy: len(set(score.seeds)) for row in group.rows if (score := group.score(row)) and score.seeds}
     tested = {row for pair in pairs if pair.finding != "identical" for row in (pair.first, pair.second)}
     settled = {
         row for pair in pairs for row in (pair.first, pair.second)
@@ -33,7 +33,7 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
     in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
     first = max((seed for seeds in judged.experiment.declared.seeds.values() for seed in seeds), default=-1) + 1
     more = (
-        f"{judged.resolve_margin} says how many {'the margin' if board.margin is not None else 'such a difference'} takes. "
+        f"{judged.resolve_margin} says how many {'the margin' if group.margin is not None else 'such a difference'} takes. "
         f"Declare that many new seeds, or {in_family} ({seeds_spelt(range(first, first + in_family))}), and run them "
         f"{judged.in_new_folder}."
     )
@@ -60,16 +60,16 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
 
 def collapsed(judged: Judged) -> Iterator[Found]:
     """collapsed-runs: runs that learned nothing, counted and not averaged away."""
-    board, found = judged.board, dict[str, str]()
-    for row in board.rows:
-        if not row.degenerate or not (score := board.score(row)):
+    group, found = judged.group, dict[str, str]()
+    for row in group.rows:
+        if not row.degenerate or not (score := group.score(row)):
             continue
         bad, n, rest = len(set(row.degenerate)), len({*score.seeds, *row.degenerate}), row.mean_without_degenerate
         low, high = share_interval(bad / n, n)
         found[row.strategy] = (
             f"{bad} of {count(n, 'run')} of {row.strategy} ({'seed' if bad == 1 else 'seeds'} {seeds_spelt(row.degenerate)}; "
-            f"95 % interval of the share {with_decimals(low * 100, 0)} to {per_cent(high)}; mean {board.metric} "
-            f"{board.figures.number(score.mean)} with them, {'none' if rest is None else board.figures.number(rest)} without)"
+            f"95 % interval of the share {with_decimals(low * 100, 0)} to {per_cent(high)}; mean {group.metric} "
+            f"{group.figures.number(score.mean)} with them, {'none' if rest is None else group.figures.number(rest)} without)"
         )
     if found:
         yield Found(
@@ -129,7 +129,7 @@ def _change(before: list[int], after: list[int]) -> str:
 def missing_runs(judged: Judged) -> Iterator[Found]:
     """missing-runs: declared runs without a record."""
     there = {record.id for record in judged.experiment.records}
-    place = judged.board.task, judged.board.model
+    place = judged.group.task, judged.group.model
     declared = [run for run in judged.experiment.declared.runs if (run.task, run.model) == place]
     missing = grouped((run.strategy, run.seed) for run in declared if run.id not in there)
     if missing:
@@ -179,7 +179,7 @@ def nothing_scored(layout: Layout, experiment: Experiment) -> list[NamedWarning]
         NamedWarning(
             name=name,
             severity=CATALOGUE[name].severity,
-            board="",
+            group="",
             rows=[],
             what=f"{layout.task} · {layout.model} is not shown: all of {n} {why}.",
             what_to_do=what_to_do,

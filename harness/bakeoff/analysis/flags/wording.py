@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import PurePath
 from typing import TypeVar
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Outputs
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.records.experiment import Experiment
@@ -43,19 +43,19 @@ class Judged:
     data: Data
     """The group's runs share it."""
     outputs: Outputs
-    board: Board
+    group: ComparisonGroup
 
     @cached_property
     def succeeded(self) -> dict[str, list[Record]]:
         """Row -> its records that succeeded, for each row that has one; the baseline first."""
-        rows = sorted(self.records, key=lambda row: row != self.board.baseline)
+        rows = sorted(self.records, key=lambda row: row != self.group.baseline)
         found = {row: [record for record in self.records[row] if record.status == "ok"] for row in rows}
         return {row: records for row, records in found.items() if records}
 
     @property
     def rankings(self) -> list[list[str]]:
         """The rows of each ranking."""
-        return list(grouped_by({row.strategy: row.ranking for row in self.board.rows}).values())
+        return list(grouped_by({row.strategy: row.ranking for row in self.group.rows}).values())
 
     def studies(self, *parts: str) -> bool:
         """Whether one of these is under test."""
@@ -82,9 +82,9 @@ class Judged:
     def resolve_margin(self) -> str:
         """The command that says how many seeds find a difference as large as the group's margin, in backticks; where none is
         named, as large as the largest that was seen."""
-        scale = self.board.unit.scale
-        seen = max((abs(pair.difference) for pair in self.board.to_baseline), default=0.0)
-        wanted = self.board.margin if self.board.margin is not None else seen or 1 / scale
+        scale = self.group.unit.scale
+        seen = max((abs(pair.difference) for pair in self.group.to_baseline), default=0.0)
+        wanted = self.group.margin if self.group.margin is not None else seen or 1 / scale
         return self.experiment.commands("plan", "--resolve", spelt(float(wanted * scale)))
 
 

@@ -51,7 +51,7 @@ class Arm:
     baseline: Side
 
     @property
-    def board(self) -> str:
+    def group(self) -> str:
         return f"{self.task} · {self.model}"
 
     @property
@@ -105,7 +105,7 @@ def why_nothing_compares(arm: Arm) -> str:
     """Empty where the two sides answer the same question."""
     here, there = arm.candidate, arm.baseline
     if not here.seeds:
-        return f"the candidate has no strategy '{arm.strategy}' on {arm.board}"
+        return f"the candidate has no strategy '{arm.strategy}' on {arm.group}"
     if not there.records:
         return f"no run of the baseline succeeded ({_counted(there)})"
     if not here.records:

@@ -47,7 +47,7 @@ class Draft:
     obstacle: str = ""
     """Why there can be no pass."""
     broken: bool = False
-    """No run of the candidate ended well, and none is still to come: that fails without a figure."""
+    """No run of the candidate succeeded, and none is still to come: that fails without a figure."""
     figures: Figures = PER_CENT
     """How its change is written."""
 

@@ -47,7 +47,7 @@ class Check(Part):
     high: float | None
     """A 90 % interval: each end is a one-sided 95 % bound."""
     seeds: tuple[int, int]
-    """Runs that ended well, of the candidate and of the baseline."""
+    """Runs that succeeded, of the candidate and of the baseline."""
     paired: bool
     identical: bool
     """Every prediction is the baseline's."""
@@ -141,7 +141,7 @@ def _notes_on(arm: Arm, split: str) -> list[str]:
     records = arm.baseline.records + arm.candidate.records
     metric = next((record.data.primary_metric for record in records if record.data is not None), "")
     if found := what_differs(arm, metric):
-        notes.append(f"the candidate's {arm.board} differs from the baseline's: {'; '.join(found)}")
+        notes.append(f"the candidate's {arm.group} differs from the baseline's: {'; '.join(found)}")
     lost = len(arm.baseline.failed) + arm.baseline.missing
     if lost and arm.baseline.records:
         notes.append(

@@ -32,7 +32,7 @@ class Work(Part):
 
 
 def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
-    """What these runs, which ended well, computed."""
+    """What these runs, which succeeded, computed."""
 
     def mean(values: Sequence[float | None]) -> float | None:
         known = [value for value in values if value is not None]

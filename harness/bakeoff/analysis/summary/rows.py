@@ -1,4 +1,4 @@
-"""What the records of a board's strategies tell, as rows: before anything is compared."""
+"""What the records of a comparison group's strategies tell, as rows: before anything is compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.machines import made_elsewhere, usual_environment
 from bakeoff.analysis.recipes import COMPONENTS, NEUTRAL, RECIPE, VARIES, equal_and_differing, options_apart, side_by_side
 from bakeoff.analysis.results import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
@@ -28,14 +28,14 @@ UNBOUNDED = Bounds()
 
 @dataclass(frozen=True)
 class Layout:
-    """The rows of a board, before anything is known of their scores."""
+    """The rows of a comparison group, before anything is known of their scores."""
 
     task: str
     model: str
     seeds: Mapping[str, Sequence[int]]
     """Row -> the seeds that it declares."""
     rows: Mapping[str, Sequence[Record]]
-    """Row -> its records, ended well or not, by seed."""
+    """Row -> its records, succeeded or not, by seed."""
     baseline: str
 
     @cached_property
@@ -71,7 +71,7 @@ def layouts(experiment: Experiment) -> list[Layout]:
     ]
 
 
-def describe(experiment: Experiment, layout: Layout) -> Board:
+def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
     """The group with all that its records tell: scores and costs over seeds, recipes, failures; nothing is judged."""
     declared, recorded = experiment.declared, layout.rows
     present = sorted((name for name in recorded if recorded[name]), key=lambda name: name != layout.baseline)
@@ -86,7 +86,7 @@ def describe(experiment: Experiment, layout: Layout) -> Board:
     rows = [_row(experiment, layout, name, recipes.get(name, {}), data, surroundings, stated) for name in recorded]
     figures = {metric.name: figures_of(unit_of(metric), *_shown(rows, metric.name)) for metric in metrics}
     predicted = dict.fromkeys(split for record in everything for split in record.scores)
-    return Board(
+    return ComparisonGroup(
         title=f"{layout.task} · {layout.model}",
         task=layout.task,
         model=layout.model,

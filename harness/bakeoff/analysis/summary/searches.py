@@ -22,7 +22,7 @@ class Tried(Part):
 
     values: dict[str, Any]
     score: float | None
-    """Mean of the primary metric on dev; None where no trial ended well."""
+    """Mean of the primary metric on dev; None where no trial succeeded."""
     ended: int
     failed: int
     asked: int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bakeoff.analysis.findings import Board, SliceScore
+from bakeoff.analysis.findings import ComparisonGroup, SliceScore
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.contracts.unit import Figures
 from bakeoff.report.page.drawing import Axis, axis_over, interval
@@ -23,7 +23,7 @@ MOST_DRAWN = 150
 MOST_IN_MATRIX, MOST_PAIRS, MOST_SLICES = 24, 300, 300
 
 
-def drawn_rows(board: Board) -> list[Row]:
+def drawn_rows(board: ComparisonGroup) -> list[Row]:
     """The rows that are shown below the leaderboard: the best, and the baseline."""
     rows = board.ranked
     return [*rows[:MOST_DRAWN], *(row for row in rows[MOST_DRAWN:] if row.baseline)]
@@ -38,7 +38,7 @@ class Forest:
     margin: str
 
 
-def forest(board: Board) -> Forest | None:
+def forest(board: ComparisonGroup) -> Forest | None:
     """Every row minus the baseline; None without a comparison."""
     by_row = board.pairs
     pairs = [by_row[row.strategy] for row in drawn_rows(board) if row.strategy in by_row]
@@ -54,7 +54,7 @@ def forest(board: Board) -> Forest | None:
 
 
 def _axis(
-    board: Board, values: list[float], drawn: Sequence[Pair | SliceScore], *, pad: float = 0.06, width: int = 200
+    board: ComparisonGroup, values: list[float], drawn: Sequence[Pair | SliceScore], *, pad: float = 0.06, width: int = 200
 ) -> Axis:
     """An axis over these values and all intervals, within the possible range of a difference."""
     span = board.unit.span
@@ -104,7 +104,7 @@ class Matrix:
 _MIRRORED = {"better": "worse", "worse": "better"}
 
 
-def matrix(board: Board) -> Matrix | None:
+def matrix(board: ComparisonGroup) -> Matrix | None:
     """All pairs; None where the forest already shows every pair."""
     pairs = board.all_pairs
     if len(pairs) <= 1:
@@ -133,7 +133,7 @@ class Slices:
     left_out: int
 
 
-def slices(board: Board) -> list[Slices]:
+def slices(board: ComparisonGroup) -> list[Slices]:
     """One table for each column of slices."""
     tables = []
     for column in dict.fromkeys(part.column for part in board.slices):

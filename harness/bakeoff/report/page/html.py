@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bakeoff import __version__
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
@@ -51,13 +51,13 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
     successful = _successful(comparison.declared, records)
     lines = sum(
         len(successful.get((board.task, board.model, row.strategy), ()))
-        for board in comparison.boards
+        for board in comparison.groups
         for row in board.ranked[: views.MOST_CURVES]
     )
     points = max(10, min(views.MOST_POINTS, views.ALL_POINTS // max(lines, 1)))
     sections = [
         _section(comparison, board, f"board-{number}", None if rows_only else successful, steps, points)
-        for number, board in enumerate(comparison.boards, 1)
+        for number, board in enumerate(comparison.groups, 1)
     ]
     by_id = {record.id: record for record in records}
     style, script = (_squeezed((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
@@ -66,7 +66,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
         sections=sections,
         strip=_strip(comparison, records),
         records=[] if rows_only else [(run, by_id[run.id]) for run in comparison.declared.runs if run.id in by_id],
-        columns={(board.split, board.metric): board.figures for board in comparison.boards},
+        columns={(board.split, board.metric): board.figures for board in comparison.groups},
         count=len(records),
         rows_only=rows_only,
         made=_foot(comparison.facts),
@@ -127,7 +127,7 @@ def _successful(declared: Declared, records: Sequence[Record]) -> dict[tuple[str
 
 def _section(
     comparison: Comparison,
-    board: Board,
+    board: ComparisonGroup,
     slug: str,
     successful: Mapping[tuple[str, str, str], Sequence[Record]] | None,
     steps: Callable[[str], views.Steps | None],
@@ -147,7 +147,7 @@ def _section(
         "warnings": {
             f"warning-{number}": warning
             for number, warning in enumerate(comparison.warnings, 1)
-            if warning.board in ("", board.title)
+            if warning.group in ("", board.title)
         },
         "drawn": drawn,
         "leaderboard": ranks.leaderboard(board),
@@ -168,7 +168,7 @@ def _section(
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
     """The experiment in a few numbers."""
-    declared, boards = comparison.declared, comparison.boards
+    declared, boards = comparison.declared, comparison.groups
     successful = sum(record.status == "ok" for record in records)
     failed = len(records) - successful
     runs = f"{successful:,}" if successful == len(declared.runs) else f"{successful:,} of {len(declared.runs):,}"
@@ -179,7 +179,7 @@ def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str,
         (board,) = boards
         found.append((f"examples in {board.split}", f"{board.examples:,}"))
         found.append(("margin", "none" if board.margin is None else f"± {board.figures.as_declared(board.margin)}"))
-    hardware = dict.fromkeys(board.surroundings.hardware for board in comparison.every_board if board.surroundings)
+    hardware = dict.fromkeys(board.surroundings.hardware for board in comparison.every_group if board.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))
     return found

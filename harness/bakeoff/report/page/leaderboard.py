@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bakeoff.analysis.findings import Board, NamedWarning
+from bakeoff.analysis.findings import ComparisonGroup, NamedWarning
 from bakeoff.analysis.results import Row
 from bakeoff.report.cells import MAJORITY
 from bakeoff.report.page.drawing import Axis, axis_over
@@ -47,7 +47,7 @@ class Leaderboard:
     """Strategy -> the letter of its tie group: strategies with the same rank interval."""
 
 
-def leaderboard(board: Board) -> Leaderboard:
+def leaderboard(board: ComparisonGroup) -> Leaderboard:
     """Rows by rank; the majority baseline follows the first group, published figures stand last."""
     rows, primary = board.ranked, (board.split, board.metric)
     found = dict.fromkeys((split, metric) for row in board.rows for split, scores in row.scores.items() for metric in scores)
@@ -74,7 +74,7 @@ def leaderboard(board: Board) -> Leaderboard:
     )
 
 
-def _axis(board: Board) -> Axis:
+def _axis(board: ComparisonGroup) -> Axis:
     """An axis over all intervals, and over the majority baseline unless that more than doubles its range."""
     scores = [score for row in board.rows if (score := board.score(row))]
     values = [value for score in scores for value in (score.mean, score.low, score.high)]
@@ -83,7 +83,7 @@ def _axis(board: Board) -> Axis:
     return wide if wide.high - wide.low <= 2 * (axis.high - axis.low) or not scores else axis
 
 
-def _tie_groups(board: Board) -> dict[str, str]:
+def _tie_groups(board: ComparisonGroup) -> dict[str, str]:
     """Letters, from A in each group of rows, of the rank intervals that more than one row has."""
     letters = {}
     for row in board.rows:
@@ -95,13 +95,13 @@ def _tie_groups(board: Board) -> dict[str, str]:
     return letters
 
 
-def _majority_baseline(board: Board, places: list[Place]) -> list[Unranked]:
+def _majority_baseline(board: ComparisonGroup, places: list[Place]) -> list[Unranked]:
     scores = {place: board.majority_baseline_of(*place) for place in places} | {places[0]: board.majority_baseline}
     note = "always gives the most frequent answer"
     return [] if board.majority_baseline is None else [Unranked("majority", MAJORITY, scores, DASH, note)]
 
 
-def _imported(board: Board, places: set[Place]) -> list[Unranked]:
+def _imported(board: ComparisonGroup, places: set[Place]) -> list[Unranked]:
     found = []
     for row in board.imported:
         scores = {(row.split, metric): score for metric, score in row.scores.items()}
@@ -111,7 +111,7 @@ def _imported(board: Board, places: set[Place]) -> list[Unranked]:
     return found
 
 
-def degenerate_note(row: Row, board: Board) -> str:
+def degenerate_note(row: Row, board: ComparisonGroup) -> str:
     """A row's degenerate seeds, and its mean without them; empty where there is none."""
     if not row.degenerate:
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Board
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Row, Score
 from bakeoff.contracts.unit import Unit
 from bakeoff.records.schema import Record
@@ -37,7 +37,7 @@ WIDE, NARROW = 700, 330
 """Widths of charts, for wide and narrow screens, in pixels."""
 
 
-def cost_drawings(board: Board) -> Drawings:
+def cost_drawings(board: ComparisonGroup) -> Drawings:
     """Quality against train seconds of the rows with times comparable to the baseline's; empty below two rows."""
     places, aside = [], board.times_differ
     for row in drawn_rows(board):
@@ -61,7 +61,7 @@ def _range(middle: float, low: float | None, high: float | None, scale: int = 1)
     return scale * (middle if low is None else low), scale * middle, scale * (middle if high is None else high)
 
 
-def _shown(score: Score, board: Board) -> Range:
+def _shown(score: Score, board: ComparisonGroup) -> Range:
     return _range(score.mean, score.low, score.high, board.unit.scale)
 
 
@@ -77,7 +77,7 @@ class Curves:
 
 
 def curves(
-    board: Board, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
+    board: ComparisonGroup, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
 ) -> Curves | None:
     """runs: strategy -> its records by seed; points: most points of a line. None where no run has steps."""
     names = [row.strategy for row in board.ranked]
@@ -113,7 +113,7 @@ class Seeds:
     """A sentence on the bias of reporting the best seed; empty where no row has enough seeds."""
 
 
-def seeds(board: Board) -> Seeds | None:
+def seeds(board: ComparisonGroup) -> Seeds | None:
     """Every run's score; None without scores."""
     scored = [(row, score) for row in drawn_rows(board) if (score := board.score(row))]
     if not scored:
@@ -140,7 +140,7 @@ def seeds(board: Board) -> Seeds | None:
     )
 
 
-def _strips(board: Board, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
+def _strips(board: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
     """A chart of some rows, on the axis of all."""
     longest = max(len(dot.name) for dot in strip) * LETTER + 16
     values = [value for dot in dots for value in (*dot.values, *dot.mean)]
@@ -158,7 +158,7 @@ def best_of(row: Row, tries: int) -> float | None:
     return row.expected_best[tries - 1] if len(row.expected_best) >= tries else None
 
 
-def _optimism(board: Board, tries: int) -> str:
+def _optimism(board: ComparisonGroup, tries: int) -> str:
     """How much higher than the mean the expected best of so many seeds is, from the smallest to the largest such bias."""
     figures = board.figures
     gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(board) if (best := best_of(row, tries)) is not None)
@@ -178,7 +178,7 @@ class Recipes:
     equal: list[tuple[str, str]]
 
 
-def recipes(board: Board) -> Recipes | None:
+def recipes(board: ComparisonGroup) -> Recipes | None:
     """Recipes side by side; None where no recipe is known."""
     rows = sorted((row for row in drawn_rows(board) if row.recipe), key=lambda row: not row.baseline)
     if not rows:

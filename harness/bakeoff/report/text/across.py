@@ -1,4 +1,4 @@
-"""Strategies ranked over several boards, for the page and `table.md`."""
+"""Strategies ranked over several comparison groups, for the page and `table.md`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Across:
 
 
 def across(comparison: Comparison) -> Across | None:
-    """None where too few boards share strategies."""
+    """None where too few groups share strategies."""
     found = comparison.across
     if found is None:
         return None
@@ -33,10 +33,10 @@ def across(comparison: Comparison) -> Across | None:
         for name, rank in found.mean_ranks.items()
     ]
     legend = (
-        f"Ranks are by the mean scores on each of {len(found.boards)} boards, 1 the best, ties shared. Friedman's statistic: "
-        f"p {p_value(found.p)} by permutation of each board's ranks, {p_value(found.chi2_p)} by chi-squared, "
+        f"Ranks are by the mean scores on each of {len(found.groups)} groups, 1 the best, ties shared. Friedman's statistic: "
+        f"p {p_value(found.p)} by permutation of each group's ranks, {p_value(found.chi2_p)} by chi-squared, "
         f"{p_value(found.f_p)} by the F of Iman and Davenport. The critical difference of mean ranks is Nemenyi's, "
-        f"{with_decimals(found.critical_difference, 2)} at 5 %. Seeds do not count as boards; they only enter the means."
+        f"{with_decimals(found.critical_difference, 2)} at 5 %. Seeds do not count as groups; they only enter the means."
     )
     if found.confounded:
         legend += f" {DAGGER} differs from the first in something that is not under test."

@@ -32,7 +32,7 @@ import json
 import re
 from typing import Any, Final
 
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.recipes import RECIPE
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.report.cells import MAJORITY
@@ -59,14 +59,14 @@ def write_csv(comparison: Comparison) -> str:
     """The whole `table.csv`."""
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
-        for board in comparison.every_board
+        for board in comparison.every_group
         for split in board.splits
         for metric in board.metrics
         for number in NUMBERS
     )
     recipe = dict.fromkeys(
         key.replace(RECIPE, "recipe_", 1)
-        for board in comparison.every_board
+        for board in comparison.every_group
         for row in board.rows
         for key in row.facts
         if key.startswith(RECIPE)
@@ -85,7 +85,7 @@ def write_csv(comparison: Comparison) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(map(cell_of, columns))
-    for board in comparison.every_board:
+    for board in comparison.every_group:
         pairs = board.pairs
         rows = [_strategy(row, pairs.get(row.strategy), board) for row in board.rows]
         rows += [_majority_baseline(board)] if board.data is not None else []
@@ -121,7 +121,7 @@ def write_json(comparison: Comparison) -> str:
     )
 
 
-def _strategy(row: Row, pair: Pair | None, board: Board) -> dict[str, Any]:
+def _strategy(row: Row, pair: Pair | None, board: ComparisonGroup) -> dict[str, Any]:
     """Column -> value of a strategy's row; columns that do not apply are left out."""
     scores = [(split, metric, score) for split, found in row.scores.items() for metric, score in found.items()]
     costs = {cost: number for cost in COSTS if (number := getattr(row, cost)) is not None}
@@ -161,7 +161,7 @@ def _difference(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _majority_baseline(board: Board) -> dict[str, Any]:
+def _majority_baseline(board: ComparisonGroup) -> dict[str, Any]:
     scores = {
         f"{split}_{metric.name}_mean": board.majority_baseline_of(split, metric.name)
         for split in board.splits

@@ -13,7 +13,7 @@ from itertools import chain, count
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.results import Row, Score
 from bakeoff.contracts.metric import called
 from bakeoff.text.numbers import portable, with_decimals
@@ -85,9 +85,9 @@ def model_index(comparison: Comparison) -> str:
     return "".join(documents)
 
 
-def _rows(comparison: Comparison) -> Iterator[tuple[Board, Row, dict[str, Score]]]:
+def _rows(comparison: Comparison) -> Iterator[tuple[ComparisonGroup, Row, dict[str, Score]]]:
     """Every row that has scores on the reported split, the primary metric first."""
-    for board in comparison.boards:
+    for board in comparison.groups:
         for row in board.ranked:
             scores = row.scores.get(board.split, {})
             if scores:
@@ -95,7 +95,7 @@ def _rows(comparison: Comparison) -> Iterator[tuple[Board, Row, dict[str, Score]
                 yield board, row, {metric: scores[metric] for metric in order}
 
 
-def _notes(board: Board, row: Row, metric: str, score: Score) -> str:
+def _notes(board: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
     """What the score is the mean of, its interval and spread, and how it was obtained."""
     runs = len(score.seeds)
     parts = [f"{metric} on {board.split} ({board.examples:,} examples)"]

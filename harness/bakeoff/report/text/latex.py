@@ -7,7 +7,7 @@ import unicodedata
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bakeoff.analysis.findings import Board, Comparison
+from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.results import Row
 from bakeoff.report import TEMPLATES
 from bakeoff.report.cells import MAJORITY, seconds
@@ -69,10 +69,10 @@ def write_tex(comparison: Comparison) -> str:
         undefined=StrictUndefined,
     )
     latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, label=_label)
-    return latex.get_template("table.tex.j2").render(boards=comparison.boards, majority=MAJORITY)
+    return latex.get_template("table.tex.j2").render(boards=comparison.groups, majority=MAJORITY)
 
 
-def _cells(row: Row, board: Board) -> list[str]:
+def _cells(row: Row, board: ComparisonGroup) -> list[str]:
     """The cells after the name."""
     figures, score, pair = board.figures, board.score(row), board.pairs.get(row.strategy)
     difference = ""
@@ -89,7 +89,7 @@ def _cells(row: Row, board: Board) -> list[str]:
     ]
 
 
-def _caption(board: Board) -> str:
+def _caption(board: ComparisonGroup) -> str:
     """Task, model, N, seeds, and what the intervals cover."""
     scores = [score for row in board.rows if (score := board.score(row)) is not None]
     parts = [
@@ -109,7 +109,7 @@ def _caption(board: Board) -> str:
     return " ".join(parts)
 
 
-def _confounders(board: Board) -> str:
+def _confounders(board: ComparisonGroup) -> str:
     """Confounded rows, each with its undeclared differences; empty where there are none."""
     return listed(
         [

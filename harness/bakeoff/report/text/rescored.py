@@ -12,7 +12,7 @@ from bakeoff.text.numbers import DASH, p_value, with_decimals
 def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
     """A section for each task and model, on request with slices and calibration; then what could not be scored."""
     lines: list[str] = []
-    for board in found.boards:
+    for board in found.groups:
         lines += [
             *([""] if lines else []),
             f"## {as_markdown(board.task)} · {as_markdown(board.model)}",

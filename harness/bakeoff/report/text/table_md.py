@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bakeoff.analysis.findings import Board, Comparison, NamedWarning
+from bakeoff.analysis.findings import Comparison, ComparisonGroup, NamedWarning
 from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
@@ -21,12 +21,12 @@ def write_page(comparison: Comparison) -> str:
     lines = [f"# {as_markdown(comparison.title)}"]
     if comparison.question:
         lines += ["", *paragraph(as_markdown(comparison.question))]
-    if comparison.boards:
+    if comparison.groups:
         lines += ["", *paragraph(f"**{as_markdown(comparison.answer)}**")]
     for sentence in comparison.damaged:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
-    for board in comparison.every_board:
-        warnings = [warning for warning in comparison.warnings if warning.board == board.title]
+    for board in comparison.every_group:
+        warnings = [warning for warning in comparison.warnings if warning.group == board.title]
         blocks = [_scores(board), _differences(board), _costs(board), _work(board), _searches(board)]
         lines += ["", f"## {as_markdown(board.title)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
@@ -39,7 +39,7 @@ def write_page(comparison: Comparison) -> str:
             lines += item(f"**{label}**: {as_markdown(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]
-    aside = [_in_words(warning) for warning in comparison.warnings if not warning.board]
+    aside = [_in_words(warning) for warning in comparison.warnings if not warning.group]
     if aside:
         lines += ["", *(line for sentence in aside for line in item(prose(sentence)))]
     return "\n".join(lines) + "\n"
@@ -53,7 +53,7 @@ def _in_words(warning: NamedWarning) -> str:
 # --- the tables ----------------------------------------------------------------------------------------------------------
 
 
-def _names(board: Board, *, majority: bool = False, marked: bool = False) -> Column:
+def _names(board: ComparisonGroup, *, majority: bool = False, marked: bool = False) -> Column:
     confounded = board.confounded if marked else set()
     names = [
         as_markdown(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
@@ -62,7 +62,7 @@ def _names(board: Board, *, majority: bool = False, marked: bool = False) -> Col
     return Column("strategy", [*names, MAJORITY] if majority else names, "left")
 
 
-def _scores(board: Board) -> list[str]:
+def _scores(board: ComparisonGroup) -> list[str]:
     rows = board.rows
     columns = [_names(board, majority=True, marked=True)]
     for subject in board.differing:
@@ -93,7 +93,7 @@ def _scores(board: Board) -> list[str]:
     return grid(columns)
 
 
-def _differences(board: Board) -> list[str]:
+def _differences(board: ComparisonGroup) -> list[str]:
     """Differences to the baseline; empty where there are none."""
     pairs, figures = board.to_baseline, board.figures
     if not pairs:
@@ -121,7 +121,7 @@ COSTS: dict[str, Callable[[Row], Spread | None]] = {
 }
 
 
-def _costs(board: Board) -> list[str]:
+def _costs(board: ComparisonGroup) -> list[str]:
     rows = board.rows
     columns = [
         Column(title, level([time_cell(number(row), comparable=not row.elsewhere) for row in rows]))
@@ -136,14 +136,14 @@ def _costs(board: Board) -> list[str]:
     return grid([_names(board), *columns]) if columns else []
 
 
-def _work(board: Board) -> list[str]:
+def _work(board: ComparisonGroup) -> list[str]:
     aside = [row.strategy for row in board.rows if row.elsewhere]
     titles, cells = work_cells({row.strategy: row.work for row in board.rows}, aside)
     columns = [Column(title, [cells[row.strategy][number] for row in board.rows]) for number, title in enumerate(titles)]
     return grid([_names(board), *columns]) if columns else []
 
 
-def _searches(board: Board) -> list[str]:
+def _searches(board: ComparisonGroup) -> list[str]:
     if not board.searches or not board.metric:
         return []
     lines = search_cells(board.searches, board.figures)
@@ -157,7 +157,7 @@ def _searches(board: Board) -> list[str]:
 # --- the sentences -------------------------------------------------------------------------------------------------------
 
 
-def _verdicts(board: Board, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
+def _verdicts(board: ComparisonGroup, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
     """Warnings that make numbers invalid, verdicts, what would settle open ones, and other warnings. A verdict that the page's
     answer or a warning states already is left out."""
     found = [_in_words(warning) for warning in warnings if warning.severity == "invalid"]
@@ -179,7 +179,7 @@ def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
     )
 
 
-def _published(board: Board) -> list[str]:
+def _published(board: ComparisonGroup) -> list[str]:
     """Figures published elsewhere: listed below the table, since they must not be compared with its rows."""
     return [
         f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
