@@ -59,8 +59,7 @@ Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
 """(subject, name of the split, distribution or component) -> its evidence: one or more words, None where unknown."""
 
 BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
-"""Equal where any of their evidence is equal: files that were written anew may hold the same tensors, and the same files may
-give tensors of other names in another version of a library."""
+"""Equal where any evidence is: rewritten files may hold the same tensors, a new library may name tensors differently."""
 
 
 @dataclass(frozen=True)
