@@ -67,7 +67,10 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) 
 
 
 def attention_backward(looked: Any, d_out: Tensor, into: Any) -> Tensor:
-    """Writes the gradients of q, k and v `into` three tensors, and returns that of the scores."""
+    """Writes the gradients of q, k and v `into` three tensors, and returns the gradient of the scores before the softmax.
+
+    `looked` is what the forward pass saved: q, k, v, weights, weights after dropout, mask; `d_out` its output's gradient.
+    """
     q, k, v, weights, kept, mask = looked
     scale, factor = q.shape[-1] ** -0.5, mask.scale if mask else 1.0
     _times(kept.transpose(1, 2), d_out, factor, out=into[2])

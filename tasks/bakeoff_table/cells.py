@@ -106,7 +106,9 @@ def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
     """The header's names. Raises DataError where the first line shows a wrong encoding, or is Excel's line about delimiters."""
     names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
-        raise DataError(f"{file.at(line)}: it begins like UTF-8: leave out `encoding: {file.encoding}`")
+        raise DataError(
+            f"{file.at(line)}: the file begins with the byte-order mark of UTF-8: leave out `encoding: {file.encoding}`"
+        )
     if any("\0" in name for name in names):
         raise DataError(
             f"{file.at(line)}: it holds NUL bytes, as UTF-16 without a mark does: say `encoding: utf-16-le` or utf-16-be"

@@ -221,7 +221,7 @@ class TableOptions(Options):
         if self.labels is not None and not kind.has_labels:
             raise ValueError(f"labels: a {kind} has none")
         if self.labels is not None and len(self.label) > 1:
-            raise ValueError("labels: several label columns are named by themselves")
+            raise ValueError("labels: with several label columns, their names are the labels; leave `labels` out")
         if both := sorted({*self.text} & {*self.label}):
             raise ValueError(f"label: {both[0]!r} is what the model reads; it cannot be the answer too")
         if both := sorted({*self.text} & {*self.slices}):

@@ -195,7 +195,11 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which does not identify a row"),
         (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it cannot be unpacked, as if it were cut off or damaged: "),
         (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows"),
-        ("q1,q2,same\na,b,no\n".encode("utf-8-sig"), {"encoding": "cp1252"}, "a.csv:1: it begins like UTF-8: leave out `enc"),
+        (
+            "q1,q2,same\na,b,no\n".encode("utf-8-sig"),
+            {"encoding": "cp1252"},
+            "a.csv:1: the file begins with the byte-order mark of UTF-8: leave out `enc",
+        ),
         (b"q1,q2,same\na,b,no\n", {"encoding": "utf-16"}, "a.csv: it is no utf-16: "),
         (b"\na,b,no\nc,d,yes\n", {"columns": ["q1", "q2", "sane"]}, "a.csv: no column 'same'; did you mean 'sane'?"),
     ],

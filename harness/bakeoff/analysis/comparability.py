@@ -74,7 +74,8 @@ def rankings_of(rows: Mapping[str, Facts], baseline: str, under_test: Sequence[s
 
 
 def _budget(record: Record) -> str | None:
-    """Examples that training may see: epochs times the split, or steps times the batch."""
+    """How many examples the recipe trains on, each counted as often as it is seen: `11,004 examples`; None if the trainer
+    decides that itself, or the record does not tell."""
     recipe = record.requested.recipe
     if "steps" in record.trainer_owns:
         return None

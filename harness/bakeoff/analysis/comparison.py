@@ -120,7 +120,8 @@ def _commands(experiment: Experiment) -> list[str]:
 
 
 def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
-    """The rows with what the comparison adds: intervals, rankings, ranks, collapsed seeds, the front of quality and cost."""
+    """The leaderboard's rows with what follows from comparing them: intervals, ranks, seeds whose run predicts one class only
+    (collapsed), and whether another row is both better and cheaper (`front`)."""
     ranks = {} if prepared.crowded or not prepared.judges else _ranks(prepared, all_pairs)
     metric, split = prepared.terms.metric, prepared.split
     found = []

@@ -109,7 +109,8 @@ class PairwiseComparison:
 
     @property
     def p(self) -> float | None:
-        """None where nothing is tested: without an estimate, and of identical rows."""
+        """The p-value, before it is adjusted for several comparisons; None without an estimate, and where the two rows made the
+        same predictions."""
         return self.estimate.p if self.estimate and not self.identical else None
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:

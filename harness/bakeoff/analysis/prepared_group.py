@@ -119,7 +119,7 @@ class PreparedGroup:
         return len(self.sides) > MOST_ROWS
 
     def ranked_together(self, first: str, second: str) -> bool:
-        """Whether two rows may be compared: the same ranking."""
+        """Whether the two strategies may be compared, that is, stand in one ranking."""
         rankings, _ = self.rankings
         return rankings[first] == rankings[second]
 

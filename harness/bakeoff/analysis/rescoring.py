@@ -193,7 +193,7 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
         label = data.labels[max(looked_at)]  # the class that the task's own metrics are about
     if base in OF_ONE_LABEL and not label:
         several = ", ".join(shell_word(f"{base} ({one})") for one in [*data.labels[:10], EACH])
-        raise BakeoffError(f"metric '{base}' is about one class, and none is named: there is {several}")
+        raise BakeoffError(f"metric '{base}' is about one class: name the class in the metric, one of {several}")
     each = label == EACH and EACH not in data.labels
     choice = MetricChoice(name=base, of="each") if each else MetricChoice(name=base, positive=label or None)
     return metric_named(choice).fitted(kind, data.labels, None)

@@ -76,7 +76,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
 
 
 def files_of(reading: Reading) -> dict[str, str]:
-    """Path within the report's folder -> content, of all files but table.md and table.csv."""
+    """The report's files to be written, but for table.md and table.csv: path within the report's folder -> content."""
     experiment, comparison = reading.experiment, reading.comparison
     return {
         HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment)),
@@ -129,7 +129,7 @@ def summary(reading: Reading, target: Path, written: Sequence[str]) -> list[str]
 
 
 def named(written: Sequence[str]) -> list[str]:
-    """The names of files; of those in a folder, the folder and their number."""
+    """The names of the written files; files in a folder are given by the folder's name and their number."""
     names = [name for name in written if "/" not in name]
     if inside := len(written) - len(names):
         names.append(f"{RESULTS_FOLDER}/ ({count(inside, 'file')})")

@@ -174,7 +174,8 @@ def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Ite
 
 
 def wrong_gate(rule: str, tasks: Sequence[KnownTask]) -> Iterator[Problem]:
-    """What is wrong with the gate's rule of quality for these metrics, or missing from it."""
+    """Problems of `gate.quality` in an experiment file: it names what is no primary metric of these tasks, gives the wrong
+    direction for one, or leaves one out."""
     where: KeyPath = ("gate", "quality")
     known = {name for task in tasks for name in (task.metric_alone, task.metric.name)}
     for loss in losses(rule):

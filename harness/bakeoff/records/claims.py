@@ -65,7 +65,8 @@ class Claims:
         return True
 
     def keep(self, run_id: str) -> bool:
-        """Confirms that this process still works on the run; False where the claim is no longer its own."""
+        """Renews this process's claim on the run, the file that tells other processes to leave the run alone. False where
+        another process has taken the claim over."""
         path = self._path(run_id)
         with self._opened(path) as stream:
             if stream is None or run_id not in self._own or _read(stream).get("token") != self._own[run_id]:

@@ -81,7 +81,10 @@ def blamed_on(path: Path) -> Iterator[None]:
 
 
 def read_table(content: bytes, expected: Expected) -> Any:
-    """The file as a pyarrow table whose columns have the expected types; raises what `blamed_on` catches."""
+    """The content of a Parquet file as a pyarrow table, whose columns were checked to have the expected types.
+
+    Raises FlawError, or an error of pyarrow or of Python, for a damaged file: call it within `blamed_on(path)`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

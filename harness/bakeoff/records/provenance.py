@@ -153,7 +153,8 @@ def _known_to_both(here: Sequence[str | None], there: Sequence[str | None]) -> l
 
 
 def _unequal(subject: Subject, here: Sequence[str | None], there: Sequence[str | None]) -> tuple[str, str] | None:
-    """The two values that differ; None where they are the same, or where that is unknown."""
+    """The values of the subject in the two records that are compared, where they differ; None where they are equal, or one of
+    the records does not tell."""
     pairs = _known_to_both(here, there)
     equal = [one == other for one, other in pairs]
     return pairs[0] if equal and not (any(equal) if subject in BY_ANY else equal[0]) else None

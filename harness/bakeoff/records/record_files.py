@@ -142,7 +142,7 @@ def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade 
 def _require_checksum(seal: Any, content: bytes, shown: str) -> None:
     """Raises DamageError where the file has a checksum of its own that does not fit."""
     if seal and sealed(content, str(seal)) != content:
-        raise DamageError(f"{shown} was altered: it is not what its own checksum says")
+        raise DamageError(f"{shown} was altered: it does not fit its own checksum")
 
 
 def sealed(content: bytes, seal: str) -> bytes:

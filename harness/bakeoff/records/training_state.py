@@ -124,7 +124,7 @@ def require_fit(steps: int, state: TrainingState, tensors: Mapping[str, Any], du
     if state.epochs_ended > steps // due.steps_per_epoch:
         raise ValueError(f"epochs_ended: {state.epochs_ended} after {steps} steps of {due.steps_per_epoch} an epoch")
     if any(int(step) >= steps for step in (*state.operations, *state.observer.norms)):
-        raise ValueError("it has entries for steps that were not taken")
+        raise ValueError(f"it has operations or gradient norms of steps after the {steps} steps that were taken")
     if state.resumed_at != sorted(state.resumed_at) or any(not 0 < step <= steps for step in state.resumed_at):
         raise ValueError(f"resumed_at: {state.resumed_at[:5]} after {steps} steps")
     if due.micro_batches is not None and [rows for rows, _, _ in state.fed] != list(due.micro_batches):

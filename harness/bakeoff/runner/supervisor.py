@@ -203,7 +203,7 @@ class Supervisor:
             return None
         record = self.read(self.folder)
         if record.id != self.request.id:
-            raise DamageError(f"its record says that it is run {quoted(record.id)}")
+            raise DamageError(f"the worker wrote the record of run {quoted(record.id)} in place of run {self.request.id}")
         return record
 
     def record_failure(self, reason: Reason, message: str) -> Record:

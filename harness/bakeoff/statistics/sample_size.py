@@ -26,7 +26,8 @@ ROUGH_SEEDS = 6
 
 
 class Needs(Part):
-    """Seeds and examples that one comparison with the baseline needs. Differences are in points, or the metric's own unit."""
+    """How many seeds and examples it takes to find differences between one strategy and the baseline. The differences are in
+    points, or in the metric's own unit."""
 
     task: str
     model: str

@@ -165,7 +165,7 @@ def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
     sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
     (_, n), (_, other) = map(_shape, sides)
     if n != other:
-        raise ValueError(f"both sides need the same examples, not {n} and {other}")
+        raise ValueError(f"the two sides of a comparison must have the same examples; they have {n} and {other} examples")
     alone = [two_way(side) for side in sides]
     delta = sides[0].mean(axis=0) - sides[1].mean(axis=0)
     mean = float(delta.mean())

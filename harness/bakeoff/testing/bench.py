@@ -148,7 +148,10 @@ def bench_job(
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
-    """A job on the 14 pairs, assembled as that of a run. `lr_scales` replace those of the method's groups.
+    """A job that trains a tiny model on the 14 sentence pairs of this module, assembled as `bakeoff run` does.
+
+    `lr_scales` replace the learning rates' factors of the method's parameter groups; `limit`: the most steps; `note` is called
+    with each line that the job tells the user; `checkpoints`: a folder for them, None for none.
 
     `trainer` is the trainer under test, with its `options`; None for the manual loop.
     """

@@ -48,13 +48,15 @@ def losses(text: str) -> list[Loss]:
     found = [QUALITY.fullmatch(part.strip()) for part in text.split(",")]
     whole = [match for match in found if match is not None]
     if len(whole) < len(found):
-        raise ValueError("must say how much may be lost, and of what, like '-1.0 points', or '+0.05 mae' of an error")
+        raise ValueError(
+            "must say how much worse a score may get, and in what unit: '-1.0 points', or '+0.05 mae' for an error"
+        )
     allowed = [Loss(match[1], float(match[2] or match[3]), match[4] or POINTS) for match in whole]
     if any(loss.amount > LARGEST for loss in allowed):
         raise ValueError(f"can be {LARGEST:g} at most")
     named = [loss.of for loss in allowed]
     if twice := next((name for name in named if named.count(name) > 1), None):
-        raise ValueError(f"says twice how much of '{twice}' may be lost")
+        raise ValueError(f"has two rules for '{twice}'; leave one out")
     return allowed
 
 

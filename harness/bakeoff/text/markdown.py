@@ -113,7 +113,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Lines of text, broken between words but not inside a command; lines after the first begin with `indent`."""
+    """Lines of at most `width` characters, broken between words but not in backticks; all but the first begin with `indent`."""
     whole = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), text)
     lines = textwrap.wrap(whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return [line.replace(_BLANK, " ") for line in lines] or [""]

@@ -50,7 +50,7 @@ class TextEncoder(Prepared):
         try:
             encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
         except BaseException as error:  # third-party code
-            _keep_what_is_no_fault_of_files(error)
+            _reraise_unless_from_files(error)
             raise ModelError(f"its tokenizer cannot encode these texts: {first_line(error)}") from error
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
@@ -127,7 +127,7 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
             folder, use_fast=True, trust_remote_code=False, local_files_only=True, config=config
         )
     except BaseException as error:  # their code over somebody's files: OSError, KeyError, a panic of tokenizers ...
-        _keep_what_is_no_fault_of_files(error)
+        _reraise_unless_from_files(error)
         raise ModelError(f"no tokenizer could be read from {_shown(path)}: {first_line(error)}") from error
     if not tokenizer.is_fast:
         raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
@@ -156,7 +156,7 @@ def _config_of(folder: Path) -> Any:
         read_config(folder)
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:
-        _keep_what_is_no_fault_of_files(error)
+        _reraise_unless_from_files(error)
         return None
 
 
@@ -169,7 +169,7 @@ def _counts_positions(folder: Path) -> bool:
         with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
             return positions_of(AutoModelForSequenceClassification.from_config(_config_of(folder))) is not None
     except Exception as error:  # as its `build` will say
-        _keep_what_is_no_fault_of_files(error)
+        _reraise_unless_from_files(error)
         return False
 
 
@@ -210,7 +210,7 @@ def load_classifier(
                 adapter_kwargs={"subfolder": CONFIG},
             )
     except BaseException as error:  # as above
-        _keep_what_is_no_fault_of_files(error)
+        _reraise_unless_from_files(error)
         raise ModelError(f"no classifier could be built from {_shown(path)}: {first_line(error)}") from error
     missing, mismatched = set(report["missing_keys"]), {item[0] for item in report["mismatched_keys"]}
     if mismatched and (misfits := sorted(mismatched & pretrained_names(model))):
@@ -271,7 +271,7 @@ def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
     raise ModelError(f"{_shown(folder)} holds an adapter of peft{made_for} and no model: {merge}")
 
 
-def _keep_what_is_no_fault_of_files(error: BaseException) -> None:
+def _reraise_unless_from_files(error: BaseException) -> None:
     """Raises the error again where it is a lack of memory, which is recorded as such, or asks the process to end.
 
     A panic of Rust code in tokenizers or safetensors looks like the latter, but comes from a damaged file.

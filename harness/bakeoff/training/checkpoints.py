@@ -262,7 +262,7 @@ def manifest_of(content: bytes) -> Manifest:
     except ValidationError as error:
         raise ValueError(f"{MANIFEST}: {first_flaw(error)}") from None
     if sealed(content, manifest.seal) != content:
-        raise ValueError(f"{MANIFEST} is not what its own checksum says")
+        raise ValueError(f"{MANIFEST} was altered: it does not fit its own checksum")
     return manifest
 
 

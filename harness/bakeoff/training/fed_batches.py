@@ -137,7 +137,8 @@ class FedBatches:
         return hashlib.sha256(repr(rows).encode()).hexdigest()
 
     def require_order(self, steps: int, trainer: str) -> None:
-        """Raises PluginError where the trainer trained on other rows than the schedule's, or in another order."""
+        """Checks that in its first `steps` steps the trainer was fed the batches of the schedule, in its order. Raises
+        PluginError where it was not."""
         collated = iter(self.here)
         for step, parts in enumerate(self.schedule.steps(steps)):
             fed = list(itertools.islice(collated, len(parts)))

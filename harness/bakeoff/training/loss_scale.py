@@ -138,7 +138,8 @@ class LossWatch:
 
 
 def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossScale | None:
-    """The ratios of all processes and steps, those of full batches apart from those of short ones; None without any step."""
+    """How large the loss that the trainer differentiates is against the loss that it reports, over all processes and steps: of
+    full batches, and of those with fewer than `batch_size` rows. None where no step was taken."""
     losses: list[float] = []
     gradients: dict[bool, list[float]] = {True: [], False: []}
     steps = 0

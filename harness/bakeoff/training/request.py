@@ -19,7 +19,7 @@ LARGEST_REQUEST: Final = 2**26
 
 def _without_nul(path: Path) -> Path:
     if "\0" in str(path):
-        raise ValueError("a path holds no NUL character")
+        raise ValueError("a path must not contain a NUL character")
     return path
 
 

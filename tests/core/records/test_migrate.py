@@ -254,11 +254,11 @@ def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_pat
     altered = path.read_bytes()
     code, out, _ = call("migrate", folder)
     assert code == 1
-    assert out.splitlines()[0] == f"left as it is: {path} was altered: it is not what its own checksum says"
+    assert out.splitlines()[0] == f"left as it is: {path} was altered: it does not fit its own checksum"
     assert path.read_bytes() == altered
     records, damaged = Store(folder).read_all()
     assert len(records) == 3
-    assert damaged == [f"{path} was altered: it is not what its own checksum says"]
+    assert damaged == [f"{path} was altered: it does not fit its own checksum"]
     code, out, _ = call("migrate", folder)
     assert "`bakeoff run` repeats" in out.splitlines()[2]
     assert (code, out.splitlines()[1]) == (1, f"nothing to do: every other file of {folder} has schema {SCHEMA_VERSION}")

@@ -263,7 +263,7 @@ def test_one_run_under_four_seeds_is_no_four_runs() -> None:
     plain = json.loads(dump(whole_declared()))
     first = plain["runs"][0]
     plain["runs"] = [first | {"seed": seed} for seed in range(4)]
-    with pytest.raises(DamageError, match="stands for two runs"):
+    with pytest.raises(DamageError, match="two runs of the plan have the id"):
         read_part(Declared, sealed(plain), HERE)
     plain["runs"] = [first] * 4
     with pytest.raises(DamageError, match="stands twice"):
@@ -391,7 +391,7 @@ def test_a_damaged_control_run_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"10.0", b"20.0"))
     found = load_experiment([folder])
     assert found.controls == ()
-    assert found.damaged == (f"{path} was altered: it is not what its own checksum says",)
+    assert found.damaged == (f"{path} was altered: it does not fit its own checksum",)
 
 
 # --- what is written can be read ----------------------------------------------------------------------------------------

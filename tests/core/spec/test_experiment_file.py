@@ -266,8 +266,8 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("select: best", "select: must be 'last-epoch' or 'best-on-dev'; got 'best'"),
         (
             "gate: {quality: -1.0}",
-            "gate.quality: must say how much may be lost, and of what, like '-1.0 points', or '+0.05 mae' of an error; "
-            "got -1.0",
+            "gate.quality: must say how much worse a score may get, and in what unit: '-1.0 points', or '+0.05 mae' for an "
+            "error; got -1.0",
         ),
         ("gate: {train_seconds: 10%}", "gate.train_seconds: must say how much may be added, like '+10%'; got '10%'"),
         ("gate: {qualty: -1 points}", "gate.qualty: no key 'qualty'; did you mean 'quality'?"),

@@ -75,7 +75,8 @@ def _requested_apart(judged: Judged, first: str, second: str) -> list[str]:
 
 
 def _fingerprints(judged: Judged, row: str) -> dict[int, str]:
-    """Seed -> hash of its answers on all splits. Runs that answer alike for a reason (all right, or collapsed) are left out."""
+    """Seed -> hash of the predictions that the row's run with this seed made on all splits. Left out are runs whose predictions
+    may be equal by themselves: all correct, or all of one class."""
     found: dict[int, Any] = {}
     telling: set[int] = set()
     for name, split in sorted(judged.outputs.splits.items()):

@@ -42,7 +42,7 @@ def _require_one_place(runs: Sequence[DeclaredRun] | Sequence[TrialRun]) -> None
     for run in runs:
         place = (run.task, run.model, run.seed)
         if known.setdefault(run.id, place) != place:
-            raise ValueError(f"run {run.id} stands for two runs: {quoted(known[run.id])} and {quoted(place)}")
+            raise ValueError(f"two runs of the plan have the id {run.id}: {quoted(known[run.id])} and {quoted(place)}")
 
 
 class DeclaredRun(Part):

@@ -44,7 +44,7 @@ def across(comparison: Comparison) -> Across | None:
 
 
 def across_markdown(comparison: Comparison) -> list[str]:
-    """The section of `table.md`; no lines where there is none."""
+    """The lines of `table.md` that compare strategies over several tasks; none if the experiment has one task."""
     found = across(comparison)
     if found is None:
         return []
