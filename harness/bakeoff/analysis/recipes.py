@@ -138,9 +138,12 @@ def loss_in_words(record: Record) -> str | None:
     return f"{', '.join(parts)} those of {EXACT_LOSS}" if parts else None
 
 
+OWNED = "what the trainer owns"
+"""The subject that a row's notes tell; it has no column."""
+
 SUBJECTS = (
     *(Subject(kind, (kind,), lambda record, kind=kind: _component(record, kind)) for kind in COMPONENTS),  # type: ignore[misc]
-    Subject("what the trainer owns", ("trainer",), lambda record: ", ".join(record.trainer_owns) or "nothing"),
+    Subject(OWNED, ("trainer",), lambda record: ", ".join(record.trainer_owns) or "nothing"),
     Subject("loss", ("loss",), loss_in_words),
     Subject("training length", ("recipe.epochs", "recipe.max_steps"), _length),
     Subject("batch size", ("recipe.batch_size",), lambda record: _requested(record, "batch_size")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakeoff.analysis.findings import ComparisonGroup
-from bakeoff.analysis.recipes import COMPONENTS
+from bakeoff.analysis.recipes import COMPONENTS, OWNED
 from bakeoff.analysis.summary.compute import legend as work_legend
 from bakeoff.analysis.summary.searches import cost_sentence
 from bakeoff.contracts.metric_lookup import unit_of
@@ -74,7 +74,7 @@ def caption(board: ComparisonGroup, declared: Declared) -> list[tuple[str, Seque
     sources = board.data.source_versions if board.data else {}
     numbers = {name: [f"{equal[name]} {name}"] if name in equal else [] for name in SIZES}
     selected = [f"scored at the {equal['selection']}"] if "selection" in equal else []
-    elsewhere = {*COMPONENTS, *SIZES, "selection", "what the trainer owns"}
+    elsewhere = {*COMPONENTS, *SIZES, OWNED, "selection", *(["replicate"] if equal.get("replicate") == "0" else [])}
     found: list[tuple[str, Sequence[str]]] = [
         ("data", [f"{name} {one.examples:,} examples{'' if one.labelled else ' (no labels)'}" for name, one in splits.items()]),
         ("made from", [f"{name} {version}" for name, version in sources.items()]),

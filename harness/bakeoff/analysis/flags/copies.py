@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, grouped_by, named
-from bakeoff.analysis.recipes import differences, side_by_side
+from bakeoff.analysis.recipes import OWNED, differences, side_by_side
 from bakeoff.spec.strategy import NAME
 from bakeoff.text.numbers import count, per_cent
 from bakeoff.text.values import command, grouped, seeds_spelt
 
-SAME_AIM = {"trainer", "what the trainer owns", "selection", "padding", "fused optimizer", "input length", "precision"}
+SAME_AIM = {"trainer", OWNED, "selection", "padding", "fused optimizer", "input length", "precision"}
 """What aims at the same numbers: rows that differ in nothing else may well answer alike."""
 
 

@@ -12,7 +12,16 @@ import numpy as np
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.machines import made_elsewhere, usual_environment
-from bakeoff.analysis.recipes import COMPONENTS, NEUTRAL, RECIPE, VARIES, equal_and_differing, options_apart, side_by_side
+from bakeoff.analysis.recipes import (
+    COMPONENTS,
+    NEUTRAL,
+    OWNED,
+    RECIPE,
+    VARIES,
+    equal_and_differing,
+    options_apart,
+    side_by_side,
+)
 from bakeoff.analysis.results import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
 from bakeoff.analysis.summary.compute import work_of
 from bakeoff.analysis.summary.searches import searched
@@ -102,7 +111,7 @@ def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
         data=data,
         silent=data.silent if data else {},
         equal=equal,
-        differing=differing,
+        differing=[subject for subject in differing if subject != OWNED],
         components=_components(layout.describing.values()),
         surroundings=surroundings,
         taken_for_same=taken_for_same([everything]),
