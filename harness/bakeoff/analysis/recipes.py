@@ -12,7 +12,7 @@ from typing import Any
 from bakeoff.analysis.results import Fact
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.records.schema import ComponentOrigin, Observed, Record
-from bakeoff.text.numbers import per_cent, significant
+from bakeoff.text.numbers import count, per_cent, significant
 from bakeoff.text.values import grouped, listed, options_in_words, spelt
 
 VARIES = "varies over seeds"
@@ -118,7 +118,7 @@ def _warmup(record: Record) -> str | None:
 
 def _length(record: Record) -> str | None:
     keys = [key for key in ("max_steps", "epochs") if record.requested.recipe.get(key) is not None]
-    return f"{spelt(record.requested.recipe[keys[0]])} {keys[0].removeprefix('max_')}" if keys else None
+    return count(record.requested.recipe[keys[0]], keys[0].removeprefix("max_").removesuffix("s")) if keys else None
 
 
 EXACT_LOSS = "the mean over each batch"

@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
@@ -94,7 +94,7 @@ class TaskContract(Contract):
         info, splits = self.loaded()
         here = {name: split_fingerprint(splits[name], info, {}) for name in info.splits if self.whole(info, splits, name)}
         places = self.places()
-        there = self.ask(fingerprints, self.chosen(), places)
+        there = self.ask(fingerprints, dict(self.options), places)
         if differing := [name for name in here if here[name] != there.get(name)]:
             self.broken(
                 f"split {differing[0]!r} has other rows, or another order, in another process; use no clock, no hash(), "
@@ -224,7 +224,8 @@ def plain(split: Any, labelled: bool) -> PlainColumns:
     return columns if labelled else {**columns, "label": [None] * len(split)}
 
 
-def fingerprints(task: Any, options: Any, places: Paths) -> dict[str, str]:
-    """Split -> fingerprint of its rows; runs in a fresh process."""
+def fingerprints(task: Any, chosen: Mapping[str, Any], places: Paths) -> dict[str, str]:
+    """Split -> fingerprint of the rows that the task loads with the chosen options; runs in a fresh process."""
+    options = task.Options.model_validate(chosen)
     info, splits = task.info(options), task.load(options, places)
     return {name: split_fingerprint(plain(splits[name], name in info.labelled_splits), info, {}) for name in info.splits}
