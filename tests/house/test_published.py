@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -226,3 +227,13 @@ def test_the_published_experiments_name_where_they_ran(experiment: Path) -> None
     assert plan["spec_file"] == "spec.yaml"
     assert len({record.environment.hardware for record in read(experiment)}) == 1
     assert len({json.dumps(record.environment.software, sort_keys=True) for record in read(experiment)}) == 1
+
+
+def test_equal_scores_have_a_standard_deviation_of_exactly_0() -> None:
+    with (RESULTS / "learning-rates" / "table.csv").open(encoding="utf-8") as file:
+        (collapsed,) = [row for row in csv.DictReader(file) if row["strategy"] == "rate-5e-5"]
+    spreads = {
+        column: collapsed[column] for column in collapsed if column.startswith(("test_", "dev_")) and column.endswith("_sd")
+    }
+    assert len(spreads) == 4
+    assert set(spreads.values()) == {"0.0"}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
-
-import numpy as np
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.machines import made_elsewhere, usual_environment
@@ -227,8 +225,8 @@ def _spread(recorded: Sequence[float | None]) -> Spread | None:
 
 
 def _sd(values: Sequence[float]) -> float | None:
-    """Sample standard deviation; one value alone has none."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+    """Sample standard deviation, exactly 0 of equal values; one value alone has none."""
+    return stdev(values) if len(values) > 1 else None
 
 
 def _scores(records: Sequence[Record], data: Data | None) -> dict[str, dict[str, Score]]:
