@@ -221,7 +221,11 @@ def test_files_written_anew_with_the_same_contents_stop_nothing(change: Callable
 
 @pytest.mark.parametrize(
     "what",
-    ["a label renamed", pytest.param("a row of dev", marks=pytest.mark.long), pytest.param("weights", marks=pytest.mark.slow)],
+    [
+        pytest.param("a label renamed", marks=pytest.mark.slow),
+        pytest.param("a row of dev", marks=pytest.mark.long),
+        pytest.param("weights", marks=pytest.mark.slow),
+    ],
 )
 def test_runs_that_are_kept_beside_new_ones_stand_apart_and_every_page_is_made(what: str, recorded: Path) -> None:
     change, _, told = CHANGES[what]

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from end_to_end.experiments import call, sleeper, start, trains, wait_until, write_spec
 
 from bakeoff.machine.hardware import usable_threads
@@ -38,6 +39,7 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
     assert len(Store(tmp_path).controls()[0]) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})
     process = start("run", spec, folder=tmp_path, control=True, start_new_session=True)

@@ -103,7 +103,8 @@ def test_runs_beside_the_one_that_finds_no_room_are_stopped_and_go_on(small_disk
     assert stopped.returncode == 2, stopped.stderr
     assert "No space left on device" in stopped.stderr.splitlines()[-1]
     assert (records(folder), leftovers(folder)) == ({}, [])
-    assert {name[:5] for name in checkpoints(folder)} == {"step-"}
+    left = {name[:5] for name in checkpoints(folder)}
+    assert left - {".tmp-"} == {"step-"}, "the run beside may have been stopped while it wrote one"
     remount(small_disk, "size=16m")
     again = call("run", spec, "--jobs", "2", "--threads", "1", folder=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -84,6 +84,7 @@ def fragile(folder: Path, faults: Any) -> list[dict[str, str]]:
     return [{"name": "fragile", "fault": fault, "marker": str(folder / fault)} for fault in faults]
 
 
+@pytest.mark.slow
 def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"models": fragile(tmp_path, FAULTS), "report_on": "test"}
     spec = write_spec(tmp_path / "e", LOOP, head=HEAD, keep="final", **keys)

@@ -383,6 +383,7 @@ def processes_with(word: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strategies = {"sleeps": sleeper(tmp_path), "right": {"trainer": "right"}}
@@ -401,12 +402,10 @@ def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path, monkeypatch: 
     assert not [path.name for path in (tmp_path / "records").iterdir() if path.name.startswith((".tmp", ".claim"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sign",
-    [
-        pytest.param("records/.tmp-r1-*", id="while the worker starts", marks=pytest.mark.slow),
-        pytest.param("trains", id="while it trains"),
-    ],
+    [pytest.param("records/.tmp-r1-*", id="while the worker starts"), pytest.param("trains", id="while it trains")],
 )
 def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})

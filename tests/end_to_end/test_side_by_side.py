@@ -42,7 +42,8 @@ def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
     assert starts[1] < ends[0], "the second began before the first had ended"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_a_record_and_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals
 ) -> None:

@@ -122,6 +122,7 @@ def hold(folder: Path, fails: dict[str, tuple[str, str]], well: Sequence[str], r
     assert lingering() == []
 
 
+@pytest.mark.slow
 def test_an_unruly_trainer_harms_its_own_run_at_most(tmp_path: Path) -> None:
     hold(tmp_path, FAILS, WELL, REMARKED)
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bakeoff import testing
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +17,7 @@ PAGE = (ROOT / "docs" / "testing-a-plugin.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "tests" / "thirdparty" / "bakeoff-questions"
 
 
+@pytest.mark.slow
 def test_the_tests_on_the_page_run_and_pass(tmp_path: Path) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "test_questions.py").write_text(code)

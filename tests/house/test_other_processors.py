@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-OFTEN = (
+OFTEN = ("core/parity", "core/statistics", "house/test_published.py")
+"""Statistics, parity, published tables."""
+SELDOM = (
     "core/analysis",
-    "core/parity",
-    "core/report/test_table_md.py",
-    "core/statistics",
-    "house/test_published.py",
+    "core/kinds",
+    "core/records",
+    "core/report",
+    "core/training",
+    "house/test_readme.py",
+    "house/test_same_numbers.py",
     "plugins/test_trainers.py",
 )
-"""Statistics, tables, parity, trainers."""
-SELDOM = ("core/kinds", "core/records", "core/report", "core/training", "house/test_readme.py", "house/test_same_numbers.py")
 """Whatever else computes."""
 CASES = [OFTEN, pytest.param(SELDOM, marks=pytest.mark.long)]
 

@@ -158,6 +158,7 @@ def test_the_real_files_are_read(name: str, train: int, dev: int) -> None:
     assert (low, high) == ((0.0, 5.0) if name == "stsb" else (0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (Path(DATA) / "glue" / "STS-B").is_dir(), reason="BAKEOFF_DATA names no folder with glue/STS-B")
 def test_a_regression_runs_from_end_to_end_and_the_loops_agree_to_the_bit(tmp_path: Path) -> None:
     head = (

@@ -48,6 +48,7 @@ def spoil(folder: Path) -> None:
         record.write_text("{")
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_does_not_change_the_verdict(folder: Path, tmp_path: Path, call: Call) -> None:
     other = made(tmp_path / "other", "trainer-api", "manual-loop", gate=GATE)
     (other / "records" / "plan.json").write_text((folder / "records" / "plan.json").read_text())

@@ -147,7 +147,8 @@ def lives(number: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("killed", ["the command", pytest.param("the fork server", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["the command", "the fork server"])
 def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed: str, tmp_path: Path) -> None:
     code = f"from test_worker_process import command; command({str(tmp_path)!r})"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
@@ -238,6 +239,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_what_a_worker_tells_the_tracker_of_shared_memory_is_printed_nowhere(tmp_path: Path) -> None:
     """Nor that somebody has killed it: both were tracebacks and warnings of multiprocessing's on the command's stderr. What
     the last worker left is removed all the same."""
