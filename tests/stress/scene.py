@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from end_to_end.experiments import call, write_spec
+from end_to_end.experiments import start, write_spec
 from stress.commands import Command, Start, started
 from stress.processes import MARK, WORKER, family
 
@@ -110,8 +110,10 @@ class Scene:
         (self.folder / "data" / "rows.csv").write_text("\n".join(rows), encoding="utf-8")
 
     def call(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """An undisturbed command, in this process."""
-        return call(*arguments, folder=self.folder)
+        """An undisturbed command, in a process of its own."""
+        process = start(*arguments, folder=self.folder)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def start(self) -> None:
         """One more command at the folder."""
