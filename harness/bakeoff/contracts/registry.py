@@ -184,7 +184,7 @@ def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlu
             if name != "?":  # else `_load` tells where it lies
                 names[name] = None
                 found = _own_entry_points(imported_build(name)) if len(builds(name)) > 1 else found
-        except Exception as error:
+        except Exception as error:  # importlib.metadata raises something else for each kind of damage
             broken.append(BrokenPlugin(_origin("?", dist), f"its entry_points.txt is damaged: {_one_line(error)}"))
             continue
         for entry_point in found:

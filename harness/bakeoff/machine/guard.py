@@ -84,7 +84,7 @@ class Guard:
         code = 1
         try:
             code = self.wait(child)
-        except Exception:
+        except Exception:  # whatever failed, the descendants must end
             traceback.print_exc()  # into the fork server's log
         finally:
             end_descendants(os.getpid())

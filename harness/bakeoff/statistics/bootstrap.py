@@ -229,7 +229,7 @@ def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
     def guarded(predictions: Any, references: Any) -> float:
         try:
             return float(score(predictions, references))
-        except Exception:
+        except Exception:  # a metric of any author: it has no value on this resample
             return math.nan
 
     return guarded

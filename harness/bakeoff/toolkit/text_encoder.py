@@ -155,7 +155,7 @@ def _config_of(folder: Path) -> Any:
     try:
         read_config(folder)
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:
+    except Exception as error:  # a damaged file may come out of any library
         _reraise_unless_from_files(error)
         return None
 

@@ -196,7 +196,7 @@ class ModelCheck:
         def accepts(length: int) -> bool:
             try:
                 predict(self.plain, self.model, [of_length(shortest, length).row], self.device)
-            except Exception:
+            except Exception:  # a model of any author, which may refuse a length in any way
                 return False
             return True
 

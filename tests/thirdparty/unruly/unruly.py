@@ -177,8 +177,9 @@ def at_exit(what: Any, *arguments: Any) -> None:
 
 
 def flood() -> None:
+    """Prints 100 MB."""
     for number in range(200_000):
-        print(f"line {number:06d} of a trainer that says much", flush=number % 1000 == 0)
+        print(f"line {number:06d} of a trainer that says much".ljust(500, "."), flush=number % 1000 == 0)
     print("the last line", flush=True)
 
 
