@@ -9,7 +9,7 @@ import pytest
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 
 TIMED = """
-const box = document.getElementById("board-1-rows-filter"), button = document.querySelector("#board-1-rows thead th.n button");
+const box = document.getElementById("group-1-rows-filter"), button = document.querySelector("#group-1-rows thead th.n button");
 const started = performance.now();
 {};
 document.body.offsetHeight;

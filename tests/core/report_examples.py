@@ -118,11 +118,11 @@ def judged(row: Row, records: Sequence[Record], *, recipe: dict[str, str], warni
 
 def described(comparison: Comparison, records: Sequence[Record]) -> Comparison:
     """The comparison with what these records tell of its rows, and no more."""
-    boards = boards_of(comparison.declared, records)
-    return comparison.model_copy(update={"groups": [board.model_copy(update={"examples": 1725}) for board in boards]})
+    groups = groups_of(comparison.declared, records)
+    return comparison.model_copy(update={"groups": [group.model_copy(update={"examples": 1725}) for group in groups]})
 
 
-def boards_of(declared: Declared, records: Sequence[Record]) -> list[ComparisonGroup]:
+def groups_of(declared: Declared, records: Sequence[Record]) -> list[ComparisonGroup]:
     made = Experiment(declared, tuple(records), lambda _: {}, lambda _: None)
     return [describe(made, layout) for layout in layouts(made)]
 
@@ -151,9 +151,9 @@ def example(
             lost = seed == 0 and name in broken
             records.append(failed(record, "out of memory", message) if lost else record)
     declared = make_declaration(records, baseline=names[0], question=QUESTION, name="mrpc")
-    (board,) = boards_of(declared, records)
+    (group,) = groups_of(declared, records)
     rows = []
-    for row in board.rows:
+    for row in group.rows:
         ended = [record for record in records if record.requested.strategy == row.strategy and record.status == "ok"]
         recipe = {"gradient clipping": "1", "optimizer": "AdamW", "eps": "1e-8"} | (recipes or {}).get(row.strategy, {})
         rows.append(judged(row, ended, recipe=recipe, warnings=["few-seeds"]))
@@ -174,7 +174,7 @@ def example(
     calibration = [
         Calibration(strategy=row.strategy, split="test", ece=0.0812, brier=0.2931, agreement=0.914) for row in scored
     ]
-    board = board.model_copy(
+    group = group.model_copy(
         update={
             "examples": 1725,
             "majority_baseline": 0.6649275,
@@ -190,7 +190,7 @@ def example(
     warning = NamedWarning(
         name="few-seeds",
         severity="caution",
-        group=board.title,
+        group=group.title,
         rows=names,
         what=f"{seeds} seeds: the exact sign-flip test cannot give p below {2 / 2**seeds:.3g}.",
         what_to_do="Six seeds are the fewest with which it can reach 0.05.",
@@ -198,7 +198,7 @@ def example(
     comparison = Comparison(
         declared=declared,
         answer="No strategy is shown to be better than trainer-api; a difference of 1.1 points would have been seen.",
-        groups=[board],
+        groups=[group],
         warnings=[warning],
         facts={"folder": "results/mrpc", "commands": ["bakeoff run spec.yaml", "bakeoff report results/mrpc"]},
     )

@@ -57,8 +57,8 @@ def test_a_strategy_and_its_replicate_are_seldom_told_apart(tmp_path: Path) -> N
     experiment = train(tmp_path, arms=2 * PAIRS)
     verdicts: Counter[str] = Counter()
     for number in range(PAIRS):
-        (board,) = compare(duel(experiment, f"arm-{2 * number + 1}", f"arm-{2 * number}")).groups
-        (pair,) = board.to_baseline
+        (group,) = compare(duel(experiment, f"arm-{2 * number + 1}", f"arm-{2 * number}")).groups
+        (pair,) = group.to_baseline
         verdicts[pair.verdict] += 1
     print(json.dumps(verdicts))
     scores = [record.scores["test"]["accuracy"] for record in experiment.records]

@@ -78,14 +78,14 @@ def rich(browser: Any, folder: Path) -> Any:
 
 def column(browser: Any, place: int) -> list[str]:
     """The texts of a column of the leaderboard's rows that are seen."""
-    script = """return [...document.querySelectorAll("#board-1-rows tbody:first-of-type tr")]
+    script = """return [...document.querySelectorAll("#group-1-rows tbody:first-of-type tr")]
         .filter((row) => row.getClientRects().length).map((row) => row.cells[arguments[0]].innerText.split("\\n")[0].trim())"""
     found: list[str] = browser.execute_script(script, place)
     return found
 
 
 def head(browser: Any, words: str) -> Any:
-    return browser.find_element("xpath", f"//table[@id='board-1-rows']/thead//th[button[contains(., '{words}')]]")
+    return browser.find_element("xpath", f"//table[@id='group-1-rows']/thead//th[button[contains(., '{words}')]]")
 
 
 def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_keyboard_sorts_a_column(rich: Any) -> None:
 
 def test_published_rows_stay_in_their_own_body(rich: Any) -> None:
     head(rich, "dev accuracy").find_element("tag name", "button").click()
-    last = rich.execute_script("return [...document.querySelectorAll('#board-1-rows tbody')].at(-1).innerText")
+    last = rich.execute_script("return [...document.querySelectorAll('#group-1-rows tbody')].at(-1).innerText")
     assert last.index("Published elsewhere") < last.index("course Trainer")
 
 
@@ -230,7 +230,7 @@ def test_two_hundred_rows_are_sorted_and_filtered_whole(browser: Any, folder: Pa
         assert len(set(scores)) > 10
         assert scores == sorted(scores, reverse=falling)
     assert len({name.split()[0] for name in column(browser, 0)}) == 201  # and the floor
-    box = browser.find_element("id", "board-1-rows-filter")
+    box = browser.find_element("id", "group-1-rows-filter")
     box.send_keys("row-11")
     assert sorted(column(browser, 0)) == [f"row-{number}" for number in range(110, 120)]
 

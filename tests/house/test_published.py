@@ -204,8 +204,8 @@ def test_both_trainers_ended_with_the_same_weights(name: str, steps: int) -> Non
     [("course-2021", ["gradient clipping", "eps"]), ("course-today", ["gradient clipping", "weight decay"])],
 )
 def test_the_comparisons_of_the_course_are_confounded_and_say_by_what(name: str, confounders: list[str]) -> None:
-    (board,) = read_folders([RESULTS / name]).comparison.groups
-    (pair,) = board.to_baseline
+    (group,) = read_folders([RESULTS / name]).comparison.groups
+    (pair,) = group.to_baseline
     assert (pair.verdict, [fact.subject for fact in pair.confounders]) == ("confounded", confounders)
     assert [fact.subject for fact in pair.studied] == ["trainer"]
     assert f"course-loop against trainer-api is confounded by {' and '.join(confounders)}: " in pair.sentence

@@ -38,29 +38,29 @@ class Published:
     """One experiment: what was computed, and the JSON that is held against every other output."""
 
     reading: Reading
-    board: dict[str, Any]
+    group: dict[str, Any]
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
-        return {row["strategy"]: row for row in self.board["rows"]}
+        return {row["strategy"]: row for row in self.group["rows"]}
 
     @property
     def pairs(self) -> dict[str, dict[str, Any]]:
-        return {pair["first"]: pair for pair in self.board["to_baseline"]}
+        return {pair["first"]: pair for pair in self.group["to_baseline"]}
 
     def scale(self, metric: str) -> float:
-        return float(self.board["figures_by_metric"][metric]["unit"]["scale"])
+        return float(self.group["figures_by_metric"][metric]["unit"]["scale"])
 
     @property
     def reported(self) -> str:
-        return f"{self.board['split']} {self.board['metric']}"
+        return f"{self.group['split']} {self.group['metric']}"
 
 
 @pytest.fixture(scope="module", params=EXPERIMENTS, ids=lambda path: path.name)
 def published(request: pytest.FixtureRequest) -> Published:
     reading = read_folders([request.param])
-    (board,) = json.loads(write_json(reading.comparison))["groups"]
-    return Published(reading, board)
+    (group,) = json.loads(write_json(reading.comparison))["groups"]
+    return Published(reading, group)
 
 
 def check(shown: str, *values: float | None, scale: float = 1.0) -> int:
@@ -108,14 +108,14 @@ def test_table_md(published: Published) -> None:
                 elif score is not None:
                     found += check(cell, score["mean"], score["sd"], scale=published.scale(metric))
                 elif title == "95 % interval" and titles[number - 1].endswith("★"):
-                    own = row["scores"][published.board["split"]][published.board["metric"]]
-                    found += check(cell, own["low"], own["high"], scale=published.scale(published.board["metric"]))
+                    own = row["scores"][published.group["split"]][published.group["metric"]]
+                    found += check(cell, own["low"], own["high"], scale=published.scale(published.group["metric"]))
                 elif pair is not None and " − " in title:
-                    found += check(cell, pair["difference"], scale=published.scale(published.board["metric"]))
+                    found += check(cell, pair["difference"], scale=published.scale(published.group["metric"]))
                 elif pair is not None and title == "95 % interval":
-                    found += check(cell, pair["low"], pair["high"], scale=published.scale(published.board["metric"]))
+                    found += check(cell, pair["low"], pair["high"], scale=published.scale(published.group["metric"]))
                 elif pair is not None and title == "detectable":
-                    found += check(cell, pair["detectable"], scale=published.scale(published.board["metric"]))
+                    found += check(cell, pair["detectable"], scale=published.scale(published.group["metric"]))
     assert found >= 10 * len(published.rows)
 
 
@@ -148,15 +148,15 @@ def test_csv(published: Published) -> None:
 
 
 def test_latex(published: Published) -> None:
-    board, found = published.board, 0
-    scale = published.scale(board["metric"])
+    group, found = published.group, 0
+    scale = published.scale(group["metric"])
     for line in files_of(published.reading)["table.tex"].splitlines():
         cells = [cell.strip() for cell in line.replace("{[}", "[").replace("{]}", "]").replace("$-$", "−").split(" & ")]
         name = cells[0].replace(" (baseline)", "").replace(r"$^\dagger$", "").replace("\\", "")
         row, pair = published.rows.get(name), published.pairs.get(name)
         if row is None or len(cells) != 6:
             continue
-        score = row["scores"][board["split"]][board["metric"]]
+        score = row["scores"][group["split"]][group["metric"]]
         found += check(cells[1], score["mean"], scale=scale)
         found += check(cells[2], score["low"], score["high"], scale=scale)
         if pair is not None:
@@ -186,8 +186,8 @@ def test_page(published: Published) -> None:
             found += check(cells[4], score["sd"], scale=scale)
             found += check(cells[5], score["low"], score["high"], scale=scale)
     for place, value in re.findall(r'<td class="n" data-sort="([^"]+)"><span class="big">([^<]+)</span>', page):
-        found += check(value, float(place), scale=published.scale(published.board["metric"]))
-    ratios = {(cost["first"], cost["quantity"]): cost for cost in published.board["costs"]}
+        found += check(value, float(place), scale=published.scale(published.group["metric"]))
+    ratios = {(cost["first"], cost["quantity"]): cost for cost in published.group["costs"]}
     assert found >= 6 * len(published.rows)
     found = 0
     for cells in page_tables(page, "Cost"):

@@ -133,7 +133,7 @@ class Comparisons:
         | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
         | warnings | string | names |
         """
-        return frame((row for board in self.comparison.groups for row in _rows(board)), LEADERBOARD_COLUMNS)
+        return frame((row for group in self.comparison.groups for row in _rows(group)), LEADERBOARD_COLUMNS)
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
@@ -165,7 +165,7 @@ class Comparisons:
         | advice | string | what it would take to know more |
         | sentence | string | |
         """
-        return frame((row for board in self.comparison.groups for row in _pairs(board)), PAIR_COLUMNS)
+        return frame((row for group in self.comparison.groups for row in _pairs(group)), PAIR_COLUMNS)
 
     @cached_property
     def warnings(self) -> pd.DataFrame:
@@ -202,7 +202,7 @@ class Comparisons:
         | p_adjusted | float64 | 0 to 1; by Holm over the column |
         """
         return frame(
-            ({"group": board.title} | row.model_dump() for board in self.comparison.groups for row in board.slices),
+            ({"group": group.title} | row.model_dump() for group in self.comparison.groups for row in group.slices),
             SLICE_COLUMNS,
         )
 
@@ -232,11 +232,11 @@ class Comparisons:
         return "\n".join(parts)
 
 
-def _rows(board: ComparisonGroup) -> Iterator[dict[str, Any]]:
-    for row in board.rows:
-        score = board.score(row)
+def _rows(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
+    for row in group.rows:
+        score = group.score(row)
         yield {
-            "group": board.title,
+            "group": group.title,
             "strategy": row.strategy,
             "experiment": row.experiment,
             "baseline": row.baseline,
@@ -244,8 +244,8 @@ def _rows(board: ComparisonGroup) -> Iterator[dict[str, Any]]:
             "rank_best": row.rank[0] if row.rank else None,
             "rank_worst": row.rank[1] if row.rank else None,
             "tie_group": row.tie_group,
-            "split": board.split,
-            "metric": board.metric,
+            "split": group.split,
+            "metric": group.metric,
             "score": score.mean if score else None,
             "sd": score.sd if score else None,
             "low": score.low if score else None,
@@ -266,11 +266,11 @@ def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
         yield {"strategy": name, "mean_rank": rank, "confounded": name in found.confounded} | shared
 
 
-def _pairs(board: ComparisonGroup) -> Iterator[dict[str, Any]]:
-    for family, pairs in ((BASELINE_FAMILY, board.to_baseline), (ALL_FAMILY, board.all_pairs)):
+def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
+    for family, pairs in ((BASELINE_FAMILY, group.to_baseline), (ALL_FAMILY, group.all_pairs)):
         for pair in pairs:
             yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds"}) | {
-                "group": board.title,
+                "group": group.title,
                 "family": family,
                 "seeds_first": pair.seeds[0],
                 "seeds_second": pair.seeds[1],

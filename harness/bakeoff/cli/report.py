@@ -118,7 +118,7 @@ def summary(reading: Reading, target: Path, written: Sequence[str]) -> list[str]
     comparison, width = reading.comparison, terminal_width()
     answers = [comparison.answer]
     if len(comparison.groups) > 1:
-        answers = [f"{board.title}: {board.answer}" for board in comparison.groups]
+        answers = [f"{group.title}: {group.answer}" for group in comparison.groups]
     lines = [line for text in (comparison.question, *answers) if text for line in wrapped(escaped(text), width)]
     lines.append("")
     for warning in comparison.warnings:

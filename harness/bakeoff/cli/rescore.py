@@ -39,7 +39,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
     note_troubles(experiment)
     if as_json:
         plain = {
-            "rescored": [board.model_dump(mode="json") for board in found.groups],
+            "rescored": [group.model_dump(mode="json") for group in found.groups],
             "left_out": [one.model_dump(mode="json") for one in found.left_out],
         }
         print_json(json.dumps(plain, indent=1, allow_nan=False))

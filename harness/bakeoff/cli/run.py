@@ -90,7 +90,7 @@ def run(
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])
     print_damage(reading.experiment)
-    rows = [row for board in reading.comparison.every_group for row in board.rows]
+    rows = [row for group in reading.comparison.every_group for row in group.rows]
     trials = {run.id for run in plan.trials}
     failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
     failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row

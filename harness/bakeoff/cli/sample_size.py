@@ -78,7 +78,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     others = [strategy.name for strategy in plan.strategies if strategy.name != plan.baseline]
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
-    boards = [(task.label, model.label) for task in plan.tasks for model in plan.models]
+    groups = [(task.label, model.label) for task in plan.tasks for model in plan.models]
     first, unit = plan.known_tasks[0].metric, plan.known_tasks[0].metric.unit
     if len({task.unit for task in plan.known_tasks}) > 1:
         names = ", ".join(f"{task.metric.name} ({task.name})" for task in plan.known_tasks)
@@ -88,13 +88,13 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     if unit.in_points and difference >= 100:
         raise BakeoffError(f"--resolve: {spelt(difference)} points is more than {first.name} can differ by; give less")
     question = Question(
-        difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(boards)
+        difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(groups)
     )
     kinds = {(run.task.label, run.model.label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
     pilots = list(find_pilots(plan, store))
     needs = [
-        _needs(question, (*board, name), (kinds[*board, name], kinds[*board, plan.baseline]), pilots, plan.spec.report_on)
-        for board in boards
+        _needs(question, (*group, name), (kinds[*group, name], kinds[*group, plan.baseline]), pilots, plan.spec.report_on)
+        for group in groups
         for name in others
     ]
     print_damage(*(experiment for _, experiment in pilots))

@@ -55,8 +55,8 @@ class Unequal(Part):
     """Differences in data or model; then differences between the environments that can change rounding, the likeliest first."""
 
 
-class BoardPair(Part):
-    """One board on both sides."""
+class GroupPair(Part):
+    """One comparison group, as both sides recorded it."""
 
     here: ComparisonGroup
     there: ComparisonGroup
@@ -87,7 +87,7 @@ class Beside(Part):
     apart: list[str]
     """A sentence for each group of runs that used other data or another model than the rest of their side: they have tables of
     their own."""
-    tables: list[BoardPair]
+    tables: list[GroupPair]
 
 
 def set_beside(
@@ -115,7 +115,7 @@ def set_beside(
             for one in found
         ]
     experiments = [Experiment(narrowed, tuple(records), lambda _: {}, lambda _: None) for records in recorded]
-    boards = [[describe(side, layout) for layout in layouts(side)] for side in experiments]
+    groups = [[describe(side, layout) for layout in layouts(side)] for side in experiments]
     return Beside(
         name_here=declared.name,
         name_there=other.name,
@@ -123,17 +123,17 @@ def set_beside(
         declared_here=len(declared.runs),
         declared_there=len(other.runs),
         apart=apart,
-        tables=[_board_pair(mine, theirs, narrowed, recorded, controls) for mine, theirs in zip(*boards, strict=True)],
+        tables=[_group_pair(mine, theirs, narrowed, recorded, controls) for mine, theirs in zip(*groups, strict=True)],
     )
 
 
-def _board_pair(
+def _group_pair(
     mine: ComparisonGroup,
     theirs: ComparisonGroup,
     declared: Declared,
     recorded: Sequence[Sequence[Record]],
     controls: Sequence[Control],
-) -> BoardPair:
+) -> GroupPair:
     """recorded: the records here and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
     here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
@@ -144,7 +144,7 @@ def _board_pair(
         apart = [(one, other) for one, other in both if _final(one) != _final(other)]
         rows.append(RowPair(here=row, there=opposite, weights=Weights(same=len(both) - len(apart), both=len(both))))
         unequal += apart
-    return BoardPair(
+    return GroupPair(
         here=mine,
         there=theirs,
         rows=rows,
@@ -221,15 +221,15 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
     return "\n".join(lines[1:]) + "\n"
 
 
-def _columns(pair: BoardPair) -> list[Column]:
-    rows, board = pair.rows, pair.scored
+def _columns(pair: GroupPair) -> list[Column]:
+    rows, group = pair.rows, pair.scored
     sides = (("here", [row.here for row in rows]), ("there", [row.there for row in rows]))
     names = [as_markdown(row.here.strategy) + f" {BASELINE}" * row.here.baseline for row in rows]
     columns = [Column("strategy", names, "left")]
-    if board.metrics and board.splits:
+    if group.metrics and group.splits:
         for side, own in sides:
-            cells = level([score_cell(board.score(row), board.figures) for row in own])
-            columns.append(Column(as_markdown(f"{board.split} {board.metric} {side}"), cells))
+            cells = level([score_cell(group.score(row), group.figures) for row in own])
+            columns.append(Column(as_markdown(f"{group.split} {group.metric} {side}"), cells))
     for side, own in sides:
         cells = level([time_cell(row.train_seconds, comparable=not (row.elsewhere or pair.no_time)) for row in own])
         columns.append(Column(f"train s {side}", cells))
@@ -240,7 +240,7 @@ def _columns(pair: BoardPair) -> list[Column]:
     ]
 
 
-def _sentences(pair: BoardPair) -> Iterator[str]:
+def _sentences(pair: GroupPair) -> Iterator[str]:
     """Missing scores, equality of weights, and why scores or times of the two sides are not of the same thing."""
     yield from _silent(pair)
     same, both = sum(row.weights.same for row in pair.rows), sum(row.weights.both for row in pair.rows)
@@ -254,7 +254,7 @@ def _sentences(pair: BoardPair) -> Iterator[str]:
             yield f"The scores of these {unequal.runs} runs differ by at most {most} on {pair.here.split}."
     splits = [one.name for one in pair.unlike if one.subject == "rows"]
     if splits:
-        versions = _versions(*(facts_of_data(board.data, MadeFrom()) for board in (pair.here, pair.there)), of={"sources"})
+        versions = _versions(*(facts_of_data(group.data, MadeFrom()) for group in (pair.here, pair.there)), of={"sources"})
         made = f" ({versions})" if versions else ""
         yield f"The data of {', '.join(splits)} differ, so the scores are not of the same examples{made}."
     if others := [one.what for one in pair.unlike if one.subject != "rows"]:
@@ -268,16 +268,16 @@ def _sentences(pair: BoardPair) -> Iterator[str]:
     yield from [f"Taken for the same: {pair.taken_for_same}."] if pair.taken_for_same else []
 
 
-def _silent(pair: BoardPair) -> list[str]:
+def _silent(pair: GroupPair) -> list[str]:
     """Why a side has no score in the table: the metric is undefined on its examples."""
-    board = pair.scored
-    if not (board.metrics and board.splits):
+    group = pair.scored
+    if not (group.metrics and group.splits):
         return []
     sides = (("here", pair.here), ("there", pair.there))
-    found = {side: reason for side, own in sides if (reason := own.silent.get(board.split, {}).get(board.metric))}
+    found = {side: reason for side, own in sides if (reason := own.silent.get(group.split, {}).get(group.metric))}
     if len(found) == 2 and len(set(found.values())) == 1:
         found = {"": found["here"]}
-    return [f"{board.metric} says nothing on {f'{board.split} {side}'.strip()}: {reason}." for side, reason in found.items()]
+    return [f"{group.metric} says nothing on {f'{group.split} {side}'.strip()}: {reason}." for side, reason in found.items()]
 
 
 def _versions(here: Facts, there: Facts, *, of: Collection[Subject]) -> str:

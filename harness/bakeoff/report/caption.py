@@ -16,49 +16,49 @@ from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import grouped, listed, seeds_spelt
 
 
-def legend(board: ComparisonGroup) -> str:
-    """How to read the board's table, in one paragraph."""
-    rows = board.rows
+def legend(group: ComparisonGroup) -> str:
+    """How to read the table of a comparison group, in one paragraph."""
+    rows = group.rows
     parts = [
-        *(_of_scores(board) if board.metrics else []),
+        *(_of_scores(group) if group.metrics else []),
         f"{BASELINE} is the baseline." if any(row.baseline for row in rows) else "",
         "Train s is all of the trainer's own time, its preparation included; peak MiB is the largest over seeds, the processes "
         "of a run summed."
         if any(row.train_seconds for row in rows)
         else "",
         work_legend({row.strategy: row.work for row in rows}) if any(row.work.flops is not None for row in rows) else "",
-        tuning_cost(board) if board.searches else "",
+        tuning_cost(group) if group.searches else "",
     ]
     return as_markdown(" ".join(filter(None, parts)))
 
 
-def _of_scores(board: ComparisonGroup) -> list[str]:
-    direction = "" if board.metrics[0].higher_is_better else " (less is better)"
-    always = (kind_named(board.data.kind) if board.data else CLASSIFICATION).majority_in_words
+def _of_scores(group: ComparisonGroup) -> list[str]:
+    direction = "" if group.metrics[0].higher_is_better else " (less is better)"
+    always = (kind_named(group.data.kind) if group.data else CLASSIFICATION).majority_in_words
     return [
-        f"{_points(board)}: mean ± standard deviation over the n seeds that ended with scores.",
-        f"{REPORTED} is what this experiment reports on: {board.metric} on {board.split}{direction}." if board.splits else "",
+        f"{_points(group)}: mean ± standard deviation over the n seeds that ended with scores.",
+        f"{REPORTED} is what this experiment reports on: {group.metric} on {group.split}{direction}." if group.splits else "",
         "The interval is for new seeds and new examples (of a single run: for new examples only); a rank is the best and the "
         "worst that the verdicts over all pairs leave open."
-        if board.compared
+        if group.compared
         else "",
         "Detectable: the difference that this design finds in four of five experiments (80 % power). docs/statistics.md has "
         "the methods."
-        if board.to_baseline
+        if group.to_baseline
         else "",
-        f"{DAGGER} differs from the baseline in something that is not under test." if board.confounded else "",
+        f"{DAGGER} differs from the baseline in something that is not under test." if group.confounded else "",
         f"The majority baseline always gives {always}.",
     ]
 
 
-def tuning_cost(board: ComparisonGroup) -> str:
-    """What the searches of the board's configurations cost, and which strategies had none."""
-    return cost_sentence(board.searches, [row.strategy for row in board.rows if row.strategy not in board.searches])
+def tuning_cost(group: ComparisonGroup) -> str:
+    """What the searches of the group's configurations cost, and which strategies had none."""
+    return cost_sentence(group.searches, [row.strategy for row in group.rows if row.strategy not in group.searches])
 
 
-def _points(board: ComparisonGroup) -> str:
+def _points(group: ComparisonGroup) -> str:
     """The units of the scores in the table."""
-    by_unit = grouped((unit_of(metric).words or "as they are", metric.name) for metric in board.metrics)
+    by_unit = grouped((unit_of(metric).words or "as they are", metric.name) for metric in group.metrics)
     if list(by_unit) in (["points (× 100)"], ["as they are"]):
         return f"Scores are {next(iter(by_unit))}"
     return "Scores of " + "; ".join(
@@ -67,11 +67,11 @@ def _points(board: ComparisonGroup) -> str:
     )
 
 
-def caption(board: ComparisonGroup, declared: Declared) -> list[tuple[str, Sequence[str]]]:
+def caption(group: ComparisonGroup, declared: Declared) -> list[tuple[str, Sequence[str]]]:
     """What is equal in all rows, as (subject, parts)."""
-    equal, components = board.equal, board.components
-    splits = board.data.splits if board.data else {}
-    sources = board.data.source_versions if board.data else {}
+    equal, components = group.equal, group.components
+    splits = group.data.splits if group.data else {}
+    sources = group.data.source_versions if group.data else {}
     numbers = {name: [f"{equal[name]} {name}"] if name in equal else [] for name in SIZES}
     selected = [f"scored at the {equal['selection']}"] if "selection" in equal else []
     elsewhere = {*COMPONENTS, *SIZES, OWNED, "selection", *(["replicate"] if equal.get("replicate") == "0" else [])}
@@ -84,10 +84,10 @@ def caption(board: ComparisonGroup, declared: Declared) -> list[tuple[str, Seque
         ("method", components["method"]),
         ("recipe", [f"{subject} {value}" for subject, value in equal.items() if subject not in elsewhere]),
         ("training", [*numbers["steps"], *selected]),
-        ("taken for the same", [board.taken_for_same] if board.taken_for_same else []),
-        ("seeds", [seeds_spelt([seed for row in board.rows for seed in row.seeds])]),
+        ("taken for the same", [group.taken_for_same] if group.taken_for_same else []),
+        ("seeds", [seeds_spelt([seed for row in group.rows for seed in row.seeds])]),
         ("under test", declared.under_test or []),
-        *(_machine(board.surroundings) if board.surroundings else []),
+        *(_machine(group.surroundings) if group.surroundings else []),
     ]
     return [(label, parts) for label, parts in found if parts]
 

@@ -17,10 +17,10 @@ def owned(row: Row) -> list[str]:
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
-def sentences(board: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
+def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
     """On failed runs, models that are not kept, remarks on runs, missing runs, times from other machines, what trainers own,
     classifier heads, trainers' notes and equal weights. `commands` are those that reproduce the experiment."""
-    rows = board.rows
+    rows = group.rows
     if failures := "; ".join(_failures(row) for row in rows if row.failed):
         yield f"why runs failed: {failures}."
     if attempts := "; ".join(_attempts(row) for row in rows if row.attempts):
@@ -36,7 +36,7 @@ def sentences(board: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
     for row in rows:
         for remark, seeds in grouped((found.note, found.seed) for found in row.process_notes).items():
             yield f"{row.strategy}, seed {seeds_spelt(seeds)}: {remark}"
-    if not board.compared and any(row.missing for row in rows):  # else a warning says so
+    if not group.compared and any(row.missing for row in rows):  # else a warning says so
         missing, declared = sum(len(row.missing) for row in rows), sum(len(row.seeds) for row in rows)
         which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
         verb = "is" if missing == 1 else "are"

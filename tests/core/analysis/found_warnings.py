@@ -20,7 +20,7 @@ def judged_groups(made: Experiment) -> list[Judged]:
 
 
 def warnings_of(made: Experiment) -> list[NamedWarning]:
-    """Of all boards, in their order."""
+    """Of all groups, in their order."""
     return in_order(warning for judged in judged_groups(made) for warning in find_warnings(judged))
 
 

@@ -76,7 +76,7 @@ def test_six_tasks_that_agree_rank_the_strategies_and_the_sentence_names_who_is_
     assert across.confounded == []
 
 
-def test_table_md_has_the_section_after_the_boards(experiment: Experiment, found: Comparison) -> None:
+def test_table_md_has_the_section_after_the_groups(experiment: Experiment, found: Comparison) -> None:
     text = write_page(found)
     before, _, section = text.partition("\n## Across tasks\n")
     assert before.count("\n## ") == 6
@@ -99,7 +99,7 @@ def test_the_data_frame_has_a_row_for_each_strategy(found: Comparison) -> None:
     assert set(told["p"]) == {found.across.p}
 
 
-def test_four_boards_say_nothing_however_many_seeds_there_are(experiment: Experiment, found: Comparison) -> None:
+def test_four_groups_say_nothing_however_many_seeds_there_are(experiment: Experiment, found: Comparison) -> None:
     assert across_tasks(found.groups[:4]) is None
     assert across_tasks(found.groups[:5]) is not None
     assert across_tasks([]) is None
@@ -107,51 +107,51 @@ def test_four_boards_say_nothing_however_many_seeds_there_are(experiment: Experi
     assert "Across tasks" not in write_page(alone)
 
 
-def without(board: ComparisonGroup, *names: str) -> ComparisonGroup:
-    """The board with these rows never scored."""
-    rows = [row.model_copy(update={"scores": {}}) if row.strategy in names else row for row in board.rows]
-    return board.model_copy(update={"rows": rows})
+def without(group: ComparisonGroup, *names: str) -> ComparisonGroup:
+    """The group with these rows never scored."""
+    rows = [row.model_copy(update={"scores": {}}) if row.strategy in names else row for row in group.rows]
+    return group.model_copy(update={"rows": rows})
 
 
-def test_a_strategy_that_a_board_lacks_costs_that_board_or_the_strategy_whichever_leaves_more_scores(found: Comparison) -> None:
-    boards = found.groups
-    one_short = across_tasks([without(boards[0], "weak"), *boards[1:]])
+def test_a_strategy_that_a_group_lacks_costs_that_board_or_the_strategy_whichever_leaves_more_scores(found: Comparison) -> None:
+    groups = found.groups
+    one_short = across_tasks([without(groups[0], "weak"), *groups[1:]])
     assert one_short is not None
     assert len(one_short.groups) == 5
     assert set(one_short.mean_ranks) == set(SKILL)
-    many_short = across_tasks([*(without(board, "weak") for board in boards[:3]), *boards[3:]])
+    many_short = across_tasks([*(without(group, "weak") for group in groups[:3]), *groups[3:]])
     assert many_short is not None
     assert len(many_short.groups) == 6
     assert set(many_short.mean_ranks) == {"strong", "middle"}
-    assert across_tasks([without(board, "weak", "middle") for board in boards]) is None
+    assert across_tasks([without(group, "weak", "middle") for group in groups]) is None
 
 
 def test_rows_that_may_not_be_ranked_with_the_baseline_are_left_out(found: Comparison) -> None:
     apart = [
-        board.model_copy(
-            update={"rows": [row.model_copy(update={"ranking": 1}) if row.strategy == "middle" else row for row in board.rows]}
+        group.model_copy(
+            update={"rows": [row.model_copy(update={"ranking": 1}) if row.strategy == "middle" else row for row in group.rows]}
         )
-        for board in found.groups
+        for group in found.groups
     ]
     across = across_tasks(apart)
     assert across is not None
     assert set(across.mean_ranks) == {"strong", "weak"}
 
 
-def test_where_less_is_better_on_a_board_its_ranks_turn_round(found: Comparison) -> None:
-    turned = across_tasks([board.model_copy(update={"higher_is_better": False}) for board in found.groups])
+def test_where_less_is_better_on_a_group_its_ranks_turn_round(found: Comparison) -> None:
+    turned = across_tasks([group.model_copy(update={"higher_is_better": False}) for group in found.groups])
     assert turned is not None
     assert list(turned.mean_ranks) == ["weak", "middle", "strong"]
-    mixed = across_tasks([board.model_copy(update={"higher_is_better": place > 2}) for place, board in enumerate(found.groups)])
+    mixed = across_tasks([group.model_copy(update={"higher_is_better": place > 2}) for place, group in enumerate(found.groups)])
     assert mixed is not None
     assert set(mixed.mean_ranks.values()) == {2.0}
     assert (mixed.p, mixed.chi2_p) == (1, 1)
     assert "(p = 1.000)" in mixed.sentence
 
 
-def test_two_strategies_over_five_boards_are_never_told_apart(found: Comparison) -> None:
+def test_two_strategies_over_five_groups_are_never_told_apart(found: Comparison) -> None:
     """All five agree, which by chance they do once in sixteen experiments; the F of Iman and Davenport says never."""
-    across = across_tasks([without(board, "weak") for board in found.groups[:5]])
+    across = across_tasks([without(group, "weak") for group in found.groups[:5]])
     assert across is not None
     assert across.f_p == 0
     assert across.p == pytest.approx(1 / 16, abs=0.01)
@@ -168,7 +168,7 @@ def test_one_that_is_confounded_with_the_first_is_not_said_to_be_behind_it() -> 
     assert "weak also differs" in across.sentence
 
 
-def test_boards_of_one_task_are_told_to_hang_together() -> None:
+def test_groups_of_one_task_are_told_to_hang_together() -> None:
     across = compare(over_tasks([SKILL] * 3, models=("minilm", "tiny"))).across
     assert across is not None
     assert len(across.groups) == 6
@@ -176,11 +176,11 @@ def test_boards_of_one_task_are_told_to_hang_together() -> None:
 
 
 def test_the_best_of_two_seeds_and_the_probability_of_improvement_come_with_each_row_and_pair(found: Comparison) -> None:
-    for board in found.groups:
-        for row in board.rows:
-            score = row.scores[board.split][board.metric]
+    for group in found.groups:
+        for row in group.rows:
+            score = row.scores[group.split][group.metric]
             assert row.expected_best == pytest.approx([score.mean, max(score.values)])
-        assert {pair.first: pair.checks.probability_of_improvement for pair in board.to_baseline} == {"middle": 0, "weak": 0}
+        assert {pair.first: pair.checks.probability_of_improvement for pair in group.to_baseline} == {"middle": 0, "weak": 0}
 
 
 def side(name: str, scores: Sequence[float]) -> Side:

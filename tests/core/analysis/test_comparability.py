@@ -12,7 +12,7 @@ from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.records.experiment import Experiment
 
 
-def board(made: Experiment) -> ComparisonGroup:
+def group(made: Experiment) -> ComparisonGroup:
     (only,) = compare(made).groups
     return only
 
@@ -22,7 +22,7 @@ def environment(made: Experiment, **changes: Any) -> Experiment:
 
 
 def test_rows_of_one_key_share_a_ranking() -> None:
-    found = board(clean_experiment())
+    found = group(clean_experiment())
     assert {row.strategy: (row.ranking, row.rank) for row in found.rows} == {BASELINE: (0, (2, 2)), ROW: (0, (1, 1))}
     assert found.rankings == [""]
 
@@ -40,12 +40,12 @@ def test_rows_of_one_key_share_a_ranking() -> None:
     ],
 )
 def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: str, made: Experiment, declared: str) -> None:
-    found = board(made)
+    found = group(made)
     assert [row.ranking for row in found.rows] == [0, 1]
     assert part in found.rankings[1]
     assert [row.rank for row in found.rows] == [None, None]
     assert found.to_baseline == found.all_pairs == []
-    studied = board(declaring(made, under_test=["trainer", declared]))
+    studied = group(declaring(made, under_test=["trainer", declared]))
     assert [row.ranking for row in studied.rows] == [0, 0]
     assert studied.to_baseline[0].verdict == "better"
 
@@ -53,37 +53,37 @@ def test_rows_of_other_keys_are_not_ranked_unless_that_part_is_under_test(part: 
 @pytest.mark.parametrize("part", ["weights", "tokenizer"])
 def test_what_the_model_is_made_of_is_part_of_the_key_where_it_is_known(part: str) -> None:
     known = altered(clean_experiment(), "made_from", row=None, **{part: "a" * 32})
-    assert board(known).rankings == [""]
+    assert group(known).rankings == [""]
     other = altered(known, "made_from", **{part: "b" * 32})
-    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in board(other).rankings[1]
-    assert board(other).to_baseline == []
-    assert board(declaring(other, under_test=["trainer", "model"])).rankings == [""]
-    assert board(altered(known, "made_from", **{part: None})).rankings == [""], "unknown is no difference"
+    assert f"{part} bbbbbbbbbbbb instead of aaaaaaaaaaaa" in group(other).rankings[1]
+    assert group(other).to_baseline == []
+    assert group(declaring(other, under_test=["trainer", "model"])).rankings == [""]
+    assert group(altered(known, "made_from", **{part: None})).rankings == [""], "unknown is no difference"
 
 
 def test_a_budget_is_part_of_the_key() -> None:
     made = clean_experiment()
     recipe = {**made.records[0].requested.recipe, "epochs": 6}
     longer = altered(made, "requested", recipe=recipe)
-    assert "22,008 examples" in board(longer).rankings[1]
-    assert board(declaring(longer, under_test=["trainer", "recipe.epochs"])).rankings == [""]
+    assert "22,008 examples" in group(longer).rankings[1]
+    assert group(declaring(longer, under_test=["trainer", "recipe.epochs"])).rankings == [""]
 
 
 def test_a_warm_start_is_part_of_the_key_and_nothing_declares_it() -> None:
     made = altered(clean_experiment(), "weights", lineage=["mnli"])
-    found = board(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
+    found = group(declaring(made, under_test=["trainer", "method", "model", "recipe", "software", "hardware"]))
     assert "start mnli instead" in found.rankings[1]
 
 
 def test_a_distribution_that_only_one_row_uses_is_no_difference() -> None:
     software = {**clean_experiment().records[0].environment.software, "peft": "0.21"}
-    assert board(environment(clean_experiment(), software=software)).rankings == [""]
+    assert group(environment(clean_experiment(), software=software)).rankings == [""]
 
 
 def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
     made = clean_experiment()
     software = {**made.records[0].environment.software, "bakeoff": "9.9"}
-    found = board(environment(made, software=software))
+    found = group(environment(made, software=software))
     assert found.rankings == [""]
     assert "machine-changed" not in {code for row in found.rows for code in row.warnings}
     assert any("more than one version of Bakeoff" in note and f"9.9 ({ROW})" in note for note in found.notes)
@@ -91,7 +91,7 @@ def test_bakeoffs_own_version_is_a_note_and_no_difference() -> None:
 
 def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
     mixed = altered(clean_experiment(), "environment", seeds=[0, 1], hardware="H100")
-    assert "varies" in board(mixed).rankings[1]
+    assert "varies" in group(mixed).rankings[1]
 
 
 def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:
@@ -99,13 +99,13 @@ def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how
 
     from builders import make_control
 
-    quiet = {ratio.quantity: ratio for ratio in board(clean_experiment()).costs}
+    quiet = {ratio.quantity: ratio for ratio in group(clean_experiment()).costs}
     assert quiet["train_seconds"].comparable
-    elsewhere = {ratio.quantity: ratio for ratio in board(environment(clean_experiment(), hardware="H100")).costs}
+    elsewhere = {ratio.quantity: ratio for ratio in group(environment(clean_experiment(), hardware="H100")).costs}
     assert not elsewhere["train_seconds"].comparable
     assert "hardware differs" in elsewhere["train_seconds"].reason
     moved = replace(clean_experiment(), controls=(make_control(10.0), make_control(13.0, moment="after")))
-    ratio = next(ratio for ratio in board(moved).costs if ratio.quantity == "train_seconds")
+    ratio = next(ratio for ratio in group(moved).costs if ratio.quantity == "train_seconds")
     assert not ratio.comparable
     assert "30 %" in ratio.reason
-    assert next(ratio for ratio in board(moved).costs if ratio.quantity == "peak_memory").comparable
+    assert next(ratio for ratio in group(moved).costs if ratio.quantity == "peak_memory").comparable

@@ -68,16 +68,16 @@ def test_predictions_that_cannot_be_read_break_no_other_detector() -> None:
     assert set(codes(unread)) <= {"few-seeds", "unreliable-scores"}
 
 
-def test_a_flag_names_its_board_and_what_concerns_all_boards_is_said_once() -> None:
+def test_a_flag_names_its_group_and_what_concerns_all_groups_is_said_once() -> None:
     clean = clean_experiment()
-    (board,) = [judged.group for judged in judged_groups(clean)]
+    (group,) = [judged.group for judged in judged_groups(clean)]
     drifting = replace(clean, controls=(make_control(10), make_control(12)))
     made = altered(drifting, "", evaluation_difference=0.5)
     (judged,) = judged_groups(made)
     warnings = in_order([*find_warnings(judged), *find_warnings(judged)])
     assert [
         (warning.name, warning.group) for warning in warnings if warning.name in ("unreliable-scores", "machine-changed")
-    ] == [("unreliable-scores", board.title), ("machine-changed", "")]
+    ] == [("unreliable-scores", group.title), ("machine-changed", "")]
 
 
 def test_flags_come_gravest_first() -> None:

@@ -12,7 +12,7 @@ from bakeoff.statistics.power import mde_examples
 from bakeoff.text.numbers import p_equals, p_value
 
 
-def board_of(made: Experiment) -> ComparisonGroup:
+def group_of(made: Experiment) -> ComparisonGroup:
     (judged,) = judged_groups(made)
     return judged.group
 
@@ -36,7 +36,7 @@ def test_a_sure_difference_inside_the_margin_is_no_reason_to_choose() -> None:
 
 def test_a_difference_that_is_not_significant_is_no_equality() -> None:
     made = clean_experiment({BASELINE: clean_answers(seed=1), ROW: clean_answers(seed=3)}, margin=0.5)
-    (pair,) = board_of(made).to_baseline
+    (pair,) = group_of(made).to_baseline
     assert pair.finding == "inconclusive"
     assert pair.detectable is not None
     assert abs(pair.difference) < pair.margin
@@ -49,7 +49,7 @@ def test_a_difference_that_is_not_significant_is_no_equality() -> None:
 def test_a_p_that_does_not_hold_among_many_is_told_with_both_values() -> None:
     rows = {BASELINE: clean_answers(seed=0), ROW: worse_rows(7)} | {f"row-{n}": clean_answers(seed=n) for n in range(1, 8)}
     made = clean_experiment(rows)
-    pair = next(pair for pair in board_of(made).to_baseline if pair.first == ROW)
+    pair = next(pair for pair in group_of(made).to_baseline if pair.first == ROW)
     assert pair.p is not None
     assert pair.p_adjusted is not None
     assert pair.p < 0.05 <= pair.p_adjusted
@@ -85,7 +85,7 @@ def test_examples_that_no_number_of_seeds_makes_up_for_are_said() -> None:
     row[:, easy[:20]] = 1 - row[:, easy[:20]]
     row[:, hard[:12]] = 1 - row[:, hard[:12]]
     made = clean_experiment({BASELINE: base, ROW: row})
-    (pair,) = board_of(made).to_baseline
+    (pair,) = group_of(made).to_baseline
     assert pair.detectable_with_all_seeds is not None
     warning = only_warning(made, "few-examples")
     assert "2.00 points away" in warning.what
@@ -97,7 +97,7 @@ def test_what_more_seeds_would_tell_is_not_blamed_on_the_examples() -> None:
         [clean_answers(accuracy=accuracy, seeds=1, seed=n) for n, accuracy in enumerate((0.97, 0.8, 0.97, 0.82))]
     )
     made = clean_experiment({BASELINE: clean_answers(accuracy=0.85, seeds=4, seed=9), ROW: wild})
-    (pair,) = board_of(made).to_baseline
+    (pair,) = group_of(made).to_baseline
     assert pair.finding == "inconclusive"
     assert abs(pair.difference) > pair.margin
     assert "few-examples" not in codes(made)

@@ -46,7 +46,7 @@ def test_three_to_five_seeds_have_a_floor_of_p() -> None:
     assert "6 seeds" in warning.what
 
 
-def test_holm_over_the_board_asks_for_more_seeds() -> None:
+def test_holm_over_the_group_asks_for_more_seeds() -> None:
     rows = {BASELINE: clean_answers(accuracy=0.6, seeds=3, seed=1)}
     rows |= {f"row-{n}": clean_answers(accuracy=0.9, seeds=3, seed=n) for n in (2, 3, 4)}
     warning = the_warning(clean_experiment(rows), "few-seeds")
@@ -147,7 +147,7 @@ def test_advice_after_failures_names_what_there_is_to_read(reason: str, files: d
     assert [name for name in ("'traceback.txt'", "'output.txt'") if name in told] == ([named] if named else [])
 
 
-def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> None:
+def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_group() -> None:
     lost = [failed(make_record(row, seed, task="glue/rte"), "out of memory") for row in (BASELINE, ROW) for seed in range(8)]
     clean, other = clean_experiment(), make_declaration(lost)
     both = replace(
@@ -155,7 +155,7 @@ def test_a_task_of_which_every_run_failed_is_named_though_it_has_no_board() -> N
         records=(*clean.records, *lost),
     )
     found = compare(both)
-    assert [board.task for board in found.groups] == ["glue/mrpc"]
+    assert [group.task for group in found.groups] == ["glue/mrpc"]
     (warning,) = found.warnings
     assert (warning.name, warning.what) == (
         "failed-runs",

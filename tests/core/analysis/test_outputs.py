@@ -41,10 +41,10 @@ def test_a_column_that_was_edited_between_runs_cuts_nothing_and_is_told() -> Non
     columns = {BY_LABEL, BY_LENGTH, "channel", "other"}
     for changes in (0, 1):
         found = replace(made, predictions=partial(edited, changes=changes))
-        (board,), (rescored,) = compare(found).groups, rescore(found).groups
+        (group,), (rescored,) = compare(found).groups, rescore(found).groups
         cut = columns - ({"channel"} if changes else set())
-        assert {one.column for one in board.slices} == {one.column for one in rescored.slices} == cut
-        for notes in (board.notes, rescored.notes):
+        assert {one.column for one in group.slices} == {one.column for one in rescored.slices} == cut
+        for notes in (group.notes, rescored.notes):
             assert sum("not cut by channel" in note for note in notes) == changes
 
 

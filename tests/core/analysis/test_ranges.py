@@ -1,4 +1,4 @@
-"""No figure that can't be: scores, intervals, differences, ranks and p-values of boards at the ends of what is possible."""
+"""No figure that can't be: scores, intervals, differences, ranks and p-values of groups at the ends of what is possible."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ def inside(low: float | None, high: float | None, ends: tuple[float, float]) -> 
     return bool(ends[0] <= low < high <= ends[1])
 
 
-def impossible(board: ComparisonGroup) -> Iterator[str]:
-    """What of a board in shares can't be."""
-    for row in board.rows:
+def impossible(group: ComparisonGroup) -> Iterator[str]:
+    """What of a group in shares can't be."""
+    for row in group.rows:
         for split, scores in row.scores.items():
             for metric, score in scores.items():
                 if not (0 <= score.mean <= 1 and inside(score.low, score.high, (0, 1))):
                     yield f"{row.strategy} {split} {metric}: {score.mean} [{score.low}, {score.high}]"
-        if row.rank is not None and not 1 <= row.rank[0] <= row.rank[1] <= len(board.rows):
+        if row.rank is not None and not 1 <= row.rank[0] <= row.rank[1] <= len(group.rows):
             yield f"{row.strategy} rank {row.rank}"
         if not all(0 <= best <= 1 for best in row.expected_best):
             yield f"{row.strategy} best {row.expected_best}"
         if row.front_probability is not None and not 0 <= row.front_probability <= 1:
             yield f"{row.strategy} front {row.front_probability}"
-    for pair in (*board.to_baseline, *board.all_pairs):
+    for pair in (*group.to_baseline, *group.all_pairs):
         ends = ((pair.low, pair.high), (pair.wide_low, pair.wide_high))
         if not (-1 <= pair.difference <= 1 and all(inside(low, high, (-1, 1)) for low, high in ends)):
             yield f"{pair.first}: {pair.difference} {ends}"
@@ -105,16 +105,16 @@ def impossible(board: ComparisonGroup) -> Iterator[str]:
             yield f"{pair.first}: finds {pair.detectable}, less than one of {pair.examples} examples"
         if (pair.verdict == "identical") != (pair.low is None) and min(pair.seeds) > 1:
             yield f"{pair.first}: {pair.verdict} [{pair.low}, {pair.high}]"
-    for part in board.slices:
+    for part in group.slices:
         if not (0 <= part.score <= 1 and inside(part.low, part.high, (-1, 1))):
             yield f"{part.strategy} on {part.value}: {part.score} [{part.low}, {part.high}]"
 
 
-def test_no_board_has_a_figure_that_cannot_be(made: Experiment) -> None:
-    (board,) = compare(made).groups
-    assert not list(impossible(board))
-    if min(len(row.scores["test"]["accuracy"].seeds) for row in board.rows) > 1:
-        assert all(row.scores["test"]["accuracy"].low is not None for row in board.rows)
+def test_no_group_has_a_figure_that_cannot_be(made: Experiment) -> None:
+    (group,) = compare(made).groups
+    assert not list(impossible(group))
+    if min(len(row.scores["test"]["accuracy"].seeds) for row in group.rows) > 1:
+        assert all(row.scores["test"]["accuracy"].low is not None for row in group.rows)
 
 
 def test_no_page_shows_one(made: Experiment) -> None:
@@ -153,12 +153,12 @@ def test_no_axis_leads_beyond_what_is_possible(made: Experiment) -> None:
 
 @pytest.mark.parametrize("name", [name for name, metric in BUILT_IN.items() if "classification" in metric.kinds])
 def test_whatever_metric_it_is_scored_by(made: Experiment, name: str) -> None:
-    (board,) = rescore(made, name).groups
+    (group,) = rescore(made, name).groups
     unit = BUILT_IN[name]().unit
     assert unit.low is not None
     assert unit.high is not None
     assert unit.span is not None
-    for row in board.rows:
+    for row in group.rows:
         score = row.score
         assert unit.low <= score.mean <= unit.high
         assert inside(score.low, score.high, (unit.low, unit.high)), (row.strategy, score)
@@ -180,8 +180,8 @@ def test_errors_on_the_same_examples_are_not_shown_to_be_equal_by_twenty_example
     rows = {"base": np.tile(np.where(wrong, (labels + 1) % 3, labels), (5, 1))}
     rows["row"] = np.tile(np.where(wrong, (labels + 2) % 3, labels), (5, 1))
     made = make_experiment(rows, labels, under_test=["trainer"], margin=1.0)
-    (board,) = compare(made).groups
-    (pair,) = board.to_baseline
+    (group,) = compare(made).groups
+    (pair,) = group.to_baseline
     assert (pair.difference, pair.verdict, pair.p) == (0, "inconclusive", 1.0)
     assert pair.low is not None
     assert pair.low < -0.1

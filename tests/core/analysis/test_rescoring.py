@@ -41,23 +41,23 @@ def folder(tmp_path: Path) -> Path:
 def rescored(call: Call, folder: Path, *options: str) -> dict[str, Any]:
     code, out, err = call("rescore", folder, "--json", *options)
     assert (code, err) == (0, "")
-    (board,) = json.loads(out)["rescored"]
-    return dict(board)
+    (group,) = json.loads(out)["rescored"]
+    return dict(group)
 
 
-def row(board: dict[str, Any], strategy: str) -> dict[str, Any]:
-    (found,) = [found for found in board["rows"] if found["strategy"] == strategy]
+def row(group: dict[str, Any], strategy: str) -> dict[str, Any]:
+    (found,) = [found for found in group["rows"] if found["strategy"] == strategy]
     return dict(found)
 
 
 def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path) -> None:
-    board = rescored(call, folder, "--metric", "precision")
+    group = rescored(call, folder, "--metric", "precision")
     given, metric = answers(), Precision(1)
     values = {
         name: pseudo_values(*map(np.stack, zip(*(metric.ratio_terms(run, LABELS) for run in runs), strict=True)))
         for name, runs in given.items()
     }
-    found = row(board, "manual-loop")
+    found = row(group, "manual-loop")
     scores = [oracle.precision_score(LABELS, run) for run in given["manual-loop"]]
     assert found["score"]["values"] == pytest.approx(scores)
     assert found["score"]["sd"] == pytest.approx(np.std(scores, ddof=1))
@@ -67,7 +67,7 @@ def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path
     assert found["difference"] == pytest.approx(expected.difference)
     assert (found["low"], found["high"]) == pytest.approx(expected.interval())
     assert found["method"] == "two-way"
-    assert board["metric"] == "precision (label 1)"
+    assert group["metric"] == "precision (label 1)"
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_ratio_has_its_mean_and_the_two_way_intervals(call: Call, folder: Path
     ],
 )
 def test_what_is_no_ratio_is_bootstrapped_over_seeds_and_examples(call: Call, folder: Path, name: str, score: Any) -> None:
-    board = rescored(call, folder, "--metric", name)
-    found = row(board, "manual-loop")
+    group = rescored(call, folder, "--metric", name)
+    found = row(group, "manual-loop")
     scores = {strategy: np.mean([score(LABELS, run) for run in runs]) for strategy, runs in answers().items()}
     assert found["score"]["mean"] == pytest.approx(scores["manual-loop"])
     assert found["difference"] == pytest.approx(scores["manual-loop"] - scores["trainer-api"])
@@ -104,11 +104,11 @@ def test_the_interval_of_one_run_says_that_it_covers_examples_only(call: Call, t
 
 
 def test_without_a_name_the_primary_metric_gives_the_recorded_scores(call: Call) -> None:
-    board = rescored(call, QUICKSTART)
+    group = rescored(call, QUICKSTART)
     store = Store(QUICKSTART)
     recorded = [store.read(run.id).scores["test"]["accuracy"] for run in store.declared().runs if run.strategy == "manual-loop"]
-    assert sorted(row(board, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
-    assert (board["split"], board["metric"], board["figures"]["unit"]["scale"]) == ("test", "accuracy", 100)
+    assert sorted(row(group, "manual-loop")["score"]["values"]) == pytest.approx(sorted(recorded), abs=1e-12)
+    assert (group["split"], group["metric"], group["figures"]["unit"]["scale"]) == ("test", "accuracy", 100)
 
 
 def test_another_split_can_be_asked_for(call: Call) -> None:
@@ -121,13 +121,13 @@ def test_another_split_can_be_asked_for(call: Call) -> None:
 
 
 def test_published_records_are_cut_by_the_library_that_their_task_declares(call: Call) -> None:
-    board = rescored(call, QUICKSTART)
-    libraries = {found["value"]: found["examples"] for found in board["slices"] if found["column"] == "library"}
+    group = rescored(call, QUICKSTART)
+    libraries = {found["value"]: found["examples"] for found in group["slices"] if found["column"] == "library"}
     assert set(libraries) == {"sympy", "numpy", "scipy", "pandas", "networkx", "scikit-learn"}
-    assert sum(libraries.values()) == board["examples"] == 398
-    inside = [found for found in board["slices"] if (found["column"], found["strategy"]) == ("library", "manual-loop")]
-    weighted = sum(found["score"] * found["examples"] for found in inside) / board["examples"]
-    assert weighted == pytest.approx(row(board, "manual-loop")["score"]["mean"])
+    assert sum(libraries.values()) == group["examples"] == 398
+    inside = [found for found in group["slices"] if (found["column"], found["strategy"]) == ("library", "manual-loop")]
+    weighted = sum(found["score"] * found["examples"] for found in inside) / group["examples"]
+    assert weighted == pytest.approx(row(group, "manual-loop")["score"]["mean"])
 
 
 def test_the_table_shows_points_and_marks_the_baseline(call: Call, folder: Path) -> None:
@@ -146,12 +146,12 @@ def test_slices_and_calibration_are_shown_on_demand(call: Call, folder: Path) ->
     assert "| library " in sliced
     assert "| sympy " in sliced
     assert "Brier" not in sliced
-    board = rescored(call, folder)
+    group = rescored(call, folder)
     _, calibrated, _ = call("rescore", folder, "--calibration")
-    (ece,) = [found["ece"] for found in board["calibration"] if found["strategy"] == "manual-loop"]
+    (ece,) = [found["ece"] for found in group["calibration"] if found["strategy"] == "manual-loop"]
     (line,) = [line for line in calibrated.splitlines() if line.startswith("| manual-loop") and f"{ece:.4f}" in line]
     assert line.count("|") == 5
-    assert {found["split"] for found in board["calibration"]} == {"test"}
+    assert {found["split"] for found in group["calibration"]} == {"test"}
 
 
 def test_nothing_is_written(call: Call, folder: Path) -> None:
@@ -203,10 +203,10 @@ def test_runs_with_missing_or_damaged_predictions_are_named_and_left_out(call: C
     gone.unlink()
     torn.write_bytes(torn.read_bytes()[:100])
     code, out, err = call("rescore", folder, "--json")
-    (board,) = json.loads(out)["rescored"]
+    (group,) = json.loads(out)["rescored"]
     assert code == 0
-    assert sum(len(found["score"]["seeds"]) for found in board["rows"]) == 6
-    notes = [note for note in board["notes"] if "left out" in note]
+    assert sum(len(found["score"]["seeds"]) for found in group["rows"]) == 6
+    notes = [note for note in group["notes"] if "left out" in note]
     assert sorted("is missing" in note for note in notes) == [False, True]
     assert sum(f"{torn} was altered" in note for note in notes) == 1
     assert (err.count(f"{torn} was altered"), err.count(f"{gone} is missing")) == (1, 1)
@@ -222,9 +222,9 @@ def test_where_no_predictions_can_be_used_the_reasons_are_told(call: Call, folde
 
 def test_a_failed_strategy_is_named(call: Call, tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "made", answers(), LABELS, failing={"manual-loop": range(4)})
-    board = rescored(call, folder)
-    assert [found["strategy"] for found in board["rows"]] == ["trainer-api"]
-    assert "manual-loop has no predictions" in board["notes"]
+    group = rescored(call, folder)
+    assert [found["strategy"] for found in group["rows"]] == ["trainer-api"]
+    assert "manual-loop has no predictions" in group["notes"]
 
 
 def test_without_the_baseline_there_are_scores_and_no_differences(call: Call, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_what_fits_some_tasks_is_told_of_these_and_the_others_are_named(
     folder = several_kinds(tmp_path / "both")
     code, out, err = call("rescore", folder, "--metric", metric, "--json")
     plain = json.loads(out)
-    assert (code, err, {board["task"] for board in plain["rescored"]}) == (0, "", {scored})
+    assert (code, err, {group["task"] for group in plain["rescored"]}) == (0, "", {scored})
     ((other,),) = [{"words", "stars"} - {scored}]
     (told,) = plain["left_out"]
     assert (told["task"], told["model"], told["reason"][: len(reason)]) == (other, "minilm", reason)
@@ -307,7 +307,7 @@ def test_what_fits_some_tasks_is_told_of_these_and_the_others_are_named(
 def test_a_task_without_a_run_that_ended_well_keeps_no_other_from_being_scored(call: Call, tmp_path: Path) -> None:
     folder = several_kinds(tmp_path / "both", **{name: range(4) for name in answers()})
     plain = json.loads(call("rescore", folder, "--json")[1])
-    assert [(board["task"], board["metric"]) for board in plain["rescored"]] == [("stars", "mae")]
+    assert [(group["task"], group["metric"]) for group in plain["rescored"]] == [("stars", "mae")]
     (told,) = plain["left_out"]
     assert (told["task"], told["reason"][:20]) == ("words", "no run has succeeded")
 
@@ -329,10 +329,10 @@ def test_a_class_that_is_called_each_is_scored_alone_and_told(call: Call, tmp_pa
         record = store.read(run.id)
         data = record.data.model_copy(update={"labels": ["ham", "each"]})
         (store.records / run.id / RECORD_FILE).write_bytes(dump(record.model_copy(update={"data": data})))
-    board = rescored(call, folder, "--metric", "precision (each)")
+    group = rescored(call, folder, "--metric", "precision (each)")
     scores = [oracle.precision_score(LABELS, run) for run in answers()["manual-loop"]]
-    assert (board["metric"], row(board, "manual-loop")["score"]["values"]) == ("precision (each)", pytest.approx(scores))
-    assert "'each' is a class of this task: precision (each) is of that class alone" in board["notes"]
+    assert (group["metric"], row(group, "manual-loop")["score"]["values"]) == ("precision (each)", pytest.approx(scores))
+    assert "'each' is a class of this task: precision (each) is of that class alone" in group["notes"]
     assert not [note for note in rescored(call, folder, "--metric", "precision (ham)")["notes"] if "each" in note]
 
 
@@ -348,9 +348,9 @@ def test_any_other_class_and_each_can_be_scored(call: Call, folder: Path) -> Non
     runs = answers()["manual-loop"]
     expected = [np.mean([oracle.f1_score(LABELS, run, pos_label=label) for run in runs]) for label in (0, 1)]
     code, out, _ = call("rescore", folder, "--json", "--metric", "f1 (each)")
-    boards = json.loads(out)["rescored"]
-    assert (code, [board["metric"] for board in boards]) == (0, ["f1 (label 0)", "f1 (label 1)"])
-    assert [row(board, "manual-loop")["score"]["mean"] for board in boards] == pytest.approx(expected)
+    groups = json.loads(out)["rescored"]
+    assert (code, [group["metric"] for group in groups]) == (0, ["f1 (label 0)", "f1 (label 1)"])
+    assert [row(group, "manual-loop")["score"]["mean"] for group in groups] == pytest.approx(expected)
     other = rescored(call, folder, "--metric", "f1 (label 0)")
     assert row(other, "manual-loop")["score"]["mean"] == pytest.approx(expected[0])
     assert "f1 (label 0)" in call("rescore", folder, "--metric", "f1 (label 0)")[1]

@@ -56,7 +56,7 @@ def search(trials: list[Record], rates: tuple[float, ...] = RATES) -> Search:
     )
 
 
-def boards_of(records: list[Record], trials: list[Record], **declared: Any) -> list[ComparisonGroup]:
+def groups_of(records: list[Record], trials: list[Record], **declared: Any) -> list[ComparisonGroup]:
     found, _ = separated(make_declaration(records, searches={"a": search(trials)}, **declared), records)
     by_id = {record.id: record for record in trials}
     return described(Experiment(found, tuple(records), lambda _: {}, lambda _: None, trials=by_id))
@@ -66,12 +66,12 @@ def described(made: Experiment) -> list[ComparisonGroup]:
     return [describe(made, layout) for layout in layouts(made)]
 
 
-def shown(boards: list[ComparisonGroup]) -> dict[tuple[str, str], list[float | None]]:
+def shown(groups: list[ComparisonGroup]) -> dict[tuple[str, str], list[float | None]]:
     """Task and row -> the mean of each configuration."""
     return {
-        (board.task, row): [tried.score for tried in found.configurations]
-        for board in boards
-        for row, found in board.searches.items()
+        (group.task, row): [tried.score for tried in found.configurations]
+        for group in groups
+        for row, found in group.searches.items()
     }
 
 
@@ -87,9 +87,9 @@ OTHER = [("the rows of test", {"data": "others"}), ("the weights", {"of": MadeFr
 @pytest.mark.parametrize(("what", "change"), OTHER)
 def test_trials_stand_beside_the_rows_of_their_own_data_and_model_alone(what: str, change: dict[str, Any]) -> None:
     old = [run(seed=seed, **change) for seed in range(3)]
-    boards = boards_of([*old, run(seed=3, minute=1)], [trial("a", 0, 0.475), trial("a", 1, 0.5)], baseline="a")
-    first, second = boards
-    assert [row.scored for board in boards for row in board.rows] == [[0, 1, 2], [3]]
+    groups = groups_of([*old, run(seed=3, minute=1)], [trial("a", 0, 0.475), trial("a", 1, 0.5)], baseline="a")
+    first, second = groups
+    assert [row.scored for group in groups for row in group.rows] == [[0, 1, 2], [3]]
     assert [tried.score for tried in first.searches["a"].configurations] == [None, None]
     assert [tried.score for tried in second.searches["a"].configurations] == [0.475, 0.5]
     assert (first.searches["a"].elsewhere, second.searches["a"].elsewhere) == ([what], [])
@@ -119,7 +119,7 @@ def test_so_they_do_where_all_rows_are_of_what_was_before(tmp_path: Path, what: 
 def test_what_nobody_knows_parts_no_trial_from_its_rows_and_a_failed_trial_counts_as_failed() -> None:
     records = [run(seed=seed) for seed in range(2)]
     trials = [trial("a", 0, 0.475, of=MadeFrom()), failed(trial("a", 1, 0.5))]
-    (table,) = boards_of(records, trials, baseline="a")
+    (table,) = groups_of(records, trials, baseline="a")
     found = table.searches["a"]
     assert [(one.score, one.ended, one.failed) for one in found.configurations] == [(0.475, 1, 0), (None, 0, 1)]
     assert found.elsewhere == []
@@ -159,7 +159,7 @@ def test_a_search_of_one_folder_is_no_search_of_the_others_rows(tmp_path: Path) 
     one = written(tmp_path / "one", [run(seed=0)], [trial("a", 0, 0.4), trial("a", 1, 0.5)], baseline="a")
     two = make_folder_of(tmp_path / "two", [run("b", data="others")], name="two", baseline="b")
     made = load_experiment([one, two])
-    assert [list(board.searches) for board in described(made)] == [["a"], []]
+    assert [list(group.searches) for group in described(made)] == [["a"], []]
 
 
 def test_a_search_that_has_chosen_nothing_yet_has_no_row_beside_another_folder(tmp_path: Path) -> None:

@@ -123,9 +123,9 @@ def test_a_point_of_a_correlation_is_a_hundredth(metric: Metric) -> None:
     experiment = make_experiment(
         {name: np.zeros((SEEDS, N), dtype=np.int64) for name in given}, LABELS, under_test=["trainer"], margin=2.0
     )
-    board = compare(scored_by(experiment, metric, kind=kind, truth=truth, given=given)).groups[0]
-    assert board.margin == pytest.approx(0.02)
-    assert (board.unit.low, board.unit.high, board.unit.scale) == (-1.0, 1.0, 100)
+    group = compare(scored_by(experiment, metric, kind=kind, truth=truth, given=given)).groups[0]
+    assert group.margin == pytest.approx(0.02)
+    assert (group.unit.low, group.unit.high, group.unit.scale) == (-1.0, 1.0, 100)
 
 
 def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
@@ -139,9 +139,9 @@ def test_a_margin_in_another_unit_is_told_and_not_left_out_in_silence() -> None:
 
 
 def test_a_margin_smaller_than_the_digits_of_the_scores_never_reads_as_another() -> None:
-    board = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).groups[0]
-    assert board.figures.decimals < 0
-    assert "difference of 1.5" in board.to_baseline[0].advice
+    group = compare(made(MeanAbsoluteError(), {"base": 5e6, "row": 5e6}, margin={"mae": 1.5})).groups[0]
+    assert group.figures.decimals < 0
+    assert "difference of 1.5" in group.to_baseline[0].advice
 
 
 # --- figures -------------------------------------------------------------------------------------------------------------
@@ -162,14 +162,14 @@ def test_digits_follow_the_spread_in_every_output(errors: tuple[float, float], s
     page = write_page(comparison)
     line = next(line for line in page.splitlines() if line.startswith("| base"))
     assert re.search(shown, line), line
-    board = comparison.groups[0]
-    (row,) = [standing for standing in board.rows if standing.strategy == "base"]
-    mean = board.figures.number(row.scores["test"]["mae"].mean)
+    group = comparison.groups[0]
+    (row,) = [standing for standing in group.rows if standing.strategy == "base"]
+    mean = group.figures.number(row.scores["test"]["mae"].mean)
     assert mean in page
     assert mean in write_tex(comparison)
-    pair = board.to_baseline[0]
-    assert board.figures.signed(pair.low) in pair.sentence
-    assert board.figures.signed(pair.difference) in page
+    pair = group.to_baseline[0]
+    assert group.figures.signed(pair.low) in pair.sentence
+    assert group.figures.signed(pair.difference) in page
 
 
 def test_sentences_name_the_metrics_own_unit() -> None:

@@ -22,7 +22,7 @@ UNLIKE = ("different-data", "different-metrics", "machine-changed", "software-ch
 ROW, BASELINE = "manual-loop", "trainer-api"
 LABELS = np.arange(60) % 2
 METRICS = [MetricFacts(name=name, higher_is_better=True, version="2") for name in ("accuracy", "f1")]
-BOARD = "glue/mrpc · minilm"
+GROUP = "glue/mrpc · minilm"
 
 
 def unlike(folder: Path, *, part: str = "", changes: dict[str, Any] | None = None, **record: Any) -> Path:
@@ -46,29 +46,29 @@ def unlike(folder: Path, *, part: str = "", changes: dict[str, Any] | None = Non
 
 
 @pytest.mark.parametrize(
-    ("odd", "boards", "groups", "name"),
+    ("odd", "titles", "rankings", "name"),
     [
-        ({}, [BOARD], [0, 0], ""),
-        ({"task_version": "2"}, [BOARD, "glue/mrpc (other task version) · minilm"], [0, 0], "different-data"),
-        ({"test_data": "others"}, [BOARD, "glue/mrpc (other rows of test) · minilm"], [0, 0], "different-data"),
-        ({"splits": ["dev"]}, [BOARD], [0, 0], "different-data"),
-        ({"part": "data", "changes": {"metrics": METRICS}}, [BOARD], [0, 1], "different-metrics"),
-        ({"hardware": "a Mac"}, [BOARD], [0, 1], "machine-changed"),
-        ({"torch": "2.12.0"}, [BOARD], [0, 1], "software-changed"),
+        ({}, [GROUP], [0, 0], ""),
+        ({"task_version": "2"}, [GROUP, "glue/mrpc (other task version) · minilm"], [0, 0], "different-data"),
+        ({"test_data": "others"}, [GROUP, "glue/mrpc (other rows of test) · minilm"], [0, 0], "different-data"),
+        ({"splits": ["dev"]}, [GROUP], [0, 0], "different-data"),
+        ({"part": "data", "changes": {"metrics": METRICS}}, [GROUP], [0, 1], "different-metrics"),
+        ({"hardware": "a Mac"}, [GROUP], [0, 1], "machine-changed"),
+        ({"torch": "2.12.0"}, [GROUP], [0, 1], "software-changed"),
     ],
     ids=["alike", "task version", "rows", "another split", "metric version", "hardware", "software"],
 )
 def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
-    tmp_path: Path, call: Call, odd: dict[str, Any], boards: list[str], groups: list[int], name: str
+    tmp_path: Path, call: Call, odd: dict[str, Any], titles: list[str], rankings: list[int], name: str
 ) -> None:
     folder = unlike(tmp_path / "e", **odd)
     notebook = compare(load(folder)).comparison
-    assert [board.title for board in notebook.groups] == boards
-    assert [row.ranking for board in notebook.groups for row in board.rows] == groups
+    assert [group.title for group in notebook.groups] == titles
+    assert [row.ranking for group in notebook.groups for row in group.rows] == rankings
     assert {one.name: one.rows for one in notebook.warnings if one.name in UNLIKE} == ({name: [ROW]} if name else {})
     ended, page, _ = call("table", folder)
     assert ended == 0
-    assert all(f"## {board}" in page for board in boards)
+    assert all(f"## {title}" in page for title in titles)
     assert [known for known in UNLIKE if known in page] == ([name] if name else [])
     ended, told, _ = call("table", folder, "--json")
     assert ended == 0
@@ -77,5 +77,5 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
 
 def test_rows_of_two_versions_of_a_metric_are_scored_anew_by_one(tmp_path: Path) -> None:
     made = load_experiment([unlike(tmp_path / "e", part="data", changes={"metrics": METRICS})])
-    (board,) = rescore(made, metric="accuracy", split=None).groups
-    assert [row.strategy for row in board.rows] == [BASELINE, ROW]
+    (group,) = rescore(made, metric="accuracy", split=None).groups
+    assert [row.strategy for row in group.rows] == [BASELINE, ROW]

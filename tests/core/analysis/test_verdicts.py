@@ -29,8 +29,8 @@ from bakeoff.statistics.twoway import two_way
 
 def verdict(made: Experiment) -> Pair:
     """Of the one row against the baseline."""
-    (board,) = compare(made).groups
-    (pair,) = board.to_baseline
+    (group,) = compare(made).groups
+    (pair,) = group.to_baseline
     return pair
 
 
@@ -160,10 +160,10 @@ def test_checks_stand_beside_the_verdict() -> None:
 def test_many_comparisons_are_adjusted_together() -> None:
     rows = {"base": clean_answers(accuracy=0.8, seed=0)}
     rows |= {f"row-{number}": clean_answers(accuracy=0.8, seed=number) for number in range(1, 5)}
-    (board,) = compare(make_experiment(rows, LABELS, under_test=["trainer"])).groups
-    assert [pair.comparisons for pair in board.to_baseline] == [4] * 4
-    assert [pair.comparisons for pair in board.all_pairs] == [10] * 10
-    for pair in [*board.to_baseline, *board.all_pairs]:
+    (group,) = compare(make_experiment(rows, LABELS, under_test=["trainer"])).groups
+    assert [pair.comparisons for pair in group.to_baseline] == [4] * 4
+    assert [pair.comparisons for pair in group.all_pairs] == [10] * 10
+    for pair in [*group.to_baseline, *group.all_pairs]:
         assert pair.p is not None
         assert pair.p_adjusted is not None
         assert pair.p <= pair.p_adjusted
@@ -201,21 +201,21 @@ def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
 def test_a_baseline_without_a_record_leaves_nothing_to_compare_with() -> None:
     made = clean_experiment()
     rest = tuple(record for record in made.records if record.requested.strategy != BASELINE)
-    (board,) = compare(replace(made, records=rest)).groups
-    assert board.to_baseline == []
-    assert board.answer == f"{BASELINE}, the baseline, has no run that succeeded: {ROW} can be compared with nothing."
+    (group,) = compare(replace(made, records=rest)).groups
+    assert group.to_baseline == []
+    assert group.answer == f"{BASELINE}, the baseline, has no run that succeeded: {ROW} can be compared with nothing."
 
 
 def test_rows_beside_a_failed_baseline_are_still_ranked() -> None:
     rows = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers(), "third": clean_answers(accuracy=0.7, seed=3)}
-    (board,) = compare(clean_experiment(rows, failing={BASELINE: range(SEEDS)})).groups
-    assert f"{ROW} and third can be compared with nothing" in board.answer
-    assert {row.strategy: row.rank for row in board.rows} == {BASELINE: None, ROW: (1, 1), "third": (2, 2)}
+    (group,) = compare(clean_experiment(rows, failing={BASELINE: range(SEEDS)})).groups
+    assert f"{ROW} and third can be compared with nothing" in group.answer
+    assert {row.strategy: row.rank for row in group.rows} == {BASELINE: None, ROW: (1, 1), "third": (2, 2)}
 
 
 def test_a_baseline_of_another_group_is_said_to_be_alone() -> None:
-    (board,) = compare(altered(clean_experiment(), "environment", hardware="another")).groups
-    assert board.answer == (
+    (group,) = compare(altered(clean_experiment(), "environment", hardware="another")).groups
+    assert group.answer == (
         f"No row can be compared with {BASELINE}: the other rows were made under other conditions, or their predictions "
         "are not recorded."
     )
@@ -225,8 +225,8 @@ def test_hardness_shared_by_examples_makes_the_interval_of_a_difference_narrow()
     """What pairing is for: the same examples on both sides."""
     easy = [drawn_answers(LABELS, seeds=8, accuracy=0.8, seed=seed) for seed in (1, 2)]
     pair = duel(*easy)
-    (board,) = compare(make_experiment({"base": easy[1], "row": easy[0]}, LABELS)).groups
-    own = board.rows[0].scores["test"]["accuracy"]
+    (group,) = compare(make_experiment({"base": easy[1], "row": easy[0]}, LABELS)).groups
+    own = group.rows[0].scores["test"]["accuracy"]
     assert pair.low is not None
     assert pair.high is not None
     assert own.low is not None
@@ -244,8 +244,8 @@ def test_a_seed_that_failed_half_way_is_no_other_recipe() -> None:
 
 def test_a_failed_seed_on_another_machine_keeps_its_row_in_the_ranking() -> None:
     elsewhere = altered(clean_experiment(failing={ROW: [3]}), "environment", seeds=[3], hardware="another")
-    (board,) = compare(elsewhere).groups
-    assert [row.ranking for row in board.rows] == [0, 0]
+    (group,) = compare(elsewhere).groups
+    assert [row.ranking for row in group.rows] == [0, 0]
 
 
 def test_a_row_without_predictions_of_a_second_split_is_compared_on_the_reported_one() -> None:

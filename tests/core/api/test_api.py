@@ -131,21 +131,21 @@ def test_steps_are_those_that_the_runs_took() -> None:
 
 def test_leaderboard_and_pairs_say_what_the_comparison_found(results: Results) -> None:
     found = compare(results)
-    board = found.comparison.groups[0]
+    group = found.comparison.groups[0]
     rows = found.leaderboard.set_index("strategy")
-    score = board.rows[1].scores["test"]["accuracy"]
+    score = group.rows[1].scores["test"]["accuracy"]
     assert (rows.loc["manual-loop", "score"], rows.loc["manual-loop", "low"]) == (score.mean, score.low)
     assert rows.loc["again", "seeds"] == 3
     assert list(rows["baseline"]) == [True, False, False]
     pairs = found.pairs
     assert list(pairs["family"].value_counts()[["to baseline", "all pairs"]]) == [2, 3]
     first = pairs.iloc[0]
-    assert (first["first"], first["verdict"]) == ("manual-loop", board.to_baseline[0].verdict)
-    assert first["p_adjusted"] == board.to_baseline[0].p_adjusted
+    assert (first["first"], first["verdict"]) == ("manual-loop", group.to_baseline[0].verdict)
+    assert first["p_adjusted"] == group.to_baseline[0].p_adjusted
     assert found.answer == found.comparison.answer
 
 
-def test_slices_are_those_of_the_board(results: Results) -> None:
+def test_slices_are_those_of_the_group(results: Results) -> None:
     found = compare(results)
     inside = found.slices[(found.slices["column"] == "library") & (found.slices["strategy"] == "manual-loop")]
     assert dict(zip(inside["value"], inside["examples"], strict=True)) == {"scipy": 200, "sympy": 100}

@@ -118,7 +118,7 @@ def test_results_of_rows_that_are_gone_are_cleared_away_and_nobody_elses(tmp_pat
     assert names == {"trainer-api", "new-name", "theirs"}
 
 
-def test_of_several_boards_each_flag_says_which(tmp_path: Path, call: Call) -> None:
+def test_of_several_groups_each_flag_says_which(tmp_path: Path, call: Call) -> None:
     rows = ("trainer-api", "manual-loop")
     folders = [
         made(tmp_path / task, *rows, name=task, records={row: {"task": task} for row in rows}) for task in ("one", "two")

@@ -78,8 +78,8 @@ def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, 
             assert " ".join(said.split()) in " ".join(out.split()), words
     assert f"**{said}**" in " ".join((folder / "table.md").read_text().split())
     assert said in (folder / "report.html").read_text()
-    board = json.loads(call("table", folder, "--json")[1])["groups"][0]
-    assert [len(row["scores"]["test"]["accuracy"]["seeds"]) for row in board["rows"]] == [3, 2], (
+    group = json.loads(call("table", folder, "--json")[1])["groups"][0]
+    assert [len(row["scores"]["test"]["accuracy"]["seeds"]) for row in group["rows"]] == [3, 2], (
         "scores and intervals of the same runs"
     )
 

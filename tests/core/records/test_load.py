@@ -58,22 +58,22 @@ def test_the_rest_stands_when_one_run_cannot_be_read(tmp_path: Path) -> None:
     record = Store(path).read_all()[0][0]
     (path / "records" / record.id / PREDICTIONS_FILE).unlink()
     comparison = compare(load_experiment([path]))
-    (board,) = comparison.groups
-    assert board.to_baseline[0].verdict == "better"
-    assert sorted(board.to_baseline[0].seeds) == [7, 8]
+    (group,) = comparison.groups
+    assert group.to_baseline[0].verdict == "better"
+    assert sorted(group.to_baseline[0].seeds) == [7, 8]
     assert any(
         warning.name == "unreliable-scores" and record.requested.strategy in warning.rows for warning in comparison.warnings
     )
 
 
-def test_several_experiments_make_one_board(tmp_path: Path) -> None:
+def test_several_experiments_make_one_group(tmp_path: Path) -> None:
     one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9}, under_test=["trainer"])
     two = folder(tmp_path, "two", {"third": 0.7}, seed=7, under_test=["method"], margin=5.0)
     made = load_experiment([one, two])
-    (board,) = compare(made).groups
-    assert [row.strategy for row in board.rows] == ["base", "row", "third"]
-    assert [row.experiment for row in board.rows] == ["one", "one", "two"]
-    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row": "better", "third": "worse"}
+    (group,) = compare(made).groups
+    assert [row.strategy for row in group.rows] == ["base", "row", "third"]
+    assert [row.experiment for row in group.rows] == ["one", "one", "two"]
+    assert {pair.first: pair.verdict for pair in group.to_baseline} == {"row": "better", "third": "worse"}
     assert made.declared.under_test == ["trainer", "method"]
     assert made.declared.margin == {"points": 1.0}
 
@@ -92,9 +92,9 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
 
     for record in changed:
         (two / "records" / record.id / RECORD_FILE).write_bytes(dump(record))
-    (board,) = compare(load_experiment([one, two])).groups
-    assert [row.strategy for row in board.rows] == ["base", "row · one", "row · two"]
-    assert {pair.first: pair.verdict for pair in board.to_baseline} == {"row · one": "better", "row · two": "worse"}
+    (group,) = compare(load_experiment([one, two])).groups
+    assert [row.strategy for row in group.rows] == ["base", "row · one", "row · two"]
+    assert {pair.first: pair.verdict for pair in group.to_baseline} == {"row · one": "better", "row · two": "worse"}
 
 
 def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> No
         under_test=["software"],
         records={"base": {"torch": "2.99", "final": "other"}},
     )
-    (board,) = compare(load_experiment([before, after])).groups
-    (pair,) = board.to_baseline
+    (group,) = compare(load_experiment([before, after])).groups
+    (pair,) = group.to_baseline
     assert (pair.second, pair.first) == (f"base · {before}", f"base · {after}")
     assert pair.verdict == "worse"
     assert [fact.subject for fact in pair.studied] == ["software"]
@@ -118,12 +118,12 @@ def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> No
 def test_tasks_whose_data_differ_stand_apart(tmp_path: Path) -> None:
     one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
     two = folder(tmp_path, "two", {"third": 0.7}, records={"third": {"test_data": "cleaned"}})
-    boards = compare(load_experiment([one, two])).groups
-    assert [board.task for board in boards] == ["glue/mrpc", "glue/mrpc (two)"]
-    assert [[row.strategy for row in board.rows] for board in boards] == [["base", "row"], ["third"]]
+    groups = compare(load_experiment([one, two])).groups
+    assert [group.task for group in groups] == ["glue/mrpc", "glue/mrpc (two)"]
+    assert [[row.strategy for row in group.rows] for group in groups] == [["base", "row"], ["third"]]
 
 
-def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> None:
+def test_models_share_a_group_where_the_model_is_under_test(tmp_path: Path) -> None:
     given = {"small": clean_answers(accuracy=0.7, seed=1), "large": clean_answers(accuracy=0.9, seed=2)}
     path = make_folder(
         tmp_path / "models",
@@ -138,9 +138,9 @@ def test_models_share_a_board_where_the_model_is_under_test(tmp_path: Path) -> N
         for record in Store(path).read_all()[0]
     ]
     declare(path, renamed, baseline="full", under_test=["model"])
-    (board,) = compare(load_experiment([path])).groups
-    assert {row.strategy for row in board.rows} == {"full · tiny-bert", "full · minilm"}
-    assert board.to_baseline[0].verdict in ("better", "worse")
+    (group,) = compare(load_experiment([path])).groups
+    assert {row.strategy for row in group.rows} == {"full · tiny-bert", "full · minilm"}
+    assert group.to_baseline[0].verdict in ("better", "worse")
     looked = EarlierDeclaration(when="2026-11-23T08:00:00+00:00", seeds={"full": [0]}, recorded=2)
     declare(path, renamed, baseline="full", under_test=["model"], history=[looked])
     (changed,) = [warning for warning in compare(load_experiment([path])).warnings if warning.name == "changed-after-looking"]
@@ -219,7 +219,7 @@ def cited(name: str, task: str | None, accuracy: float = 0.81) -> Imported:
 
 
 def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path: Path) -> None:
-    """The second experiment's task has other data, so it stands on a board of its own, under another name."""
+    """The second experiment's task has other data, so it stands on a group of its own, under another name."""
     for number, (task, mine) in enumerate((("glue/mrpc", "named"), (None, "everywhere"))):
         one = folder(tmp_path / str(number), "one", {"base": 0.8}, imported=[cited("theirs", None)])
         two = folder(
@@ -229,8 +229,8 @@ def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path:
             records={"third": {"test_data": "cleaned"}},
             imported=[cited(mine, task)],
         )
-        boards = compare(load_experiment([one, two])).groups
-        assert [(board.task, [row.name for row in board.imported]) for board in boards] == [
+        groups = compare(load_experiment([one, two])).groups
+        assert [(group.task, [row.name for row in group.imported]) for group in groups] == [
             ("glue/mrpc", ["theirs"]),
             ("glue/mrpc (two)", [mine]),
         ]
@@ -240,8 +240,8 @@ def test_a_figure_that_two_experiments_cite_is_shown_once(tmp_path: Path) -> Non
     same = [cited("theirs", None), cited("of the task", "glue/mrpc")]
     one = folder(tmp_path, "one", {"base": 0.8}, imported=same)
     two = folder(tmp_path, "two", {"third": 0.7}, imported=[*same, cited("theirs", None, 0.82)])
-    (board,) = compare(load_experiment([one, two])).groups
-    assert [(row.name, row.scores["accuracy"]) for row in board.imported] == [
+    (group,) = compare(load_experiment([one, two])).groups
+    assert [(row.name, row.scores["accuracy"]) for row in group.imported] == [
         ("theirs", 0.81),
         ("of the task", 0.81),
         ("theirs", 0.82),

@@ -35,8 +35,8 @@ def places(records: list[Record], **declared: Any) -> dict[str, list[tuple[str, 
     """Task and model -> strategy and seed of their runs."""
     found: dict[str, list[tuple[str, int]]] = {}
     for declared_run in separated(make_declaration(records, **declared), records)[0].runs:
-        board = f"{declared_run.task} · {declared_run.model}"
-        found.setdefault(board, []).append((declared_run.strategy, declared_run.seed))
+        group = f"{declared_run.task} · {declared_run.model}"
+        found.setdefault(group, []).append((declared_run.strategy, declared_run.seed))
     return found
 
 
@@ -47,7 +47,7 @@ def test_like_runs_stay_as_they_are_declared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "board"),
+    ("changes", "group"),
     [
         ({"weights": "w2"}, "glue/mrpc · minilm (other weights)"),
         ({"tokenizer": "t2"}, "glue/mrpc · minilm (other tokenizer)"),
@@ -58,9 +58,9 @@ def test_like_runs_stay_as_they_are_declared() -> None:
         ({"data": "others", "weights": "w2"}, "glue/mrpc (other rows of test) · minilm"),
     ],
 )
-def test_what_differs_names_the_board_and_the_larger_group_keeps_its_own(changes: dict[str, Any], board: str) -> None:
+def test_what_differs_names_the_group_and_the_larger_group_keeps_its_own(changes: dict[str, Any], group: str) -> None:
     records = [run(seed=0, **changes), *(run(seed=seed, minute=1) for seed in (1, 2))]
-    assert places(records) == {board: [("a", 0)], "glue/mrpc · minilm": [("a", 1), ("a", 2)]}
+    assert places(records) == {group: [("a", 0)], "glue/mrpc · minilm": [("a", 1), ("a", 2)]}
 
 
 def test_of_equal_groups_the_older_one_keeps_the_name_and_several_of_a_kind_are_numbered() -> None:
@@ -89,7 +89,7 @@ def test_failed_and_missing_runs_stay_with_the_larger_group() -> None:
     assert [(one.was, one.what, one.data, len(one.runs)) for one in apart] == [("minilm", "the weights", False, 1)]
 
 
-def test_a_search_is_told_of_both_boards() -> None:
+def test_a_search_is_told_of_both_groups() -> None:
     records = [run(seed=0, weights="w2"), run(seed=1), run(seed=2)]
     trial = TrialRun(id="r1-0", task="glue/mrpc", model="minilm", seed=0, values={"learning_rate": 1e-3})
     chosen = Chosen(task="glue/mrpc", model="minilm", values={"learning_rate": 1e-3})
@@ -103,8 +103,8 @@ def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path:
     records += [run("manual-loop", seed, data="others", weights="w2") for seed in (3, 4)]
     made = load_experiment([make_folder_of(tmp_path / "e", records)])
     found = compare(made)
-    boards = {board.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in board.rows} for board in found.groups}
-    assert boards == {
+    groups = {group.title: {row.strategy: row.scores["test"]["accuracy"].seeds for row in group.rows} for group in found.groups}
+    assert groups == {
         "glue/mrpc · minilm": {"trainer-api": [0, 1, 2, 3], "manual-loop": [0, 1, 2]},
         "glue/mrpc (other rows of test) · minilm": {"manual-loop": [3, 4]},
     }
@@ -113,14 +113,14 @@ def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path:
     ]
 
 
-def test_two_folders_of_one_experiment_with_other_weights_are_two_boards(tmp_path: Any) -> None:
+def test_two_folders_of_one_experiment_with_other_weights_are_two_groups(tmp_path: Any) -> None:
     folders = []
     for name, weights, minute in (("before", "w", 0), ("after", "w2", 1)):
         records = [run("trainer-api", seed, weights=weights, minute=minute) for seed in range(3)]
         folders.append(make_folder_of(tmp_path / name, records, name=name))
-    boards = {board.title: [row.strategy for row in board.rows] for board in compare(load_experiment(folders)).groups}
-    assert sorted(boards) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
-    assert all(len(rows) == 1 for rows in boards.values())
+    groups = {group.title: [row.strategy for row in group.rows] for group in compare(load_experiment(folders)).groups}
+    assert sorted(groups) == ["glue/mrpc · minilm", "glue/mrpc · minilm (other weights)"]
+    assert all(len(rows) == 1 for rows in groups.values())
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_runs_of_other_data_or_weights_stand_apart_beside_another_folder_too() -
     here = [*usual[:4], run("trainer-api", 4, weights="w2"), run("trainer-api", 5, data="others")]
     there = [run("trainer-api", 0, weights="w3"), *usual[1:]]
     found = set_beside((make_declaration(here), here), (make_declaration(there), there))
-    boards = {f"{pairs.here.task} · {pairs.here.model}": pairs for pairs in found.tables}
-    assert {name: pairs.rows[0].here.seeds for name, pairs in boards.items()} == {
+    groups = {f"{pairs.here.task} · {pairs.here.model}": pairs for pairs in found.tables}
+    assert {name: pairs.rows[0].here.seeds for name, pairs in groups.items()} == {
         "glue/mrpc · minilm": [1, 2, 3],
         "glue/mrpc · minilm (other weights there)": [0],
         "glue/mrpc · minilm (other weights here)": [4],
         "glue/mrpc (other rows of test here) · minilm": [5],
     }
-    assert {name: [one.what for one in pairs.unlike] for name, pairs in boards.items()} == {
+    assert {name: [one.what for one in pairs.unlike] for name, pairs in groups.items()} == {
         "glue/mrpc · minilm": [],
         "glue/mrpc · minilm (other weights there)": ["the weights"],
         "glue/mrpc · minilm (other weights here)": ["the weights"],

@@ -194,15 +194,15 @@ def silent_experiment(**keywords: Any) -> Experiment:
 
 
 def test_nobody_is_judged_by_a_metric_that_says_nothing() -> None:
-    (board,) = compare(silent_experiment()).groups
-    assert board.silent == {"test": {"f1": "no example has the label 'label 1'"}}
-    assert (board.to_baseline, board.all_pairs, board.slices, board.majority_baseline) == ([], [], [], None)
-    assert {row.rank for row in board.rows} == {None}
-    assert [list(row.scores["test"]) for row in board.rows] == [["accuracy"]] * 3
-    assert [(row.mean_without_degenerate, row.expected_best, row.front_probability) for row in board.rows] == [
+    (group,) = compare(silent_experiment()).groups
+    assert group.silent == {"test": {"f1": "no example has the label 'label 1'"}}
+    assert (group.to_baseline, group.all_pairs, group.slices, group.majority_baseline) == ([], [], [], None)
+    assert {row.rank for row in group.rows} == {None}
+    assert [list(row.scores["test"]) for row in group.rows] == [["accuracy"]] * 3
+    assert [(row.mean_without_degenerate, row.expected_best, row.front_probability) for row in group.rows] == [
         (None, [], None)
     ] * 3
-    assert board.answer.startswith("f1 says nothing on test of glue/mrpc: no example has the label 'label 1'.")
+    assert group.answer.startswith("f1 says nothing on test of glue/mrpc: no example has the label 'label 1'.")
 
 
 def test_every_output_says_so_and_shows_no_figure() -> None:
@@ -233,10 +233,10 @@ def test_every_output_says_so_and_shows_no_figure() -> None:
 def test_a_second_metric_that_says_nothing_is_told_beside_the_first() -> None:
     rows = {"base": np.zeros((3, 30), dtype=int), "row": np.tile(BOTH, (3, 1))}
     made = make_experiment(rows, ZEROS, under_test=["trainer"])
-    (board,) = compare(made).groups
-    assert board.metric == "accuracy"
-    assert board.to_baseline[0].verdict == "worse"
-    assert board.notes == ["f1 says nothing on test: no example has the label 'label 1'. It is shown without figures there."]
+    (group,) = compare(made).groups
+    assert group.metric == "accuracy"
+    assert group.to_baseline[0].verdict == "worse"
+    assert group.notes == ["f1 says nothing on test: no example has the label 'label 1'. It is shown without figures there."]
 
 
 def test_a_part_of_the_split_on_which_it_says_nothing_has_no_score() -> None:
@@ -244,8 +244,8 @@ def test_a_part_of_the_split_on_which_it_says_nothing_has_no_score() -> None:
     labels = np.concatenate([ZEROS, BOTH, BOTH])
     rows = {name: np.where(rng.random((3, 90)) < 0.8, labels, 1 - labels) for name in ("base", "row")}
     made = make_experiment(rows, labels, slices={"source": ["quiet"] * 30 + ["loud"] * 60})
-    (board,) = rescore(made, "mcc").groups
-    found = {part.value: part.score for part in board.slices if part.column == "source"}
+    (group,) = rescore(made, "mcc").groups
+    found = {part.value: part.score for part in group.slices if part.column == "source"}
     assert found["quiet"] is None
     assert found["loud"] is not None
 

@@ -153,11 +153,11 @@ def hostile() -> Example:
     """Every string that a record, a plugin or an experiment file could bring is hostile."""
     skill = {"trainer-api": 0.78, HOSTILE: 0.75}
     made = example(skill, broken=[HOSTILE], message=HOSTILE, confounded=[HOSTILE], recipes={HOSTILE: {HOSTILE: HOSTILE}})
-    board = made.comparison.groups[0]
-    pairs = [pair.model_copy(update={"advice": HOSTILE, "sentence": HOSTILE}) for pair in board.to_baseline]
-    costs = [ratio.model_copy(update={"comparable": False, "reason": HOSTILE}) for ratio in board.costs]
+    group = made.comparison.groups[0]
+    pairs = [pair.model_copy(update={"advice": HOSTILE, "sentence": HOSTILE}) for pair in group.to_baseline]
+    costs = [ratio.model_copy(update={"comparable": False, "reason": HOSTILE}) for ratio in group.costs]
     scored = [part.model_copy(update={"column": HOSTILE, "value": HOSTILE}) for part in slice_scores([HOSTILE])]
-    board = board.model_copy(
+    group = group.model_copy(
         update={
             "title": HOSTILE,
             "to_baseline": pairs,
@@ -166,7 +166,7 @@ def hostile() -> Example:
             "notes": [HOSTILE],
             "imported": [COURSE.model_copy(update={"name": HOSTILE, "source": HOSTILE, "split": HOSTILE})],
             "rankings": ["", HOSTILE],
-            "rows": [*board.rows, board.rows[-1].model_copy(update={"ranking": 1, "strategy": "other", "experiment": HOSTILE})],
+            "rows": [*group.rows, group.rows[-1].model_copy(update={"ranking": 1, "strategy": "other", "experiment": HOSTILE})],
         }
     )
     warnings = [
@@ -177,7 +177,7 @@ def hostile() -> Example:
         update={
             "declared": made.comparison.declared.model_copy(update={"name": HOSTILE, "question": HOSTILE}),
             "answer": HOSTILE,
-            "groups": [board],
+            "groups": [group],
             "warnings": warnings,
             "across": ACROSS.model_copy(update={"mean_ranks": {HOSTILE: 1.0}, "confounded": [HOSTILE], "sentence": HOSTILE}),
             "facts": {"commands": [HOSTILE], HOSTILE: HOSTILE},
@@ -302,18 +302,18 @@ def test_every_run_failed_makes_a_page() -> None:
     assert "2 failed" in page.words
 
 
-def test_several_boards_are_listed_with_their_answers() -> None:
+def test_several_groups_are_listed_with_their_answers() -> None:
     made = example(SKILL)
-    board = made.comparison.groups[0]
-    other = board.model_copy(update={"title": "glue/rte · minilm", "task": "glue/rte", "answer": "It is not known."})
-    comparison = made.comparison.model_copy(update={"groups": [board, other]})
+    group = made.comparison.groups[0]
+    other = group.model_copy(update={"title": "glue/rte · minilm", "task": "glue/rte", "answer": "It is not known."})
+    comparison = made.comparison.model_copy(update={"groups": [group, other]})
     page = Page(write_html(comparison, made.records, made.steps))
     assert "glue/rte · minilm : It is not known." in page.words
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 
-def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_any(rich: Example, page: Page) -> None:
+def test_ranks_over_tasks_have_a_section_after_the_groups_only_where_there_are_any(rich: Example, page: Page) -> None:
     assert "Across tasks" not in page.words
     source = Example(rich.comparison.model_copy(update={"across": ACROSS}), rich.records, rich.steps).html()
     shown = Page(source)
@@ -321,7 +321,7 @@ def test_ranks_over_tasks_have_a_section_after_the_boards_only_where_there_are_a
     assert ACROSS.sentence in shown.words
     assert "bitfit † confounded 3.00 1.60" in shown.words
     assert "p 0.019 by permutation of each group's ranks, 0.022 by chi-squared, 0.004 by the F" in shown.words
-    assert source.index('id="board-1-recipes"') < source.index('id="across"') < source.index('id="how"')
+    assert source.index('id="group-1-recipes"') < source.index('id="across"') < source.index('id="how"')
     assert ("a", {"href": "#across"}) in shown.elements
 
 
@@ -360,8 +360,8 @@ def test_the_best_of_two_seeds_is_not_told() -> None:
 def test_a_metric_of_which_less_is_better_is_flattered_downwards() -> None:
     made = example(SKILL, seeds=3, higher_is_better=False)
     rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.groups[0].rows]
-    boards = [made.comparison.groups[0].model_copy(update={"rows": rows})]
-    page = Page(Example(made.comparison.model_copy(update={"groups": boards}), made.records, made.steps).html())
+    groups = [made.comparison.groups[0].model_copy(update={"rows": rows})]
+    page = Page(Example(made.comparison.model_copy(update={"groups": groups}), made.records, made.steps).html())
     assert "the best of 3 seeds in place of the mean would take off 10.00 points" in page.words
 
 
@@ -374,12 +374,12 @@ def test_other_tests_show_the_probability_of_improvement(rich: Example) -> None:
 
 def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() -> None:
     made = example(SKILL)
-    board = made.comparison.groups[0]
+    group = made.comparison.groups[0]
     costs = [
         ratio.model_copy(update={"comparable": False, "reason": "another machine"}) if ratio.first == "lora" else ratio
-        for ratio in board.costs
+        for ratio in group.costs
     ]
-    comparison = made.comparison.model_copy(update={"groups": [board.model_copy(update={"costs": costs})]})
+    comparison = made.comparison.model_copy(update={"groups": [group.model_copy(update={"costs": costs})]})
     source = write_html(comparison, made.records, made.steps)
     assert re.search(r'title="another machine">\(\d', source)
     assert source.count('title="another machine">(') == 1

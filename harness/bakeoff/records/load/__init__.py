@@ -9,7 +9,7 @@ from bakeoff.errors import StoreError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
 from bakeoff.records.load.merging import merged
-from bakeoff.records.load.separation import with_boards
+from bakeoff.records.load.separation import with_groups
 from bakeoff.records.store import Store
 
 
@@ -27,8 +27,8 @@ def load_experiment(folders: Sequence[Path | Store]) -> Experiment:
     if not read:
         raise StoreError("name at least one experiment's folder")
     if len(read) > 1:
-        return with_boards(merged(read, files))
+        return with_groups(merged(read, files))
     ((store, only),) = read
     for record in only.records:
         files.add(record.id, store, record)
-    return with_boards(only)
+    return with_groups(only)

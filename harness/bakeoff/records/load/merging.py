@@ -127,22 +127,22 @@ def _both(first: Search, second: Search) -> Search:
 
 
 def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
-    """(number of the folder, strategy) -> a name that no other row of its boards has; the same runs keep one name."""
+    """(number of the folder, strategy) -> a name unique in each of its comparison groups; the same runs keep one name."""
     runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
-    boards: dict[tuple[int, str], set[tuple[str, str]]] = {}
+    groups: dict[tuple[int, str], set[tuple[str, str]]] = {}
     for number, folder in enumerate(read):
         by_id = {record.id: record for record in folder.records}
         for strategy in dict.fromkeys(run.strategy for run in folder.declared.runs):
             own = [run for run in folder.declared.runs if run.strategy == strategy]
             runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
-            boards[number, strategy] = {(run.task, run.model) for run in own}
+            groups[number, strategy] = {(run.task, run.model) for run in own}
     titles = [folder.declared.name for folder in read]
     if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
         titles = [folder.folders[0] for folder in read]
     names: dict[tuple[int, str], str] = {}
     for place, own_runs in runs.items():
         number, strategy = place
-        rivals = [other for other in runs if other[1] == strategy and other[0] != number and boards[other] & boards[place]]
+        rivals = [other for other in runs if other[1] == strategy and other[0] != number and groups[other] & groups[place]]
         twins = [other[0] for other in rivals if runs[other] == own_runs]
         alone = len(twins) == len(rivals)
         names[place] = strategy if alone else f"{strategy} · {titles[min([number, *twins])]}"

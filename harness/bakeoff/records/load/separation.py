@@ -29,15 +29,15 @@ Pair = tuple[str, str]
 """The labels of a task and a model."""
 
 
-def with_boards(experiment: Experiment) -> Experiment:
-    """The experiment with its metrics, and with a board of their own for runs of other data or another model than the rest."""
+def with_groups(experiment: Experiment) -> Experiment:
+    """The experiment with its metrics; runs of other data or another model than the rest get their own comparison group."""
     declared, others = separated(experiment.declared, experiment.records)
     metrics = metrics_of(declared.runs, experiment.records)
     return _with_models_in_rows(replace(experiment, declared=declared, separated=others, metrics=metrics))
 
 
 def _with_models_in_rows(experiment: Experiment) -> Experiment:
-    """Where the model is under test and a task has several, rows are strategy and model, on one board."""
+    """Where models are under test, a task's models share one comparison group: a row is then a strategy with a model."""
     declared = experiment.declared
     models: dict[str, list[str]] = {}
     for run in declared.runs:

@@ -23,9 +23,9 @@ MOST_DRAWN = 150
 MOST_IN_MATRIX, MOST_PAIRS, MOST_SLICES = 24, 300, 300
 
 
-def drawn_rows(board: ComparisonGroup) -> list[Row]:
+def drawn_rows(group: ComparisonGroup) -> list[Row]:
     """The rows that are shown below the leaderboard: the best, and the baseline."""
-    rows = board.ranked
+    rows = group.ranked
     return [*rows[:MOST_DRAWN], *(row for row in rows[MOST_DRAWN:] if row.baseline)]
 
 
@@ -38,26 +38,26 @@ class Forest:
     margin: str
 
 
-def forest(board: ComparisonGroup) -> Forest | None:
+def forest(group: ComparisonGroup) -> Forest | None:
     """Every row minus the baseline; None without a comparison."""
-    by_row = board.pairs
-    pairs = [by_row[row.strategy] for row in drawn_rows(board) if row.strategy in by_row]
+    by_row = group.pairs
+    pairs = [by_row[row.strategy] for row in drawn_rows(group) if row.strategy in by_row]
     if not pairs:
         return None
-    band = min(1.15 * (board.margin or 0.0), board.unit.span or math.inf)
-    axis = _axis(board, [0.0, -band, band], pairs, pad=0.04, width=320)
+    band = min(1.15 * (group.margin or 0.0), group.unit.span or math.inf)
+    axis = _axis(group, [0.0, -band, band], pairs, pad=0.04, width=320)
     drawn = [
-        (pair, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, band=board.margin, reference=0.0))
+        (pair, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, band=group.margin, reference=0.0))
         for pair in pairs
     ]
-    return Forest(axis, drawn, "" if board.margin is None else board.figures.exactly(board.margin).alone(board.margin))
+    return Forest(axis, drawn, "" if group.margin is None else group.figures.exactly(group.margin).alone(group.margin))
 
 
 def _axis(
-    board: ComparisonGroup, values: list[float], drawn: Sequence[Pair | SliceScore], *, pad: float = 0.06, width: int = 200
+    group: ComparisonGroup, values: list[float], drawn: Sequence[Pair | SliceScore], *, pad: float = 0.06, width: int = 200
 ) -> Axis:
     """An axis over these values and all intervals, within the possible range of a difference."""
-    span = board.unit.span
+    span = group.unit.span
     bounds = [value for one in drawn for value in (one.difference, one.low, one.high)]
     return axis_over([*values, *bounds], pad=pad, width=width, ends=(None, None) if span is None else (-span, span))
 
@@ -91,7 +91,7 @@ def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All pairs of a board."""
+    """The differences of all pairs of strategies in a comparison group."""
 
     names: list[str]
     """Empty where there are too many rows for a matrix."""
@@ -104,9 +104,9 @@ class Matrix:
 _MIRRORED = {"better": "worse", "worse": "better"}
 
 
-def matrix(board: ComparisonGroup) -> Matrix | None:
+def matrix(group: ComparisonGroup) -> Matrix | None:
     """All pairs; None where the forest already shows every pair."""
-    pairs = board.all_pairs
+    pairs = group.all_pairs
     if len(pairs) <= 1:
         return None
     verdicts: dict[tuple[str, str], tuple[str, float]] = {}
@@ -114,8 +114,8 @@ def matrix(board: ComparisonGroup) -> Matrix | None:
         verdicts[pair.first, pair.second] = pair.verdict, pair.difference
         verdicts[pair.second, pair.first] = _MIRRORED.get(pair.verdict, pair.verdict), -pair.difference
     involved = {first for first, _ in verdicts}
-    names = [row.strategy for row in board.ranked if row.strategy in involved]
-    axis = _axis(board, [0.0], pairs)
+    names = [row.strategy for row in group.ranked if row.strategy in involved]
+    axis = _axis(group, [0.0], pairs)
     drawn = [
         (pair, interval(axis, pair.difference, pair.low, pair.high, kind=pair.verdict, reference=0.0))
         for pair in sorted(pairs, key=lambda pair: pair.verdict not in _MIRRORED)[:MOST_PAIRS]
@@ -133,17 +133,17 @@ class Slices:
     left_out: int
 
 
-def slices(board: ComparisonGroup) -> list[Slices]:
+def slices(group: ComparisonGroup) -> list[Slices]:
     """One table for each column of slices."""
     tables = []
-    for column in dict.fromkeys(part.column for part in board.slices):
-        parts = [part for part in board.slices if part.column == column]
-        axis = _axis(board, [0.0], parts[:MOST_SLICES])
+    for column in dict.fromkeys(part.column for part in group.slices):
+        parts = [part for part in group.slices if part.column == column]
+        axis = _axis(group, [0.0], parts[:MOST_SLICES])
         lines: list[tuple[SliceScore, Markup | str]] = []
         for part in parts[:MOST_SLICES]:
             drawing: Markup | str = ""
             if part.difference is not None:
-                gains = "better" if (part.difference > 0) == board.higher_is_better else "worse"
+                gains = "better" if (part.difference > 0) == group.higher_is_better else "worse"
                 kind = gains if part.p_adjusted is not None and part.p_adjusted < 0.05 else "inconclusive"
                 drawing = interval(axis, part.difference, part.low, part.high, kind=kind, reference=0.0)
             lines.append((part, drawing))

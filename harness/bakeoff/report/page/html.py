@@ -50,14 +50,14 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
     rows_only = len(records) > MOST_RECORDS
     successful = _successful(comparison.declared, records)
     lines = sum(
-        len(successful.get((board.task, board.model, row.strategy), ()))
-        for board in comparison.groups
-        for row in board.ranked[: views.MOST_CURVES]
+        len(successful.get((group.task, group.model, row.strategy), ()))
+        for group in comparison.groups
+        for row in group.ranked[: views.MOST_CURVES]
     )
     points = max(10, min(views.MOST_POINTS, views.ALL_POINTS // max(lines, 1)))
     sections = [
-        _section(comparison, board, f"board-{number}", None if rows_only else successful, steps, points)
-        for number, board in enumerate(comparison.groups, 1)
+        _section(comparison, group, f"group-{number}", None if rows_only else successful, steps, points)
+        for number, group in enumerate(comparison.groups, 1)
     ]
     by_id = {record.id: record for record in records}
     style, script = (_squeezed((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
@@ -66,7 +66,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
         sections=sections,
         strip=_strip(comparison, records),
         records=[] if rows_only else [(run, by_id[run.id]) for run in comparison.declared.runs if run.id in by_id],
-        columns={(board.split, board.metric): board.figures for board in comparison.groups},
+        columns={(group.split, group.metric): group.figures for group in comparison.groups},
         count=len(records),
         rows_only=rows_only,
         made=_foot(comparison.facts),
@@ -127,59 +127,59 @@ def _successful(declared: Declared, records: Sequence[Record]) -> dict[tuple[str
 
 def _section(
     comparison: Comparison,
-    board: ComparisonGroup,
+    group: ComparisonGroup,
     slug: str,
     successful: Mapping[tuple[str, str, str], Sequence[Record]] | None,
     steps: Callable[[str], views.Steps | None],
     points: int,
 ) -> dict[str, Any]:
-    """The variables of `board.j2`. What is None has no section; without runs (`successful`) there are rows only.
+    """The variables of `group.j2`. What is None has no section; without runs (`successful`) there are rows only.
 
-    slug: prefix of all ids in the board's section.
+    slug: prefix of all ids in the group's section.
     """
-    runs = {row.strategy: (successful or {}).get((board.task, board.model, row.strategy), ()) for row in board.rows}
-    drawn, aside = differences.drawn_rows(board), board.times_differ
+    runs = {row.strategy: (successful or {}).get((group.task, group.model, row.strategy), ()) for row in group.rows}
+    drawn, aside = differences.drawn_rows(group), group.times_differ
     timed = [row for row in drawn if row.train_seconds]
     work = {row.strategy: row.work for row in timed}
     return {
-        "board": board,
+        "group": group,
         "slug": slug,
         "warnings": {
             f"warning-{number}": warning
             for number, warning in enumerate(comparison.warnings, 1)
-            if warning.group in ("", board.title)
+            if warning.group in ("", group.title)
         },
         "drawn": drawn,
-        "leaderboard": ranks.leaderboard(board),
-        "forest": differences.forest(board),
-        "matrix": differences.matrix(board),
+        "leaderboard": ranks.leaderboard(group),
+        "forest": differences.forest(group),
+        "matrix": differences.matrix(group),
         "timed": timed,
-        "costs": views.cost_drawings(board),
+        "costs": views.cost_drawings(group),
         "work": work_cells(work, [name for name in work if aside[name]]),
         "work_legend": legend(work),
-        "curves": None if successful is None else views.curves(board, runs, steps, points),
-        "seeds": None if successful is None else views.seeds(board),
-        "slices": differences.slices(board),
-        "recipes": views.recipes(board),
-        "caption": [(label, ", ".join(parts)) for label, parts in caption(board, comparison.declared)],
-        "notes": [*board.notes, *sentences(board, comparison.commands)],
+        "curves": None if successful is None else views.curves(group, runs, steps, points),
+        "seeds": None if successful is None else views.seeds(group),
+        "slices": differences.slices(group),
+        "recipes": views.recipes(group),
+        "caption": [(label, ", ".join(parts)) for label, parts in caption(group, comparison.declared)],
+        "notes": [*group.notes, *sentences(group, comparison.commands)],
     }
 
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
     """The experiment in a few numbers."""
-    declared, boards = comparison.declared, comparison.groups
+    declared, groups = comparison.declared, comparison.groups
     successful = sum(record.status == "ok" for record in records)
     failed = len(records) - successful
     runs = f"{successful:,}" if successful == len(declared.runs) else f"{successful:,} of {len(declared.runs):,}"
     found = [("runs", f"{runs}{f', {failed:,} failed' if failed else ''}")]
     found.append(("strategies", f"{len({run.strategy for run in declared.runs}):,}"))
     found.append(("seeds", seeds_spelt([run.seed for run in declared.runs]) or "none"))
-    if len(boards) == 1:
-        (board,) = boards
-        found.append((f"examples in {board.split}", f"{board.examples:,}"))
-        found.append(("margin", "none" if board.margin is None else f"± {board.figures.as_declared(board.margin)}"))
-    hardware = dict.fromkeys(board.surroundings.hardware for board in comparison.every_group if board.surroundings)
+    if len(groups) == 1:
+        (group,) = groups
+        found.append((f"examples in {group.split}", f"{group.examples:,}"))
+        found.append(("margin", "none" if group.margin is None else f"± {group.figures.as_declared(group.margin)}"))
+    hardware = dict.fromkeys(group.surroundings.hardware for group in comparison.every_group if group.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))
     return found

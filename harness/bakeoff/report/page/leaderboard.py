@@ -47,47 +47,47 @@ class Leaderboard:
     """Strategy -> the letter of its tie group: strategies with the same rank interval."""
 
 
-def leaderboard(board: ComparisonGroup) -> Leaderboard:
+def leaderboard(group: ComparisonGroup) -> Leaderboard:
     """Rows by rank; the majority baseline follows the first group, published figures stand last."""
-    rows, primary = board.ranked, (board.split, board.metric)
-    found = dict.fromkeys((split, metric) for row in board.rows for split, scores in row.scores.items() for metric in scores)
+    rows, primary = group.ranked, (group.split, group.metric)
+    found = dict.fromkeys((split, metric) for row in group.rows for split, scores in row.scores.items() for metric in scores)
     others = [place for place in found if place != primary]
-    others.sort(key=lambda place: (place[0] != board.split, place[0], place[1] != board.metric))
+    others.sort(key=lambda place: (place[0] != group.split, place[0], place[1] != group.metric))
     rankings = sorted({row.ranking for row in rows})
     bodies = []
     for ranking in rankings:
-        reason = (board.rankings[ranking] if ranking < len(board.rankings) else "") or "made under other conditions"
-        majority = _majority_baseline(board, [primary, *others]) if ranking == rankings[0] else []
+        reason = (group.rankings[ranking] if ranking < len(group.rankings) else "") or "made under other conditions"
+        majority = _majority_baseline(group, [primary, *others]) if ranking == rankings[0] else []
         apart = f"Not ranked with the rows above: {reason}" if ranking else ""
         bodies.append((apart, [row for row in rows if row.ranking == ranking], majority))
-    if board.imported:
-        bodies.append(("Published elsewhere: shown, never tested", [], _imported(board, {primary, *others})))
+    if group.imported:
+        bodies.append(("Published elsewhere: shown, never tested", [], _imported(group, {primary, *others})))
     return Leaderboard(
-        axis=_axis(board),
+        axis=_axis(group),
         primary=primary,
         others=others,
         device=any(row.peak_device_memory_bytes for row in rows),
         experiments=len({row.experiment for row in rows}) > 1,
-        baseline=next((score.mean for row in board.rows if row.baseline and (score := board.score(row))), None),
+        baseline=next((score.mean for row in group.rows if row.baseline and (score := group.score(row))), None),
         bodies=bodies,
-        tie_groups=_tie_groups(board),
+        tie_groups=_tie_groups(group),
     )
 
 
-def _axis(board: ComparisonGroup) -> Axis:
+def _axis(group: ComparisonGroup) -> Axis:
     """An axis over all intervals, and over the majority baseline unless that more than doubles its range."""
-    scores = [score for row in board.rows if (score := board.score(row))]
+    scores = [score for row in group.rows if (score := group.score(row))]
     values = [value for score in scores for value in (score.mean, score.low, score.high)]
-    ends = (board.unit.low, board.unit.high)
-    axis, wide = axis_over(values, ends=ends), axis_over([board.majority_baseline, *values], ends=ends)
+    ends = (group.unit.low, group.unit.high)
+    axis, wide = axis_over(values, ends=ends), axis_over([group.majority_baseline, *values], ends=ends)
     return wide if wide.high - wide.low <= 2 * (axis.high - axis.low) or not scores else axis
 
 
-def _tie_groups(board: ComparisonGroup) -> dict[str, str]:
+def _tie_groups(group: ComparisonGroup) -> dict[str, str]:
     """Letters, from A in each group of rows, of the rank intervals that more than one row has."""
     letters = {}
-    for row in board.rows:
-        shared = [other.tie_group for other in board.rows if other.ranking == row.ranking and other.tie_group is not None]
+    for row in group.rows:
+        shared = [other.tie_group for other in group.rows if other.ranking == row.ranking and other.tie_group is not None]
         ties = sorted({tie for tie in shared if shared.count(tie) > 1})
         if row.tie_group in ties:
             number = ties.index(row.tie_group)
@@ -95,30 +95,30 @@ def _tie_groups(board: ComparisonGroup) -> dict[str, str]:
     return letters
 
 
-def _majority_baseline(board: ComparisonGroup, places: list[Place]) -> list[Unranked]:
-    scores = {place: board.majority_baseline_of(*place) for place in places} | {places[0]: board.majority_baseline}
+def _majority_baseline(group: ComparisonGroup, places: list[Place]) -> list[Unranked]:
+    scores = {place: group.majority_baseline_of(*place) for place in places} | {places[0]: group.majority_baseline}
     note = "always gives the most frequent answer"
-    return [] if board.majority_baseline is None else [Unranked("majority", MAJORITY, scores, DASH, note)]
+    return [] if group.majority_baseline is None else [Unranked("majority", MAJORITY, scores, DASH, note)]
 
 
-def _imported(board: ComparisonGroup, places: set[Place]) -> list[Unranked]:
+def _imported(group: ComparisonGroup, places: set[Place]) -> list[Unranked]:
     found = []
-    for row in board.imported:
+    for row in group.imported:
         scores = {(row.split, metric): score for metric, score in row.scores.items()}
-        left = [f"{row.split} {place[1]} {board.written(place[1], scores[place])}" for place in scores if place not in places]
+        left = [f"{row.split} {place[1]} {group.written(place[1], scores[place])}" for place in scores if place not in places]
         left += [f"{row.split} {metric} is withheld, since it can't be" for metric in row.impossible]
         found.append(Unranked("imported", row.name, scores, str(row.seeds), "; ".join([row.source, *left])))
     return found
 
 
-def degenerate_note(row: Row, board: ComparisonGroup) -> str:
+def degenerate_note(row: Row, group: ComparisonGroup) -> str:
     """A row's degenerate seeds, and its mean without them; empty where there is none."""
     if not row.degenerate:
         return ""
     many = len(row.degenerate) > 1
     noted = f"seed{'s' if many else ''} {', '.join(map(str, row.degenerate))} {'are' if many else 'is'} degenerate"
     without = row.mean_without_degenerate
-    return noted if without is None else f"{noted}; {board.figures.number(without)} without"
+    return noted if without is None else f"{noted}; {group.figures.number(without)} without"
 
 
 def warning_of(name: str, strategy: str, warnings: Mapping[str, NamedWarning]) -> tuple[str, str]:

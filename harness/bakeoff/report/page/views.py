@@ -26,7 +26,7 @@ Drawings = list[tuple[str, Markup]]
 """(class, drawing): one for wide screens, one for narrow ones."""
 
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
-"""Most strategies with curves on a board, most points of a line, and most points of a page."""
+"""At most so many strategies of a comparison group have learning curves, a line has so many points, and a page."""
 
 SECONDS = Unit(name="s", low=0.0)
 
@@ -37,22 +37,22 @@ WIDE, NARROW = 700, 330
 """Widths of charts, for wide and narrow screens, in pixels."""
 
 
-def cost_drawings(board: ComparisonGroup) -> Drawings:
+def cost_drawings(group: ComparisonGroup) -> Drawings:
     """Quality against train seconds of the rows with times comparable to the baseline's; empty below two rows."""
-    places, aside = [], board.times_differ
-    for row in drawn_rows(board):
-        taken, score = row.train_seconds, board.score(row)
+    places, aside = [], group.times_differ
+    for row in drawn_rows(group):
+        taken, score = row.train_seconds, group.score(row)
         if taken is None or score is None or row.ranking != 0 or aside[row.strategy]:
             continue
         low, high = None, None
         if taken.sd is not None:  # by Student's t on the log: seconds are above 0
             low, high = score_interval(Estimate(taken.mean, taken.sd**2 / taken.n, taken.n - 1), SECONDS, taken.n)
         kind: Kind = "baseline" if row.baseline else "behind" if row.dominated_by else "front"
-        places.append(Place(row.strategy, _range(taken.mean, low, high), _shown(score, board), kind))
-    titles = ("train seconds", board.axis_title)
+        places.append(Place(row.strategy, _range(taken.mean, low, high), _shown(score, group), kind))
+    titles = ("train seconds", group.axis_title)
     sizes = (("wide", WIDE, 340), ("narrow", NARROW, 300)) if len(places) > 1 else ()
     return [
-        (kind, quality_against_cost(places, titles=titles, ends=board.score_ends, width=width, height=height))
+        (kind, quality_against_cost(places, titles=titles, ends=group.score_ends, width=width, height=height))
         for kind, width, height in sizes
     ]
 
@@ -61,13 +61,13 @@ def _range(middle: float, low: float | None, high: float | None, scale: int = 1)
     return scale * (middle if low is None else low), scale * middle, scale * (middle if high is None else high)
 
 
-def _shown(score: Score, board: ComparisonGroup) -> Range:
-    return _range(score.mean, score.low, score.high, board.unit.scale)
+def _shown(score: Score, group: ComparisonGroup) -> Range:
+    return _range(score.mean, score.low, score.high, group.unit.scale)
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The learning curves of a board."""
+    """The learning curves of a comparison group."""
 
     panels: list[tuple[str, Markup, list[Curve]]]
     """(strategy, drawing, the lines in it)."""
@@ -77,11 +77,11 @@ class Curves:
 
 
 def curves(
-    board: ComparisonGroup, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
+    group: ComparisonGroup, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
 ) -> Curves | None:
     """runs: strategy -> its records by seed; points: most points of a line. None where no run has steps."""
-    names = [row.strategy for row in board.ranked]
-    first = sorted(names, key=lambda name: name != board.baseline)[:MOST_CURVES]
+    names = [row.strategy for row in group.ranked]
+    first = sorted(names, key=lambda name: name != group.baseline)[:MOST_CURVES]
     found = grouped(
         (name, line)
         for name in names
@@ -91,12 +91,12 @@ def curves(
     if not found:
         return None
     everything = [line for lines in found.values() for line in lines]
-    behind = found.get(board.baseline, [])[:1]
+    behind = found.get(group.baseline, [])[:1]
     panels = [
-        (name, learning_curves(lines, [] if name == board.baseline else behind, everything), lines)
+        (name, learning_curves(lines, [] if name == group.baseline else behind, everything), lines)
         for name, lines in found.items()
     ]
-    return Curves(panels, len(names) - len(first), board.baseline if behind and len(found) > 1 else "")
+    return Curves(panels, len(names) - len(first), group.baseline if behind and len(found) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,18 @@ class Seeds:
     """A sentence on the bias of reporting the best seed; empty where no row has enough seeds."""
 
 
-def seeds(board: ComparisonGroup) -> Seeds | None:
+def seeds(group: ComparisonGroup) -> Seeds | None:
     """Every run's score; None without scores."""
-    scored = [(row, score) for row in drawn_rows(board) if (score := board.score(row))]
+    scored = [(row, score) for row in drawn_rows(group) if (score := group.score(row))]
     if not scored:
         return None
-    scale = board.unit.scale
+    scale = group.unit.scale
     dots = [
         Dots(
             row.strategy,
             [value * scale for value in score.values],
             [seed in row.degenerate for seed in score.seeds],
-            _shown(score, board),
+            _shown(score, group),
             row.baseline,
         )
         for row, score in scored
@@ -132,15 +132,15 @@ def seeds(board: ComparisonGroup) -> Seeds | None:
     rows = [(row, dict(zip(score.seeds, score.values, strict=True))) for row, score in scored]
     tries = [number for number in (3, 5) if any(best_of(row, number) is not None for row, _ in rows)]
     return Seeds(
-        [_strips(board, dots, dots[begin : begin + STRIPS]) for begin in range(0, len(dots), STRIPS)],
+        [_strips(group, dots, dots[begin : begin + STRIPS]) for begin in range(0, len(dots), STRIPS)],
         sorted({seed for _, values in rows for seed in values}),
         rows,
         tries,
-        _optimism(board, tries[-1]) if tries else "",
+        _optimism(group, tries[-1]) if tries else "",
     )
 
 
-def _strips(board: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
+def _strips(group: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
     """A chart of some rows, on the axis of all."""
     longest = max(len(dot.name) for dot in strip) * LETTER + 16
     values = [value for dot in dots for value in (*dot.values, *dot.mean)]
@@ -148,8 +148,8 @@ def _strips(board: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots])
     drawings = []
     for kind, width, share in (("wide", WIDE, 0.32), ("narrow", NARROW, 0.36)):
         names = int(min(longest, width * share))
-        axis = axis_over(values, ends=board.score_ends, width=width - names, inset=0)
-        drawings.append((kind, every_seed(strip, axis, title=board.axis_title, reference=reference, names=names)))
+        axis = axis_over(values, ends=group.score_ends, width=width - names, inset=0)
+        drawings.append((kind, every_seed(strip, axis, title=group.axis_title, reference=reference, names=names)))
     return drawings
 
 
@@ -158,13 +158,13 @@ def best_of(row: Row, tries: int) -> float | None:
     return row.expected_best[tries - 1] if len(row.expected_best) >= tries else None
 
 
-def _optimism(board: ComparisonGroup, tries: int) -> str:
+def _optimism(group: ComparisonGroup, tries: int) -> str:
     """How much higher than the mean the expected best of so many seeds is, from the smallest to the largest such bias."""
-    figures = board.figures
-    gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(board) if (best := best_of(row, tries)) is not None)
+    figures = group.figures
+    gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(group) if (best := best_of(row, tries)) is not None)
     least, most = figures.number(gains[0]), figures.number(gains[-1])
-    amount = f"{least if least == most else f'{least} to {most}'} {board.unit.name}".strip()
-    way = "add" if board.higher_is_better else "take off"
+    amount = f"{least if least == most else f'{least} to {most}'} {group.unit.name}".strip()
+    way = "add" if group.higher_is_better else "take off"
     return f"Reporting the best of {tries} seeds in place of the mean would {way} {amount}, by choice and not by training."
 
 
@@ -178,19 +178,19 @@ class Recipes:
     equal: list[tuple[str, str]]
 
 
-def recipes(board: ComparisonGroup) -> Recipes | None:
+def recipes(group: ComparisonGroup) -> Recipes | None:
     """Recipes side by side; None where no recipe is known."""
-    rows = sorted((row for row in drawn_rows(board) if row.recipe), key=lambda row: not row.baseline)
+    rows = sorted((row for row in drawn_rows(group) if row.recipe), key=lambda row: not row.baseline)
     if not rows:
         return None
     subjects = dict.fromkeys(subject for row in rows for subject in row.recipe)
     values = {subject: {row.recipe.get(subject, DASH) for row in rows} for subject in subjects}
     differing = [subject for subject in subjects if len(values[subject]) > 1]
-    undeclared = {pair.first: {fact.subject for fact in pair.confounders} for pair in board.to_baseline}
+    undeclared = {pair.first: {fact.subject for fact in pair.confounders} for pair in group.to_baseline}
     lines = []
     for row in rows:
         cells = []
-        for subject in board.differing:
+        for subject in group.differing:
             value = row.recipe.get(subject, DASH)
             same = value == rows[0].recipe.get(subject, DASH)
             confounder = subject in undeclared.get(row.strategy, ())

@@ -59,15 +59,15 @@ def write_csv(comparison: Comparison) -> str:
     """The whole `table.csv`."""
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
-        for board in comparison.every_group
-        for split in board.splits
-        for metric in board.metrics
+        for group in comparison.every_group
+        for split in group.splits
+        for metric in group.metrics
         for number in NUMBERS
     )
     recipe = dict.fromkeys(
         key.replace(RECIPE, "recipe_", 1)
-        for board in comparison.every_group
-        for row in board.rows
+        for group in comparison.every_group
+        for row in group.rows
         for key in row.facts
         if key.startswith(RECIPE)
     )
@@ -85,10 +85,10 @@ def write_csv(comparison: Comparison) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(map(cell_of, columns))
-    for board in comparison.every_group:
-        pairs = board.pairs
-        rows = [_strategy(row, pairs.get(row.strategy), board) for row in board.rows]
-        rows += [_majority_baseline(board)] if board.data is not None else []
+    for group in comparison.every_group:
+        pairs = group.pairs
+        rows = [_strategy(row, pairs.get(row.strategy), group) for row in group.rows]
+        rows += [_majority_baseline(group)] if group.data is not None else []
         writer.writerows([cell_of(portable(row.get(column))) for column in columns] for row in rows)
     return stream.getvalue()
 
@@ -121,13 +121,13 @@ def write_json(comparison: Comparison) -> str:
     )
 
 
-def _strategy(row: Row, pair: Pair | None, board: ComparisonGroup) -> dict[str, Any]:
+def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, Any]:
     """Column -> value of a strategy's row; columns that do not apply are left out."""
     scores = [(split, metric, score) for split, found in row.scores.items() for metric, score in found.items()]
     costs = {cost: number for cost in COSTS if (number := getattr(row, cost)) is not None}
     return {
-        "task": board.task,
-        "model": board.model,
+        "task": group.task,
+        "model": group.model,
         "strategy": row.strategy,
         "baseline": _plain(row.baseline),
         "trainer": row.trainer,
@@ -161,13 +161,13 @@ def _difference(pair: Pair) -> dict[str, Any]:
     }
 
 
-def _majority_baseline(board: ComparisonGroup) -> dict[str, Any]:
+def _majority_baseline(group: ComparisonGroup) -> dict[str, Any]:
     scores = {
-        f"{split}_{metric.name}_mean": board.majority_baseline_of(split, metric.name)
-        for split in board.splits
-        for metric in board.metrics
+        f"{split}_{metric.name}_mean": group.majority_baseline_of(split, metric.name)
+        for split in group.splits
+        for metric in group.metrics
     }
-    return {"task": board.task, "model": board.model, "strategy": MAJORITY, "baseline": _plain(False), **scores}
+    return {"task": group.task, "model": group.model, "strategy": MAJORITY, "baseline": _plain(False), **scores}
 
 
 def _plain(value: Any) -> Any:

@@ -15,21 +15,21 @@ TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "
 def write_gate(gate: Gate) -> str:
     """A headline, the table of checks, and the reason for each that did not pass."""
     lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {as_markdown(gate.headline)}", ""]
-    boards = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
-    where = f" on {boards[0][0]} · {boards[0][1]}" if len(boards) == 1 else ""
+    groups = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
+    where = f" on {groups[0][0]} · {groups[0][1]}" if len(groups) == 1 else ""
     about = f"{gate.candidate} against {gate.baseline}{where}; quality on {gate.split}; rules of the {gate.rules_of}."
-    lines += [*paragraph(as_markdown(about)), "", *_table(gate.checks, with_board=len(boards) > 1), ""]
-    for symbol, sentence in _reasons(gate.checks, with_board=len(boards) > 1):
+    lines += [*paragraph(as_markdown(about)), "", *_table(gate.checks, with_group=len(groups) > 1), ""]
+    for symbol, sentence in _reasons(gate.checks, with_group=len(groups) > 1):
         lines += item(f"{symbol} {as_markdown(sentence)}")
     for note in gate.notes:
         lines += item(as_markdown(note))
     return "\n".join([*lines, *([""] if lines[-1] else []), *paragraph(as_markdown(_legend(gate)))]) + "\n"
 
 
-def _table(checks: list[Check], *, with_board: bool) -> list[str]:
-    boards = [as_markdown(f"{check.task} · {check.model}") for check in checks]
+def _table(checks: list[Check], *, with_group: bool) -> list[str]:
+    groups = [as_markdown(f"{check.task} · {check.model}") for check in checks]
     columns = [
-        *([Column("task · model", boards, "left")] if with_board else []),
+        *([Column("task · model", groups, "left")] if with_group else []),
         Column("strategy", [as_markdown(check.strategy) for check in checks], "left"),
         Column("rule", [as_markdown(check.rule) for check in checks], "left"),
         Column("limit", [as_markdown(check.limit) for check in checks]),
@@ -55,17 +55,17 @@ def _verdict(check: Check) -> str:
     return "pass (identical)" if check.identical and check.result == "pass" else check.result
 
 
-def _reasons(checks: list[Check], *, with_board: bool) -> list[tuple[str, str]]:
+def _reasons(checks: list[Check], *, with_group: bool) -> list[tuple[str, str]]:
     """(symbol, sentence) of each reason, with the checks that share it."""
-    reasons = grouped(((SYMBOLS[check.result], check.reason), _title(check, with_board)) for check in checks if check.reason)
+    reasons = grouped(((SYMBOLS[check.result], check.reason), _title(check, with_group)) for check in checks if check.reason)
     return [
         (symbol, f"{'all checks' if 1 < len(titles) == len(checks) else '; '.join(titles)}: {reason}")
         for (symbol, reason), titles in reasons.items()
     ]
 
 
-def _title(check: Check, with_board: bool) -> str:
-    return f"{check.task} · {check.model}, {check.strategy}, {check.rule}" if with_board else f"{check.strategy}, {check.rule}"
+def _title(check: Check, with_group: bool) -> str:
+    return f"{check.task} · {check.model}, {check.strategy}, {check.rule}" if with_group else f"{check.strategy}, {check.rule}"
 
 
 def _legend(gate: Gate) -> str:

@@ -33,17 +33,17 @@ def eval_results(comparison: Comparison) -> dict[str, str]:
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
 
     files: dict[str, str] = {}
-    for board, row, scores in _rows(comparison):
+    for group, row, scores in _rows(comparison):
         entries = [
             EvalResultEntry(
-                dataset_id=escaped(board.task),
+                dataset_id=escaped(group.task),
                 task_id=escaped(metric),
                 value=portable(score.mean),
-                notes=_notes(board, row, metric, score),
+                notes=_notes(group, row, metric, score),
             )
             for metric, score in scores.items()
         ]
-        name = _file_name(f"{board.task}-{board.model}-{row.strategy}", files)
+        name = _file_name(f"{group.task}-{group.model}-{row.strategy}", files)
         files[name] = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
     return files
 
@@ -65,51 +65,51 @@ def model_index(comparison: Comparison) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     documents = []
-    for board, row, scores in _rows(comparison):
-        kinds = {facts.name: called(facts) for facts in board.metrics}
+    for group, row, scores in _rows(comparison):
+        kinds = {facts.name: called(facts) for facts in group.metrics}
         results = [
             EvalResult(
                 task_type=TASK_TYPE,
-                dataset_type=escaped(board.task),
-                dataset_name=escaped(board.task),
-                dataset_split=escaped(board.split),
+                dataset_type=escaped(group.task),
+                dataset_name=escaped(group.task),
+                dataset_split=escaped(group.split),
                 metric_type=escaped(kinds.get(metric, metric)),
                 metric_name=escaped(metric),
                 metric_value=portable(score.mean),
-                metric_args={"notes": _notes(board, row, metric, score)},
+                metric_args={"notes": _notes(group, row, metric, score)},
             )
             for metric, score in scores.items()
         ]
-        card = ModelCardData(model_name=escaped(f"{board.model} {row.strategy}"), eval_results=results)
+        card = ModelCardData(model_name=escaped(f"{group.model} {row.strategy}"), eval_results=results)
         documents.append(f"---\n{card.to_yaml()}\n")
     return "".join(documents)
 
 
 def _rows(comparison: Comparison) -> Iterator[tuple[ComparisonGroup, Row, dict[str, Score]]]:
     """Every row that has scores on the reported split, the primary metric first."""
-    for board in comparison.groups:
-        for row in board.ranked:
-            scores = row.scores.get(board.split, {})
+    for group in comparison.groups:
+        for row in group.ranked:
+            scores = row.scores.get(group.split, {})
             if scores:
-                order = sorted(scores, key=lambda metric: metric != board.metric)
-                yield board, row, {metric: scores[metric] for metric in order}
+                order = sorted(scores, key=lambda metric: metric != group.metric)
+                yield group, row, {metric: scores[metric] for metric in order}
 
 
-def _notes(board: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
+def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
     """What the score is the mean of, its interval and spread, and how it was obtained."""
     runs = len(score.seeds)
-    parts = [f"{metric} on {board.split} ({board.examples:,} examples)"]
+    parts = [f"{metric} on {group.split} ({group.examples:,} examples)"]
     if score.low is not None and score.high is not None:
         parts.append(f"95 % interval {with_decimals(score.low, 4)} to {with_decimals(score.high, 4)}, covering {score.method}")
     parts.append(f"{'mean of ' if runs > 1 else ''}{runs} seed{'s' if runs > 1 else ''} ({seeds_spelt(score.seeds)})")
     if score.sd is not None:
         parts.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
-    made = [f"strategy {row.strategy}", f"model {board.model}"]
+    made = [f"strategy {row.strategy}", f"model {group.model}"]
     if row.trainer and row.method:
         made += [f"trainer {row.trainer}", f"method {row.method}"]
     parts.append(", ".join(made))
-    pair = board.pairs.get(row.strategy)
-    if pair is not None and metric == board.metric:
+    pair = group.pairs.get(row.strategy)
+    if pair is not None and metric == group.metric:
         parts.append(pair.sentence.rstrip("."))
     return escaped("; ".join([*parts, MADE_WITH]))
 

@@ -1,4 +1,4 @@
-"""A comparison as LaTeX tables in the booktabs style, one for each board. Text is untrusted, so all of it is escaped."""
+"""A comparison as LaTeX tables in booktabs style, one a comparison group. All text is escaped, since it is untrusted."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _shown(character: str) -> str:
 
 
 def write_tex(comparison: Comparison) -> str:
-    """A `table` environment for each board; a comment where there is none."""
+    """A `table` environment for each comparison group; a comment where there is no group."""
     latex = Environment(  # noqa: S701 - no HTML: every value passes `as_latex`
         loader=FileSystemLoader(TEMPLATES),
         finalize=as_latex,
@@ -69,12 +69,12 @@ def write_tex(comparison: Comparison) -> str:
         undefined=StrictUndefined,
     )
     latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, label=_label)
-    return latex.get_template("table.tex.j2").render(boards=comparison.groups, majority=MAJORITY)
+    return latex.get_template("table.tex.j2").render(groups=comparison.groups, majority=MAJORITY)
 
 
-def _cells(row: Row, board: ComparisonGroup) -> list[str]:
+def _cells(row: Row, group: ComparisonGroup) -> list[str]:
     """The cells after the name."""
-    figures, score, pair = board.figures, board.score(row), board.pairs.get(row.strategy)
+    figures, score, pair = group.figures, group.score(row), group.pairs.get(row.strategy)
     difference = ""
     if pair is not None:
         bounds = "" if pair.finding == "identical" else figures.signed_range(pair.low, pair.high)
@@ -85,36 +85,36 @@ def _cells(row: Row, board: ComparisonGroup) -> list[str]:
         figures.range(score.low, score.high) if score else "",
         difference,
         pair.verdict if pair else "",
-        f"({took})" if row.train_seconds and board.times_differ[row.strategy] else took,
+        f"({took})" if row.train_seconds and group.times_differ[row.strategy] else took,
     ]
 
 
-def _caption(board: ComparisonGroup) -> str:
+def _caption(group: ComparisonGroup) -> str:
     """Task, model, N, seeds, and what the intervals cover."""
-    scores = [score for row in board.rows if (score := board.score(row)) is not None]
+    scores = [score for row in group.rows if (score := group.score(row)) is not None]
     parts = [
-        f"{board.metric} on {board.split} of {board.task} with {board.model}, {board.examples:,} examples, "
+        f"{group.metric} on {group.split} of {group.task} with {group.model}, {group.examples:,} examples, "
         f"seeds {seeds_spelt([seed for score in scores for seed in score.seeds]) or 'none'}"
-        f"{f', in {board.unit.words}' if board.unit.words else ''}."
+        f"{f', in {group.unit.words}' if group.unit.words else ''}."
     ]
     if methods := list(dict.fromkeys(score.method for score in scores if score.method)):
         parts.append(f"The 95 % intervals cover {listed(methods)}.")
-    tested = [pair for pair in board.to_baseline if pair.p_adjusted is not None]
+    tested = [pair for pair in group.to_baseline if pair.p_adjusted is not None]
     if tested:
         parts.append(
-            f"Verdicts on the difference to {board.baseline} are by Holm over {tested[0].comparisons} "
+            f"Verdicts on the difference to {group.baseline} are by Holm over {tested[0].comparisons} "
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
-            + ("." if board.margin is None else f"; equivalent is within {board.figures.as_declared(board.margin)}.")
+            + ("." if group.margin is None else f"; equivalent is within {group.figures.as_declared(group.margin)}.")
         )
     return " ".join(parts)
 
 
-def _confounders(board: ComparisonGroup) -> str:
+def _confounders(group: ComparisonGroup) -> str:
     """Confounded rows, each with its undeclared differences; empty where there are none."""
     return listed(
         [
             f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
-            for pair in board.to_baseline
+            for pair in group.to_baseline
             if pair.confounders
         ]
     )

@@ -12,54 +12,54 @@ from bakeoff.text.numbers import DASH, p_value, with_decimals
 def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
     """A section for each task and model, on request with slices and calibration; then what could not be scored."""
     lines: list[str] = []
-    for board in found.groups:
+    for group in found.groups:
         lines += [
             *([""] if lines else []),
-            f"## {as_markdown(board.task)} · {as_markdown(board.model)}",
+            f"## {as_markdown(group.task)} · {as_markdown(group.model)}",
             "",
-            *_scores(board),
+            *_scores(group),
             "",
         ]
-        lines += paragraph(_legend(board))
-        for note in board.notes:
+        lines += paragraph(_legend(group))
+        for note in group.notes:
             lines += item(as_markdown(note))
         if slices:
-            lines += ["", *_slices(board)]
+            lines += ["", *_slices(group)]
         if calibration:
-            lines += ["", *_calibration(board)]
+            lines += ["", *_calibration(group)]
     lines += [""] if found.left_out else []
     for one in found.left_out:
         lines += item(as_markdown(f"left out: {one.sentence}"))
     return "\n".join(lines) + "\n"
 
 
-def _scores(board: Rescored) -> list[str]:
-    figures = board.figures
+def _scores(group: Rescored) -> list[str]:
+    figures = group.figures
     return grid(
         [
-            Column("strategy", [_name(row.strategy, board) for row in board.rows], "left"),
-            Column(as_markdown(f"{board.split} {board.metric}"), level([score_cell(row.score, figures) for row in board.rows])),
-            Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in board.rows]),
-            Column("n", [str(len(row.score.seeds)) for row in board.rows]),
-            Column(as_markdown(f"to {board.baseline}"), [figures.signed(row.difference) for row in board.rows]),
-            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in board.rows]),
+            Column("strategy", [_name(row.strategy, group) for row in group.rows], "left"),
+            Column(as_markdown(f"{group.split} {group.metric}"), level([score_cell(row.score, figures) for row in group.rows])),
+            Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in group.rows]),
+            Column("n", [str(len(row.score.seeds)) for row in group.rows]),
+            Column(as_markdown(f"to {group.baseline}"), [figures.signed(row.difference) for row in group.rows]),
+            Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in group.rows]),
         ]
     )
 
 
-def _name(strategy: str, board: Rescored) -> str:
-    return f"{as_markdown(strategy)}{f' {BASELINE}' if strategy == board.baseline else ''}"
+def _name(strategy: str, group: Rescored) -> str:
+    return f"{as_markdown(strategy)}{f' {BASELINE}' if strategy == group.baseline else ''}"
 
 
-def _legend(board: Rescored) -> str:
+def _legend(group: Rescored) -> str:
     """How to read the table."""
-    unit = board.figures.unit.words or "the metric's own unit"
-    direction = "" if board.higher_is_better else " (less is better)"
+    unit = group.figures.unit.words or "the metric's own unit"
+    direction = "" if group.higher_is_better else " (less is better)"
     parts = [
-        f"{board.metric}{direction} of the stored predictions on {board.split}, {board.examples:,} examples, "
+        f"{group.metric}{direction} of the stored predictions on {group.split}, {group.examples:,} examples, "
         f"in {unit}: mean ± standard deviation over n seeds."
     ]
-    covers = {row.score.method for row in board.rows}
+    covers = {row.score.method for row in group.rows}
     if "seeds and examples" in covers:
         parts.append("Intervals cover seeds and examples; those of differences are not adjusted for their number.")
     if "examples only (one run)" in covers:
@@ -67,19 +67,19 @@ def _legend(board: Rescored) -> str:
     return as_markdown(" ".join(parts))
 
 
-def _slices(board: Rescored) -> list[str]:
-    rows: list[SliceScore] = board.slices
+def _slices(group: Rescored) -> list[str]:
+    rows: list[SliceScore] = group.slices
     if not rows:
         return paragraph("No column cuts this split into parts.")
-    figures = board.figures
+    figures = group.figures
     table = grid(
         [
             Column("column", [as_markdown(row.column) for row in rows], "left"),
             Column("slice", [as_markdown(row.value) for row in rows], "left"),
             Column("examples", [f"{row.examples:,}" for row in rows]),
-            Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
+            Column("strategy", [_name(row.strategy, group) for row in rows], "left"),
             Column("score", [figures.number(row.score) for row in rows]),
-            Column(as_markdown(f"to {board.baseline}"), [figures.signed(row.difference) for row in rows]),
+            Column(as_markdown(f"to {group.baseline}"), [figures.signed(row.difference) for row in rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
             Column("p (Holm)", [p_value(row.p_adjusted) for row in rows]),
         ]
@@ -91,13 +91,13 @@ def _slices(board: Rescored) -> list[str]:
     return [*table, "", *paragraph(legend)]
 
 
-def _calibration(board: Rescored) -> list[str]:
-    rows: list[Calibration] = board.calibration
+def _calibration(group: Rescored) -> list[str]:
+    rows: list[Calibration] = group.calibration
     if not rows:
         return paragraph("There are no probabilities to calibrate.")
     table = grid(
         [
-            Column("strategy", [_name(row.strategy, board) for row in rows], "left"),
+            Column("strategy", [_name(row.strategy, group) for row in rows], "left"),
             Column("ECE", [with_decimals(row.ece, 4) for row in rows]),
             Column("Brier", [with_decimals(row.brier, 4) for row in rows]),
             Column("agreement", [with_decimals(row.agreement, 4) for row in rows]),

@@ -1,4 +1,4 @@
-"""The comparison as Markdown: for each board its tables, then verdicts and warnings, then what is equal in all rows."""
+"""The comparison as Markdown: the tables of each comparison group, then verdicts and warnings, then what all rows share."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def write_page(comparison: Comparison) -> str:
         lines += ["", *paragraph(f"**{as_markdown(comparison.answer)}**")]
     for sentence in comparison.damaged:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
-    for board in comparison.every_group:
-        warnings = [warning for warning in comparison.warnings if warning.group == board.title]
-        blocks = [_scores(board), _differences(board), _costs(board), _work(board), _searches(board)]
-        lines += ["", f"## {as_markdown(board.title)}", ""]
+    for group in comparison.every_group:
+        warnings = [warning for warning in comparison.warnings if warning.group == group.title]
+        blocks = [_scores(group), _differences(group), _costs(group), _work(group), _searches(group)]
+        lines += ["", f"## {as_markdown(group.title)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
-        for sentence in [*_verdicts(board, comparison.answer, warnings), *sentences(board, comparison.commands)]:
+        for sentence in [*_verdicts(group, comparison.answer, warnings), *sentences(group, comparison.commands)]:
             lines += item(prose(sentence))
-        for sentence in _published(board):
+        for sentence in _published(group):
             lines += item(as_markdown(sentence))
-        lines += ["", *paragraph(legend(board)), ""]
-        for label, parts in caption(board, comparison.declared):
+        lines += ["", *paragraph(legend(group)), ""]
+        for label, parts in caption(group, comparison.declared):
             lines += item(f"**{label}**: {as_markdown(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]
@@ -53,37 +53,37 @@ def _in_words(warning: NamedWarning) -> str:
 # --- the tables ----------------------------------------------------------------------------------------------------------
 
 
-def _names(board: ComparisonGroup, *, majority: bool = False, marked: bool = False) -> Column:
-    confounded = board.confounded if marked else set()
+def _names(group: ComparisonGroup, *, majority: bool = False, marked: bool = False) -> Column:
+    confounded = group.confounded if marked else set()
     names = [
         as_markdown(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
-        for row in board.rows
+        for row in group.rows
     ]
     return Column("strategy", [*names, MAJORITY] if majority else names, "left")
 
 
-def _scores(board: ComparisonGroup) -> list[str]:
-    rows = board.rows
-    columns = [_names(board, majority=True, marked=True)]
-    for subject in board.differing:
+def _scores(group: ComparisonGroup) -> list[str]:
+    rows = group.rows
+    columns = [_names(group, majority=True, marked=True)]
+    for subject in group.differing:
         columns.append(
             Column(as_markdown(subject), [*(as_markdown(row.recipe.get(subject, DASH)) for row in rows), DASH], "left")
         )
-    for split in board.splits:
-        for metric in (facts.name for facts in board.metrics):
-            reported, figures = (split, metric) == (board.split, board.metric), board.figures_by_metric[metric]
+    for split in group.splits:
+        for metric in (facts.name for facts in group.metrics):
+            reported, figures = (split, metric) == (group.split, group.metric), group.figures_by_metric[metric]
             scores = [row.score(split, metric) for row in rows]
             cells = [
                 *(score_cell(score, figures) for score in scores),
-                (figures.number(board.majority_baseline_of(split, metric)), ""),
+                (figures.number(group.majority_baseline_of(split, metric)), ""),
             ]
             columns.append(Column(as_markdown(f"{split} {metric}") + REPORTED * reported, level(cells)))
-            if reported and board.compared:
+            if reported and group.compared:
                 ranges = [(score and figures.range(score.low, score.high)) or DASH for score in scores]
                 columns.append(Column("95 % interval", [*ranges, DASH]))
                 columns.append(Column("rank", [*(rank(row.rank) for row in rows), DASH]))
-    if board.searches:
-        columns.append(Column("tuning", [*(tuning(board.searches.get(row.strategy)) for row in rows), DASH], "left"))
+    if group.searches:
+        columns.append(Column("tuning", [*(tuning(group.searches.get(row.strategy)) for row in rows), DASH], "left"))
     done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in rows]
     columns.append(Column("n", [*done, DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in rows), DASH]))
@@ -93,16 +93,16 @@ def _scores(board: ComparisonGroup) -> list[str]:
     return grid(columns)
 
 
-def _differences(board: ComparisonGroup) -> list[str]:
+def _differences(group: ComparisonGroup) -> list[str]:
     """Differences to the baseline; empty where there are none."""
-    pairs, figures = board.to_baseline, board.figures
+    pairs, figures = group.to_baseline, group.figures
     if not pairs:
         return []
     ranges = [(pair.finding != "identical" and figures.signed_range(pair.low, pair.high)) or DASH for pair in pairs]
     columns = [
         Column("strategy", [as_markdown(pair.first) + f" {DAGGER}" * bool(pair.confounders) for pair in pairs], "left"),
         Column(
-            as_markdown(f"{board.split} {board.metric} − {board.baseline}"), [figures.signed(pair.difference) for pair in pairs]
+            as_markdown(f"{group.split} {group.metric} − {group.baseline}"), [figures.signed(pair.difference) for pair in pairs]
         ),
         Column("95 % interval", ranges),
         Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
@@ -121,8 +121,8 @@ COSTS: dict[str, Callable[[Row], Spread | None]] = {
 }
 
 
-def _costs(board: ComparisonGroup) -> list[str]:
-    rows = board.rows
+def _costs(group: ComparisonGroup) -> list[str]:
+    rows = group.rows
     columns = [
         Column(title, level([time_cell(number(row), comparable=not row.elsewhere) for row in rows]))
         for title, number in COSTS.items()
@@ -133,22 +133,22 @@ def _costs(board: ComparisonGroup) -> list[str]:
         "peak device MiB": [mebibytes(row.peak_device_memory_bytes) for row in rows],
     }
     columns += [Column(title, cells) for title, cells in memory.items() if set(cells) != {DASH}]
-    return grid([_names(board), *columns]) if columns else []
+    return grid([_names(group), *columns]) if columns else []
 
 
-def _work(board: ComparisonGroup) -> list[str]:
-    aside = [row.strategy for row in board.rows if row.elsewhere]
-    titles, cells = work_cells({row.strategy: row.work for row in board.rows}, aside)
-    columns = [Column(title, [cells[row.strategy][number] for row in board.rows]) for number, title in enumerate(titles)]
-    return grid([_names(board), *columns]) if columns else []
+def _work(group: ComparisonGroup) -> list[str]:
+    aside = [row.strategy for row in group.rows if row.elsewhere]
+    titles, cells = work_cells({row.strategy: row.work for row in group.rows}, aside)
+    columns = [Column(title, [cells[row.strategy][number] for row in group.rows]) for number, title in enumerate(titles)]
+    return grid([_names(group), *columns]) if columns else []
 
 
-def _searches(board: ComparisonGroup) -> list[str]:
-    if not board.searches or not board.metric:
+def _searches(group: ComparisonGroup) -> list[str]:
+    if not group.searches or not group.metric:
         return []
-    lines = search_cells(board.searches, board.figures)
+    lines = search_cells(group.searches, group.figures)
     columns = [Column("search of", [as_markdown(name) for name, _ in lines], "left")]
-    for number, title in enumerate(search_titles(board.searches, board.metric)):
+    for number, title in enumerate(search_titles(group.searches, group.metric)):
         shown = [as_markdown(cells[number]) for _, cells in lines]
         columns.append(Column(as_markdown(title), shown, "right" if number in (1, 2) else "left"))
     return grid(columns)
@@ -157,19 +157,19 @@ def _searches(board: ComparisonGroup) -> list[str]:
 # --- the sentences -------------------------------------------------------------------------------------------------------
 
 
-def _verdicts(board: ComparisonGroup, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
+def _verdicts(group: ComparisonGroup, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
     """Warnings that make numbers invalid, verdicts, what would settle open ones, and other warnings. A verdict that the page's
     answer or a warning states already is left out."""
     found = [_in_words(warning) for warning in warnings if warning.severity == "invalid"]
-    for pair in board.to_baseline:
+    for pair in group.to_baseline:
         shown = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
         advice = f"{pair.first}: what it would take: {pair.advice}." if not shown else f"What it would take: {pair.advice}."
         found.append(" ".join(filter(None, (shown, advice if pair.advice else ""))))
-    for number, reason in enumerate(board.rankings):
+    for number, reason in enumerate(group.rankings):
         if reason:
-            names = ", ".join(row.strategy for row in board.rows if row.ranking == number)
+            names = ", ".join(row.strategy for row in group.rows if row.ranking == number)
             found.append(f"not ranked with the others: {names}: {reason}.")
-    return [*filter(None, found), *board.notes, *(_in_words(warning) for warning in warnings if warning.severity != "invalid")]
+    return [*filter(None, found), *group.notes, *(_in_words(warning) for warning in warnings if warning.severity != "invalid")]
 
 
 def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
@@ -179,13 +179,13 @@ def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
     )
 
 
-def _published(board: ComparisonGroup) -> list[str]:
+def _published(group: ComparisonGroup) -> list[str]:
     """Figures published elsewhere: listed below the table, since they must not be compared with its rows."""
     return [
         f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
         + ", ".join(
-            [f"{row.split} {metric} {board.written(metric, score)}" for metric, score in row.scores.items()]
+            [f"{row.split} {metric} {group.written(metric, score)}" for metric, score in row.scores.items()]
             + [f"{row.split} {metric} is withheld, since it can't be" for metric in row.impossible]
         )
-        for row in board.imported
+        for row in group.imported
     ]
