@@ -19,6 +19,9 @@ LARGEST: Final = 1e100
 LARGEST_COUNT: Final = 2**63 - 1
 LARGEST_SEED: Final = 2**31 - 1
 MOST_SEEDS: Final = 10_000
+FEWEST_AT_A_LOOK: Final = 3
+"""Seeds: two say too little of their spread for any verdict."""
+MOST_LOOKS: Final = 20
 MOST_TRIALS: Final = 1_000_000
 LONGEST_TEXT: Final = 100_000
 LONGEST_NAME: Final = 1000
@@ -35,6 +38,8 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Some = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 """A count of at least 1."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Look = Annotated[int, Field(ge=FEWEST_AT_A_LOOK, le=MOST_SEEDS)]
+"""Seeds of each strategy when the comparisons are judged."""
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 """The name of a split, a metric or a distribution, of any characters."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]

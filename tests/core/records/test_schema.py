@@ -113,6 +113,26 @@ def test_a_damaged_record_says_where(change: dict[str, Any], where: str) -> None
         read(Record, json.loads(dump(make_record("a", 0))) | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"looks": [2, 5]}, r"looks\.0"),
+        ({"looks": [3, 5, 5]}, "looks: each look has more seeds than the one before; 5 follows 5"),
+        ({"looks": list(range(3, 24))}, "looks"),
+        ({"ranks": True}, "ranks"),
+    ],
+)
+def test_looks_rise_from_at_least_three_seeds(change: dict[str, Any], where: str) -> None:
+    assert read(Declared, PLAN | {"looks": [3, 5], "ranks": True}).looks == [3, 5]
+    with pytest.raises(DamageError, match=where):
+        read(Declared, PLAN | change)
+
+
+def test_a_plan_without_looks_has_a_fixed_number_of_seeds() -> None:
+    declared = read(Declared, PLAN)
+    assert (declared.looks, declared.ranks) == ([], False)
+
+
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", True, None, 1.0])
 def test_versions_that_nobody_wrote_are_refused_as_such(version: Any) -> None:
     with pytest.raises(StoreError, match=f"schema version .*; this bakeoff reads {SCHEMA_VERSION}"):

@@ -67,6 +67,8 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
+            "looks": own[0].looks if all(declared.looks == own[0].looks for declared in own) else [],
+            "ranks": False,
             "history": [
                 earlier.model_copy(
                     update={

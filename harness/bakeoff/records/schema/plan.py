@@ -8,10 +8,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from bakeoff.contracts.fields import (
+    MOST_LOOKS,
     MOST_SEEDS,
     MOST_TRIALS,
     Amount,
     Count,
+    Look,
     Moment,
     Name,
     Number,
@@ -144,6 +146,13 @@ def _readable_gate(gate: dict[str, str]) -> dict[str, str]:
     return gate
 
 
+def rising(looks: list[int]) -> list[int]:
+    """Raises ValueError unless each look has more seeds than the one before."""
+    if (fall := next((number for number in range(1, len(looks)) if looks[number] <= looks[number - 1]), None)) is not None:
+        raise ValueError(f"each look has more seeds than the one before; {looks[fall]} follows {looks[fall - 1]}")
+    return looks
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
@@ -170,7 +179,14 @@ class Declared(Part):
     """Oldest first."""
     searches: dict[Text, Search]
     """strategy -> the search that chose its configuration; a strategy without one is untuned."""
+    looks: Annotated[list[Look], Field(max_length=MOST_LOOKS), AfterValidator(rising)] = Field(default_factory=list)
+    """Numbers of seeds, counted from the first, at which the comparisons are judged: after each look only strategies that are
+    still open get the seeds of the next. Empty where the number of seeds is fixed."""
+    ranks: bool = False
+    """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
+    are given anyway."""
     runs: list[DeclaredRun]
+    """With looks, all up to the last look."""
     seal: Sha256 = UNSEALED
     """As of a record."""
 
@@ -184,6 +200,8 @@ class Declared(Part):
     def _each_run_once(self) -> Self:
         require_unique("runs", [(run.task, run.model, run.strategy, run.seed) for run in self.runs])
         _require_one_place(self.runs)
+        if self.ranks and not self.looks:
+            raise ValueError("ranks: without looks there is no choice")
         reported = {run.id for run in self.runs}
         for strategy, search in self.searches.items():
             if shared := next((trial.id for trial in search.trials if trial.id in reported), None):
