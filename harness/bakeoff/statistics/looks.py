@@ -1,0 +1,140 @@
+"""Declared looks: comparisons judged after 3, 5, 8, ... seeds, with one error rate for all looks together.
+
+Each look has a share of the 5 %, whatever happened at earlier ones, so that the sum of the shares bounds the error over looks and
+comparisons without any assumption of how looks depend on each other. Which tests are judged does not matter here: two-sided p-values
+and p-values of TOST come in, outcomes go out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scipy import special
+
+ALPHA = 0.05
+LEAST_CHANCE = 0.10
+"""A comparison with a smaller chance of being decided by the last look is futile."""
+LEAST_SEEDS_OF_RANKS = 5
+"""Seeds at which all pairs are judged for the first time: at three, the far tails that 45 pairs need are too heavy."""
+POWER = 0.8
+MOST_EXAMPLES = 10_000_000
+"""Largest number of examples that is searched."""
+
+Outcome = Literal["equivalent", "different", "futile", "open"]
+"""`open`: to be judged again at the next look; after the last one it is inconclusive."""
+
+
+def error_budget(looks: Sequence[int], *, alpha: float = ALPHA) -> tuple[float, ...]:
+    """The share of `alpha` of each look, by the squares of the numbers of seeds: it leaves most to the last look, and little to
+    three seeds, where the tails of t are trusted least. Raises ValueError unless looks rise from at least two seeds."""
+    if not looks or looks[0] < 2 or any(late <= early for early, late in zip(looks, looks[1:], strict=False)):
+        raise ValueError(f"looks are rising numbers of seeds, from 2 on, not {list(looks)}")
+    squares = [0, *(seeds * seeds for seeds in looks)]
+    return tuple(alpha * (late - early) / squares[-1] for early, late in zip(squares, squares[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a family of comparisons."""
+
+    number: int
+    """From 1."""
+    seeds: int
+    last: int
+    """Seeds at the last look."""
+    budget: float
+    """The probability of an error that this look may have."""
+    last_budget: float
+    comparisons: int
+    """In the family, as declared before the first run."""
+    settled: int = 0
+    """Those found better or worse at earlier looks: their share goes to the others' tests of differences. The tests of equivalence
+    keep theirs, since an equivalent pair may be claimed to be different by the other kind of error only."""
+
+    @property
+    def difference_level(self) -> float:
+        """A difference is significant where its two-sided p is at most this."""
+        return self.budget / (self.comparisons - self.settled)
+
+    @property
+    def equivalence_level(self) -> float:
+        """A pair is equivalent where the p of TOST is at most this."""
+        return self.budget / self.comparisons
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval that is shown beside a verdict of this look: such intervals hold all true differences of the family, at
+        all looks, in 95 % of experiments."""
+        return 1 - self.budget / self.comparisons
+
+
+def looks_at(looks: Sequence[int], comparisons: int, *, alpha: float = ALPHA) -> list[Look]:
+    """Every look at a family of so many comparisons, with nothing settled. Raises ValueError below one comparison."""
+    if comparisons < 1:
+        raise ValueError(f"a family has at least one comparison, not {comparisons}")
+    budgets = error_budget(looks, alpha=alpha)
+    return [
+        Look(number, seeds, looks[-1], budget, budgets[-1], comparisons)
+        for number, (seeds, budget) in enumerate(zip(looks, budgets, strict=True), 1)
+    ]
+
+
+def outcome_at(look: Look, p: float, equivalence_p: float | None, chance: float | None) -> Outcome:
+    """What one look says of a comparison.
+
+    p: two-sided, of a difference. equivalence_p: of TOST; None where no margin is declared. chance: of a decision by the last look
+    (`chance_of_decision`); None where it is not known. Futility is not binding: no error rate depends on it.
+    """
+    if equivalence_p is not None and equivalence_p <= look.equivalence_level:
+        return "equivalent"
+    if p <= look.difference_level:
+        return "different"
+    if chance is not None and chance < LEAST_CHANCE and look.seeds < look.last:
+        return "futile"
+    return "open"
+
+
+def chance_of_decision(look: Look, difference: float, seeds: float, examples: float, margin: float | None) -> float:
+    """The chance that the last look decides, given what this one has seen: that its difference stays as far from 0 as a verdict
+    needs, or within the margin.
+
+    seeds, examples: the parts of the variance of `difference` at this look that shrink with more seeds, and that do not. By normal
+    theory, with the seeds to come drawn around a true difference that is as uncertain as this one: predictive power.
+    """
+    v = seeds * look.seeds / look.last + examples
+    error = math.sqrt(v)
+    still = math.sqrt(max(0.0, seeds * (1 - look.seeds / look.last)))
+    beyond = _z(look.last_budget / (2 * look.comparisons)) * error
+    within = -1.0 if margin is None else margin - _z(look.last_budget / look.comparisons) * error
+    if still == 0:
+        return float(abs(difference) >= beyond or abs(difference) <= within)
+    found = special.ndtr((-beyond - difference) / still) + special.ndtr((difference - beyond) / still)
+    if within > 0:
+        found += special.ndtr((within - difference) / still) - special.ndtr((-within - difference) / still)
+    return min(1.0, float(found))
+
+
+def examples_to_decide(
+    look: Look, effect: float, *, seed: float, example: float, residual: float, power: float = POWER
+) -> int | None:
+    """The smallest number of examples with which the seeds of the last look decide, in 80 % of experiments, whether two strategies
+    are equal or differ by `effect`: equal ones are then found equivalent within `effect`, and such a difference is found, each at
+    the level of the last look.
+
+    seed, example, residual: the variance components of one run of each side on one example, so that the variance of a difference is
+    seed / K + example / N + residual / (K N). None where the last look's seeds are too few for any number of examples.
+    """
+    needed = _z(look.last_budget / look.comparisons) + _z((1 - power) / 2)
+    needed = max(needed, _z(look.last_budget / (2 * look.comparisons)) + _z(1 - power))
+    left = (effect / needed) ** 2 - seed / look.last
+    if left <= 0:
+        return None
+    number = math.ceil((example + residual / look.last) / left)
+    return max(2, number) if number <= MOST_EXAMPLES else None
+
+
+def _z(tail: float) -> float:
+    return float(-special.ndtri(tail))
