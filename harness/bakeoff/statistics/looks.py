@@ -1,8 +1,8 @@
 """Declared looks: comparisons judged after 3, 5, 8, ... seeds, with one error rate for all looks together.
 
-Each look has a share of the 5 %, whatever happened at earlier ones, so that the sum of the shares bounds the error over looks and
-comparisons without any assumption of how looks depend on each other. Which tests are judged does not matter here: two-sided p-values
-and p-values of TOST come in, outcomes go out.
+Each look has a share of the 5 %, whatever happened at earlier ones, so that the sum of the shares bounds the error over looks
+and comparisons without any assumption of how looks depend on each other. Which tests are judged does not matter here:
+two-sided p-values and p-values of TOST come in, outcomes go out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from scipy import special
@@ -30,10 +31,10 @@ Outcome = Literal["equivalent", "different", "futile", "open"]
 def error_budget(looks: Sequence[int], *, alpha: float = ALPHA) -> tuple[float, ...]:
     """The share of `alpha` of each look, by the squares of the numbers of seeds: it leaves most to the last look, and little to
     three seeds, where the tails of t are trusted least. Raises ValueError unless looks rise from at least two seeds."""
-    if not looks or looks[0] < 2 or any(late <= early for early, late in zip(looks, looks[1:], strict=False)):
+    if not looks or looks[0] < 2 or any(late <= early for early, late in pairwise(looks)):
         raise ValueError(f"looks are rising numbers of seeds, from 2 on, not {list(looks)}")
     squares = [0, *(seeds * seeds for seeds in looks)]
-    return tuple(alpha * (late - early) / squares[-1] for early, late in zip(squares, squares[1:], strict=False))
+    return tuple(alpha * (late - early) / squares[-1] for early, late in pairwise(squares))
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Look:
     comparisons: int
     """In the family, as declared before the first run."""
     settled: int = 0
-    """Those found better or worse at earlier looks: their share goes to the others' tests of differences. The tests of equivalence
-    keep theirs, since an equivalent pair may be claimed to be different by the other kind of error only."""
+    """Those found better or worse at earlier looks: their share goes to the other comparisons' tests of differences, not to
+    their tests of equivalence."""
 
     @property
     def difference_level(self) -> float:
@@ -66,8 +67,8 @@ class Look:
 
     @property
     def confidence(self) -> float:
-        """Of the interval that is shown beside a verdict of this look: such intervals hold all true differences of the family, at
-        all looks, in 95 % of experiments."""
+        """Of the interval that is shown beside a verdict of this look: such intervals hold all true differences of the family,
+        at all looks, in 95 % of experiments."""
         return 1 - self.budget / self.comparisons
 
 
@@ -85,8 +86,8 @@ def looks_at(looks: Sequence[int], comparisons: int, *, alpha: float = ALPHA) ->
 def outcome_at(look: Look, p: float, equivalence_p: float | None, chance: float | None) -> Outcome:
     """What one look says of a comparison.
 
-    p: two-sided, of a difference. equivalence_p: of TOST; None where no margin is declared. chance: of a decision by the last look
-    (`chance_of_decision`); None where it is not known. Futility is not binding: no error rate depends on it.
+    p: two-sided, of a difference. equivalence_p: of TOST; None where no margin is declared. chance: of a decision by the last
+    look (`chance_of_decision`); None where it is not known. Futility is not binding: no error rate depends on it.
     """
     if equivalence_p is not None and equivalence_p <= look.equivalence_level:
         return "equivalent"
@@ -101,8 +102,8 @@ def chance_of_decision(look: Look, difference: float, seeds: float, examples: fl
     """The chance that the last look decides, given what this one has seen: that its difference stays as far from 0 as a verdict
     needs, or within the margin.
 
-    seeds, examples: the parts of the variance of `difference` at this look that shrink with more seeds, and that do not. By normal
-    theory, with the seeds to come drawn around a true difference that is as uncertain as this one: predictive power.
+    seeds, examples: the parts of the variance of `difference` at this look that shrink with more seeds, and that do not. By
+    normal theory, with the seeds to come drawn around a true difference that is as uncertain as this one: predictive power.
     """
     v = seeds * look.seeds / look.last + examples
     error = math.sqrt(v)
@@ -120,12 +121,12 @@ def chance_of_decision(look: Look, difference: float, seeds: float, examples: fl
 def examples_to_decide(
     look: Look, effect: float, *, seed: float, example: float, residual: float, power: float = POWER
 ) -> int | None:
-    """The smallest number of examples with which the seeds of the last look decide, in 80 % of experiments, whether two strategies
-    are equal or differ by `effect`: equal ones are then found equivalent within `effect`, and such a difference is found, each at
-    the level of the last look.
+    """The smallest number of examples with which the seeds of the last look decide, in 80 % of experiments, whether two
+    strategies are equal or differ by `effect`: equal ones are found equivalent within `effect`, and such a difference is found,
+    each at the level of the last look.
 
-    seed, example, residual: the variance components of one run of each side on one example, so that the variance of a difference is
-    seed / K + example / N + residual / (K N). None where the last look's seeds are too few for any number of examples.
+    seed, example, residual: the variance components of one run of each side on one example, so that the variance of a
+    difference is seed / K + example / N + residual / (K N). None where no number of examples is enough for those seeds.
     """
     needed = _z(look.last_budget / look.comparisons) + _z((1 - power) / 2)
     needed = max(needed, _z(look.last_budget / (2 * look.comparisons)) + _z(1 - power))
