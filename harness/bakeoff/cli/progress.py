@@ -11,7 +11,6 @@ from typing import Any
 
 from bakeoff.cli.output import print_note
 from bakeoff.contracts.metric_lookup import unit_of
-from bakeoff.contracts.unit import OWN_UNIT
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
@@ -26,7 +25,7 @@ def result_line(run: Run, record: Record) -> str:
     data, cost = record.data, record.cost
     assert data is not None
     assert cost is not None
-    unit = next((unit_of(facts) for facts in data.metrics if facts.name == data.primary_metric), OWN_UNIT)
+    unit = unit_of(data.primary)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
     splits = " · ".join(
         f"{split} {'says nothing' if score is None else unit.written(score)}" for split, score in scores.items()

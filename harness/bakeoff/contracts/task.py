@@ -56,6 +56,11 @@ class TaskInfo:
     positive: str | None = None
     """The positive class of F1, precision and recall, unless the experiment file names another; None where there is none."""
 
+    @property
+    def primary(self) -> Metric:
+        """The metric by which strategies are compared."""
+        return next(metric for metric in self.metrics if metric.name == self.primary_metric)
+
     def __post_init__(self) -> None:
         """Checks that the parts agree, and fits the metrics to the labels: `f1` becomes `f1 (spam)`."""
         if not isinstance(self.kind, Kind):

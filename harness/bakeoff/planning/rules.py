@@ -12,7 +12,7 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.yaml_reader import KeyPath, dotted
-from bakeoff.text.allowance import POINTS, Loss, loss_of, losses, with_loss
+from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean
 
@@ -178,18 +178,18 @@ def wrong_gate(rule: str, tasks: Sequence[KnownTask]) -> Iterator[Problem]:
     direction for one, or leaves one out."""
     where: KeyPath = ("gate", "quality")
     known = {name for task in tasks for name in (task.metric_alone, task.metric.name)}
-    for loss in losses(rule):
-        if loss.of not in known | {POINTS}:
-            yield where, did_you_mean("primary metric", loss.of, sorted(known | {POINTS}))
+    for tolerance in quality_tolerances(rule):
+        if tolerance.unit not in known | {POINTS}:
+            yield where, did_you_mean("primary metric", tolerance.unit, sorted(known | {POINTS}))
     wrong, whole = [], rule
     for task in tasks:
         metric = task.metric
         sign, way = ("-", "falls") if metric.higher_is_better else ("+", "grows")
-        own = loss_of(rule, metric.name, in_points=metric.unit.in_points)
+        own = tolerance_of(rule, metric.name, in_points=metric.unit.in_points)
         if own is not None and own.sign == sign:
             continue
         word = task.metric_alone if task.unit != POINTS or not metric.higher_is_better else POINTS
-        whole = with_loss(whole, Loss(sign, own.amount if own else 0.05, word), metric.name)
+        whole = with_tolerance(whole, Tolerance(sign, own.amount if own else 0.05, word), metric.name)
         wrong.append(
             f"says nothing of {metric.name}, by which task '{task.name}' is judged"
             if own is None

@@ -19,7 +19,7 @@ from bakeoff.records.provenance import origin_of
 from bakeoff.records.schema import Imported, Requested
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
-from bakeoff.text.allowance import POINTS
+from bakeoff.text.tolerances import POINTS
 from bakeoff.text.values import options_in_words
 
 ID_ALGORITHM = "r1"
@@ -52,7 +52,7 @@ class KnownTask:
     @property
     def metric(self) -> Metric:
         """The task's primary metric."""
-        return next(metric for metric in self.info.metrics if metric.name == self.info.primary_metric)
+        return self.info.primary
 
     @property
     def unit(self) -> str:

@@ -47,7 +47,7 @@ def dev_score(record: Record) -> float:
     """The primary metric on dev, negated if lower is better; minus infinity for a failed run."""
     if record.status == "failed" or record.data is None:
         return -math.inf
-    primary = next(metric for metric in record.data.metrics if metric.name == record.data.primary_metric)
+    primary = record.data.primary
     score = record.scores[selection_split(record.scores)].get(primary.name)
     if score is None:  # it says nothing there
         return -math.inf

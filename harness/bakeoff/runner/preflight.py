@@ -274,8 +274,7 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
 
 def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:
     """Raises DataError if the primary metric cannot choose an epoch or configuration: it gives all the same score on dev."""
-    split = selection_split(info.scored_splits)
-    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+    split, primary = selection_split(info.scored_splits), info.primary
     if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels, load=True):
         raise DataError(
             f"the best is chosen by {primary.name} on {split}, which says nothing there: {silent}; "

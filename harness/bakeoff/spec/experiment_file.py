@@ -30,7 +30,7 @@ from bakeoff.spec.strategy import (
     Task,
     read_strategy,
 )
-from bakeoff.text.allowance import PERCENT, QUALITY, exactly, losses, percent
+from bakeoff.text.tolerances import PERCENT, QUALITY, cost_tolerance, exactly, quality_tolerances
 from bakeoff.text.words import did_you_mean
 
 
@@ -97,24 +97,24 @@ Margins = Annotated[
 
 
 # Text only, so that the unit is said; with one spelling in the record.
-def _losses_allowed(value: Any) -> str:
+def _one_quality_rule(value: Any) -> str:
     parts = value if isinstance(value, list) and value else [value]
-    return ", ".join(map(str, losses(",".join(part if isinstance(part, str) else "" for part in parts))))
+    return ", ".join(map(str, quality_tolerances(",".join(part if isinstance(part, str) else "" for part in parts))))
 
 
-def _percent_allowed(value: Any) -> str:
-    return f"+{exactly(percent(value if isinstance(value, str) else ''))}%"
+def _one_cost_rule(value: Any) -> str:
+    return f"+{exactly(cost_tolerance(value if isinstance(value, str) else ''))}%"
 
 
-_LOSS_SCHEMA: JsonDict = {"type": "string", "pattern": f"^{QUALITY.pattern}$"}
-LossesAllowed = Annotated[
+_QUALITY_SCHEMA: JsonDict = {"type": "string", "pattern": f"^{QUALITY.pattern}$"}
+QualityRule = Annotated[
     str | None,
-    BeforeValidator(_losses_allowed),
-    WithJsonSchema({"anyOf": [_LOSS_SCHEMA, {"type": "array", "items": _LOSS_SCHEMA, "minItems": 1}]}),
+    BeforeValidator(_one_quality_rule),
+    WithJsonSchema({"anyOf": [_QUALITY_SCHEMA, {"type": "array", "items": _QUALITY_SCHEMA, "minItems": 1}]}),
 ]
-PercentAllowed = Annotated[
+CostRule = Annotated[
     str | None,
-    BeforeValidator(_percent_allowed),
+    BeforeValidator(_one_cost_rule),
     WithJsonSchema({"type": "string", "pattern": f"^{PERCENT.pattern}$"}),
 ]
 
@@ -122,14 +122,14 @@ PercentAllowed = Annotated[
 class Gate(Options):
     """How much worse than its baseline a candidate may be; figures that are left out are not checked."""
 
-    quality: LossesAllowed = Field(
+    quality: QualityRule = Field(
         None,
         description="What the primary metric may lose: `-1.0 points`, or `+0.05 mae` of an error; for several metrics a list.",
     )
-    train_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
-    evaluate_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
-    total_seconds: PercentAllowed = Field(None, description="Time that may be added: `+10%`.")
-    peak_memory: PercentAllowed = Field(None, description="Memory that may be added: `+10%`.")
+    train_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
+    evaluate_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
+    total_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
+    peak_memory: CostRule = Field(None, description="Memory that may be added: `+10%`.")
 
 
 class Spec(Options):

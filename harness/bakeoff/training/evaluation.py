@@ -201,11 +201,10 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
 
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
-        others = [metric.name for metric in info.metrics if metric is not primary]
+        others = [metric.name for metric in info.metrics if metric.name != info.primary_metric]
         return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
 
-    primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
-    return BestState(run.network, evaluate, split=split, metric=primary, labels=np.asarray(labels))
+    return BestState(run.network, evaluate, split=split, metric=info.primary, labels=np.asarray(labels))
 
 
 def discordance(answers: Sequence[Answers]) -> float:

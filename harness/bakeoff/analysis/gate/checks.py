@@ -27,7 +27,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control
 from bakeoff.statistics import margins as limits
 from bakeoff.statistics.margins import Evidence
-from bakeoff.text.allowance import Loss, loss_of, percent, with_loss
+from bakeoff.text.tolerances import Tolerance, cost_tolerance, tolerance_of, with_tolerance
 
 QUALITY = "quality"
 PER_CENT = Figures(unit=Unit(name="%"), decimals=1)
@@ -71,9 +71,9 @@ def drafts_of(
 
 def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: Experiment) -> Draft:
     data = next(record.data for record in arm.baseline.records if record.data is not None)
-    facts = next(facts for facts in data.metrics if facts.name == data.primary_metric)
+    facts = data.primary
     unit = unit_of(facts)
-    allowed = loss_of(limit, facts.name, in_points=unit.in_points)
+    allowed = tolerance_of(limit, facts.name, in_points=unit.in_points)
     if allowed is None or (allowed.sign == "-") != facts.higher_is_better:
         return Draft(arm, QUALITY, limit, obstacle=_no_rule(facts, unit, limit))
     draft = Draft(arm, QUALITY, str(allowed), figures=_figures(arm, split, facts))
@@ -106,7 +106,7 @@ def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:
     """Why the rule does not hold for the metric, and one that would."""
     sign, way = ("-", "falls") if facts.higher_is_better else ("+", "grows")
     of = unit.name if unit.in_points and facts.higher_is_better else facts.name.partition(" (")[0]
-    whole = with_loss(rule, Loss(sign, 0.05, of), facts.name)
+    whole = with_tolerance(rule, Tolerance(sign, 0.05, of), facts.name)
     return f"the rule says nothing of {facts.name}, which gets worse where it {way}: write one like `quality: {whole}`"
 
 
@@ -129,7 +129,7 @@ def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft
     a, b = amounts(rule, *costs)
     if not (np.isfinite([*a, *b]).all() and min(*a, *b) > 0):
         return Draft(arm, rule, limit, obstacle=f"a run's {rule} is not a positive number")
-    evidence = limits.cost(a, b, paired=arm.paired, allowed=percent(limit))
+    evidence = limits.cost(a, b, paired=arm.paired, allowed=cost_tolerance(limit))
     return Draft(arm, rule, limit, evidence, paired=arm.paired, obstacle=why_no_pass(arm))
 
 

@@ -115,6 +115,11 @@ class Data(Part):
     """split -> metric that says nothing there -> why: whatever is answered, it gives one score, or none. It has neither score
     nor majority baseline there."""
 
+    @property
+    def primary(self) -> MetricFacts:
+        """The metric by which strategies are compared."""
+        return next(facts for facts in self.metrics if facts.name == self.primary_metric)
+
     @model_validator(mode="after")
     def _of_its_own_splits_and_metrics(self) -> Self:
         names = [facts.name for facts in self.metrics]

@@ -34,7 +34,7 @@ from bakeoff.records.schema.shared import (
     require_known,
     require_unique,
 )
-from bakeoff.text.allowance import losses, percent
+from bakeoff.text.tolerances import cost_tolerance, quality_tolerances
 from bakeoff.text.words import quoted
 
 
@@ -142,7 +142,7 @@ GATED: Final = ("quality", "train_seconds", "evaluate_seconds", "total_seconds",
 def _readable_gate(gate: dict[str, str]) -> dict[str, str]:
     require_known("gate", gate, GATED)
     for figure, allowed in gate.items():
-        losses(allowed) if figure == "quality" else percent(allowed)
+        quality_tolerances(allowed) if figure == "quality" else cost_tolerance(allowed)
     return gate
 
 
@@ -169,7 +169,7 @@ class Declared(Part):
     within which rows are equivalent. Where a metric has none, nothing is equivalent."""
     under_test: list[Name]
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
-    """Cost or quality -> the change that is allowed, as `allowance` reads it: `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
+    """Cost or quality -> the change that is allowed (`text.tolerances`): `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     metrics: dict[Text, Name] = Field(default_factory=dict)
     """Task -> its primary metric; without those of which none is known."""
     imported: list[Imported]

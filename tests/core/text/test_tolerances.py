@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bakeoff.spec.experiment_file import Gate
-from bakeoff.text.allowance import LARGEST, exactly, loss_of, losses, percent
+from bakeoff.text.tolerances import LARGEST, cost_tolerance, exactly, quality_tolerances, tolerance_of
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from bakeoff.text.allowance import LARGEST, exactly, loss_of, losses, percent
     [("-1.0 points", 1.0), ("-1 point", 1.0), ("- 0.25 points", 0.25), ("-0 points", 0.0), ("-1points", 1.0)],
 )
 def test_points_may_be_lost(text: str, number: float) -> None:
-    assert [(loss.sign, loss.amount, loss.of) for loss in losses(text)] == [("-", number, "points")]
+    assert [(one.sign, one.amount, one.unit) for one in quality_tolerances(text)] == [("-", number, "points")]
 
 
 @pytest.mark.parametrize(
@@ -29,21 +29,21 @@ def test_points_may_be_lost(text: str, number: float) -> None:
     ],
 )
 def test_other_units_are_named_by_their_metric(text: str, written: list[str]) -> None:
-    assert [str(loss) for loss in losses(text)] == written
-    assert losses(", ".join(written)) == losses(text)
+    assert [str(one) for one in quality_tolerances(text)] == written
+    assert quality_tolerances(", ".join(written)) == quality_tolerances(text)
 
 
 def test_a_metrics_own_rule_comes_before_that_of_points() -> None:
     rule = "-1 points, -2 f1, +0.05 mae"
-    assert str(loss_of(rule, "accuracy", in_points=True)) == "-1 points"
-    assert str(loss_of(rule, "f1 (spam)", in_points=True)) == "-2 f1"
-    assert str(loss_of(rule, "mae", in_points=False)) == "+0.05 mae"
-    assert loss_of(rule, "rmse", in_points=False) is None
+    assert str(tolerance_of(rule, "accuracy", in_points=True)) == "-1 points"
+    assert str(tolerance_of(rule, "f1 (spam)", in_points=True)) == "-2 f1"
+    assert str(tolerance_of(rule, "mae", in_points=False)) == "+0.05 mae"
+    assert tolerance_of(rule, "rmse", in_points=False) is None
 
 
 @pytest.mark.parametrize(("text", "number"), [("+10%", 10.0), ("+ 2.5 %", 2.5), ("+0%", 0.0), ("+1000%", 1000.0)])
 def test_costs_may_grow(text: str, number: float) -> None:
-    assert percent(text) == number
+    assert cost_tolerance(text) == number
 
 
 @pytest.mark.parametrize(
@@ -52,24 +52,24 @@ def test_costs_may_grow(text: str, number: float) -> None:
 )
 def test_other_words_for_losses_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="in what unit: '-1"):
-        losses(text)
+        quality_tolerances(text)
 
 
 def test_what_is_said_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="two rules for 'mae'"):
-        losses("+0.05 mae, +0.06 mae")
+        quality_tolerances("+0.05 mae, +0.06 mae")
 
 
 @pytest.mark.parametrize("text", ["", "10%", "-10%", "+10", "+10 points", "+nan%"])
 def test_other_words_for_costs_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must say how much may be added, like '\+10%'"):
-        percent(text)
+        cost_tolerance(text)
 
 
 def test_the_record_holds_one_spelling_that_is_read_again() -> None:
     stated = Gate.model_validate({"quality": "- 1.50 point", "peak_memory": "+ 10.0 %"}).model_dump(exclude_none=True)
     assert stated == {"quality": "-1.5 points", "peak_memory": "+10%"}
-    assert (losses(stated["quality"])[0].amount, percent(stated["peak_memory"])) == (1.5, 10.0)
+    assert (quality_tolerances(stated["quality"])[0].amount, cost_tolerance(stated["peak_memory"])) == (1.5, 10.0)
     assert Gate.model_validate({"quality": ["-1.0 points", "+0.05 mae"]}).model_dump(exclude_none=True) == {
         "quality": "-1 points, +0.05 mae"
     }
@@ -81,10 +81,10 @@ def test_whatever_may_be_written_is_read_as_the_same_number(amount: float, point
     stated = Gate.model_validate(
         {"quality": [f"+{exactly(amount)} mae", f"-{points / 1e6:.6f} points"], "peak_memory": f"+{cost / 1e6:.6f}%"}
     ).model_dump(exclude_none=True)
-    assert [loss.amount for loss in losses(stated["quality"])] == [amount, points / 1e6]
-    assert percent(stated["peak_memory"]) == cost / 1e6
+    assert [one.amount for one in quality_tolerances(stated["quality"])] == [amount, points / 1e6]
+    assert cost_tolerance(stated["peak_memory"]) == cost / 1e6
 
 
 def test_an_amount_that_no_number_is_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at most"):
-        losses("+9e999 mae")
+        quality_tolerances("+9e999 mae")
