@@ -3,7 +3,7 @@ statistics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -96,6 +96,18 @@ class SplitOutputs:
         """Whether answers can be right or wrong."""
         return not np.isnan(self.labels).any()
 
+    def of_seeds(self, kept: Mapping[str, Collection[int]]) -> SplitOutputs:
+        """Of each strategy only the runs of these seeds, without their calibration; those without a run are left out."""
+        rows = {name: [row for row, seed in enumerate(own) if seed in kept[name]] for name, own in self.seeds.items()}
+        rows = {name: own for name, own in rows.items() if own}
+        return replace(
+            self,
+            answers={name: self.answers[name][own] for name, own in rows.items()},
+            seeds={name: tuple(self.seeds[name][row] for row in own) for name, own in rows.items()},
+            calibration={},
+            _measured={},
+        )
+
     def measured(self, metric: Metric, strategy: str) -> Measured:
         """The strategy's runs by the metric; always the same object, so that each part is computed once."""
         return self._measured.setdefault((metric, strategy), Measured(metric, self.answers[strategy], self.labels))
@@ -144,6 +156,10 @@ class Outputs:
 
     splits: Mapping[str, SplitOutputs]
     misread: tuple[Misread, ...]
+
+    def of_seeds(self, kept: Mapping[str, Collection[int]]) -> Outputs:
+        """Of each strategy only the runs of these seeds."""
+        return replace(self, splits={name: split.of_seeds(kept) for name, split in self.splits.items()})
 
 
 class _Run(NamedTuple):

@@ -1,0 +1,212 @@
+"""Experiments with declared looks: what was decided at which look, and which strategies get more seeds.
+
+All follows from the records, for each task and model by itself. A look is taken when every strategy that is still compared has a
+record of each of its first K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else is
+recorded, and stays as it was decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Literal
+
+from bakeoff.analysis.pairs import PairwiseComparison, measure
+from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.summary.rows import Layout, describe, layouts
+from bakeoff.analysis.verdicts import LEAST_SEEDS
+from bakeoff.records.experiment import Experiment
+from bakeoff.statistics.looks import (
+    LEAST_SEEDS_OF_RANKS,
+    Look,
+    Outcome,
+    chance_of_decision,
+    examples_to_decide,
+    looks_at,
+    outcome_at,
+)
+from bakeoff.statistics.twoway import TwoWay
+
+Names = tuple[str, str]
+"""Two strategies that are compared."""
+
+
+@dataclass(frozen=True)
+class LookResult:
+    """A comparison at the last look that judged it."""
+
+    compared: PairwiseComparison
+    """Of the seeds of that look."""
+    look: Look
+    outcome: Outcome | Literal["identical"]
+    chance: float | None
+    """Of a decision by the last look; None where nothing was tested, and where the last look is this one."""
+    examples: int | None
+    """With so many examples the last look's seeds would decide; None where no number is enough, and where it is not known."""
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided p, scaled so that 5 % is what this look asks for."""
+        return self._scaled(self.compared.p, self.look.difference_level)
+
+    def equivalence_p(self, margin: float | None) -> float | None:
+        """p of TOST, scaled likewise."""
+        return self._scaled(self.compared.equivalence_p(margin), self.look.equivalence_level)
+
+    def _scaled(self, p: float | None, level: float) -> float | None:
+        return None if p is None else min(1.0, p * 0.05 / level)
+
+
+@dataclass
+class Family:
+    """Comparisons that are judged together: with the baseline, or of all pairs."""
+
+    pairs: list[Names]
+    looks: list[Look]
+    judged: dict[Names, LookResult] = field(default_factory=dict)
+    open: list[Names] = field(default_factory=list)
+    """In the order of `pairs`."""
+
+    def __post_init__(self) -> None:
+        self.open = list(self.pairs) if self.looks else []
+
+    def look_of(self, seeds: int) -> Look | None:
+        """The family's look at so many seeds, with what its earlier ones settled."""
+        settled = sum(one.outcome == "different" for one in self.judged.values())
+        return next((replace(look, settled=settled) for look in self.looks if look.seeds == seeds), None)
+
+    def take(self, look: Look, restricted: PreparedGroup, whole: PreparedGroup) -> None:
+        """Judges all open comparisons. One whose side has no run that can be compared is open no more: more seeds of a strategy
+        that never learns are of no use."""
+        still = list[Names]()
+        for names in self.open:
+            if not all(name in restricted.sides for name in names):
+                continue
+            sides = [restricted.sides[name] for name in names]
+            found = _judge(measure(sides[0], sides[1], whole.facts(*names), restricted.replicates), look, whole.terms.margin)
+            self.judged[names] = found
+            if found.outcome == "open" and look.seeds < look.last:
+                still.append(names)
+        self.open = still
+
+
+@dataclass(frozen=True)
+class NextLook:
+    """The look that waits for runs."""
+
+    task: str
+    model: str
+    number: int
+    """From 1."""
+    seeds: dict[str, list[int]]
+    """Strategy -> the seeds that it needs and that have no record."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The looks at one comparison group so far."""
+
+    taken: list[int]
+    """Seeds at each look that was taken."""
+    to_baseline: Family
+    all_pairs: Family
+    """Without a pair where ranks are not asked for."""
+    stopped: dict[str, int]
+    """Strategy -> seeds at the last look that it took part in, or for which it still gets runs."""
+    waiting: NextLook | None
+    """None where nothing is open."""
+
+
+def next_runs(experiment: Experiment) -> list[NextLook]:
+    """For each task and model the look that waits for runs; those where nothing is open are not in it."""
+    found = [_waiting(experiment, layout) for layout in layouts(experiment)]
+    return [one for one in found if one is not None]
+
+
+def _waiting(experiment: Experiment, layout: Layout) -> NextLook | None:
+    looks = experiment.declared.looks
+    if first := _missing(layout, list(layout.rows), looks[0]):
+        return NextLook(layout.task, layout.model, 1, first)
+    prepared = prepare(experiment, layout, describe(experiment, layout))
+    return course_of(prepared).waiting if prepared else None
+
+
+def course_of(prepared: PreparedGroup) -> Course:
+    """All looks that the records allow, in order."""
+    layout, declared = prepared.layout, prepared.experiment.declared
+    baseline, families = layout.baseline, _families(prepared)
+    taken, stopped, waiting = list[int](), dict.fromkeys(layout.rows, declared.looks[0]), None
+    for number, seeds in enumerate(declared.looks, 1):
+        involved = list(layout.rows) if number == 1 else _involved(families, layout)
+        if not involved:
+            break
+        stopped |= dict.fromkeys(involved, seeds)
+        if missing := _missing(layout, involved, seeds):
+            waiting = NextLook(layout.task, layout.model, number, missing)
+            break
+        restricted = first_seeds(prepared, seeds)
+        for family in families:
+            if (look := family.look_of(seeds)) is not None:
+                family.take(look, restricted, prepared)
+        taken.append(seeds)
+        if number == 1 and baseline not in restricted.sides:
+            break
+    return Course(taken, *families, stopped, waiting)
+
+
+def _families(prepared: PreparedGroup) -> tuple[Family, Family]:
+    """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each has was declared
+    before the first run, so that pairs which cannot be compared count too."""
+    layout, declared = prepared.layout, prepared.experiment.declared
+    names, rows = (list(prepared.sides) if prepared.judges else []), len(layout.rows)
+    to_baseline = [
+        (name, layout.baseline)
+        for name in names
+        if layout.baseline in names and name != layout.baseline and prepared.ranked_together(name, layout.baseline)
+    ]
+    pairs = [pair for pair in combinations(names, 2) if prepared.ranked_together(*pair)] if declared.ranks else []
+    of_ranks = [seeds for seeds in declared.looks if seeds >= LEAST_SEEDS_OF_RANKS]
+    return (
+        Family(to_baseline, looks_at(declared.looks, max(1, rows - 1))),
+        Family(pairs, looks_at(of_ranks, max(1, rows * (rows - 1) // 2)) if of_ranks else []),
+    )
+
+
+def _involved(families: Sequence[Family], layout: Layout) -> list[str]:
+    """Strategies with an open comparison, in the order of the declaration."""
+    names = {name for family in families for pair in family.open for name in pair}
+    return [name for name in layout.rows if name in names]
+
+
+def _missing(layout: Layout, names: Sequence[str], seeds: int) -> dict[str, list[int]]:
+    """Strategy -> those of its first declared seeds that have no record; without strategies that lack none."""
+    recorded = {name: {record.requested.seed for record in layout.rows[name]} for name in names}
+    missing = {name: [seed for seed in layout.seeds[name][:seeds] if seed not in recorded[name]] for name in names}
+    return {name: own for name, own in missing.items() if own}
+
+
+def first_seeds(prepared: PreparedGroup, seeds: int) -> PreparedGroup:
+    """The group as it was when each strategy had its first declared seeds only."""
+    layout = prepared.layout
+    kept = {name: list(own[:seeds]) for name, own in layout.seeds.items()}
+    records = {name: [one for one in own if one.requested.seed in kept[name]] for name, own in layout.rows.items()}
+    return replace(prepared, layout=replace(layout, seeds=kept, rows=records), outputs=prepared.outputs.of_seeds(kept))
+
+
+def _judge(compared: PairwiseComparison, look: Look, margin: float | None) -> LookResult:
+    if compared.identical:
+        return LookResult(compared, look, "identical", None, None)
+    p, estimate = compared.p, compared.estimate
+    if p is None or estimate is None or compared.least_seeds < LEAST_SEEDS:
+        return LookResult(compared, look, "open", None, None)
+    example = estimate.budget.example / estimate.examples if isinstance(estimate, TwoWay) else 0.0
+    seeds = max(0.0, estimate.variance - example)
+    chance = chance_of_decision(look, estimate.difference, seeds, example, margin) if look.seeds < look.last else None
+    outcome = outcome_at(look, p, compared.equivalence_p(margin), chance)
+    examples = None
+    effect = margin if margin is not None else abs(estimate.difference)
+    if outcome in ("open", "futile") and isinstance(estimate, TwoWay) and effect > 0:
+        own = estimate.budget
+        examples = examples_to_decide(look, effect, seed=own.seed, example=own.example, residual=own.residual)
+    return LookResult(compared, look, outcome, chance, examples)
