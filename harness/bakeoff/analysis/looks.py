@@ -1,8 +1,8 @@
 """Experiments with declared looks: what was decided at which look, and which strategies get more seeds.
 
-All follows from the records, for each task and model by itself. A look is taken when every strategy that is still compared has a
-record of each of its first K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else is
-recorded, and stays as it was decided.
+All follows from the records, for each task and model by itself. A look is taken when every strategy that is still compared has
+a record of each of its first K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else
+is recorded, and stays as it was decided.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ def course_of(prepared: PreparedGroup) -> Course:
 
 
 def _families(prepared: PreparedGroup) -> tuple[Family, Family]:
-    """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each has was declared
-    before the first run, so that pairs which cannot be compared count too."""
+    """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each family has was
+    declared before the first run, so that pairs which cannot be compared count too."""
     layout, declared = prepared.layout, prepared.experiment.declared
     names, rows = (list(prepared.sides) if prepared.judges else []), len(layout.rows)
     to_baseline = [

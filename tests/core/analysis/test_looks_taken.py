@@ -20,7 +20,7 @@ BASE = "trainer-api"
 
 
 def runs(accuracy: float, *, own: int, seeds: int = 8, spread: float = 0.0) -> np.ndarray:
-    """(seeds, N) answers: the same examples are easy for all strategies, each seed changes a few, and seeds differ by `spread`."""
+    """(seeds, N) answers: the same examples are easy for all; each seed changes a few, and seeds differ by `spread`."""
     easy = np.random.default_rng(0).random(N)
     fresh = np.random.default_rng(own + 1)
     drawn = np.where(fresh.random((seeds, N)) < 0.04, fresh.random((seeds, N)), easy)
@@ -65,7 +65,7 @@ MIXED = {BASE: 0.8, "worse": 0.6, "near": 0.785, "same": 0.801}
 
 def test_before_the_first_look_all_get_its_seeds() -> None:
     whole = declared(MIXED)
-    assert waiting(replace(whole, records=())) == dict.fromkeys(MIXED, [0, 1, 2])
+    assert waiting(replace(whole, records=())) == {name: [0, 1, 2] for name in MIXED}
     part = recorded(whole, {BASE: 3, "worse": 0, "near": 1, "same": 8})
     assert waiting(part) == {"worse": [0, 1, 2], "near": [1, 2]}
     assert course(part).taken == []
@@ -79,7 +79,7 @@ def test_decided_strategies_get_no_more_seeds_and_the_baseline_goes_on() -> None
     assert outcomes(found)["worse"] == ("different", 3)
     assert outcomes(found)["near"] == ("open", 3)
     still = [name for name, (what, _) in outcomes(found).items() if what == "open"]
-    assert waiting(first) == dict.fromkeys([BASE, *still], [3, 4])
+    assert waiting(first) == {name: [3, 4] for name in [BASE, *still]}
     assert {found.stopped[name] for name in (BASE, *still)} == {5}
     assert found.stopped["worse"] == 3
 
@@ -163,7 +163,7 @@ def test_ranks_keep_strategies_until_all_their_pairs_are_decided_and_begin_with_
     without, ranked = (declared(accuracies, ranks=ranks) for ranks in (False, True))
     assert course(without).all_pairs.judged == {}
     assert waiting(recorded(without, dict.fromkeys(accuracies, 3))) == {}
-    assert waiting(recorded(ranked, dict.fromkeys(accuracies, 3))) == dict.fromkeys(accuracies, [3, 4])
+    assert waiting(recorded(ranked, dict.fromkeys(accuracies, 3))) == {name: [3, 4] for name in accuracies}
     found = course(ranked)
     assert {one.look.comparisons for one in found.all_pairs.judged.values()} == {3}
     assert found.all_pairs.judged[BASE, "low"].look.seeds == 5
@@ -176,7 +176,7 @@ def test_each_task_and_model_is_decided_by_itself() -> None:
     answers = {name: runs(own, own=n, spread=spread.get(name, 0.0)) for n, (name, own) in enumerate(MIXED.items())}
     one = recorded(make_experiment(answers, LABELS, looks=LOOKS, margin=2.0), dict.fromkeys(MIXED, 3))
     easy = {name: rows for name, rows in answers.items() if name in (BASE, "worse")}
-    other = make_experiment(easy, LABELS, records=dict.fromkeys(easy, {"task": "glue/rte"}), looks=LOOKS)
+    other = make_experiment(easy, LABELS, records={key: {"task": "glue/rte"} for key in easy}, looks=LOOKS)
     both = replace(
         one,
         declared=one.declared.model_copy(update={"runs": [*one.declared.runs, *other.declared.runs]}),
