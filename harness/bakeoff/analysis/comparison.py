@@ -86,6 +86,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "examples": prepared.data.splits[prepared.split].examples,
             "majority_baseline": prepared.majority_baseline,
             "margin": terms.margin,
+            "margin_note": prepared.margin_note,
+            "one_example": prepared.one_example,
             "rankings": prepared.rankings[1],
             "rows": _judged_rows(
                 prepared, all_pairs, front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)

@@ -128,7 +128,11 @@ class ComparisonGroup(Part):
     examples: int = 0
     majority_baseline: float | None = None
     margin: float | None = None
-    """In the metric's own unit, as scores are; None where nobody named one."""
+    """In the metric's own unit, as scores are; None where there is none."""
+    margin_note: str = ""
+    """Where the margin comes from, if nobody wrote it, and whether it is less than one example is worth."""
+    one_example: float | None = None
+    """What one example adds to the primary metric, as `margin`; None where scores are no shares of examples."""
     rankings: list[str] = Field(default_factory=lambda: [""])
     """For each ranking, in what its key differs from the baseline's; the first is empty."""
     to_baseline: list[Pair] = Field(default_factory=list)

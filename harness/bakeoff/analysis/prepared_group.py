@@ -18,7 +18,7 @@ from bakeoff.analysis.results import Fact, Row, Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import Terms
-from bakeoff.contracts.metric import Floats, Metric
+from bakeoff.contracts.metric import Floats, Metric, is_below, one_example
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.experiment import Experiment
@@ -67,11 +67,31 @@ class PreparedGroup:
 
     @cached_property
     def terms(self) -> Terms:
-        """The declared margin in the metric's own unit: under its name, else that of points where it is shown in points."""
+        """The margin in the metric's own unit: declared under its name, else that of points where it is shown in points."""
         facts, declared = self.group.metrics[0], self.experiment.declared.margin
         unit = unit_of(facts)
-        margin = declared.get(facts.name, declared.get(POINTS, DEFAULT_MARGIN) if unit.in_points else None)
-        return Terms(facts.name, facts.higher_is_better, None if margin is None else margin / unit.scale, self.group.figures)
+        margin = declared.get(facts.name, declared.get(POINTS) if unit.in_points else None)
+        if margin is not None:
+            margin /= unit.scale
+        elif unit.in_points:
+            margin = max(DEFAULT_MARGIN / unit.scale, self.one_example or 0.0)
+        return Terms(facts.name, facts.higher_is_better, margin, self.group.figures)
+
+    @cached_property
+    def one_example(self) -> float | None:
+        """What one example of the reported split adds to the primary metric; None where scores are no shares of examples."""
+        own = self.outputs.splits.get(self.split)
+        return one_example(self.metrics.get(self.group.metrics[0].name), own.labels) if own and own.labelled else None
+
+    @property
+    def margin_note(self) -> str:
+        """Where the margin comes from, if nobody wrote it, and whether it is below what one example is worth."""
+        margin, example, declared = self.terms.margin, self.one_example, self.experiment.declared.margin
+        if margin is None:
+            return ""
+        if self.terms.metric not in declared and POINTS not in declared:
+            return "the default: what one example is worth" if example == margin else "the default"
+        return "less than one example is worth" if is_below(margin, example) else ""
 
     @cached_property
     def keys(self) -> dict[str, Facts]:

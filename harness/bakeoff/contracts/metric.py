@@ -157,6 +157,27 @@ def called(facts: MetricFacts) -> str:
     return facts.name if facts.label is None else facts.name.partition(" (")[0]
 
 
+def one_example(metric: Metric | None, references: Answers) -> float | None:
+    """What one example adds to a score of these references (n,), n at least 1, in the metric's own unit: 1 / n.
+
+    None unless the score is a share of the examples, as accuracy is: each example counts as much as any other, and adds all of
+    that or nothing.
+    """
+    if metric is None or metric.unit != SHARE:
+        return None
+    for answers in (references, np.roll(references, 1)):
+        terms = metric.ratio_terms(answers, references)
+        if terms is None or not (terms[1] == 1).all() or not np.isin(terms[0], (0, 1)).all():
+            return None
+    return 1 / len(references)
+
+
+def is_below(margin: float, example: float | None) -> bool:
+    """Whether a margin is less than what one example is worth, both in the metric's own unit: then only equal scores lie within
+    it."""
+    return example is not None and margin < example * (1 - 1e-9)
+
+
 def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
     """The full name that is meant by `name`: `f1` means `f1 (spam)` where that is the only F1 of a class among `metrics`."""
     same = [facts.name for facts in metrics if name in (facts.name, called(facts))]

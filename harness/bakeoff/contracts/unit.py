@@ -14,7 +14,7 @@ from bakeoff.text.numbers import DASH, MINUS
 POINTS: Final = "points"
 POINTS_DIGITS: Final = 2
 DEFAULT_MARGIN: Final = 1.0
-"""Points."""
+"""Points; or what one example of the split is worth, where that is more."""
 SPREAD_DIGITS: Final = 2
 """Significant digits of the spread over seeds that are written, of a metric that is not shown in points."""
 MOST_DECIMALS: Final = 6

@@ -156,10 +156,12 @@ def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Ite
             yield ("margin", name), did_you_mean("primary metric", name, sorted(known))
     found = margins(given, tasks)
     margin_of = {task.index: found.get(task.metric.name, found.get(task.unit)) for task in tasks}
-    lacking = {task.metric_alone: 0.05 for task in tasks if margin_of[task.index] is None}
+    lacking = {task.metric_alone: 0.05 for task in tasks if margin_of[task.index] is None and task.unit != POINTS}
     for task in tasks:
         unit, name, margin = task.metric.unit, task.metric.name, margin_of[task.index]
         if margin is None:
+            if task.unit == POINTS:  # these have a default
+                continue
             example = f"`margin: {yaml_value({**given, **lacking})}`"
             yield (
                 ("tasks", task.index),

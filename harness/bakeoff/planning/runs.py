@@ -14,7 +14,6 @@ from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.schema import Imported, Requested
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
@@ -245,15 +244,9 @@ class Plan:
 
 
 def margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> dict[str, float]:
-    """Unit (`points`, or a metric's name) -> margin. A plain number is in the only unit of the experiment's metrics.
-
-    Metrics that are shown in points have a default.
-    """
+    """Unit (`points`, or a metric's name) -> margin as written; a plain number is in the only unit of the metrics."""
     units = list(dict.fromkeys(task.unit for task in tasks))
     if PLAIN_MARGIN in given:
         return {units[0] if len(units) == 1 else POINTS: given[PLAIN_MARGIN]}
     names = {task.metric_alone: task.metric.name for task in tasks}
-    found = {names.get(name, name): margin for name, margin in given.items()}
-    if any(task.unit == POINTS and task.metric.name not in found for task in tasks):
-        found.setdefault(POINTS, DEFAULT_MARGIN)
-    return found
+    return {names.get(name, name): margin for name, margin in given.items()}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
+from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.schema import Change, Declared, EarlierDeclaration
 from bakeoff.text.values import spelt
 
@@ -58,6 +59,8 @@ def _named(seeds: Mapping[str, list[int]], names: Mapping[str, str]) -> dict[str
 def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> Iterator[Change]:
     """What a conclusion depends on, where it is another one; `names` are `renamed`."""
     then, now = _terms(before, names), _terms(after, {})
+    if {POINTS: DEFAULT_MARGIN} | before.margin == {POINTS: DEFAULT_MARGIN} | after.margin:
+        now["margin"] = then["margin"]  # the default was once written into the plan
     for what in dict.fromkeys([*then, *now]):
         old, new = then.get(what), now.get(what)
         if old != new and None not in (old, new):
@@ -71,7 +74,7 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
     return {
         "baseline": names.get(declared.baseline, declared.baseline),
         "reported split": declared.report_on,
-        "margin": margins or "none",
+        "margin": margins or "the default",
         "under test": ", ".join(sorted(declared.under_test)) or "nothing",
         "gate": gate or "none",
         **{f"primary metric of {task}": metric for task, metric in declared.metrics.items()},

@@ -46,6 +46,10 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
         "the methods."
         if group.to_baseline
         else "",
+        f"The margin of equivalence is {group.figures.as_declared(group.margin)}"
+        f"{f' ({group.margin_note})' if group.margin_note else ''}."
+        if group.to_baseline and group.margin is not None
+        else "",
         f"{DAGGER} differs from the baseline in something that is not under test." if group.confounded else "",
         f"The majority baseline always gives {always}.",
     ]

@@ -6,13 +6,15 @@ In a process of its own, each task is loaded, each model built and each method a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths, Row, TaskInfo
@@ -27,6 +29,8 @@ from bakeoff.runner.changes import Machine
 from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
+from bakeoff.text.numbers import with_decimals
+from bakeoff.text.values import spelt
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training import assembly
 from bakeoff.training.assembly import components, encode_rows, load, watched_files, with_model
@@ -60,12 +64,33 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
         "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
         "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
     }
-    if found["problems"]:
-        raise SpecError(document.problem(places[kind][label], message) for kind, label, message in found["problems"])
+    problems = [document.problem(places[kind][label], message) for kind, label, message in found["problems"]]
+    problems += [document.problem(("margin",), message) for message in small_margins(plan, found["examples"])]
+    if problems:
+        raise SpecError(problems)
     for label, sentence in found["notes"]:
         progress.note(f"{label}: {sentence}")
     sources = {(task, model): from_plain(facts) for task, model, facts in found["sources"]}
     return Machine(**found["machine"], threads=settings.threads, sources=sources)
+
+
+def small_margins(plan: Plan, found: Sequence[tuple[str, str, float]]) -> Iterator[str]:
+    """What is wrong with a written margin that is less than what one example of the reported split is worth.
+
+    found: (task's label, split, what one of its examples adds to the primary metric, in the metric's own unit), of all tasks
+    whose scores are shares of examples.
+    """
+    examples = {label: example for label, split, example in found if split == plan.spec.report_on}
+    for known in plan.known_tasks:
+        task, unit, name = plan.tasks[known.index], known.metric.unit, known.metric.name
+        margin, example = plan.margin.get(name, plan.margin.get(known.unit)), examples.get(task.label)
+        if margin is not None and example is not None and is_below(margin / unit.scale, example):
+            least = with_decimals(math.ceil(example * unit.scale * 1000) / 1000, 3)
+            yield (
+                f"{spelt(margin)} {unit.name} is less than one example of {plan.spec.report_on} is worth (task "
+                f"'{task.label}': {least} {unit.name}), so that only equal scores would lie within it; name at least {least}, "
+                "or leave 'margin' out"
+            )
 
 
 def check_available(document: Document, plan: Plan, paths: Paths) -> None:
@@ -89,6 +114,7 @@ def try_runs(
 
     {"problems": [(kind of culprit, its label, message), ...], "notes": [(label of task or model, sentence), ...],
     "sources": [(task's label, model's label, facts as plain lists), ...],
+    "examples": [(task's label, scored split, what one of its examples adds to the primary metric), ...],
     "machine": {"device": "cuda", "accelerator": its name, "instructions": "AVX512"}}
     """
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
@@ -101,6 +127,7 @@ def try_runs(
             "problems": tried.problems,
             "notes": tried.notes,
             "sources": [(*pair, as_plain(facts)) for pair, facts in tried.sources.items()],
+            "examples": tried.examples,
             "machine": {"device": tried.device.type, "accelerator": accelerator, "instructions": instructions},
         }
     )
@@ -121,6 +148,8 @@ class Preflight:
         """By label; None for one that does not load."""
         self.sources: dict[tuple[str, str], Facts] = {}
         """Labels of task and model -> what runs of them would be made from."""
+        self.examples: list[tuple[str, str, float]] = []
+        """Task's label, scored split, and what one of its examples adds to the primary metric, where scores are such shares."""
         self.tried: set[tuple[str, ...]] = set()
         self.answers: dict[tuple[str, ...], bool] = {}
         """What `question_of` a run gives -> whether the model can read all rows, and answers each for itself."""
@@ -144,6 +173,9 @@ class Preflight:
             return None
         info = loaded.info
         self.notes += [(label, sentence) for sentence in data_checks(info, loaded.splits)]
+        primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+        worth = {split: one_example(primary, np.asarray(loaded.splits[split]["label"])) for split in info.scored_splits}
+        self.examples += [(label, split, example) for split, example in worth.items() if example is not None]
         untrained = self.attempt(("task", label), without_learning, task, info, loaded.splits)
         for split, metrics in untrained.undefined.items() if untrained else ():
             for metric, why in metrics.items():

@@ -161,7 +161,8 @@ class Spec(Options):
     margin: Margins = Field(
         {},
         description="Differences inside it are called equivalent when shown. A number, in the unit in which the primary metric "
-        "is shown; for several units one each: {points: 1.0, mae: 0.05}. Default: 1.0 where that is points; else it is needed.",
+        "is shown; for several units one each: {points: 1.0, mae: 0.05}. Default where that is points: 1.0, or "
+        "what one example is worth if that is more; else it is needed.",
     )
     gate: Gate = Field(Gate(), description="How much worse a candidate may be than its baseline, for `bakeoff gate`.")
     imported: list[ImportedRow] = Field(

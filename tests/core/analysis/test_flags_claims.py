@@ -1,9 +1,22 @@
-"""negligible-difference, multiple-comparisons, few-examples: what may not be concluded."""
+"""negligible-difference, small-margin, multiple-comparisons, few-examples: what may not be concluded."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from builders import BASELINE, LABELS, ROW, clean_answers, clean_experiment, importing, published
+import pytest
+from builders import (
+    BASELINE,
+    LABELS,
+    ROW,
+    clean_answers,
+    clean_experiment,
+    drawn_answers,
+    importing,
+    make_experiment,
+    published,
+)
 from core.analysis.found_warnings import codes, judged_groups, only_warning, the_warning
 
 from bakeoff.analysis.findings import ComparisonGroup
@@ -32,6 +45,31 @@ def test_a_sure_difference_inside_the_margin_is_no_reason_to_choose() -> None:
     assert "3.00 points" in warning.what
     assert "margin of 8.00 points" in warning.what
     assert "negligible-difference" not in codes(clean_experiment(worse_by(12), margin=1.0))
+
+
+def on_examples(n: int, **facts: Any) -> Experiment:
+    """An experiment scored on n examples."""
+    labels = np.arange(n) % 3 // 2
+    answers = {name: drawn_answers(labels, seeds=8, accuracy=0.8, seed=seed) for seed, name in enumerate((BASELINE, ROW))}
+    return make_experiment(answers, labels, under_test=["trainer"], **facts)
+
+
+@pytest.mark.parametrize(("n", "margin"), [(71, 1 / 71), (99, 1 / 99), (101, 0.01), (400, 0.01)])
+def test_the_default_margin_is_a_point_or_one_example_where_that_is_more(n: int, margin: float) -> None:
+    group = group_of(on_examples(n, margin={}))
+    assert group.margin == pytest.approx(margin, rel=1e-12)
+    assert group.margin_note == ("the default: what one example is worth" if n < 100 else "the default")
+    assert "small-margin" not in codes(on_examples(n, margin={}))
+
+
+def test_a_written_margin_below_one_example_is_a_caution() -> None:
+    warning = the_warning(on_examples(71, margin=1.4), "small-margin")
+    assert (warning.severity, warning.rows) == ("caution", [ROW])
+    assert "1.41 points" in warning.what_to_do
+    group = group_of(on_examples(71, margin=1.4))
+    assert (group.margin, group.margin_note) == (pytest.approx(0.014), "less than one example is worth")
+    for n, enough in ((71, 100 / 71), (71, 1.5), (72, 1.4)):
+        assert "small-margin" not in codes(on_examples(n, margin=enough))
 
 
 def test_a_difference_that_is_not_significant_is_no_equality() -> None:

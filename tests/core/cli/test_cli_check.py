@@ -120,6 +120,19 @@ def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: P
     assert list(spec.parent.iterdir()) == [spec]
 
 
+def test_check_build_refuses_a_margin_below_one_example_of_the_reported_split(spec: Path, tmp_path: Path) -> None:
+    """The toy task has a test split of 30 rows: one is worth 3.33 points."""
+    small = SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}")
+    for margin, code in (("3.3", 2), ("3.334", 0), ("{points: 3.3}", 2)):
+        spec.write_text(f"{small}margin: {margin}\n", encoding="utf-8")
+        answer = experiments.call("check", spec, "--build", folder=tmp_path)
+        assert answer.returncode == code, (margin, answer.stderr)
+        if code:
+            line = spec.read_text().splitlines().index(f"margin: {margin}") + 1
+            assert answer.stderr.splitlines()[-1].startswith(f"{spec}:{line}:1: margin: ")
+            assert "3.334 points" in answer.stderr
+
+
 # --- plan ----------------------------------------------------------------------------------------------------------------
 
 

@@ -104,6 +104,13 @@ def test_a_strategy_of_other_runs_keeps_its_name_and_one_that_is_gone_is_told() 
     assert look.seeds == {"a": [0, 1], "b": [0, 1]}
 
 
+def test_the_default_margin_written_out_and_left_out_are_the_same() -> None:
+    written, bare, other = declared(TWO), declared(TWO, margin={}), declared(TWO, margin={"points": 2.0})
+    assert continued(written, bare, 4) == continued(bare, written, 4) == []
+    (look,) = continued(bare, other, 4)
+    assert look.changes == [Change(what="margin", before="the default", after="2 points")]
+
+
 def test_a_margin_changed_after_results_is_told_in_table_page_and_gate(tmp_path: Path, call: Call) -> None:
     answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(("a", "b"))}
     gate = {"quality": "-1 points"}

@@ -34,8 +34,8 @@ class Entry:
     means: str
     why: str
     what_to_do: str
-    was: str
-    """The code that stood for it before warnings had names."""
+    was: str = ""
+    """The code that stood for it before warnings had names; empty for one that is younger."""
 
 
 CATALOGUE: Final[dict[str, Entry]] = {
@@ -196,6 +196,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Use a larger test split; `bakeoff plan FILE --resolve POINTS` says how many examples it takes.",
         "S16",
     ),
+    "small-margin": Entry(
+        "caution",
+        "The margin is less than one example of the reported split is worth.",
+        "Scores move by whole examples: only equal ones lie within such a margin, and nearly nothing can be shown equivalent.",
+        "Declare a margin of one example or more, or report a larger split. " + AFRESH,
+    ),
     "negligible-difference": Entry(
         "note",
         "A difference is significant and inside the margin; or two published figures differ by less than the margin.",
@@ -226,5 +232,5 @@ RANK: Final = {name: place for place, name in enumerate(CATALOGUE)}
 
 def no_such_warning(name: str, *, also: Iterable[str] = ()) -> BakeoffError:
     """The error for a name that is no warning's: of an old code such as `S4` its new names, else the nearest name."""
-    now = [new for new, entry in CATALOGUE.items() if entry.was == name.upper()]
+    now = [new for new, entry in CATALOGUE.items() if entry.was and entry.was == name.upper()]
     return BakeoffError(f"{name} is now {listed(now)}" if now else did_you_mean("name", name, [*CATALOGUE, *also]))

@@ -13,6 +13,7 @@ import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, named
 from bakeoff.analysis.results import Pair
+from bakeoff.contracts.metric import is_below
 from bakeoff.statistics.exact import seeds_for_sign_flip
 from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.statistics.power import mde_examples
@@ -38,6 +39,19 @@ def negligible_differences(judged: Judged) -> Iterator[Found]:
             f"Significant, and inside the margin of {group.figures.as_declared(margin)}: {named(sure.values())} against "
             f"{group.baseline}. A difference that is there need not matter.",
             "Judge by the interval and the margin, not by p; choose by cost.",
+        )
+
+
+def small_margins(judged: Judged) -> Iterator[Found]:
+    """small-margin: a margin below what one example is worth."""
+    group = judged.group
+    if group.margin is not None and is_below(group.margin, group.one_example):
+        example = group.figures.with_unit(group.one_example or 0.0)
+        yield Found(
+            [row.strategy for row in group.rows if not row.baseline],
+            f"The margin, {group.figures.as_declared(group.margin)}, is less than one of {group.examples:,} examples is worth "
+            f"({example}): only equal scores lie within it.",
+            f"Declare a margin of at least {example}, or report a larger split, {judged.in_new_folder}.",
         )
 
 

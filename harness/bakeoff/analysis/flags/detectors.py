@@ -36,6 +36,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "few-seeds": (seeds.few_seeds,),
     "multiple-comparisons": (claims.multiple_comparisons,),
     "few-examples": (claims.few_examples, partial(claims.published_differences, inside=False)),
+    "small-margin": (claims.small_margins,),
     "negligible-difference": (claims.negligible_differences, partial(claims.published_differences, inside=True)),
     "inconclusive": (claims.inconclusive,),
     "published-figures": (figures.published_figures,),

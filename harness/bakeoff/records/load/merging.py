@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+from bakeoff.contracts.unit import POINTS
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles
 from bakeoff.records.load.separation import renamed
@@ -63,7 +64,12 @@ def _declaration(own: Sequence[Declared]) -> Declared:
         update={
             "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
             "question": " / ".join(dict.fromkeys(declared.question for declared in own if declared.question)),
-            "margin": {unit: margin for declared in reversed(own) for unit, margin in declared.margin.items()},
+            "margin": {
+                unit: margin
+                for declared in reversed(own)
+                for unit, margin in declared.margin.items()
+                if unit != POINTS or POINTS in own[0].margin  # where the first has the default, all have
+            },
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),

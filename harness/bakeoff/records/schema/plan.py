@@ -166,7 +166,8 @@ class Declared(Part):
     report_on: Name
     margin: dict[Name, Positive]
     """`points` (of every primary metric that is shown in points), or a primary metric's name -> the difference, as it is shown,
-    within which rows are equivalent. Where a metric has none, nothing is equivalent."""
+    within which rows are equivalent. A metric that is shown in points has a default (`unit.DEFAULT_MARGIN`), and plans of
+    Bakeoff before 2026-11-30 hold it; where another metric has none, nothing is equivalent."""
     under_test: list[Name]
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
     """Cost or quality -> the change that is allowed (`text.tolerances`): `-1 points`, `-1 points, +0.05 mae`, `+10%`."""

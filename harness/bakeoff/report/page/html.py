@@ -178,7 +178,8 @@ def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str,
     if len(groups) == 1:
         (group,) = groups
         found.append((f"examples in {group.split}", f"{group.examples:,}"))
-        found.append(("margin", "none" if group.margin is None else f"± {group.figures.as_declared(group.margin)}"))
+        note = f" ({group.margin_note})" if group.margin_note else ""
+        found.append(("margin", "none" if group.margin is None else f"± {group.figures.as_declared(group.margin)}{note}"))
     hardware = dict.fromkeys(group.surroundings.hardware for group in comparison.every_group if group.surroundings)
     if hardware:
         found.append(("hardware", "; ".join(hardware)))
