@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from benchmarks.speed import COURSE, PADDED, render, targets, times_as_fast
+from builders import task_info
 
 
 def measurements(fast: float) -> dict[str, Any]:
@@ -80,22 +81,11 @@ def test_predictions_stand_in_the_examples_order(texts: list[str]) -> None:
     import torch
 
     from bakeoff.contracts.model import Encoding
-    from bakeoff.plugin import CLASSIFICATION, Accuracy, TaskInfo
     from bakeoff.training.distributed import ALONE
     from bakeoff.training.evaluation import predict
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
-    splits = ("train", "test")
-    info = TaskInfo(
-        kind=CLASSIFICATION,
-        text_columns=("text",),
-        labels=("no", "yes"),
-        n_outputs=2,
-        metrics=(Accuracy(),),
-        primary_metric="accuracy",
-        splits=splits,
-        labelled_splits=splits,
-    )
+    info = task_info()
     torch.manual_seed(0)
     options = TinyOptions()
     prepared = TinyBert().prepare(info, options, Encoding(32, "longest"))

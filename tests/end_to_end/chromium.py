@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.report_examples import example
+from builders import make_comparison
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -43,4 +43,4 @@ def opened(profile: Path) -> Iterator[Any]:
 
 def page_of_200_rows() -> str:
     rows = {f"row-{number:03}": 0.7 + 0.0004 * number for number in range(200)}
-    return example(rows, seeds=2, all_pairs=False).html()
+    return make_comparison(rows, seeds=2, all_pairs=False).html()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import task_info
 from end_to_end.experiments import call, records, say_otherwise, start, write_spec
 
 ONE = {"manual-loop": {"trainer": "torch-loop"}}
@@ -27,27 +28,14 @@ def make_model(folder: Path, seed: int = 0, dropout: float = 0.1) -> None:
     """A tiny BERT with weights from the seed, as transformers saves it; the tokenizer stays where one is there."""
     import torch
 
-    from bakeoff.contracts.metrics import Accuracy
     from bakeoff.contracts.model import Encoding
-    from bakeoff.contracts.task import TaskInfo
-    from bakeoff.kinds import CLASSIFICATION
     from bakeoff_tiny_models import TinyBert, TinyOptions
 
-    info = TaskInfo(
-        kind=CLASSIFICATION,
-        text_columns=("text",),
-        labels=("a", "b"),
-        n_outputs=2,
-        metrics=(Accuracy(),),
-        primary_metric="accuracy",
-        splits=("train",),
-        labelled_splits=("train",),
-    )
     torch.manual_seed(seed)
-    model = TinyBert().build(info, TinyOptions(hidden_size=8, layers=1, dropout=dropout)).model
+    model = TinyBert().build(task_info(), TinyOptions(hidden_size=8, layers=1, dropout=dropout)).model
     model.bert.save_pretrained(folder)
     if not (folder / "tokenizer.json").exists():
-        TinyBert().prepare(info, TinyOptions(), Encoding(16, "longest")).tokenizer.save_pretrained(folder)
+        TinyBert().prepare(task_info(), TinyOptions(), Encoding(16, "longest")).tokenizer.save_pretrained(folder)
 
 
 @pytest.fixture(scope="module")

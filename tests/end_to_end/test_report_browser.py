@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core.hostile import MARKDOWN, MARKUP, Renamer, hostile_folder
-from core.report_examples import COURSE, example, slice_scores
+from builders import COURSE, MARKDOWN, MARKUP, Renamer, drawn_slice_scores, hostile_folder, make_comparison
 from end_to_end.chromium import needs_chromium, opened, page_of_200_rows
 
 from bakeoff.analysis.comparison import compare
@@ -49,12 +48,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two pages: a rich one, and one of 200 rows."""
     folder = tmp_path_factory.mktemp("pages")
     skill = {"trainer-api": 0.784, "manual-loop": 0.782, "lora": 0.771, "bitfit": 0.752, "head-only": 0.701}
-    rich = example(
+    rich = make_comparison(
         skill,
         broken=["bitfit"],
         confounded=["lora"],
         recipes={"lora": {"gradient clipping": "none"}},
-        slices=slice_scores(list(skill)),
+        slices=drawn_slice_scores(list(skill)),
         imported=[COURSE],
         seconds={"lora": 210.0, "head-only": 90.0},
         notes=["A note."],
@@ -102,7 +101,7 @@ def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: P
 
 
 def test_names_that_strangers_gave_run_nothing_and_ask_for_nothing(browser: Any, tmp_path: Path) -> None:
-    experiment = load_experiment([hostile_folder(tmp_path / "made", Renamer([*MARKUP, *MARKDOWN, *MARKUP[:8]]))])
+    experiment = load_experiment([hostile_folder(tmp_path / "made", Renamer([*MARKUP, *MARKDOWN, *MARKUP[:3]]))])
     page = tmp_path / "report.html"
     page.write_text(write_html(compare(experiment), experiment.records, lambda _: None), encoding="utf-8")
     browser.get("about:blank")

@@ -7,10 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bakeoff.contracts.task import TaskInfo
-from bakeoff.kinds import CLASSIFICATION, Kind
-from bakeoff.plugin import Accuracy
-
 WIDTH, WORDS, POSITIONS = 16, 60, 40
 COMMON = {"hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 GPT2 = {"n_embd": WIDTH, "n_layer": 2, "n_head": 2, "n_positions": POSITIONS}
@@ -95,25 +91,6 @@ STYLE_OF = {
     "xlnet": "xlnet",
 }
 """Of the others: bert."""
-
-
-def task(labels: Sequence[str] = ("no", "yes"), *, kind: Kind = CLASSIFICATION) -> TaskInfo:
-    metrics, splits = (Accuracy(),), ("train", "test")
-    outputs = len(labels) or 1
-    if not kind.has_labels:
-        from bakeoff.contracts.metric_lookup import metric_named
-
-        metrics = (metric_named("mae"),)  # type: ignore[assignment]
-    return TaskInfo(
-        kind=kind,
-        text_columns=("text",),
-        labels=tuple(labels),
-        n_outputs=outputs,
-        metrics=metrics,
-        primary_metric=metrics[0].name,
-        splits=splits,
-        labelled_splits=splits,
-    )
 
 
 def config_of(family: str, **changes: Any) -> Any:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from builders import task_info
 from plugins.families import small
 
-from bakeoff.contracts.metrics import Accuracy
-from bakeoff.kinds import CLASSIFICATION
-from bakeoff.plugin import Built, Encoding, TaskInfo, TextEncoder
+from bakeoff.plugin import Built, Encoding, TextEncoder
 from bakeoff.training.kept_model import Trained
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -22,16 +21,7 @@ TEXTS = {
     "two": [" ".join(WORDS[(row * 11 + place) % 90] for place in range(1 + row * 3 % 13)) for row in range(8)],
 }
 """Pairs of unlike length, some cut at 24 tokens."""
-INFO = TaskInfo(
-    kind=CLASSIFICATION,
-    text_columns=("one", "two"),
-    labels=("no", "yes"),
-    n_outputs=2,
-    metrics=(Accuracy(),),
-    primary_metric="accuracy",
-    splits=("train", "test"),
-    labelled_splits=("train", "test"),
-)
+INFO = task_info(text_columns=("one", "two"))
 
 
 def tokenizer(pad: int, end: int) -> Any:

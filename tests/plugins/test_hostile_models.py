@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.checkpoints import edit, model_of, save, task
+from builders import task_info
+from plugins.checkpoints import edit, model_of, save
 
 from bakeoff.contracts.model import Encoding
 from bakeoff.contracts.task import Paths
@@ -155,8 +156,8 @@ def refusals(folder: Path) -> list[str]:
     options, said, began = HubOptions(path=str(folder)), [], time.monotonic()
     for look in (
         lambda: HubModel().check_available(options),
-        lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
-        lambda: HubModel().build(task(), options),
+        lambda: HubModel().prepare(task_info(), options, Encoding(32, "longest")),
+        lambda: HubModel().build(task_info(), options),
     ):
         with pytest.raises(ModelError) as caught:
             look()
@@ -213,7 +214,7 @@ def test_a_model_far_larger_than_its_weights_is_not_built(family: str, changes: 
     edit(folder / "config.json", **changes)
     began = time.monotonic()
     with pytest.raises(ModelError, match="far larger model"):
-        load_classifier(folder, task())
+        load_classifier(folder, task_info())
     load_tokenizer(folder)  # it looks at the model too, and must not build it either
     assert time.monotonic() - began < SECONDS
 
@@ -222,7 +223,7 @@ def test_sizes_that_models_have_are_no_matter(folder: Path) -> None:
     """Of rotary positions, bases and limits of generation, which are no sizes of weights."""
     edit(folder / "config.json", rope_theta=5_000_000_000, seed=2**40, max_length=10**30, max_window=10_485_760)
     edit(folder / "config.json", attn_implementation="sdpa", tokenizer_class="BertTokenizerFast", transformers_weights=None)
-    load_classifier(folder, task())
+    load_classifier(folder, task_info())
 
 
 ADAPTER = {"peft_type": "LORA", "r": 2, "target_modules": ["query"], "task_type": "SEQ_CLS"}
@@ -236,7 +237,7 @@ def test_no_folder_within_puts_an_adapter_into_the_model(below: str, folder: Pat
     else:
         (folder / below).mkdir()
         (folder / below / "adapter_config.json").write_text(json.dumps({**ADAPTER, "base_model_name_or_path": "/elsewhere"}))
-    model = load_classifier(folder, task()).model
+    model = load_classifier(folder, task_info()).model
     assert not hasattr(model, "peft_config")
     assert not any("lora" in name for name in model.state_dict())
 
@@ -267,7 +268,7 @@ def test_code_and_pickles_in_a_folder_are_not_run(folder: Path, tmp_path: Path, 
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Evil", None]}, processor_class="evil.Evil")
     (folder / "generation_config.json").write_text(json.dumps({"custom_generate": "evil", "base_model_name_or_path": "acme/x"}))
     monkeypatch.chdir(folder)
-    built = load_classifier(folder, task())
+    built = load_classifier(folder, task_info())
     load_tokenizer(folder)
     assert built.newly_initialised == ()
     assert not marker.exists()
@@ -290,7 +291,7 @@ def test_a_panic_of_the_tokenizers_library_is_a_sentence(folder: Path) -> None:
     content = json.loads((folder / "tokenizer.json").read_text())
     del content["post_processor"]["special_tokens"]["[SEP]"]
     (folder / "tokenizer.json").write_text(json.dumps(content))
-    prepared = HubModel().prepare(task(), HubOptions(path=str(folder)), Encoding(32, "longest"))
+    prepared = HubModel().prepare(task_info(), HubOptions(path=str(folder)), Encoding(32, "longest"))
     with pytest.raises(ModelError, match="tokenizer cannot encode"):
         prepared.encode({"text": ["w5 w6"]})
 
@@ -317,7 +318,7 @@ def test_names_of_labels_that_are_none_are_one_line(changes: dict[str, Any], sen
 
 def test_names_of_labels_in_one_direction_are_enough(folder: Path) -> None:
     edit(folder / "config.json", label2id=None)
-    assert load_classifier(folder, task()).head == "by name"
+    assert load_classifier(folder, task_info()).head == "by name"
 
 
 # --- paths that are none -------------------------------------------------------------------------------------------------
@@ -397,9 +398,9 @@ def mutations(count: int, start: int, tmp_path: Path) -> None:
         done = [mutate(folder / draw.choice(MUTATED), draw)]
         options = HubOptions(path=str(folder))
         try:
-            prepared = HubModel().prepare(task(), options, Encoding(32, "longest"))
+            prepared = HubModel().prepare(task_info(), options, Encoding(32, "longest"))
             prepared.encode({"text": ["w5 w6 w7", "w8"]})
-            HubModel().build(task(), options)
+            HubModel().build(task_info(), options)
         except BaseException as error:
             if not (isinstance(error, ModelError) and str(error).isprintable()):
                 raise AssertionError(f"mutation {number}: {done}") from error

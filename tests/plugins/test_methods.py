@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import task_info
 from plugins.families import FAMILIES, built
 
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import ModelError, PluginError
-from bakeoff.kinds import CLASSIFICATION
 from bakeoff.plugin import Built, Options, Recipe
 from bakeoff.training.preparation import make_ready
 
@@ -36,21 +36,9 @@ def trained(adaptation: Adaptation) -> set[str]:
 
 @pytest.fixture(scope="module")
 def minilm() -> Any:
-    from bakeoff.plugin import Accuracy, TaskInfo
     from bakeoff_minilm import MiniLM
 
-    splits = ("train", "test")
-    task = TaskInfo(
-        kind=CLASSIFICATION,
-        text_columns=("text",),
-        labels=("no", "yes"),
-        n_outputs=2,
-        metrics=(Accuracy(),),
-        primary_metric="accuracy",
-        splits=splits,
-        labelled_splits=splits,
-    )
-    return lambda: MiniLM().build(task, Options())
+    return lambda: MiniLM().build(task_info(), Options())
 
 
 @pytest.mark.parametrize(

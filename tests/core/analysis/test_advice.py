@@ -17,6 +17,7 @@ from builders import (
     declaring,
     importing,
     make_control,
+    make_selection,
     published,
     sha256,
 )
@@ -28,7 +29,7 @@ from bakeoff.analysis.gate.gate import rules_of
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.history import continued
-from bakeoff.records.schema import Declared, EarlierDeclaration, Selection
+from bakeoff.records.schema import Declared, EarlierDeclaration
 
 Edit = Callable[[Declared], Declared]
 
@@ -91,7 +92,6 @@ def sinners() -> Iterator[tuple[str, Experiment]]:
     look = EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds={BASELINE: [0], ROW: [0]}, recorded=2)
     fallen = clean_answers()
     fallen[[2, 5]] = 1
-    picked = Selection(split="test", evaluations=5, chosen_epoch=2, scores=[0.8] * 5, discordance=0.1)
     always = np.flatnonzero((clean_answers(seed=0) == clean_answers(seed=0)[0]).all(axis=0))[:7]
     worse = clean_answers(seed=0)
     worse[:, always] = 1 - worse[:, always]
@@ -114,7 +114,7 @@ def sinners() -> Iterator[tuple[str, Experiment]]:
     yield "machine-changed", altered(clean, "environment", hardware="another, 2 threads")
     yield "machine-changed", replace(clean, controls=(make_control(10), make_control(12)))
     yield "software-changed", altered(clean, "environment", software={"python": "3.11.7", "torch": "2.12.0"})
-    yield "selection-bias", altered(clean, "", selection=picked)
+    yield "selection-bias", altered(clean, "", selection=make_selection("test"))
     yield "collapsed-runs", clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen})
     yield "data-leakage", altered(clean, "data", row=None, overlap={"test": 12})
     yield "unreliable-scores", altered(clean, "", evaluation_difference=0.5)

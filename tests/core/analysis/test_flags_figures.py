@@ -16,6 +16,7 @@ from builders import (
     clean_experiment,
     importing,
     make_experiment,
+    make_selection,
     published,
     scored_by,
 )
@@ -32,15 +33,8 @@ from bakeoff.records.schema import Selection
 from bakeoff.statistics.power import best_epoch_optimism
 
 
-def selection(split: str, *, evaluations: int = 5, discordance: float = 0.1) -> Selection:
-    chosen = min(2, evaluations)
-    return Selection(
-        split=split, evaluations=evaluations, chosen_epoch=chosen, scores=[0.8] * evaluations, discordance=discordance
-    )
-
-
 def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> None:
-    warning = only_warning(altered(clean_experiment(), "", selection=selection("test")), "selection-bias")
+    warning = only_warning(altered(clean_experiment(), "", selection=make_selection("test")), "selection-bias")
     assert warning.rows == [ROW]
     assert "best of 5 evaluations" in warning.what
     assert f"by luck alone adds {100 * best_epoch_optimism(5, 0.1, 400):.2f} points" in warning.what
@@ -48,7 +42,7 @@ def test_the_best_epoch_on_the_reported_split_is_told_with_its_optimism() -> Non
 
 
 def test_what_resampling_found_goes_before_the_formula() -> None:
-    chosen = selection("test").model_copy(update={"optimism": 0.0234})
+    chosen = make_selection("test").model_copy(update={"optimism": 0.0234})
     warning = only_warning(altered(clean_experiment(), "", selection=chosen), "selection-bias")
     assert "adds 2.34 points" in warning.what
 
@@ -62,12 +56,12 @@ def test_where_nobody_resampled_the_formula_is_told_of_accuracy_and_two_labels_a
     change: dict[str, object], metric: str
 ) -> None:
     made = altered(clean_experiment(), "data", row=None, primary_metric=metric, **change)
-    warning = the_warning(altered(made, "", selection=selection("test")), "selection-bias")
+    warning = the_warning(altered(made, "", selection=make_selection("test")), "selection-bias")
     assert "5 evaluations" in warning.what
     assert "points" not in warning.what
 
 
-@pytest.mark.parametrize("chosen", [selection("dev"), selection("test", evaluations=1)])
+@pytest.mark.parametrize("chosen", [make_selection("dev"), make_selection("test", evaluations=1)])
 def test_a_choice_elsewhere_or_of_one_state_is_none(chosen: Selection) -> None:
     assert codes(altered(clean_experiment(), "", row=None, selection=chosen)) == []
 

@@ -10,7 +10,6 @@ from builders import (
     BASELINE,
     ROW,
     SOFTWARE,
-    Predictions,
     altered,
     clean_answers,
     clean_experiment,
@@ -22,6 +21,7 @@ from builders import (
 from core.analysis.found_warnings import codes, only_warning, the_warning, warnings_of
 
 from bakeoff.errors import StoreError
+from bakeoff.records.predictions import Predictions
 
 OTHER = "Xeon, 8 threads"
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import sklearn.metrics as sklearn_metrics
+from builders import task_info
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -201,17 +202,7 @@ def task(
 ) -> TaskInfo:
     asked = [choice if isinstance(choice, str) else MetricChoice.model_validate(choice) for choice in choices]
     chosen = tuple(map(metric_named, asked))
-    return TaskInfo(
-        kind=kind,
-        text_columns=("text",),
-        labels=labels,
-        n_outputs=len(labels),
-        metrics=chosen,
-        primary_metric=chosen[0].name,
-        splits=("train", "test"),
-        labelled_splits=("train", "test"),
-        **more,
-    )
+    return task_info(labels, kind=kind, metrics=chosen, n_outputs=len(labels), **more)
 
 
 def scores(info: TaskInfo) -> dict[str, float]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from builders import task_info
 from pydantic import TypeAdapter, ValidationError
 
 from bakeoff.contracts.metric_lookup import metric_named
-from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import PluginError
 from bakeoff.kinds import KINDS, Kind, KindName, kind_named
 
@@ -58,11 +59,8 @@ def test_a_task_s_labels_and_outputs_are_checked(kind: Kind) -> None:
 @EACH
 def test_a_task_without_chosen_metrics_has_those_of_its_kind(kind: Kind) -> None:
     labels = ("a", "b", "c") if kind.has_labels else ()
-    info = TaskInfo(
-        kind=kind, text_columns=("text",), labels=labels, n_outputs=n_outputs(kind),
-        metrics=tuple(map(metric_named, kind.default_metrics)), primary_metric=kind.default_metrics[0],
-        splits=("train", "test"), labelled_splits=("train", "test"),
-    )  # fmt: skip
+    metrics = tuple(map(metric_named, kind.default_metrics))
+    info = task_info(labels, kind=kind, n_outputs=n_outputs(kind), metrics=metrics)
     predictions, references = some_answers(kind)
     for metric in info.metrics:
         best, other = metric.score(references, references), metric.score(predictions, references)
@@ -160,7 +158,4 @@ def test_its_recipe_conflicts_are_recipe_keys(kind: Kind) -> None:
 
 def test_a_kind_s_name_in_place_of_the_kind_is_told_what_to_write() -> None:
     with pytest.raises(PluginError, match="CLASSIFICATION, REGRESSION or"):
-        TaskInfo(
-            kind="classification", text_columns=("text",), labels=("a", "b"), n_outputs=2,  # type: ignore[arg-type]
-            metrics=(metric_named("accuracy"),), primary_metric="accuracy", splits=("train",), labelled_splits=("train",),
-        )  # fmt: skip
+        replace(task_info(), kind="classification")  # type: ignore[arg-type]

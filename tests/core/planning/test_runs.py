@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import task_info
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
@@ -366,11 +367,7 @@ class Regression(Task):
     name, summary, version = "regression", "A number.", "1"
 
     def info(self, options: Options) -> TaskInfo:
-        return TaskInfo(
-            kind=REGRESSION, text_columns=("text",), labels=(), n_outputs=1,
-            metrics=(metric_named("pearson"),), primary_metric="pearson", splits=("train", "test"),
-            labelled_splits=("train", "test"),
-        )  # fmt: skip
+        return task_info(kind=REGRESSION, metrics=[metric_named("pearson")])
 
     def load(self, options: Options, places: Any) -> Any:
         raise NotImplementedError

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_folder
+from builders import declared_run, drawn_answers, make_declaration, make_folder
 from core.calling import Call
 
 from bakeoff.records.history import continued, in_clauses, renamed
-from bakeoff.records.schema import Change, Declared, DeclaredRun
+from bakeoff.records.schema import Change, Declared
 from bakeoff.records.store import Store
 
 LABELS = np.arange(300) % 3 // 2
@@ -20,13 +20,11 @@ LABELS = np.arange(300) % 3 // 2
 def declared(strategies: dict[str, tuple[str, list[int]]], **changes: Any) -> Declared:
     """Strategy -> (what its ids begin with, its seeds)."""
     runs = [
-        DeclaredRun(id=f"r1-{kind}{seed}", task="t", model="m", strategy=name, seed=seed)
+        declared_run(f"r1-{kind}{seed}", strategy=name, seed=seed)
         for name, (kind, seeds) in strategies.items()
         for seed in seeds
     ]
-    facts: dict[str, Any] = {"name": "e", "question": "", "spec_file": "spec.yaml", "baseline": "a", "report_on": "test"}
-    facts |= {"margin": {"points": 1.0}, "under_test": ["trainer"], "gate": {}, "imported": [], "trials": {}, "searches": {}}
-    return Declared(**(facts | {"history": [], "metrics": {"t": "accuracy"}} | changes), runs=runs)
+    return make_declaration(runs, **{"baseline": "a", "metrics": {"t": "accuracy"}} | changes)
 
 
 TWO = {"a": ("a", [0, 1]), "b": ("b", [0, 1])}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import LABELS, clean_answers, declare, make_declaration, make_folder, make_record
+from builders import LABELS, clean_answers, declare, make_declaration, make_folder, make_record, published
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.contracts.metric import MetricFacts
@@ -15,7 +15,7 @@ from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.metrics import metrics_of
-from bakeoff.records.schema import PREDICTIONS_FILE, EarlierDeclaration, Imported, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, EarlierDeclaration, Record
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.records.store import Store
 from bakeoff_table import Table
@@ -214,20 +214,16 @@ def test_a_plugins_metric_is_not_taken_for_the_built_in_of_its_first_word() -> N
 # --- published figures beside several experiments ------------------------------------------------------------------------
 
 
-def cited(name: str, task: str | None, accuracy: float = 0.81) -> Imported:
-    return Imported(name=name, source="a card", split="test", scores={"accuracy": accuracy}, seeds=1, task=task)
-
-
 def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path: Path) -> None:
     """The second experiment's task has other data, so it stands on a group of its own, under another name."""
     for number, (task, mine) in enumerate((("glue/mrpc", "named"), (None, "everywhere"))):
-        one = folder(tmp_path / str(number), "one", {"base": 0.8}, imported=[cited("theirs", None)])
+        one = folder(tmp_path / str(number), "one", {"base": 0.8}, imported=[published(accuracy=0.81)])
         two = folder(
             tmp_path / str(number),
             "two",
             {"third": 0.7},
             records={"third": {"test_data": "cleaned"}},
-            imported=[cited(mine, task)],
+            imported=[published(mine, task=task, accuracy=0.81)],
         )
         groups = compare(load_experiment([one, two])).groups
         assert [(group.task, [row.name for row in group.imported]) for group in groups] == [
@@ -237,9 +233,9 @@ def test_published_figures_stay_with_the_tasks_of_their_own_experiment(tmp_path:
 
 
 def test_a_figure_that_two_experiments_cite_is_shown_once(tmp_path: Path) -> None:
-    same = [cited("theirs", None), cited("of the task", "glue/mrpc")]
+    same = [published(accuracy=0.81), published("of the task", task="glue/mrpc", accuracy=0.81)]
     one = folder(tmp_path, "one", {"base": 0.8}, imported=same)
-    two = folder(tmp_path, "two", {"third": 0.7}, imported=[*same, cited("theirs", None, 0.82)])
+    two = folder(tmp_path, "two", {"third": 0.7}, imported=[*same, published(accuracy=0.82)])
     (group,) = compare(load_experiment([one, two])).groups
     assert [(row.name, row.scores["accuracy"]) for row in group.imported] == [
         ("theirs", 0.81),

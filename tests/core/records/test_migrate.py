@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_folder, make_record, make_run, sealed, write_run
+from builders import make_control, make_folder, make_record, make_run, sealed, write_run
 from core.calling import Call
 
 from bakeoff.errors import DamageError, StoreError
@@ -145,17 +145,7 @@ def old_plan(plan: dict[str, Any], version: int) -> dict[str, Any]:
 def old_control(version: int) -> dict[str, Any]:
     """A control run as that schema version wrote it; there were none in version 1."""
     gone = {key for since, key in ((3, "peak_flops"), (5, "seal")) if since > version}
-    control = Control(
-        session="s",
-        moment="before",
-        started="2026-11-23T08:51:39+00:00",
-        hardware="h",
-        threads=1,
-        milliseconds=5.0,
-        spread=0.1,
-        repetitions=20,
-        peak_flops={"fp32": 1e11},
-    ).model_dump(mode="json")
+    control = make_control(peak_flops={"fp32": 1e11}).model_dump(mode="json")
     return {key: value for key, value in control.items() if key not in gone} | {"schema_version": version}
 
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import failed, make_control, make_declaration, make_folder_of, make_record, sealed
+from builders import (
+    failed,
+    make_attempt,
+    make_control,
+    make_declaration,
+    make_folder_of,
+    make_record,
+    make_selection,
+    published,
+    sealed,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,13 +32,11 @@ from bakeoff.planning.runs import id_of
 from bakeoff.records.record_files import MOST_BYTES, dump, read_part
 from bakeoff.records.schema import (
     PHASES,
-    Attempt,
     Change,
     Chosen,
     Control,
     Declared,
     EarlierDeclaration,
-    Imported,
     Kept,
     LossScale,
     Observed,
@@ -75,9 +83,9 @@ def whole_record() -> Record:
             "requested": record.requested.model_copy(update={"select": "best-on-dev"}),
             "data": record.data.model_copy(update={"silent": {}, "source_versions": {"made": "1"}}),
             "observed": observed(),
-            "selection": Selection(split="dev", evaluations=3, chosen_epoch=2, scores=[0.1, 0.2, 0.1], discordance=0.1),
+            "selection": make_selection(evaluations=3),
             "largest_logit": 4.0,
-            "attempts": [Attempt(started=TIME, reason="crashed", phase="train", total_seconds=2, train_seconds=1, steps=3)],
+            "attempts": [make_attempt()],
             "resumed_at": [2, 4],
             "trainer_owns": ["steps"],
             "files": {"steps.parquet": "ab" * 32},
@@ -99,7 +107,7 @@ def whole_declared() -> Declared:
         [make_record("trainer-api", seed) for seed in range(2)] + [make_record("b", seed) for seed in range(2)],
         gate={"quality": "-1 points", "train_seconds": "+10%"},
         metrics={"glue/mrpc": "accuracy"},
-        imported=[Imported(name="a paper", source="there", split="test", scores={"accuracy": 0.9}, seeds=1, task=None)],
+        imported=[published(accuracy=0.9)],
         trials={"b": 2},
         history=[
             EarlierDeclaration(when=TIME, seeds={"b": [0]}, recorded=1, changes=[Change(what="margin", before="1", after="2")])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import make_folder_of, make_record, sealed
+from builders import make_control, make_folder_of, make_record, sealed
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.record_files import dump, read_part
@@ -140,15 +140,5 @@ def test_versions_that_nobody_wrote_are_refused_as_such(version: Any) -> None:
 
 
 def test_a_control_run_is_read_back() -> None:
-    control = Control(
-        session="s",
-        moment="before",
-        started="2026-11-23T08:51:39+00:00",
-        hardware="h",
-        threads=1,
-        milliseconds=5.0,
-        spread=0.1,
-        repetitions=20,
-        peak_flops={"fp32": 1e11},
-    )
+    control = make_control(peak_flops={"fp32": 1e11})
     assert unsealed(read_part(Control, dump(control), HERE)) == unsealed(control)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_experiment, make_folder, scored_by
+from builders import make_experiment, make_folder, scored_by, task_info
 from numpy.typing import NDArray
 
 from bakeoff.analysis.comparison import compare
@@ -332,16 +332,7 @@ def test_a_metric_without_a_score_at_one_seed_has_no_mean() -> None:
 
 
 def task(metric: Metric, labels: Any, *, kind: Kind = CLASSIFICATION) -> tuple[TaskInfo, dict[str, Columns]]:
-    info = TaskInfo(
-        kind=kind,
-        text_columns=("text",),
-        labels=("ham", "spam") if kind.has_labels else (),
-        n_outputs=2 if kind.has_labels else 1,
-        metrics=(metric,),
-        primary_metric=metric.name,
-        splits=("train", "dev"),
-        labelled_splits=("train", "dev"),
-    )
+    info = task_info(("ham", "spam"), kind=kind, metrics=[metric], splits=("train", "dev"))
     texts = [f"text {number}" for number in range(len(labels))]
     train = Columns({"id": texts, "text": texts, "label": list(labels)})
     dev = Columns({"id": texts, "text": [f"dev {text}" for text in texts], "label": list(labels)})

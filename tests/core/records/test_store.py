@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import make_bare_declaration, make_control
+from builders import declared_run, make_control, make_declaration
 
 from bakeoff.errors import StoreError
 from bakeoff.files import HOST
-from bakeoff.records.schema import SCHEMA_VERSION, Declared, DeclaredRun
+from bakeoff.records.schema import SCHEMA_VERSION, Declared
 from bakeoff.records.store import Store
 
 
@@ -95,11 +95,11 @@ def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store, replaced: bool) -> None:
-    store.declare(make_bare_declaration("one", "r1-a"))
+    store.declare(with_seeds(0))
     store.require_place()
     moved = store.folder.rename(store.folder.with_name("moved"))
     if replaced:
-        Store(store.folder).declare(make_bare_declaration("one", "r1-a"))
+        Store(store.folder).declare(with_seeds(0))
     with pytest.raises(StoreError, match="moved, deleted or replaced"):
         store.require_place()
     assert not replaced or Store(store.folder).declared().seal == Store(moved).declared().seal
@@ -108,8 +108,7 @@ def test_a_folder_that_was_moved_or_replaced_is_written_to_no_more(store: Store,
 
 def with_seeds(*seeds: int) -> Declared:
     """A declaration of these seeds; ids are their numbers."""
-    runs = [DeclaredRun(id=f"r1-{seed}", task="t", model="m", strategy="a", seed=seed) for seed in seeds]
-    return make_bare_declaration("one").model_copy(update={"runs": runs})
+    return make_declaration(declared_run(f"r1-{seed}", seed=seed) for seed in seeds)
 
 
 def test_seeds_added_after_a_look_are_kept_in_the_history(store: Store) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from builders import FORMULAS, HOSTILE, Renamer, hostile_folder, runs_and_plan
 from core.calling import Call
-from core.hostile import FORMULAS, HOSTILE, Renamer, hostile_folder, runs_and_plan
 from hypothesis import given
 from hypothesis import strategies as st
 

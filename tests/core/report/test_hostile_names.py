@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import EVERYTHING, HOSTILE, Renamer, hostile_folder
 from core.calling import Call, Install
-from core.hostile import EVERYTHING, HOSTILE, Renamer, hostile_folder
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from core.hostile import EVERYTHING, HOSTILE, Renamer, hostile_folder, runs_and_plan
+from builders import EVERYTHING, HOSTILE, Renamer, hostile_folder, runs_and_plan
 from core.report.test_html import Page
 from core.text.test_markdown import GITHUB, NEVER, alive, inlines, kinds
 from huggingface_hub import ModelCardData, parse_eval_result_entries

@@ -10,8 +10,17 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from builders import failed, make_declaration, make_record
-from core.report_examples import COURSE, Example, described, example, loss_of, slice_scores
+from builders import (
+    COURSE,
+    MadeComparison,
+    drawn_slice_scores,
+    failed,
+    falling_loss,
+    make_comparison,
+    make_declaration,
+    make_record,
+    not_judged,
+)
 
 from bakeoff.analysis.findings import AcrossTasks
 from bakeoff.contracts.unit import Figures, Unit
@@ -57,24 +66,24 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def rich() -> Example:
-    return example(
+def rich() -> MadeComparison:
+    return make_comparison(
         SKILL,
         broken=["bitfit"],
         confounded=["lora"],
         recipes={"lora": {"gradient clipping": "none"}},
-        slices=slice_scores(list(SKILL)),
+        slices=drawn_slice_scores(list(SKILL)),
         imported=[COURSE],
         seconds={"lora": 210.0, "bitfit": 90.0},
     )
 
 
 @pytest.fixture(scope="module")
-def page(rich: Example) -> Page:
+def page(rich: MadeComparison) -> Page:
     return Page(rich.html())
 
 
-def test_the_page_says_question_answer_rows_and_verdicts(page: Page, rich: Example) -> None:
+def test_the_page_says_question_answer_rows_and_verdicts(page: Page, rich: MadeComparison) -> None:
     assert not page.open
     assert rich.comparison.question in page.words
     assert rich.comparison.answer in page.words
@@ -109,7 +118,7 @@ def test_every_id_stands_once(page: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_policy_allows_its_own_style_and_script_and_nothing_else(rich: Example) -> None:
+def test_the_policy_allows_its_own_style_and_script_and_nothing_else(rich: MadeComparison) -> None:
     source = rich.html()
     policy = next(attributes["content"] for _, attributes in Page(source).elements if "http-equiv" in attributes)
     hashes = []
@@ -149,14 +158,16 @@ HOSTILE = (
 )
 
 
-def hostile() -> Example:
+def hostile() -> MadeComparison:
     """Every string that a record, a plugin or an experiment file could bring is hostile."""
     skill = {"trainer-api": 0.78, HOSTILE: 0.75}
-    made = example(skill, broken=[HOSTILE], message=HOSTILE, confounded=[HOSTILE], recipes={HOSTILE: {HOSTILE: HOSTILE}})
+    made = make_comparison(
+        skill, broken=[HOSTILE], message=HOSTILE, confounded=[HOSTILE], recipes={HOSTILE: {HOSTILE: HOSTILE}}
+    )
     group = made.comparison.groups[0]
     pairs = [pair.model_copy(update={"advice": HOSTILE, "sentence": HOSTILE}) for pair in group.to_baseline]
     costs = [ratio.model_copy(update={"comparable": False, "reason": HOSTILE}) for ratio in group.costs]
-    scored = [part.model_copy(update={"column": HOSTILE, "value": HOSTILE}) for part in slice_scores([HOSTILE])]
+    scored = [part.model_copy(update={"column": HOSTILE, "value": HOSTILE}) for part in drawn_slice_scores([HOSTILE])]
     group = group.model_copy(
         update={
             "title": HOSTILE,
@@ -185,7 +196,7 @@ def hostile() -> Example:
             "foreign": 1,
         }
     )
-    return Example(comparison, made.records, made.steps)
+    return MadeComparison(comparison, made.records, made.steps)
 
 
 def test_hostile_text_is_shown_and_does_nothing() -> None:
@@ -257,21 +268,21 @@ def test_ticks_are_few_and_span_the_range(low: float, high: float) -> None:
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_few_seeds_and_one_row_make_a_page(seeds: int) -> None:
-    page = Page(example({"trainer-api": 0.78}, seeds=seeds).html())
+    page = Page(make_comparison({"trainer-api": 0.78}, seeds=seeds).html())
     assert not page.open
     assert "trainer-api" in page.words
     assert "Differences to" not in page.words
 
 
 def test_a_row_without_scores_has_dashes_and_its_reason() -> None:
-    made = example({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["lost"], message="the device is full")
+    made = make_comparison({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["lost"], message="the device is full")
     page = Page(made.html())
     assert "why runs failed: lost seed 0, out of memory: 'the device is full'." in page.words
     assert "0 of 1" in page.words
 
 
 def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
-    made = example({"trainer-api": 0.78, "loop": 0.7}, seeds=2)
+    made = make_comparison({"trainer-api": 0.78, "loop": 0.7}, seeds=2)
     plain = Page(made.html())
     records = [
         record.model_copy(
@@ -279,7 +290,7 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
         )
         for record in made.records
     ]
-    page = Page(write_html(described(made.comparison, records), records, made.steps))
+    page = Page(write_html(not_judged(made.comparison, records), records, made.steps))
     assert not page.open
     assert "loop, seed 0, 1: the run's process: exit code 3 <b>" in page.words
     assert "the run's process" not in plain.words
@@ -287,23 +298,23 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
 
 def test_nothing_recorded_makes_a_page_that_says_so() -> None:
     record = make_record()
-    comparison = example({"trainer-api": 0.78}).comparison.model_copy(
+    comparison = make_comparison({"trainer-api": 0.78}).comparison.model_copy(
         update={"declared": make_declaration([record]), "groups": [], "warnings": [], "answer": ""}
     )
-    page = Page(write_html(comparison, [], loss_of))
+    page = Page(write_html(comparison, [], falling_loss))
     assert "Nothing is recorded yet" in page.words
     assert "0 of 1" in page.words
 
 
 def test_every_run_failed_makes_a_page() -> None:
-    made = example({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["trainer-api", "lost"])
+    made = make_comparison({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["trainer-api", "lost"])
     page = Page(made.html())
     assert not page.open
     assert "2 failed" in page.words
 
 
 def test_several_groups_are_listed_with_their_answers() -> None:
-    made = example(SKILL)
+    made = make_comparison(SKILL)
     group = made.comparison.groups[0]
     other = group.model_copy(update={"title": "glue/rte · minilm", "task": "glue/rte", "answer": "It is not known."})
     comparison = made.comparison.model_copy(update={"groups": [group, other]})
@@ -313,9 +324,9 @@ def test_several_groups_are_listed_with_their_answers() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_ranks_over_tasks_have_a_section_after_the_groups_only_where_there_are_any(rich: Example, page: Page) -> None:
+def test_ranks_over_tasks_have_a_section_after_the_groups_only_where_there_are_any(rich: MadeComparison, page: Page) -> None:
     assert "Across tasks" not in page.words
-    source = Example(rich.comparison.model_copy(update={"across": ACROSS}), rich.records, rich.steps).html()
+    source = MadeComparison(rich.comparison.model_copy(update={"across": ACROSS}), rich.records, rich.steps).html()
     shown = Page(source)
     assert not shown.open
     assert ACROSS.sentence in shown.words
@@ -333,7 +344,7 @@ def cells(source: str, title: str) -> list[dict[str, str]]:
     return [dict(zip(plain[0], row, strict=True)) for row in plain[1:]]
 
 
-def test_every_seed_says_what_the_best_of_them_would_be(rich: Example) -> None:
+def test_every_seed_says_what_the_best_of_them_would_be(rich: MadeComparison) -> None:
     source = rich.html()
     for row in cells(source, "Every seed as a table"):
         scores = sorted(float(row[f"seed {seed}"]) for seed in range(5) if row[f"seed {seed}"] != "–")
@@ -354,18 +365,18 @@ def test_every_seed_says_what_the_best_of_them_would_be(rich: Example) -> None:
 
 
 def test_the_best_of_two_seeds_is_not_told() -> None:
-    assert "best of" not in Page(example(SKILL, seeds=2).html()).words
+    assert "best of" not in Page(make_comparison(SKILL, seeds=2).html()).words
 
 
 def test_a_metric_of_which_less_is_better_is_flattered_downwards() -> None:
-    made = example(SKILL, seeds=3, higher_is_better=False)
+    made = make_comparison(SKILL, seeds=3, higher_is_better=False)
     rows = [row.model_copy(update={"expected_best": [0.5, 0.45, 0.4]}) for row in made.comparison.groups[0].rows]
     groups = [made.comparison.groups[0].model_copy(update={"rows": rows})]
-    page = Page(Example(made.comparison.model_copy(update={"groups": groups}), made.records, made.steps).html())
+    page = Page(MadeComparison(made.comparison.model_copy(update={"groups": groups}), made.records, made.steps).html())
     assert "the best of 3 seeds in place of the mean would take off 10.00 points" in page.words
 
 
-def test_other_tests_show_the_probability_of_improvement(rich: Example) -> None:
+def test_other_tests_show_the_probability_of_improvement(rich: MadeComparison) -> None:
     shown = {row["strategy"]: row["probability of improvement"] for row in cells(rich.html(), "Other tests")}
     told = {pair.first: pair.checks.probability_of_improvement for pair in rich.comparison.groups[0].to_baseline}
     assert shown == {name: f"{chance:.2f}" for name, chance in told.items()}
@@ -373,7 +384,7 @@ def test_other_tests_show_the_probability_of_improvement(rich: Example) -> None:
 
 
 def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() -> None:
-    made = example(SKILL)
+    made = make_comparison(SKILL)
     group = made.comparison.groups[0]
     costs = [
         ratio.model_copy(update={"comparable": False, "reason": "another machine"}) if ratio.first == "lora" else ratio
@@ -391,7 +402,7 @@ def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() ->
 )
 def test_a_thousand_records_stay_under_two_megabytes(strategies: int, seeds: int) -> None:
     skill = {f"strategy-number-{number}": 0.7 + 0.0003 * number for number in range(strategies)}
-    made = example(skill, seeds=seeds, all_pairs=strategies <= 20, slices=slice_scores(list(skill)[:40]))
+    made = make_comparison(skill, seeds=seeds, all_pairs=strategies <= 20, slices=drawn_slice_scores(list(skill)[:40]))
     assert len(made.records) == 1000
     source = made.html()
     assert len(source.encode()) < 2_000_000
@@ -399,7 +410,7 @@ def test_a_thousand_records_stay_under_two_megabytes(strategies: int, seeds: int
 
 
 def test_more_than_a_thousand_records_leave_rows_only_and_the_page_says_so() -> None:
-    made = example(SKILL, seeds=251)
+    made = make_comparison(SKILL, seeds=251)
     page = Page(made.html())
     assert "1,004 records: beyond 1,000 this page shows rows only" in page.words
     assert made.records[-1].id not in page.words
@@ -408,7 +419,7 @@ def test_more_than_a_thousand_records_leave_rows_only_and_the_page_says_so() -> 
 
 
 def test_beyond_so_many_rows_only_the_leaderboard_has_all_and_the_page_says_so() -> None:
-    made = example({f"row-{number:03}": 0.6 + 0.002 * number for number in range(155)}, seeds=1, all_pairs=False)
+    made = make_comparison({f"row-{number:03}": 0.6 + 0.002 * number for number in range(155)}, seeds=1, all_pairs=False)
     page = Page(made.html())
     assert "shows the first 151 of 155 rows" in page.words, "150 and the baseline, which is the last"
     leaderboard = made.html().split("</table>")[0]
@@ -416,32 +427,32 @@ def test_beyond_so_many_rows_only_the_leaderboard_has_all_and_the_page_says_so()
 
 
 def test_more_strategies_than_curves_are_counted() -> None:
-    made = example({f"row-{number}": 0.7 for number in range(14)}, seeds=1, all_pairs=False)
+    made = make_comparison({f"row-{number}": 0.7 for number in range(14)}, seeds=1, all_pairs=False)
     assert "2 more rows are not drawn" in Page(made.html()).words
 
 
 def test_losses_that_are_not_finite_or_missing_draw_nothing() -> None:
-    made = example(SKILL, seeds=2)
-    gone = Example(made.comparison, made.records, lambda _: None)
+    made = make_comparison(SKILL, seeds=2)
+    gone = MadeComparison(made.comparison, made.records, lambda _: None)
     assert "Learning curves" not in Page(gone.html()).words
 
     def diverged(name: str) -> object:
-        steps, losses = loss_of(name)
+        steps, losses = falling_loss(name)
         losses[:] = float("nan")
         return steps, losses
 
-    broken = Example(made.comparison, made.records, diverged)  # type: ignore[arg-type]
+    broken = MadeComparison(made.comparison, made.records, diverged)  # type: ignore[arg-type]
     assert "Learning curves" not in Page(broken.html()).words
 
 
 def test_a_metric_that_is_no_share_is_shown_as_it_is() -> None:
-    made = example(SKILL, figures=Figures(unit=Unit(low=0.0), decimals=4))
+    made = make_comparison(SKILL, figures=Figures(unit=Unit(low=0.0), decimals=4))
     source = made.html()
     assert "in points" not in Page(source).words
     assert re.search(r">0\.78\d\d<", source)
 
 
-def test_a_failed_record_stands_in_the_list_with_its_reason(rich: Example) -> None:
+def test_a_failed_record_stands_in_the_list_with_its_reason(rich: MadeComparison) -> None:
     lost: Record = next(record for record in rich.records if record.status == "failed")
     row = re.search(rf"<tr><td><code>{lost.id}</code></td>.*?</tr>", rich.html(), re.DOTALL)
     assert row is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_experiment, scored_by
+from builders import drawn_answers, make_experiment, published, scored_by
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from ruamel.yaml import YAML
@@ -17,7 +17,6 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.schema import Imported
 from bakeoff.report.text.hub_cards import eval_results, model_index
 
 LABELS = np.random.default_rng(1).integers(0, 2, 400)
@@ -78,7 +77,7 @@ def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> No
     """`accuracy (top 5)` is of no class: who cites an accuracy does not mean it."""
     made = experiment("trainer-api")
     given = {"trainer-api": np.eye(2)[np.stack([LABELS] * 3)]}
-    cited = Imported(name="theirs", source="a card", split="test", scores={"accuracy": 0.7}, seeds=1, task=None)
+    cited = published(accuracy=0.7)
     for metric, kind in ((TopFive(), "accuracy (top 5)"), (F1.numbered(1, "f1 (spam)", CLASSIFICATION), "f1")):
         found = scored_by(made, metric, kind="classification", truth=LABELS, given=given)
         found = replace(found, declared=found.declared.model_copy(update={"imported": [cited]}))

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_experiment
+from builders import drawn_answers, make_experiment, published
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.schema import Imported
 from bakeoff.report.text.latex import as_latex, write_tex
 
 LABELS = np.random.default_rng(1).integers(0, 2, 400)
@@ -65,7 +64,7 @@ def test_a_confounded_row_has_a_dagger_and_the_caption_names_the_confounder() ->
 
 
 def test_published_figures_stand_apart() -> None:
-    row = Imported(name="A & B", source="chapter 3", split="test", scores={"accuracy": 0.8578}, seeds=1, task=None)
+    row = published("A & B", source="chapter 3", accuracy=0.8578)
     text = tex(experiment(imported=[row]))
     assert "3) & 85.78" in text
     assert "published elsewhere, not tested:" in text

@@ -19,6 +19,7 @@ from builders import (
     declare,
     drawn_answers,
     failed,
+    make_attempt,
     make_control,
     make_declaration,
     make_folder,
@@ -31,7 +32,7 @@ from click.testing import CliRunner
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.cli.table import table
 from bakeoff.errors import StoreError
-from bakeoff.records.schema import Attempt, Record
+from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.beside import Unequal, set_beside
 from bakeoff.text.markdown import paragraph
@@ -89,12 +90,8 @@ def test_the_table_says_where_trained_heads_come_from(tmp_path: Path, first: Any
 
 
 def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
-    def attempt(reason: str, seconds: float) -> Attempt:
-        started = "2026-11-24T08:00:00+00:00"
-        return Attempt(started=started, reason=reason, phase="train", total_seconds=seconds, train_seconds=seconds, steps=9)
-
     first, second = both(seeds=1)
-    first = first.model_copy(update={"attempts": [attempt("crashed", 70.0), attempt("timed out", 50.4)]})
+    first = first.model_copy(update={"attempts": [make_attempt("crashed", 70.0), make_attempt("timed out", 50.4)]})
     text = flowing(show(make_folder_of(tmp_path, [first, second])))
     told = f"rerun: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
     assert told in text

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from builders import EVERYTHING, HOSTILE, MARKDOWN, Renamer, hostile_folder
 from core.calling import Call
-from core.hostile import EVERYTHING, HOSTILE, MARKDOWN, Renamer, hostile_folder
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt

@@ -7,24 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from builders import task_info
 
-from bakeoff.contracts.metrics import Accuracy
-from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import DataError
-from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine.random_streams import restart_random, stream_seed
 from bakeoff.training.data import check_rows, epoch_batches, split_fingerprint, weights_sha256
 
-INFO = TaskInfo(
-    kind=CLASSIFICATION,
-    text_columns=("text",),
-    labels=("no", "yes"),
-    n_outputs=2,
-    metrics=(Accuracy(),),
-    primary_metric="accuracy",
-    splits=("train", "dev"),
-    labelled_splits=("train", "dev"),
-)
+INFO = task_info(splits=("train", "dev"))
 ROWS: dict[str, list[Any]] = {"id": ["a", "b"], "text": ["one", "two"], "label": [0, 1]}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.checkpoints import POSITIONS, WORDS, edit, model_of, save, task
+from builders import task_info
+from plugins.checkpoints import POSITIONS, WORDS, edit, model_of, save
 
 from bakeoff.contracts.model import Encoding
 from bakeoff.errors import ModelError
@@ -27,9 +28,9 @@ def check(folder: Path, texts: Sequence[str] = TEXTS, *, max_length: int = 32, p
     import torch
 
     options = HubOptions(path=str(folder))
-    prepared, plain = (HubModel().prepare(task(), options, Encoding(max_length, way)) for way in (padding, "longest"))
+    prepared, plain = (HubModel().prepare(task_info(), options, Encoding(max_length, way)) for way in (padding, "longest"))
     ModelCheck(
-        model=HubModel().build(task(), options).model,
+        model=HubModel().build(task_info(), options).model,
         prepared=prepared,
         plain=plain,
         rows={"dev": encode(prepared, {"text": texts}, cache=folder / "cache", fingerprint=" ".join(texts))},
@@ -210,7 +211,7 @@ def test_a_pad_token_beyond_the_embeddings_is_refused(tmp_path: Path) -> None:
 def test_a_token_type_that_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, model_of("bert", type_vocab_size=1), "bert")
     options = HubOptions(path=str(folder))
-    pair = task().__class__(**{**vars(task()), "text_columns": ("text", "other")})
+    pair = task_info().__class__(**{**vars(task_info()), "text_columns": ("text", "other")})
     prepared = HubModel().prepare(pair, options, Encoding(32, "longest"))
     rows = prepared.encode({"text": TEXTS, "other": TEXTS})
     made = load_classifier(folder, pair).model
@@ -283,7 +284,7 @@ def test_a_text_without_any_token_is_refused(tmp_path: Path) -> None:
 def test_extremes_are_found_over_all_splits_and_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("bakeoff.training.encoding.AT_ONCE", 3)
     folder = save(tmp_path, model_of("t5"), "t5")
-    prepared = HubModel().prepare(task(), HubOptions(path=str(folder)), Encoding(32, "longest"))
+    prepared = HubModel().prepare(task_info(), HubOptions(path=str(folder)), Encoding(32, "longest"))
     texts = {"train": [*["w5 w6"] * 7, "w9 w59 </s> w9"], "test": ["w5 w5 w5 w5 w5 w5", "", "w7"]}
     kept = {name: encode(prepared, {"text": part}, cache=folder, fingerprint=name) for name, part in texts.items()}
     plain = {name: prepared.encode({"text": part}) for name, part in texts.items()}

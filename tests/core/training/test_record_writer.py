@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from builders import make_record
+from builders import make_record, task_info
 
 from bakeoff.contracts.metric import Metric
-from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.model import Prepared
-from bakeoff.contracts.task import Row, TaskInfo
+from bakeoff.contracts.task import Row
 from bakeoff.errors import PluginError, RunError
-from bakeoff.kinds import CLASSIFICATION
 from bakeoff.machine.memory_energy import peak_memory_bytes
 from bakeoff.records.record_files import read_record
 from bakeoff.records.schema import capped
@@ -108,16 +107,7 @@ def test_what_no_record_can_name_fails_its_run_and_is_gone(
 
 
 def test_a_score_that_is_no_number_is_named() -> None:
-    info = TaskInfo(
-        kind=CLASSIFICATION,
-        text_columns=("text",),
-        labels=("no", "yes"),
-        n_outputs=2,
-        metrics=(Strange(),),  # type: ignore[abstract]
-        primary_metric="strange",
-        splits=("train",),
-        labelled_splits=("train",),
-    )
+    info = task_info(metrics=[Strange()])  # type: ignore[abstract]
     with pytest.raises(RunError, match="metric 'strange' gave nan"):
         evaluation.score(info, np.zeros((2, 2)), [0, 1])
 
@@ -132,31 +122,12 @@ def test_a_score_that_is_no_number_is_named() -> None:
     ],
 )
 def test_a_task_that_contradicts_itself_is_refused(changes: dict[str, object], words: str) -> None:
-    right: dict[str, object] = {
-        "kind": CLASSIFICATION,
-        "text_columns": ("text",),
-        "labels": ("no", "yes"),
-        "n_outputs": 2,
-        "metrics": (Accuracy(),),
-        "primary_metric": "accuracy",
-        "splits": ("train", "dev"),
-        "labelled_splits": ("train", "dev"),
-    }
-    TaskInfo(**right)  # type: ignore[arg-type]
+    right = task_info(splits=("train", "dev"))
     with pytest.raises(PluginError, match=words):
-        TaskInfo(**{**right, **changes})  # type: ignore[arg-type]
+        replace(right, **changes)  # type: ignore[arg-type]
 
 
-PAIRS = TaskInfo(
-    kind=CLASSIFICATION,
-    text_columns=("one", "two"),
-    labels=("no", "yes"),
-    n_outputs=2,
-    metrics=(Accuracy(),),
-    primary_metric="accuracy",
-    splits=("train", "dev", "extra"),
-    labelled_splits=("train", "dev"),
-)
+PAIRS = task_info(text_columns=("one", "two"), splits=("train", "dev", "extra"), labelled_splits=("train", "dev"))
 
 
 def test_examples_that_read_like_one_to_train_on_are_counted() -> None:

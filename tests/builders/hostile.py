@@ -1,4 +1,4 @@
-"""Names that a stranger may give to anything, and experiments in which everything that can have a name has such a one."""
+"""Experiments in which everything that can have a name has a hostile one."""
 
 from __future__ import annotations
 
@@ -10,118 +10,40 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from builders import Runs, drawn_answers, failed, make_control, make_declaration, make_observed, make_runs, run_id, write_run
 from pydantic import BaseModel, ValidationError
 
 from bakeoff.contracts.unit import Unit
 from bakeoff.records.experiment import Predictions
-from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
-    Attempt,
     Change,
     Chosen,
-    Control,
     Declared,
     EarlierDeclaration,
-    Imported,
     Kept,
     Record,
     Search,
-    Selection,
     TrialRun,
 )
-from bakeoff.records.store import Store
-
-TERMINAL = (
-    *("\x1b]0;owned\x07title", "\x1b[2J\x1b[31mred", "\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "\x1bcreset"),
-    *("\x9b31mC1", "\x90dcs\x9c", "\x85next", "over\rwritten", "back\x08\x08space", "two\nlines", "\x0b\x0cfeed", "\x7fdel"),
-    *("a\u2028b\u2029c", "\u202egnol", "\u2066isolate\u2069", "\u200fmark", "zero\u200bwidth\ufeff", "soft\xadhyphen"),
-    *(
-        "\U000e0041tag",
-        "\u3164filler",
-        "nbsp\xa0here",
-        "\ue000private",
-        "[red]rich[/red]",
-        "[link=https://evil.example]x[/link]",
-    ),
+from builders.declarations import make_declaration, published
+from builders.folders import write_folder
+from builders.records import (
+    STARTED,
+    failed,
+    make_attempt,
+    make_control,
+    make_observed,
+    make_selection,
+    run_id,
 )
-"""What drives a terminal, or hides in it."""
-
-COMMANDS = (
-    "::error file=x::owned",
-    "  ::add-mask::x",
-    "##[error]owned",
-    "##vso[task.setvariable variable=x]owned",
-    "%0A::error::x",
+from builders.runs import (
+    Runs,
+    drawn_answers,
+    make_runs,
 )
-"""What a service that runs workflows would obey."""
-
-FORMULAS = (
-    *("=1+1", '=HYPERLINK("https://evil.example";"x")', "@SUM(1)", "+1+1", "-2+3", "-rising", "\t=1", "\r=1", " =1", "'=1"),
-    *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20x", "a;=1+1", "a; @x", 'a;"=1', "'", "\\x3d", "'\\n", "\u200b=1"),
-)
-"""What a spreadsheet would compute, here or where semicolons stand between cells; and what could be taken for an escape."""
-
-MARKDOWN = (
-    *(
-        "# heading",
-        "heading #",
-        "> quote",
-        "- item",
-        "1. one",
-        "===",
-        "| cell |",
-        "`code`",
-        "```fence",
-        "a`b|c",
-        "    indented",
-    ),
-    *("[x](https://evil.example)", "![x](https://evil.example/x.png)", "[x]: https://evil.example", "<https://evil.example>"),
-    *("https://evil.example", "(http://evil.example)", "x:https://evil.example", "www.evil.example", "ftp://evil.example"),
-    *(
-        "someone@evil.example",
-        "mailto:x@evil.example",
-        "xmpp:x@evil.example",
-        "@everyone",
-        "(@team)",
-        "/@team",
-        "owner@deadbeef",
-    ),
-    *("#1", "GH-1", "gh-1", "owner/repo#1", "(#1)", "$math$", "$a b$", "$$", "a$b`c`$d", ":smile:", ":+1:", "[^1]", "[ ] todo"),
-    *("**bold**", "__bold__", "_it_", "~~gone~~", "https://a|b", "@a`b", "w\\ww.evil.example", "https\\://evil.example", "\\"),
-)
-"""What Markdown, GitHub's above all, would make more of than text."""
-
-MARKUP = (
-    *("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<!-- x", "</style></title>", "\"'><svg onload=alert(1)>"),
-    *("&copy;", "&#64;x", "{{ 7*7 }}{% x %}", "javascript:alert(1)", "\\input{/etc/passwd}", "\\write18{x}", "%&_^~{}#$", "--"),
-    *(
-        "---\nlicense: evil",
-        "--- !x",
-        "!!python/object/apply:os.system [x]",
-        "a: b",
-        "*alias",
-        "&anchor x",
-        "- {id: evil}",
-        "'\"",
-    ),
-)
-"""HTML, templates, LaTeX, YAML."""
-
-EVERYTHING = (
-    "=1;=2\x1b]0;x\x07\u202e\x9b\u3164\n::error::\n# [x](https://evil.example) ![x](www.evil.example) @team a@evil.example #1 "
-    "$m$ :smile: <img src=x onerror=alert(1)> <!-- `c` | *d* __e__ ~~f~~ &copy; \\write18{x} %&_^{}#$ ##[error] [red]g[/red] "
-    "{{ 7*7 }}\n---\nlicense: evil"
-)
-"""All of it in one name: wherever text stands as it was given, it is seen."""
-
-HOSTILE = (*TERMINAL, *COMMANDS, *FORMULAS, *MARKDOWN, *MARKUP)
 
 Model = TypeVar("Model", bound=BaseModel)
 
-LABELS = np.arange(120) % 3 // 2
-
-KEPT = {"classification", "2026-11-23T08:51:39+00:00"}
+KEPT = {"classification", STARTED}
 """Texts that no stranger could change without ending in an error at once."""
 
 
@@ -180,12 +102,13 @@ def renamed_in(plain: Any, old: str, new: str) -> Any:
 
 def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
     """Four strategies, one of which fails, on one task with one model: all that has a name has a hostile one."""
-    slices = {"topic": ["art" if number % 2 else "war" for number in range(len(LABELS))]}
+    labels = np.arange(120) % 3 // 2
+    slices = {"topic": ["art" if number % 2 else "war" for number in range(len(labels))]}
     names = ("first", "second", "third", "lost")
-    answers = {name: drawn_answers(LABELS, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(names)}
+    answers = {name: drawn_answers(labels, seeds=3, accuracy=0.8, seed=number) for number, name in enumerate(names)}
     records = {"second": {"owns": ["the loss"], "recipe": {"learning_rate": 2e-5}, "hardware": "another machine"}}
     runs = []
-    for record, predictions in make_runs(answers, LABELS, slices=slices, records=records):
+    for record, predictions in make_runs(answers, labels, slices=slices, records=records):
         if record.requested.strategy == "lost":
             record, predictions = failed(record, message="the device is gone"), {}
         runs.append((rename.everywhere(fuller(record)), renamed_predictions(predictions, rename)))
@@ -200,11 +123,11 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
         metrics={rename("glue/mrpc"): rename("accuracy")},
         gate={"quality": "-1.0 points"},
         imported=[
-            Imported(name="theirs", source="a page", split=rename("test"), scores={rename("accuracy"): 0.7}, seeds=1, task=None)
+            published(source="a page", split=rename("test"), **{rename("accuracy"): 0.7}),
         ],
         history=[
             EarlierDeclaration(
-                when="2026-11-23T08:51:39+00:00",
+                when=STARTED,
                 seeds={"first": [0]},
                 recorded=1,
                 changes=[Change(what="baseline", before="a", after="b")],
@@ -217,8 +140,7 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
 
 def fuller(record: Record) -> Record:
     """With what most runs lack."""
-    attempt = Attempt(started=STARTED, reason="crashed", phase="train", total_seconds=1, train_seconds=1, steps=1)
-    more: dict[str, Any] = {"attempts": [attempt], "trainer_notes": ["it clips"]}
+    more: dict[str, Any] = {"attempts": [make_attempt()], "trainer_notes": ["it clips"]}
     more["environment"] = record.environment.model_copy(update={"instructions": "AVX2"})
     if record.data is not None:
         first, second = record.data.metrics
@@ -228,11 +150,8 @@ def fuller(record: Record) -> Record:
         more["data"] = record.data.model_copy(update={"metrics": units})
     if record.status == "ok":
         more |= {"observed": make_observed(), "kept": Kept(reason="no room", difference=None)}
-        more["selection"] = Selection(split="test", evaluations=1, chosen_epoch=1, scores=[0.5], discordance=0.1)
+        more["selection"] = make_selection("test", evaluations=1)
     return record.model_copy(update=more)
-
-
-STARTED = "2026-11-23T08:51:39+00:00"
 
 
 def search_of(rename: Renamer) -> dict[str, Search]:
@@ -264,19 +183,9 @@ def renamed_predictions(predictions: Mapping[str, Predictions], rename: Renamer)
     }
 
 
-def control(rename: Renamer, moment: Any) -> Control:
-    names: dict[str, Any] = {"hardware": rename("AMD EPYC, 2 threads"), "peak_flops": {rename("fp32"): 1e9}}
-    return make_control(1.0 if moment == "before" else 2.0, moment=moment, spread=0.5, **names)
-
-
 def hostile_folder(folder: Path, rename: Renamer) -> Path:
     """The experiment as `bakeoff run` writes one."""
-    store = Store(folder)
-    store.records.mkdir(parents=True)
     runs, declared = runs_and_plan(rename)
-    for record, predictions in runs:
-        write_run(store, record, predictions)
-    store.plan_file.write_bytes(dump(declared))
-    for moment in ("before", "after"):
-        (store.records / f"control-one-{moment}.json").write_bytes(dump(control(rename, moment)))
-    return folder
+    names: dict[str, Any] = {"hardware": rename("AMD EPYC, 2 threads"), "peak_flops": {rename("fp32"): 1e9}}
+    controls = [make_control(took, moment=moment, spread=0.5, **names) for moment, took in (("before", 1.0), ("after", 2.0))]
+    return write_folder(folder, runs, declared, controls)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from builders import failed, make_declaration, make_record, run_id
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning, Ratio, SliceScore
@@ -18,13 +17,18 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Declared, Record
 from bakeoff.report.page.html import write_html
 from bakeoff.statistics.best_of_n import expected_bests, probability_of_improvement
+from builders.declarations import make_declaration
+from builders.records import (
+    failed,
+    make_record,
+)
 
 QUESTION = "Does a hand-written loop match the Trainer API on MRPC?"
 CLIPPING = Fact(subject="gradient clipping", first="none", second="1", parts=["recipe.max_grad_norm"], declared=False)
 
 
 @dataclass(frozen=True)
-class Example:
+class MadeComparison:
     """What `write_html` is given."""
 
     comparison: Comparison
@@ -116,18 +120,19 @@ def judged(row: Row, records: Sequence[Record], *, recipe: dict[str, str], warni
     return row.model_copy(update=added)
 
 
-def described(comparison: Comparison, records: Sequence[Record]) -> Comparison:
+def not_judged(comparison: Comparison, records: Sequence[Record]) -> Comparison:
     """The comparison with what these records tell of its rows, and no more."""
-    groups = groups_of(comparison.declared, records)
+    groups = described_groups(comparison.declared, records)
     return comparison.model_copy(update={"groups": [group.model_copy(update={"examples": 1725}) for group in groups]})
 
 
-def groups_of(declared: Declared, records: Sequence[Record]) -> list[ComparisonGroup]:
+def described_groups(declared: Declared, records: Sequence[Record]) -> list[ComparisonGroup]:
+    """The comparison groups of these records, not judged."""
     made = Experiment(declared, tuple(records), lambda _: {}, lambda _: None)
     return [describe(made, layout) for layout in layouts(made)]
 
 
-def example(
+def make_comparison(
     skill: dict[str, float],
     *,
     seeds: int = 5,
@@ -138,7 +143,7 @@ def example(
     all_pairs: bool = True,
     message: str = "it is gone",
     **changes: Any,
-) -> Example:
+) -> MadeComparison:
     """Strategies with the accuracy that they have in the long run; the first is the baseline, `broken` ones fail at seed 0."""
     draw = np.random.default_rng(7)
     names, records = list(skill), []
@@ -151,7 +156,7 @@ def example(
             lost = seed == 0 and name in broken
             records.append(failed(record, "out of memory", message) if lost else record)
     declared = make_declaration(records, baseline=names[0], question=QUESTION, name="mrpc")
-    (group,) = groups_of(declared, records)
+    (group,) = described_groups(declared, records)
     rows = []
     for row in group.rows:
         ended = [record for record in records if record.requested.strategy == row.strategy and record.status == "ok"]
@@ -202,7 +207,7 @@ def example(
         warnings=[warning],
         facts={"folder": "results/mrpc", "commands": ["bakeoff run spec.yaml", "bakeoff report results/mrpc"]},
     )
-    return Example(comparison, records, loss_of)
+    return MadeComparison(comparison, records, falling_loss)
 
 
 def ratio(first: str, second: str, records: Sequence[Record]) -> Ratio:
@@ -225,14 +230,14 @@ def ratio(first: str, second: str, records: Sequence[Record]) -> Ratio:
     )
 
 
-def loss_of(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+def falling_loss(name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """A loss that falls, another for each run."""
     draw = np.random.default_rng(int(name[-6:], 16))
     steps = np.arange(1377)
     return steps, 0.15 + 0.55 * np.exp(-steps / 400) + np.abs(draw.normal(0, 0.1, len(steps)))
 
 
-def slice_scores(names: Sequence[str]) -> list[SliceScore]:
+def drawn_slice_scores(names: Sequence[str]) -> list[SliceScore]:
     draw = np.random.default_rng(3)
     found = []
     for column, values in {"label": ["equivalent", "not_equivalent"], "length": ["to 40", "41 to 64", "65 and more"]}.items():
@@ -258,5 +263,3 @@ def slice_scores(names: Sequence[str]) -> list[SliceScore]:
 COURSE = ImportedRow(
     name="course Trainer", source="course chapter 3", split="dev", scores={"accuracy": 0.857843, "f1": 0.899654}, seeds=1
 )
-
-__all__ = ["COURSE", "Example", "described", "example", "run_id", "slice_scores"]
