@@ -55,7 +55,7 @@ def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list
 def arithmetic(plan: Plan) -> str:
     """2 strategies x 1 task x 1 model x 3 seeds = 6 runs."""
     spec = plan.spec
-    factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds}
+    factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds.numbers}
     shown = [count(len(items), what).replace("strategys", "strategies") for what, items in factors.items()]
     trials = f", after {count(len(plan.trials), 'trial')} of a search" if plan.trials else ""
     return f"{' x '.join(shown)} = {count(len(plan.runs) + plan.waiting, 'run')}{trials}"

@@ -81,7 +81,7 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
     if len(set(wanted)) != 2 or len(wanted) != 2:
         raise BakeoffError(f"--strategies: name two different strategies, as A,B; the file has {', '.join(known)}")
     spec = plan.spec
-    chosen = spec.seeds[0] if seed is None else seed
+    chosen = spec.seeds.numbers[0] if seed is None else seed
     first, second = (Run(spec.name, plan.tasks[0], plan.models[0], known[name], chosen, spec.select) for name in wanted)
     return first, second
 

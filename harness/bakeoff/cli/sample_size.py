@@ -88,7 +88,11 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     if unit.in_points and difference >= 100:
         raise BakeoffError(f"--resolve: {spelt(difference)} points is more than {first.name} can differ by; give less")
     question = Question(
-        difference=difference, metric=first.name, unit=unit, seeds=len(plan.spec.seeds), comparisons=len(others) * len(groups)
+        difference=difference,
+        metric=first.name,
+        unit=unit,
+        seeds=len(plan.spec.seeds.numbers),
+        comparisons=len(others) * len(groups),
     )
     kinds = {(run.task.label, run.model.label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
     pilots = list(find_pilots(plan, store))

@@ -21,6 +21,8 @@ LARGEST_SEED: Final = 2**31 - 1
 MOST_SEEDS: Final = 10_000
 FEWEST_AT_A_LOOK: Final = 3
 """Seeds: two say too little of their spread for any verdict."""
+FEWEST_FOR_RANKS: Final = 5
+"""Seeds, where there are looks: the far tails that the many pairs of ranks need are too heavy with fewer."""
 MOST_LOOKS: Final = 20
 MOST_TRIALS: Final = 1_000_000
 LONGEST_TEXT: Final = 100_000

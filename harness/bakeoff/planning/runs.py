@@ -183,7 +183,7 @@ class Plan:
             Run(self.spec.name, task, model, settled, seed, self.spec.select)
             for task in self.tasks
             for model in self.models
-            for seed in self.spec.seeds
+            for seed in self.spec.seeds.numbers
             for strategy in self.strategies
             if (settled := self.settled(strategy, task, model)) is not None
         )
@@ -223,7 +223,7 @@ class Plan:
     @property
     def waiting(self) -> int:
         """Runs to report whose configuration is not chosen yet."""
-        everything = len(self.tasks) * len(self.models) * len(self.spec.seeds) * len(self.strategies)
+        everything = len(self.tasks) * len(self.models) * len(self.spec.seeds.numbers) * len(self.strategies)
         return everything - len(self.runs)
 
     def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured) -> ResolvedStrategy | None:

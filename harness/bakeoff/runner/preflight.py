@@ -54,7 +54,7 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     progress.note("checking that every task loads and every model builds ...")
     trial_seeds = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
     runs = [run for run in plan.trials if run.seed == trial_seeds[run.strategy.name]]  # one seed stands for all
-    runs += [run for run in plan.runs if run.seed == plan.spec.seeds[0]]
+    runs += [run for run in plan.runs if run.seed == plan.spec.seeds.numbers[0]]
     requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in runs]
     seeds = sorted({(run.seed, run.strategy.replicate) for run in plan.by_id.values()})
     trials = [run.id for run in plan.trials]

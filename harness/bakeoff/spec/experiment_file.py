@@ -20,12 +20,12 @@ from pydantic.config import JsonDict
 
 from bakeoff.contracts.fields import MOST_SEEDS, Number, Positive
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
+from bakeoff.spec.seeds import EXAMPLE, Reported
 from bakeoff.spec.strategy import (
     Model,
     Name,
     Reading,
     SearchSpace,
-    Seeds,
     Strategy,
     Task,
     read_strategy,
@@ -151,7 +151,12 @@ class Spec(Options):
     search: SearchSpace | None = Field(
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."
     )
-    seeds: Seeds = Field([0, 1, 2], description="How many (0, 1, ...), or an explicit list.")
+    seeds: Reported = Field(
+        [0, 1, 2],
+        validate_default=True,
+        description=f"How many (0, 1, ...), an explicit list, or looks, like {EXAMPLE}: then runs are made look by look, and "
+        "only while they can still decide something.",
+    )
     report_on: Name = Field("test", description="The split of the headline figures.")
     select: Literal["last-epoch", "best-on-dev"] = Field(
         "last-epoch",

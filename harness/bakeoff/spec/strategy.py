@@ -27,11 +27,12 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
-from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word, no_duplicates
+from bakeoff.contracts.fields import LARGEST_SEED, MOST_TRIALS
+from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
 from bakeoff.spec.messages import refusal, within_another
+from bakeoff.spec.seeds import Seeds, seed_list
 from bakeoff.text.words import quoted
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
@@ -73,36 +74,6 @@ class Ref(BaseModel):
         return data
 
 
-def _seed_list(value: Any, *, first: int = 0) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
-        return list(range(first, first + value))
-    if not isinstance(value, list):
-        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
-    return value
-
-
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
-    Field(min_length=1, max_length=MOST_SEEDS),
-    BeforeValidator(_seed_list),
-    AfterValidator(no_duplicates),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
-                {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
-                    "minItems": 1,
-                    "maxItems": MOST_SEEDS,
-                    "uniqueItems": True,
-                },
-            ]
-        }
-    ),
-]
-
-
 FIRST_TRIAL_SEED = 1000
 """The first seed of a search for which only the number of seeds is given; apart from reported seeds 0, 1, 2, ..."""
 MOST_CONFIGURATIONS = 1000
@@ -128,7 +99,7 @@ class SearchSpace(BaseModel):
             "minProperties": 1,
         },
     )
-    seeds: Annotated[Seeds, BeforeValidator(partial(_seed_list, first=FIRST_TRIAL_SEED))] = Field(
+    seeds: Annotated[Seeds, BeforeValidator(partial(seed_list, first=FIRST_TRIAL_SEED))] = Field(
         [FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 1],
         description=f"How many ({FIRST_TRIAL_SEED}, ...), or an explicit list; none of them may be a reported seed.",
     )

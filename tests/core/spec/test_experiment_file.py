@@ -88,6 +88,25 @@ def test_a_good_file_has_no_problem() -> None:
     assert spec.recipe == Recipe(epochs=2)
 
 
+def test_seeds_are_how_many_which_or_looks() -> None:
+    given = {
+        "seeds: 2": ((0, 1), (), False),
+        "seeds: [7, 3]": ((7, 3), (), False),
+        "seeds: {looks: [3, 5]}": ((0, 1, 2, 3, 4), (3, 5), False),
+        "seeds: {looks: [3, 5], first: 10, ranks: true}": ((10, 11, 12, 13, 14), (3, 5), True),
+    }
+    for line, expected in given.items():
+        spec, problems, _ = parse_document(changed(line), "spec.yaml").read(ANY)
+        assert problems == []
+        assert spec is not None
+        assert (spec.seeds.numbers, spec.seeds.looks, spec.seeds.ranks) == expected
+
+
+def test_a_wrong_look_has_its_place() -> None:
+    line = only_problem(changed("seeds: {looks: [3, 5, 5]}"))
+    assert line.startswith("spec.yaml:6:23: seeds.looks[2]:")
+
+
 # --- the file ------------------------------------------------------------------------------------------------------------
 
 
@@ -198,8 +217,28 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("run_timeout: 0", "run_timeout: must be greater than 0; got 0"),
         ("seeds: 0", "seeds: must be how many seeds (1 to 10000), or a list of them; got 0"),
         ("seeds: 10001", "seeds: must be how many seeds (1 to 10000), or a list of them; got 10001"),
-        ("seeds: true", "seeds: must be how many seeds (1 to 10000), or a list of them; got true"),
-        ("seeds: 1.0", "seeds: must be how many seeds (1 to 10000), or a list of them; got 1.0"),
+        (
+            "seeds: true",
+            "seeds: must be how many seeds (1 to 10000), a list of them, or looks, like {looks: [3, 5, 8, 12, 20]}; got true",
+        ),
+        (
+            "seeds: 1.0",
+            "seeds: must be how many seeds (1 to 10000), a list of them, or looks, like {looks: [3, 5, 8, 12, 20]}; got 1.0",
+        ),
+        ("seeds: {}", "seeds.looks: this key is needed"),
+        ("seeds: {looks: 5}", "seeds.looks: must be a list; got 5"),
+        ("seeds: {looks: []}", "seeds.looks: must have 1 or more entries; got 0"),
+        ("seeds: {looks: [5]}", "seeds.looks: one look is a fixed number of seeds: write `seeds: 5`, or name more looks, like"),
+        ("seeds: {looks: [2, 5]}", "seeds.looks[0]: must be 3 or more; got 2"),
+        ("seeds: {looks: [3, 5, 5]}", "seeds.looks[2]: must be more than the 5 of the look before; got 5"),
+        ("seeds: {looks: [3, 5.0]}", "seeds.looks[1]: must be an integer; got 5.0"),
+        (f"seeds: {{looks: {list(range(3, 24))}}}", "seeds.looks: must have 20 or fewer entries; got 21"),
+        ("seeds: {looks: [3, 20000]}", "seeds.looks[1]: must be 10000 or less; got 20000"),
+        ("seeds: {loks: [3, 5], looks: [3, 5]}", "seeds.loks: no key 'loks'; did you mean 'looks'?"),
+        ("seeds: {looks: [3, 5], first: -1}", "seeds.first: must be 0 or more; got -1"),
+        ("seeds: {looks: [3, 5], first: 2147483644}", "seeds.first: the last seed would be more than 2147483647"),
+        ("seeds: {looks: [3, 4], ranks: true}", "seeds.ranks: all pairs are judged from 5 seeds on, and the last look has 4"),
+        ("seeds: {looks: [3, 5], ranks: 1}", "seeds.ranks: must be true or false; got 1"),
         ("seeds: []", "seeds: must have 1 or more entries; got 0"),
         ("seeds: [0, -1]", "seeds[1]: must be 0 or more; got -1"),
         ("seeds: [0, 0, 2, 2]", "seeds: each may stand once; twice: 0, 2"),

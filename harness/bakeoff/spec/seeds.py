@@ -1,0 +1,131 @@
+"""Which seeds a user may ask for: how many, which, or looks at which the comparisons are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.config import JsonDict
+
+from bakeoff.contracts.fields import FEWEST_FOR_RANKS, LARGEST_SEED, MOST_LOOKS, MOST_SEEDS, Look
+from bakeoff.contracts.recipe import Options, no_duplicates
+from bakeoff.spec.messages import refusal, within_another
+
+
+def seed_list(value: Any, *, first: int = 0) -> Any:
+    """For a validator: a number of seeds as that many from `first`; a list stays as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
+        return list(range(first, first + value))
+    if not isinstance(value, list):
+        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
+    return value
+
+
+_HOW_MANY_OR_WHICH: list[JsonDict] = [
+    {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+    {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+        "minItems": 1,
+        "maxItems": MOST_SEEDS,
+        "uniqueItems": True,
+    },
+]
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]],
+    Field(min_length=1, max_length=MOST_SEEDS),
+    BeforeValidator(seed_list),
+    AfterValidator(no_duplicates),
+    WithJsonSchema({"anyOf": list(_HOW_MANY_OR_WHICH)}),
+]
+_AS_SEEDS: TypeAdapter[list[int]] = TypeAdapter(Seeds)
+
+
+# --- looks ---------------------------------------------------------------------------------------------------------------
+
+EXAMPLE = "{looks: [3, 5, 8, 12, 20]}"
+
+
+def _rising(looks: list[int]) -> list[int]:
+    """Raises ValidationError at each look that has no more seeds than the one before."""
+    wrong = [
+        ("rising", (number,), f"must be more than the {before} of the look before; got {look}", look)
+        for number, (before, look) in enumerate(pairwise(looks), 1)
+        if look <= before
+    ]
+    if wrong:
+        raise refusal(*wrong)
+    if len(looks) == 1:
+        raise ValueError(f"one look is a fixed number of seeds: write `seeds: {looks[0]}`, or name more looks, like {EXAMPLE}")
+    return looks
+
+
+class Looks(Options):
+    """Numbers of seeds at which the comparisons are judged: what is decided, or cannot be, gets no more seeds."""
+
+    looks: Annotated[list[Look], Field(min_length=1, max_length=MOST_LOOKS), AfterValidator(_rising)] = Field(
+        description="Seeds of each strategy at each look, rising; the first is at least 3."
+    )
+    first: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(0, description="The first seed; the others follow it.")
+    ranks: bool = Field(
+        False,
+        description=f"Whether all pairs are judged, as ranks need, from {FEWEST_FOR_RANKS} seeds on; default: only the "
+        "comparisons with the baseline.",
+    )
+
+    @model_validator(mode="after")
+    def _seeds_enough(self) -> Looks:
+        if self.first + self.looks[-1] - 1 > LARGEST_SEED:
+            raise refusal(("too_large", ("first",), f"the last seed would be more than {LARGEST_SEED}", self.first))
+        if self.ranks and self.looks[-1] < FEWEST_FOR_RANKS:
+            told = f"all pairs are judged from {FEWEST_FOR_RANKS} seeds on, and the last look has {self.looks[-1]}"
+            raise refusal(("few_seeds", ("ranks",), told, self.ranks))
+        return self
+
+
+@dataclass(frozen=True)
+class ReportedSeeds:
+    """The seeds of the runs that an experiment reports, and when its comparisons are judged."""
+
+    numbers: tuple[int, ...]
+    """Of the seeds, in the order in which they are run."""
+    looks: tuple[int, ...] = ()
+    """How many of them each look has, the last one all; empty where the number is fixed."""
+    ranks: bool = False
+    """Whether the looks judge all pairs; False without looks."""
+
+
+def fixed_seeds(numbers: Sequence[int]) -> ReportedSeeds:
+    return ReportedSeeds(tuple(numbers))
+
+
+def _reported(value: Any) -> ReportedSeeds:
+    """Raises ValidationError with places inside the value."""
+    if not isinstance(value, int | list | dict) or isinstance(value, bool):
+        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), a list of them, or looks, like {EXAMPLE}")
+    try:
+        if isinstance(value, dict):
+            given = Looks.model_validate(value)
+            return ReportedSeeds(tuple(range(given.first, given.first + given.looks[-1])), tuple(given.looks), given.ranks)
+        return fixed_seeds(_AS_SEEDS.validate_python(value, strict=True))
+    except ValidationError as error:
+        raise within_another(error, Looks) from None
+
+
+Reported = Annotated[
+    ReportedSeeds,
+    PlainValidator(_reported),
+    WithJsonSchema({"anyOf": [*_HOW_MANY_OR_WHICH, Looks.model_json_schema()]}),
+]
