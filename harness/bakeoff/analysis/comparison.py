@@ -26,9 +26,11 @@ from bakeoff.analysis.row_scores import degenerate_runs
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
+from bakeoff.analysis.withholding import mark_of, slices_with_history, with_history
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.history import reseeded
 from bakeoff.records.provenance import BAKEOFF
 from bakeoff.statistics.best_of_n import expected_bests
 from bakeoff.statistics.calibration import agreement
@@ -58,7 +60,7 @@ def compare(experiment: Experiment) -> Comparison:
         groups=groups,
         unscored=unscored,
         warnings=in_order(warnings),
-        across=across_tasks(groups),
+        across=None if reseeded(declared) else across_tasks(groups),
         damaged=list(experiment.damaged),
         foreign=experiment.foreign,
         facts={
@@ -79,7 +81,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     to_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
     pairs = combinations([] if prepared.crowded else sides, 2)
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
-    all_pairs = judge(compared, terms, thorough=False)
+    declared, words = prepared.experiment.declared, (layout.task, terms.metric, terms.figures)
+    all_pairs = with_history(judge(compared, terms, thorough=False), declared, *words)
     split = prepared.outputs.splits.get(prepared.split)
     group = prepared.group.model_copy(
         update={
@@ -92,11 +95,13 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "rows": _judged_rows(
                 prepared, all_pairs, front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)
             ),
-            "to_baseline": judge(to_baseline, terms, replicates=prepared.replicates),
+            "to_baseline": with_history(judge(to_baseline, terms, replicates=prepared.replicates), declared, *words),
             "all_pairs": all_pairs,
             "costs": cost_ratios(layout.succeeded, baseline, controls),
-            "slices": slice_scores(
-                split, prepared.metric, baseline=baseline, strategies=ranked, label_names=prepared.data.labels
+            "slices": slices_with_history(
+                slice_scores(split, prepared.metric, baseline=baseline, strategies=ranked, label_names=prepared.data.labels),
+                declared,
+                baseline,
             )
             if split and prepared.metric
             else [],
@@ -148,14 +153,16 @@ def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapp
 
 
 def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
-    """Row -> (rank interval, tie group) within its ranking; rows of too few seeds have none."""
+    """Row -> (rank interval, tie group) within its ranking; rows of too few seeds, or of seeds that were changed when results
+    were known, have none."""
     found: dict[str, tuple[tuple[int, int], int]] = {}
+    withheld = reseeded(prepared.experiment.declared)
     settled = [pair for pair in all_pairs if pair.verdict in ("better", "worse")]
     beats = {(pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first) for pair in settled}
     rankings, _ = prepared.rankings
     for ranking in set(rankings.values()):
         enough = [name for name, side in prepared.sides.items() if len(side.seeds) >= LEAST_SEEDS]
-        names = [name for name in enough if rankings[name] == ranking]
+        names = [name for name in enough if rankings[name] == ranking and name not in withheld]
         if len(names) > 1:
             intervals = rank_intervals(np.array([[(one, other) in beats for other in names] for one in names]))
             found |= zip(names, zip(intervals, tie_groups(intervals), strict=True), strict=True)
@@ -244,7 +251,7 @@ def _no_margin(prepared: PreparedGroup) -> list[str]:
 
 # --- words ---------------------------------------------------------------------------------------------------------------
 
-VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive")
+VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "withheld")
 """In the order in which an answer tells them."""
 
 
@@ -268,7 +275,9 @@ def answer_on(group: ComparisonGroup) -> str:
         for verdict in VERDICTS
         if (names := [pair.first for pair in pairs if pair.verdict == verdict])
     ]
-    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}: {'; '.join(told)}."
+    changed = [what for pair in pairs[:1] for what in pair.question_changed]
+    mark = f" {mark_of(changed)}" if changed else ""
+    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}: {'; '.join(told)}.{mark}"
 
 
 def _nothing_held(group: ComparisonGroup) -> str:

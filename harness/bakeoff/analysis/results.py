@@ -143,10 +143,11 @@ class Row(Part):
         return self.scores.get(split, {}).get(metric)
 
 
-Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive"]
+Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive", "withheld"]
+"""`withheld`: seeds or looks were changed when results were known, so that no p-value holds."""
 
 
-Verdict = Literal["identical", "better", "worse", "equivalent", "inconclusive", "confounded"]
+Verdict = Literal["identical", "better", "worse", "equivalent", "inconclusive", "confounded", "withheld"]
 
 
 class Fact(Part):
@@ -233,6 +234,14 @@ class Pair(Part):
     """What the numbers say by themselves."""
     verdict: Verdict
     """What may be said: `confounded` where an undeclared difference forbids `finding`."""
+    question_changed: list[str] = Field(default_factory=list)
+    """What of the question was changed when results were known: `margin`, `baseline`, `strategies`, ..."""
     advice: str = ""
     """What it would take to know more; empty where the verdict settles it."""
     sentence: str = ""
+
+    @property
+    def marked_verdict(self) -> str:
+        """The verdict, with a mark where its question was changed when results were known."""
+        marked = self.question_changed and self.finding not in ("identical", "withheld")
+        return f"{self.verdict}, question changed" if marked else self.verdict

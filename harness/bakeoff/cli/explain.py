@@ -17,6 +17,7 @@ TERMS: Final[dict[str, str]] = {
     "identical": "Verdict: every prediction of the two rows is equal at every common seed. A fact, not a test.",
     "inconclusive": "Verdict: neither a difference nor equivalence is shown. It does not mean that there is no difference.",
     "confounded": "Verdict: the rows also differ in something not under test, so neither may be called better (†).",
+    "withheld": "Verdict: seeds or looks were changed when results were known, so no p-value holds, and none is given.",
     "baseline": "The row that all others are compared with (◂).",
     "majority-baseline": "The score of always predicting the most frequent label of the training data.",
     "margin": "The largest difference that does not matter, declared before the runs. Without one nothing is equivalent.",

@@ -104,8 +104,9 @@ def run(
 def summary(outcome: Outcome, failed: int, unkept: int) -> str:
     """What was done, in one line."""
     failures = (f", {failed} failed" if failed else "") + (f", {unkept} without a model" if unkept else "")
+    looks = f" of at most {outcome.at_most}" if outcome.runs < outcome.at_most else ""
     if not outcome.done:
-        return f"all {outcome.runs} runs are recorded{failures}"
+        return f"all {outcome.runs} runs are recorded{failures}" + (f"; the looks needed no more{looks}" if looks else "")
     trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)
     before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
-    return f"{count(outcome.runs, 'run')}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"
+    return f"{count(outcome.runs, 'run')}{looks}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

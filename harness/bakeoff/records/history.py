@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.schema import Change, Declared, EarlierDeclaration
@@ -71,7 +72,11 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
     """In words; a metric is missing where nobody noted it."""
     margins = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in sorted(declared.margin.items()))
     gate = ", ".join(f"{rule} {limit}" for rule, limit in sorted(declared.gate.items()))
+    strategies = dict.fromkeys([*declared.trials, *(run.strategy for run in declared.runs)])
+    judged = "all pairs" if declared.ranks else "with the baseline"
     return {
+        "strategies": ", ".join(sorted(names.get(name, name) for name in strategies)),
+        "looks": f"at {', '.join(map(str, declared.looks))} seeds, {judged}" if declared.looks else "none",
         "baseline": names.get(declared.baseline, declared.baseline),
         "reported split": declared.report_on,
         "margin": margins or "the default",
@@ -80,6 +85,36 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
         **{f"primary metric of {task}": metric for task, metric in declared.metrics.items()},
         **{f"trials of {names.get(name, name)}": str(number) for name, number in declared.trials.items()},
     }
+
+
+def reseeded(declared: Declared) -> set[str]:
+    """Strategies that had other seeds, or other looks, when results were known: who may stop when the results please finds too
+    much, so that no p-value holds for them."""
+    states = [*(earlier.seeds for earlier in declared.history), declared.seeds]
+    found: set[str] = set()
+    for number, earlier in enumerate(declared.history):
+        other_looks = any(_is_about(change, "looks") for change in earlier.changes)
+        for row, seeds in earlier.seeds.items():
+            later = next((state[row] for state in states[number + 1 :] if row in state), None)
+            if other_looks or (later is not None and set(later) != set(seeds)):
+                found.add(row)
+    return found & declared.seeds.keys()
+
+
+QUESTION: Final = ("strategies", "looks", "baseline", "reported split", "margin", "under test")
+"""What a verdict answers, beside the primary metric of its task."""
+
+
+def changed_question(declared: Declared, task: str) -> list[str]:
+    """What of the question that a task's verdicts answer was changed when results were known, each once: `margin`."""
+    about = (*QUESTION, f"primary metric of {task}")
+    changes = [change for earlier in declared.history for change in earlier.changes]
+    return list(dict.fromkeys(change.what for change in changes if any(_is_about(change, what) for what in about)))
+
+
+def _is_about(change: Change, what: str) -> bool:
+    """Of merged experiments, a change names the one that it is of: `margin of mrpc`."""
+    return change.what == what or change.what.startswith(f"{what} of ")
 
 
 def in_clauses(earlier: EarlierDeclaration) -> list[str]:

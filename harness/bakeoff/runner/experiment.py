@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from bakeoff.runner.changes import (
     look_at_files,
     not_compared,
 )
+from bakeoff.runner.looks import make_look_by_look, stage_of
 from bakeoff.runner.machine_check import measure_control
 from bakeoff.runner.preflight import preflight
 from bakeoff.runner.scheduler import Rerun, Scheduler
@@ -42,11 +43,13 @@ class Outcome:
     """What one call of `run_experiment` did."""
 
     runs: int
-    """Of the plan, trials of its searches included."""
+    """That were needed, trials of searches included: with looks perhaps not all of the plan."""
     done: tuple[Record, ...]
     already_recorded: int
     undecided: int = 0
     """Runs that were not made, since no configuration of their search succeeded."""
+    at_most: int = 0
+    """Runs of the plan, of all looks."""
 
 
 def run_experiment(
@@ -70,8 +73,8 @@ def run_experiment(
             progress.note(note)
         store.sweep()
         scheduler = Scheduler(plan.spec, store, settings, progress, sources=sources, reruns=reruns)
-        total = len(plan.trials) + len(plan.runs) + plan.waiting
-        recorded = sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
+        recorded = number_recorded(plan, scheduler)
+        total = recorded + number_due(plan, scheduler)
         if recorded < total:
             for note, names in plan.notes.items():
                 progress.note(f"note: {', '.join(names)}: {note}")
@@ -83,12 +86,32 @@ def run_experiment(
                 store.declare(declaration(document, plan))
                 for sentence in undecided(plan, scheduler.find):
                     progress.note(sentence)
-            done += scheduler.make(plan.runs)
+            if plan.spec.seeds.looks:
+                done += make_look_by_look(plan, store, scheduler, progress)
+                total = number_recorded(plan, scheduler) + plan.waiting
+            else:
+                done += scheduler.make(plan.runs)
     except OSError as error:
         places = [store.folder, settings.paths.cache]
         raise_machine_error(error, places)
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
-    return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting)
+    return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting, len(plan.by_id))
+
+
+def number_recorded(plan: Plan, scheduler: Scheduler) -> int:
+    """Runs of the plan, trials included, whose records stay."""
+    return sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
+
+
+def number_due(plan: Plan, scheduler: Scheduler) -> int:
+    """Runs that are known to be needed and are not recorded; with looks those of the look that is next."""
+    trials = sum(scheduler.is_due(run) for run in plan.trials)
+    seeds = plan.spec.seeds
+    if seeds.looks and not plan.waiting:
+        return trials + len(stage_of(plan, scheduler.store, scheduler.to_replace).runs)
+    first = set(seeds.numbers[: seeds.looks[0]] if seeds.looks else seeds.numbers)
+    reported = sum(scheduler.is_due(run) for run in plan.runs if run.seed in first)
+    return trials + reported + plan.waiting * len(first) // len(seeds.numbers)
 
 
 def declaration(document: Document, plan: Plan) -> Declared:
@@ -102,6 +125,8 @@ def declaration(document: Document, plan: Plan) -> Declared:
         report_on=spec.report_on,
         margin=plan.margin,
         under_test=spec.under_test,
+        looks=list(spec.seeds.looks),
+        ranks=spec.seeds.ranks,
         gate=spec.gate.model_dump(exclude_none=True),
         metrics={task.task.label: task.metric.name for task in plan.known_tasks},
         imported=list(plan.imported),
@@ -160,7 +185,7 @@ def choose_reruns(
     if plan.spec.keep == "final" and (unkept := list(filter(is_unkept, recorded.values()))):
         reason = (unkept[0].kept and unkept[0].kept.reason) or "`keep: final` was added later"
         progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept repeats them")
-    due = len(recorded) < len(plan.by_id) + plan.waiting
+    due = anything_due(document, plan, store, recorded, why)
     files = look_at_files(plan, settings.paths)
     changed_files = changes(plan, recorded, files)
     for clause in changed_files.code:
@@ -180,6 +205,18 @@ def choose_reruns(
         for sentence in not_compared(files, changed_files):
             progress.note(sentence)
     return {run_id: Rerun(marks[run_id], reason) for run_id, reason in why.items()}, sources
+
+
+def anything_due(document: Document, plan: Plan, store: Store, recorded: Collection[str], reruns: Collection[str]) -> bool:
+    """Whether there is a run to make: with looks, not every run that has no record is needed."""
+    lacking = len(recorded) < len(plan.by_id) + plan.waiting
+    open_search = plan.waiting or any(run.id not in recorded for run in plan.trials)
+    if not lacking or not plan.spec.seeds.looks or open_search or not store.plan_file.is_file():
+        return lacking
+    there, now = store.declared(), declaration(document, plan)
+    if now.model_copy(update={"history": there.history, "seal": there.seal}) != there:
+        return True
+    return bool(stage_of(plan, store, reruns).runs)
 
 
 def is_unkept(record: Record) -> bool:

@@ -119,6 +119,11 @@ class Scheduler:
         """Whether the record with this mark is to be replaced."""
         return run_id in self.reruns and self.reruns[run_id].mark == mark
 
+    @property
+    def to_replace(self) -> set[str]:
+        """Ids of the recorded runs that are still to be made anew."""
+        return {run_id for run_id in self.reruns if self.is_rerun(run_id, self.store.mark(run_id))}
+
     def is_due(self, run: Run) -> bool:
         return self.find(run.id) is None
 

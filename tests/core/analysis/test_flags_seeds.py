@@ -100,7 +100,8 @@ def test_seeds_added_after_looking_are_told_with_their_numbers_and_dates() -> No
     assert warning.rows == [ROW, BASELINE]
     assert f"{BASELINE} and {ROW} went from 3 to 5 seeds on 2026-11-20, when 6 runs had been recorded" in warning.what
     assert "2026-11-21, when 10" in warning.what
-    assert "optimistic" in warning.what
+    assert "p-values and verdicts are withheld" in warning.what
+    assert "first: 8}" in warning.what_to_do, "no recorded run has seed 8"
 
 
 def test_seeds_and_strategies_that_vanish_are_told_too() -> None:

@@ -100,11 +100,12 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "changed-after-looking": Entry(
         "caution",
-        "Seeds or strategies were added or removed, or margin, metric, split, baseline or 'under_test' changed, when results "
-        "of the experiment had been recorded already. It is not raised where an experiment changes before its first result.",
-        "Who may stop, or choose, when the results please finds too many differences: the p-values are optimistic.",
-        "Report it beside the result. For p-values that hold, settle the terms and the number of seeds first "
-        "(`bakeoff plan FILE --resolve POINTS`), and declare new seeds. " + AFRESH,
+        "Seeds, looks or strategies, or margin, metric, split, baseline or 'under_test' changed, when results of the "
+        "experiment had been recorded already. It is not raised where an experiment changes before its first result.",
+        "Who may stop, or choose, when the results please finds too many differences. Where seeds or looks changed, p-values "
+        "and verdicts are withheld; where the question changed, verdicts are marked so.",
+        "Report it beside the result. For p-values that hold, settle the terms first, and declare new seeds, at best with "
+        "looks (`seeds: {looks: [3, 5, 8, 12, 20], first: 100}`): what is recorded is a pilot only. " + AFRESH,
         "S11",
     ),
     "failed-runs": Entry(

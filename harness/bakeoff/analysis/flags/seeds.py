@@ -86,16 +86,24 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
     states = [*(look.seeds for look in declared.history), declared.seeds]
     for number, look in enumerate(declared.history):
         after = {row: next((later[row] for later in states[number + 1 :] if row in later), []) for row in look.seeds}
-        kinds = grouped_by({row: change for row, before in look.seeds.items() if (change := _change(before, after[row]))})
+        noted = any(change.what.startswith("strategies") for change in look.changes)  # `terms_changed` tells which left
+        kinds = grouped_by(
+            {
+                row: change
+                for row, before in look.seeds.items()
+                if (after[row] or not noted) and (change := _change(before, after[row]))
+            }
+        )
         when = f"on {look.when[:10]}, when {count(look.recorded, 'run')} had been recorded"
         changes += [f"{named(rows)} {change} {when}" for change, rows in kinds.items()]
     if changes:
+        free = max((seed for state in states for seeds in state.values() for seed in seeds), default=-1) + 1
+        withheld = "p-values and verdicts are withheld" if history.reseeded(declared) else "the p-values are optimistic"
         yield Found(
             sorted({row for state in states for row, seeds in state.items() if seeds != declared.seeds.get(row)}),
-            f"Changed after looking: {clauses(changes)}. Who may stop when it pleases finds too much: the p-values are "
-            "optimistic.",
-            f"Report it beside the result; or settle the number first ({judged.resolve_margin}), and run new seeds "
-            f"{judged.in_new_folder}.",
+            f"Changed after looking: {clauses(changes)}. Who may stop when it pleases finds too much: {withheld}.",
+            "What is recorded here can only be a pilot. Declare new seeds that none of these runs has, before their first run, "
+            f"like `seeds: {{looks: [3, 5, 8, 12, 20], first: {free}}}`, and run them {judged.in_new_folder}.",
             everywhere=True,
         )
 

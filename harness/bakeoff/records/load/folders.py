@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,12 +69,13 @@ class RunFiles:
             raise
 
 
-def read_folder(store: Store, files: RunFiles) -> Experiment:
+def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ()) -> Experiment:
     """One folder's experiment, without metrics. Raises StoreError where no experiment is; damaged records are named and left
-    out, and so are those whose predictions are damaged: a score and an interval of one row are of the same runs."""
+    out, and so are those whose predictions are damaged: a score and an interval of one row are of the same runs. Records of the
+    runs `without` are not read."""
     declared = store.declared()
     ids = [run.id for run in declared.runs]
-    records, damaged = _usable(store, declared, ids, files)
+    records, damaged = _usable(store, declared, [run_id for run_id in ids if run_id not in without], files)
     attempts = store.attempts()
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
     trials, damaged_trials = _usable(store, declared, tried)

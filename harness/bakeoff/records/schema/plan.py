@@ -74,7 +74,8 @@ class Change(Part):
     """One thing that a conclusion depends on, before and after it was changed, in words."""
 
     what: Text
-    """`baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`, `trials of STRATEGY`."""
+    """`strategies`, `looks`, `baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`,
+    `trials of STRATEGY`."""
     before: Text
     after: Text
 

@@ -14,7 +14,15 @@ from bakeoff.contracts.unit import Figures
 from bakeoff.report.page.drawing import Axis, axis_over, interval
 from bakeoff.text.numbers import DASH, p_value, with_decimals
 
-SIGNS = {"identical": "=", "better": "▲", "worse": "▼", "equivalent": "≈", "inconclusive": "?", "confounded": "†"}
+SIGNS = {
+    "identical": "=",
+    "better": "▲",
+    "worse": "▼",
+    "equivalent": "≈",
+    "inconclusive": "?",
+    "confounded": "†",
+    "withheld": "⊘",
+}
 """A sign for each verdict, beside its name and colour."""
 
 MOST_DRAWN = 150

@@ -8,8 +8,9 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `<split>_<metric>_mean, <split>_<metric>_sd, <split>_<metric>_low, <split>_<metric>_high` for every predicted split (the one
   reported on first) and metric (the primary one first); low and high are the 95 % interval; not multiplied
 - `rank_low, rank_high`: what the verdicts over all pairs leave open
-- `difference, difference_low, difference_high, p, p_adjusted, verdict, confounded_by, detectable`: of the primary metric on the
-  split that is reported on, the row minus the baseline; `p_adjusted` by Holm
+- `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable`: of the
+  primary metric on the split that is reported on, the row minus the baseline; `p_adjusted` by Holm; `question_changed` names
+  what of the question was changed when results were known
 - `train_seconds, evaluate_seconds, train_samples_per_second, evaluate_samples_per_second, energy_joules`, each as
   `<name>_mean, <name>_sd`
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
@@ -50,7 +51,8 @@ COSTS = (
 NUMBERS = ("mean", "sd", "low", "high")
 VERDICT = (
     *("rank_low", "rank_high"),
-    *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict", "confounded_by", "detectable"),
+    *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict"),
+    *("question_changed", "confounded_by", "detectable"),
 )
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
@@ -156,6 +158,7 @@ def _difference(pair: Pair) -> dict[str, Any]:
         "p": pair.p,
         "p_adjusted": pair.p_adjusted,
         "verdict": pair.verdict,
+        "question_changed": ", ".join(pair.question_changed),
         "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
         "detectable": pair.detectable,
     }

@@ -84,7 +84,7 @@ def _cells(row: Row, group: ComparisonGroup) -> list[str]:
         figures.number(score.mean if score else None),
         figures.range(score.low, score.high) if score else "",
         difference,
-        pair.verdict if pair else "",
+        pair.marked_verdict if pair else "",
         f"({took})" if row.train_seconds and group.times_differ[row.strategy] else took,
     ]
 

@@ -106,7 +106,7 @@ def _differences(group: ComparisonGroup) -> list[str]:
         ),
         Column("95 % interval", ranges),
         Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
-        Column("verdict", [pair.verdict for pair in pairs], "left"),
+        Column("verdict", [pair.marked_verdict for pair in pairs], "left"),
         Column("detectable", [figures.number(pair.detectable or None) for pair in pairs]),
     ]
     return grid(columns)

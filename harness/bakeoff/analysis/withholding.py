@@ -1,0 +1,69 @@
+"""What may still be said of pairs once seeds, looks or the question were changed with results known.
+
+Of strategies whose seeds or looks were changed, no p-value holds and no verdict is given. Where the question was changed, say
+its margin or baseline, the verdict stands and is marked: it may have been chosen for what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bakeoff.analysis.findings import SliceScore
+from bakeoff.analysis.results import Checks, Pair
+from bakeoff.contracts.unit import Figures
+from bakeoff.records.history import changed_question, reseeded
+from bakeoff.records.schema import Declared
+from bakeoff.text.values import listed
+
+WITHHELD = "withheld"
+
+
+def with_history(pairs: Iterable[Pair], declared: Declared, task: str, metric: str, figures: Figures) -> list[Pair]:
+    """The pairs of one task, without p-value and verdict where none holds, and marked where their question was changed."""
+    rows, changed = reseeded(declared), changed_question(declared, task)
+    found = [_withheld(pair, metric, figures) if rows & {pair.first, pair.second} else pair for pair in pairs]
+    return [_marked(pair, changed) for pair in found] if changed else found
+
+
+def _withheld(pair: Pair, metric: str, figures: Figures) -> Pair:
+    """Identical predictions stay a fact; a pair that is confounded stays that."""
+    if pair.finding == "identical":
+        return pair
+    told = pair.sentence
+    if not pair.confounders:
+        amount = figures.amount(abs(pair.difference), metric)
+        way = f"{amount} {'higher' if pair.difference > 0 else 'lower'}" if pair.difference else f"the same mean {metric}"
+        told = (
+            f"{pair.first} against {pair.second} is withheld: {way}, and no p-value holds, since seeds were changed when "
+            "results were known."
+        )
+    kept = pair.checks.model_dump(include={"seed_correlation", "probability_of_improvement"})
+    return pair.model_copy(
+        update={
+            "p": None,
+            "p_adjusted": None,
+            "equivalence_p": None,
+            "checks": Checks(**kept),
+            "finding": WITHHELD,
+            "verdict": "confounded" if pair.confounders else WITHHELD,
+            "advice": "a new experiment with new seeds, to which these records are a pilot only",
+            "sentence": told,
+        }
+    )
+
+
+def _marked(pair: Pair, changed: list[str]) -> Pair:
+    if pair.finding in ("identical", WITHHELD):
+        return pair.model_copy(update={"question_changed": changed})
+    return pair.model_copy(update={"question_changed": changed, "sentence": f"{pair.sentence} {mark_of(changed)}"})
+
+
+def mark_of(changed: Sequence[str]) -> str:
+    """What a sentence about a changed question ends with."""
+    return f"This was not the question from the start: {listed(changed)} changed when results were known."
+
+
+def slices_with_history(slices: Sequence[SliceScore], declared: Declared, baseline: str) -> list[SliceScore]:
+    """Differences on slices, without p-value where none holds; where the baseline's seeds were changed, there is none."""
+    rows = reseeded(declared)
+    return [one.model_copy(update={"p_adjusted": None}) if rows & {one.strategy, baseline} else one for one in slices]

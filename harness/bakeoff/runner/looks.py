@@ -1,0 +1,63 @@
+"""Runs made look by look: after each look, the strategies that are still open get the seeds of the next one.
+
+What is due follows from the records alone, so that a command that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bakeoff.analysis.looks import next_runs
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.records.load import load_experiment
+from bakeoff.records.schema import Record
+from bakeoff.records.store import Store
+from bakeoff.runner.scheduler import Scheduler
+from bakeoff.runner.settings import Progress
+from bakeoff.text.numbers import count
+from bakeoff.text.values import listed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the looks need next."""
+
+    numbers: tuple[int, ...]
+    """Of the looks that wait for runs, from 1, each once: several where tasks or models are at different ones."""
+    runs: tuple[Run, ...]
+    """Those that they wait for, in the plan's order; empty where nothing is left to decide."""
+
+
+def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
+    """By the store's declaration and records, but for those of the runs `without`, which are about to be replaced."""
+    experiment = load_experiment([store], without=without)
+    waiting = next_runs(experiment)
+    wanted = {(look.task, look.model, name, seed) for look in waiting for name, seeds in look.seeds.items() for seed in seeds}
+    # by id, since labels differ from the plan's where data or models differ
+    ids = {run.id for run in experiment.declared.runs if (run.task, run.model, run.strategy, run.seed) in wanted}
+    return Stage(tuple(sorted({look.number for look in waiting})), tuple(run for run in plan.runs if run.id in ids))
+
+
+def make_look_by_look(plan: Plan, store: Store, scheduler: Scheduler, progress: Progress) -> list[Record]:
+    """Makes the runs of each look that is needed, and returns the records that this process made."""
+    done: list[Record] = []
+    before: Stage | None = None
+    while (stage := stage_of(plan, store, scheduler.to_replace)).runs and stage != before:
+        progress.note(in_words(plan, stage))
+        recorded = sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
+        progress.start(total=recorded + len(stage.runs), done=recorded)
+        done += scheduler.make(stage.runs)
+        before = stage
+    if stage.runs:
+        n = count(len(stage.runs), "record")
+        progress.note(f"the next look has to wait: {n} of its runs cannot be used; the same command makes these runs again")
+    return done
+
+
+def in_words(plan: Plan, stage: Stage) -> str:
+    """Which runs the next looks need: `look 2 of 5, at 5 seeds: 6 runs of full, lora and bitfit`."""
+    looks = plan.spec.seeds.looks
+    which = listed([f"{number} of {len(looks)}, at {looks[number - 1]} seeds" for number in stage.numbers])
+    names = listed(dict.fromkeys(run.strategy.name for run in stage.runs))
+    return f"look {which}: {count(len(stage.runs), 'run')} of {names}"
