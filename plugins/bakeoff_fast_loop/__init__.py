@@ -25,6 +25,7 @@ class FastLoop(Trainer):
         precisions=frozenset({"fp32", "bf16"}),
         resume=True,
     )
+    owns = frozenset({"randomness"})
 
     def check_model(self, model: Any, recipe: Recipe) -> None:
         from bakeoff_fast_loop.families import encoder_of

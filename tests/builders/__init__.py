@@ -23,6 +23,7 @@ from builders.experiments import (
     importing,
     make_experiment,
     scored_by,
+    sharing_streams,
 )
 from builders.folders import (
     ROWS,
@@ -107,6 +108,7 @@ __all__ = [
     "seal_files",
     "sealed",
     "sha256",
+    "sharing_streams",
     "task_info",
     "write_run",
 ]

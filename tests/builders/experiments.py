@@ -113,10 +113,13 @@ def clean_experiment(rows: Mapping[str, Any] | None = None, **keywords: Any) -> 
     each, with everything observed as it was asked, and a quiet machine.
     """
     given = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers()} if rows is None else rows
-    made = make_experiment(given, LABELS, **keywords)
-    return replace(
-        made, records=tuple(map(_observed, made.records)), controls=(make_control(), make_control(10.4, moment="after"))
-    )
+    made = sharing_streams(make_experiment(given, LABELS, **keywords))
+    return replace(made, controls=(make_control(), make_control(10.4, moment="after")))
+
+
+def sharing_streams(made: Experiment) -> Experiment:
+    """With everything observed as it was asked: rows that differ in the trainer alone are then paired by seed."""
+    return replace(made, records=tuple(map(_observed, made.records)))
 
 
 def _observed(record: Record) -> Record:

@@ -128,6 +128,7 @@ def make_record(
         attempts=[],
         resumed_at=[],
         trainer_owns=list(owns),
+        randomness="trainer" if "randomness" in owns else "harness",
         files={},
     )
 

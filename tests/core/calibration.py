@@ -93,12 +93,12 @@ def answers(draw: Draw, test: Test, replications: int, *, seed: int = 0) -> list
 
 
 def false_positive_rate(
-    draw_pair: Draw, replications: int, *, test: Test = paired, alpha: float = 0.05, seed: int = 0
+    draw_pair: Draw, replications: int, *, test: Test = unpaired, alpha: float = 0.05, seed: int = 0
 ) -> float:
     """How often a test finds a difference between strategies that `draw_pair` draws without any."""
     return float(np.mean([answer.p < alpha for answer in answers(draw_pair, test, replications, seed=seed)]))
 
 
-def coverage(draw_pair: Draw, truth: float, replications: int, *, test: Test = paired, seed: int = 0) -> float:
+def coverage(draw_pair: Draw, truth: float, replications: int, *, test: Test = unpaired, seed: int = 0) -> float:
     """How often the interval holds the true difference."""
     return float(np.mean([answer.low <= truth <= answer.high for answer in answers(draw_pair, test, replications, seed=seed)]))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
-from bakeoff.analysis.pairs import PairwiseComparison, measure
+from bakeoff.analysis.pairs import PairwiseComparison
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
 from bakeoff.analysis.summary.rows import Layout, describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS
@@ -83,8 +83,7 @@ class Family:
         for names in self.open:
             if not all(name in restricted.sides for name in names):
                 continue
-            sides = [restricted.sides[name] for name in names]
-            found = _judge(measure(sides[0], sides[1], whole.facts(*names), restricted.replicates), look, whole.terms.margin)
+            found = _judge(restricted.measures.compare(*names, whole.facts(*names)), look, whole.terms.margin)
             self.judged[names] = found
             if found.outcome == "open" and look.seeds < look.last:
                 still.append(names)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.analysis.pairing import Streams, streams_of, why_not_paired
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats, Ints, Metric
@@ -64,6 +65,15 @@ class Measured:
         return None if isinstance(self.metric, HubMetric) else np.array([score(run, self.labels) for run in self.answers])
 
     @cached_property
+    def share(self) -> tuple[Floats, Floats] | None:
+        """(K, N) right answers, and (K, N) examples that count, all 0 or 1, where the score is the one's share of the other, as
+        of accuracy, recall and precision; None of any other metric."""
+        if self.terms is None or not all(np.isin(part, (0.0, 1.0)).all() for part in self.terms):
+            return None
+        right, counted = self.terms
+        return (right, counted) if (right <= counted).all() else None
+
+    @cached_property
     def informative(self) -> int:
         """How many of the N examples affect the score, in the run where they are fewest: those with a part in a ratio's
         denominator (of recall the examples of the class, of precision those predicted as it), else all."""
@@ -84,6 +94,8 @@ class SplitOutputs:
     """strategy -> (K, N) label numbers, or numbers for regression, or sets of labels for multi-label."""
     seeds: Mapping[str, tuple[int, ...]]
     """strategy -> its K seeds, in the order of the rows of `answers`."""
+    streams: Mapping[str, Mapping[int, Streams]]
+    """strategy -> seed -> what is recorded of that run's random streams."""
     calibration: Mapping[str, Floats]
     """strategy -> (K, 2): expected calibration error and Brier score of each run, where logits give probabilities."""
     kind: Kind = CLASSIFICATION
@@ -104,6 +116,9 @@ class SplitOutputs:
             self,
             answers={name: self.answers[name][own] for name, own in rows.items()},
             seeds={name: tuple(self.seeds[name][row] for row in own) for name, own in rows.items()},
+            streams={
+                name: {seed: self.streams[name][seed] for seed in self.seeds[name] if seed in kept[name]} for name in rows
+            },
             calibration={},
             _measured={},
         )
@@ -112,17 +127,31 @@ class SplitOutputs:
         """The strategy's runs by the metric; always the same object, so that each part is computed once."""
         return self._measured.setdefault((metric, strategy), Measured(metric, self.answers[strategy], self.labels))
 
+    def part(self, inside: NDArray[np.bool_]) -> SplitOutputs:
+        """The same of some examples only, as (N,) `inside` says."""
+        chosen = np.flatnonzero(inside).tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[number] for number in chosen),
+            labels=self.labels[inside],
+            tokens=self.tokens[inside],
+            slices={column: tuple(values[number] for number in chosen) for column, values in self.slices.items()},
+            answers={name: own[:, inside] for name, own in self.answers.items()},
+            calibration={},
+            _measured={},
+        )
+
     def resample(self, metric: Metric, strategies: Sequence[str], *, seed: int = 0) -> Replicates | None:
         """Scores of these strategies in every replicate of the multi-bootstrap; None for a metric that needs the hub, and for
         one that has no value on most resamples."""
         measured = [self.measured(metric, name) for name in strategies]
         order = [np.argsort(self.seeds[name]) for name in strategies]
-        paired = len({tuple(sorted(self.seeds[name])) for name in strategies}) == 1
+        streams = self._streams(strategies)
         terms = [own.terms for own in measured if own.terms is not None]
         if len(terms) == len(strategies):
             numerators = [above[rows] for (above, _), rows in zip(terms, order, strict=True)]
             denominators = [below[rows] if below.strides[0] else below for (_, below), rows in zip(terms, order, strict=True)]
-            return bootstrap_ratio(numerators, denominators, paired=paired, seed=seed)
+            return bootstrap_ratio(numerators, denominators, streams=streams, seed=seed)
         if isinstance(metric, HubMetric):
             return None
         answers = np.concatenate([self.answers[name][rows] for name, rows in zip(strategies, order, strict=True)])
@@ -130,11 +159,22 @@ class SplitOutputs:
             scorer_of(metric, answers, self.labels),
             [len(rows) for rows in order],
             examples=len(self.labels),
-            paired=paired,
+            streams=streams,
             replicates=2000 if metric.name in SCORERS else SLOW_REPLICATES,
             seed=seed,
             keep_runs=True,
         ).defined()
+
+    def _streams(self, strategies: Sequence[str]) -> list[int]:
+        """For each the number of the first with which it is paired by seed, which may be itself."""
+        return [
+            next(number for number, first in enumerate(strategies) if not self.why_not_paired(first, name))
+            for name in strategies
+        ]
+
+    def why_not_paired(self, first: str, second: str) -> str:
+        """As `pairing.why_not_paired`; a strategy is paired with itself."""
+        return "" if first == second else why_not_paired(self.streams[first], self.streams[second])
 
 
 @dataclass(frozen=True)
@@ -167,6 +207,7 @@ class _Run(NamedTuple):
 
     strategy: str
     seed: int
+    streams: Streams
     answers: NDArray[Any]
     calibration: tuple[float, float] | None
     slices: Mapping[str, tuple[str, ...]]
@@ -197,7 +238,7 @@ def gather(
                 misread.append(Misread(strategy, seed, wrong, record.id))
             else:
                 answers = own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1])
-                gathered.append(_Run(strategy, seed, answers, _calibration(own), own.slices))
+                gathered.append(_Run(strategy, seed, streams_of(record), answers, _calibration(own), own.slices))
     return Outputs({split: _split(*gathered) for split, gathered in splits.items()}, tuple(misread))
 
 
@@ -243,6 +284,7 @@ def _split(first: Predictions, gathered: Sequence[_Run]) -> SplitOutputs:
         slices={column: values for column, values in first.slices.items() if column not in disputed},
         answers={strategy: np.stack([run.answers for run in own]) for strategy, own in runs.items()},
         seeds={strategy: tuple(run.seed for run in own) for strategy, own in runs.items()},
+        streams={strategy: {run.seed: run.streams for run in own} for strategy, own in runs.items()},
         calibration={strategy: np.array(values) for strategy, values in calibration.items() if values},
         disputed=tuple(disputed),
     )

@@ -1,26 +1,40 @@
-"""Two rows against each other: the primary estimate, and the checks beside it."""
+"""Two rows against each other by the primary test."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import SplitOutputs
-from bakeoff.analysis.results import Checks, Fact
+from bakeoff.analysis.pairing import Streams, why_not_paired
+from bakeoff.analysis.results import Fact
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.contracts.unit import Unit
-from bakeoff.statistics.best_of_n import probability_of_improvement
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.exact import mcnemar_p, sign_flip
-from bakeoff.statistics.intervals import Estimate, mean_estimate
+from bakeoff.statistics.intervals import Estimate, mean_estimate, pseudo_values
 from bakeoff.statistics.power import minimum_detectable_effect
-from bakeoff.statistics.twoway import E, TwoWay, two_way, two_way_unpaired, with_two_examples
+from bakeoff.statistics.twoway import (
+    RunTable,
+    TwoWay,
+    Variance,
+    of_one_table,
+    of_two_tables,
+    run_table,
+    shrunk_upwards,
+    with_two_examples,
+)
 
 Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
+
+SHRUNK_SEEDS, SHRUNK_ROWS = (3, 4), 4
+"""Variances over seeds are shrunk upwards at so many seeds, in groups of so many rows and more: there many estimates from few
+runs meet, and the smallest are luck. With more seeds it buys nothing, and among fewer rows there is nothing to learn from."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,8 @@ class Side:
     """Predicted split -> (K, n): two sides are identical when they have the same splits and all of it is equal."""
     values: Floats | None
     """(K, N) of which the mean over examples is the run's score; None for a metric that is no ratio of sums."""
+    share: tuple[Floats, Floats] | None
+    """As `Measured.share`."""
     scores: Floats
     """(K,)"""
     number: int
@@ -43,6 +59,8 @@ class Side:
     """The metric's."""
     informative: int
     """How many of the N examples affect the score, as `Measured.informative`."""
+    streams: Mapping[int, Streams]
+    """Seed -> what is recorded of that run's random streams."""
 
     def by_seed(self) -> Side:
         """The same with the runs in the order of their seeds."""
@@ -55,8 +73,25 @@ class Side:
             answers=self.answers[order],
             everything={split: part[order] for split, part in self.everything.items()},
             values=None if self.values is None else self.values[order],
+            share=None if self.share is None else (self.share[0][order], self.share[1][order]),
             scores=self.scores[order],
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for rows with equal predictions at equal seeds, which are one row in statistics."""
+        digest = hashlib.blake2b(repr(sorted(self.seeds)).encode())
+        for split, part in sorted(self.by_seed().everything.items()):
+            digest.update(f"{split} {part.dtype} {part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+    def with_two_examples(self, *, ahead: bool) -> Floats:
+        """(K, N + 2) values of a share with two more examples (Agresti and Min, 2005): one is right at every seed, on the side
+        that is `ahead`, and one on the other."""
+        assert self.share is not None
+        right, counted = self.share
+        more = np.broadcast_to([1.0, 0.0] if ahead else [0.0, 1.0], (len(right), 2))
+        return pseudo_values(np.concatenate([right, more], axis=1), np.concatenate([counted, np.ones_like(more)], axis=1))
 
 
 def side_of(
@@ -70,14 +105,25 @@ def side_of(
     recorded: Floats | None = None,
 ) -> Side:
     """A strategy's runs by the metric, or with the `recorded` scores where the metric cannot be computed here. `everything` is
-    what identical rows have in common: the answers on this split, unless it says otherwise."""
+    what identical rows have in common: the answers on this split, unless it says otherwise. In the order of the seeds."""
     answers = outputs.answers[name]
     measured = outputs.measured(metric, name) if metric else None
     computed = measured.scores if measured else None
     scores = recorded if computed is None else computed
     assert scores is not None  # whoever has no recorded scores asks for a metric that can be computed
-    values, informative = (measured.values, measured.informative) if measured else (None, len(outputs.ids))
-    return Side(name, outputs.seeds[name], answers, everything or {"": answers}, values, scores, number, unit, informative)
+    return Side(
+        name=name,
+        seeds=outputs.seeds[name],
+        answers=answers,
+        everything=everything or {"": answers},
+        values=measured.values if measured else None,
+        share=measured.share if measured and unit.span == 1 else None,
+        scores=scores,
+        number=number,
+        unit=unit,
+        informative=measured.informative if measured else len(outputs.ids),
+        streams=outputs.streams[name],
+    ).by_seed()
 
 
 @dataclass(frozen=True)
@@ -87,11 +133,26 @@ class PairwiseComparison:
     first: Side
     second: Side
     facts: tuple[Fact, ...]
-    paired: bool
+    why_not_paired: str
+    """Why runs of one seed share no random streams, as the end of a sentence; empty where they are paired."""
     identical: bool
     method: Method
     estimate: Estimate | None
     """None where there is nothing to estimate from."""
+    cautious: Estimate | None
+    """The same for a claim of equivalence: with two more examples that differ, where the score is a share of examples. A few
+    hundred examples on which no two answers differ are compatible with a difference of a point."""
+    alike: tuple[str, ...]
+    """The sides whose runs differ less than chance in the examples lets expect."""
+
+    @property
+    def paired(self) -> bool:
+        return not self.why_not_paired
+
+    @property
+    def family_key(self) -> frozenset[str]:
+        """Equal for pairs that are one test: rows with identical predictions count once."""
+        return frozenset({self.first.fingerprint, self.second.fingerprint})
 
     @property
     def difference(self) -> float:
@@ -100,12 +161,6 @@ class PairwiseComparison:
     @property
     def least_seeds(self) -> int:
         return min(len(self.first.seeds), len(self.second.seeds))
-
-    def among(self, comparisons: int) -> PairwiseComparison:
-        """As one of so many comparisons that are adjusted together."""
-        if comparisons > 1 and isinstance(self.estimate, TwoWay):
-            return replace(self, estimate=self.estimate.in_family())
-        return self
 
     @property
     def p(self) -> float | None:
@@ -119,7 +174,7 @@ class PairwiseComparison:
 
     def equivalence_p(self, margin: float | None) -> float | None:
         """Of TOST; None where no margin is named, or nothing is tested."""
-        return self.estimate.equivalence_p(margin) if self.estimate and margin is not None and not self.identical else None
+        return self.cautious.equivalence_p(margin) if self.cautious and margin is not None and not self.identical else None
 
     @property
     def detectable(self) -> float | None:
@@ -136,84 +191,112 @@ def possible(difference: float, span: float | None) -> float | None:
     return None if span is not None and difference > span else float(difference)
 
 
-def measure(first: Side, second: Side, facts: Sequence[Fact], replicates: Replicates | None) -> PairwiseComparison:
-    """First minus second. Paired by seed where both sides have the same seeds; the examples are always the same."""
-    first, second = first.by_seed(), second.by_seed()
-    paired = first.seeds == second.seeds
-    identical = (
-        paired
-        and first.everything.keys() == second.everything.keys()
-        and all(np.array_equal(part, second.everything[split]) for split, part in first.everything.items())
-    )
-    method, found = _estimated(first, second, replicates, paired=paired)
-    if found is not None and not identical:
-        found = within_range(found, first.unit, min(first.informative, second.informative))
-        if found.variance == 0:  # without a range nothing tells how far it may be off
-            method, found = "none", None
-    return PairwiseComparison(first, second, tuple(facts), paired, identical, method, found)
+@dataclass(frozen=True)
+class Measures:
+    """Measures the pairs of one comparison group by the primary test, first minus second."""
+
+    sides: Mapping[str, Side]
+    """All rows of the group that can be compared."""
+    replicates: Replicates | None = None
+    """Of all sides, for a metric that is no ratio of sums."""
+    shrinks: bool = True
+    """False where several looks share an error budget, which is of the unshrunk test."""
+
+    @cached_property
+    def tables(self) -> Mapping[str, RunTable]:
+        """Of the sides that have one: two runs and examples, and values or resamples."""
+        found = {name: self._table(side) for name, side in self.sides.items()}
+        return {name: table for name, table in found.items() if table is not None}
+
+    def _table(self, side: Side) -> RunTable | None:
+        if min(len(side.seeds), side.answers.shape[1]) < 2:
+            return None
+        if side.values is not None:
+            return run_table(side.values)
+        return self.replicates.table(side.number) if self.replicates is not None else None
+
+    @cached_property
+    def shrunk(self) -> Mapping[str, Variance]:
+        """Row -> its variance over seeds where that was lifted; rows with identical predictions count once."""
+        distinct = {self.sides[name].fingerprint: table for name, table in self._few_seeds.items()} if self.shrinks else {}
+        if len(distinct) < SHRUNK_ROWS:
+            return {}
+        scale = next(iter(self.sides.values())).unit.span or 1.0
+        tables = list(distinct.values())
+        lifted = shrunk_upwards([table.s2 for table in tables], [table.seeds for table in tables], scale=scale)
+        by_print = dict(zip(distinct, lifted, strict=True))
+        found = {name: by_print[self.sides[name].fingerprint] for name in self._few_seeds}
+        return {name: variance for name, variance in found.items() if variance.value > self.tables[name].s2}
+
+    @property
+    def _few_seeds(self) -> dict[str, RunTable]:
+        return {name: table for name, table in self.tables.items() if table.seeds in SHRUNK_SEEDS}
+
+    def compare(self, first: str, second: str, facts: Sequence[Fact] = ()) -> PairwiseComparison:
+        one, other = self.sides[first], self.sides[second]
+        why = why_not_paired(one.streams, other.streams)
+        identical = one.fingerprint == other.fingerprint
+        method, found, alike = self._estimated(one, other, paired=not why)
+        cautious = found
+        if found is not None and not identical:
+            found = _within_range(found, one, other)
+            if found.variance == 0:  # without a range nothing tells how far it may be off
+                method, found = "none", None
+            shares = isinstance(found, TwoWay) and one.share is not None and other.share is not None
+            cautious = self._cautious(one, other, paired=not why) if shares else found
+        return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, alike)
+
+    def _estimated(self, one: Side, other: Side, *, paired: bool) -> tuple[Method, Estimate | None, tuple[str, ...]]:
+        if one.name in self.tables and other.name in self.tables:
+            method: Method = "two-way" if one.values is not None else "two-way by resampling"
+            if paired:
+                table = self._differences(one, other)
+                names = (f"{one.name} minus {other.name}",) if table.alike_by_luck(table.variance) else ()
+                return method, of_one_table(table), names
+            a, b = self.tables[one.name], self.tables[other.name]
+            variances = self.shrunk.get(one.name, a.variance), self.shrunk.get(other.name, b.variance)
+            sides = zip((one, other), (a, b), variances, strict=True)
+            alike = tuple(side.name for side, table, variance in sides if table.alike_by_luck(variance))
+            return method, of_two_tables(a, b, variances=variances), alike
+        if paired and len(one.seeds) > 1 and one.answers.shape[1] > 1:
+            return "seeds only", mean_estimate(one.scores - other.scores), ()
+        return "none", None, ()
+
+    def _differences(self, one: Side, other: Side) -> RunTable:
+        if one.values is not None and other.values is not None:
+            return run_table(one.values - other.values)
+        assert self.replicates is not None  # both sides have tables
+        table = self.replicates.paired_table(one.number, other.number)
+        assert table is not None
+        return table
+
+    def _cautious(self, one: Side, other: Side, *, paired: bool) -> TwoWay:
+        a, b = one.with_two_examples(ahead=True), other.with_two_examples(ahead=False)
+        if paired:
+            return replace(of_one_table(run_table(a - b)), span=one.unit.span)
+        tables = run_table(a), run_table(b)
+        mine, theirs = (self._shrunk_with_two_examples(side, table) for side, table in zip((one, other), tables, strict=True))
+        return replace(of_two_tables(*tables, variances=(mine, theirs)), span=one.unit.span)
+
+    def _shrunk_with_two_examples(self, side: Side, table: RunTable) -> Variance:
+        if (lifted := self.shrunk.get(side.name)) is None:
+            return table.variance
+        n = side.informative
+        return lifted._replace(value=lifted.value * (n / (n + 2)) ** 2)
 
 
-def _estimated(first: Side, second: Side, replicates: Replicates | None, *, paired: bool) -> tuple[Method, Estimate | None]:
-    if min(len(first.seeds), len(second.seeds), first.answers.shape[1]) < 2:
-        return "none", None
-    if first.values is not None and second.values is not None:
-        return "two-way", two_way_of(first.values, second.values, paired=paired)
-    if replicates is not None and (drawn := replicates.difference(first.number, second.number, paired=paired)) is not None:
-        return "two-way by resampling", drawn
-    return ("seeds only", mean_estimate(first.scores - second.scores)) if paired else ("none", None)
-
-
-def estimate_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> TwoWay | None:
+def comparison_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> PairwiseComparison | None:
     """First minus second over seeds and examples, of two runs a side or more: from values per example where the metric has
     them, else from resamples; None for a metric that needs the hub, and of a single example."""
     names = [first, second]
     if any(outputs.measured(metric, name).scores is None for name in names):
         return None
     replicates = outputs.resample(metric, names) if outputs.measured(metric, first).terms is None else None
-    one, other = (side_of(outputs, metric, name, number, unit=metric.unit) for number, name in enumerate(names))
-    found = measure(one, other, (), replicates).estimate
-    return found if isinstance(found, TwoWay) else None
+    sides = {name: side_of(outputs, metric, name, number, unit=metric.unit) for number, name in enumerate(names)}
+    found = Measures(sides, replicates).compare(first, second)
+    return found if isinstance(found.estimate, TwoWay) else None
 
 
-def two_way_of(first: Floats, second: Floats, *, paired: bool) -> TwoWay:
-    """The primary estimate of (K, N) values against (K', N) values."""
-    return two_way(first - second) if paired else two_way_unpaired(first, second)
-
-
-def within_range(estimate: E, unit: Unit, examples: int) -> E:
-    """A difference of two scores of a metric with this unit, which so many examples affect: it lies within the width of the
-    metric's range, and its interval is no point."""
-    return with_two_examples(replace(estimate, span=unit.span), examples)
-
-
-def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
-    """The other tests. They do not make the verdict; where they disagree with it, a reader should know."""
-    first, second = compared.first, compared.second
-    ahead, behind = (first, second) if higher_is_better else (second, first)
-    several = compared.least_seeds >= 2
-    apart = first.scores - second.scores if compared.paired and several else None
-    flips = sign_flip(apart) if apart is not None else None
-    drawn = replicates.compare(first.number, second.number) if replicates is not None and several else None
-    return Checks(
-        sign_flip_p=flips.p if flips else None,
-        sign_flip_smallest_p=flips.smallest if flips else None,
-        bootstrap_low=drawn.low if drawn else None,
-        bootstrap_high=drawn.high if drawn else None,
-        bootstrap_p=drawn.p if drawn else None,
-        paired_t_p=mean_estimate(apart).p if apart is not None else None,
-        mcnemar_p=_mcnemar(first, second),
-        seed_correlation=_correlation(first.scores, second.scores) if compared.paired and len(first.seeds) >= 3 else None,
-        probability_of_improvement=probability_of_improvement(ahead.scores, behind.scores) if several else None,
-    )
-
-
-def _mcnemar(first: Side, second: Side) -> float | None:
-    """Of two fixed models; None where there are more runs, or examples that are not just right or wrong."""
-    if max(len(first.seeds), len(second.seeds)) > 1 or first.values is None or second.values is None:
-        return None
-    one, other = first.values[0], second.values[0]
-    return mcnemar_p(int((one > other).sum()), int((one < other).sum())) if np.isin([one, other], (0, 1)).all() else None
-
-
-def _correlation(one: Floats, other: Floats) -> float | None:
-    return float(np.corrcoef(one, other)[0, 1]) if np.ptp(one) and np.ptp(other) else None
+def _within_range(estimate: Estimate, one: Side, other: Side) -> Estimate:
+    """The difference lies within the width of the metric's range, and its interval is no point."""
+    return with_two_examples(replace(estimate, span=one.unit.span), min(one.informative, other.informative))

@@ -13,7 +13,7 @@ from bakeoff.analysis import recipes
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Outputs, gather
-from bakeoff.analysis.pairs import PairwiseComparison, Side, measure, side_of
+from bakeoff.analysis.pairs import Measures, PairwiseComparison, Side, side_of
 from bakeoff.analysis.results import Fact, Row, Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.summary.rows import Layout
@@ -143,8 +143,12 @@ class PreparedGroup:
         rankings, _ = self.rankings
         return rankings[first] == rankings[second]
 
+    @cached_property
+    def measures(self) -> Measures:
+        return Measures(self.sides, self.replicates, shrinks=not self.experiment.declared.looks)
+
     def compared(self, pairs: Iterable[tuple[str, str]]) -> list[PairwiseComparison]:
-        return [measure(self.sides[one], self.sides[two], self.facts(one, two), self.replicates) for one, two in pairs]
+        return [self.measures.compare(one, two, self.facts(one, two)) for one, two in pairs]
 
     def facts(self, first: str, second: str) -> list[Fact]:
         """In what two rows differ: recipe, machine, and software by version."""

@@ -11,7 +11,7 @@ from bakeoff.analysis.comparability import rankings_of, row_facts
 from bakeoff.analysis.comparison import calibration_of
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
-from bakeoff.analysis.pairs import measure, side_of
+from bakeoff.analysis.pairs import Measures, side_of
 from bakeoff.analysis.results import Score
 from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.slices import slice_scores
@@ -208,12 +208,12 @@ def _rows(own: SplitOutputs, metric: Metric, layout: Layout, ranked: Sequence[st
     sides = {name: side_of(own, metric, name, number, unit=metric.unit) for number, name in enumerate(names)}
     resampled = any(one.values is None for one in sides.values()) and any(len(one.seeds) > 1 for one in sides.values())
     replicates = own.resample(metric, names) if resampled else None
-    found = []
+    measures, found = Measures(sides, replicates), list[RescoredRow]()
     for name, side in sides.items():
         bounds = bounds_of(own, metric, name, replicates=replicates)
         row = RescoredRow(strategy=name, score=score_of(side.seeds, side.scores.tolist(), bounds))
         if name in ranked and layout.baseline in sides and name != layout.baseline:
-            compared = measure(side, sides[layout.baseline], (), replicates)
+            compared = measures.compare(name, layout.baseline)
             low, high = compared.interval(0.95)
             update = {"difference": compared.difference, "low": low, "high": high, "method": compared.method}
             row = row.model_copy(update=update)

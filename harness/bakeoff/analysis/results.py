@@ -201,7 +201,9 @@ class Pair(Part):
     seeds: tuple[int, int]
     """Of each side."""
     paired: bool
-    """Whether the same seeds stand on both sides."""
+    """Whether it is recorded that runs of one seed share their random streams: then they are compared seed by seed."""
+    why_not_paired: str = ""
+    """The first reason, as the end of "not paired: ..."; empty where they are."""
     examples: int
     method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
     difference: float

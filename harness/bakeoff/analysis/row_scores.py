@@ -15,7 +15,7 @@ from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.statistics.bootstrap import Replicates, or_nan
 from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, share_interval
-from bakeoff.statistics.twoway import two_way
+from bakeoff.statistics.twoway import of_one_table, two_way
 
 MOST_FOR_BCA = 5_000
 """Leaving out each example in turn takes time with their square; with so many, simpler methods give the same interval."""
@@ -40,7 +40,8 @@ def bounds_of(
     if several and measured.values is not None:
         found = two_way(measured.values)
     elif several:
-        found = replicates.score(list(outputs.answers).index(row)) if replicates is not None else None
+        table = replicates.table(list(outputs.answers).index(row)) if replicates is not None else None
+        found = None if table is None else of_one_table(table)
     elif measured.terms is not None:
         found = _of_a_ratio(measured.terms[0][0], measured.terms[1][0], quick=quick)
     elif not quick and not isinstance(metric, HubMetric):

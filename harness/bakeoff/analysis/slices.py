@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import SliceScore
 from bakeoff.analysis.outputs import Measured, SplitOutputs
-from bakeoff.analysis.pairs import two_way_of, within_range
+from bakeoff.analysis.pairs import Measures, PairwiseComparison, side_of
+from bakeoff.analysis.verdicts import by_holm
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.statistics.bootstrap import or_nan
-from bakeoff.statistics.intervals import Estimate, pseudo_values
-from bakeoff.statistics.multiplicity import holm
 
 FEWEST = 20
 """A slice of fewer examples is shown and not tested: a t interval over so few zeros and ones means little."""
@@ -63,11 +62,12 @@ def slice_scores(
     for cut in cuts(outputs, label_names):
         own = metric if cut.column != BY_LABEL or isinstance(metric, Accuracy) else Accuracy()
         rows = [row for value in cut.members for row in _rows(cut, value, outputs, own, present, baseline)]
-        adjusted = holm([math.nan if estimate is None else estimate.p for _, estimate in rows])
-        for (row, estimate), p in zip(rows, adjusted, strict=True):
-            if estimate is not None:
-                low, high = estimate.interval()
-                row = row.model_copy(update={"low": low, "high": high, "p_adjusted": float(p)})
+        tests = [(row.value, compared.family_key if compared else row.strategy) for row, compared in rows]
+        adjusted = by_holm([compared.p if compared else None for _, compared in rows], tests)
+        for (row, compared), p in zip(rows, adjusted, strict=True):
+            if compared is not None and p is not None:
+                low, high = compared.interval(0.95)
+                row = row.model_copy(update={"low": low, "high": high, "p_adjusted": p})
             found.append(row)
     return found
 
@@ -133,10 +133,16 @@ def _with_other(members: dict[str, NDArray[np.bool_]], examples: int) -> dict[st
 
 def _rows(
     cut: Cut, value: str, outputs: SplitOutputs, metric: Metric, strategies: Sequence[str], baseline: str
-) -> Iterator[tuple[SliceScore, Estimate | None]]:
+) -> Iterator[tuple[SliceScore, PairwiseComparison | None]]:
     inside = cut.members[value]
-    silent = bool(why_silent(metric, outputs.labels[inside]))
-    scores = {name: _score(outputs.measured(metric, name), inside) for name in ([] if silent else strategies)}
+    part = outputs.part(inside)
+    scores = {} if why_silent(metric, part.labels) else {name: _score(part.measured(metric, name)) for name in strategies}
+    tested = [
+        name for name in (*strategies, baseline) if name in part.answers and part.measured(metric, name).terms is not None
+    ]
+    enough = part.labels.size >= FEWEST and baseline in tested
+    sides = {name: side_of(part, metric, name, 0, unit=metric.unit) for name in (tested if enough else ())}
+    measures = Measures(sides)
     for name in strategies:
         score = scores.get(name)
         if score is not None and not math.isfinite(score):
@@ -146,37 +152,17 @@ def _rows(
             column=cut.column,
             value=value,
             strategy=name,
-            examples=int(inside.sum()),
+            examples=len(part.labels),
             score=score,
             difference=apart if math.isfinite(apart) else None,
         )
-        yield row, _estimate(outputs, metric, name, baseline, inside) if math.isfinite(apart) else None
+        yield row, measures.compare(name, baseline) if math.isfinite(apart) and name in sides else None
 
 
-def _score(measured: Measured, inside: NDArray[np.bool_]) -> float:
-    """Mean over seeds on a slice."""
+def _score(measured: Measured) -> float:
+    """Mean over seeds."""
     if measured.terms is None:
         score = or_nan(measured.metric.score)
-        return float(np.mean([score(run[inside], measured.labels[inside]) for run in measured.answers]))
-    above, below = (part[:, inside].sum(axis=1) for part in measured.terms)
+        return float(np.mean([score(run, measured.labels) for run in measured.answers]))
+    above, below = (part.sum(axis=1) for part in measured.terms)
     return float(np.divide(above, below, out=np.zeros_like(above), where=below > 0).mean())
-
-
-def _estimate(
-    outputs: SplitOutputs, metric: Metric, strategy: str, baseline: str, inside: NDArray[np.bool_]
-) -> Estimate | None:
-    """The two-way difference on the slice's examples; None where nothing can be estimated, and where all answers are equal."""
-    own, other = (outputs.measured(metric, name) for name in (strategy, baseline))
-    seeds, others = outputs.seeds[strategy], outputs.seeds[baseline]
-    if own.terms is None or other.terms is None or inside.sum() < FEWEST or min(len(seeds), len(others)) < 2:
-        return None
-    values, base = (pseudo_values(*(part[:, inside] for part in terms)) for terms in (own.terms, other.terms))
-    paired = sorted(seeds) == sorted(others)
-    if paired:
-        order = [others.index(seed) for seed in seeds]
-        if np.array_equal(own.answers[:, inside], other.answers[order][:, inside]):
-            return None
-        base = base[order]
-    informative = min(int((terms[1][:, inside] != 0).sum(axis=1).min()) for terms in (own.terms, other.terms))
-    found = within_range(two_way_of(values, base, paired=paired), metric.unit, informative)
-    return found if found.variance > 0 else None

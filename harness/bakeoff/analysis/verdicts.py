@@ -8,13 +8,12 @@ something undeclared is confounded, whatever its numbers say.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from bakeoff.analysis.pairs import PairwiseComparison, check, possible
+from bakeoff.analysis.pair_checks import check
+from bakeoff.analysis.pairs import PairwiseComparison, possible
 from bakeoff.analysis.results import Budget, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
@@ -45,20 +44,32 @@ class Terms:
 def judge(
     compared: Sequence[PairwiseComparison], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
 ) -> list[Pair]:
-    """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`."""
-    family = sum(not one.identical and one.method != "none" for one in compared)
-    among = [one.among(family) for one in compared]
-    adjusted = by_holm(one.p for one in among)
-    equivalence = by_holm(one.equivalence_p(terms.margin) for one in among)
+    """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`.
+
+    Rows with identical predictions count once in the family: their pairs with a third are one test.
+    """
+    keys = [one.family_key for one in compared]
+    family = len({key for one, key in zip(compared, keys, strict=True) if not one.identical and one.method != "none"})
+    adjusted = by_holm([one.p for one in compared], keys)
+    equivalence = by_holm([one.equivalence_p(terms.margin) for one in compared], keys)
     pairs = [_pair(*given, terms, family) for given in zip(compared, adjusted, equivalence, strict=True)]
     if not thorough:
         return pairs
     return [_detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
 
 
-def by_holm(p: Iterable[float | None]) -> list[float | None]:
-    """p-values adjusted for their family, which those that were not tested are none of."""
-    return [None if math.isnan(adjusted) else float(adjusted) for adjusted in holm(np.array([*p], dtype=np.float64))]
+def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) -> list[float | None]:
+    """p-values adjusted for their family, which those that were not tested are none of.
+
+    tests: for each, the test that it is of; p-values of one test count once, as the largest of them. Default: each its own.
+    """
+    largest: dict[Hashable, float] = {}
+    tests = range(len(p)) if tests is None else tests
+    for test, one in zip(tests, p, strict=True):
+        if one is not None:
+            largest[test] = max(one, largest.get(test, 0.0))
+    adjusted = dict(zip(largest, holm([*largest.values()]), strict=True))
+    return [None if one is None else float(adjusted[test]) for test, one in zip(tests, p, strict=True)]
 
 
 def _detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
@@ -74,12 +85,13 @@ def _pair(
     finding = _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
     confounders = [fact for fact in compared.facts if not fact.declared]
     low, high = compared.interval(1 - ALPHA)
-    wide_low, wide_high = compared.among(family).interval(1 - ALPHA / max(1, family))
+    wide_low, wide_high = compared.interval(1 - ALPHA / max(1, family))
     pair = Pair(
         first=compared.first.name,
         second=compared.second.name,
         seeds=(len(compared.first.seeds), len(compared.second.seeds)),
         paired=compared.paired,
+        why_not_paired=compared.why_not_paired,
         examples=compared.first.answers.shape[1],
         method=compared.method,
         difference=compared.difference,
@@ -144,7 +156,7 @@ def _advice(compared: PairwiseComparison, terms: Terms) -> str:
     if terms.margin is None:
         return f"a margin of {terms.metric}, declared before the runs of a new experiment: without one no difference is small"
     wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
-    seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, paired=estimate.paired)
+    seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples)
     here = f"{estimate.examples:,} examples"
     if seeds.number is not None and seeds.number > compared.least_seeds:
         alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
@@ -153,7 +165,7 @@ def _advice(compared: PairwiseComparison, terms: Terms) -> str:
         return f"these seeds find {wanted} in four of five experiments, and this is one of the others"
     if seeds.why == "too many":
         return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
-    examples = examples_needed(estimate.budget, terms.margin, seeds=compared.least_seeds, paired=estimate.paired)
+    examples = examples_needed(estimate.budget, terms.margin, seeds=compared.least_seeds)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     if seeds.why == "unknown" and seeds.limits:
         low, high = (_open(limit, terms) for limit in seeds.limits)

@@ -6,10 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from bakeoff.analysis.outputs import gather
-from bakeoff.analysis.pairs import estimate_of
+from bakeoff.analysis.pairs import comparison_of
 from bakeoff.cli.output import aligned, print_damage
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError, StoreError
@@ -157,10 +155,10 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
         return None
     if silent := data.silent.get(split, {}).get(metric.name):
         raise BakeoffError(f"--resolve: {metric.name} says nothing on {split}: {silent}")
-    estimate = estimate_of(found, metric, "here", "there")
-    paired = found.seeds["here"] == found.seeds["there"]
-    identical = paired and np.array_equal(found.answers["here"], found.answers["there"])
-    return None if estimate is None else (estimate, identical)
+    compared = comparison_of(found, metric, "here", "there")
+    if compared is None or not isinstance(compared.estimate, TwoWay):
+        return None
+    return compared.estimate, compared.identical
 
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:

@@ -3,7 +3,7 @@
 Its percentile intervals are a check beside the primary test. Where seeds contribute most of the variance, they are too narrow,
 like any bootstrap of a few seeds; where examples do, they are too wide, since the interaction of seeds and examples is counted
 more than once (Owen 2007). A metric that is no ratio of sums is tested by t, with variance components from resamples of the
-examples alone (`Replicates.difference`).
+examples alone (`Replicates.table`).
 
 A resample of examples is a vector of weights, how often each was drawn. A scorer maps weights (r, N) to scores (r, runs) of all
 runs at once: ratios, MCC and Pearson are matrix products; Spearman takes one sort per run, since the rank of a value in a
@@ -21,7 +21,7 @@ import numpy as np
 
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.intervals import LEAST_DEFINED
-from bakeoff.statistics.twoway import TwoWay, two_way_resampled, two_way_unpaired_resampled
+from bakeoff.statistics.twoway import RunTable, run_table_resampled
 
 Scorer = Callable[[Floats], Floats]
 """Weights of examples (r, N) -> scores (r, runs)."""
@@ -73,22 +73,18 @@ class Replicates:
         p = min(1.0, 2 * (least + 1) / (len(apart) + 1))
         return Interval(float(self.observed[one] - self.observed[other]), float(low), float(high), p)
 
-    def difference(self, one: int, other: int, *, paired: bool) -> TwoWay | None:
-        """Strategy `one` minus strategy `other`, tested by t over seeds and examples; None without `resampled`."""
-        if self.resampled is None:
-            return None
-        spans = self.spans[one], self.spans[other]
-        runs, resampled = [self.runs[span] for span in spans], [self.resampled[:, span] for span in spans]
-        if paired:
-            return two_way_resampled(runs[0] - runs[1], resampled[0] - resampled[1], self.examples)
-        return two_way_unpaired_resampled(runs, resampled, self.examples)
-
-    def score(self, one: int) -> TwoWay | None:
-        """The mean score of strategy `one`, likewise."""
-        if self.resampled is None:
-            return None
+    def table(self, one: int) -> RunTable | None:
+        """Strategy `one` over seeds and examples; None without `resampled`."""
         span = self.spans[one]
-        return two_way_resampled(self.runs[span], self.resampled[:, span], self.examples)
+        return None if self.resampled is None else run_table_resampled(self.runs[span], self.resampled[:, span], self.examples)
+
+    def paired_table(self, one: int, other: int) -> RunTable | None:
+        """The differences of strategy `one` and strategy `other` at each of their common seeds, likewise."""
+        if self.resampled is None:
+            return None
+        here, there = self.spans[one], self.spans[other]
+        runs = self.runs[here] - self.runs[there]
+        return run_table_resampled(runs, self.resampled[:, here] - self.resampled[:, there], self.examples)
 
 
 def multi_bootstrap(
@@ -96,7 +92,7 @@ def multi_bootstrap(
     seeds: Sequence[int],
     *,
     examples: int,
-    paired: bool = True,
+    streams: Sequence[int] | None = None,
     replicates: int = 2000,
     seed: int = 0,
     keep_runs: bool = False,
@@ -104,14 +100,18 @@ def multi_bootstrap(
     """Scores of strategies in resamples of seeds and examples.
 
     scorer: its columns are the runs of the first strategy, then of the second, and so on; seeds: number of runs of each. All
-    strategies share each resample of the examples, and where `paired` that of the seeds too, which takes equal numbers of seeds
-    (ValueError otherwise). keep_runs: also keep the score of every run in every replicate, 8 bytes each.
+    strategies share each resample of the examples. streams: a number for each strategy; those of one number are paired by seed
+    and share that of the seeds too, which takes equal numbers of seeds (ValueError otherwise). keep_runs: also keep the score
+    of every run in every replicate, 8 bytes each.
     """
-    if paired and len(set(seeds)) > 1:
-        raise ValueError(f"paired seeds are as many for every strategy, not {list(seeds)}")
-    rng = np.random.default_rng(seed)
-    drawn = [_weights(rng, count, replicates) for count in (seeds[:1] if paired else seeds)]
-    drawn = drawn * len(seeds) if paired else drawn
+    rng, shared = np.random.default_rng(seed), dict[int, Floats]()
+    drawn = []
+    for count, stream in zip(seeds, range(len(seeds)) if streams is None else streams, strict=True):
+        if stream not in shared:
+            shared[stream] = _weights(rng, count, replicates)
+        if shared[stream].shape[1] != count:
+            raise ValueError(f"strategies that are paired by seed have equal numbers of seeds, not {list(seeds)}")
+        drawn.append(shared[stream])
     ends = np.cumsum(seeds)
     spans = [slice(end - count, end) for end, count in zip(ends, seeds, strict=True)]
     scores = np.empty((replicates, len(seeds)))
@@ -132,7 +132,7 @@ def bootstrap_ratio(
     numerators: Sequence[Floats] | Floats,
     denominators: Sequence[Floats] | Floats,
     *,
-    paired: bool = True,
+    streams: Sequence[int] | None = None,
     replicates: int = 2000,
     seed: int = 0,
 ) -> Replicates:
@@ -142,7 +142,7 @@ def bootstrap_ratio(
         lambda weights: np.concatenate([scorer(weights) for scorer in scorers], axis=1),
         [len(part) for part in numerators],
         examples=numerators[0].shape[1],
-        paired=paired,
+        streams=streams,
         replicates=replicates,
         seed=seed,
     )

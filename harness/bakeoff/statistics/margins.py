@@ -8,8 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.cost_ratios import log_ratio
+from bakeoff.statistics.intervals import spread
 from bakeoff.statistics.power import Needed, seeds_needed
 from bakeoff.statistics.twoway import Budget, TwoWay
 
@@ -33,12 +36,16 @@ class Evidence:
     where the limit is 0, and where the method gives no variance components."""
 
 
-def quality(found: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
-    """Tests candidate minus baseline. allowed: how far the score may fall, or an error rise, as shown (times `scale`)."""
+def quality(found: TwoWay, cautious: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
+    """Tests candidate minus baseline. allowed: how far the score may fall, or an error rise, as shown (times `scale`).
+
+    cautious: the same with two more examples that differ, where the score is a share of examples: that a change is within the
+    limit is said by it, and its interval is shown; that it is beyond by what was found.
+    """
     limit = allowed / scale
-    low, high = found.interval(LEVEL)
+    low, high = cautious.interval(LEVEL)
     within, p_beyond = (low >= -limit, found.p_below(-limit)) if higher_is_better else (high <= limit, found.p_above(limit))
-    needed = None if within else _seeds(found.budget, limit, examples=found.examples, paired=found.paired)
+    needed = None if within else _seeds(found.budget, limit, examples=found.examples)
     return Evidence(found.difference * scale, low * scale, high * scale, within, p_beyond, _as_shown(needed, scale))
 
 
@@ -51,9 +58,8 @@ def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
     limit = math.log1p(allowed / 100)
     low, high = log.interval(LEVEL)
     within = high <= limit
-    seeds = len(a) if paired else 2 / (1 / len(a) + 1 / len(b))
-    budget = Budget(seed=log.variance * seeds, example=0.0, residual=0.0)
-    needed = None if within else _seeds(budget, limit, examples=2, paired=paired)
+    own = (log.variance * len(a),) if paired else tuple(spread(np.log(side)) for side in (a, b))
+    needed = None if within else _seeds(Budget(own, 0.0, (0.0,) * len(own)), limit, examples=2)
     return Evidence(_per_cent(log.difference), _per_cent(low), _per_cent(high), within, log.p_above(limit), needed)
 
 
@@ -61,11 +67,11 @@ def _per_cent(log: float) -> float:
     return 100 * math.expm1(min(log, 700.0))  # the bound of two very different runs may overflow
 
 
-def _seeds(budget: Budget, allowed: float, *, examples: int, paired: bool) -> Needed | None:
+def _seeds(budget: Budget, allowed: float, *, examples: int) -> Needed | None:
     """Seeds that show an unchanged candidate to be within; a two-sided test at twice alpha is the one-sided one at alpha."""
     if allowed <= 0:
         return None
-    return seeds_needed(budget, allowed, examples=examples, paired=paired, alpha=2 * ALPHA)
+    return seeds_needed(budget, allowed, examples=examples, alpha=2 * ALPHA)
 
 
 def _as_shown(needed: Needed | None, scale: float) -> Needed | None:

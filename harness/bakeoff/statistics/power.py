@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -73,7 +73,6 @@ def mde_of_design(
     seeds: int,
     *,
     examples: int,
-    paired: bool = True,
     comparisons: int = 1,
     alpha: float = 0.05,
     power: float = 0.8,
@@ -83,7 +82,7 @@ def mde_of_design(
     Of several comparisons at Holm's strictest step, alpha over their number.
     """
     se = math.sqrt(budget.variance(seeds, examples))
-    df = budget.df(seeds, examples, paired=paired, family=comparisons > 1)
+    df = budget.df(seeds, examples)
     return minimum_detectable_effect(se, df, alpha=alpha / comparisons, power=power)
 
 
@@ -92,7 +91,6 @@ def seeds_needed(
     difference: float,
     *,
     examples: int,
-    paired: bool = True,
     comparisons: int = 1,
     alpha: float = 0.05,
     power: float = 0.8,
@@ -110,20 +108,18 @@ def seeds_needed(
     limits = (limit(budget.example_range[0]), limit(budget.example_range[1])) if budget.example_range else None
 
     def mde(seeds: int) -> float:
-        return mde_of_design(budget, seeds, examples=examples, paired=paired, comparisons=comparisons, alpha=alpha, power=power)
+        return mde_of_design(budget, seeds, examples=examples, comparisons=comparisons, alpha=alpha, power=power)
 
     return _least(mde, difference, limit(budget.example), most=MOST_SEEDS, limits=limits)
 
 
-def examples_needed(
-    budget: Budget, difference: float, *, seeds: int, paired: bool = True, alpha: float = 0.05, power: float = 0.8
-) -> Needed:
+def examples_needed(budget: Budget, difference: float, *, seeds: int, alpha: float = 0.05, power: float = 0.8) -> Needed:
     """Test examples that detect a true `difference` with these seeds; none where there are too few seeds for it."""
-    runs = seeds - 1 if paired else 2 * (seeds - 1)
-    limit = minimum_detectable_effect(math.sqrt(budget.seed / seeds), runs, alpha=alpha, power=power)
+    known = replace(budget, example=0.0, residuals=(0.0,) * len(budget.seeds))
+    limit = minimum_detectable_effect(math.sqrt(budget.seed / seeds), known.df(seeds, 2), alpha=alpha, power=power)
 
     def mde(examples: int) -> float:
-        return mde_of_design(budget, seeds, examples=examples, paired=paired, alpha=alpha, power=power)
+        return mde_of_design(budget, seeds, examples=examples, alpha=alpha, power=power)
 
     return _least(mde, difference, limit, most=MOST_EXAMPLES)
 

@@ -79,15 +79,15 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
 
     identical: whether all predictions of the two are equal.
     """
-    scale, budget, examples, paired = question.unit.scale, found.budget, found.examples, found.paired
+    scale, budget, examples = question.unit.scale, found.budget, found.examples
     wanted = question.difference / scale
     needed, hard = (
-        seeds_needed(budget, wanted, examples=examples, paired=paired, comparisons=many, alpha=ALPHA, power=POWER)
+        seeds_needed(budget, wanted, examples=examples, comparisons=many, alpha=ALPHA, power=POWER)
         for many in (1, question.comparisons)
     )
     more = None
     if needed.number is None:
-        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), paired=paired, alpha=ALPHA, power=POWER).number
+        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), alpha=ALPHA, power=POWER).number
     return Needs(
         task=place[0],
         model=place[1],
@@ -100,7 +100,7 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
         why_none=needed.why,
         seeds_in_family=None if identical else hard.number,
         why_none_in_family=hard.why,
-        detectable=_detectable(question, budget, examples, paired=paired),
+        detectable=_detectable(question, budget, examples),
         limit=scale * needed.limit,
         limit_range=(scale * needed.limits[0], scale * needed.limits[1]) if needed.limits else None,
         examples=examples,
@@ -111,7 +111,7 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
 def from_planning_values(question: Question, place: tuple[str, str, str], *, examples: int | None) -> Needs:
     """From published values of the spread over seeds; place: (task, model, strategy).
 
-    A difference is taken to have twice the variance of a run: pairing by seed may not help. Whether the strategies consistently
+    Seeds are taken to share nothing, so that a difference has twice the variance of a run. Whether the strategies consistently
     err on different examples is not known: the numbers of seeds assume that they do not, `limit` that they do.
     """
     if question.unit != SHARE:
@@ -124,7 +124,7 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
             why_none_in_family="unknown",
             examples=examples,
         )
-    budgets = [Budget(seed=2 * (sd / 100) ** 2, example=0.0, residual=0.0) for sd in PLANNED_SD]
+    budgets = [Budget(((sd / 100) ** 2,) * 2, 0.0, (0.0, 0.0)) for sd in PLANNED_SD]
     usual = budgets[1]
 
     def needed(budget: Budget, alpha: float = ALPHA) -> Needed:
@@ -143,14 +143,14 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
         seeds_in_family=hard.number,
         why_none_in_family=hard.why,
         seeds_range=(least.number, most.number) if least.number is not None and most.number is not None else None,
-        detectable=_detectable(question, usual, 2, paired=True),
+        detectable=_detectable(question, usual, 2),
         limit=limit,
         examples=examples,
     )
 
 
-def _detectable(question: Question, budget: Budget, examples: int, *, paired: bool) -> float | None:
+def _detectable(question: Question, budget: Budget, examples: int) -> float | None:
     if question.seeds < 2:
         return None
-    least = mde_of_design(budget, question.seeds, examples=examples, paired=paired, alpha=ALPHA, power=POWER)
+    least = mde_of_design(budget, question.seeds, examples=examples, alpha=ALPHA, power=POWER)
     return question.unit.scale * least

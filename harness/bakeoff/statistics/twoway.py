@@ -1,8 +1,14 @@
 """The primary test: a difference over seeds and examples, both treated as random samples.
 
-Var(mean D) = seed / K + example / N + residual / (K N), estimated from the mean squares of a two-way layout without
-replication; degrees of freedom by Satterthwaite (1946). Tests over seeds alone ignore the sampling of examples, McNemar's test
-ignores the randomness of training; this test covers both.
+Each side's seeds have a variance of their own, and the examples, which both sides share, a third:
+
+    variance = s2_a / K_a + s2_b / K_b + example,    example = max(0, var(delta) / N - r_a / (K_a N) - r_b / (K_b N))
+
+with s2 the variance of a side's K run scores, delta the N differences of the two sides' means at each example, and r the
+residual mean square of a side's own (K, N) table; degrees of freedom by Satterthwaite (1946) over these three terms, as in
+Welch's test (1947). Where runs of equal seeds share their random streams, the table of their differences stands in for both
+sides. Tests over seeds alone ignore the sampling of examples, McNemar's test ignores the randomness of training; this test
+covers both.
 """
 
 from __future__ import annotations
@@ -10,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from scipy import special
@@ -18,61 +24,100 @@ from scipy import special
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.intervals import Estimate
 
-ALONE, IN_FAMILY = 4, 2
-"""Satterthwaite's degrees of freedom are capped at so many times (seeds - 1), alone and as one of several comparisons. Where
-examples contribute most of the variance they can be hundreds, though few seeds hardly bound the rest, which matters most in the
-far tail that adjusted tests use. With these caps error rates stayed within bounds in all scenarios of the calibration tests."""
+ALIKE, ALIKE_SEEDS = 0.05, 3
+
+
+class Variance(NamedTuple):
+    """A variance over seeds, in squared score units, and the degrees of freedom with which it is known."""
+
+    value: float
+    df: float
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """One side of a comparison: its (K, N) table of K runs on N examples, summarised."""
+
+    mean: float
+    s2: float
+    """Variance (K - 1) of the K run scores; it holds the residual's part, r / N."""
+    residual: float
+    """Mean square of what seeds and examples do not explain, (K - 1)(N - 1) degrees of freedom."""
+    seeds: int
+    examples: int
+    profile: Floats
+    """(N,) mean over seeds at each example; or (R,) mean score in each resample of the examples, where `resampled`."""
+    noise: Floats | None
+    """(N,) what the residual adds to the squared deviation of each example's mean; None where `resampled`."""
+
+    @property
+    def resampled(self) -> bool:
+        return self.noise is None
+
+    @property
+    def own(self) -> float:
+        """The seeds' variance component: the part of `s2` that more examples would leave."""
+        return max(0.0, self.s2 - self.residual / self.examples)
+
+    @property
+    def variance(self) -> Variance:
+        return Variance(self.s2, self.seeds - 1)
+
+    def alike_by_luck(self, variance: Variance) -> bool:
+        """Whether three runs differ, by this variance over seeds, less than chance in the examples alone lets expect: below the
+        lower 5 % point of (r / N) chi-squared / 2, which is their variance where seeds make no difference at all.
+
+        The test errs no more often for it, since it counts on a variance from three runs being so small at times.
+        """
+        chance = self.residual / self.examples * float(special.chdtri(variance.df, 1 - ALIKE)) / variance.df
+        return self.seeds == ALIKE_SEEDS and variance.value < chance
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Variance components of a difference, in squared score units.
+    """Variance components of a difference, in squared score units: what its uncertainty is made of.
 
-    `seed` shrinks with seeds, `example` with examples, `residual` with both. Estimates below 0 are set to 0.
+    `seeds` and `residuals` have one entry for each side, and one for both where seeds are paired.
     """
 
-    seed: float
+    seeds: tuple[float, ...]
+    """Shrinks with seeds."""
     example: float
-    residual: float
+    """Shrinks with examples."""
+    residuals: tuple[float, ...]
+    """Shrinks with both."""
     example_range: tuple[float, float] | None = None
     """90 % interval of `example`; None where it is not estimated."""
 
+    @property
+    def seed(self) -> float:
+        return sum(self.seeds)
+
+    @property
+    def residual(self) -> float:
+        return sum(self.residuals)
+
     def variance(self, seeds: float, examples: float) -> float:
-        """Variance of the mean difference over so many seeds and examples; either may be infinite."""
+        """Variance of the mean difference over so many seeds a side and examples; either may be infinite."""
         return self.seed / seeds + self.example / examples + self.residual / (seeds * examples)
 
-    def df(self, seeds: int, examples: int, *, paired: bool = True, family: bool = False) -> float:
-        """Expected degrees of freedom of a design with so many seeds per side."""
-        runs = seeds - 1 if paired else 2 * (seeds - 1)
-        squares = (
-            examples * self.seed + self.residual,
-            seeds * self.example + self.residual,
-            -self.residual,
-        )
-        return _satterthwaite(
-            squares, (runs, examples - 1, runs * (examples - 1)), most=(IN_FAMILY if family else ALONE) * (seeds - 1)
-        )
+    def df(self, seeds: int, examples: int) -> float:
+        """Expected degrees of freedom of a design with so many seeds a side."""
+        sides = [
+            Variance(own + residual / examples, seeds - 1) for own, residual in zip(self.seeds, self.residuals, strict=True)
+        ]
+        return _satterthwaite([(side.value / seeds, side.df) for side in sides], self.example / examples, examples)
 
 
 @dataclass(frozen=True)
 class TwoWay(Estimate):
-    """A mean difference over seeds and examples, with its variance from both.
+    """A mean difference, or a mean score, over seeds and examples, with its variance from both."""
 
-    Mean squares are scaled so that variance = (ms_seed + ms_example - ms_residual) / (K N) wherever that is positive, K the
-    harmonic mean of `seeds`, the numbers of both sides, equal where `paired`.
-    """
-
-    ms_seed: float
-    ms_example: float
-    ms_residual: float
     seeds: tuple[int, int]
+    """Of each side; equal where there is one table, of paired seeds or of one strategy alone."""
     examples: int
     paired: bool
     budget: Budget
-
-    def in_family(self) -> TwoWay:
-        """The same with the lower cap on the degrees of freedom, for p-values that are adjusted for several comparisons."""
-        return replace(self, df=min(self.df, IN_FAMILY * (sum(self.seeds) / 2 - 1)))
 
 
 E = TypeVar("E", bound=Estimate)
@@ -97,140 +142,181 @@ def with_two_examples(estimate: E, examples: int) -> E:
     return replace(found, budget=replace(found.budget, example=example, example_range=(0.0, example)))
 
 
-def two_way(d: Floats) -> TwoWay:
-    """The mean of (K, N) differences, or scores, with an interval for new seeds and new examples.
+# --- one side ------------------------------------------------------------------------------------------------------------
 
-    Raises ValueError unless K >= 2 and N >= 2. Where the estimated variance is not positive, its largest term is used instead.
-    """
-    d = np.asarray(d, dtype=np.float64)
-    k, n = _shape(d)
-    by_seed, by_example = d.mean(axis=1), d.mean(axis=0)
-    mean = by_seed.mean()
+
+def run_table(values: Floats) -> RunTable:
+    """Of (K, N) values whose mean over examples is each run's score. Raises ValueError unless K >= 2 and N >= 2."""
+    values = np.asarray(values, dtype=np.float64)
+    k, n = _shape(values)
+    by_seed, by_example = values.mean(axis=1), values.mean(axis=0)
+    mean = float(by_seed.mean())
+    residual = values - by_example
     by_seed -= mean
-    residual = d - by_example
     residual -= by_seed[:, None]
-    by_example -= mean
-    scale = float(np.abs(d).max())
-    ms_seed = _mean_square(by_seed, k - 1, scale) * n
-    ms_example = _mean_square(by_example, n - 1, scale) * k
-    ms_residual = _mean_square(residual, (k - 1) * (n - 1), scale)
-    error = _error(by_example, [residual])
-    return _paired(float(mean), (ms_seed, ms_example, ms_residual), k, n, error)
+    scale = float(np.abs(values).max())
+    return RunTable(
+        mean=mean,
+        s2=_mean_square(by_seed, k - 1, scale),
+        residual=_mean_square(residual, (k - 1) * (n - 1), scale),
+        seeds=k,
+        examples=n,
+        profile=by_example,
+        noise=np.einsum("ki,ki->i", residual, residual) / (k * (k - 1)),
+    )
 
 
-def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> TwoWay:
-    """The same for scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples.
+def run_table_resampled(observed: Floats, resampled: Floats, examples: int) -> RunTable:
+    """Of scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples, shared by all runs.
 
-    All runs share each resample. The variance of their mean over resamples gives the examples' mean square, the variance of
-    their deviations from it the residual's. For a mean over examples the result is that of `two_way` up to sampling error.
-    Raises ValueError below two seeds or two resamples.
+    The variance of a run's deviation from the mean of all runs, over resamples, gives the residual's mean square. For a mean
+    over examples the result is that of `run_table` up to sampling error. Raises ValueError below two seeds or two resamples.
     """
     resamples, k = _shape(resampled)
     scale = max(float(np.abs(observed).max()), float(np.abs(resampled).max()))
     together = resampled.mean(axis=1)
-    apart = resampled - together[:, None]
-    ms_seed = _mean_square(observed - observed.mean(), k - 1, scale) * examples
-    ms_example = _mean_square(together - together.mean(), resamples - 1, scale) * k * examples
-    ms_residual = _mean_square(apart - apart.mean(axis=0), (k - 1) * (resamples - 1), scale) * examples
-    error = _normal_error(ms_example / k, examples, resamples)
-    return _paired(float(observed.mean()), (ms_seed, ms_example, ms_residual), k, examples, error)
-
-
-def _paired(mean: float, squares: tuple[float, float, float], k: int, n: int, error: float) -> TwoWay:
-    """error: standard error of the examples' variance component."""
-    ms_seed, ms_example, ms_residual = squares
-    example = (ms_example - ms_residual) / k
-    dfs = (k - 1, n - 1, (k - 1) * (n - 1))
-    variance, df = _variance((ms_seed, ms_example, -ms_residual), dfs, most=ALONE * (k - 1))
-    return TwoWay(
-        difference=mean,
-        variance=variance / (k * n),
-        df=df,
-        ms_seed=ms_seed,
-        ms_example=ms_example,
-        ms_residual=ms_residual,
-        seeds=(k, k),
-        examples=n,
-        paired=True,
-        budget=Budget(max(0.0, ms_seed - ms_residual) / n, max(0.0, example), ms_residual, _range(example, error)),
+    deviations = resampled - together[:, None]
+    return RunTable(
+        mean=float(observed.mean()),
+        s2=_mean_square(observed - observed.mean(), k - 1, scale),
+        residual=_mean_square(deviations - deviations.mean(axis=0), (k - 1) * (resamples - 1), scale) * examples,
+        seeds=k,
+        examples=examples,
+        profile=together,
+        noise=None,
     )
 
 
-def two_way_unpaired(a: Floats, b: Floats) -> TwoWay:
+def shrunk_upwards(variances: Sequence[float], seeds: Sequence[int], *, scale: float = 1.0) -> list[Variance]:
+    """Variances over seeds of strategies of one group, each that is below what the others let expect lifted towards it.
+
+    A scaled inverse chi-squared distribution is fitted to the variances, as Smyth (2004) does; a variance below the posterior
+    mean takes it, with the degrees of freedom of both, and one above stays as it is: in a family of comparisons at three
+    seeds, small variances that are luck make the false claims, and large ones are to be believed. seeds: of each strategy;
+    scale: the width of the scores' range. A variance of 0 counts as 1e-12.
+    """
+    nothing = 1e-12 * scale * scale
+    s2, d = np.array(variances, dtype=np.float64), np.array(seeds, dtype=np.float64) - 1
+    z = np.log(np.maximum(s2, nothing)) - special.digamma(d / 2) + np.log(d / 2)
+    excess = float(z.var(ddof=1) - special.polygamma(1, d / 2).mean())
+    if excess > 0:
+        prior = 2 * _inverse_trigamma(excess)
+        expected = math.exp(z.mean() + special.digamma(prior / 2) - math.log(prior / 2))
+        lifted, df = (prior * expected + d * s2) / (prior + d), np.minimum(prior + d, d.sum())
+    else:
+        lifted, df = np.full(len(s2), np.maximum(s2, nothing).mean()), np.full(len(s2), d.sum())
+    higher = (lifted > s2) & (lifted > nothing * (1 + 1e-9))
+    return [
+        Variance(float(more), float(known)) if up else Variance(float(own), float(seen))
+        for up, more, known, own, seen in zip(higher, lifted, df, s2, d, strict=True)
+    ]
+
+
+def _inverse_trigamma(value: float) -> float:
+    """x > 0 with trigamma(x) = value, by Newton's method on 1 / trigamma, which is nearly a straight line (Smyth 2004)."""
+    x = 0.5 + 1 / value
+    for _ in range(100):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if abs(step) < 1e-14 * x:
+            break
+    return x
+
+
+# --- one table, and two --------------------------------------------------------------------------------------------------
+
+
+def two_way(d: Floats) -> TwoWay:
+    """The mean of (K, N) differences of paired seeds, or of one strategy's scores, for new seeds and new examples.
+
+    Raises ValueError unless K >= 2 and N >= 2.
+    """
+    return of_one_table(run_table(d))
+
+
+def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> TwoWay:
+    """The same for scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples."""
+    return of_one_table(run_table_resampled(observed, resampled, examples))
+
+
+def two_way_unpaired(a: Floats, b: Floats, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
     """The difference of the means of (Ka, N) and (Kb, N) values of the same examples, seeds not paired.
 
-    Each side has its own seed and residual components; the examples' component is that of the difference of the sides' means.
-    Raises ValueError unless Ka, Kb and N are 2 or more and both sides have the same examples.
+    variances: over the seeds of each side, where they are not the sides' own (`shrunk_upwards`). Raises ValueError unless Ka,
+    Kb and N are 2 or more and both sides have the same examples.
     """
-    sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
-    (_, n), (_, other) = map(_shape, sides)
-    if n != other:
-        raise ValueError(f"the two sides of a comparison must have the same examples; they have {n} and {other} examples")
-    alone = [two_way(side) for side in sides]
-    delta = sides[0].mean(axis=0) - sides[1].mean(axis=0)
-    mean = float(delta.mean())
-    scale = max(float(np.abs(side).max()) for side in sides)
-    delta -= mean
-    example = _mean_square(delta, n - 1, scale)  # seed-mean differences: one value an example
-    return _unpaired(mean, alone, example, _error(delta, [_residual(side) for side in sides]))
+    return of_two_tables(run_table(a), run_table(b), variances=variances)
 
 
 def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[Floats], examples: int) -> TwoWay:
     """`two_way_unpaired` of scores that are no means over examples: for each side (K,), and (R, K) in resamples of examples."""
-    alone = [two_way_resampled(*side, examples) for side in zip(observed, resampled, strict=True)]
-    delta = resampled[0].mean(axis=1) - resampled[1].mean(axis=1)
-    scale = max(float(np.abs(side).max()) for side in resampled)
-    example = _mean_square(delta - delta.mean(), len(delta) - 1, scale) * examples
-    error = _normal_error(example, examples, len(delta))
-    return _unpaired(alone[0].difference - alone[1].difference, alone, example, error)
+    a, b = (run_table_resampled(*side, examples) for side in zip(observed, resampled, strict=True))
+    return of_two_tables(a, b)
 
 
-def _unpaired(mean: float, alone: Sequence[TwoWay], example: float, error: float) -> TwoWay:
-    """alone: each side by itself; example: mean square over examples of the difference of their means; error: see `_paired`."""
-    (ka, kb), n = (side.seeds[0] for side in alone), alone[0].examples
-    seeds, residuals = [side.ms_seed for side in alone], [side.ms_residual for side in alone]
-    terms = (seeds[0] / (ka * n), seeds[1] / (kb * n), example / n, -residuals[0] / (ka * n), -residuals[1] / (kb * n))
-    dfs = (ka - 1, kb - 1, n - 1, (ka - 1) * (n - 1), (kb - 1) * (n - 1))
-    variance, df = _variance(terms, dfs, most=ALONE * (ka + kb - 2) // 2)
-    k = 2 / (1 / ka + 1 / kb)
-    own = [max(0.0, seed - residual) / n for seed, residual in zip(seeds, residuals, strict=True)]
-    alike = example - residuals[0] / ka - residuals[1] / kb
+def of_one_table(table: RunTable, *, variance: Variance | None = None) -> TwoWay:
+    """The mean of one table. variance: over its seeds, where it is not the table's own."""
+    return _estimate([table], table.profile, [variance or table.variance])
+
+
+def of_two_tables(a: RunTable, b: RunTable, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
+    """The difference of two tables of the same examples, a minus b; as `two_way_unpaired`."""
+    if a.examples != b.examples:
+        raise ValueError(
+            f"the two sides of a comparison must have the same examples; they have {a.examples} and {b.examples} examples"
+        )
+    return _estimate([a, b], a.profile - b.profile, variances or (a.variance, b.variance))
+
+
+def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Variance]) -> TwoWay:
+    """delta: (N,) differences at each example, or (R,) in each resample."""
+    first, last, n = tables[0], tables[-1], tables[0].examples
+    scale = max(float(np.abs(table.profile).max()) for table in tables)
+    deviations = delta - delta.mean()
+    between = _mean_square(deviations, len(delta) - 1, scale)
+    between = between * n if first.resampled else between  # mean square over examples
+    parts = [table.residual / table.seeds for table in tables]
+    example = between - sum(parts)
+    example = example if example > 1e-12 * max(between, *parts) else 0.0  # what cancels leaves a rounding error
+    terms = [(variance.value / table.seeds, variance.df) for table, variance in zip(tables, variances, strict=True)]
     return TwoWay(
-        difference=mean,
-        variance=variance,
-        df=df,
-        ms_seed=k * (seeds[0] / ka + seeds[1] / kb),
-        ms_example=k * example,
-        ms_residual=k * (residuals[0] / ka + residuals[1] / kb),
-        seeds=(ka, kb),
+        difference=first.mean - (last.mean if len(tables) > 1 else 0.0),
+        variance=sum(value for value, _ in terms) + example / n,
+        df=_satterthwaite(terms, example / n, n),
+        seeds=(first.seeds, last.seeds),
         examples=n,
-        paired=False,
-        budget=Budget(sum(own), max(0.0, alike), sum(residuals), _range(alike, error)),
+        paired=len(tables) == 1,
+        budget=Budget(
+            seeds=tuple(table.own for table in tables),
+            example=example,
+            residuals=tuple(table.residual for table in tables),
+            example_range=_range(example, _error(tables, deviations, between)),
+        ),
     )
 
 
-def _residual(d: Floats) -> Floats:
-    """(K, N) values minus their seed and example effects."""
-    return np.asarray(d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean())
+def _satterthwaite(seeds: Sequence[tuple[float, float]], example: float, examples: int) -> float:
+    """Degrees of freedom of a sum of variances, each (value, degrees of freedom) of the seeds' and the examples' own; of a sum
+    of 0 those of the seeds."""
+    total = sum(value for value, _ in seeds) + example
+    weight = sum(value * value / df for value, df in seeds) + example * example / (examples - 1)
+    return total * total / weight if weight > 0 else float(sum(df for _, df in seeds))
 
 
-def _error(by_example: Floats, residuals: Sequence[Floats]) -> float:
+def _error(tables: Sequence[RunTable], deviations: Floats, between: float) -> float:
     """Standard error of the examples' variance component, from the contribution of each example.
 
-    by_example: (N,) deviations of the examples' means; residuals: (K, N) for each side. No distribution is assumed: most
-    differences are 0, so a normal one would be far off.
+    No distribution is assumed: most differences are 0, so a normal one would be far off. From resampled scores alone it is that
+    of a mean square of normal values, estimated from so many resamples.
     """
-    n = len(by_example)
-    parts = by_example**2
-    for residual in residuals:
-        k = len(residual)
-        parts = parts - np.einsum("ki,ki->i", residual, residual) / (k * (k - 1))
+    n = tables[0].examples
+    parts = deviations**2
+    for table in tables:
+        if table.noise is None:
+            return between * math.sqrt(2 / (n - 1) + 2 / (len(deviations) - 1))
+        parts = parts - table.noise
     return float(parts.std(ddof=1)) * n / (n - 1) / math.sqrt(n)
-
-
-def _normal_error(example: float, examples: int, resamples: int) -> float:
-    """The same from resampled scores alone: of a mean square of normal values, estimated from so many resamples."""
-    return example * math.sqrt(2 / (examples - 1) + 2 / (resamples - 1))
 
 
 def _range(example: float, error: float) -> tuple[float, float]:
@@ -255,18 +341,3 @@ def _mean_square(deviations: Floats, df: int, scale: float) -> float:
     flat = deviations.ravel()
     square = float(np.einsum("i,i->", flat, flat))  # BLAS would wake threads for it, which costs more on a busy machine
     return square / df if square > flat.size * (1e-13 * scale) ** 2 else 0.0
-
-
-def _variance(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> tuple[float, float]:
-    """Sum of the signed mean squares and its degrees of freedom; where it is not positive, the largest term and its own."""
-    total = sum(terms)
-    if total > 1e-12 * max(map(abs, terms)):  # terms that cancel leave a rounding error, which is no variance
-        return total, _satterthwaite(terms, dfs, most=most)
-    largest, df = max(zip(terms, dfs, strict=True))
-    return (largest, float(min(df, most))) if largest > 0 else (0.0, float(most))
-
-
-def _satterthwaite(terms: Sequence[float], dfs: Sequence[int], *, most: int) -> float:
-    """Satterthwaite's degrees of freedom, at most `most`, and at least 1: below that t has no usable quantiles."""
-    total, weight = sum(terms), sum(term * term / df for term, df in zip(terms, dfs, strict=True))
-    return min(max(1.0, total * total / weight), most) if weight > 0 else float(most)

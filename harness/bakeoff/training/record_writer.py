@@ -196,6 +196,7 @@ def compose(
         attempts=request.attempts,
         resumed_at=job.resumed_at if job else [],
         trainer_owns=found.owns,
+        randomness="trainer" if "randomness" in found.owns else "harness",
         trainer_notes=capped(found.notes, MOST_NOTES),
         files=hashes_of(folder),
     )

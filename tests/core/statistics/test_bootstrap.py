@@ -25,7 +25,7 @@ from bakeoff.statistics.bootstrap import (
     ratio_scorer,
     spearman_scorer,
 )
-from bakeoff.statistics.twoway import two_way, two_way_unpaired
+from bakeoff.statistics.twoway import TwoWay, of_one_table, of_two_tables, two_way, two_way_unpaired
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 
@@ -88,8 +88,8 @@ def test_replicates_vary_by_seeds_and_examples_at_once() -> None:
 def test_paired_seeds_share_their_draws_and_others_do_not() -> None:
     seeds = np.linspace(-1, 1, 6)[:, None]
     scores = np.stack([seeds + np.zeros((6, 20)), seeds + np.zeros((6, 20))])
-    paired = bootstrap_ratio(scores, np.ones_like(scores)).compare(0, 1)
-    unpaired = bootstrap_ratio(scores, np.ones_like(scores), paired=False).compare(0, 1)
+    paired = bootstrap_ratio(scores, np.ones_like(scores), streams=[7, 7]).compare(0, 1)
+    unpaired = bootstrap_ratio(scores, np.ones_like(scores)).compare(0, 1)
     assert (paired.low, paired.high, paired.p) == (0, 0, 1)
     assert unpaired.low < -0.3 < 0.3 < unpaired.high
 
@@ -97,9 +97,9 @@ def test_paired_seeds_share_their_draws_and_others_do_not() -> None:
 def test_sides_may_have_other_numbers_of_seeds_unless_paired() -> None:
     one, other = np.ones((3, 10)), np.zeros((5, 10))
     ones = [np.ones((3, 10)), np.ones((5, 10))]
-    assert bootstrap_ratio([one, other], ones, paired=False).compare(0, 1).difference == 1
-    with pytest.raises(ValueError, match="for every strategy"):
-        bootstrap_ratio([one, other], ones)
+    assert bootstrap_ratio([one, other], ones).compare(0, 1).difference == 1
+    with pytest.raises(ValueError, match="equal numbers of seeds"):
+        bootstrap_ratio([one, other], ones, streams=[0, 0])
 
 
 def test_swapping_two_strategies_turns_the_sign() -> None:
@@ -155,11 +155,24 @@ def test_any_metric_can_be_compared_by_its_function_alone() -> None:
         any_scorer(median_hit, runs, references), [4, 4], examples=80, replicates=300, keep_runs=True
     )
     assert found.compare(0, 1).low > 0
-    own, difference = found.score(0), found.difference(0, 1, paired=True)
-    assert own is not None
-    assert difference is not None
+    tables = [found.table(0), found.table(1)]
+    assert tables[0] is not None
+    assert tables[1] is not None
+    own, difference = of_one_table(tables[0]), of_two_tables(tables[0], tables[1])
     assert own.interval()[0] < found.observed[0] < own.interval()[1]
     assert 0 < difference.interval()[0] < difference.difference == pytest.approx(found.observed[0] - found.observed[1])
+
+
+def estimate(replicates: Replicates, *, paired: bool) -> TwoWay:
+    """Of the first strategy minus the second."""
+    if paired:
+        table = replicates.paired_table(0, 1)
+        assert table is not None
+        return of_one_table(table)
+    one, other = replicates.table(0), replicates.table(1)
+    assert one is not None
+    assert other is not None
+    return of_two_tables(one, other)
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -169,22 +182,23 @@ def test_of_a_mean_resamples_give_the_two_way_estimate(paired: bool) -> None:
     a, b = ((rng.random((4, 300)) * 0.5 + hardness * 0.5 < share).astype(float) for share in (0.6, 0.5))
     scorer = ratio_scorer(np.concatenate([a, b]), np.ones((8, 300)))
     replicates = multi_bootstrap(scorer, [4, 4], examples=300, replicates=4000, keep_runs=True)
-    found = replicates.difference(0, 1, paired=paired)
+    found = estimate(replicates, paired=paired)
     expected = two_way(a - b) if paired else two_way_unpaired(a, b)
-    assert found is not None
     assert found.difference == pytest.approx(expected.difference)
-    assert found.ms_seed == pytest.approx(expected.ms_seed)
-    assert found.ms_example == pytest.approx(expected.ms_example, rel=0.1)
-    assert found.ms_residual == pytest.approx(expected.ms_residual, rel=0.1)
+    assert found.budget.seeds == pytest.approx(expected.budget.seeds, rel=0.1, abs=1e-5)
+    assert found.budget.example == pytest.approx(expected.budget.example, rel=0.15)
+    assert found.budget.residuals == pytest.approx(expected.budget.residuals, rel=0.1)
+    assert (found.variance, found.df) == pytest.approx((expected.variance, expected.df), rel=0.1)
     assert (found.seeds, found.examples, found.paired) == (expected.seeds, expected.examples, paired)
 
 
 def test_equal_runs_leave_nothing_to_chance() -> None:
     run = np.random.default_rng(4).integers(0, 2, 50)
     scorer = mcc_scorer(np.stack([run] * 6), np.arange(50) % 2)
-    found = multi_bootstrap(scorer, [3, 3], examples=50, replicates=50, keep_runs=True).difference(0, 1, paired=True)
-    assert found is not None
-    assert (found.difference, found.variance, found.p) == (0, 0, 1)
+    found = multi_bootstrap(scorer, [3, 3], examples=50, replicates=50, keep_runs=True)
+    for paired in (True, False):
+        one = estimate(found, paired=paired)
+        assert (one.difference, one.variance, one.p) == (0, 0, 1)
 
 
 def test_three_seeds_that_differ_much_are_judged_by_t_because_the_percentiles_err_too_often() -> None:
@@ -195,9 +209,7 @@ def test_three_seeds_that_differ_much_are_judged_by_t_because_the_percentiles_er
         skill = 0.8 + 0.05 * rng.standard_normal((6, 1))
         answers = np.where(rng.random(400) * 0.8 + rng.random((6, 400)) * 0.2 < skill, truth, 1 - truth)
         found = multi_bootstrap(mcc_scorer(answers, truth), [3, 3], examples=400, replicates=200, seed=number, keep_runs=True)
-        difference = found.difference(0, 1, paired=True)
-        assert difference is not None
-        by_t += difference.p < 0.05
+        by_t += estimate(found, paired=False).p < 0.05
         by_percentiles += found.compare(0, 1).p < 0.05
     assert by_t / runs <= 0.08
     assert by_percentiles / runs > 0.1

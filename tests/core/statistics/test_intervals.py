@@ -47,6 +47,7 @@ def split(answers: ArrayLike, labels: ArrayLike, *, kind: Kind = CLASSIFICATION)
         slices={},
         answers={"row": given},
         seeds={"row": tuple(range(len(given)))},
+        streams={"row": {}},
         calibration={},
         kind=kind,
     )

@@ -42,12 +42,12 @@ def test_unpaired_seeds_see_what_the_table_says(k: int, effect: float) -> None:
 
 @pytest.mark.parametrize(("sd", "seeds"), [(0.7, [18, 7, 4]), (1.0, [34, 10, 5]), (1.5, [73, 20, 7]), (2.5, [199, 52, 15])])
 def test_seeds_needed_for_half_one_and_two_points(sd: float, seeds: list[int]) -> None:
-    budget = Budget((sd * POINT) ** 2, 0.0, 0.0)
+    budget = Budget(((sd * POINT) ** 2,), 0.0, (0.0,))
     assert [seeds_needed(budget, effect * POINT, examples=408).number for effect in (0.5, 1, 2)] == seeds
 
 
 def test_no_number_of_seeds_makes_up_for_few_examples() -> None:
-    budget = Budget((0.01) ** 2, 0.08, 0.05)
+    budget = Budget((0.01**2,), 0.08, (0.05,))
     answer = seeds_needed(budget, 0.02, examples=408)
     assert answer.number is None
     assert answer.limit == pytest.approx(mde_of_design(budget, 10**6, examples=408), rel=1e-3)
@@ -57,7 +57,7 @@ def test_no_number_of_seeds_makes_up_for_few_examples() -> None:
 
 
 def test_no_number_of_examples_makes_up_for_few_seeds() -> None:
-    budget = Budget((0.01) ** 2, 0.08, 0.05)
+    budget = Budget((0.01**2,), 0.08, (0.05,))
     assert examples_needed(budget, 0.01, seeds=3).number is None
     assert examples_needed(budget, 0.01, seeds=3).limit == pytest.approx(3.264 * 0.01, rel=1e-3)
     answer = examples_needed(budget, 0.02, seeds=10)
@@ -68,7 +68,7 @@ def test_no_number_of_examples_makes_up_for_few_seeds() -> None:
 def test_the_design_has_the_power_that_it_promises() -> None:
     """1,500 simulated comparisons with the effect that five seeds on 100 examples should find four times in five."""
     rng = np.random.default_rng(0)
-    budget = Budget(0.02**2, 0.15**2, 0.3**2)
+    budget = Budget((0.02**2,), 0.15**2, (0.3**2,))
     effect = mde_of_design(budget, 5, examples=100)
     found = 0
     for _ in range(1500):
@@ -115,6 +115,6 @@ def test_a_smaller_level_more_power_or_fewer_seeds_need_a_larger_effect(df: floa
 
 def test_an_effect_of_0_and_odd_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
-        seeds_needed(Budget(1, 1, 1), 0.0, examples=100)
+        seeds_needed(Budget((1,), 1, (1,)), 0.0, examples=100)
     with pytest.raises(ValueError, match="alpha < power"):
         minimum_detectable_effect(1.0, 4, alpha=0.9)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from statsmodels.stats.power import TTestPower
+from statsmodels.stats.power import TTestIndPower
 
 from bakeoff.contracts.unit import SHARE
 from bakeoff.statistics.power import mde_of_design
@@ -38,7 +38,7 @@ def needs(budget: Budget, asked: Question, *, n: int = 400) -> Needs:
 
 
 def test_the_number_is_the_least_that_finds_the_difference() -> None:
-    budget = Budget(seed=0.012**2, example=0.01, residual=0.08)
+    budget = Budget((0.012**2,), 0.01, (0.08,))
     found, estimate = needs(budget, question(2.0)), pilot(budget).budget
     assert found.seeds is not None
     assert found.seeds > 3
@@ -47,7 +47,7 @@ def test_the_number_is_the_least_that_finds_the_difference() -> None:
 
 
 def test_so_many_seeds_find_the_difference_four_times_in_five() -> None:
-    budget = Budget(seed=0.012**2, example=0.01, residual=0.08)
+    budget = Budget((0.012**2,), 0.01, (0.08,))
     seeds = needs(budget, question(2.0)).seeds
     assert seeds is not None
     generator = np.random.default_rng(1)
@@ -56,7 +56,7 @@ def test_so_many_seeds_find_the_difference_four_times_in_five() -> None:
 
 
 def test_more_comparisons_and_smaller_differences_need_more_seeds() -> None:
-    budget = Budget(seed=0.01**2, example=0.0, residual=0.08)
+    budget = Budget((0.01**2,), 0.0, (0.08,))
     alone, many = needs(budget, question(1.5)), needs(budget, question(1.5, comparisons=9))
     assert alone.seeds == alone.seeds_in_family == many.seeds
     assert many.seeds_in_family is not None
@@ -68,17 +68,17 @@ def test_more_comparisons_and_smaller_differences_need_more_seeds() -> None:
 
 
 def test_where_the_examples_are_too_few_no_number_is_given_but_how_many_examples() -> None:
-    found = needs(Budget(seed=0.005**2, example=0.08, residual=0.02), question(1.0, seeds=5))
+    found = needs(Budget((0.005**2,), 0.08, (0.02,)), question(1.0, seeds=5))
     assert (found.seeds, found.seeds_in_family) == (None, None)
     assert found.limit == pytest.approx(280 * math.sqrt(0.08 / 400), rel=0.1)
     assert found.examples_needed is not None
     assert found.examples_needed > 400
-    enough = mde_of_design(pilot(Budget(0.005**2, 0.08, 0.02)).budget, 5, examples=found.examples_needed)
+    enough = mde_of_design(pilot(Budget((0.005**2,), 0.08, (0.02,))).budget, 5, examples=found.examples_needed)
     assert 100 * enough <= 1.0
 
 
 def test_what_the_seeds_in_hand_find_shrinks_with_them_and_one_seed_finds_nothing() -> None:
-    budget = Budget(seed=0.01**2, example=0.01, residual=0.08)
+    budget = Budget((0.01**2,), 0.01, (0.08,))
     found = [needs(budget, question(seeds=seeds)).detectable for seeds in (1, 2, 3, 10)]
     assert found[0] is None
     rest = [value for value in found if value is not None]
@@ -90,7 +90,7 @@ def test_what_the_seeds_in_hand_find_shrinks_with_them_and_one_seed_finds_nothin
 
 def test_a_pilot_of_other_seeds_counts_them_as_unpaired() -> None:
     generator = np.random.default_rng(5)
-    budget = Budget(seed=0.01**2, example=0.0, residual=0.04)
+    budget = Budget((0.01**2,), 0.0, (0.04,))
     sides = [drawn(generator, 6, 400, budget) for _ in range(2)]
     found = from_pilot(question(2.0), PLACE, two_way_unpaired(*sides), where="here")
     assert found.pilot_seeds == 6
@@ -159,12 +159,10 @@ def test_nobody_runs_more_than_ten_thousand_seeds() -> None:
 
 
 def test_planning_values_agree_with_the_t_test_over_seeds() -> None:
-    """Run SDs of 0.7, 1.0 and 1.5 points, so differences vary by sqrt(2) of that."""
+    """Two independent groups of runs whose SDs are 0.7, 1.0 and 1.5 points."""
     found = from_planning_values(question(1.0), PLACE, examples=408)
-    power = TTestPower()
-    expected = [
-        math.ceil(power.solve_power(effect_size=1 / (math.sqrt(2) * sd), alpha=0.05, power=0.8)) for sd in (0.7, 1.0, 1.5)
-    ]
+    power = TTestIndPower()
+    expected = [math.ceil(power.solve_power(effect_size=1 / sd, alpha=0.05, power=0.8)) for sd in (0.7, 1.0, 1.5)]
     assert found.seeds_range is not None
     assert [found.seeds_range[0], found.seeds, found.seeds_range[1]] == expected
     assert found.limit == pytest.approx(3.9, abs=0.05)

@@ -12,9 +12,17 @@ from statsmodels.stats.anova import anova_lm
 
 from bakeoff.contracts.metrics import F1
 from bakeoff.statistics.intervals import pseudo_values
-from bakeoff.statistics.twoway import Budget, TwoWay, two_way, two_way_unpaired
-
-SMALL = np.array([[1, 0, 0, -1, 1, 0], [1, 1, 0, 0, 0, 0], [0, 1, 0, -1, 1, 0]], dtype=np.float64)
+from bakeoff.statistics.twoway import (
+    Budget,
+    RunTable,
+    TwoWay,
+    Variance,
+    of_two_tables,
+    run_table,
+    shrunk_upwards,
+    two_way,
+    two_way_unpaired,
+)
 
 
 def scores(seed: int, k: int, n: int, *, share: float = 0.8) -> np.ndarray:
@@ -26,21 +34,54 @@ def scores(seed: int, k: int, n: int, *, share: float = 0.8) -> np.ndarray:
 
 def numbers(result: TwoWay) -> list[float]:
     budget = result.budget
-    own = [result.difference, result.variance, result.df, result.se, result.p, result.ms_seed, result.ms_example]
-    more = [result.ms_residual, budget.seed, budget.example, budget.residual, budget.variance(9, 99)]
+    own = [result.difference, result.variance, result.df, result.se, result.p, *budget.seeds, *budget.residuals]
+    more = [budget.example, budget.variance(9, 99), budget.df(9, 99)]
     return [*own, *more, *result.interval(), result.p_above(-0.01), result.p_below(0.01), result.equivalence_p(0.01)]
 
 
-def test_the_small_matrix_gives_the_known_figures() -> None:
-    result = two_way(SMALL)
-    assert result.difference == pytest.approx(0.2222222, abs=5e-8)
-    assert (result.ms_seed, result.ms_example, result.ms_residual) == pytest.approx((0.0555556, 0.8888889, 0.2555556), abs=5e-8)
-    assert result.variance == pytest.approx(0.03827160, abs=5e-9)
-    assert result.se == pytest.approx(0.19563130, abs=5e-9)
-    assert result.df == pytest.approx(2.8571429, abs=5e-8)
-    assert result.interval() == pytest.approx((-0.41835029, 0.86279474), abs=5e-9)
-    assert (result.interval()[1] - result.difference) / result.se == pytest.approx(3.2743867, abs=5e-8)
-    assert result.p == pytest.approx(0.34222198, abs=5e-9)
+def digits(*rows: str) -> np.ndarray:
+    return np.array([[int(digit) for digit in row] for row in rows], dtype=np.float64)
+
+
+def test_two_small_tables_give_the_known_figures() -> None:
+    a, b = digits("11011101", "11011001", "11111101"), digits("10011001", "01011001", "10010011")
+    tables, result = (run_table(a), run_table(b)), two_way_unpaired(a, b)
+    assert [table.s2 for table in tables] == pytest.approx([0.015625, 0])
+    assert [table.residual for table in tables] == pytest.approx([0.0773809524, 0.1904761905])
+    assert result.difference == pytest.approx(0.25)
+    assert result.budget.example / 8 == pytest.approx(0.0037202381)
+    assert (result.variance, result.df) == pytest.approx((0.0089285714, 5.12977099))
+    assert (result.p, result.equivalence_p(0.01)) == pytest.approx((0.04451579, 0.97465098))
+
+
+def summarised(mean: float, sd: float, profile: np.ndarray, seeds: int) -> RunTable:
+    """A side of which only so much is known: its residual is 0."""
+    return RunTable(mean, sd**2, 0.0, seeds, len(profile), profile, np.zeros(len(profile)))
+
+
+def test_known_means_and_deviations_give_the_known_variance_and_degrees_of_freedom() -> None:
+    spread = np.repeat([1.0, -1.0, 0.0], [862, 862, 1])
+    spread *= 0.0097 * np.sqrt(1725) / spread.std(ddof=1)
+    far = of_two_tables(summarised(0.797, 0.0059, spread, 5), summarised(0.6845, 0.0025, 0 * spread, 5))
+    assert (far.variance, far.df) == pytest.approx((1.02302e-4, 593.189525))
+    assert far.p < 0.002 / 6
+    near = {
+        k: of_two_tables(summarised(0.797, 0.0059, 0 * spread, k), summarised(0.8037, 0.0060, 0 * spread, k)) for k in (5, 8)
+    }
+    assert near[5].df == pytest.approx(7.99774123)
+    assert [near[k].equivalence_p(0.02) for k in (5, 8)] == pytest.approx([0.00384417, 0.000264318], rel=1e-5)
+
+
+def test_one_table_follows_the_formula_term_by_term() -> None:
+    d = scores(1, 5, 40) - scores(2, 5, 40)
+    residual = d - d.mean(axis=0) - d.mean(axis=1, keepdims=True) + d.mean()
+    seed = d.mean(axis=1).var(ddof=1) / 5
+    example = d.mean(axis=0).var(ddof=1) / 40 - (residual**2).sum() / (4 * 39) / (5 * 40)
+    result = two_way(d)
+    assert example > 0
+    assert (result.difference, result.variance) == pytest.approx((d.mean(), seed + example))
+    assert result.df == pytest.approx((seed + example) ** 2 / (seed**2 / 4 + example**2 / 39))
+    assert (result.seeds, result.paired) == ((5, 5), True)
 
 
 @pytest.mark.parametrize(("k", "n"), [(2, 7), (3, 6), (5, 40)])
@@ -48,27 +89,21 @@ def test_mean_squares_are_those_of_statsmodels(k: int, n: int) -> None:
     d = scores(1, k, n) - scores(2, k, n)
     seed, example = np.indices(d.shape)
     frame = pd.DataFrame({"d": d.ravel(), "seed": seed.ravel(), "example": example.ravel()})
-    table = anova_lm(ols("d ~ C(seed) + C(example)", frame).fit())
-    result = two_way(d)
-    assert [result.ms_seed, result.ms_example, result.ms_residual] == pytest.approx(list(table["mean_sq"]))
+    by_seed, by_example, residual = anova_lm(ols("d ~ C(seed) + C(example)", frame).fit())["mean_sq"]
+    table = run_table(d)
+    assert (table.s2 * n, table.profile.var(ddof=1) * k, table.residual) == pytest.approx((by_seed, by_example, residual))
 
 
 def test_unpaired_follows_the_formula_term_by_term() -> None:
     a, b = scores(1, 3, 30), scores(2, 5, 30)
-    result = two_way_unpaired(a, b)
-    own = [two_way(side) for side in (a, b)]
-    delta = a.mean(axis=0) - b.mean(axis=0)
-    terms = [
-        own[0].ms_seed / (3 * 30),
-        own[1].ms_seed / (5 * 30),
-        delta.var(ddof=1) / 30,
-        -own[0].ms_residual / (3 * 30),
-        -own[1].ms_residual / (5 * 30),
-    ]
+    result, tables = two_way_unpaired(a, b), (run_table(a), run_table(b))
+    seeds = [table.s2 / table.seeds for table in tables]
+    example = (a.mean(axis=0) - b.mean(axis=0)).var(ddof=1) / 30
+    example = max(0.0, example - sum(table.residual / (table.seeds * 30) for table in tables))
     assert result.difference == pytest.approx(a.mean() - b.mean())
-    assert result.variance == pytest.approx(sum(terms))
-    satterthwaite = sum(terms) ** 2 / sum(t * t / df for t, df in zip(terms, (2, 4, 29, 58, 116), strict=True))
-    assert result.df == pytest.approx(min(satterthwaite, 3 + 5 - 2))
+    assert result.variance == pytest.approx(sum(seeds) + example)
+    weight = seeds[0] ** 2 / 2 + seeds[1] ** 2 / 4 + example**2 / 29
+    assert result.df == pytest.approx(result.variance**2 / weight)
     assert (result.seeds, result.paired) == ((3, 5), False)
 
 
@@ -80,22 +115,16 @@ def test_unpaired_agrees_with_paired_where_pairing_explains_nothing() -> None:
     assert unpaired == pytest.approx(paired, rel=0.05)
 
 
-def test_mean_squares_add_up_to_the_variance_in_both_designs() -> None:
-    a, b = scores(1, 4, 50), scores(2, 4, 50)
-    for result in (two_way(a - b), two_way_unpaired(a, b), two_way_unpaired(a, b[:3])):
-        k = 2 / (1 / result.seeds[0] + 1 / result.seeds[1])
-        total = result.ms_seed + result.ms_example - result.ms_residual
-        assert result.variance == pytest.approx(total / (k * result.examples))
-
-
 def test_the_budget_of_the_same_design_is_its_own_variance() -> None:
     rng = np.random.default_rng(0)
-    d = rng.normal(size=(5, 200)) + rng.normal(size=(5, 1)) + rng.normal(size=200)  # every component well above 0
-    result = two_way(d)
-    assert result.budget.variance(5, 200) == pytest.approx(result.variance)
-    assert result.budget.variance(10, 200) < result.variance
-    assert result.budget.variance(10**9, 200) == pytest.approx(result.budget.example / 200, rel=1e-6)
-    assert result.budget.variance(5, 10**9) == pytest.approx(result.budget.seed / 5, rel=1e-6)
+    d, other = (rng.normal(size=(5, 200)) + rng.normal(size=(5, 1)) + rng.normal(size=200) for _ in range(2))
+    for result in (two_way(d), two_way_unpaired(d, other)):  # every component well above 0
+        budget = result.budget
+        assert budget.variance(5, 200) == pytest.approx(result.variance)
+        assert budget.df(5, 200) == pytest.approx(result.df)
+        assert budget.variance(10, 200) < result.variance
+        assert budget.variance(10**9, 200) == pytest.approx(budget.example / 200, rel=1e-6)
+        assert budget.variance(5, 10**9) == pytest.approx(budget.seed / 5, rel=1e-6)
 
 
 def test_the_budget_finds_the_components_that_were_put_in() -> None:
@@ -107,19 +136,55 @@ def test_the_budget_finds_the_components_that_were_put_in() -> None:
     assert found == pytest.approx([4, 9, 1], rel=0.1)
 
 
-def test_seeds_that_happen_to_agree_give_few_degrees_of_freedom_and_fewer_in_a_family() -> None:
-    d = np.random.default_rng(0).normal(size=200) + np.zeros((3, 1))  # three seeds, all alike: the examples have 199
-    assert (two_way(d).df, two_way(d).in_family().df) == (8, 4)
-    unpaired = two_way_unpaired(d, np.random.default_rng(1).normal(size=200) + np.zeros((4, 1)))
-    assert (unpaired.df, unpaired.in_family().df) == (10, 5)
-
-
 def test_a_design_expects_the_degrees_of_freedom_of_its_largest_term() -> None:
-    assert Budget(1, 0, 0).df(5, 400) == pytest.approx(4)
-    assert Budget(1, 0, 0).df(5, 400, paired=False) == pytest.approx(8)
-    assert Budget(0, 1, 0).df(5, 400) == 16
-    assert Budget(0, 1, 0).df(5, 400, family=True) == 8
-    assert 4 < Budget(1e-4, 2e-3, 0.01).df(5, 400) < 16
+    assert Budget((1,), 0, (0,)).df(5, 400) == pytest.approx(4)
+    assert Budget((1, 1), 0, (0, 0)).df(5, 400) == pytest.approx(8)
+    assert Budget((0,), 1, (0,)).df(5, 400) == pytest.approx(399)
+    assert 4 < Budget((1e-4,), 2e-3, (0.01,)).df(5, 400) < 399
+
+
+# --- variances that are shrunk upwards -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("smallest", "expected", "df"),
+    [
+        (0.05, (0.298568798, 1, 4, 0.526342186), (3.95129567, 2, 2, 3.95129567)),
+        (0.2, (1.425, 1.425, 4, 1.425), (8, 8, 2, 8)),  # they differ by no more than chance: one variance for all
+    ],
+)
+def test_small_variances_are_lifted_to_the_known_figures(
+    smallest: float, expected: tuple[float, ...], df: tuple[float, ...]
+) -> None:
+    found = shrunk_upwards([smallest * 1e-4, 1e-4, 4e-4, 0.5e-4], [3] * 4)
+    assert [1e4 * one.value for one in found] == pytest.approx(expected)
+    assert [one.df for one in found] == pytest.approx(df)
+
+
+def test_a_variance_of_nothing_is_not_lifted_to_nothing() -> None:
+    for variances in ([0.0] * 5, [0.0, 0.0, 0.0, 0.5e-4]):
+        assert all(one.value == 0 or one.value > 1e-9 for one in shrunk_upwards(variances, [3] * len(variances)))
+
+
+def test_a_lifted_variance_makes_the_interval_wider() -> None:
+    a, b = scores(1, 3, 60), scores(2, 3, 60)
+    own = two_way_unpaired(a, b)
+    lifted = two_way_unpaired(a, b, variances=(Variance(own.variance, 6.0), run_table(b).variance))
+    assert lifted.variance == pytest.approx(own.variance + (own.variance - run_table(a).s2) / 3)
+
+
+def test_three_runs_more_alike_than_chance_allows_are_noticed() -> None:
+    rng = np.random.default_rng(0)
+    tables = [run_table((rng.random((3, 400)) < 0.8).astype(float)) for _ in range(2000)]
+    share = np.mean([table.alike_by_luck(table.variance) for table in tables])
+    assert share == pytest.approx(0.05, abs=0.015), "by chance alone one in twenty"
+    exactly = np.ones((3, 400))
+    exactly[[0, 1, 2], [5, 6, 7]] = 0
+    alike = run_table(exactly)
+    assert alike.alike_by_luck(alike.variance)
+    assert not alike.alike_by_luck(Variance(alike.residual / 400, 2))
+    four = run_table(np.vstack([exactly, exactly[:1]]))
+    assert not four.alike_by_luck(four.variance)
 
 
 def test_pseudo_values_of_f1_average_to_f1_of_every_run() -> None:
@@ -153,12 +218,12 @@ def test_the_same_difference_everywhere_is_certain(constant: float) -> None:
     assert (result.p_above(0) < 0.5) == (constant > 0)
 
 
-def test_a_variance_below_0_gives_way_to_the_larger_term() -> None:
+def test_an_examples_part_below_0_counts_as_0() -> None:
     d = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.1]])  # rows and columns cancel: nothing but residual
     result = two_way(d)
-    assert result.ms_seed + result.ms_example < result.ms_residual
-    assert result.variance == pytest.approx(max(result.ms_seed, result.ms_example) / 6)
-    assert result.df in (1, 2)
+    assert result.budget.example == 0
+    assert result.variance == pytest.approx(d.mean(axis=1).var(ddof=1) / 2)
+    assert result.df == pytest.approx(1)
 
 
 @pytest.mark.parametrize("shape", [(1, 8), (3, 1), (8,), (0, 0)])
@@ -250,7 +315,5 @@ def test_p_is_below_alpha_just_when_the_interval_leaves_0_out(d: np.ndarray, alp
 
 
 def test_mean_squares_that_cancel_leave_no_variance_of_rounding() -> None:
-    """Found by hypothesis: the terms add up to 0, and as floats to 1e-17, of which t would make a certainty."""
     d = np.array([[-1.0, 1, -1, 0, 1, -1], [1, 0, -1, 0, 0, 1]])
     assert two_way(d).variance == pytest.approx(two_way(d[::-1, ::-1]).variance)
-    assert two_way(d).p > 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -18,7 +18,7 @@ from bakeoff.analysis.gate.candidate_baseline import (
     why_nothing_compares,
 )
 from bakeoff.analysis.machines import why_no_hardware, why_no_time
-from bakeoff.analysis.pairs import estimate_of
+from bakeoff.analysis.pairs import comparison_of
 from bakeoff.analysis.pareto import amounts
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.metric_lookup import unit_of
@@ -27,6 +27,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control
 from bakeoff.statistics import margins as limits
 from bakeoff.statistics.margins import Evidence
+from bakeoff.statistics.twoway import TwoWay
 from bakeoff.text.tolerances import Tolerance, cost_tolerance, tolerance_of, with_tolerance
 
 QUALITY = "quality"
@@ -48,6 +49,8 @@ class Draft:
     """Why there can be no pass."""
     broken: bool = False
     """No run of the candidate succeeded, and none is still to come: that fails without a figure."""
+    test: Hashable = None
+    """Equal for drafts that are one test, of strategies with identical predictions; None where it is its own."""
     figures: Figures = PER_CENT
     """How its change is written."""
 
@@ -88,18 +91,22 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
     if silent := data.silent.get(split, {}).get(facts.name):
         return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
-    paired = found.seeds[CANDIDATE] == found.seeds[BASELINE]
-    if paired and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
-        return replace(draft, evidence=UNCHANGED, paired=True, identical=True, obstacle=obstacle)
+    paired = not found.why_not_paired(CANDIDATE, BASELINE)
+    alike = found.seeds[CANDIDATE] == found.seeds[BASELINE]
+    if alike and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
+        return replace(draft, evidence=UNCHANGED, paired=paired, identical=True, obstacle=obstacle)
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
         return replace(draft, obstacle=joined(obstacle, few))
     if len(found.ids) < 2:
         return replace(draft, obstacle=joined(obstacle, f"one example of {split} says nothing of others"))
-    estimate = estimate_of(found, metric, CANDIDATE, BASELINE) if metric else None
-    if estimate is None:
+    compared = comparison_of(found, metric, CANDIDATE, BASELINE) if metric else None
+    if compared is None or not isinstance(compared.estimate, TwoWay) or not isinstance(compared.cautious, TwoWay):
         return replace(draft, obstacle=f"the metric {facts.name} has no interval that can be computed here from predictions")
-    evidence = limits.quality(estimate, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better)
-    return replace(draft, evidence=evidence, paired=paired, obstacle=obstacle)
+    evidence = limits.quality(
+        compared.estimate, compared.cautious, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better
+    )
+    test = (arm.task, arm.model, compared.family_key)
+    return replace(draft, evidence=evidence, paired=paired, test=test, obstacle=obstacle)
 
 
 def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:

@@ -157,7 +157,8 @@ def _notes_on(arm: Arm, split: str) -> list[str]:
 
 def _decided(drafts: Sequence[Draft]) -> list[Check]:
     # what is identical is no test, so it is none of the family's chances of a false alarm
-    adjusted = by_holm(draft.evidence.p_beyond if draft.evidence and not draft.identical else None for draft in drafts)
+    p = [draft.evidence.p_beyond if draft.evidence and not draft.identical else None for draft in drafts]
+    adjusted = by_holm(p, [number if draft.test is None else draft.test for number, draft in enumerate(drafts)])
     return [_check(draft, p) for draft, p in zip(drafts, adjusted, strict=True)]
 
 

@@ -124,6 +124,9 @@ class Record(Part):
     resumed_at: list[Count]
     """Steps already done when the training was taken up again from a checkpoint; its cost counts from the beginning."""
     trainer_owns: list[Name]
+    randomness: Literal["harness", "trainer"] | None = None
+    """Whose random numbers dropout drew: the harness's stream, which all such trainers share at one seed, or the trainer's own.
+    None where nobody noted it."""
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
     """Notes of the trainer about this recipe, a sentence each."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
