@@ -108,12 +108,12 @@ def clean_answers(*, accuracy: float = 0.9, seeds: int = SEEDS, seed: int = 2) -
     return drawn_answers(LABELS, seeds=seeds, accuracy=accuracy, seed=seed)
 
 
-def clean_experiment(rows: Mapping[str, Any] | None = None, **keywords: Any) -> Experiment:
+def clean_experiment(rows: Mapping[str, Any] | None = None, *, labels: ArrayLike = LABELS, **keywords: Any) -> Experiment:
     """Clean unless the keywords (make_experiment's) make it otherwise: two rows that differ for sure, eight seeds
     each, with everything observed as it was asked, and a quiet machine.
     """
     given = {BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: clean_answers()} if rows is None else rows
-    made = sharing_streams(make_experiment(given, LABELS, **keywords))
+    made = sharing_streams(make_experiment(given, labels, **keywords))
     return replace(made, controls=(make_control(), make_control(10.4, moment="after")))
 
 

@@ -33,8 +33,8 @@ def ignored_seeds(judged: Judged) -> Iterator[Found]:
                 [row],
                 f"{row} ignores its seed, or nearly: {named(pairs)}. Such runs are one run, counted more than once; intervals "
                 "over seeds are too narrow.",
-                "Let whatever the trainer draws come from the seed that it is given; where it draws nothing, one seed "
-                "says it all.",
+                "Let whatever the trainer draws come from the seed that it is given, and run it "
+                f"{judged.in_new_folder}; where it draws nothing, report that these seeds are one run.",
             )
 
 
