@@ -1,7 +1,7 @@
-"""Bakeoff fine-tunes models in several ways and says which way is better, by how much, at what cost, and how sure one may be.
+"""Bakeoff fine-tunes models in several ways and reports which way is better, by how much, at what cost, and how sure that is.
 
 From Python, `load` reads records and `compare` compares them: `from bakeoff import load, compare`. Authors of plugins import
-from `bakeoff.plugin`. Both functions are imported when they are asked for, so that the command line starts at once.
+from `bakeoff.plugin`. Both functions are imported on first use, so that the command line starts at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakeoff.api.results import load as load
 
 FUNCTIONS = {"load": "bakeoff.api.results", "compare": "bakeoff.api.comparisons"}
-"""Public function -> the module that has it."""
+"""Public function -> its module."""
 
 
 def __getattr__(name: str) -> Any:

@@ -22,13 +22,12 @@ class BakeoffError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """The message as it is printed: one line, even if a library's part of it had several; a line for each of several
-        errors."""
+        """The message as it is printed: one line for each of several errors, even if a library's part of it had line breaks."""
         return [re.sub(r"\s*\n\s*", " ", str(self))]
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it came from, each once, the nearest first."""
+    """Yields the exception and its causes, each once, the nearest first."""
     todo, seen = [error], set[int]()
     for one in todo:
         if id(one) not in seen:
@@ -58,7 +57,8 @@ class DamageError(StoreError):
 
 
 class MachineError(BakeoffError):
-    """The machine cannot go on (no space, a quota, a disk that fails). It is not the run's fault: nothing is recorded of it."""
+    """The machine can't continue (no space, a quota, a failing disk). It is not the run's fault, so nothing is recorded of
+    it."""
 
 
 class RunError(BakeoffError):
@@ -71,7 +71,7 @@ class RunError(BakeoffError):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong in an experiment file. `line` and `column` count from 1; 0 where the file has no such place."""
+    """One error in an experiment file. `line` and `column` count from 1; both are 0 if it has no place in the file."""
 
     file: str
     line: int

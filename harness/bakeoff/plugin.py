@@ -133,7 +133,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """For a name of an earlier contract, raises PluginError with its name now."""
+    """Raises PluginError with the new name, for a name of an earlier contract."""
     if (new := RENAMED.get(name)) is not None:
         raise PluginError(f"bakeoff.plugin.{name} is now {new} (contract {CONTRACT_VERSION}, see CHANGELOG.md)")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

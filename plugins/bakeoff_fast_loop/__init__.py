@@ -1,6 +1,7 @@
-"""The trainer `fast-loop`: the manual loop's steps, computed without padding.
+"""The trainer `fast-loop`: the steps of torch-loop, computed without padding.
 
-On CUDA, where a small model waits for Python rather than for arithmetic, forward and backward pass are a CUDA graph instead.
+On CUDA, where a small model waits for Python rather than for arithmetic, it replays a CUDA graph of the forward and backward
+pass instead.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hook
 
 
 class FastLoop(Trainer):
-    """The same batches and updates as the manual loop; only rounding and the random numbers of dropout differ."""
+    """The same batches and updates as torch-loop; only rounding and the random numbers of dropout differ."""
 
     name = "fast-loop"
     summary = (
-        "The manual loop at a multiple of its speed: on the CPU no padding and cheap dropout, on CUDA its passes as a graph."
+        "torch-loop's steps, several times as fast: on the CPU without padding and with cheap dropout, on CUDA as a graph."
     )
     version = "1"
     supports = Supports(

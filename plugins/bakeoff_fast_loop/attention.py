@@ -1,7 +1,7 @@
-"""Attention within each text, on packed hidden states (T, ...), with the backward pass written by hand.
+"""Attention within each text, on packed hidden states (T, ...), with a backward pass written by hand.
 
-By hand because torch's fast CPU kernel has no dropout, and because autograd would pad and unpad each state by itself. Matrix
-products are batched over (batch * heads); `scale` is 1 / sqrt(size of a head).
+By hand because torch's fast CPU kernel has no dropout, and because autograd would pad and unpad each state separately. Matrix
+products are batched over (batch * heads); `scale` is 1 / sqrt(head size).
 """
 
 from __future__ import annotations
@@ -17,31 +17,32 @@ from bakeoff_fast_loop.parts import Mask
 
 
 def attend(states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int) -> tuple[Tensor, Any]:
-    """(T, 3 * hidden) of queries, keys and values -> (T, hidden), and what `attend_backward` needs."""
+    """Queries, keys and values, (T, 3 * hidden), -> ((T, hidden), what `attend_backward` needs)."""
     q, k, v = to_heads(packing.pad(states), packing, heads, 3)
     out, kept = attention(q, k, v, bias, mask)
     return packing.unpad(from_heads(out[None], packing, heads)), kept
 
 
 def attend_once(states: Tensor, bias: Tensor, packing: Packing, mask: None, heads: int) -> tuple[Tensor, None]:
-    """The same by torch's own kernel, without dropout and without a backward pass."""
+    """Like `attend`, by torch's own kernel, without dropout and backward pass."""
     shaped = packing.pad(states).view(packing.batch, packing.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
     out = scaled_dot_product_attention(*shaped, attn_mask=bias)  # (batch, heads, length, head size)
     return packing.unpad(out.transpose(1, 2).reshape(packing.batch * packing.length, -1)), None
 
 
 def attend_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor]:
-    """The gradients of the states and of the scores, (batch * heads, queries, keys)."""
-    (d_looked,) = to_heads(packing.pad(d_out), packing, heads, 1)
-    d_states = d_looked.new_empty(3, *d_looked.shape)
-    d_scores = attention_backward(kept, d_looked, d_states)
+    """The gradients of the states, and of the attention scores before the softmax, (batch * heads, queries, keys)."""
+    (d_heads,) = to_heads(packing.pad(d_out), packing, heads, 1)
+    d_states = d_heads.new_empty(3, *d_heads.shape)
+    d_scores = attention_backward(kept, d_heads, d_states)
     return packing.unpad(from_heads(d_states, packing, heads)), d_scores
 
 
 def attend_first(
     queries: Tensor, states: Tensor, bias: Tensor, packing: Packing, mask: Mask | None, heads: int
 ) -> tuple[Tensor, Any]:
-    """Attention of each text's first token: queries (batch, hidden), keys and values (T, 2 * hidden) -> (batch, hidden)."""
+    """Attention of each text's first token only: queries (batch, hidden), keys and values (T, 2 * hidden) -> ((batch,
+    hidden), what `attend_first_backward` needs)."""
     k, v = to_heads(packing.pad(states), packing, heads, 2)
     q = queries.view(packing.batch * heads, 1, -1)
     out, kept = attention(q, k, v, bias, mask)
@@ -49,7 +50,7 @@ def attend_first(
 
 
 def attend_first_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of the queries, of the keys and values, and of the scores."""
+    """The gradients of the queries, of keys and values, and of the attention scores before the softmax."""
     q, k = kept[:2]
     d_query, d_states = torch.empty_like(q), k.new_empty(2, *k.shape)
     d_scores = attention_backward(kept, d_out.reshape(q.shape), (d_query, *d_states))
@@ -57,7 +58,8 @@ def attend_first_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
-    """The weighted values, and what `attention_backward` needs; `bias`, (batch, 1 or heads, 1 or queries, keys), is added."""
+    """The weighted values, and what `attention_backward` needs. bias: (batch, 1 or heads, 1 or queries, keys), added to the
+    scores."""
     heads = q.shape[0] // bias.shape[0]
     spread = bias.expand(-1, heads, -1, -1).reshape(-1, *bias.shape[2:])
     scores = torch.baddbmm(spread, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
@@ -66,12 +68,12 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Mask | None) 
     return _times(kept, v, mask.scale if mask else 1.0), (q, k, v, weights, kept, mask)
 
 
-def attention_backward(looked: Any, d_out: Tensor, into: Any) -> Tensor:
+def attention_backward(saved: Any, d_out: Tensor, into: Any) -> Tensor:
     """Writes the gradients of q, k and v `into` three tensors, and returns the gradient of the scores before the softmax.
 
-    `looked` is what the forward pass saved: q, k, v, weights, weights after dropout, mask; `d_out` its output's gradient.
+    `saved` is what the forward pass saved: q, k, v, weights, weights after dropout, mask; `d_out` its output's gradient.
     """
-    q, k, v, weights, kept, mask = looked
+    q, k, v, weights, kept, mask = saved
     scale, factor = q.shape[-1] ** -0.5, mask.scale if mask else 1.0
     _times(kept.transpose(1, 2), d_out, factor, out=into[2])
     d_weights = _times(d_out, v.transpose(1, 2), factor)

@@ -19,8 +19,8 @@ from bakeoff_fast_loop.parts import Gelu, Joined, Stream
 
 @contextmanager
 def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
-    """While entered, `model(**inputs)` computes its logits from packed tokens, with products in `dtype`. Afterwards its forward
-    pass, or what stood in its place, is there again."""
+    """A context in which `model(**inputs)` computes its logits from packed tokens, with matrix products in `dtype`; its own
+    forward pass, or what replaced it, is restored afterwards."""
     hidden = model.__dict__.get("forward")
     if hidden is not None and hasattr(hidden, "__self__"):
         hidden.__self__.write_back()  # weights that were trained outside of the model
@@ -34,7 +34,7 @@ def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[N
 
 
 class NoMasks(Stream):
-    """No dropout."""
+    """Dropout masks that drop nothing."""
 
     def __init__(self) -> None:
         pass
@@ -44,9 +44,9 @@ class NoMasks(Stream):
 
 
 class Product:
-    """x W' + b by oneDNN, with the exact GELU where it follows: a sixth faster than torch's own fp32 product.
+    """x W' + b by oneDNN, with an exact GELU if one follows: a sixth faster than torch's own fp32 product.
 
-    Its operators are those that torch offers to its compiler, not a public interface: `product` checks that they exist.
+    It uses operators that torch has for its compiler, which are not a public interface; `product` checks that they exist.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
@@ -57,14 +57,14 @@ class Product:
 
 
 class Nothing:
-    """The activation, where the product before it has applied it already."""
+    """An activation that does nothing, because the product before it has applied it."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
         return x, None
 
 
 def product(joined: Joined) -> Joined | Product:
-    """The product by oneDNN, where that is available."""
+    """The product by oneDNN if that is available, else the given one."""
     weight, bias = joined.weight.value, joined.bias.value
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available() or not there:
@@ -73,7 +73,7 @@ def product(joined: Joined) -> Joined | Product:
 
 
 class Evaluation(Packed):
-    """The packed forward pass, with the model's weights as they are when it is made."""
+    """The packed forward pass, with the model's weights at the time it is made."""
 
     @torch.no_grad()
     def __init__(self, model: Any, dtype: torch.dtype) -> None:

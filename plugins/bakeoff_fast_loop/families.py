@@ -17,7 +17,7 @@ from bakeoff.plugin import ModelError
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One layer: attention and a perceptron, each followed by dropout, residual and norm."""
+    """One layer: attention and feed-forward network, each followed by dropout, residual and norm."""
 
     query: nn.Module
     key: nn.Module
@@ -34,14 +34,14 @@ class Block:
     down_norm: nn.LayerNorm
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """Everything that may train."""
+        """All modules that may train."""
         maps = (self.query, self.key, self.value, self.output, self.up, self.down)
         return *maps, self.output_norm, self.down_norm
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """A classifier's parts. `classify` maps hidden states of first tokens, (batch, 1, hidden), to logits."""
+    """The parts of a classifier. `classify` maps hidden states of first tokens, (batch, 1, hidden), to logits."""
 
     words: nn.Module
     positions: nn.Module
@@ -57,18 +57,22 @@ class Encoder:
 
 
 def encoder_of(model: Any) -> Encoder:
-    """The parts of a classifier, with or without adapters of peft. Raises ModelError for a model that is not supported."""
+    """The parts of a classifier, with or without peft adapters. Raises ModelError for an unsupported model."""
     if any(getattr(config, "is_prompt_learning", False) for config in getattr(model, "peft_config", {}).values()):
         raise ModelError("fast-loop can't train prompts of peft: it arranges the texts' tokens itself; torch-loop can")
     network = model.get_base_model() if hasattr(model, "get_base_model") else model
     name = type(network).__name__
     if type(network).__module__.partition(".")[0] != "transformers" or name not in FAMILIES:
         known = ", ".join(sorted(family.removesuffix("ForSequenceClassification") for family in FAMILIES))
-        raise ModelError(f"fast-loop can't treat {name}: it knows the encoders {known}; torch-loop trains any")
+        raise ModelError(f"fast-loop does not support {name}: it supports the encoders {known}; torch-loop trains any")
     if getattr(network.config, "is_decoder", False):
-        raise ModelError(f"fast-loop can't treat a {name} that is a decoder (is_decoder): its attention looks both ways")
+        raise ModelError(
+            f"fast-loop does not support {name} as a decoder (is_decoder): its attention sees both sides; use torch-loop"
+        )
     if hooked := [name for name, part in network.named_modules() if name and (part._forward_hooks or part._forward_pre_hooks)]:
-        raise ModelError(f"fast-loop can't treat a model with forward hooks (first: {hooked[0]}): it would pass them by")
+        raise ModelError(
+            f"fast-loop does not support forward hooks (first: {hooked[0]}), because it would not call them; torch-loop does"
+        )
     return FAMILIES[name](network)
 
 

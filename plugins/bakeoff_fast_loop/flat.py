@@ -1,7 +1,8 @@
-"""Trained parameters as one tensor: the optimizer sees one or two tensors for each parameter group, not a hundred.
+"""Stores trained parameters in one tensor, so that the optimizer gets one or two tensors for each parameter group instead of a
+hundred.
 
-Each parameter remains, its data a view into the whole. So one norm, one update and one conversion of dtype do for all. All of
-these work element by element, so that no result changes.
+Each parameter remains, as a view into that tensor. So one norm, one update and one conversion of dtype suffice. All of these
+are element-wise, so no result changes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Unit:
-    """Parameters of equal width whose rows are to follow each other in memory, and the dtype in which they are used."""
+    """Parameters of equal width whose rows are stored one after another, and the dtype in which they are used."""
 
     parameters: tuple[nn.Parameter, ...]
     dtype: torch.dtype
@@ -32,9 +33,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Piece:
-    """Views of a unit: its values after the last step, and the place for their gradient, both in the unit's dtype.
+    """Views of a unit: its values after the last step, and the memory for their gradient, both in the unit's dtype.
 
-    The gradient is None where the unit does not train.
+    The gradient is None if the unit does not train.
     """
 
     value: Tensor
@@ -54,11 +55,11 @@ class Whole:
         self.value = data.to(dtype)  # no copy where that is float32
         self.gradient = torch.empty_like(data)
         self.parts = {p: self.gradient[start:end].view(p.shape) for p, (start, end) in self.spans.items()}
-        """The gradient, by parameter."""
+        """Parameter -> its gradient."""
         self.written = torch.empty_like(self.value) if dtype != torch.float32 else self.gradient
-        """By the last backward pass."""
+        """The gradient that the last backward pass wrote."""
         self.earlier: Tensor | None = None
-        """The gradient of the micro-batches before this one."""
+        """The sum of the gradients of earlier micro-batches."""
         self.filled = False
 
     def before_backward(self) -> None:
@@ -97,17 +98,17 @@ class Whole:
 
 @dataclass
 class Flat:
-    """A model's trained parameters: those that are trained as one tensor, and the others."""
+    """A model's trained parameters: those trained as one tensor, and the others."""
 
     groups: list[dict[str, Any]] = field(default_factory=list)
-    """The optimizer's groups: the given ones, with wholes in place of the parameters in them."""
+    """The optimizer's parameter groups, with each `Whole` in place of its parameters."""
     wholes: list[Whole] = field(default_factory=list)
     alone: list[nn.Parameter] = field(default_factory=list)
 
     @classmethod
     @torch.no_grad()
     def of(cls, groups: list[dict[str, Any]], parts: Sequence[tuple[Unit, ...]]) -> Flat:
-        """`parts` are tuples of units that are used together: a part is taken only if each of its units fits or is frozen."""
+        """parts: tuples of units that are used together. A tuple is included only if each of its units fits or is frozen."""
         flat, memberships = cls(), [set(group["params"]) for group in groups]
         usable = [part for part in parts if all(u.is_frozen() or any(map(u.fits, memberships)) for u in part)]
         units = [unit for part in usable for unit in part]
@@ -124,7 +125,7 @@ class Flat:
         return flat
 
     def piece(self, unit: Unit) -> Piece | None:
-        """The views of a unit, or a copy of one that does not train; None for a unit that is not part of any whole."""
+        """The views of a unit, or a copy of one that does not train; None if it is in no `Whole`."""
         first, last = unit.parameters[0], unit.parameters[-1]
         for whole in self.wholes:
             if all(parameter in whole.spans for parameter in unit.parameters):
@@ -143,14 +144,14 @@ class Flat:
             whole.after_backward()
 
     def gradients(self) -> list[Tensor]:
-        """The gradients of all trained tensors, once the backward passes of a step are done."""
+        """The gradients of all trained tensors, after the backward passes of a step."""
         for whole in self.wholes:
             whole.hand_over()
         trained = [whole.parameter for whole in self.wholes] + self.alone
         return [parameter.grad for parameter in trained if parameter.grad is not None]
 
     def after_step(self) -> None:
-        """Clears the gradients, and copies the new weights into the dtype of the products."""
+        """Clears the gradients, and copies the new weights into the dtype of the matrix products."""
         for parameter in self.alone:
             parameter.grad = None
         for whole in self.wholes:

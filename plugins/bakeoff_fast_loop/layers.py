@@ -1,4 +1,4 @@
-"""The layers of a post-norm encoder, with forward and backward pass; `forward` also returns what `backward` needs."""
+"""The layers of a post-norm encoder with forward and backward pass. `forward` also returns what `backward` needs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Stream, activation
 
 
 class Layer:
-    """(T, hidden) -> (T, hidden)."""
+    """An encoder layer, (T, hidden) -> (T, hidden)."""
 
     def __init__(self, block: Block, maps: Callable[..., Joined | Grafted], norms: Callable[[nn.LayerNorm], Norm]) -> None:
-        """`maps` and `norms` make the parts that compute a block's linear maps and norms."""
+        """maps, norms: make the objects that compute a block's linear maps and norms."""
         self.block = block
         self.inputs = [maps(*modules) for modules in self.joined()]
         self.output, self.up, self.down = maps(block.output), maps(block.up), maps(block.down)
@@ -26,7 +26,7 @@ class Layer:
         self.attend: Any = attend
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
-        """The maps of attention's inputs; those of the same states are computed as one."""
+        """The linear maps of attention's inputs; those of the same states are computed as one."""
         return [(self.block.query, self.block.key, self.block.value)]
 
     def trains(self) -> bool:
@@ -34,7 +34,7 @@ class Layer:
 
     def forward(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Any]:
         block = self.block
-        context, residual, looked = self.attention(states, packing, bias, masks)
+        context, residual, saved = self.attention(states, packing, bias, masks)
         out, kept_output = self.output.forward(context)
         shape, dtype = tuple(out.shape), out.dtype
         settled, kept_output_norm = self.output_norm.forward(out, residual, masks.draw(block.output_dropout, shape, dtype))
@@ -42,19 +42,19 @@ class Layer:
         active, kept_active = self.activation.forward(up)
         down, kept_down = self.down.forward(active)
         result, kept_down_norm = self.down_norm.forward(down, settled, masks.draw(block.down_dropout, shape, dtype))
-        return result, (looked, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm)
+        return result, (saved, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm)
 
     def backward(self, d_result: Tensor, kept: Any, packing: Packing) -> tuple[Tensor, Tensor]:
-        """The gradients of the states and of attention's scores, (batch * heads, queries, keys)."""
-        looked, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm = kept
+        """The gradients of the states and of the attention scores, (batch * heads, queries, keys)."""
+        saved, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm = kept
         d_down, d_residual = self.down_norm.backward(d_result, kept_down_norm)
         d_active = self.down.backward(d_down, kept_down)
         d_settled = self.up.backward(self.activation.backward(d_active, kept_active), kept_up, onto=d_residual)
         d_out, d_residual = self.output_norm.backward(d_settled, kept_output_norm)
-        return self.attention_backward(self.output.backward(d_out, kept_output), d_residual, looked, packing)
+        return self.attention_backward(self.output.backward(d_out, kept_output), d_residual, saved, packing)
 
     def attention(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
-        """Attention's output, the states that it is added to, and what `attention_backward` needs."""
+        """Attention's output, the residual that it is added to, and what `attention_backward` needs."""
         block, (inputs,) = self.block, self.inputs
         joined, kept_inputs = inputs.forward(states)
         shape = (packing.batch * block.heads, packing.length, packing.length)
@@ -63,14 +63,14 @@ class Layer:
         )
         return context, states, (kept_inputs, attended)
 
-    def attention_backward(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
-        kept_inputs, attended = looked
+    def attention_backward(self, d_context: Tensor, d_residual: Tensor, saved: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+        kept_inputs, attended = saved
         d_joined, d_scores = attend_backward(d_context, attended, packing, self.block.heads)
         return self.inputs[0].backward(d_joined, kept_inputs, onto=d_residual), d_scores
 
 
 class TopLayer(Layer):
-    """The last layer, of whose output only each text's first token is read: (T, hidden) -> (batch, hidden)."""
+    """The last layer; only each text's first token is computed: (T, hidden) -> (batch, hidden)."""
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
         return [(self.block.query,), (self.block.key, self.block.value)]
@@ -84,9 +84,9 @@ class TopLayer(Layer):
         context, attended = attend_first(queries, joined, bias[..., :1, :], packing, mask, block.heads)
         return context, first, (kept_queries, kept_joined, attended)
 
-    def attention_backward(self, d_context: Tensor, d_residual: Tensor, looked: Any, packing: Packing) -> tuple[Tensor, Tensor]:
+    def attention_backward(self, d_context: Tensor, d_residual: Tensor, saved: Any, packing: Packing) -> tuple[Tensor, Tensor]:
         query, keys_values = self.inputs
-        kept_queries, kept_joined, attended = looked
+        kept_queries, kept_joined, attended = saved
         d_queries, d_joined, d_scores = attend_first_backward(d_context, attended, packing, self.block.heads)
         d_first = query.backward(d_queries, kept_queries, onto=d_residual)
         return keys_values.backward(d_joined, kept_joined).index_add_(0, packing.first, d_first), d_scores

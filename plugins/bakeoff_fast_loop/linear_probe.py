@@ -1,4 +1,4 @@
-"""Linear probe: features encoded once by the frozen encoder, then logistic regression on them."""
+"""The trainer `linear-probe`: encodes features once by the frozen encoder, then fits a logistic regression to them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bakeoff.plugin import Options, Recipe, Supports, Trainer, TrainingJob, hook
 
 
 class ProbeOptions(Options):
-    """Of the logistic regression."""
+    """Options of the logistic regression."""
 
     l2: Annotated[float, Field(gt=0, allow_inf_nan=False, description="Weight of half the squared norm of the weights.")] = 1.0
 
 
 class LinearProbe(Trainer):
-    """Takes no steps: each example goes through the encoder once, dropout off, and the head is solved for."""
+    """Takes no steps: each example passes the encoder once, without dropout, and then the head is solved for."""
 
     name = "linear-probe"
     summary = "Features encoded once, dropout off, then logistic regression (Newton-CG); takes no steps."

@@ -1,4 +1,4 @@
-"""The training loop, the same step by step as torch-loop's."""
+"""The training loop; step by step the same as torch-loop's."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from bakeoff_fast_loop.flat import Flat
 
 
 class Passes(Protocol):
-    """Forward and backward passes of a job's model, whose trained parameters are in `flat`."""
+    """Forward and backward passes of a job's model. `flat` has its trained parameters."""
 
     flat: Flat
 
     def take(self, inputs: dict[str, Tensor], weight: float) -> Tensor:
-        """Adds the gradients of a collated micro-batch's loss times its weight; returns that loss, a scalar on the device."""
+        """Adds the gradients of a collated micro-batch's loss times its weight. Returns that loss, a scalar on the device."""
 
     def after_step(self) -> None:
         """Clears the gradients; to be called after each step of the optimizer."""
 
     def write_back(self) -> None:
-        """Writes weights that are trained outside of the model into it."""
+        """Copies weights that are trained outside the model into it."""
 
 
 def train(job: TrainingJob) -> None:
-    """All steps of the job, or until it says stop."""
+    """Takes all steps of the job, or until it signals STOP."""
     with passes_of(job) as passes:
         _train(job, passes)
 
 
 def passes_of(job: TrainingJob) -> AbstractContextManager[Passes]:
-    """On CUDA passes with fewer kernel launches, elsewhere with less arithmetic."""
+    """The passes for the job's device: on CUDA with fewer kernel launches, elsewhere with less arithmetic."""
     if job.device.type == "cuda":
         from bakeoff_fast_loop.replayed import replayed
 
@@ -78,10 +78,10 @@ def _train(job: TrainingJob, passes: Passes) -> None:
 
 
 def clip(gradients: list[Tensor], limit: float) -> None:
-    """As `clip_grad_norm_`, but without multiplying by 1, on the CPU, gradients whose norm is within the limit.
+    """Clips like `clip_grad_norm_`, but on the CPU does not multiply gradients whose norm is within the limit by 1.
 
-    The sum in float32 comes out too small by a little: what is clipped keeps 1.00003 times the limit at 11 million elements,
-    1.0006 times at 110 million.
+    The float32 sum is slightly too small: clipped gradients have 1.00003 times the limit at 11 million elements, 1.0006 times
+    at 110 million.
     """
     flat = [gradient.flatten() for gradient in gradients]
     norm = torch.stack([torch.dot(gradient, gradient) for gradient in flat]).sum().sqrt()  # in half the time of torch's norm

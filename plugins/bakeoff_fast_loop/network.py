@@ -1,4 +1,4 @@
-"""A classifier's forward pass on packed tokens, which replaces its own while it trains."""
+"""A classifier's forward pass on packed tokens, which replaces its own during training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bakeoff_fast_loop.words import UsedRows, is_plain, used_rows
 
 
 class Packed:
-    """The forward pass that training and evaluation share, with matrix products in `dtype`; subclasses give the weights."""
+    """The forward pass that training and evaluation share, with matrix products in `dtype`; subclasses supply the weights."""
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         self.model, self.dtype = model, dtype
@@ -29,7 +29,7 @@ class Packed:
         self.look_up: Callable[[Tensor], Tensor] = self.encoder.words
 
     def piece(self, unit: Unit) -> Piece | None:
-        """The weights of a unit; None where they can't be given as one tensor."""
+        """The weights of a unit; None if they are not one tensor."""
         raise NotImplementedError
 
     def made_layers(self) -> list[Layer]:
@@ -50,7 +50,7 @@ class Packed:
         return self.as_modules(encoder.project)(states) if encoder.project else states
 
     def score_bias(self, packing: Packing) -> Tensor:
-        """The bias of attention's scores: minus infinity at padding, and MPNet's by distance."""
+        """The bias of the attention scores: minus infinity at padding, and MPNet's bias by distance."""
         if self.encoder.relative is None:
             return packing.hidden.to(self.dtype)
         near = self.encoder.relative.compute_position_bias(packing.hidden.new_empty(1, packing.length))
@@ -88,10 +88,10 @@ def are_plain(modules: Iterable[Any]) -> bool:
 def unpadded(
     model: Any, dtype: torch.dtype, words: UsedRows | None = None, groups: list[dict[str, Any]] | None = None
 ) -> Iterator[Network]:
-    """While entered, `model(**inputs)` computes the same logits from packed tokens, with matrix products in `dtype`.
+    """A context in which `model(**inputs)` computes the same logits from packed tokens, with matrix products in `dtype`.
 
-    `words` are trained in place of the word embeddings. The optimizer has to be given the groups of the network's `flat`, which
-    are made from `groups`, by default one group of all trained parameters. Afterwards only the model's weights have changed.
+    words: trained in place of the word embeddings. The optimizer must get the groups of the network's `flat`, made from
+    `groups`, by default one group of all trained parameters. Afterwards only the model's weights have changed.
     """
     network = Network(model, dtype, words, groups)
     model.forward = network.forward  # an instance's attribute hides the class's method; hooks of the model still run
@@ -105,7 +105,7 @@ def unpadded(
 
 @contextmanager
 def packed(job: TrainingJob) -> Iterator[PackedPasses]:
-    """A job's passes by packed tokens."""
+    """A context with a job's passes on packed tokens."""
     dtype = torch.bfloat16 if job.recipe.precision == "bf16" else torch.float32
     with unpadded(job.model, dtype, used_rows(job), job.parameter_groups()) as network:
         yield PackedPasses(job, network)
@@ -129,7 +129,7 @@ class PackedPasses:
 
 
 class Network(Packed):
-    """The packed forward pass for training; `flat.after_step` is to be called after each step of the optimizer."""
+    """The packed forward pass for training. Call `flat.after_step` after each step of the optimizer."""
 
     def __init__(
         self, model: Any, dtype: torch.dtype, words: UsedRows | None = None, groups: list[dict[str, Any]] | None = None
@@ -164,7 +164,7 @@ class Network(Packed):
         return self.flat.piece(unit)
 
     def words_map(self, table: Any) -> Callable[[Tensor], Tensor]:
-        """The look-up of word embeddings: (T,) -> (T, size)."""
+        """A function that looks up word embeddings: (T,) -> (T, size)."""
         if not is_plain(table):
             return table
         if self.words is None:
@@ -174,16 +174,16 @@ class Network(Packed):
         return lambda ids: words(place[ids])
 
     def trained(self, parameter: nn.Parameter) -> nn.Parameter:
-        """The parameter, or the one that is trained in its place."""
+        """The parameter itself, or the one trained in its place."""
         return self.words.rows if self.words is not None and parameter is self.words.table else parameter
 
     def write_back(self) -> None:
-        """Writes weights that are trained outside of the model into it."""
+        """Copies weights that are trained outside the model into it."""
         if self.words is not None:
             self.words.write_back()
 
     def units(self) -> Iterator[tuple[Unit, ...]]:
-        """The parameters that are to be one tensor; each tuple has those that are used together."""
+        """The parameters to be stored as one tensor; each tuple has those that are used together."""
         *lower, top = self.encoder.blocks
         maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
         maps += [(module,) for block in self.encoder.blocks for module in (block.output, block.up, block.down)]
@@ -194,7 +194,7 @@ class Network(Packed):
 
 
 class Layers(Function):
-    """All layers, from (T, hidden) to the (batch, hidden) that the classifier reads."""
+    """All layers as one autograd function: (T, hidden) -> (batch, hidden), which the classifier reads."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""A batch without padding: the tokens of all texts one after another, and how to get a padded batch and back."""
+"""A batch without padding: the tokens of all texts one after another, and conversions from and to a padded batch."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from torch import Tensor
 from bakeoff.plugin import ModelError
 
 MULTIPLE = 8
-"""Attention works on texts padded to a multiple of this, by at least one place: its kernels are faster on whole vectors."""
+"""For attention, texts are padded to a multiple of this, by at least one position, because its kernels are faster on whole
+vectors."""
 
 TOKENS = 8
-"""T is a multiple of this, with at least one token of filling: a matrix product of a new shape takes 0.6 ms for its kernel."""
+"""T is a multiple of this, with at least one filling token, because a matrix product of a new shape needs 0.6 ms for its
+kernel."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How the T packed tokens of a batch map to the (batch, length) places of attention, where each text ends with padding.
+    """How the T packed tokens of a batch map to the (batch, length) positions of attention, where each text ends with padding.
 
-    Attention ignores padding, and gradients of filling and padding are 0: each may stand for the other.
+    Attention ignores padding, and gradients of filling and padding are 0, so each may stand in for the other.
     """
 
     batch: int
     length: int
     tokens: Tensor
-    """(T,): the place of each token in the collated batch, flattened; the filling repeats the first."""
+    """(T,): the position of each token in the flattened collated batch; filling repeats the first."""
     columns: Tensor
-    """(T,): its column there."""
+    """(T,): its column in the collated batch."""
     places: Tensor
-    """(T,): its place in attention's padded batch, flattened; the filling's is one of padding."""
+    """(T,): its position in attention's flattened padded batch; filling has one of padding."""
     rows: Tensor
-    """(batch * length,): the token of each place, T - 1 for padding."""
+    """(batch * length,): the token at each position, T - 1 for padding."""
     first: Tensor
-    """(batch,): the first token of each text."""
+    """(batch,): the index of each text's first token."""
     hidden: Tensor
     """(batch, 1, 1, length): 0 for a token, minus infinity for padding; float32."""
 
     def pad(self, states: Tensor) -> Tensor:
-        """(T, n) -> (batch * length, n)."""
+        """Packed states (T, n) -> padded (batch * length, n)."""
         return states.index_select(0, self.rows)
 
     def unpad(self, states: Tensor) -> Tensor:
-        """(batch * length, n) -> (T, n)."""
+        """Padded states (batch * length, n) -> packed (T, n)."""
         return states.index_select(0, self.places)
 
 
@@ -56,15 +58,15 @@ def pack_batch(
     multiple: int = MULTIPLE,
     **rest: Any,
 ) -> Packing:
-    """The packing of a forward pass's arguments. Raises ModelError for an unknown argument, and as `pack` does."""
+    """The packing for a forward pass's arguments. Raises ModelError for an unknown argument, and as `pack` does."""
     if unknown := [name for name, value in rest.items() if value is not None]:
         known = "input_ids, attention_mask and token_type_ids"
-        raise ModelError(f"fast-loop can't treat the model's input {unknown[0]!r}: it knows {known}; torch-loop takes any")
+        raise ModelError(f"fast-loop does not support the model's input {unknown[0]!r}, only {known}; torch-loop takes any")
     return pack(torch.ones_like(input_ids) if attention_mask is None else attention_mask, multiple)
 
 
 def pack(mask: Tensor, multiple: int = MULTIPLE) -> Packing:
-    """The packing of an attention mask (batch, width). Raises ModelError unless it is padded on the right."""
+    """The packing for an attention mask (batch, width). Raises ModelError unless all padding is on the right."""
     mask = mask.bool()
     batch, width = mask.shape
     lengths = mask.sum(1)

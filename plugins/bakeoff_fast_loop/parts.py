@@ -1,8 +1,8 @@
-"""The parts that every layer is made of: linear maps, residual and norm, activation, dropout; and the look-up of words.
+"""What every layer consists of: linear maps, residual and norm, activation, dropout; and the look-up of word embeddings.
 
-`forward` returns a part's result and what `backward` needs. `backward` takes the gradient of the result and what was kept,
-writes the gradients of parameters into their places, and returns that of the input. Written by hand, since a node of autograd
-for each part and parameter takes as long as many a part itself.
+`forward` returns a result and what `backward` needs. `backward` takes the gradient of the result and what was saved, stores the
+gradients of parameters, and returns that of the input. Written by hand, because an autograd node for each part and parameter
+takes as long as many a part itself.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from transformers.activations import GELUActivation
 from bakeoff_fast_loop.flat import Piece
 
 LANES = 2**16
-"""Dropout masks come from 16-bit lanes of the device's random stream: four decisions a draw instead of one."""
+"""Dropout masks use 16-bit lanes of the random stream: four decisions per draw instead of one."""
 ONE = torch.tensor(1.0, dtype=torch.bfloat16).view(torch.int16).item()
 """The bits of 1.0 in bfloat16."""
 
 
 @dataclass(frozen=True)
 class Mask:
-    """1 where a value is kept, 0 where not; kept values are to be multiplied by `scale`."""
+    """A dropout mask: 1 where a value is kept, else 0. Kept values are to be multiplied by `scale`."""
 
     keep: Tensor
     scale: float
 
 
 class Stream:
-    """Dropout masks of one forward pass. Seeded from torch's default generator, which `begin_step` seeds anew at each step.
+    """The dropout masks of one forward pass, seeded from torch's default generator, which `begin_step` seeds anew at each step.
 
-    On the CPU the numbers come from numpy's SFC64, which is twice as fast as torch's Mersenne twister.
+    On the CPU, numpy's SFC64 is used, twice as fast as torch's Mersenne twister.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,7 +45,8 @@ class Stream:
         self.generator = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_())) if device.type == "cpu" else None
 
     def draw(self, p: float, shape: tuple[int, ...], dtype: torch.dtype) -> Mask | None:
-        """A fresh mask; None where nothing is dropped. p is kept to 1 / 65536; `scale` is exact for what it is then."""
+        """A new mask; None if nothing is dropped. p is rounded to multiples of 1 / 65536, and `scale` is exact for the
+        rounded p."""
         dropped = round(p * LANES)
         if dropped == 0:
             return None
@@ -55,14 +56,14 @@ class Stream:
         return Mask(keep.view(shape).to(dtype), LANES / (LANES - dropped))
 
     def bits(self, count: int) -> Tensor:
-        """(count,), 64 random bits each."""
+        """(count,) integers of 64 random bits."""
         if self.generator is None:
             return torch.empty(count, dtype=torch.int64, device=self.device).random_(-(2**63), None)  # by default, 63 bits
         return torch.from_numpy(self.generator.random_raw(count).view(np.int64))
 
 
 class Joined:
-    """Linear maps of the same input as one product, their weights one below the other: (T, in) -> (T, out)."""
+    """Linear maps of the same input as one product, their weights stacked: (T, in) -> (T, out)."""
 
     def __init__(self, weight: Piece, bias: Piece) -> None:
         self.weight, self.bias = weight, bias
@@ -71,7 +72,7 @@ class Joined:
         return torch.addmm(self.bias.value, x, self.weight.value.t()), x
 
     def backward(self, d_out: Tensor, x: Any, onto: Tensor | None = None) -> Tensor:
-        """`onto`, if given, is added to what is returned."""
+        """The gradient of the input, plus `onto` if given."""
         if self.weight.gradient is not None:
             torch.mm(d_out.t(), x, out=self.weight.gradient)
         if self.bias.gradient is not None:
@@ -80,7 +81,7 @@ class Joined:
 
 
 class Grafted:
-    """Any function, with an autograd graph of its own, which also stores the gradients of its parameters."""
+    """Any function with its own autograd graph, which also stores the gradients of its parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
@@ -141,19 +142,19 @@ class Norm:
 
 
 class Words:
-    """Looks up rows of a table, (T,) -> (T, size). Only rows of its gradient that were written are zeroed again."""
+    """Looks up rows of a table, (T,) -> (T, size). Only rows of the gradient that were written are zeroed again."""
 
     def __init__(self, table: nn.Parameter, padding: int | None) -> None:
         self.table, self.padding = table, padding
         self.gradient = torch.zeros_like(table) if table.requires_grad else None
         self.touched: list[Tensor] = []
-        """Rows of the gradient that may be other than 0, one entry for each backward pass."""
+        """Rows of the gradient that may differ from 0, one entry for each backward pass."""
 
     def __call__(self, ids: Tensor) -> Tensor:
         return LookUp.apply(ids, self, self.table)
 
     def zeros(self, ids: Tensor) -> Tensor:
-        """A tensor of zeros for the gradient, of which only these rows may be written."""
+        """The gradient, all zeros; only the rows `ids` may be written."""
         if self.table.grad is not None:  # that of a micro-batch, to which autograd adds the next ones
             self.touched.append(ids)
             return torch.zeros_like(self.table)
@@ -165,7 +166,7 @@ class Words:
 
 
 class LookUp(Function):
-    """The look-up; `table` is an argument so that autograd knows of it."""
+    """The look-up as an autograd function. `table` is an argument so that autograd tracks it."""
 
     @staticmethod
     def forward(ctx: Any, ids: Tensor, words: Words, table: nn.Parameter) -> Tensor:

@@ -15,13 +15,13 @@ from bakeoff_fast_loop.families import encoder_of
 from bakeoff_fast_loop.packing import pack_batch
 
 BATCH = 32
-"""Examples per forward pass: as many as the harness takes to predict."""
+"""Examples per forward pass, as in the harness's predictions."""
 
 MOST_ITERATIONS = 10_000
 
 
 def final_linear(model: Any) -> torch.nn.Linear:
-    """The head, a single linear layer. Raises ModelError where the head is anything else."""
+    """The head, if it is a single linear layer. Raises ModelError otherwise."""
     prefix, _ = body_of(model)
     heads = [
         (name, module)
@@ -55,7 +55,7 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
 
 
 def packed_predictions(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
-    """While entered, the model predicts by fast-loop's forward pass, on the CPU, where that supports model and batch."""
+    """A context in which the model predicts by fast-loop's forward pass, on the CPU and if that supports model and batch."""
     if job.device.type != "cpu":
         return nullcontext()
     try:

@@ -1,8 +1,8 @@
-"""CUDA: torch-loop's own forward and backward pass, recorded as a graph for each shape of its tensors, and replayed.
+"""For CUDA: torch-loop's own forward and backward pass, recorded as a graph for each shape of its tensors, and replayed.
 
-A small encoder's step is over a thousand kernels of a few microseconds each; what takes time is Python telling the device
-about them one by one. A graph is told once. Recording takes about as long as two steps, so batches are padded to a few widths.
-PyTorch's notes on CUDA graphs say what may be recorded: https://docs.pytorch.org/docs/stable/notes/cuda.html
+A step of a small encoder consists of over a thousand kernels of a few microseconds each, and launching them one by one from
+Python takes most of the time. A graph is launched once. Recording takes about as long as two steps, so batches are padded to a
+few widths. What may be recorded: https://docs.pytorch.org/docs/stable/notes/cuda.html
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ class Recording:
 
 
 class Replays:
-    """Calls `function` with tensors by name, from a recorded graph; its result is overwritten by the next call.
+    """Calls `function` with named tensors, by replaying a recorded graph; the next call overwrites its result.
 
-    The function itself is called where the device is not CUDA, and where a dispatch mode or hooks of the model watch, as when
+    The function itself is called if the device is not CUDA, and while a dispatch mode or hooks of the model observe it, as when
     the harness counts operations or `bakeoff parity` traces: they would not see a replay.
     """
 
     def __init__(self, function: Callable[[Inputs], Tensor], model: Any, changes: list[Tensor]) -> None:
-        """`changes` are the tensors that the function modifies."""
+        """changes: the tensors that the function modifies."""
         self.function, self.model, self.changes = function, model, changes
         self.device = next(model.parameters()).device
         self.recordings: dict[Any, Recording] = {}
         self.pool: Any = None
         self.aside: Any = None
-        """The stream on which all is recorded: cuBLAS keeps a workspace of 32 MiB for each that it has seen."""
+        """The one stream for all recordings, because cuBLAS keeps a workspace of 32 MiB for each stream."""
 
     def __call__(self, inputs: Inputs) -> Tensor:
         if self.device.type != "cuda" or self.watched():
@@ -72,7 +72,7 @@ class Replays:
         return bool(_get_current_dispatch_mode() or self.model._forward_hooks or self.model._forward_pre_hooks)
 
     def record(self, inputs: Inputs) -> Recording:
-        """Records the function; `changes` and the random stream are left as they were. Raises ModelError where that fails."""
+        """Records the function; `changes` and the random state are left as they were. Raises ModelError if that fails."""
         mine = {name: tensor.to(self.device, copy=True) for name, tensor in inputs.items()}
         random, before = torch.cuda.get_rng_state(self.device), [tensor.clone() for tensor in self.changes]
         self.pool = self.pool or torch.cuda.graph_pool_handle()
@@ -107,9 +107,9 @@ class Widths:
         self.longest = getattr(model.config, "max_position_embeddings", 0)
 
     def widen(self, inputs: Inputs) -> dict[str, Tensor]:
-        """(batch, width) -> (batch, a multiple of 16), except labels, which may have such a shape too.
+        """Pads (batch, width) tensors to a multiple of 16, except labels, which may have such a shape too.
 
-        Without a mask nothing is padded: every token would look at it.
+        Without an attention mask nothing is padded, because every token would attend to the padding.
         """
         if "attention_mask" not in inputs:
             return dict(inputs)
@@ -125,7 +125,7 @@ class Widths:
 
 @contextmanager
 def replayed(job: TrainingJob) -> Iterator[Replayed]:
-    """The job's passes; at the end each parameter is a tensor of its own again."""
+    """A context with the job's passes; at its end each parameter is a tensor of its own again."""
     passes = Replayed(job)
     try:
         yield passes
@@ -150,7 +150,7 @@ class Replayed:
         self.replays = Replays(self.passes, job.model, self.wholes)
 
     def passes(self, inputs: Inputs) -> Tensor:
-        """Forward and backward pass of a micro-batch; this is recorded."""
+        """Forward and backward pass of a micro-batch; this is what is recorded."""
         given = dict(inputs)
         labels, weight = given.pop("labels"), given.pop("weight")
         with self.job.autocast():
@@ -169,11 +169,11 @@ class Replayed:
         torch._foreach_zero_(self.wholes)
 
     def write_back(self) -> None:
-        """Nothing to do: parameters are views of what is trained."""
+        """Does nothing: parameters are views of what is trained."""
 
 
 def used(model: Any) -> list[Any]:
-    """The trained parameters that the logits depend on; others get no gradient, and an optimizer does not change them."""
+    """The trained parameters that the logits depend on; others get no gradient, so an optimizer does not change them."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     tokens = torch.ones(1, 2, dtype=torch.long, device=trained[0].device)
     logits = model(input_ids=tokens, attention_mask=tokens).logits

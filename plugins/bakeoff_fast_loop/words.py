@@ -16,14 +16,14 @@ from bakeoff.plugin import TrainingJob
 from bakeoff_fast_loop.families import encoder_of
 
 WORTH_IT = 0.8
-"""The largest share of used rows with which leaving out the others saves time."""
+"""The largest share of used rows for which leaving out the others saves time."""
 
 
 class UsedRows:
-    """The used rows, trained in place of the whole table; `write_back` writes them into it."""
+    """The used rows, trained in place of the whole table; `write_back` copies them into it."""
 
     def __init__(self, table: nn.Parameter, used: Tensor) -> None:
-        """`used` are different row numbers, ascending."""
+        """used: row numbers, ascending and without duplicates."""
         self.table, self.used = table, used
         self.rows = nn.Parameter(table.detach()[used].clone())  # (used, size)
         self.place = torch.full((len(table),), -1, dtype=torch.long, device=table.device)
@@ -35,7 +35,7 @@ class UsedRows:
 
 
 def used_rows(job: TrainingJob) -> UsedRows | None:
-    """None where the table does not train, has weight decay, is nearly all used, or where hooks watch its gradient."""
+    """The used rows; None if the table does not train, has weight decay, is nearly all used, or has hooks on its gradient."""
     words = encoder_of(job.model).words
     if not is_plain(words) or not words.weight.requires_grad:
         return None
@@ -51,5 +51,5 @@ def used_rows(job: TrainingJob) -> UsedRows | None:
 
 
 def is_plain(table: Any) -> bool:
-    """Whether the module does nothing but look up rows."""
+    """Whether the module only looks up rows."""
     return type(table) is nn.Embedding and table.max_norm is None and not table.scale_grad_by_freq and not table.sparse

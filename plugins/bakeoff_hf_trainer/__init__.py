@@ -1,4 +1,4 @@
-"""The trainer `hf-trainer`: the Trainer API of transformers under the harness's recipe."""
+"""The trainer `hf-trainer`: transformers' Trainer, with the harness's recipe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import Field
 from bakeoff.plugin import Options, Owned, Recipe, Supports, Trainer, TrainingJob, hookimpl, temporary_folder
 
 TRIED = "5.23"
-"""The version of transformers that the notes below are about."""
+"""The version of transformers that the notes below describe."""
 
 
 class HfTrainerOptions(Options):
-    """Whether the Trainer is used unchanged."""
+    """Options of `hf-trainer`."""
 
     as_shipped: bool = Field(
         False,
@@ -74,7 +74,7 @@ class HfTrainer(Trainer):
         else:
             shipped = f"does not: for most models its loss and gradients are {parts} times as large"
         return (
-            f"{' and '.join(split)}: hf-trainer takes the exact mean over each batch. The Trainer as transformers ships it "
+            f"{' and '.join(split)}: hf-trainer uses the exact mean over each batch. The Trainer as transformers ships it "
             f"{shipped} (tried: {TRIED}). `trainer: {{name: hf-trainer, as_shipped: true}}` trains as that does.",
         )
 
@@ -89,12 +89,12 @@ class HfTrainer(Trainer):
 
 
 def passes_of(recipe: Recipe) -> int:
-    """How many forward passes a batch's gradients are accumulated over."""
+    """Over how many forward passes a batch's gradients are accumulated."""
     return recipe.batch_size // (recipe.micro_batch_size or recipe.batch_size)
 
 
 def parts_of(recipe: Recipe) -> int:
-    """How many forward passes a batch is split into, over all processes."""
+    """Into how many forward passes a batch is split, over all processes."""
     return passes_of(recipe) * recipe.processes
 
 

@@ -45,12 +45,12 @@ def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingAr
 
 
 class JobTrainer(Trainer):
-    """What both have in common: examples come from the job, which is told of steps and epochs, and runs can be resumed."""
+    """The base of both: takes examples from the job, reports steps and epochs to it, and can resume a run."""
 
     def __init__(self, job: TrainingJob, arguments: TrainingArguments, **more: Any) -> None:
         self.job = job
         self.epoch = job.first_epoch
-        """The epoch that the data loader gives next."""
+        """The epoch that the data loader yields next."""
         self.step_loss: Any = 0
         super().__init__(
             model=job.model,
@@ -67,7 +67,7 @@ class JobTrainer(Trainer):
         return epoch
 
     def passes(self, epoch: int) -> int:
-        """How many forward passes of this process are due in an epoch."""
+        """How many forward passes this process has in an epoch."""
         return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
 
     def optimizer_of_the_job(self) -> torch.optim.Optimizer:
@@ -83,7 +83,7 @@ class JobTrainer(Trainer):
         return scheduler
 
     def _run_epoch(self, **given: Any) -> Any:
-        """The epoch in which a run is resumed is shorter than the others, while the Trainer assumes equal ones."""
+        """The epoch in which a run resumes is shorter than the others, whereas the Trainer assumes equal epochs."""
         if self.job.first_step and self.epoch == self.job.first_epoch:
             left = len(self.job.batches(self.epoch))
             given |= {"steps_in_epoch": self.passes(self.epoch), "num_update_steps_per_epoch": left}
@@ -95,7 +95,7 @@ class JobTrainer(Trainer):
 
 
 class ExactTrainer(JobTrainer):
-    """The job's batches, and the exact mean loss over each whole batch."""
+    """Uses the job's batches, and the exact mean loss over each whole batch."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
         self.batches = EpochBatches(job, self)
@@ -140,7 +140,7 @@ class ExactTrainer(JobTrainer):
 
 
 class ShippedTrainer(JobTrainer):
-    """The Trainer as a user would call it: the job gives the order of rows and says when to stop; batches, loss and optimizer
+    """The Trainer as a user would call it: the job decides the order of rows and when to stop; batches, loss and optimizer
     are the Trainer's."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
@@ -154,7 +154,7 @@ class ShippedTrainer(JobTrainer):
         return EpochRows(self.job, self)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's own, unless the method has several learning rates: then it is given one, as users do."""
+        """The Trainer's own optimizer; if the method has several learning rates, one made for it, as users do."""
         if self.optimizer is None and len({group["lr"] for group in self.job.parameter_groups()}) > 1:
             self.optimizer = self.optimizer_of_the_job()
         return super().create_optimizer(model)
@@ -168,13 +168,14 @@ class ShippedTrainer(JobTrainer):
 class EpochBatches:
     """A batch sampler of the job's micro-batches, one epoch after the other.
 
-    Each batch has `gradient_accumulation_steps` of them, but an epoch's last, at whose end the Trainer takes a step anyway.
+    Each batch has `gradient_accumulation_steps` micro-batches; the last of an epoch may have fewer, since the Trainer takes a
+    step at its end anyway.
     """
 
     def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
         self.job, self.trainer = job, trainer
         self.weights: deque[float] = deque()
-        """The weights of micro-batches that were given out but not trained on yet: accelerate fetches ahead."""
+        """Weights of micro-batches that were yielded but not trained on yet, because accelerate fetches ahead."""
 
     def __len__(self) -> int:
         return self.trainer.passes(self.job.first_epoch + 1)  # a whole one's

@@ -40,26 +40,27 @@ def _stays_in_the_repository(revision: str) -> str:
 
 
 class HubOptions(Options):
-    """Which model of the hub, or in which folder."""
+    """Options of the model `hub`."""
 
     path: Annotated[str, Field(min_length=1, max_length=1000)]
     """A hub id (google-bert/bert-base-uncased) or a folder (/models/bert; ./my-model is beside the experiment file)."""
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$"), AfterValidator(_stays_in_the_repository)] | None = None
-    """A commit, tag or branch of the hub repository; a commit is the only one that stays. With it a hub id is no folder."""
+    """A commit, tag or branch of the hub repository; only a commit never changes. With a revision, `path` is always a hub
+    id."""
     adapter: Literal["ignore"] | None = Field(
         None,
-        description="`ignore` takes the model without the adapter of peft that lies beside it.",
+        description="`ignore`: use the model without the peft adapter in the same folder.",
         json_schema_extra={"neutral": None},
     )
     allow_new: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] | None = Field(
         None,
-        description="Modules or tensors that may start from random numbers although the model is pretrained, by name.",
+        description="Names of modules or tensors of the pretrained model that may start from random values.",
         json_schema_extra={"neutral": None},
     )
 
 
 class HubModel(Model):
-    """`AutoModelForSequenceClassification` by hub id or folder."""
+    """A sequence classifier of transformers (`AutoModelForSequenceClassification`), by hub id or folder."""
 
     name = "hub"
     summary = "Any sequence classifier of transformers, by hub id with revision or by folder (safetensors only)."
@@ -92,10 +93,10 @@ class HubModel(Model):
             )
 
     def files(self, options: HubOptions) -> dict[str, list[Path]]:
-        """The files of the folder, or of the snapshot in the hub's cache that is used where the hub is not reachable."""
+        """The files of the folder, or of the cached snapshot that is used when the hub is not reachable."""
         folder = local_folder(options.path) or hub_snapshot(options.path, repo_type="model", revision=options.revision)
         if folder is None or not _is_folder(folder):
-            raise ModelError(f"model {quoted(options.path)} is not here")
+            raise ModelError(f"model {quoted(options.path)} is not in the local cache")
         return model_files(folder)
 
     def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:

@@ -36,10 +36,11 @@ class Full(Method):
 
 
 class LayerDecayOptions(Options):
-    """Of `layer-decay`."""
+    """Options of `layer-decay`."""
 
     rate: Annotated[
-        float, Field(gt=0, le=1, allow_inf_nan=False, description="Learning rate of a layer over that of the layer above it.")
+        float,
+        Field(gt=0, le=1, allow_inf_nan=False, description="Learning rate of a layer divided by that of the layer above it."),
     ] = 0.9
 
 
@@ -71,16 +72,18 @@ class LayerDecay(Method):
 
 
 class ReinitOptions(Options):
-    """Of `reinit`."""
+    """Options of `reinit`."""
 
-    k: Annotated[int, Field(ge=1, le=1000, description="Encoder layers that start anew, counted from the head.")] = 1
+    k: Annotated[
+        int, Field(ge=1, le=1000, description="How many encoder layers, counted from the head, start from random weights.")
+    ] = 1
 
 
 class Reinit(Method):
     """The top k layers, and what comes after them, start from random weights (Zhang et al., 2021, section 5)."""
 
     name = "reinit"
-    summary = "Every parameter trains; the last k encoder layers and the pooler start anew."
+    summary = "Every parameter trains; the last k encoder layers and the pooler start from random weights."
     version = "1"
     Options = ReinitOptions
 
@@ -94,10 +97,10 @@ class Reinit(Method):
 
 
 class HeadOnly(Method):
-    """The encoder is frozen; dropout stays on, unlike with features that are encoded once."""
+    """Only the head trains. Dropout stays on in the frozen encoder, unlike in `linear-probe`, which encodes features once."""
 
     name = "head-only"
-    summary = "Only the classification head trains; the encoder stays as it came."
+    summary = "Only the classification head trains; the encoder is frozen."
     version = "1"
 
     def adapt(self, built: Built, options: Options, recipe: Recipe) -> Adaptation:
@@ -105,7 +108,7 @@ class HeadOnly(Method):
 
 
 class BitFit(Method):
-    """Ben Zaken, Ravfogel and Goldberg (2022): the biases of every layer, and the head."""
+    """Biases and the head train (Ben Zaken, Ravfogel and Goldberg, 2022)."""
 
     name = "bitfit"
     summary = "BitFit: all biases and the head train."
@@ -117,13 +120,13 @@ class BitFit(Method):
 
 
 class LastLayersOptions(Options):
-    """Of `last-layers`."""
+    """Options of `last-layers`."""
 
-    k: Annotated[int, Field(ge=1, le=1000, description="Encoder layers that train, counted from the head.")] = 2
+    k: Annotated[int, Field(ge=1, le=1000, description="How many encoder layers train, counted from the head.")] = 2
 
 
 class LastLayers(Method):
-    """The top of the model trains: k encoder layers, whatever comes after them, and the head."""
+    """The last k encoder layers, whatever comes after them, and the head train."""
 
     name = "last-layers"
     summary = "The last k encoder layers, what comes after them, and the head train."
@@ -135,7 +138,7 @@ class LastLayers(Method):
 
 
 def adapted(built: Built, recipe: Recipe, names: Iterable[str] | None = None) -> Adaptation:
-    """The model with every parameter trained, or only these and the head's."""
+    """The model with every parameter trained, or only `names` and the head."""
     chosen = None if names is None else {*names, *head_names(built)}
     for name, parameter in built.model.named_parameters():
         parameter.requires_grad_(chosen is None or name in chosen)

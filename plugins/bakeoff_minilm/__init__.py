@@ -23,7 +23,7 @@ from bakeoff.plugin import (
 )
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors: the published all-MiniLM-L6-v2."""
+"""SHA-256 of the published all-MiniLM-L6-v2's model.safetensors."""
 
 
 class MiniLM(Model):

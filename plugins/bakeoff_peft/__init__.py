@@ -1,4 +1,4 @@
-"""The methods `lora`, with a few options, and `peft`, any type of the peft library by its own config."""
+"""The methods `lora`, with a few options, and `peft`, any type of the peft library with its own settings."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ CHOOSES = (
     *("opt_weighted_loss_type", "poly_type", "prompt_tuning_init", "prompt_tuning_init_text", "psoft_svd", "scale"),
     *("task_type", "variant", "wavelet_family"),
 )
-"""Settings whose text is one of a few words, or a prompt."""
+"""Settings whose text is one of a few fixed words, or a prompt."""
 TAKES_TEXT = frozenset({*NAMES_MODULES, *CHOOSES})
-"""The settings of peft 0.21 in which text cannot name a file, a folder, a Python module or another model. Text anywhere else
-could: `prompt_tuning_init_state_dict_path` is opened by torch.load, `megatron_core` is imported, `tokenizer_name_or_path`,
-`shadow_model` and `adapters` are loaded from a folder or the hub, `corda_config.cache_file` is opened and written."""
+"""The settings of peft 0.21 in which text can't name a file, a folder, a Python module or another model. In any other
+setting it could: `prompt_tuning_init_state_dict_path` is opened by torch.load, `megatron_core` is imported,
+`tokenizer_name_or_path`, `shadow_model` and `adapters` are loaded from a folder or the hub, `corda_config.cache_file` is
+opened and written."""
 
 
 class LoraOptions(Options):
-    """Size and place of the update; the defaults are those of most papers' experiments with BERT."""
+    """Rank, scale and target of the update; the defaults are those of most papers that use BERT."""
 
     r: Annotated[int, Field(ge=1, le=4096, description="Rank of the update.")] = 8
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False, description="The update is scaled by alpha / r.")] = 16.0
-    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="On the input of the update.")] = 0.1
+    dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Dropout on the input of the update.")] = 0.1
     target_modules: Annotated[
         list[Annotated[str, Field(min_length=1)]] | None,
         Field(min_length=1, description="Endings of module names; by default peft's choice for the architecture."),
@@ -56,7 +57,8 @@ class Lora(Method):
 
 
 def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
-    """For a validator: the settings, unchanged. Raises ValueError for a text that could name something to load."""
+    """Returns the settings unchanged. Raises ValueError for a text that could name something to load. For use in a pydantic
+    validator."""
     for key, value in nested_values(settings):
         if isinstance(value, str) and key not in TAKES_TEXT:
             raise ValueError(
@@ -67,7 +69,7 @@ def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class PeftOptions(Options):
-    """A type of peft and the settings of its config."""
+    """A type of the peft library, and the settings of its config."""
 
     type: Annotated[str, Field(min_length=1, description="Of peft: LORA, IA3, OFT, ...; DoRA is LORA with use_dora.")]
     config: Annotated[dict[str, Any], AfterValidator(_names_nothing_outside)] = Field(

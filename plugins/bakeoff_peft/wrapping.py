@@ -1,4 +1,4 @@
-"""Wraps a classifier by peft. Imports peft, which takes seconds."""
+"""Wraps a classifier with peft, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
                 for name, module in built.model.named_modules()
                 if (type(module).__name__.endswith("Norm") if norms else isinstance(module, nn.Linear))
             }
-            why = f"peft knows no target modules of its own for it; target_modules may name {', '.join(there)}"
+            why = f"peft has no default target modules for it: set target_modules, to names such as {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
     return Adaptation(model, weight_decay_groups(model, recipe))
 
 
 def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
-    """The type's config, for sequence classification with the head trained unless the settings say otherwise."""
+    """The type's config for sequence classification; the head is trained unless the settings say otherwise."""
     types = {str(getattr(name, "value", name)): config for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if kind not in types:
         raise ModelError(did_you_mean("peft type", kind, sorted(types)))
@@ -55,7 +55,7 @@ def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:
 
 
 def require_targets(model: Any, targets: Any) -> None:
-    """Raises ModelError for a target that no module's name ends with; peft ignores one among others."""
+    """Raises ModelError for a target with which no module's name ends; peft ignores it as long as another one matches."""
     names = [name for name, _ in model.named_modules()]
     for target in targets if isinstance(targets, list | tuple | set) else ():
         if not any(f".{name}".endswith(f".{target}") for name in names):

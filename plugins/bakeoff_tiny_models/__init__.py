@@ -12,7 +12,7 @@ from bakeoff.plugin import Built, Encoding, Model, Options, TaskInfo, TextEncode
 
 
 class TinyOptions(Options):
-    """The size of the model."""
+    """Options of `tiny-bert`: its size."""
 
     hidden_size: Annotated[int, Field(ge=4, le=512)] = 32
     layers: Annotated[int, Field(ge=1, le=12)] = 2
@@ -27,7 +27,7 @@ class TinyOptions(Options):
 
 
 class TinyBert(Model):
-    """A BERT of the given size, its weights random by the run's seed."""
+    """A BERT of the given size, with random weights that follow from the run's seed."""
 
     name = "tiny-bert"
     summary = "A tiny BERT with random weights (2 layers, hidden size 32), for tests."
@@ -59,7 +59,7 @@ class TinyBert(Model):
 
 
 def _vocabulary() -> list[str]:
-    """Word pieces: characters and pairs of lower-case letters, at the start of words and within them."""
+    """Word pieces: single characters and pairs of lower-case letters, at the start of words and within them."""
     letters = string.ascii_lowercase
     pieces = list(letters + string.digits) + [first + second for first in letters for second in letters]
     return [

@@ -1,7 +1,7 @@
-"""The manual training loop, to be read like a tutorial: what the Trainer API does, written out.
+"""The manual training loop, to be read like a tutorial: what transformers' Trainer does, written out.
 
-A step: take a batch, run the model forward, measure the loss, run backward for the gradients, clip them, let the optimizer
-move the weights, let the scheduler move the learning rate. Everything else on this page prepares that.
+A step: take a batch, run the model forward, compute the loss, run backward for the gradients, clip them, let the optimizer
+update the weights and the scheduler the learning rate. Everything else in this file prepares that.
 """
 
 from __future__ import annotations

@@ -63,5 +63,5 @@ def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
         if strange := [label for label in labels if not low <= label <= high]:
             raise DataError(f"{path}: label {strange[0]} is no number from {low:g} to {high:g}")
     elif foreign := set(labels) - set(range(len(facts.labels))):
-        raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are none of 0 to {len(facts.labels) - 1}")
+        raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are not among 0 to {len(facts.labels) - 1}")
     return {**{name: table[name].to_pylist() for name in facts.text_columns}, "label": labels}

@@ -81,9 +81,9 @@ def test_what_changed_since_the_preflight_is_not_trained_on(
     asked = request(made).model_copy(update={"sources": as_plain(facts_of_sources(whole))})
     change(made)
     message = failed(run(asked, made), made)
-    assert message.startswith("changed since this call of `bakeoff run` began: ")
+    assert message.startswith("changed since this `bakeoff run` began: ")
     assert what in message
-    assert message.endswith("; put it back, or begin again")
+    assert message.endswith("; restore it, or start the command again")
 
 
 def test_what_did_not_change_since_the_preflight_is_trained_on(made: Path, whole: Record) -> None:
@@ -104,7 +104,7 @@ def test_rows_that_are_written_while_they_are_read_are_not_trained_on(made: Path
     with monkeypatch.context() as patch:
         patch.setattr(Table, "load", load_and_edit)
         message = failed(run(request(made), made), made)
-    assert message.endswith("train.csv was changed while it was read; run again once it is written")
+    assert message.endswith("train.csv was changed while it was read; repeat the command when it is complete")
     (made / "run" / RECORD_FILE).unlink()
     (made / "run").rmdir()
     again = run(request(made), made)
@@ -126,7 +126,7 @@ def test_weights_that_are_written_while_they_are_read_are_not_trained_on(made: P
 
     monkeypatch.setattr(HubModel, "build", build_and_replace)
     message = failed(run(request(made), made), made)
-    assert message.endswith("model.safetensors was changed while it was read; run again once it is written")
+    assert message.endswith("model.safetensors was changed while it was read; repeat the command when it is complete")
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_rows_that_are_edited_while_the_command_runs_stop_the_seeds_that_are_lef
     found = records(made / "e")
     assert found["manual-loop/0"]["status"] == "ok"
     assert found["manual-loop/2"]["status"] == "failed"
-    assert found["manual-loop/2"]["failure"]["message"].startswith("changed since this call of `bakeoff run` began: ")
+    assert found["manual-loop/2"]["failure"]["message"].startswith("changed since this `bakeoff run` began: ")
     prints = {record["data"]["splits"]["train"]["fingerprint"] for record in found.values() if record["status"] == "ok"}
     assert len(prints) == 1
     again = call("run", path, "--retry", "failed", "--changed", "rerun", folder=made)

@@ -267,7 +267,7 @@ def test_a_folder_that_turned_read_only_is_named_and_its_table_can_be_read(small
     assert answer.returncode == 2
     assert "Read-only file system" in answer.stderr
     assert "Traceback" not in answer.stderr
-    assert call("verify", small_disk / "e", folder=tmp_path).stdout.startswith("1 of 1 records are whole\n")
+    assert call("verify", small_disk / "e", folder=tmp_path).stdout.startswith("1 of 1 records are undamaged\n")
 
 
 def test_two_records_of_one_moment_do_not_mix(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_every_strategy_s_chosen_state_is_kept_and_its_card_loads_it(tmp_path: P
     found = records(tmp_path / "e")
     assert any(record["selection"]["chosen_epoch"] < 4 for record in found.values()), "none has an earlier state to keep"
     assert all(record["kept"]["reason"] is None and record["kept"]["difference"] < 1e-4 for record in found.values())
-    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("4 of 4 records are whole\n")
+    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("4 of 4 records are undamaged\n")
     assert all(path.stat().st_size <= 8192 for path in (tmp_path / "e").glob("records/r1-*/record.json"))
     assert "model/model.safetensors" in found["norms/0"]["files"]
     assert "model/adapter/adapter_model.safetensors" in found["prefix/0"]["files"]
@@ -99,7 +99,7 @@ def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path
         assert record["kept"]["reason"].startswith(words)
         assert not (tmp_path / "e" / "records" / record["id"] / "model").exists()
         assert words.split("(")[0].split("'")[0] in answer.stderr
-    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("5 of 5 records are whole\n")
+    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("5 of 5 records are undamaged\n")
     told = call("table", tmp_path / "e", folder=tmp_path).stdout
     assert told.count("model not kept: loop 1 of 1 (seed 0:") == 5
     assert call("report", tmp_path / "e", folder=tmp_path).returncode == 0
@@ -158,7 +158,7 @@ def test_what_ends_a_run_over_its_model_leaves_the_scores(tmp_path: Path, monkey
     assert (record["status"], record["failure"]) == ("ok", None)
     assert record["kept"]["reason"].startswith(f"{how}: ")
     assert record["scores"]["test"]["accuracy"] > 0
-    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("1 of 1 records are whole\n")
+    assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("1 of 1 records are undamaged\n")
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda model: os.truncate(model / "model.safetensors", 60 * 2**30),
         "64,424,509,440 bytes",
     ),
-    "ten thousand layers": (lambda model: edit(model / "config.json", num_hidden_layers=9_999), "asks for a far larger model"),
+    "ten thousand layers": (lambda model: edit(model / "config.json", num_hidden_layers=9_999), "describes a far larger model"),
     "a tokenizer that panics": (without_special_tokens, "its tokenizer cannot encode these texts: no entry found for key"),
 }
 

@@ -125,7 +125,7 @@ def test_models_that_were_not_kept_are_told_and_made_again_when_asked(tmp_path: 
 def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "e", BOTH, seeds=2)
     assert call("run", spec, folder=tmp_path).returncode == 0
-    assert call("verify", tmp_path / "e", folder=tmp_path).stdout == "4 of 4 records are whole\n"
+    assert call("verify", tmp_path / "e", folder=tmp_path).stdout == "4 of 4 records are undamaged\n"
     before = records(tmp_path / "e")
     places = [tmp_path / "e" / "records" / record["id"] for record in before.values()]
     (places[0] / "record.json").write_text((places[0] / "record.json").read_text()[:300])
@@ -136,7 +136,7 @@ def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> 
     (places[2] / "predictions.parquet").write_bytes(predictions)
     answer = call("verify", tmp_path / "e", folder=tmp_path)
     assert answer.returncode == 1
-    assert answer.stdout.startswith("1 of 4 records are whole\n")
+    assert answer.stdout.startswith("1 of 4 records are undamaged\n")
     for place, name in zip(places, ("record.json", "steps.parquet", "predictions.parquet"), strict=False):
         assert re.search(rf"damaged: {place.name} .*{name}", answer.stdout)
     again = call("run", spec, folder=tmp_path)

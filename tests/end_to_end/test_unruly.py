@@ -31,12 +31,12 @@ strategies:
 BY_HAND = r" \(phase (train|save): trainer unruly of unruly(, model tiny-bert of bakeoff)?\)"
 """How the words of a record end that the run's own process could not write."""
 
-LEFT = "; trainer unruly of unruly, or another plugin of the run, left it there, and a record is of plain files alone"
+LEFT = "; trainer unruly of unruly, or another plugin of the run, made it, and a record may have regular files only"
 
 FAILS = {
     "removes its folder": ("crashed", f"its folder was removed; exit code 1{BY_HAND}"),
     "leaves another's record": ("crashed", f"the worker wrote the record of run 'r1-[0-9a-f]+' in place of run r1-.*{BY_HAND}"),
-    "says no JSON": ("error", f"5 bytes in its pipe are no message: hello{BY_HAND}"),
+    "says no JSON": ("error", f"5 bytes in its pipe are not a message: hello{BY_HAND}"),
     "exits at once": ("crashed", f"exit code 0{BY_HAND}"),
     "raises no exception": ("error", r"Leaving: so long \(unruly.py:[0-9]+\)"),
 }
@@ -51,11 +51,11 @@ FAILS_TOO = {
     "leaves no record": ("crashed", f"its record.json is damaged: id: Field required{BY_HAND}"),
     "makes its folder a link": ("crashed", f"its folder was removed; .*is a symbolic link.*{BY_HAND}"),
     "leaves a folder as record": ("crashed", f"its record.json cannot be read: it is a folder, not a file{BY_HAND}"),
-    "says another shape": ("error", f"3 bytes in its pipe are no message: .*{BY_HAND}"),
-    "says what nests deep": ("error", f"200000 bytes in its pipe are no message: .*{BY_HAND}"),
+    "says another shape": ("error", f"3 bytes in its pipe are not a message: .*{BY_HAND}"),
+    "says what nests deep": ("error", f"200000 bytes in its pipe are not a message: .*{BY_HAND}"),
     "says a huge step": ("error", f"a message in its pipe is not a progress report: .*{BY_HAND}"),
-    "says half a word": ("error", f"[0-9]+ bytes in its pipe are no message: .*{BY_HAND}"),
-    "says too much": ("error", f"over 67108864 bytes in its pipe are no message{BY_HAND}"),
+    "says half a word": ("error", f"[0-9]+ bytes in its pipe are not a message: .*{BY_HAND}"),
+    "says too much": ("error", f"over 67108864 bytes in its pipe are not a message{BY_HAND}"),
     "stops its guard": ("crashed", f"exit code 3{BY_HAND}"),
     "kills its server": ("crashed", f"exit code 255{BY_HAND}"),
     "is deaf": ("timed out", "it took over 600 s"),

@@ -109,7 +109,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a tokenizer of 1 GiB": (
         "tokenizer.json",
         lambda at: sparse(at, GIB, content=b"[" * 1000),
-        "bytes where at most 268,435,456 are read",
+        "bytes; at most 268,435,456 are read",
     ),
     "a tokenizer of 50 MB of brackets": ("tokenizer.json", lambda at: at.write_bytes(DEEP), "is not JSON: maximum recursion"),
     "a configuration of 1 GiB": (
@@ -138,15 +138,21 @@ CONFIG: dict[str, tuple[dict[str, Any], str]] = {
     "attention as it is saved": ({"_attn_implementation": "acme/attention@v1:run"}, "code of the hub (_attn_implementation"),
     "attention of a part": ({"text_config": {"attn_implementation": {"": "acme/x"}}}, "code of the hub (attn_implementation"),
     "experts from the hub": ({"experts_implementation": "acme/experts"}, "code of the hub (experts_implementation"),
-    "a model for a tokenizer": ({"tokenizer_class": "AutoModelForCausalLM"}, "is not the class of a tokenizer"),
+    "a model for a tokenizer": (
+        {"tokenizer_class": "AutoModelForCausalLM"},
+        "is not a tokenizer class, such as BertTokenizerFast",
+    ),
 }
 TOKENIZER: dict[str, tuple[dict[str, Any], str]] = {
     "a model for a tokenizer": (
         {"tokenizer_class": "AutoModel"},
-        "tokenizer_class 'AutoModel' is not the class of a tokenizer",
+        "tokenizer_class 'AutoModel' is not a tokenizer class, such as BertTokenizerFast",
     ),
-    "the way itself": ({"tokenizer_class": "AutoTokenizer"}, "tokenizer_class 'AutoTokenizer' is not the class of a tokenizer"),
-    "a list for a class": ({"tokenizer_class": ["a"]}, "is not the class of a tokenizer"),
+    "the way itself": (
+        {"tokenizer_class": "AutoTokenizer"},
+        "tokenizer_class 'AutoTokenizer' is not a tokenizer class, such as BertTokenizerFast",
+    ),
+    "a list for a class": ({"tokenizer_class": ["a"]}, "is not a tokenizer class, such as BertTokenizerFast"),
     "tokenizers elsewhere": ({"fast_tokenizer_files": ["../../tokenizer.4.0.0.json"]}, "other files (fast_tokenizer_files)"),
 }
 

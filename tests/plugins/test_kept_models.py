@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "MULTITASK_PROMPT_TUNING": ({**PROMPT, "num_tasks": 1}, "its forward pass fails"),
     "POLY": ({}, "its forward pass fails"),
     "SHADOW": ({}, "its forward pass fails"),
-    "TRAINABLE_TOKENS": ({"token_indices": [5, 6]}, "leaves the head random and frozen"),
+    "TRAINABLE_TOKENS": ({"token_indices": [5, 6]}, "does not train the head"),
     "XLORA": ({"adapters": {}}, "XLORA"),
 }
 """Types that no classifier of BERT's kin can be trained with: `check --build` says so, whether the model is kept or not."""
@@ -125,7 +125,7 @@ SILENT = pytest.mark.filterwarnings("ignore")
 QUICK = ("LORA", "IA3", "LN_TUNING", "OFT", "LILY", "PROMPT_TUNING", "PREFIX_TUNING", "P_TUNING")
 OFTEN = ("llama",)
 """Families that CI tries with every type, half a minute each; `make test-long` tries the others."""
-REFUSALS = ("cannot be put on", "its forward pass fails", "refuses its settings", "leaves the head random and frozen")
+REFUSALS = ("cannot be put on", "its forward pass fails", "refuses its settings", "does not train the head")
 
 
 def settings(family: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:

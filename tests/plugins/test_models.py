@@ -237,8 +237,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda at: (at / "config.json").unlink(), "the model folder {at} lacks config.json"),
     "config cut off": (lambda at: shorten(at / "config.json", 50), "{at}/config.json is not JSON: "),
     "config binary": (lambda at: (at / "config.json").write_bytes(b"\xff\xfe\0"), "{at}/config.json is not JSON: "),
-    "config is a list": (lambda at: (at / "config.json").write_text("[]"), "{at}/config.json is no JSON object"),
-    "no model type": (lambda at: edit(at / "config.json", model_type=None), "{at}/config.json names no model_type"),
+    "config is a list": (lambda at: (at / "config.json").write_text("[]"), "{at}/config.json is not a JSON object"),
+    "no model type": (lambda at: edit(at / "config.json", model_type=None), "{at}/config.json has no model_type"),
     "code of its own": (
         lambda at: edit(at / "config.json", model_type="acme", auto_map={"AutoConfig": "code.Config"}),
         "{at}/config.json asks for code of its own (auto_map, model_type 'acme'), which is never run; ",
@@ -260,12 +260,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "parts without their list": (
         lambda at: (at / "model.safetensors").rename(at / "model-00001-of-00002.safetensors"),
-        "the model folder {at} lacks model.safetensors: of 'model-00001-of-00002.safetensors' and the other parts it lacks "
-        "the list, model.safetensors.index.json",
+        "the model folder {at} lacks model.safetensors: it has parts ('model-00001-of-00002.safetensors', ...) "
+        "but not model.safetensors.index.json, which lists them",
     ),
     "weights that are a link to nowhere": (
         lambda at: ((at / "model.safetensors").unlink(), (at / "model.safetensors").symlink_to("../blobs/a1")),
-        "the model folder {at} lacks model.safetensors: it is a link to '../blobs/a1', where nothing is",
+        "the model folder {at} lacks model.safetensors: it is a link to '../blobs/a1', which does not exist",
     ),
     "weights that Git LFS has not fetched": (
         lambda at: (at / "model.safetensors").write_bytes(POINTER),
@@ -281,7 +281,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights cut off": (
         lambda at: shorten(at / "model.safetensors", 300_000),
-        "{at}/model.safetensors is damaged: 300,000 bytes, its header tells of ",
+        "{at}/model.safetensors is damaged: 300,000 bytes instead of the ",
     ),
     "weights' header cut off": (
         lambda at: shorten(at / "model.safetensors", 100),
@@ -301,7 +301,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an empty index": (
         lambda at: split_weights(at, {}),
-        "{at}/model.safetensors.index.json names no files (weight_map)",
+        "{at}/model.safetensors.index.json lists no files under weight_map",
     ),
 }
 
@@ -330,7 +330,7 @@ BUILD_DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights of another model": (
         lambda at: edit(at / "config.json", model_type="distilbert", architectures=None),
-        "the weights of {at} are another model's: none is of DistilBertForSequenceClassification's body",
+        "the weights of {at} belong to another model: none of them fits the pretrained part of",
     ),
     "an unknown architecture": (
         lambda at: edit(at / "config.json", model_type="acme"),
@@ -366,7 +366,7 @@ def test_what_shows_only_when_a_model_is_built_is_one_line_too(folder: Path, cas
 def test_a_model_without_words_in_its_tokenizer_is_refused(folder: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    with pytest.raises(ModelError, match="in its vocabulary"):
+    with pytest.raises(ModelError, match="its vocabulary is empty"):
         load_tokenizer(folder)
 
 
@@ -543,7 +543,7 @@ def test_of_a_hubs_repository_only_what_is_read_is_fetched_at_one_commit(saved: 
     [
         (
             ["adapter_config.json", "adapter_model.safetensors"],
-            "holds an adapter of peft and no model: merge it into its model",
+            "has an adapter of peft but no model: merge it into its model",
         ),
         (["config.json", "pytorch_model.bin"], "lacks model.safetensors (pytorch_model.bin is not read: only safetensors are)"),
         (["README.md"], "lacks model.safetensors"),

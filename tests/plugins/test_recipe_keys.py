@@ -200,7 +200,7 @@ def problems_of(folder: Path, recipe: str, **rest: Any) -> list[tuple[str, str, 
 
 
 def test_more_examples_than_there_are_is_an_error_before_and_in_a_run(tmp_path: Path) -> None:
-    sentence = "train_examples 23 is more than the training split's 22"
+    sentence = "train_examples 23 is more than the 22 rows of the training split"
     assert problems_of(tmp_path, f"{SHORT}, train_examples: 23") == [("strategy", "one", sentence)]
     record = run(tmp_path, f"{SHORT}, train_examples: 23")
     assert (record.status, record.failure.message) == ("failed", sentence)
@@ -317,10 +317,13 @@ def lines_of(folder: Path, recipe: str, strategies: str) -> list[str]:
 
 BAD_RECIPES = [
     ("batch_size: 24, micro_batch_size: 7", "micro_batch_size 7 does not divide batch_size 24: 1, 2, 3, 4, 6, 8, 12, 24 do"),
-    ("momentum: 0.9", "momentum means something with optimizer: sgd only"),
-    ("power: 2.0", "power means something with scheduler: polynomial only"),
-    ("optimizer: sgd, bias_correction: false", "bias_correction means something with optimizer: adamw only"),
-    ("bias_correction: false, betas: [0.9, 0.999999]", "bias_correction: false needs betas of 0.99999 at most"),
+    ("momentum: 0.9", "momentum has an effect only with `optimizer: sgd`: set that, or leave momentum out"),
+    ("power: 2.0", "power has an effect only with `scheduler: polynomial`: set that, or leave power out"),
+    (
+        "optimizer: sgd, bias_correction: false",
+        "bias_correction has an effect only with `optimizer: adamw`: set that, or leave bias_correction out",
+    ),
+    ("bias_correction: false, betas: [0.9, 0.999999]", "with bias_correction: false, betas must be 0.99999 or less"),
 ]
 
 
@@ -338,7 +341,9 @@ def test_a_strategy_that_spoils_the_shared_recipe_is_told(tmp_path: Path) -> Non
     """Each part goes well alone."""
     strategies = "{one: {trainer: torch-loop}, two: {trainer: torch-loop, recipe: {optimizer: adamw}}}"
     [line] = lines_of(tmp_path, "{optimizer: sgd, momentum: 0.9}", strategies)
-    assert line.endswith("strategies.two.recipe: momentum means something with optimizer: sgd only")
+    assert line.endswith(
+        "strategies.two.recipe: momentum has an effect only with `optimizer: sgd`: set that, or leave momentum out"
+    )
 
 
 def test_what_a_trainer_does_not_support_is_refused_where_it_stands_all_at_once(

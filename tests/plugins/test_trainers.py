@@ -36,7 +36,7 @@ def record_of(folder: Path, strategy: str, **rest: Any) -> Any:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("one-more", "began step 13 of 12"),
+        ("one-more", "began step 13, and there are 12"),
         ("one-fewer", "began 11 steps; the job allowed 12, no more and no fewer"),
         ("dropped-batch", "began 11 steps; the job allowed 12, no more and no fewer"),
         ("swallow", "swallowed an exception: PluginError: "),

@@ -100,7 +100,7 @@ class Witness:
         for name in sorted({*wanted, *found}):
             self.check(WRONG, "" if found.get(name) == expected.get(name) else f"{name} is not as undisturbed")
         verified = self.scene.call("verify", self.scene.experiment)
-        whole = f"{self.scene.runs} of {self.scene.runs} records are whole"
+        whole = f"{self.scene.runs} of {self.scene.runs} records are undamaged"
         said = f"verify: {verified.returncode} {verified.stdout}{verified.stderr}"
         self.check(DAMAGED, "" if said.startswith(f"verify: 0 {whole}") else said[:300])
         self.check(HALF, half_written(self.scene.experiment))

@@ -387,15 +387,15 @@ def test_a_damaged_cached_file_is_named(made_up: Path, tmp_path: Path) -> None:
         cached.resolve().write_bytes(b"PAR1 and no more")
         assert f"{cached}: damaged" in look(tmp_path / "home", endpoint, "load")["error"]
         os.truncate(cached, 60 * 2**30)
-        assert "64,424,509,440 bytes where" in look(tmp_path / "home", endpoint, "load")["error"]
+        assert "64,424,509,440 bytes; at most" in look(tmp_path / "home", endpoint, "load")["error"]
 
 
 def test_a_file_that_is_far_too_large_for_its_rows_is_not_read(made_up: Path) -> None:
     path = made_up / "glue/MRPC" / MRPC.splits["dev"].file
     os.truncate(path, 40 * 2**20)
-    assert refusal(made_up) == f"{path}: cannot be read: it has 41,943,040 bytes where at most 20,119,552 are read"
+    assert refusal(made_up) == f"{path}: cannot be read: it has 41,943,040 bytes; at most 20,119,552 are read"
     os.truncate(path, 60 * 2**30)
-    assert refusal(made_up).endswith(": the rest is a hole")
+    assert refusal(made_up).endswith(": the rest would be read as zeros")
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -410,7 +410,7 @@ def test_a_hub_that_refuses_is_an_error_in_our_words(status: int, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(lambda _: b"", "407 rows, expected 408"), (lambda line: b"-" + line, "labels \"['-1']\" are none of 0 to 1")],
+    [(lambda _: b"", "407 rows, expected 408"), (lambda line: b"-" + line, "labels \"['-1']\" are not one of 0 to 1")],
     ids=["a row less", "no label"],
 )
 def test_a_hub_with_other_rows_is_refused(

@@ -402,7 +402,7 @@ def test_what_is_no_plain_file_is_told(kind: str, tmp_path: Path, refusal: Calla
     NO_FILES[kind][0](tmp_path / "a.csv")
     said = refusal()
     if kind == "sparse":
-        assert said == "a.csv: it has 64,424,509,440 bytes, of which the disk holds 0: the rest is a hole"
+        assert said == "a.csv: it has 64,424,509,440 bytes, of which the disk stores 0: the rest would be read as zeros"
     elif kind in {"device", "link that leads nowhere"}:
         assert said.startswith("'a.csv' is a symbolic link to ")
     else:

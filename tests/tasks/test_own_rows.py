@@ -317,7 +317,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is reserved"),
         ({"unlabelled": ["test"]}, "unlabelled: no file is named for split 'test'"),
         ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
-        ({"text": ["a", "a"]}, "each may stand once; twice: 'a'"),
+        ({"text": ["a", "a"]}, "each may be given once; given twice: 'a'"),
         ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),
         ({"kind": "regression", "labels": ["a"]}, "a regression has none"),
         ({"encoding": "rot13"}, "unknown text encoding"),
@@ -327,7 +327,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"slices": ["id"]}, "the name 'id' is reserved"),
         ({"slices": ["q1"]}, "'q1' is what the model reads; results are cut by other columns"),
         ({"labels": ["no"]}, "a classification has 2 or more of them; here are 1"),
-        ({"labels": ["1", "1.0"]}, "each may stand once; twice: '1'"),
+        ({"labels": ["1", "1.0"]}, "each may be given once; given twice: '1'"),
         (
             {"kind": "multilabel", "labels": [f"l{number}" for number in range(63)]},
             "a multilabel has 62 of them at most; here are 63",

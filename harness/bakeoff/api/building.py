@@ -14,11 +14,11 @@ TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "bool"
 """The dtypes of columns."""
 
 MOST_ROWS = 200
-"""HTML of a longer table shows only its first and last rows."""
+"""The HTML of a longer table shows only its first and last rows."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """A frame with exactly these columns (name -> dtype); a value that a row lacks is missing, or an empty text."""
+    """A DataFrame with exactly these columns (name -> dtype). A value that a row lacks is missing; a text is empty."""
     there = list(rows)
     return pd.DataFrame(
         {name: pd.Series([_cell(row.get(name), dtype) for row in there], dtype=dtype) for name, dtype in columns.items()}
@@ -30,7 +30,7 @@ def _cell(value: Any, dtype: str) -> Any:
 
 
 def stacked(parts: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """The same from parts with many rows each: sequences of equal length, and single values for all of these rows."""
+    """The same from parts of many rows: sequences of equal length, and scalars that apply to all rows of the part."""
     if not parts:
         return frame([], columns)
     frames = [pd.DataFrame({name: part.get(name, "" if columns[name] == TEXT else None) for name in columns}) for part in parts]
@@ -38,7 +38,7 @@ def stacked(parts: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> p
 
 
 def table(of: pd.DataFrame) -> str:
-    """HTML in which all text is escaped, control characters included."""
+    """A DataFrame as HTML; all text in it is escaped, control characters included."""
     shown = of.copy()
     for name in shown.columns:
         if shown[name].dtype == TEXT:
@@ -49,5 +49,5 @@ def table(of: pd.DataFrame) -> str:
 
 
 def safe(text: object) -> str:
-    """Foreign text, escaped for HTML."""
+    """Untrusted text, escaped for HTML."""
     return html.escape(escaped(text))

@@ -92,7 +92,9 @@ ACROSS_COLUMNS = {
 def compare(results: Results) -> Comparisons:
     """Compares the strategies: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
     if not isinstance(results, Results):
-        raise BakeoffError(f"compare takes what load gave, as in compare(load('results/quickstart')); got {quoted(results)}")
+        raise BakeoffError(
+            f"compare takes what load returned, as in compare(load('results/quickstart')); got {quoted(results)}"
+        )
     return Comparisons(comparison.compare(results.experiment))
 
 

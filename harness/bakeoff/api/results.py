@@ -46,7 +46,8 @@ STEP_COLUMNS = RUN | {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER, "g
 
 
 def load(*folders: str | Path) -> Results:
-    """The records of one experiment's folder, or of several as one; raises StoreError where a folder holds no experiment."""
+    """Reads the records of one experiment's folder, or of several as one experiment. Raises StoreError if a folder has no
+    experiment."""
     return Results(load_experiment([Path(folder) for folder in folders]))
 
 

@@ -18,7 +18,7 @@ from bakeoff.machine.surroundings import prepare_surroundings
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 BUG = 70
-"""EX_SOFTWARE of sysexits.h: 1 is an answer of some commands, such as a gate that fails."""
+"""EX_SOFTWARE of sysexits.h. Not 1, which is a result of some commands, such as a gate that fails."""
 
 VERBS = {
     "run": "Train all runs of an experiment file; continue where an earlier call stopped.",
@@ -42,7 +42,7 @@ VERBS = {
 
 
 class Verbs(click.Group):
-    """Knows the commands' names and summaries; imports `bakeoff.cli.<name>` when it is needed."""
+    """Knows the names and summaries of all commands; imports `bakeoff.cli.<name>` only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -78,7 +78,8 @@ def bakeoff() -> None:
 
 
 def main() -> None:
-    """Expected errors are printed in a line or a few, any other with its traceback; both end with an exit code."""
+    """Runs the command line. Expected errors are printed in a line or a few, any other with its traceback; both set the exit
+    code."""
     output = prepare_streams(escaping=True)
     code = call()
     if complaint := complaint_about(output):
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def call() -> int:
-    """Performs the command that the command line names, and returns its exit code."""
+    """Runs the command named on the command line, and returns its exit code."""
     try:
         prepare_surroundings()
         code = bakeoff.main(prog_name="bakeoff", standalone_mode=False)
@@ -108,7 +109,7 @@ def call() -> int:
 
 
 def print_usage_error(error: click.ClickException) -> None:
-    """As click does, but what the user typed stays on one line."""
+    """Prints an error like click, but keeps on one line what the user typed."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         print_note(*error.ctx.get_usage().splitlines())
         print_note(f"Try '{error.ctx.command_path} {max(error.ctx.help_option_names, key=len)}' for help.", "")

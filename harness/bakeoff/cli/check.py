@@ -46,14 +46,14 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
 
 
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:
-    """In sentences, how recorded runs differ from what they would be here."""
+    """Sentences on how recorded runs differ from what they would be here."""
     records = {record.id: record for record in store.read_all(plan.by_id)[0]}
     changed = {run_id: differences_here(plan.by_id[run_id], record, machine) for run_id, record in records.items()}
     return [f"since runs were recorded: {clause}" for clause in in_words(plan, changed)] + caveats(plan, records, machine)
 
 
 def arithmetic(plan: Plan) -> str:
-    """2 strategies x 1 task x 1 model x 3 seeds = 6 runs."""
+    """How the number of runs comes about: `2 strategies x 1 task x 1 model x 3 seeds = 6 runs`."""
     spec = plan.spec
     factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds.numbers}
     shown = [count(len(items), what).replace("strategys", "strategies") for what, items in factors.items()]

@@ -33,7 +33,7 @@ NAME_WIDTH = 11
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was checked, what was found, and what to do where something is missing."""
+    """One line of output: what was checked, the result, and what to do if something is missing."""
 
     name: str
     found: str
@@ -65,7 +65,7 @@ def without_home(text: str) -> str:
 
 
 def findings(data: Path | None, *, control: bool) -> Iterator[Finding]:
-    """One after the other, as they are found."""
+    """Yields the findings, each as soon as it is known."""
     yield from versions()
     yield from machine()
     yield from plugins()
@@ -84,7 +84,7 @@ def versions() -> Iterator[Finding]:
 
 
 def machine() -> Iterator[Finding]:
-    """Processor, memory, devices, and the precisions that they have."""
+    """Processor, memory, devices, and the precisions that they support."""
     cores = os.cpu_count() or 1
     usable = hardware.usable_threads()
     yield Finding("processor", f"{hardware.processor()}, {usable} of {cores} cores usable")
@@ -112,7 +112,7 @@ def machine() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    """What is installed, what lacks an extra, and what is broken."""
+    """What is installed, which extras are missing, and what is broken."""
     registry = load_registry()
     for clause in installed_twice(registry):
         yield Finding("installed", clause, REMEDY)
@@ -162,7 +162,7 @@ def datasets(data: Path | None) -> Iterator[Finding]:
 
 
 def write_access() -> Iterator[Finding]:
-    """Whether the working directory and the cache can be written, and how much space they have."""
+    """Whether the working directory and the cache are writable, and how much space they have."""
     folders = {"here": Path.cwd()}
     with contextlib.suppress(BakeoffError):  # about the data folder, reported already
         folders["cache"] = find_paths(None).cache
@@ -177,7 +177,7 @@ def write_access() -> Iterator[Finding]:
 
 
 def measured() -> Finding:
-    """Two control runs: how fast this machine is, and whether it is steady."""
+    """Two control runs: how fast this machine is, and whether its speed is steady."""
     settings = Settings(paths=Paths(None, Path()))
     first, second = (measure_control(settings, session="doctor", moment=moment) for moment in ("before", "after"))
     products = ", ".join(

@@ -32,7 +32,7 @@ TERMS: Final[dict[str, str]] = {
     "train-s": "Seconds of the trainer, from its call to its last step, its preparation included.",
     "peak-mib": "The largest memory over the seeds, in MiB, summed over the processes of a run.",
 }
-"""Verdicts and columns of a table."""
+"""Verdicts and columns of tables -> their explanation."""
 
 
 @click.command()

@@ -1,4 +1,5 @@
-"""What several commands begin with: an experiment file read and resolved, its folders, and what changed since its records."""
+"""The first steps of several commands: read and resolve an experiment file, find its folders, and see what changed since its
+records."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def open_experiment(path: Path) -> tuple[Document, Plan]:
-    """The file and its plan; raises SpecError with everything that is wrong. Warns of what is installed twice."""
+    """Reads the file and resolves its plan. Raises SpecError with all errors. Warns of distributions installed several
+    times."""
     document = read_document(path)
     registry = load_registry()
     for clause in installed_twice(registry):
@@ -51,7 +53,8 @@ def same_experiment(verb: str, spec: Path, into: Path | None, data: Path | None,
 def find_changes(
     plan: Plan, store: Store, spec: Path, data: Path | None, into: Path | None = None
 ) -> tuple[Changes, list[str]]:
-    """Which files changed since the plan's runs were recorded, as far as a second of reading tells; and that in sentences."""
+    """Which files changed since the plan's runs were recorded, as far as can be read within a second; and the same as
+    sentences."""
     records, _ = store.read_all(plan.by_id)
     if not records:
         return Changes({}, 0, ()), []
@@ -66,7 +69,7 @@ def find_changes(
     lines = found.sentences(plan)
     if found.files:
         lines.append(
-            f"changed files may still hold the same rows or weights: `{same_experiment('check', spec, into, data, '--build')}` "
+            f"changed files may still have the same rows or weights: `{same_experiment('check', spec, into, data, '--build')}` "
             f"tells; `{same_experiment('run', spec, into, data)}` stops if they differ"
         )
     return found, [*lines, *not_compared(sources, found)]
@@ -84,8 +87,7 @@ def require_text(path: Path) -> None:
 
 
 def note_troubles(*experiments: Experiment) -> None:
-    """Names on standard error the records that cannot be used, then the files and plugins that changed since runs were
-    recorded."""
+    """Prints, on standard error, which records can't be used, then which files and plugins changed since runs were recorded."""
     print_damage(*experiments)
     for experiment in experiments:
         for number, path in enumerate(map(Path, experiment.spec_paths)):
@@ -93,8 +95,9 @@ def note_troubles(*experiments: Experiment) -> None:
 
 
 def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
-    """The same for changes of one folder's records, by run id, whose experiment file is `spec`. Silent where that file is
-    missing, wrong, or names what is not installed or not here: records can be read without their sources."""
+    """Prints which files and plugins changed since the records of one folder (run id -> record). spec: their experiment
+    file. Prints nothing if that file is missing, invalid, or names something that is not installed, since records can be
+    read without it."""
     with suppress(BakeoffError, OSError):
         plan = resolve(read_document(spec), load_registry())
         sources = look_at_files(plan, find_paths(None, spec), at_most=LARGE)
@@ -104,7 +107,7 @@ def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
 
 def find_paths(data: Path | None, spec: Path | None = None) -> Paths:
     """Data: --data, else $BAKEOFF_DATA. Cache: $BAKEOFF_CACHE, else `bakeoff` in the user's cache. Beside: the folder of the
-    experiment file, else the working directory. Raises BakeoffError where the data folder does not exist."""
+    experiment file, else the working directory. Raises BakeoffError if the data folder does not exist."""
     named = data or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
     if named is not None and not named.is_dir():
         raise BakeoffError(f"{'--data' if data else 'BAKEOFF_DATA'}: no folder {shown_path(named)}")

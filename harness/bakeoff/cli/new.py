@@ -45,7 +45,7 @@ def new(kind: str, name: str, folder: Path | None) -> None:
 
 
 def template_words(kind: str, name: str) -> dict[str, str]:
-    """What the templates are filled with. Raises BakeoffError for a name that is invalid, or in use here."""
+    """Placeholder -> text, for the templates. Raises BakeoffError for a name that is invalid or already in use."""
     if not COMPONENT_NAME.fullmatch(name):
         raise BakeoffError(f"{quoted(name)} is not a valid name (lower-case letters, digits, '.', '_', '-', one '/')")
     registry = load_registry()
@@ -70,7 +70,7 @@ def template_words(kind: str, name: str) -> dict[str, str]:
 
 
 def package(words: Mapping[str, str]) -> dict[str, str]:
-    """Path within the package -> content of the file."""
+    """Path within the package -> content, of each file."""
     templates = files("bakeoff.cli") / "templates"
     template_of = {
         "pyproject.toml": "pyproject.toml",
@@ -85,7 +85,7 @@ def package(words: Mapping[str, str]) -> dict[str, str]:
 
 
 def write(contents: Mapping[str, str], folder: Path) -> None:
-    """Into a folder that is new or empty; never overwrites. Raises BakeoffError if that is impossible."""
+    """Writes the files into a folder that is new or empty; overwrites nothing. Raises BakeoffError if that is impossible."""
     try:
         taken = (folder.exists() or folder.is_symlink()) and (not folder.is_dir() or any(folder.iterdir()))
     except OSError as error:

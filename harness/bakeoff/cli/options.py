@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, each with the one help text that it has."""
+"""Arguments and options that several commands share, each with its one help text."""
 
 from __future__ import annotations
 

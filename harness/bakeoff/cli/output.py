@@ -1,6 +1,5 @@
-"""What a command prints: results on standard output, everything else on standard error, a line each, whatever text is in it:
-`machine.streams` writes them. Every table on a terminal that is not Markdown is aligned here; files are written whole.
-"""
+"""Prints a command's results on standard output and everything else on standard error, one item per line, through
+`machine.streams`; aligns tables on terminals; writes files atomically."""
 
 from __future__ import annotations
 
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
 
 MOST_NAMED: Final = 10
-"""At most so many damaged records are named; the rest are counted."""
+"""At most so many damaged records are listed; the rest are counted."""
 GAP: Final = 2
 """Blanks between two columns."""
 NARROWEST: Final = 30
-"""The last column has at least so many characters, however narrow the terminal is."""
+"""The last column is at least so wide, in characters, however narrow the terminal is."""
 WIDEST: Final = 100_000
 
 
 def print_result(*lines: str, style: str = "", end: str = "\n") -> None:
-    """On standard output, an item a line; a style (`bold`, `yellow`) only on a terminal."""
+    """Prints lines on standard output. style: `bold` or `yellow`, on terminals only."""
     for line in lines:
         write_line(sys.stdout, line, style=style, end=end)
 
@@ -41,13 +40,13 @@ def print_json(text: str) -> None:
 
 
 def print_note(*lines: str) -> None:
-    """What is not a result (a warning, an error, progress), on standard error."""
+    """Prints lines that are not results (warnings, errors, progress) on standard error."""
     for line in lines:
         write_line(sys.stderr, line)
 
 
 def print_damage(*experiments: Experiment) -> None:
-    """Names on standard error the records of these experiments that cannot be used, and what to do about them."""
+    """Lists, on standard error, the records of these experiments that can't be used, and what to do about them."""
     from bakeoff.records.experiment import left_out
 
     for experiment in experiments:
@@ -64,21 +63,21 @@ def print_damage(*experiments: Experiment) -> None:
 
 
 def print_markdown(page: str) -> None:
-    """On a terminal cut to its width."""
+    """Prints Markdown; on a terminal, lines are cut at its width."""
     from bakeoff.report.text.terminal import fitted
 
     print_result(*(fitted(page, terminal_width()) if sys.stdout.isatty() else page).removesuffix("\n").split("\n"))
 
 
 def terminal_width() -> int:
-    """In characters; 120 where there is no terminal."""
+    """The terminal's width in characters; 120 without a terminal."""
     return shutil.get_terminal_size((120, 24)).columns
 
 
 def aligned(rows: Sequence[Sequence[str]], justify: str = "l", *, width: int = WIDEST) -> list[str]:
-    """Rows of cells as lines. In lines longer than `width` the last cell is wrapped under itself.
+    """Rows of cells as aligned lines. In lines longer than `width` the last cell is wrapped.
 
-    justify: `l` or `r` for each column; the last letter holds for all that follow.
+    justify: `l` or `r` for each column; the last letter applies to all further columns.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -98,7 +97,7 @@ def aligned(rows: Sequence[Sequence[str]], justify: str = "l", *, width: int = W
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Path within the folder -> content; each file whole or not at all."""
+    """Writes files (path within the folder -> content), each atomically."""
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{shown_path(folder)} is a file, not a folder to write into")
     tree = Tree(folder)

@@ -68,7 +68,7 @@ def parity(
 
 
 def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, Run]:
-    """The two runs to compare; raises BakeoffError if the names are not those of two strategies."""
+    """The two runs to compare. Raises BakeoffError unless `names` are those of two strategies."""
     known = {strategy.name: strategy for strategy in plan.strategies}
     wanted = (
         [name.strip() for name in names.split(",")]
@@ -87,7 +87,7 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
 
 
 def trace(run: Run, steps: int, settings: Settings) -> Trace:
-    """One strategy's steps, traced in a process of its own; raises BakeoffError if that leaves no trace."""
+    """Traces one strategy in a process of its own. Raises BakeoffError if that leaves no trace."""
     print_note(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
     with temporary_folder() as folder:
@@ -122,7 +122,7 @@ def in_words(verdict: Verdict) -> list[str]:
 
 
 def table(verdict: Verdict) -> list[str]:
-    """The steps around the first difference; `=` where the second strategy has the first one's value."""
+    """The steps around the first difference as a table; `=` where both strategies have the same value."""
     header = ["step", "strategy", "batch", "loss", "learning rate", "gradient norm", "weights"]
     fields = ("batch", "loss", "learning_rate", "gradient_norm", "weights")
     cells = [header]

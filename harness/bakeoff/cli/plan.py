@@ -93,12 +93,12 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
 
 
 def note_lines(plan: Plan) -> list[str]:
-    """What trainers have to say about the recipes of their strategies."""
+    """Notes of trainers on the recipes of their strategies."""
     return [f"note: {', '.join(names)}: {note}" for note, names in plan.notes.items()]
 
 
 def search_lines(plan: Plan) -> list[str]:
-    """What the searches have chosen, and how many runs wait for them."""
+    """What the searches have chosen, and how many runs wait for their choice."""
     tuned = {strategy.name: strategy.tuning for strategy in plan.strategies if strategy.tuning}
     lines = []
     for (name, task, model), number in plan.chosen.items():
@@ -111,7 +111,7 @@ def search_lines(plan: Plan) -> list[str]:
 
 
 def table(outlooks: list[Outlook]) -> list[str]:
-    """The runs in aligned columns; the time is what a run took, or, with `about`, what it may take."""
+    """The runs as a table. Time: what a run took; with `about`, an estimate."""
     trials = any(outlook.run.tried for outlook in outlooks)
     rows = [["id", "task", "model", "strategy", "seed", *(["trial"] if trials else []), "state", "time"]]
     for outlook in outlooks:
@@ -124,7 +124,7 @@ def table(outlooks: list[Outlook]) -> list[str]:
 
 
 def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
-    """What is left, and what went wrong; `retry` is the command that repeats failed runs."""
+    """What is left to do, and what failed. retry: the command that repeats failed runs."""
     lines = [f"{outlook.run.id}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
     if failed := sum(outlook.state == "failed" for outlook in outlooks):
         lines.append(f"{count(failed, 'failed run')} recorded; `{retry}` tries again")

@@ -36,7 +36,7 @@ def plugins(kind: str | None, as_json: bool) -> None:
 
 
 def as_data(registry: Registry, kind: str | None) -> dict[str, Any]:
-    """For JSON; every key is always present."""
+    """The registry for JSON; every key is always present."""
     return {
         "contract": CONTRACT_VERSION,
         "components": [
@@ -74,7 +74,7 @@ def chosen(registry: Registry, kind: str | None) -> list[Registered]:
 
 
 def component_lines(registry: Registry, kind: str | None, width: int) -> list[str]:
-    """A table, aligned over all kinds: name, version, origin, what it is."""
+    """The components as a table: name, version, origin, summary."""
     rows = [
         (
             found.component.kind,
@@ -90,7 +90,7 @@ def component_lines(registry: Registry, kind: str | None, width: int) -> list[st
 
 
 def trouble_lines(registry: Registry, kind: str | None, width: int) -> list[str]:
-    """Broken plugins with their errors, and components that two plugins offer; empty where all is well."""
+    """Broken plugins with their errors, and components that several plugins offer; empty if there are none."""
     troubles = [f"{plugin.origin} is broken: {plugin.error}" for plugin in registry.broken]
     troubles += [str(clash) for clash in registry.clashes if kind in (None, clash.kind)]
     return [line for trouble in troubles for line in wrap(trouble, max(width, NARROWEST), indent="  ")]

@@ -27,9 +27,7 @@ def result_line(run: Run, record: Record) -> str:
     assert cost is not None
     unit = unit_of(data.primary)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
-    splits = " · ".join(
-        f"{split} {'says nothing' if score is None else unit.written(score)}" for split, score in scores.items()
-    )
+    splits = " · ".join(f"{split} {'no score' if score is None else unit.written(score)}" for split, score in scores.items())
     unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
     remarks = "".join(f" · {remark}" for remark in record.process_notes)
     seconds = f"trained {in_seconds(cost.train_seconds)}, {in_seconds(cost.total_seconds)} in total"
@@ -37,14 +35,14 @@ def result_line(run: Run, record: Record) -> str:
 
 
 class PlainProgress:
-    """A line when a run begins, one every half minute, one when it ends."""
+    """Prints a line when a run begins, one every half minute, and one when it ends."""
 
     EVERY_SECONDS = 30.0
 
     def __init__(self) -> None:
         self.total = self.done = self.begun = 0
         self._began: dict[str, tuple[int, float]] = {}
-        """Run -> its number, and when it began."""
+        """Run -> (its number, when it began)."""
         self._reported: dict[str, float] = {}
         """Run -> when its last line was printed."""
 
@@ -121,7 +119,7 @@ class LiveProgress:
 
 
 class Above(io.StringIO):
-    """Takes what is written to standard error while live lines are drawn: prints each complete line above them."""
+    """Replaces standard error while live lines are drawn, and prints each complete line above them."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()

@@ -26,10 +26,10 @@ from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
 LARGEST_RESULTS = 2**18
-"""A larger file of hub results is not one of ours, in bytes."""
+"""The largest size of a file of hub results that Bakeoff wrote, in bytes; larger ones are not its own."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
 WARNED = 4
-"""The exit code of `--strict` where a warning is raised."""
+"""The exit code of `--strict` if a warning is raised."""
 
 
 @click.command()
@@ -76,7 +76,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
 
 
 def files_of(reading: Reading) -> dict[str, str]:
-    """The report's files to be written, but for table.md and table.csv: path within the report's folder -> content."""
+    """Path within the report's folder -> content, for all files but table.md and table.csv."""
     experiment, comparison = reading.experiment, reading.comparison
     return {
         HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment)),
@@ -87,7 +87,7 @@ def files_of(reading: Reading) -> dict[str, str]:
 
 
 def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
-    """Run id -> its steps and their losses, or None where that file is missing or damaged."""
+    """A function: run id -> (steps, losses); None if that file is missing or damaged."""
 
     def losses(run_id: str) -> Steps | None:
         try:
@@ -100,7 +100,7 @@ def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
 
 
 def remove_outdated(target: Path, written: Mapping[str, str]) -> None:
-    """Removes the hub results that an earlier `report` wrote for rows that are gone; nobody else's files."""
+    """Removes hub results that an earlier `report` wrote for rows that no longer exist; files of others stay."""
     tree, folder = Tree(target), target / RESULTS_FOLDER
     for name in tree.names(folder) if folder.is_dir() else []:
         path = folder / name
@@ -129,7 +129,7 @@ def summary(reading: Reading, target: Path, written: Sequence[str]) -> list[str]
 
 
 def named(written: Sequence[str]) -> list[str]:
-    """The names of the written files; files in a folder are given by the folder's name and their number."""
+    """The written files for the user: names; files in a folder are given by the folder's name and their number."""
     names = [name for name in written if "/" not in name]
     if inside := len(written) - len(names):
         names.append(f"{RESULTS_FOLDER}/ ({count(inside, 'file')})")

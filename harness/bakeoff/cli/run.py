@@ -1,4 +1,4 @@
-"""`bakeoff run`: an experiment from its first run to its table."""
+"""`bakeoff run`: trains an experiment and writes its table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bakeoff.text.numbers import count, in_seconds
 from bakeoff.text.words import shown_path
 
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
-"""Names of the files that `run` and `report` write and replace."""
+"""Names of files that `run` and `report` write or replace."""
 
 
 @click.command()

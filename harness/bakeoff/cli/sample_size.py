@@ -1,4 +1,4 @@
-"""`bakeoff plan --resolve`: find a pilot, compute how many seeds are needed, and tell what they cost."""
+"""`bakeoff plan --resolve`: finds recorded runs as a pilot, computes how many seeds are needed, and estimates their cost."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 
 Kind = tuple[str, int]
-"""What runs that differ only in the seed have in common: everything else that was requested, and the replicate."""
+"""What runs that differ only in the seed share: (everything else that was requested, replicate)."""
 Pilot = tuple[str, Experiment]
-"""Where its records lie, in words; and an experiment with records of the plan's tasks and models."""
+"""(where its records are, as text; an experiment with records of the plan's tasks and models)."""
 
 
 class Price(Part):
-    """What this number of seeds costs."""
+    """The cost of a number of seeds."""
 
     seeds: int
     runs: int
     left: int
-    """Runs that are not recorded yet."""
+    """How many runs are not recorded yet."""
     seconds: float
     unknown: int
-    """Runs left whose time cannot be estimated, since no similar run is recorded; not in `seconds`."""
+    """How many of these have no time estimate, for lack of a similar record; they are not in `seconds`."""
 
 
 class Resolution(Part):
@@ -61,7 +61,8 @@ class Resolution(Part):
     baseline: str
     needs: list[Needs]
     price: Price | None
-    """Of the seeds that all comparisons need, identical rows left out; None if one of them has no number of seeds."""
+    """Cost of the seeds that all comparisons need, except of identical rows; None if a comparison can't be resolved by any
+    number."""
 
 
 def kind_of(requested: Requested) -> Kind:
@@ -84,7 +85,9 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
             f"--resolve: one difference cannot apply to metrics of different units ({names}); use an experiment file for each"
         )
     if unit.in_points and difference >= 100:
-        raise BakeoffError(f"--resolve: {spelt(difference)} points is more than {first.name} can differ by; give less")
+        raise BakeoffError(
+            f"--resolve: {spelt(difference)} points exceeds the range of {first.name}; give a smaller difference"
+        )
     question = Question(
         difference=difference,
         metric=first.name,
@@ -108,7 +111,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
 
 
 def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
-    """This folder's experiment, then those in the folders beside it that share a task and a model with the plan."""
+    """Yields this folder's experiment, then those in neighbouring folders that share a task and a model with the plan."""
     pairs = {(run.task.label, run.model.label) for run in plan.runs}
     for one in (store, *store.neighbours):
         try:
@@ -121,7 +124,7 @@ def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
 def _needs(
     question: Question, place: tuple[str, str, str], kinds: tuple[Kind, Kind], pilots: Sequence[Pilot], split: str
 ) -> Needs:
-    """By the first pilot that has two seeds or more of both sides, else by planning values."""
+    """Sample size from the first pilot with two or more seeds on both sides, else from planning values."""
     examples = None
     for where, experiment in pilots:
         sides = [
@@ -154,7 +157,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
     if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
         return None
     if silent := data.silent.get(split, {}).get(metric.name):
-        raise BakeoffError(f"--resolve: {metric.name} says nothing on {split}: {silent}")
+        raise BakeoffError(f"--resolve: {metric.name} cannot tell predictions apart on {split}: {silent}")
     compared = comparison_of(found, metric, "here", "there")
     if compared is None or not isinstance(compared.estimate, TwoWay):
         return None
@@ -162,7 +165,7 @@ def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Rec
 
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
-    """What it costs to give all strategies the seeds of the comparison that needs most."""
+    """The cost of giving all strategies the seeds that the most demanding comparison needs."""
     numbers = [need.seeds for need in needs if not need.identical]
     seeds = max((number for number in numbers if number is not None), default=None)
     if seeds is None or None in numbers:
@@ -187,7 +190,7 @@ def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
 
 
 def in_words(resolution: Resolution) -> list[str]:
-    """The table of comparisons, then the cost, then remarks."""
+    """The table of comparisons, the cost, and remarks, as text."""
     question = resolution.question
     begin = (
         f"To detect a difference of {_amount(question)} from {resolution.baseline} with {per_cent(resolution.power)} "
@@ -213,7 +216,7 @@ def _seeds(need: Needs, seeds: int | None, why_none: str) -> str:
 
 
 def _amount(question: Question) -> str:
-    """The difference that is asked for: `2 points`, `0.05 of mae`."""
+    """The difference to be detected: `2 points`, `0.05 of mae`."""
     word = "point" if question.unit.in_points and question.difference == 1 else _unit_word(question)
     return f"{spelt(question.difference)} {word}"
 
@@ -223,7 +226,7 @@ def _unit_word(question: Question) -> str:
 
 
 def _at_best(need: Needs, question: Question) -> str:
-    """With unlimited seeds; by planning values it may be anything up to the worst case."""
+    """The smallest difference detectable with unlimited seeds; from planning values, anything up to the worst case."""
     if need.why_none == "unknown" and need.limit_range:
         return f"{_bare(need.limit_range[0], question)} to {_shown(need.limit_range[1], question)}"
     least = _shown(need.limit, question)

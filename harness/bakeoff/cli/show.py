@@ -21,9 +21,9 @@ from bakeoff.text.words import escaped, quoted
 from bakeoff.training.preview import Preview, SplitPreview, chosen, default_model, preview
 
 LONGEST_TEXT = 300
-"""Characters of an example's text that are shown."""
+"""How many characters of an example's text are shown."""
 MOST_VALUES = 20
-"""Values of a slice column that are named; the rest are counted together."""
+"""How many values of a slice column are listed; the rest are counted together."""
 
 
 @click.group()
@@ -70,7 +70,7 @@ def task(
 
 
 def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
-    """KEY=VALUE pairs, each value read as in an experiment file; raises BakeoffError for anything else."""
+    """Parses KEY=VALUE pairs, each value as in an experiment file. Raises BakeoffError for anything else."""
     options: dict[str, Any] = {}
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -141,7 +141,7 @@ def baseline_table(preview: Preview) -> list[list[str]]:
 
 
 def slice_table(preview: Preview, column: str) -> list[list[str]]:
-    """The examples of each value, the most frequent values first."""
+    """The number of examples of each value, the most frequent first."""
     counts = {name: Counter(split.slices[column]) for name, split in preview.splits.items()}
     totals = sum(counts.values(), Counter[str]())
     ordered = sorted(totals, key=lambda value: (-totals[value], value))

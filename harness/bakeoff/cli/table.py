@@ -63,7 +63,7 @@ class Reading:
 
 
 def read(folders: Sequence[Path | Store]) -> Reading:
-    """Raises StoreError if a folder holds no experiment."""
+    """Loads and compares the folders. Raises StoreError if a folder has no experiment."""
     gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
     try:
         experiment = load_experiment(folders)
@@ -73,7 +73,7 @@ def read(folders: Sequence[Path | Store]) -> Reading:
 
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
-    """One side of `--beside`: a record that cannot be read is named, and counts as missing."""
+    """One side of `--beside`. A record that can't be read is reported, and counts as missing."""
     folder = read_folder(store, RunFiles())
     for sentence in folder.damaged:
         print_note(f"damaged and left out: {sentence}")
@@ -82,5 +82,5 @@ def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
 
 
 def save(reading: Reading, folder: Path) -> None:
-    """Writes `table.md` and `table.csv`; raises StoreError where that is impossible."""
+    """Writes `table.md` and `table.csv`. Raises StoreError if that is impossible."""
     write_files(folder, {PAGE_FILE: write_page(reading.comparison), CSV_FILE: write_csv(reading.comparison)})

@@ -39,7 +39,7 @@ def verify(folder: Path) -> int:
             continue
         misfit = store.misfit(record, declared.seed_of)
         if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
-            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): its contents are those of run {own}"
+            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): its contents belong to run {own}"
         if misfit:
             damaged.append(misfit)
         else:
@@ -48,7 +48,7 @@ def verify(folder: Path) -> int:
     damaged += store.controls()[1]
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
-    print_result(f"{whole} of {len(recorded)} records are whole" + (f", {failed} of failed runs" if failed else ""))
+    print_result(f"{whole} of {len(recorded)} records are undamaged" + (f", {failed} of failed runs" if failed else ""))
     print_result(*(f"damaged: {line}" for line in damaged))
     if missing:
         print_result(f"not recorded yet: {len(missing)} of {len(wanted)} runs")

@@ -1,4 +1,4 @@
-"""The compact form of many mappings with the same keys in a record's file: common values once, the others by key."""
+"""Compact JSON for a list of mappings with the same keys: values that all share once, the others as one list a key."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 FEW: Final = 4
-"""The most mappings that are written one after the other."""
+"""Up to so many mappings stay a plain list."""
 SAME, EACH = "same", "each"
 
 
 def in_columns(parts: Sequence[dict[str, Any]]) -> Any:
-    """`{"same": {key: value}, "each": {key: [a value of each part]}}`; the parts as they are where they are few, or not of one
-    shape. `in_rows` gives them back."""
+    """The mappings in compact form: `{"same": {key: value}, "each": {key: [one value a mapping]}}`.
+
+    At most `FEW` mappings, and mappings with different keys, are returned unchanged. `in_rows` is the inverse.
+    """
     if len(parts) <= FEW or any(part.keys() != parts[0].keys() for part in parts):
         return parts
     columns = {key: [part[key] for part in parts] for key in parts[0]}

@@ -11,7 +11,7 @@ from bakeoff.contracts.recipe import Options
 
 
 class Component(ABC):
-    """A task, model, method or trainer. `version` is to be raised when the same options would give another result."""
+    """A task, model, method or trainer. Raise `version` when the same options come to give another result."""
 
     kind: ClassVar[Literal["task", "model", "method", "trainer"]]
     name: str
@@ -20,7 +20,7 @@ class Component(ABC):
     Options: ClassVar[type[Options]] = Options
     """The pydantic model of the component's options, a subclass of `Options`; every value is checked before anything runs."""
     needs: ClassVar[Mapping[str, str]] = {}
-    """Module that is no dependency of the distribution -> the extra that installs it: `{"peft": "peft"}`."""
+    """Importable module that is not among the distribution's dependencies -> the extra that installs it: `{"peft": "peft"}`."""
 
     def missing_extras(self) -> list[str]:
         """Extras, by name, that have to be installed before this component can run."""

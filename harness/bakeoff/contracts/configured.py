@@ -19,12 +19,15 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.text.words import escaped
 
 LONGEST_NOTE = 500
-"""Characters: a record holds them."""
+"""The longest note of a trainer that a record stores, in characters."""
 
 
 def identity(options: BaseModel) -> dict[str, Any]:
-    """The options that make up a run's id, by name. An option that was added later and has its neutral value is left out, so
-    that earlier ids stay; `Field(..., json_schema_extra={"neutral": value})` declares it."""
+    """The options that enter a run's id, by name.
+
+    An option that was added in a later version declares a neutral value, `Field(..., json_schema_extra={"neutral": value})`;
+    while it has that value it is left out, so that the ids of earlier runs do not change.
+    """
     result = {}
     for name, known in type(options).model_fields.items():
         value = getattr(options, name)
@@ -81,7 +84,8 @@ class Configured:
         return replace(self, options=type(self.options).model_validate({**given, **options}))
 
     def options_at(self, places: Paths) -> Options:
-        """The options with paths as they are on this machine; ids and labels are made from `options`."""
+        """The options with their paths resolved on this machine. Ids and labels come from `options`, which have no machine's
+        paths."""
         component = self.registered.component
         return component.resolved(self.options, places) if isinstance(component, Model) else self.options
 
@@ -95,7 +99,7 @@ def _as_label(value: Any) -> str:
 
 
 def _as_word(item: Any) -> str | None:
-    """A text as it is, a metric as `f1 (spam)`; None for anything else."""
+    """A text as it is, a metric with its class as `f1 (spam)`; None for any other value."""
     if isinstance(item, dict) and isinstance(name := item.get("name"), str):
         return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
     return item if isinstance(item, str) else None

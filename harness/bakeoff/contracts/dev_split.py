@@ -1,4 +1,4 @@
-"""`split: {select: train 10%}` among any task's options: a share of train is held out, as a split to select on."""
+"""The option `split: {select: train 10%}` of every task: holds out a share of train as a split to select on."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class SplitOptions(Options):
 
 
 UNCHANGED = ("name", "summary", "version", "needs", "check_available", "files", "source_versions", "majority_baseline")
-"""Attributes that `Task` defines and that are those of the wrapped task."""
+"""Attributes copied from the wrapped task; since `Task` defines defaults for them, `__getattr__` is never asked."""
 
 
 class SplittableTask(Task):
-    """Any task with `split` added to its options. What it holds out is a split of its own, called `select`."""
+    """Wraps a task and adds the option `split` to its options. The rows that it holds out are a further split, called
+    `select`."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -47,7 +48,7 @@ class SplittableTask(Task):
         return SplittableTask, (self.task,)  # the class of its options is made above, where pickle finds none
 
     def __getattr__(self, name: str) -> Any:
-        """All other attributes are those of the wrapped task."""
+        """Takes every other attribute from the wrapped task."""
         return getattr(self.__dict__["task"], name) if "task" in self.__dict__ else object.__getattribute__(self, name)
 
     def info(self, options: Any) -> TaskInfo:
@@ -66,19 +67,19 @@ class SplittableTask(Task):
         kept, held_out = ([row for row, is_out in enumerate(out) if is_out is which] for which in (False, True))
         if not kept or not held_out:
             left = f"{len(kept)} of {len(out)} rows to train on, {len(held_out)} to select on"
-            raise DataError(f"task '{self.name}': split select {split.select} leaves {left}")
+            raise DataError(f"task '{self.name}': split select {split.select} leaves {left}; choose another share")
         selection = train.select(held_out)
         selection.info.description = ""  # the data checks of train are reported there
         return {**splits, "train": train.select(kept), HELD_OUT_SPLIT: selection}
 
 
 def place_of(row_id: str) -> float:
-    """A number from 0 to 1 for a row's id, the same on every machine: the first 64 bits of the id's sha256."""
+    """Maps a row's id to a number from 0 to 1, the same on every machine: the first 64 bits of the id's SHA-256 over 2^64."""
     return float(int.from_bytes(hashlib.sha256(row_id.encode()).digest()[:8], "big") / 2**64)
 
 
 SELECTION_SPLIT = "dev"
-"""The split that `select: best-on-dev` and searches use, unless one was held out for it."""
+"""The split on which `select: best-on-dev` and searches compare candidates, unless one was held out of train for it."""
 
 
 HELD_OUT_SPLIT = "select"

@@ -1,7 +1,7 @@
-"""The compact form of a metric of every class in a record's file: `f1 (red)`, `f1 (blue)`, ... are one metric `f1`, with a
-list of scores in the order of the labels.
+"""Compact JSON for a metric that is computed for every class: `f1 (red)`, `f1 (blue)`, ... become one metric `f1` with a list
+of scores in the order of the labels.
 
-`gathered` and `spread` take a record as plain data, and leave what they do not recognise as it is.
+`gathered` and `spread` take a record as plain data; metrics that are not such a family stay as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 EACH: Final = "each"
-"""The value in place of a label's number for a metric of every class."""
+"""Stands in place of a label's number where a metric was computed for every class."""
 
 Plain = dict[str, Any]
 
@@ -68,7 +68,8 @@ def spread(record: Plain) -> Plain:
 
 
 def _family(metrics: Sequence[Plain], labels: Sequence[str]) -> Plain | None:
-    """The one metric for the first len(labels) metrics, where these are the same for label 0, 1, ...; else None."""
+    """One metric that stands for the first len(labels) of `metrics`, if they are equal but for their label 0, 1, ...;
+    otherwise None."""
     first, ending = metrics[0], of_class("", labels[0]) if labels else ""
     base = first["name"].removesuffix(ending)
     if len(labels) < 2 or base == first["name"]:
@@ -82,7 +83,7 @@ def _with(record: Plain, metrics: Sequence[Any], *, majority_baseline: Any, scor
 
 
 def _listed(scores: Plain, names: Mapping[str, Sequence[str]]) -> Plain:
-    """The scores by name, with those of a family as one list where all of its members have one."""
+    """The scores by name; those of a family become one list if every member has a score."""
     whole = {base: members for base, members in names.items() if base not in scores and all(name in scores for name in members)}
     taken = {name for members in whole.values() for name in members}
     lists = {base: [scores[name] for name in members] for base, members in whole.items()}

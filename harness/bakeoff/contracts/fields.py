@@ -35,7 +35,7 @@ Amount = Annotated[float, Field(ge=0, le=LARGEST, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-"""31 years at most."""
+"""A duration in seconds, 31 years at most."""
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
 Some = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 """A count of at least 1."""
@@ -62,11 +62,12 @@ def _utc(text: str) -> str:
 
 
 Moment = Annotated[str, Field(max_length=40), AfterValidator(_utc)]
-"""UTC, ISO 8601."""
+"""A point in time: UTC, in ISO 8601."""
 
 
 def _plain(value: Any) -> Any:
-    """Raises ValueError for numbers that are not finite or too large for a float, and for deep nesting."""
+    """Returns a JSON value unchanged. Raises ValueError for numbers that are not finite or too large, and for nesting over
+    MOST_LEVELS."""
     require_depth(value, MOST_LEVELS)
     left = [value]
     while left:
@@ -76,14 +77,14 @@ def _plain(value: Any) -> Any:
         elif isinstance(one, list | tuple):
             left += one
         elif isinstance(one, float) and not math.isfinite(one):
-            raise ValueError(f"holds {one}, which is no number of JSON")
+            raise ValueError(f"holds {one}, which is not a number in JSON")
         elif isinstance(one, int) and abs(one) > LARGEST_COUNT:
             raise ValueError("holds an integer of more than 63 bits")
     return value
 
 
 Plain = Annotated[Any, AfterValidator(_plain)]
-"""Any value of a component's option, as JSON has it."""
+"""An option of a component as a JSON value."""
 PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
@@ -100,7 +101,9 @@ def first_flaw(error: ValidationError) -> str:
 
 
 class Part(BaseModel):
-    """The base of all parts of a record: frozen, without unknown keys. The fields of what is read from files have types of this
-    module; `record_files.read_part` checks them once, where a file is read."""
+    """The base of every part of a record: immutable, and without unknown keys.
+
+    The fields have the types of this module; `record_files.read_part` validates them once, where a file is read.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -21,22 +21,22 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def bakeoff_tasks() -> Iterable[Task]:  # type: ignore[empty-body]  # pluggy reads only the signature
-    """Tasks: `return [Mrpc()]`."""
+    """Returns the tasks that the plugin offers: `return [Mrpc()]`."""
 
 
 @hookspec
 def bakeoff_models() -> Iterable[Model]:  # type: ignore[empty-body]
-    """Models: `return [MiniLM()]`."""
+    """Returns the models that the plugin offers: `return [MiniLM()]`."""
 
 
 @hookspec
 def bakeoff_methods() -> Iterable[Method]:  # type: ignore[empty-body]
-    """Methods: `return [Full()]`."""
+    """Returns the methods that the plugin offers: `return [Full()]`."""
 
 
 @hookspec
 def bakeoff_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
-    """Trainers: `return [TorchLoop()]`."""
+    """Returns the trainers that the plugin offers: `return [TorchLoop()]`."""
 
 
 COMPONENT_KINDS: Mapping[str, type[Component]] = {
@@ -45,4 +45,4 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "method": Method,
     "trainer": Trainer,
 }
-"""Kind, as in the names of the hooks -> base class of its components."""
+"""Kind of component, in the singular (`task` for the hook `bakeoff_tasks`) -> the base class of such components."""

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class HubMetric(Metric):
-    """Any metric of the evaluate library by its name on the hub, where the hub is reachable.
+    """A metric of the evaluate library, by its name on the Hugging Face hub; it needs the hub to be reachable.
 
-    The hub does not say which scores are better, nor in which unit they are: the experiment file does.
+    The hub says neither which scores are better nor their unit, so the experiment file has to.
     """
 
     def __init__(self, name: str, *, better: Literal["higher", "lower"] | None = None, unit: Unit = OWN_UNIT) -> None:
@@ -40,10 +40,10 @@ class HubMetric(Metric):
 
 @lru_cache(maxsize=32)
 def _from_hub(name: str) -> evaluate.EvaluationModule:
-    """The metric `evaluate-metric/NAME` of the hub, and nothing else.
+    """Loads the metric `evaluate-metric/NAME` from the hub. Raises DataError where there is none, or it cannot be loaded.
 
-    `evaluate.load` would first run a script of that name in the working directory, and look for a comparison or measurement
-    of that name where there is no metric; so the parts that it is made of are called here.
+    `evaluate.load` is not called, since it would first run a script of that name in the working directory, and fall back to a
+    comparison or measurement of that name; the functions that it is made of are called instead.
     """
     from evaluate.loading import HubEvaluationModuleFactory, import_main_class
 
@@ -56,5 +56,5 @@ def _from_hub(name: str) -> evaluate.EvaluationModule:
     except (ImportError, ConnectionError) as error:  # a metric may need a library of its own
         raise DataError(f"metric {quoted(name)} of the hub cannot be used: {first_line(error)}") from None
     if metric.module_type != "metric":
-        raise DataError(f"{quoted(name)} of the hub is not a metric but a {metric.module_type}")
+        raise DataError(f"{quoted(name)} of the hub is a {metric.module_type}, not a metric: name a metric")
     return metric

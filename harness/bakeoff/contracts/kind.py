@@ -17,14 +17,14 @@ from bakeoff.contracts.metric import Answers, Floats
 from bakeoff.errors import PluginError
 
 MADE_UP = 60
-"""The number of made-up examples that a metric is tried on."""
+"""How many random examples a metric is tried on."""
 
 
 class Kind(ABC):
-    """A kind of task: its labels, its loss, the answers read from a model's logits, and how all of them are described.
+    """A kind of task: its labels, its loss, how a model's logits are turned into answers, and how each is described to a user.
 
-    A subclass is a frozen dataclass without fields, so that two of one class are equal. What stands here holds where an answer
-    is the number of a label. n is a count of examples, n_outputs that of a model's outputs.
+    A subclass is a frozen dataclass without fields, so that two instances of it are equal. The defaults here suit kinds whose
+    answers are label numbers. In shapes, n is the number of examples and n_outputs the number of a model's outputs.
     """
 
     name: ClassVar[str]
@@ -36,17 +36,17 @@ class Kind(ABC):
     max_labels: ClassVar[int | None]
     """How many labels a task of this kind may name; None for any number, 0 where answers are numbers and not labels."""
     labels_in_words: ClassVar[str]
-    """The end of an error message: how many labels and outputs a task must have."""
+    """What `check_outputs` says after the counts: how many labels and outputs a task must have."""
     several_labels: ClassVar[bool] = False
     """Whether one example may have several labels, or none."""
     label_type: ClassVar[type[int] | type[float]] = int
-    """The type of a label, as metrics get it."""
+    """The Python type of one example's label, as metrics get it."""
     arrow_type: ClassVar[str] = "int64"
     """The Arrow type of a label in predictions.parquet."""
 
     @property
     def has_labels(self) -> bool:
-        """Whether answers are labels, which have names; else they are numbers."""
+        """Whether answers are labels with names; False where they are numbers, as in a regression."""
         return self.max_labels != 0
 
     def n_outputs(self, n_labels: int) -> int:
@@ -65,19 +65,19 @@ class Kind(ABC):
     # --- labels in data --------------------------------------------------------------------------------------------------
 
     def read_labels(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """A split's column `label`, as its task loads it -> as metrics get it, one `label_type` an example.
+        """Converts a split's column `label`, as the task loaded it, to what metrics get: one `label_type` for each example.
 
-        Raises DataError for what can't be read as one. Which values are possible is asked of `possible`.
+        Raises DataError for a value of another type. Whether a value is possible is checked later, by `possible`.
         """
         return labels
 
     @abstractmethod
     def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
-        """(n,) labels as metrics get them -> (n,) whether each is possible for a model with n_outputs outputs."""
+        """(n,) whether each of (n,) labels, as metrics get them, can occur in a task whose model has n_outputs outputs."""
 
     @abstractmethod
     def impossible_in_words(self, n_outputs: int) -> str:
-        """The end of a message about an impossible label, after "is": `none of 0 to 3`."""
+        """The end of a message about an impossible label, after "is": `not one of 0 to 3`."""
 
     def first_impossible(self, labels: Sequence[Any], n_outputs: int) -> int | None:
         """Index of the first label that is not of `label_type` or not possible; None where there is none."""
@@ -92,11 +92,12 @@ class Kind(ABC):
         return {name: counts[number] for number, name in enumerate(names)}
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
-        """A label in words: its name."""
+        """A label as text for a user: its name."""
         return str(names[label])
 
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
-        """(n,) label numbers by which scores can be broken down; None where examples do not have exactly one label each."""
+        """The label number of each example, (n,), for scores by label; None where an example may have several labels or
+        none."""
         return None
 
     # --- training --------------------------------------------------------------------------------------------------------
@@ -104,28 +105,31 @@ class Kind(ABC):
     problem_type: ClassVar[str]
     """`problem_type` in a transformers configuration, by which its pipelines interpret logits."""
     recipe_conflicts: ClassVar[Mapping[str, str]] = {}
-    """Recipe key without a meaning for this kind of task, which must keep its default -> the reason."""
+    """Recipe key that must keep its default in tasks of this kind -> why, as the end of a message."""
 
     def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """(n,) labels as metrics get them -> n targets of `mean_loss`."""
+        """Converts (n,) labels, as metrics get them, to the n targets that `mean_loss` takes."""
         return labels
 
     @abstractmethod
     def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
-        """The mean loss of a batch, a scalar tensor: `logits` (batch, n_outputs), `targets` a tensor made of `targets`."""
+        """The mean loss of a batch, a scalar tensor. logits: (batch, n_outputs); targets: a tensor of what `targets`
+        returned."""
 
     # --- answers ---------------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def answers(self, logits: Any) -> Answers:
-        """(n, n_outputs) logits -> (n,) the model's answers."""
+        """Turns logits, (n, n_outputs), into the model's answers, (n,)."""
 
     def probabilities(self, logits: Any) -> Floats | None:
-        """(n, n_outputs) probabilities that sum to 1 in each example; None where the logits give none."""
+        """Turns logits into probabilities, (n, n_outputs), that sum to 1 for each example; None for a kind without
+        probabilities."""
         return None
 
     def compact(self, answers: Answers, n_outputs: int) -> NDArray[Any]:
-        """The same answers in the smallest type that holds all of this kind, since those of all runs are in memory at once."""
+        """The same answers in the smallest dtype that can hold any of this kind, because those of all runs are in memory at
+        once."""
         return answers
 
     def has_label(self, answers: Answers, number: int) -> NDArray[np.bool_]:
@@ -137,27 +141,27 @@ class Kind(ABC):
         return number
 
     def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        """Numerator and denominator of the F1 over all labels together, each (n,).
+        """Numerator and denominator of the micro-averaged F1 for each example, both (n,).
 
-        Where each example has one label and gets one answer, that is the accuracy.
+        Where each example has exactly one label and one answer, it equals the accuracy.
         """
         return (predictions == references).astype(np.float64), np.ones(len(references))
 
     def majority(self, labels: NDArray[Any]) -> Any:
-        """The constant answer of the majority baseline: the most frequent of these labels, (n,) with n at least 1."""
+        """The constant answer of the majority baseline: the most frequent of `labels`, (n,) with n of 1 or more."""
         found, counts = np.unique(labels, return_counts=True)
         return found[counts.argmax()]
 
     @abstractmethod
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Pairs of predictions and references, each (MADE_UP,), on which a metric is tried."""
+        """Random pairs (predictions, references), each (MADE_UP,), on which metrics are tried before any run."""
 
     # --- metrics and words -----------------------------------------------------------------------------------------------
 
     default_metrics: ClassVar[tuple[str, ...]]
     """Names of the metrics of a task for which none were chosen; the first is primary."""
     overall_metrics: ClassVar[tuple[str, ...]] = ()
-    """Names of metrics of all labels, offered in place of one that is about a single label."""
+    """Metrics over all labels, which messages suggest in place of a metric of a single label."""
     answers_in_words: ClassVar[str] = "labels"
     majority_in_words: ClassVar[str] = "the label that is most frequent in training"
 

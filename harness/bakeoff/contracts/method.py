@@ -27,7 +27,7 @@ class Adaptation:
     model: Any
     groups: tuple[ParameterGroup, ...]
     lineage: tuple[str, ...] = ()
-    """Names of further checkpoints that trained parameters started from."""
+    """Names of further checkpoints from which trained parameters were initialised, beside the model's own."""
 
 
 class Method(Component):

@@ -85,7 +85,7 @@ MetricNames = Annotated[
 
 
 class MetricFacts(Part):
-    """What a record says of a metric."""
+    """What a record stores about a metric."""
 
     name: Name
     higher_is_better: bool
@@ -94,7 +94,7 @@ class MetricFacts(Part):
     """The unit that the metric declared; None for that of the built-in metric of this name and version, and in records migrated
     from schema 4. `metric_lookup.unit_of` resolves it."""
     label: Count | None = None
-    """The number of the label that the metric is about; None where it is about all."""
+    """The number of the label that the metric is about; None where it is about all labels."""
 
 
 Floats = NDArray[np.float64]
@@ -112,7 +112,7 @@ class Metric(ABC):
 
     name: str
     version: str = "1"
-    """To be raised when the same predictions would get another score."""
+    """Raise it when the same predictions come to get another score."""
     higher_is_better: bool = True
     unit: Unit = OWN_UNIT
     """Unit and range of its scores, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. Without one
@@ -120,7 +120,7 @@ class Metric(ABC):
     kinds: frozenset[str] | None = None
     """Names of the kinds of task whose answers it can score; None for every kind."""
     least_labels: int = 1
-    """The fewest different labels among the references with which the score has a meaning."""
+    """The fewest distinct labels among the references for which the score is meaningful."""
 
     def check_available(self) -> None:  # noqa: B027 - a built-in metric has nothing to look for
         """Checks within 3 s that the metric is available. Raises DataError where it is not."""
@@ -130,10 +130,11 @@ class Metric(ABC):
         """The metric as an object of the evaluate library. Raises DataError where it is not available."""
 
     def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
-        """The metric for a task of this kind with these labels, `positive` of which the task declares as the positive class.
+        """The metric as it is computed for a task of this kind with these labels; a metric of each class becomes one for each
+        label.
 
-        `labels` is empty where only the data can tell them. A metric of each class becomes one for each label. Raises DataError
-        where the metric does not fit the task.
+        labels: empty where they are known only after reading the data. positive: the label that the task declares as its
+        positive class. Raises DataError where the metric does not suit the task.
         """
         return (self,)
 
@@ -153,7 +154,8 @@ class Metric(ABC):
 
 
 def called(facts: MetricFacts) -> str:
-    """The metric's name without the class that it is about: `f1` of `f1 (spam)`. `accuracy (top 5)` is about no class."""
+    """The metric's name without its class: `f1` for `f1 (spam)`. A metric of no single class, such as `accuracy (top 5)`,
+    keeps its name."""
     return facts.name if facts.label is None else facts.name.partition(" (")[0]
 
 
@@ -179,7 +181,8 @@ def is_below(margin: float, example: float | None) -> bool:
 
 
 def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
-    """The full name that is meant by `name`: `f1` means `f1 (spam)` where that is the only F1 of a class among `metrics`."""
+    """The full name for `name`: `f1` is `f1 (spam)` if that is the only F1 of one class among `metrics`; otherwise
+    unchanged."""
     same = [facts.name for facts in metrics if name in (facts.name, called(facts))]
     return same[0] if name not in same and len(same) == 1 else name
 
@@ -190,7 +193,7 @@ class BuiltIn(Metric):
     unit = SHARE
     kinds: frozenset[str] = frozenset({"classification"})
     answer_dtype: str = "int64"
-    """Of the answers that the metric takes as an object of the evaluate library: `float64` for numbers, `int64` for labels."""
+    """The dtype of answers in the metric's evaluate object: `float64` for numbers, `int64` for labels."""
 
     @abstractmethod
     def compute(self, predictions: Answers, references: Answers) -> float:
@@ -202,7 +205,7 @@ class BuiltIn(Metric):
         return self.compute(predictions, references)
 
     def load(self) -> evaluate.EvaluationModule:
-        """An `evaluate.Metric` around `score`, so that the two can never disagree."""
+        """An `evaluate.Metric` that calls `score`, so that both always agree."""
         import datasets
         import evaluate
 
@@ -225,7 +228,7 @@ class BuiltIn(Metric):
 
 
 class Ratio(BuiltIn):
-    """A metric that is one sum over another; 0 where the denominator is 0."""
+    """A metric that is a sum over examples divided by another; its score is 0 where the denominator is 0."""
 
     @abstractmethod
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:

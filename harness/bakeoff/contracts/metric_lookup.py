@@ -1,4 +1,4 @@
-"""A metric by what an experiment file or a record says of it, and what a record says of a metric."""
+"""Finds a metric by its name in an experiment file or record, and describes a metric for a record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from bakeoff.errors import DataError
 from bakeoff.text.words import quoted
 
 UNITS: dict[str, Unit] = {"share": SHARE, "percent": PERCENT, "correlation": CORRELATION}
-"""Word in the experiment file -> unit of a metric of the hub."""
+"""Value of `unit` in an experiment file -> unit of a hub metric."""
 
 
 def metric_named(choice: str | MetricChoice) -> Metric:
-    """The built-in metric of that name, else the hub's. Raises DataError where a key of the choice does not apply to it."""
+    """The metric that an experiment file asks for: built in if the name is, else of the hub. Raises DataError for a key of
+    the choice that does not apply."""
     choice = MetricChoice(name=choice) if isinstance(choice, str) else choice
     kind, name = BUILT_IN.get(choice.name), choice.name
     if kind is None:
@@ -32,7 +33,7 @@ def metric_named(choice: str | MetricChoice) -> Metric:
 
 
 def recorded_metric(facts: MetricFacts, kind: Kind) -> Metric | None:
-    """The built-in metric that a record names, fitted to a task of this kind; None where it is not built in."""
+    """The built-in metric that a record names, fitted to a task of this kind; None for other metrics."""
     known = BUILT_IN.get(called(facts))
     if known is None:
         return None
@@ -50,7 +51,7 @@ def unit_of(facts: MetricFacts) -> Unit:
 
 
 def facts_of(metric: Metric) -> MetricFacts:
-    """What a record says of a metric. The unit is left out where `unit_of` finds it without."""
+    """What a record stores about a metric. The unit is omitted where `unit_of` would find the same without it."""
     bare = MetricFacts(
         name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, label=label_of(metric)
     )
@@ -58,5 +59,5 @@ def facts_of(metric: Metric) -> MetricFacts:
 
 
 def label_of(metric: Metric) -> int | None:
-    """The number of the label that a metric is about; None where it is about all."""
+    """The number of the label that a metric is about; None where it is about all labels."""
     return metric.number if isinstance(metric, OfOneLabel) else None

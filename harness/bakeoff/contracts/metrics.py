@@ -1,4 +1,4 @@
-"""The built-in metrics, computed by numpy alone. Each says what it is where its denominator would be 0."""
+"""The built-in metrics, computed by numpy alone. Each docstring says what the score is where its denominator is 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bakeoff.text.words import did_you_mean, quoted
 
 
 class Accuracy(Ratio):
-    """Accuracy: the share of right predictions; for multi-label, of sets that are right as a whole."""
+    """Accuracy: the share of right predictions. A multi-label prediction is right if its whole set of labels is."""
 
     name = "accuracy"
     kinds = frozenset({"classification", "multilabel"})
@@ -26,7 +26,7 @@ class Accuracy(Ratio):
 
 
 class OfOneLabel(Ratio):
-    """A ratio about one label, given by name, by number, or by the task (`positive`). Its name says which: `f1 (spam)`."""
+    """A ratio about one label, such as `f1 (spam)`. The label is given by name, by number, or by the task's `positive`."""
 
     kinds = frozenset({"classification", "multilabel"})
 
@@ -59,7 +59,7 @@ class OfOneLabel(Ratio):
 
     @classmethod
     def numbered(cls, number: int, name: str, kind: Kind, *, positive: str | int | None = None) -> OfOneLabel:
-        """The metric of the label with this number, under a name that is known already."""
+        """The metric of the label with this number, under its full name, as a record has it."""
         metric = cls(number if positive is None else positive)
         metric.number, metric.kind, metric.name = number, kind, name
         return metric
@@ -70,7 +70,7 @@ class OfOneLabel(Ratio):
         Raises DataError where the label's number is not known.
         """
         if self.number is None:
-            raise DataError(f"metric '{self.name}' is about a label, and was not fitted to a task")
+            raise DataError(f"metric '{self.name}' is about one label, and has not been fitted to a task")
         has_label = np.equal if self.kind is None else self.kind.has_label
         predicted, actual = has_label(predictions, self.number), has_label(references, self.number)
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
@@ -123,19 +123,19 @@ class OfEachLabel(BuiltIn):
     def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
         if len(labels) > MOST_EACH:
             raise DataError(
-                f"metric '{self.metric.name}' of each of {len(labels)} classes: up to {MOST_EACH} can be recorded; name those "
-                f"that matter ({_of_class(self.metric.name, labels)}), or macro_f1; `bakeoff rescore` has any later"
+                f"metric '{self.metric.name}' is asked for each of {len(labels)} classes; at most {MOST_EACH} fit: name those "
+                f"that matter ({_of_class(self.metric.name, labels)}), or macro_f1; `bakeoff rescore` computes any other later"
             )
         return tuple(metric for label in labels for metric in self.metric(label).fitted(kind, labels, None)) or (self,)
 
     def compute(self, predictions: Answers, references: Answers) -> float:
-        raise DataError(f"metric '{self.name}' is several, one for each class")
+        raise DataError(f"metric '{self.name}' stands for one metric a class, and has not been fitted to a task")
 
 
 class MicroF1(Ratio):
-    """Micro-averaged F1, 2 TP / (2 TP + FP + FN) with counts over all labels; 0 where no set holds a label.
+    """Micro-averaged F1, 2 TP / (2 TP + FP + FN) with counts summed over all labels; 0 where no label occurs.
 
-    For classification this is the accuracy.
+    For classification it equals the accuracy.
     """
 
     name = "micro_f1"
@@ -154,9 +154,10 @@ class MicroF1(Ratio):
 
 
 class LabelF1(BuiltIn):
-    """Macro-averaged F1 of multi-label answers: the mean F1 of the labels that an example or a prediction has; 0 for none.
+    """Macro-averaged F1 for multi-label answers: the mean F1 of the labels that occur in an example or a prediction; 0 if none
+    does.
 
-    scikit-learn's macro average counts the other labels too, as 0.
+    scikit-learn's macro average also counts labels that never occur, with an F1 of 0.
     """
 
     name = "label_f1"
@@ -174,7 +175,7 @@ class LabelF1(BuiltIn):
 
 
 class BalancedAccuracy(BuiltIn):
-    """Balanced accuracy: the mean recall of the labels that some example has."""
+    """Balanced accuracy: the mean recall over the labels that occur among the references."""
 
     name = "balanced_accuracy"
     least_labels = 2  # of one there is nothing to balance
@@ -184,7 +185,7 @@ class BalancedAccuracy(BuiltIn):
 
 
 class MacroF1(BuiltIn):
-    """Macro-averaged F1: the mean F1 of the labels that an example or a prediction has."""
+    """Macro-averaged F1: the mean F1 over the labels that occur among references or predictions."""
 
     name = "macro_f1"
 
@@ -194,7 +195,8 @@ class MacroF1(BuiltIn):
 
 
 class MatthewsCorrelation(BuiltIn):
-    """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where one side holds a single label."""
+    """Matthews' correlation for any number of labels (Gorodkin, 2004), -1 to 1; 0 where references or predictions are
+    constant."""
 
     name = "mcc"
     unit = CORRELATION
@@ -208,7 +210,7 @@ class MatthewsCorrelation(BuiltIn):
 
 
 class Pearson(BuiltIn):
-    """Pearson's correlation, -1 to 1; 0 where one side is constant."""
+    """Pearson's correlation, -1 to 1; 0 where references or predictions are constant."""
 
     name = "pearson"
     unit = CORRELATION
@@ -220,7 +222,7 @@ class Pearson(BuiltIn):
 
 
 class Spearman(Pearson):
-    """Spearman's correlation: Pearson's of the ranks, ties at their mean rank; 0 where one side is constant."""
+    """Spearman's correlation, -1 to 1: Pearson's of the ranks, ties at their mean rank; 0 where one side is constant."""
 
     name = "spearman"
 
@@ -229,7 +231,7 @@ class Spearman(Pearson):
 
 
 class MeanAbsoluteError(Ratio):
-    """The mean absolute error, in the unit of the task's numbers."""
+    """The mean absolute error, in the unit of the task's labels."""
 
     name = "mae"
     higher_is_better = False
@@ -242,7 +244,7 @@ class MeanAbsoluteError(Ratio):
 
 
 def _correlation(one: Floats, other: Floats) -> float:
-    """Pearson's correlation of two arrays (rows, n), its three sums taken over all rows; 0 where one side does not vary."""
+    """Pearson's correlation of two arrays (rows, n), over all their elements; 0 where one of them is constant."""
     if not (np.ptp(one, axis=1).any() and np.ptp(other, axis=1).any()):  # exactly: the sums below may round to more than 0
         return 0.0
     one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
@@ -257,7 +259,7 @@ def _ranks(values: Answers) -> Floats:
 
 
 MOST_EACH = 10
-"""The most classes with a score each: a record stays small."""
+"""At most so many classes get a score each, so that a record stays small."""
 
 BUILT_IN: dict[str, type[BuiltIn]] = {
     metric.name: metric

@@ -19,10 +19,11 @@ from bakeoff.text.words import did_you_mean, quoted
 
 
 def components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
-    """(kind, name) -> component, of one plugin; asked through a manager of its own, so that its failure is its own.
+    """The components that one plugin offers: (kind, name) -> component.
 
-    A task gets `split` among its options, unless it has an option of that name. Raises PluginError for hooks and components
-    that break the contract, and whatever the plugin's own code raises.
+    Each plugin has a pluggy manager of its own, so that its errors stop no other. A task gets the option `split`, unless it has
+    one of that name. Raises PluginError for hooks and components that break the contract, and whatever the plugin's own code
+    raises.
     """
     refuse_old_contract(plugin)
     manager = pluggy.PluginManager(GROUP)
@@ -61,7 +62,7 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
 
 
 def _listed(hook: str, result: Any, wanted: type[Component]) -> list[Any]:
-    """What a hook returned, as a list. Raises PluginError for what is no collection, and for a text or a mapping."""
+    """What a hook returned, as a list. Raises PluginError for a text, a mapping, and anything else that is not a collection."""
     if isinstance(result, Iterable) and not isinstance(result, str | bytes | Mapping):
         return list(result)
     what = "nothing" if result is None else quoted(result)
@@ -69,7 +70,8 @@ def _listed(hook: str, result: Any, wanted: type[Component]) -> list[Any]:
 
 
 def _check_component(component: Any, hook: str, kind: str) -> None:
-    """Raises PluginError for what the hook returned in place of a component, and for a component with a wrong attribute."""
+    """Raises PluginError if an object that the hook returned is not a component of the right kind, or has an invalid
+    attribute."""
     wanted = COMPONENT_KINDS[kind]
     if isinstance(component, type) and issubclass(component, wanted):
         raise PluginError(f"{hook} returned the class {component.__name__}; return an object: {component.__name__}()")

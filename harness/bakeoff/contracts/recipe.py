@@ -18,7 +18,7 @@ COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,6
 
 Value = TypeVar("Value", str, int)
 ONE_ZERO = AfterValidator(lambda number: number + 0.0)
-"""-0.0 becomes 0.0, which would get another run id."""
+"""Turns -0.0 into 0.0, because the two would give different run ids."""
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0), ONE_ZERO]
 Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), ONE_ZERO]
 
@@ -30,14 +30,14 @@ class Options(BaseModel):
 
 
 def no_duplicates(values: list[Value]) -> list[Value]:
-    """For a validator: the values, unchanged. Raises ValueError where one is there twice."""
+    """Returns the values unchanged. Raises ValueError if one appears twice. For use in a pydantic validator."""
     if twice := sorted(value for value, times in Counter(values).items() if times > 1):
-        raise ValueError(f"each may stand once; twice: {', '.join(map(repr, twice[:10]))}")
+        raise ValueError(f"each may be given once; given twice: {', '.join(map(repr, twice[:10]))}")
     return values
 
 
 SET = AfterValidator(no_duplicates), AfterValidator(sorted)
-"""Of a list whose order has no meaning: sorted, so that it has one spelling and one id."""
+"""Validators of a list whose order means nothing: sorted, so that it has one spelling and one run id."""
 UNSAID: JsonDict = {"neutral": None}
 
 
@@ -82,7 +82,7 @@ NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
 
 
 LARGEST_UNCORRECTED_BETA = 0.99999
-"""See `optimizers.skip_bias_correction`."""
+"""The largest beta that is allowed without bias correction; see `optimizers.skip_bias_correction`."""
 
 
 class Recipe(Options):
@@ -98,22 +98,22 @@ class Recipe(Options):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    momentum: Share = Field(0.0, description="Of sgd.", json_schema_extra=NEUTRAL_ZERO)
-    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Of Adam.")
-    eps: Positive = Field(1e-8, description="Of Adam's denominator.")
+    momentum: Share = Field(0.0, description="Momentum of sgd.", json_schema_extra=NEUTRAL_ZERO)
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Decay rates of Adam.")
+    eps: Positive = Field(1e-8, description="Added to Adam's denominator.")
     fused: bool = Field(True, description="The optimizer's fused kernel; it rounds differently from the plain one.")
-    weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW; with sgd a part of the gradient.")
+    weight_decay: NotNegative = Field(0.0, description="Decoupled, as in AdamW; with sgd added to the gradient.")
     weight_decay_exempt: Annotated[list[Literal["bias", "norm"]], *SET] = Field(
         ["bias", "norm"], description="Parameters without weight decay: biases, normalisation layers; [] for none."
     )
     max_grad_norm: NormLimit = Field(1.0, description="Gradients are clipped to this global 2-norm; `none` for no clipping.")
     bias_correction: bool = Field(
         True,
-        description="Of Adam's moments; without it as in BERT's first code (stability studies).",
+        description="Corrects the bias of Adam's moments; false as in the first code of BERT (for studies of stability).",
         json_schema_extra={"neutral": True},
     )
     scheduler: Literal["linear", "cosine", "constant", "polynomial"] = "linear"
-    power: Positive = Field(1.0, description="Of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
+    power: Positive = Field(1.0, description="Exponent of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
     warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
     max_length: Annotated[int, Field(ge=4, le=LONGEST_INPUT)] = Field(128, description="Tokens; longer inputs are cut.")
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
@@ -127,10 +127,10 @@ class Recipe(Options):
         1, description="Processes that share each batch, one device each.", json_schema_extra={"neutral": 1}
     )
     gradient_checkpointing: bool = Field(
-        False, description="Activations are computed again in the backward pass.", json_schema_extra={"neutral": False}
+        False, description="Recomputes activations in the backward pass, to save memory.", json_schema_extra={"neutral": False}
     )
     label_smoothing: Share = Field(
-        0.0, description="Share of each label's weight that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
+        0.0, description="Share of the target probability that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
     )
     train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None,
@@ -165,11 +165,11 @@ class Recipe(Options):
             ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
         ):
             if lost:
-                raise ValueError(f"{key} means something with {needed} only")
+                raise ValueError(f"{key} has an effect only with `{needed}`: set that, or leave {key} out")
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
-            raise ValueError(f"bias_correction: false needs betas of {spelt(LARGEST_UNCORRECTED_BETA)} at most")
+            raise ValueError(f"with bias_correction: false, betas must be {spelt(LARGEST_UNCORRECTED_BETA)} or less")
         return self
 
 
 DEFAULTS = Recipe()
-"""The recipe of an experiment file that says nothing of it."""
+"""The recipe of an experiment file that sets no hyper-parameter."""

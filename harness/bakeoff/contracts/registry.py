@@ -1,7 +1,7 @@
-"""The registry of installed components: each found by its kind and name, with the plugin that it came from.
+"""The registry of installed components: each is found by kind and name, with the plugin that offers it.
 
-Three faults that pluggy lets pass are caught here and in `plugin_components`: a plugin that fails to import would end the
-command, of two plugins under one name one would be lost without a word, and a misspelt hook would be ignored.
+This module and `plugin_components` catch three faults that pluggy does not: an import error in one plugin would end the
+command, one of two plugins with the same name would be lost silently, and a misspelt hook would be ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a component came from; goes into every record."""
+    """The plugin and distribution that a component came from; stored in every record."""
 
     plugin: str
     distribution: str
@@ -47,14 +47,14 @@ class Registered:
 
     @property
     def needs(self) -> str:
-        """What to install before it can run, as pip is told it (`bakeoff[minilm]`); empty where nothing is missing."""
+        """What to install before it can run, as an argument of pip (`bakeoff[minilm]`); empty if nothing is missing."""
         missing = self.component.missing_extras()
         return f"{self.origin.distribution}[{','.join(missing)}]" if missing else ""
 
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that could not be used, and why; all others still work."""
+    """A plugin that could not be loaded, and why. All other plugins still work."""
 
     origin: Origin
     error: str
@@ -62,7 +62,8 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class Clash:
-    """A component that several plugins offer. None is used: which one was meant would depend on what is installed."""
+    """A component that several plugins offer. None of them is used, because which one was meant would depend on what is
+    installed."""
 
     kind: str
     name: str
@@ -74,7 +75,7 @@ class Clash:
 
 
 class Registry:
-    """All installed components, without those of broken plugins and those that several plugins offer."""
+    """All installed components, except those of broken plugins and those offered by several plugins."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class Registry:
         self.clashes = tuple(clashes)
 
     def all(self) -> list[Registered]:
-        """Every component, by kind and name."""
+        """Every component, sorted by kind and name."""
         kinds = list(COMPONENT_KINDS)
         ordered = sorted(self._components.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1]))
         return [registered for _, registered in ordered]
@@ -100,7 +101,8 @@ class Registry:
         return sorted(name for of_kind, name in self._components if of_kind == kind)
 
     def get(self, kind: str, name: str) -> Registered:
-        """Raises PluginError that names all owners of a clash, or the nearest name and the broken plugins, that may have it."""
+        """The component of this kind and name. Raises PluginError that names all owners of a clash, or the nearest name and
+        the broken plugins that may offer it."""
         if (kind, name) in self._components:
             return self._components[kind, name]
         for clash in self.clashes:
@@ -117,7 +119,7 @@ class Registry:
 
 
 def load_registry() -> Registry:
-    """Every plugin of the entry-point group `bakeoff`, built-ins included."""
+    """Loads every plugin of the entry-point group `bakeoff`, the built-in ones included."""
     plugins: list[tuple[str, Any, Origin]] = []
     entry_points, broken, distributions = _entry_points()
     for entry_point in entry_points:
@@ -135,7 +137,7 @@ def load_registry() -> Registry:
 def register(
     plugins: Iterable[tuple[str, Any, Origin]], broken: Iterable[BrokenPlugin] = (), distributions: Iterable[str] = ()
 ) -> Registry:
-    """The registry of these plugins, each a name, a module or object with hooks, and its origin."""
+    """Builds the registry of these plugins. plugins: (name, module or object with hooks, origin) of each."""
     failed = list(broken)
     offers: dict[tuple[str, str], list[Registered]] = {}
     taken: dict[str, Origin] = {}
@@ -166,11 +168,11 @@ def register(
 
 
 def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlugin], list[str]]:
-    """Ours first, so that a neighbour cannot take a name that worked; then by distribution and name. And the names of all
-    distributions that offer any.
+    """The entry points of all plugins, those that could not be read, and the names of all distributions that have any.
 
-    Each distribution is asked by itself, so that one with a damaged entry_points.txt has a name; of several builds of one the
-    imported one is asked, which need not be the first that is found.
+    Sorted by distribution and name, with Bakeoff's own first, so that no other distribution can take over a name of theirs.
+    Each distribution is read separately, so that a damaged entry_points.txt can be named; of several installed builds of one
+    distribution the imported one is read, which need not be the first on the path.
     """
     broken: list[BrokenPlugin] = []
     unique: dict[tuple[bool, str, str, str], importlib.metadata.EntryPoint] = {}
@@ -197,7 +199,7 @@ def _own_entry_points(dist: importlib.metadata.Distribution) -> list[importlib.m
 
 
 def _origin(plugin: str, dist: importlib.metadata.Distribution | None) -> Origin:
-    """Metadata may lack anything; "?" stands for what it lacks."""
+    """A distribution's name and version; "?" in place of what its metadata lacks."""
     try:
         name, version = (dist.metadata["Name"], dist.metadata["Version"]) if dist else (None, None)
     except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
@@ -208,14 +210,14 @@ def _origin(plugin: str, dist: importlib.metadata.Distribution | None) -> Origin
 def _load(entry_point: importlib.metadata.EntryPoint, origin: Origin) -> Any:
     if "?" in (origin.distribution, origin.version):
         where = f" in {shown_path(Path(str(entry_point.dist.locate_file(''))))}" if entry_point.dist else ""
-        raise PluginError(f"its distribution{where} has no readable name and version, which every record must tell")
+        raise PluginError(f"its distribution{where} has no readable name and version, which every record stores: reinstall it")
     if not entry_point.pattern.match(entry_point.value):
-        raise PluginError(f"its entry point {quoted(entry_point.value)} names no module")
+        raise PluginError(f"its entry point {quoted(entry_point.value)} names no module (`module` or `module:attribute`)")
     return entry_point.load()
 
 
 def _one_line(error: BaseException) -> str:
-    """The exception, and the place in other people's code where it was raised."""
+    """The exception in one line, with the place outside Bakeoff where it was raised."""
     try:
         text = escaped(" ".join(str(error).split())) or "no message"
     except Exception:  # an exception that cannot even be shown

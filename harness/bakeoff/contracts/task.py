@@ -48,9 +48,9 @@ class TaskInfo:
     splits: tuple[str, ...]
     """All splits, `train` first."""
     labelled_splits: tuple[str, ...]
-    """Splits whose rows have labels, `train` among them. The others are predicted, and never scored."""
+    """Splits whose rows have labels, `train` among them. All others are predicted but not scored."""
     slice_columns: tuple[str, ...] = ()
-    """Columns by whose values scores may be broken down."""
+    """Columns of the dataset by whose values scores may be broken down."""
     hidden_splits: tuple[str, ...] = ()
     """Splits whose labels are not public: never loaded, and refused in `report_on`."""
     positive: str | None = None
@@ -103,7 +103,7 @@ class TaskInfo:
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:
-        """Every split but train: each run predicts them."""
+        """Every split but train; each run predicts them."""
         return tuple(split for split in self.splits if split != "train")
 
     @property
@@ -153,11 +153,14 @@ class Task(Component):
         return None
 
     def source_versions(self) -> Mapping[str, str]:
-        """Distribution -> version, of those whose contents the rows are made of: a part of the data's fingerprint."""
+        """Distributions whose contents the rows come from, with their versions; they are part of the data's fingerprint."""
         return {}
 
     def majority_baseline(self, info: TaskInfo, train_labels: Ints, references: Ints) -> dict[str, float]:
-        """Metric name -> score of always giving one answer: the most frequent label of train (in a multi-label task the most
-        frequent set of labels), or the mean of a regression. Both arrays are (n,), of train and of the scored split."""
+        """Metric name -> the score of one constant answer: the most frequent label of train, in a multi-label task its most
+        frequent set of labels, in a regression its mean.
+
+        train_labels: (n,). references: (n,), the labels of the scored split.
+        """
         constant = np.full_like(references, info.kind.majority(train_labels))
         return {metric.name: metric.score(constant, references) for metric in info.metrics}

@@ -16,7 +16,7 @@ from bakeoff.contracts.task import Row
 
 
 class Signal(Enum):
-    """What the trainer has to do after a step or an epoch: go on, or stop training."""
+    """What the trainer must do after a step or an epoch: continue, or stop training."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -24,37 +24,36 @@ class Signal(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Supports:
-    """What a trainer can do. An experiment that needs more is refused before any run."""
+    """What a trainer supports. An experiment that needs more is refused before any run starts."""
 
     kinds: frozenset[str] | None = frozenset({"classification"})
-    """Names of the kinds of task that it can train; None for every kind, where it leaves the loss to `job.loss`."""
+    """Names of the kinds of task that it can train; None for every kind, if it takes its loss from `job.loss`."""
     recipe_keys: frozenset[str] = field(default_factory=lambda: frozenset(Recipe.model_fields))
-    """Recipe keys that it follows; all others must keep their default."""
+    """Recipe keys that it honours; a strategy must leave all others at their defaults."""
     precisions: frozenset[str] = frozenset({"fp32"})
     processes: int = 1
     resume: bool = False
-    """Whether it calls `job.resume` and begins at `job.first_step`, as `checkpoint_every` needs."""
+    """Whether it calls `job.resume` and starts at `job.first_step`; `checkpoint_every` requires that."""
     methods: frozenset[str] | None = None
     """Names of the methods that it can train with; None for all."""
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """The rows of one forward pass of one process."""
+    """The rows of one forward pass in one process."""
 
     rows: Batch
-    """Row numbers of train. Where a batch is too short for all processes, one row with weight 0."""
+    """Indices into train. If a batch has too few rows for all processes, a process without one gets one row with weight 0."""
     weight: float
-    """Factor of the mean loss of `rows` in the mean loss of the whole batch."""
+    """The factor by which the mean loss over `rows` enters the mean loss over the whole batch."""
 
 
 class TrainingJob(Protocol):
     """Everything that a trainer needs. The harness controls seeds, order, clock, evaluation and files; the trainer takes steps.
 
-    One optimizer step is: `begin_step(step)`; for each of the batch's `micro_batches` forward under `autocast()`,
-    `loss(...)` times its weight, backward; clip to `recipe.max_grad_norm`, optimizer, scheduler, `end_step(step, loss)`.
-    `begin_step` starts the random streams anew from (seed, step, rank), which is what makes two right trainers identical
-    to the bit.
+    One optimizer step: `begin_step(step)`; for each of the batch's `micro_batches`, forward under `autocast()`, `loss(...)`
+    times its weight, backward; clip to `recipe.max_grad_norm`; optimizer; scheduler; `end_step(step, loss)`. `begin_step`
+    restarts the random streams from (seed, step, rank): that makes two correct trainers identical to the bit.
     """
 
     model: Any
@@ -63,7 +62,7 @@ class TrainingJob(Protocol):
     rank: int
     world_size: int
     examples: Sequence[Row]
-    """The encoded rows of train, with `labels`, to be indexed with row numbers."""
+    """The encoded rows of train with their `labels`, indexed by row number."""
     first_step: int
     """Number of the first step to take: 0, unless the run resumes from a checkpoint."""
     first_epoch: int
@@ -72,27 +71,28 @@ class TrainingJob(Protocol):
     warmup_steps: int
 
     def batches(self, epoch: int) -> Sequence[Batch]:
-        """The batches of an epoch, over all processes, as tuples of row numbers; the last may be shorter. Of `first_epoch`
+        """The batches of an epoch, over all processes: tuples of row numbers. The last may be shorter. In `first_epoch`,
         only those from `first_step` on."""
 
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Any = ...) -> None:
-        """To be called once with the new optimizer and scheduler: restores their state where the run resumes from a
-        checkpoint, and saves it in later ones.
+        """Restores the optimizer and scheduler if the run resumes from a checkpoint, and includes them in later checkpoints.
 
-        `before_saving()` is called before each checkpoint, for a trainer that keeps weights outside of `model`.
+        To be called once, with the newly made optimizer and scheduler. `before_saving()` is called before each checkpoint, for
+        trainers that keep weights outside `model`.
         """
 
     def micro_batches(self, batch: Batch) -> Sequence[MicroBatch]:
-        """The forward passes of this process for one batch, each of `recipe.micro_batch_size` rows over all processes.
+        """This process's forward passes for one batch; together, all processes process `recipe.micro_batch_size` rows in each.
 
-        The weights of all micro-batches of all processes sum to 1: gradients are to be summed, over processes too.
+        The weights of all micro-batches over all processes sum to 1, so gradients are to be summed, over processes too.
         """
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
-        """Examples -> tensors (batch, length) and `labels`, on the CPU. May be called before `begin_step`: it draws nothing."""
+        """Pads examples into tensors (batch, length), with `labels`, on the CPU. It uses no random numbers, so it may be
+        called before `begin_step`."""
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of each forward pass: mixed precision where the recipe asks for it."""
+        """The context for each forward pass: mixed precision if the recipe asks for it."""
 
     def loss(self, logits: Any, labels: Any) -> Any:
         """The mean training loss of a micro-batch, a scalar tensor. `logits` are (batch, n_outputs); `labels` as collated:
@@ -105,8 +105,10 @@ class TrainingJob(Protocol):
         """To be called before the forward pass of step `step` (0, 1, ...)."""
 
     def end_step(self, step: int, loss: Any) -> Signal:
-        """To be called after the optimizer's step, with the batch's loss (this process's part of it) as a detached scalar
-        tensor. Never synchronises the device."""
+        """To be called after the optimizer's step with this process's part of the batch's loss, a detached scalar tensor.
+
+        Never synchronises the device.
+        """
 
     def end_epoch(self) -> Signal:
         """To be called after the last batch of an epoch."""
@@ -118,15 +120,16 @@ class Trainer(Component):
     kind = "trainer"
     supports: ClassVar[Supports] = Supports()
     owns: ClassVar[Owned] = frozenset()
-    """What it does differently from the recipe, normally nothing; shown beside its results."""
+    """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
+    beside its results."""
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
-        """`owns` under this recipe and these options, where they make a difference; must hold all of `owns`."""
+        """The part of `owns` that matters under this recipe and these options."""
         return self.owns
 
     def unsupported(self, recipe: Recipe, options: Any) -> Mapping[str, str]:
-        """Recipe key whose value it can't follow with these options, beyond `supports` -> the reason, as the end of a sentence
-        that begins with the trainer's name. Such a run is refused."""
+        """Recipe key whose value it cannot honour with these options, beyond what `supports` says -> the reason, as the end
+        of a sentence that begins with the trainer's name. Such a run is refused."""
         return {}
 
     def notes(self, recipe: Recipe, options: Any) -> Sequence[str]:
@@ -135,16 +138,17 @@ class Trainer(Component):
         return ()
 
     def check_model(self, model: Any, recipe: Recipe) -> None:
-        """Raises ModelError where it can't train this adapted model. Called before any run, and with each run's own model."""
+        """Raises ModelError if it cannot train this adapted model. Called before any run, and again with each run's own
+        model."""
 
     @abstractmethod
     def fit(self, job: TrainingJob, options: Any) -> None:
-        """Trains `job.model` in place, as `job.recipe` says, until `job.total_steps` optimizer steps are done or the job says
+        """Trains `job.model` in place by `job.recipe`, until `job.total_steps` optimizer steps are done or the job returns
         STOP."""
 
     def fast_inference(self, model: Any) -> AbstractContextManager[None]:
-        """A context in which the harness predicts. A trainer with a faster forward pass of the same logits replaces the
-        model's own while it is entered; the default changes nothing.
+        """A context during which the harness predicts. A trainer with a faster forward pass that gives the same logits may
+        install it meanwhile; the default changes nothing.
 
         The harness compares one batch with the model's own forward pass. Weights may have changed since the last call.
         """

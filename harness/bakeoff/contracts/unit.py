@@ -1,4 +1,4 @@
-"""What a metric's scores are measured in, and how they are written: the one answer for margins, gates, tables and charts."""
+"""The unit of a metric's scores and how they are written; margins, gates, tables and charts all use it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from bakeoff.text.numbers import DASH, MINUS
 POINTS: Final = "points"
 POINTS_DIGITS: Final = 2
 DEFAULT_MARGIN: Final = 1.0
-"""Points; or what one example of the split is worth, where that is more."""
+"""The default margin of metrics in points: so many points, or what one example of the split is worth, if that is more."""
 SPREAD_DIGITS: Final = 2
-"""Significant digits of the spread over seeds that are written, of a metric that is not shown in points."""
+"""A metric not shown in points has so many decimals that its standard deviation over seeds keeps this many significant
+digits."""
 MOST_DECIMALS: Final = 6
-"""With more, a figure is written as 1.23e-7."""
+"""A figure that would need more decimals is written as 1.23e-7."""
 MOST_SIGNIFICANT: Final = 6
-"""Digits of the largest score; what two rows differ in beyond these is not written."""
+"""The most significant digits of the largest score; smaller differences between rows are not shown."""
 
 Bound = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -30,8 +31,8 @@ class Unit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: Annotated[str, Field(max_length=32)] = ""
-    """`points` for whatever lies within a fixed range and is shown as hundredths of it; another word, such as `stars`; empty
-    where scores have no unit with a name: then the metric's own name stands for it."""
+    """`points` for scores within a fixed range, shown as hundredths of it; another word, such as `stars`; empty if the unit
+    has no name of its own, and then messages use the metric's name."""
     scale: Literal[1, 100] = 1
     low: Bound | None = None
     """The lowest possible score, in the metric's own unit; None where there is none."""
@@ -45,17 +46,17 @@ class Unit(BaseModel):
 
     @property
     def in_points(self) -> bool:
-        """Whether a difference of 1.0 as shown is a hundredth of a fixed range, so that a default margin has a meaning."""
+        """Whether 1.0, as shown, is a hundredth of a fixed range, so that the default margin applies."""
         return self.name == POINTS
 
     @property
     def words(self) -> str:
-        """For legends: `points (× 100)`, `points`, `stars`, nothing."""
+        """The unit as legends have it: `points (× 100)`, `points`, `stars`, or empty."""
         return f"{self.name} (× {self.scale})" if self.scale != 1 else self.name
 
     @property
     def span(self) -> float | None:
-        """The width of the range, which two scores differ by at most; None where an end is missing."""
+        """The width of the range, so the largest possible difference between two scores; None where an end is missing."""
         return None if self.low is None or self.high is None else self.high - self.low
 
     def written(self, score: float | None) -> str:
@@ -63,7 +64,7 @@ class Unit(BaseModel):
         return figures_of(self, [] if score is None else [score], []).number(score)
 
     def holds(self, score: float) -> bool:
-        """Whether the score is in the declared range, up to rounding."""
+        """Whether the score lies in the declared range, apart from rounding errors."""
         low, high = -math.inf if self.low is None else self.low, math.inf if self.high is None else self.high
         return low - 1e-9 <= score <= high + 1e-9
 
@@ -75,7 +76,7 @@ CORRELATION: Final = Unit(name=POINTS, scale=100, low=-1.0, high=1.0)
 PERCENT: Final = Unit(name=POINTS, scale=1, low=0.0, high=100.0)
 """A metric whose scores are already between 0 and 100, such as BLEU."""
 OWN_UNIT: Final = Unit()
-"""The unit of a metric that declares none: no range, no scale, and no default margin."""
+"""The unit of a metric that declares none: no range, no scale and no default margin."""
 
 
 class Figures(BaseModel):
@@ -84,17 +85,17 @@ class Figures(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     unit: Unit
     decimals: int = POINTS_DIGITS
-    """Below 0: to tens, hundreds and so on."""
+    """Digits after the decimal point; negative values round to tens, hundreds and so on."""
 
     def number(self, value: float | None) -> str:
-        """`84.07`, `0.0123`, `1.23e-7`, with a true minus; `–` for None."""
+        """A score as text: `84.07`, `0.0123`, `1.23e-7`, with a true minus sign; `–` for None."""
         if value is None:
             return DASH
         shown = self._written(value * self.unit.scale)
         return MINUS + shown[1:] if shown.startswith("-") else shown
 
     def signed(self, value: float | None) -> str:
-        """With its sign, and no sign at what rounds to zero."""
+        """The same with a sign, also where positive; a value that rounds to zero has none."""
         if value is None:
             return DASH
         shown = self.number(value)
@@ -109,11 +110,12 @@ class Figures(BaseModel):
         return "" if low is None or high is None else f"[{self.signed(low)}, {self.signed(high)}]"
 
     def amount(self, value: float, metric: str) -> str:
-        """`1.47 points of accuracy`, `0.05 of mae`, `0.31 stars of mae`; what is not zero never reads as zero."""
+        """A size with its unit and metric: `1.47 points of accuracy`, `0.05 of mae`. A value other than zero is never
+        written as zero."""
         return " ".join(filter(None, (self.alone(value), self.unit.name, "of", metric)))
 
     def with_unit(self, value: float) -> str:
-        """`1.47 points`, `0.31 stars`, or the number where the unit has no name."""
+        """A size with its unit: `1.47 points`, `0.31 stars`; the number alone where the unit has no name."""
         return f"{self.alone(value)} {self.unit.name}".rstrip()
 
     def as_declared(self, value: float) -> str:
@@ -125,14 +127,14 @@ class Figures(BaseModel):
         return self.exactly(value).amount(value, metric)
 
     def exactly(self, value: float) -> Figures:
-        """With the decimals of this value; points keep theirs."""
+        """Figures with as many decimals as this value has; points keep theirs."""
         if self.unit.in_points:
             return self
         exponent = Decimal(f"{value * self.unit.scale:.6g}").normalize().as_tuple().exponent
         return self.model_copy(update={"decimals": -int(exponent)})
 
     def alone(self, value: float) -> str:
-        """The number without its unit; `under 0.01` for what is not zero and would read as zero."""
+        """A size without its unit; `under 0.01` for a value that would round to zero but isn't."""
         shown = self.number(value)
         if value and _reads_as_zero(shown):
             return f"under {self._written(10.0**-self.decimals)}"
@@ -151,11 +153,11 @@ def _reads_as_zero(shown: str) -> bool:
 
 
 def figures_of(unit: Unit, scores: Iterable[float], spreads: Iterable[float | None]) -> Figures:
-    """How figures of one metric are written beside each other: two decimals in points, else so many that the smallest spread
-    over seeds keeps two significant digits.
+    """Chooses how the figures of one metric are written side by side: two decimals in points; else so many that the smallest
+    standard deviation over seeds keeps two significant digits.
 
-    scores: all that are shown; spreads: standard deviations over seeds (None and 0 say nothing). Where no spread is known, the
-    range of the scores keeps four digits, and of one score its own four are written.
+    scores: all that are shown. spreads: standard deviations over seeds; None and 0 are ignored. Without any spread, the range
+    of the scores keeps four digits; a single score is written with four significant digits.
     """
     if unit.in_points:
         return Figures(unit=unit)

@@ -1,4 +1,4 @@
-"""The version of the contract with plugins, and what names of earlier versions are called now."""
+"""The version of the contract with plugins, and the new names of what earlier versions called otherwise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RENAMED_METHODS: Final[Mapping[str, str]] = {
 
 
 def refuse_old_methods(thing: Any) -> None:
-    """Raises PluginError where a component or metric defines a method under its old name, which nobody calls now."""
+    """Raises PluginError if a component or metric defines a method under its old name, which is no longer called."""
     own = type(thing)
     for old, new in RENAMED_METHODS.items():
         if callable(getattr(own, old, None)) and hasattr(own, new):
@@ -43,7 +43,7 @@ def refuse_old_methods(thing: Any) -> None:
 
 
 def refuse_old_contract(plugin: Any) -> None:
-    """Raises PluginError where a plugin's module says that it was written for another version of the contract."""
+    """Raises PluginError if a plugin's module declares another version of the contract."""
     written = getattr(plugin, "BAKEOFF_CONTRACT", CONTRACT_VERSION)
     if written != CONTRACT_VERSION:
         raise PluginError(

@@ -1,4 +1,4 @@
-"""Reading of plain files and of nothing else: no folder, named pipe, socket or device, and no file that is too large."""
+"""Reads regular files only: no folder, named pipe, socket or device, and no file that is too large."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ KINDS: Final = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-"""What stands in the place of a plain file, by `stat.S_IFMT`."""
+"""Other kinds of files, by `stat.S_IFMT`, as messages name them."""
 
 ALWAYS_READ: Final = 2**30
 LARGEST_RATIO: Final = 100
-"""A file may have so many bytes, or so many times those that the disk holds of it."""
+"""A file of over 1 GiB may be at most so many times as large as what the disk stores of it."""
 BLOCK: Final = 512
-"""Bytes that `st_blocks` counts in."""
+"""The unit of `st_blocks`, in bytes."""
 
 
 def open_regular(path: Path, *, at_most: int | None = None) -> BufferedReader:
-    """The plain file at the path, to be read; links are followed. It never waits.
+    """Opens the regular file at the path for reading, following links. It never blocks.
 
-    Raises OSError: for what is no plain file (a folder, a named pipe, a socket, a device), and for a file of over `at_most`
-    bytes. `strerror` is a sentence: "it is a socket, not a plain file".
+    Raises OSError for anything else (a folder, named pipe, socket, device), and for a file of over `at_most` bytes. `strerror`
+    is a sentence: "it is a socket, not a plain file".
     """
     return open_plain(path, path, None, at_most)
 
 
 def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
-    """The content of the plain file at the path; raises OSError as `open_regular` does, also where it grows meanwhile."""
+    """The content of the regular file at the path. Raises OSError as `open_regular` does, and if the file grows meanwhile."""
     with open_regular(path, at_most=at_most) as stream:
         return read_all(stream, path, at_most)
 
 
 def open_plain(path: Path, name: Path | str, folder: int | None, at_most: int | None) -> BufferedReader:
-    """`name` is looked up in `folder`, without following a link there, where that is given."""
+    """Opens `name`; in `folder` (a descriptor) if given, without following a link there."""
     follow = folder is None
     require_plain(os.stat(name, dir_fd=folder, follow_symlinks=follow), path, at_most)  # opening a device may change it
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
@@ -68,7 +68,8 @@ def require_plain(found: os.stat_result, path: Path, at_most: int | None) -> Non
 
 
 def _require_contents(found: os.stat_result, descriptor: int, path: Path) -> None:
-    """Raises OSError for a file of over 1 GiB of which the disk holds less than a hundredth: a hole, read as zeros."""
+    """Raises OSError for a file of over 1 GiB of which the disk stores less than a hundredth: the rest would be read as
+    zeros."""
     held = found.st_blocks * BLOCK
     if found.st_size <= max(ALWAYS_READ, LARGEST_RATIO * held):
         return
@@ -77,13 +78,13 @@ def _require_contents(found: os.stat_result, descriptor: int, path: Path) -> Non
         hole = os.lseek(descriptor, 0, os.SEEK_HOLE)
     os.lseek(descriptor, 0, os.SEEK_SET)
     if hole < found.st_size:  # one that packs files holds less of them too
-        why = f"it has {found.st_size:,} bytes, of which the disk holds {held:,}: the rest is a hole"
+        why = f"it has {found.st_size:,} bytes, of which the disk stores {held:,}: the rest would be read as zeros"
         raise OSError(errno.EFBIG, why, str(path))
 
 
 def _require_size(size: int, path: Path, at_most: int | None) -> None:
     if at_most is not None and size > at_most:
-        raise OSError(errno.EFBIG, f"it has {size:,} bytes where at most {at_most:,} are read", str(path))
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {at_most:,} are read", str(path))
 
 
 def read_all(stream: BinaryIO, path: Path, at_most: int | None) -> bytes:

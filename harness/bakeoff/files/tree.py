@@ -1,4 +1,4 @@
-"""Writing and deleting below a folder that the user named; no symbolic link is followed there."""
+"""Writes and deletes files in a folder that the user named, without following symbolic links in it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from bakeoff.files.reading import open_plain, read_all, require_plain
 from bakeoff.text.words import shown_path
 
 OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
-"""Names of the folders that Bakeoff makes and deletes again, with all that is in them."""
+"""Names of folders that Bakeoff creates, and may delete with all their contents."""
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 TEMPORARY_PREFIX: Final = ".tmp-"
-"""How the name of what is being written begins."""
+"""The prefix of files and folders that are being written."""
 
 LONGEST_STEM: Final = 120
-"""Bytes of a file's name that are repeated in the name of its unfinished copy: file systems allow 255 for the whole."""
+"""How many bytes of a file's name are kept in the name of its unfinished copy; file systems allow 255 for the whole."""
 
 
 def _host() -> str:
-    """This machine, this boot and this process namespace: within it, a process number says who lives."""
+    """Identifies this machine, boot and process namespace, within which a process number tells whether its process is alive."""
     words = [socket.gethostname()]
     with suppress(OSError):
         words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
@@ -47,45 +47,45 @@ HOST = _host()
 
 
 def temporary_name(name: str) -> str:
-    """`.tmp-NAME-HOST-PROCESS-RANDOM`: from it follows who made it, so that what a dead process left can be removed."""
+    """`.tmp-NAME-HOST-PROCESS-RANDOM`: shows which process made it, so that what a dead process left can be removed."""
     stem = name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
     return f"{TEMPORARY_PREFIX}{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 class Tree:
-    """Writes and deletes below one folder that the user named.
+    """Writes and deletes in one folder that the user named.
 
-    That folder may itself be a symbolic link; below it none is followed: each folder on the way is opened from the one above,
-    so that a link that is put there meanwhile leads nowhere either. All paths lie below `root`, as in `root / "a" / "b"`. A
-    link on the way raises StoreError; errors of the machine (no space, read-only, ...) are OSErrors with the path.
+    That folder itself may be a symbolic link. Within it none is followed: each folder is opened from its parent, so that a link
+    that is put there meanwhile has no effect either. All paths are below `root`, as in `root / "a" / "b"`. A link on the way
+    raises StoreError; errors of the machine (no space, read-only, ...) are OSErrors with the path.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def make(self, path: Path) -> Path:
-        """The folder, and those above it, where they are missing."""
+        """Creates the folder and its missing parents."""
         os.close(self._open_folder(path, make=True))
         return path
 
     def make_empty(self, path: Path) -> Path:
-        """The folder, made where it is missing; raises BakeoffError where it holds something, or cannot be made."""
+        """Creates the folder if it is missing. Raises BakeoffError if it is not empty or can't be created."""
         try:
             if next(self.make(path).iterdir(), None) is not None:
-                raise BakeoffError(f"{shown_path(path)}: holds something already; name an empty folder, or a new one")
+                raise BakeoffError(f"{shown_path(path)}: the folder is not empty; name an empty folder, or a new one")
         except OSError as error:
             raise BakeoffError(f"{shown_path(error.filename or path)}: {error.strerror}") from None
         return path
 
     def make_fresh(self, path: Path) -> Path:
-        """An empty folder that was not there, for a library to write into; raises FileExistsError. Those above are made too."""
+        """Creates a new, empty folder and its missing parents, for a library to write into. Raises FileExistsError."""
         self.make(path.parent)
         with self._holding(path) as (folder, name):
             os.mkdir(name, dir_fd=folder)
         return path
 
     def require_no_link(self, path: Path) -> None:
-        """Raises StoreError where the path, or a folder on the way, is a symbolic link."""
+        """Raises StoreError if the path, or a folder on the way to it, is a symbolic link."""
         at = self.root
         for part in self._parts(path):
             at /= part
@@ -93,16 +93,16 @@ class Tree:
                 raise self._refusal(at)
 
     def write(self, path: Path, content: bytes, *, synced: bool = True) -> None:
-        """The file is there whole or not at all, and replaces what stood there; its folder exists. Without `synced` a power cut
-        may lose it."""
+        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut."""
         with self.writing(path, synced=synced) as stream:
             stream.write(content)
 
     @contextmanager
     def writing(self, path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
-        """A stream for the file's content, which takes its place, whole, when the block ends without an exception.
+        """A context with a stream for the file's content, which replaces the file atomically when the block ends without an
+        exception.
 
-        A file that has several names (hard links) keeps its content under the others.
+        If the file has several names (hard links), its content stays under the others.
         """
         with self._holding(path) as (folder, name):
             beside = temporary_name(name)
@@ -121,7 +121,7 @@ class Tree:
                 os.fsync(folder)
 
     def create(self, path: Path, content: bytes) -> None:
-        """A new file; raises FileExistsError where anything stands there, be it a link that leads nowhere."""
+        """Creates a new file. Raises FileExistsError if anything is there, even a link to nothing."""
         with self._holding(path) as (folder, name):
             descriptor = os.open(name, NEW_FILE, 0o666, dir_fd=folder)
             try:
@@ -133,12 +133,13 @@ class Tree:
                 raise
 
     def append_to(self, path: Path) -> int:
-        """A descriptor that appends to the file, made where it is missing."""
+        """A descriptor that appends to the file, created if missing."""
         with self._holding(path) as (folder, name):
             return os.open(name, LOG, 0o666, dir_fd=folder)
 
     def shorten(self, path: Path, first: int, last: int, between: bytes) -> None:
-        """Leaves a plain file's first and last bytes, in place: another process may go on appending to it."""
+        """Keeps only the first and last bytes of a regular file, in place, so that another process can go on appending to
+        it."""
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._holding(path) as (folder, name), os.fdopen(os.open(name, flags, dir_fd=folder), "r+b") as stream:
             require_plain(os.fstat(stream.fileno()), path, None)
@@ -149,24 +150,24 @@ class Tree:
             stream.write(between + end)
 
     def move(self, old: Path, new: Path) -> None:
-        """Renames a file or a folder; both paths lie below the root. A folder takes no place that is not empty."""
+        """Renames a file or folder; both paths are below the root. A folder can't replace one that is not empty."""
         with self._holding(old) as (source, name), self._holding(new) as (target, becomes):
             os.rename(name, becomes, src_dir_fd=source, dst_dir_fd=target)
 
     def remove(self, path: Path) -> None:
-        """A file, or a link itself; nothing where it is missing."""
+        """Removes a file, or a link itself; does nothing if it is missing."""
         with suppress(FileNotFoundError), self._holding(path) as (folder, name):
             os.unlink(name, dir_fd=folder)
 
     def remove_folder(self, path: Path) -> None:
-        """A folder that Bakeoff made, with all that is in it; nothing where it is missing.
+        """Removes a folder that Bakeoff made, with all its contents; does nothing if it is missing.
 
-        It is known by its name, or by that of a folder on the way: see `OURS`. Where a link or a file has taken its place, that
-        goes, and never what the link leads to. What the system does not let go stays. Raises StoreError for other folders.
+        Such folders are recognised by their names, or by that of a parent: see `OURS`. If a link or a file has taken its place,
+        that is removed, never the link's target. What the system refuses to delete stays. Raises StoreError for other folders.
         """
         parts = self._parts(path)
         if not any(OURS.fullmatch(part) for part in (self.root.name, *parts)):
-            raise StoreError(f"{shown_path(path)} is no folder that Bakeoff made: it is not deleted")
+            raise StoreError(f"{shown_path(path)} is not a folder that Bakeoff made, so it is not deleted")
         with suppress(OSError), self._holding(path) as (folder, name):
             try:
                 os.unlink(name, dir_fd=folder)
@@ -174,12 +175,12 @@ class Tree:
                 shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
 
     def touch(self, path: Path) -> None:
-        """Sets the file's time of change to now; raises FileNotFoundError."""
+        """Sets the file's modification time to now. Raises FileNotFoundError."""
         with self._holding(path) as (folder, name):
             os.utime(name, dir_fd=folder, follow_symlinks=False)
 
     def names(self, folder: Path) -> list[str]:
-        """Of all that is in a folder, sorted."""
+        """The names of everything in a folder, sorted."""
         descriptor = self._open_folder(folder)
         try:
             return sorted(os.listdir(descriptor))  # noqa: PTH208 - of a descriptor
@@ -187,12 +188,12 @@ class Tree:
             os.close(descriptor)
 
     def read(self, path: Path, *, at_most: int | None = None) -> bytes:
-        """The content of a plain file, as `read_regular` gives it, with no link followed on the way."""
+        """The content of a regular file, like `read_regular`, without following links on the way."""
         with self._holding(path) as (folder, name), open_plain(path, name, folder, at_most) as stream:
             return read_all(stream, path, at_most)
 
     def sync(self, path: Path, *, inside: bool = True) -> None:
-        """Waits until a folder's list of names is on the disk, and with `inside` all plain files and folders in it."""
+        """Waits until a folder's entries are on the disk; `inside`: with the content of all regular files and folders in it."""
         with self._holding(path) as (above, name):
             for _, below, files, folder in os.fwalk(name, dir_fd=above, follow_symlinks=False, onerror=_raise):
                 if not inside:
@@ -212,7 +213,7 @@ class Tree:
     def _parts(self, path: Path) -> tuple[str, ...]:
         parts = path.relative_to(self.root).parts
         if ".." in parts:
-            raise StoreError(f"{shown_path(path)} leads out of {shown_path(self.root)}")
+            raise StoreError(f"{shown_path(path)} is outside {shown_path(self.root)}")
         return parts
 
     def _refusal(self, link: Path) -> StoreError:
@@ -222,10 +223,10 @@ class Tree:
         )
 
     def _open_folder(self, path: Path, *, make: bool = False) -> int:
-        """A descriptor of the folder, by descriptors of those above it; with `make` what is missing is made."""
+        """Opens the folder by way of its parents' descriptors; `make`: creates what is missing."""
         parts, at = self._parts(path), self.root
         if make and self.root.is_symlink() and not self.root.exists():
-            raise StoreError(f"{shown_path(self.root)} is a symbolic link that leads nowhere")
+            raise StoreError(f"{shown_path(self.root)} is a symbolic link to something that does not exist")
         if make:
             make_folders(self.root)
         descriptor = os.open(self.root, FOLDER)
@@ -247,7 +248,7 @@ class Tree:
 
     @contextmanager
     def _holding(self, path: Path) -> Iterator[tuple[int, str]]:
-        """The folder that holds the path, as a descriptor, and the path's name in it."""
+        """A context with the descriptor of the path's folder, and the path's name in it."""
         if not self._parts(path):
             raise StoreError(f"{shown_path(path)} is the folder itself, not a file in it")
         folder = self._open_folder(path.parent)
@@ -264,7 +265,7 @@ class Tree:
 
 
 def _at(path: Path, error: OSError) -> OSError:
-    """The same error, of that path."""
+    """The same error, with this path."""
     return OSError(error.errno, error.strerror, str(path))
 
 

@@ -21,5 +21,5 @@ else:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind of task of this name. Raises KeyError where there is none: names in files are checked as `KindName`."""
+    """The kind of task with this name. Raises KeyError for other names; names in files are validated before, as `KindName`."""
     return KINDS[name]

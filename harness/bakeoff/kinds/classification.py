@@ -15,7 +15,7 @@ from bakeoff.contracts.metric import Answers, Floats
 
 @dataclass(frozen=True)
 class Classification(Kind):
-    """An answer is the number of the label with the largest logit; the loss is cross-entropy."""
+    """An answer is the number of the label with the largest logit. The loss is the cross-entropy."""
 
     name = "classification"
     min_labels, max_labels = 2, None
@@ -28,7 +28,7 @@ class Classification(Kind):
         return np.asarray((labels >= 0) & (labels < n_outputs))
 
     def impossible_in_words(self, n_outputs: int) -> str:
-        return f"none of 0 to {n_outputs - 1}"
+        return f"not one of 0 to {n_outputs - 1}"
 
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
         return labels
@@ -53,7 +53,7 @@ class Classification(Kind):
         return answers.astype(np.int16 if n_outputs <= np.iinfo(np.int16).max + 1 else np.int32)
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """At random, and always the first label."""
+        """Random labels, and predictions that are always the first label."""
         references = draw.integers(n_outputs, size=MADE_UP)
         yield draw.integers(n_outputs, size=MADE_UP), references
         yield np.zeros_like(references), references

@@ -1,6 +1,6 @@
-"""Multi-label: each example has any number of the labels, none included.
+"""Multi-label: each example has any number of labels, or none.
 
-A set of labels is a number whose bit i says whether label i is in it.
+A set of labels is stored as an integer whose bit i says whether label i is in the set.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bakeoff.errors import DataError
 from bakeoff.text.words import quoted
 
 MAX_LABELS = 62
-"""A number of 64 bits holds so many, with one bit for the sign and one to spare."""
+"""So many labels fit into a signed 64-bit integer, with one bit to spare."""
 
 
 @dataclass(frozen=True)
 class Multilabel(Kind):
-    """An answer is the set of labels whose logits are above 0; the loss is the binary cross-entropy of each label."""
+    """An answer is the set of labels whose logits are above 0. The loss is the binary cross-entropy, averaged over labels."""
 
     name = "multilabel"
     min_labels, max_labels = 1, MAX_LABELS
@@ -36,14 +36,14 @@ class Multilabel(Kind):
     answers_in_words = "sets of labels"
 
     def read_labels(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """Lists of label numbers -> sets. Raises DataError for what is no such list."""
+        """Converts lists of label numbers to sets. Raises DataError for anything else."""
         return [_set_of(members, n_outputs, row) for row, members in enumerate(labels)]
 
     def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
         return np.asarray((labels >= 0) & (labels < 2**n_outputs))
 
     def impossible_in_words(self, n_outputs: int) -> str:
-        return f"none of 0 to {2**n_outputs - 1}"
+        return f"not one of 0 to {2**n_outputs - 1}"
 
     def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
         """An example counts for each label in its set."""
@@ -55,7 +55,7 @@ class Multilabel(Kind):
         return ", ".join(name for name, member in zip(names, members, strict=True) if member) or "none"
 
     def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """Lists of n_outputs 0.0 and 1.0."""
+        """For each example a list of n_outputs numbers, 1.0 for its labels and 0.0 for the others."""
         return [[float(member) for member in row] for row in memberships(np.asarray(labels), n_outputs)]
 
     def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
@@ -64,7 +64,7 @@ class Multilabel(Kind):
         return binary_cross_entropy_with_logits(logits.float(), targets)
 
     def answers(self, logits: Any) -> Answers:
-        """The labels whose probability is above a half."""
+        """The set of labels whose probability is above 0.5, for each example."""
         return label_sets(logits > 0)
 
     def has_label(self, answers: Answers, number: int) -> NDArray[np.bool_]:
@@ -74,13 +74,13 @@ class Multilabel(Kind):
         return 1 << number
 
     def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        """2 TP and 2 TP + FP + FN of each example."""
+        """2 TP, and 2 TP + FP + FN, of each example."""
         predicted, actual = _as_ints(predictions), _as_ints(references)
         both = np.bitwise_count(predicted & actual).astype(np.float64)
         return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """At random, and always the empty set."""
+        """Random sets, and predictions that are always the empty set."""
         references = draw.integers(1 << n_outputs, size=MADE_UP)
         yield draw.integers(1 << n_outputs, size=MADE_UP), references
         yield np.zeros_like(references), references
@@ -90,13 +90,13 @@ MULTILABEL = Multilabel()
 
 
 def label_sets(members: Any) -> Ints:
-    """Sets of labels: (n, n_outputs) of True or False -> (n,) numbers."""
+    """Converts memberships, (n, n_outputs) of True or False, to sets, (n,) integers."""
     bits = np.left_shift(np.int64(1), np.arange(members.shape[1], dtype=np.int64))
     return np.asarray(np.asarray(members, dtype=bool) @ bits, dtype=np.int64)
 
 
 def memberships(sets: Any, n_outputs: int) -> NDArray[np.bool_]:
-    """The way back: (n,) -> (n, n_outputs)."""
+    """The inverse of `label_sets`: sets (n,) -> (n, n_outputs) of True or False."""
     return np.asarray((_as_ints(sets)[:, None] >> np.arange(n_outputs, dtype=np.int64)) & 1, dtype=bool)
 
 
@@ -106,5 +106,5 @@ def _as_ints(answers: Any) -> Ints:
 
 def _set_of(labels: Any, n_outputs: int, row: int) -> int:
     if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < n_outputs for label in labels):
-        raise DataError(f"row {row}: labels {quoted(labels)} are no list of numbers from 0 to {n_outputs - 1}")
+        raise DataError(f"row {row}: labels {quoted(labels)} are not a list of numbers from 0 to {n_outputs - 1}")
     return sum(1 << label for label in set(labels))

@@ -1,4 +1,4 @@
-"""Regression: each example has a number."""
+"""Regression: the label of an example is a number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bakeoff.contracts.metric import Answers
 
 @dataclass(frozen=True)
 class Regression(Kind):
-    """An answer is the model's only output; the loss is the squared error."""
+    """An answer is the model's only output. The loss is the mean squared error."""
 
     name = "regression"
     min_labels, max_labels = 0, 0
@@ -35,7 +35,7 @@ class Regression(Kind):
         return np.asarray(np.isfinite(labels))
 
     def impossible_in_words(self, n_outputs: int) -> str:
-        return "no finite number (a float)"
+        return "not a finite number (a float)"
 
     def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
         return {}
@@ -52,11 +52,11 @@ class Regression(Kind):
         return np.asarray(logits[:, 0].astype(np.float64))
 
     def majority(self, labels: NDArray[Any]) -> Any:
-        """Their mean."""
+        """The mean of the labels."""
         return labels.mean()
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Numbers with noise; none that are constant, of which a correlation may have no value."""
+        """Random numbers with noise; never constant, since a correlation with a constant may be undefined."""
         numbers = draw.normal(size=MADE_UP)
         yield numbers + draw.normal(size=MADE_UP), numbers
 

@@ -1,6 +1,5 @@
-"""Installed distributions. Of one name several builds may lie on the path: then the one that is imported counts, which need not
-be the one whose metadata are found first.
-"""
+"""Installed distributions. If several builds of one name are on the path, the imported one counts, which need not be the one
+whose metadata come first."""
 
 from __future__ import annotations
 
@@ -17,19 +16,17 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import escaped, shown_path
 
 REMEDY = "uninstall it until none is left, then install it once"
-"""What to do about several builds."""
+"""What messages advise where several builds are installed."""
 
 
 def installed_version(name: str) -> str:
-    """Of the build that is imported; raises `importlib.metadata.PackageNotFoundError` where none of that name is installed.
-
-    Nothing is imported.
-    """
+    """The version of the build that is imported, found without importing it. Raises
+    `importlib.metadata.PackageNotFoundError`."""
     return imported_build(name).version
 
 
 def imported_build(name: str) -> Distribution:
-    """As `installed_version`."""
+    """The build that is imported, found without importing it. Raises `importlib.metadata.PackageNotFoundError`."""
     found = builds(name)
     return importlib.metadata.distribution(name) if len(found) < 2 else _imported(found)
 
@@ -47,9 +44,9 @@ def several_builds(names: Iterable[str]) -> list[str]:
 
 
 def builds(name: str) -> list[Distribution]:
-    """In the order of the path, one for each version; those whose metadata can't be read are left out.
+    """The installed builds, in the order of the path, one for each version; those with unreadable metadata are left out.
 
-    Metadata are read only where there are several: this is asked of every distribution that a run uses.
+    Metadata are read only if there are several, because this is called for every distribution that a run uses.
     """
     found = list(importlib.metadata.distributions(name=name))
     if len(found) < 2:
@@ -61,7 +58,7 @@ def builds(name: str) -> list[Distribution]:
 
 
 def _version(build: Distribution) -> str:
-    """Empty where it can't be read."""
+    """The build's version; empty if it can't be read."""
     try:
         return build.version or ""
     except Exception:  # importlib.metadata has no word for damaged files: each Python raises something else
@@ -69,14 +66,14 @@ def _version(build: Distribution) -> str:
 
 
 def _imported(found: list[Distribution]) -> Distribution:
-    """Of several builds that whose module Python finds; of several in one folder, that whose files are there."""
+    """Of several builds, the one whose module Python finds; of several in one folder, the one whose files are there."""
     places = [place for module in _modules(found) if (place := _place_of(module)) is not None]
     owners = [build for build in found if any(_owns(build, place) for place in places)]
     return max(owners or found, key=_fit)
 
 
 def _modules(found: Iterable[Distribution]) -> list[str]:
-    """Names of top-level modules, by the metadata of all builds."""
+    """Names of top-level modules, from the metadata of all builds."""
     names: list[str] = []
     for build in found:
         names += (build.read_text("top_level.txt") or "").split()
@@ -89,7 +86,7 @@ def _modules(found: Iterable[Distribution]) -> list[str]:
 
 
 def _place_of(module: str) -> Path | None:
-    """The module's own file, as it is or would be imported."""
+    """The file from which the module is, or would be, imported."""
     origin = getattr(sys.modules.get(module), "__file__", None)
     if origin is None and module not in sys.modules:
         try:
@@ -101,12 +98,12 @@ def _place_of(module: str) -> Path | None:
 
 
 def _folder(build: Distribution) -> Path:
-    """Where the build's metadata lie; of an editable install, its sources."""
+    """The folder of the build's metadata; for an editable install, its sources."""
     return _sources(build) or Path(str(build.locate_file(""))).resolve()
 
 
 def _sources(build: Distribution) -> Path | None:
-    """The folder of an editable install (PEP 610)."""
+    """The source folder of an editable install (PEP 610); None for others."""
     try:
         direct = json.loads(build.read_text("direct_url.json") or "{}")
         url = urlparse(direct["url"]) if direct.get("dir_info", {}).get("editable") else None
@@ -122,7 +119,7 @@ def _owns(build: Distribution, place: Path) -> bool:
 
 
 def _fit(build: Distribution) -> float:
-    """The share of its Python files that are as large as the build's record says."""
+    """The share of its Python files whose size is what the build's record says."""
     sizes = {Path(str(build.locate_file(file))): file.size for file in build.files or () if file.suffix == ".py"}
     known = {path: size for path, size in sizes.items() if size is not None}
     there = sum(path.is_file() and path.stat().st_size == size for path, size in known.items())

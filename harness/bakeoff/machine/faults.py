@@ -1,5 +1,5 @@
-"""Errors of the machine during a run: no space, a quota, a disk that cannot be read or written. They are not the run's
-fault."""
+"""Errors of the machine during a run, which are not the run's fault: no space, a quota, a disk that can't be read or
+written."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ FAULTS: Final = {
 }
 NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 LEAST_ROOM: Final = 2**14
-"""Bytes: a disk with fewer is full."""
+"""A disk with fewer free bytes counts as full."""
 
 MUCH: Final = 2**33
-"""Bytes: a disk with so much free is not the one that had no room, where nobody says which it was."""
+"""A disk with so many bytes free is not the one that was full, if nobody says which it was."""
 
 NO_FOLDER: Final = "No usable temporary directory found"
-"""The message of `tempfile` where it can write to no folder; its error is FileNotFoundError."""
+"""The message of `tempfile`'s FileNotFoundError if it can write to no folder."""
 
 WORDINGS: Final = [
     (re.compile(NO_FOLDER), errno.ENOSPC),
@@ -47,24 +47,26 @@ WORDINGS: Final = [
     (re.compile(r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing"), errno.ENOSPC),
     (re.compile(r"^\d+ requested and \d+ written$"), errno.ENOSPC),
 ]
-"""How libraries word errors of the system, and the error's number; None where the words have it."""
+"""(pattern of a library's message for a system error, errno; None if the message has the number)."""
 
 AT_PATH: Final = re.compile(r'at path "(?P<path>/[^"]+)"')
-"""How Rust's libraries name the file."""
+"""How Rust libraries name the file."""
 
 QUOTING: Final = (BakeoffError, ValueError, TypeError, LookupError)
-"""Errors whose text may repeat what stands in data."""
+"""Errors whose message may quote data, and so must not be matched against these patterns."""
 
 
 def code_of(error: BaseException) -> int | None:
-    """The number (`errno`) of the fault of the machine that an exception comes from; None where it comes from none."""
+    """The errno of the machine's fault behind an exception; None if there is none."""
     found = _origin(error)
     return found[1] if found else None
 
 
 def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError | None:
-    """An exception in one sentence, where a fault of the machine is behind it. `places` are the folders that may have been
-    written to: where the exception names no file, the fullest disk of them is named."""
+    """The exception as a MachineError if a fault of the machine is behind it; else None.
+
+    places: folders that may have been written to; if the exception names no file, the one on the fullest disk is named.
+    """
     if isinstance(error, MachineError):
         return error
     if (found := _origin(error)) is None:
@@ -74,7 +76,9 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
     if path is not None:
         return MachineError(sentence(code, path))
     if code == errno.EFBIG and (limit := _limit_of_files()):  # of any file, on whichever disk
-        return MachineError(f"{escaped(os.strerror(code))} ({limit}); raise that limit, and the same command goes on from here")
+        return MachineError(
+            f"{escaped(os.strerror(code))} ({limit}); raise that limit and repeat the command, which continues from here"
+        )
     free = {place: room for place in (*places, *shared_places()) if (room := free_bytes(place)) is not None}
     if code == errno.EROFS:
         suspects = [place for place in free if _is_read_only(place)]
@@ -82,19 +86,19 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
         suspects = [place for place in free if not _is_read_only(place) and (code not in NO_ROOM or free[place] < MUCH)]
     if not suspects:
         return MachineError(
-            f"{escaped(os.strerror(code))}, on a disk that was not named; mend that, and the same command goes on"
+            f"{escaped(os.strerror(code))}, on an unnamed disk; correct that and repeat the command, which continues"
         )
     return MachineError(sentence(code, min(suspects, key=free.__getitem__)))
 
 
 def raise_machine_error(error: BaseException, places: Iterable[Path]) -> None:
-    """Raises MachineError where a fault of the machine is behind an exception; `places` as above."""
+    """Raises MachineError if a fault of the machine is behind an exception. places: see `machine_error`."""
     if (fault := machine_error(error, places)) is not None:
         raise fault from error
 
 
 def shared_places() -> list[Path]:
-    """Where libraries write without being asked: temporary files, and what processes share."""
+    """Folders to which libraries write by themselves: for temporary files, and for memory shared between processes."""
     found = [Path(os.environ.get("TMPDIR") or "/tmp"), Path("/dev/shm")]  # noqa: S108 - they are only looked at
     with suppress(OSError):  # none of them may be usable
         found.append(Path(tempfile.gettempdir()))
@@ -102,7 +106,7 @@ def shared_places() -> list[Path]:
 
 
 def full_disk(places: Iterable[Path]) -> MachineError | None:
-    """The first of these folders whose disk is full: where a process has died without a word, it may have died of that."""
+    """An error for the first of these folders whose disk is full, which may be why a process died without a message."""
     for place in places:
         free = free_bytes(place)
         if free is not None and not _is_read_only(place) and (free < LEAST_ROOM or _has_no_inode(place)):
@@ -111,14 +115,14 @@ def full_disk(places: Iterable[Path]) -> MachineError | None:
 
 
 def sentence(code: int, path: Path, needed: int | None = None) -> str:
-    """What is wrong with the disk of a path, for a command that goes on when it is called again; `needed` are the bytes that
-    were to be written."""
+    """What is wrong with the disk of a path, for a command that resumes when called again. needed: how many bytes were to be
+    written."""
     remedy = "make room" if code in NO_ROOM else "mend that"
-    return f"{shown_path(path)}: {in_words(code, path, needed)}; {remedy}, and the same command goes on from here"
+    return f"{shown_path(path)}: {in_words(code, path, needed)}; {remedy} and repeat the command, which continues from here"
 
 
 def in_words(code: int, path: Path, needed: int | None = None) -> str:
-    """The fault in the system's words, with the bytes that were to be written and those that are free."""
+    """The system's message for an errno, with the bytes that were to be written and those that are free."""
     words = escaped(os.strerror(code))
     if code == errno.EFBIG and (limit := _limit_of_files()):
         return f"{words} ({limit})"
@@ -132,14 +136,14 @@ def in_words(code: int, path: Path, needed: int | None = None) -> str:
 
 
 def _limit_of_files() -> str:
-    """What this process's files may have at most, in words; empty where nothing limits them."""
+    """The limit on the size of this process's files, as text; empty if there is none."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     return "" if limit == resource.RLIM_INFINITY else f"no file of this process may have over {limit:,} bytes: `ulimit -f`"
 
 
 @contextmanager
 def writing(path: Path, *, size: int) -> Iterator[None]:
-    """Around the writing of about `size` bytes: raises MachineError, which says so, where the machine does not take them."""
+    """A context for writing about `size` bytes: raises MachineError if the machine can't store them."""
     try:
         yield
     except Exception as error:
@@ -149,7 +153,7 @@ def writing(path: Path, *, size: int) -> Iterator[None]:
 
 
 def _disk(path: Path) -> os.statvfs_result | None:
-    """The disk where the path is, or will be; None where nobody here may look at it."""
+    """The file system of a path that need not exist yet; None if it may not be inspected."""
     for place in (path, *path.parents):
         with suppress(OSError):
             return os.statvfs(place)
@@ -157,7 +161,7 @@ def _disk(path: Path) -> os.statvfs_result | None:
 
 
 def free_bytes(path: Path) -> int | None:
-    """On the disk where the path is, or will be."""
+    """Free bytes on the disk of a path that need not exist yet."""
     return None if (disk := _disk(path)) is None else disk.f_bavail * disk.f_frsize
 
 
@@ -170,7 +174,7 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _origin(error: BaseException) -> tuple[BaseException, int] | None:
-    """Of an exception and those that it came from, the first that is a fault of the machine, with its number."""
+    """The first fault of the machine among an exception and its causes, with its errno."""
     return next(((one, code) for one in causes(error) if (code := _own_code(one)) is not None), None)
 
 

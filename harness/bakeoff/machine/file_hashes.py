@@ -1,5 +1,5 @@
-"""Fingerprints of files, of source code and of what JSON can hold. Hashes of files are kept in the cache, so that an unchanged
-file is not read again."""
+"""Fingerprints of files, of source code and of JSON values. Hashes of files are cached, so that an unchanged file is not
+read again."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from bakeoff.machine.json_reader import read_json
 from bakeoff.text.words import shown_path
 
 SETTLED_SECONDS = 2.0
-"""A file that was changed less long ago may be changed once more without a later time stamp, for file systems round times: its
-hash is not kept."""
+"""The hash of a file that changed more recently is not cached: file systems round times, so it may change again without a
+later time stamp."""
 
 MOST_REMEMBERED = 4096
-"""Bytes of a remembered hash."""
+"""The largest size of a cached hash's file, in bytes."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 GIT_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins that Git LFS has not fetched."""
+"""How a file begins whose contents Git LFS has not fetched."""
 NOT_FETCHED = "is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's contents, however large."""
+    """The SHA-256 of a file's contents, of any size."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_git_pointer(path: Path) -> bool:
-    """Whether the file only says where Git LFS has its contents. Raises OSError."""
+    """Whether the file is only a pointer of Git LFS to its contents. Raises OSError."""
     with open_regular(path) as stream:
         return stream.read(len(GIT_POINTER)) == GIT_POINTER
 
 
 def copy_of(path: Path, folder: Path) -> tuple[BinaryIO, str]:
-    """A private copy of a file's contents, at its start, and their sha256: what is read from it is what was hashed.
+    """A private copy of a file's contents, positioned at its start, and their SHA-256; what is read from it is what was hashed.
 
-    A file that somebody writes in place while it is read would give rows under the hash of others. The copy lies in `folder`
-    under no name, and is gone once it is closed; where the folder cannot be written, it is held in memory. Raises OSError where
-    the file cannot be read.
+    A file that is overwritten while it is read would otherwise give rows that its hash does not describe. The copy is an
+    unnamed file in `folder`, deleted when closed; it is held in memory if the folder is not writable. Raises OSError if the
+    file can't be read.
     """
     with open_regular(path) as source:
         try:
@@ -74,28 +74,29 @@ def _hashed_into(copy: BinaryIO, source: BinaryIO) -> str:
 
 
 State = tuple[int, int, int, int, int]
-"""Of a file: size, time of modification, time of change (both in nanoseconds), inode, device. A program can set the time of
-modification; the time of change is the kernel's."""
+"""A file's size, modification time, change time (both in nanoseconds), inode and device. Programs can set the modification
+time; the change time is the kernel's."""
 
 
 def state_of(path: Path) -> State:
-    """By it an unchanged file is known without being read; symbolic links are followed. Raises OSError."""
+    """The state by which an unchanged file is recognised without reading it; symbolic links are followed. Raises OSError."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
 
 
 @dataclass(frozen=True)
 class FileHashes:
-    """sha256 of files, remembered in the cache: a file whose state is as it was is not read again.
+    """SHA-256 of files, cached by their state.
 
-    One small file for each that was hashed, replaced as a whole, so that several processes may remember at once. Where the
-    cache can't be written, nothing is remembered.
+    Each hash has a small file of its own, replaced atomically, so that several processes can use the cache. Without a writable
+    cache nothing is stored.
     """
 
     cache: Path
 
     def sha256(self, path: Path, *, at_most: int | None = None) -> str | None:
-        """Of the file's contents; None where it is not remembered and larger than `at_most` bytes. Raises OSError."""
+        """The hash of a file's contents; None if it is not cached and the file is larger than `at_most` bytes. Raises
+        OSError."""
         before = state_of(path)
         place = self.cache / "hashes" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()}.json"
         if (known := _remembered(place, before)) is not None:
@@ -112,7 +113,7 @@ class FileHashes:
         return digest
 
     def digest(self, files: Iterable[Path], *, at_most: int | None = None) -> str | None:
-        """The fingerprint of several files' contents, in this order; None where one is not remembered and larger than `at_most`
+        """One fingerprint of several files' contents, in this order; None if one is not cached and larger than `at_most`
         bytes. Raises OSError."""
         contents = [self.sha256(path, at_most=at_most) for path in files]
         return None if None in contents else digest_of(contents)
@@ -132,10 +133,10 @@ Files = Mapping[str, Sequence[Path]]
 
 
 class WatchedFiles:
-    """The files of a task or model, looked at before they are read and afterwards: what is hashed is what was read."""
+    """The files of a task or model, examined before and after they are read, so that what is hashed is what was read."""
 
     def __init__(self, find: Callable[[], Files | None], hashes: FileHashes) -> None:
-        """`find` is `Task.files` or `Model.files`: what it does not find yet may be downloaded while reading."""
+        """find: `Task.files` or `Model.files`. Files that it does not find yet may be downloaded while reading."""
         self.find, self.hashes = find, hashes
         self.before: dict[Path, State] = {}
         for path in chain.from_iterable((self.found() or {}).values()):
@@ -149,8 +150,8 @@ class WatchedFiles:
             return None
 
     def fingerprints(self) -> dict[str, str] | None:
-        """By split or part, once they were read; None where the component does not tell. Raises DataError where one was
-        changed meanwhile."""
+        """Split or part -> fingerprint, after reading; None if the component does not name its files. Raises DataError if
+        one changed meanwhile."""
         files = self.found()
         if files is None:
             return None
@@ -162,27 +163,29 @@ class WatchedFiles:
             except OSError as error:
                 raise DataError(f"{shown_path(error.filename)}: {error.strerror}") from None
             if changed:
-                raise DataError(f"{shown_path(changed[0])} was changed while it was read; run again once it is written")
+                raise DataError(
+                    f"{shown_path(changed[0])} was changed while it was read; repeat the command when it is complete"
+                )
             assert digest is not None  # nothing is too large here
             found[part] = digest
         return found
 
 
 def digest_of(value: object) -> str:
-    """The fingerprint of what JSON can hold: the first half of the sha256 of its one spelling."""
+    """The fingerprint of a JSON value: half of the SHA-256 of its canonical text."""
     return half(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
 
 
 def half(sha256: str) -> str:
-    """The first 128 bits: enough to distinguish files, and a record stays small."""
+    """The first 128 bits of a hash: enough to tell files apart, and records stay small."""
     return sha256[:32]
 
 
 @lru_cache(maxsize=64)
 def code_digest(package: str) -> str | None:
-    """Of the Python sources of an importable package or module, by name; None where they can't be found.
+    """The fingerprint of the Python sources of an importable package or module; None if they can't be found.
 
-    Asked once in a process: an editable install may be edited while its code runs.
+    Computed once per process, because an editable install may be edited while its code runs.
     """
     try:
         spec = importlib.util.find_spec(package)

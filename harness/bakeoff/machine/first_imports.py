@@ -1,7 +1,7 @@
-"""Imported by the fork server alone: the heavy imports of a run, or the server's end with the reason in its log.
+"""Imported by the fork server only: makes a run's heavy imports, or ends the server with the reason in its log.
 
-Left to itself, the server passes over some errors of an import, and each worker would meet them again, or hang in a library
-of which half is there.
+By default the server ignores some import errors, and each worker would then meet them again, or hang in a half-imported
+library.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The fork server: it imports once what all runs need, and every worker is a fork of it. Linux only; elsewhere each worker is a
-fresh interpreter."""
+"""The fork server: it imports once what all runs need, and forks every worker. Linux only; elsewhere each worker is a new
+interpreter."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from bakeoff.text.words import escaped
 
 POLL_SECONDS = 0.05
 IDLE_POLLS = 1200
-"""A server that has not computed anything at so many polls in a row hangs in an import; so does one that has computed for so
+"""A server that used no processor time in so many polls in a row hangs in an import; so does one that has computed for so
 many seconds:"""
 LONGEST_IMPORT = 120.0
 LONGEST_IMPORT_WITH_LIMIT = 20.0
-"""Where memory is limited: libraries try for what they do not get."""
+"""With limited memory, in seconds: libraries keep trying to get more."""
 
 LIMITS: Final = {resource.RLIMIT_AS: "ulimit -v", resource.RLIMIT_DATA: "ulimit -d"}
 NEEDED_GIB = 3
-"""Of address space, for the imports and a small model."""
+"""Address space for the imports and a small model, in GiB."""
 
 
 TRACK: Final = """
@@ -46,18 +46,18 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 from multiprocessing.resource_tracker import main
 main({})
 """
-"""What the tracker does, with its end of the pipe."""
+"""The code of the resource tracker, with its end of the pipe."""
 
 
 @cache
 def _log() -> Any:
-    """What the server prints: a file without a name, which is gone with this process."""
+    """An unnamed file for what the server prints; it is deleted with this process."""
     return nameless_file(Path(tempfile.gettempdir()))
 
 
 def context() -> Any:
-    """Where processes come from: on Linux a fork server, so that only the first worker pays for imports; elsewhere a fresh
-    interpreter each time."""
+    """The multiprocessing context: on Linux a fork server, so that only the first worker has to import; elsewhere new
+    interpreters."""
     shorten_socket_paths()
     _start_tracker()
     if sys.platform != "linux":
@@ -78,10 +78,10 @@ def context() -> Any:
 
 
 def _start_tracker() -> None:
-    """Starts multiprocessing's tracker of semaphores and shared memory as that would do it, but silent.
+    """Starts multiprocessing's resource tracker as multiprocessing would, but with its output discarded.
 
-    The process of each run has the pipe to it, and what a plugin writes there that is no message of multiprocessing's the
-    tracker answers with tracebacks. One that was killed is replaced without a warning.
+    Each run's process has the pipe to it, and the tracker prints a traceback for whatever a plugin writes there. One that was
+    killed is replaced without a warning.
     """
     tracker: Any = resource_tracker._resource_tracker
     with tracker._lock:
@@ -108,7 +108,8 @@ def _start_tracker() -> None:
 
 
 def _await_imports(server: int) -> None:
-    """Raises BakeoffError where they fail or hang; a signal that stops the command stops this."""
+    """Waits for the server's imports. Raises BakeoffError if they fail or hang; a signal that stops the command interrupts
+    this."""
     idle = computed = 0
     limit = LONGEST_IMPORT_WITH_LIMIT if _memory_limit() else LONGEST_IMPORT
     try:
@@ -116,9 +117,9 @@ def _await_imports(server: int) -> None:
             before, computed = computed, cpu_ticks(server) or computed
             idle = idle + 1 if computed == before else 0
             if is_gone(server):
-                raise _refusal(_last_words() or "it ended without a word")
+                raise _refusal(_last_words() or "it ended without a message")
             if idle >= IDLE_POLLS or computed / os.sysconf("SC_CLK_TCK") > limit:
-                raise _refusal("the imports do not come to an end")
+                raise _refusal("the imports do not finish")
             time.sleep(POLL_SECONDS)
     except BaseException:
         with suppress(ProcessLookupError):
@@ -131,7 +132,7 @@ def _last_words() -> str:
 
 
 def _memory_limit() -> str:
-    """What a process may have, in words, where that is less than the imports need; else nothing."""
+    """This process's memory limit as text, if it is less than the imports need; else empty."""
     for limit, command in LIMITS.items():
         allowed = resource.getrlimit(limit)[0]
         if allowed != resource.RLIM_INFINITY and allowed < NEEDED_GIB * 2**30:
@@ -147,18 +148,19 @@ def _refusal(why: str) -> BakeoffError:
 
 
 def _state() -> Any:
-    """What multiprocessing knows of the server."""
+    """multiprocessing's own state of the server."""
     return forkserver._forkserver
 
 
 def number() -> int | None:
-    """The server's; None where there is none."""
+    """The process id of the server; None if there is none."""
     found: int | None = _state()._forkserver_pid
     return found
 
 
 def forget() -> None:
-    """In a worker: what it forks by a server of its own descends from it, and not from the server of its command."""
+    """In a worker: forgets the command's server, so that what the worker forks by a server of its own descends from the
+    worker."""
     server = _state()
     if (descriptor := server._forkserver_alive_fd) is not None:
         os.close(descriptor)
@@ -167,7 +169,7 @@ def forget() -> None:
 
 @contextmanager
 def served() -> Iterator[None]:
-    """Within it a worker is started; raises BakeoffError where the server ends meanwhile."""
+    """A context in which a worker is started; raises BakeoffError if the server ends meanwhile."""
     try:
         yield
     except (EOFError, ConnectionError) as error:
@@ -175,8 +177,8 @@ def served() -> Iterator[None]:
 
 
 def end_orphans() -> None:
-    """Ends what a worker left whose guard was killed: the server has adopted it, and so it is none of the workers that this
-    process knows."""
+    """Kills what a worker left whose guard was killed: the server has adopted it, and this process does not know it as a
+    worker."""
     if (server := number()) is not None:
         known = frozenset(child.pid for child in multiprocessing.active_children() if child.pid is not None)
         end_descendants(server, but=known)

@@ -1,11 +1,12 @@
-"""A process between the fork server and a run's process: all descendants of the run's process end with it. Linux only.
+"""A process between the fork server and a run's process, which kills all descendants of the run's process when that ends. Linux
+only.
 
-    command -> fork server -> guard -> the run's process -> its descendants, in whatever sessions and groups
+    command -> fork server -> guard -> the run's process -> its descendants, in any sessions and groups
 
-The guard is what the command knows as the worker: it ends as the run's process has ended, after it has killed what that one
-left. It ends all on the signal `END`, when the fork server ends, which ends with the command, and when the command lets
-go of the pipe. It keeps small what they print. Where the guard itself is killed the kernel kills the run's process, and the
-rest falls to the fork server (`fork_server.end_orphans`).
+For the command, the guard is the worker: it kills what the run's process left, then ends with the same exit code. It kills
+everything on the signal `END`, when the fork server ends (which ends with the command), and when the command closes the pipe.
+It limits the size of their output. If the guard itself is killed, the kernel kills the run's process, and the fork server kills
+the rest (`fork_server.end_orphans`).
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from bakeoff.machine.processes import adopt_orphans, end_descendants, end_with
 from bakeoff.machine.signals import STOPPING
 
 END = signal.SIGUSR1
-"""The signal on which a guard ends all: one that nobody sends to all processes of a command."""
+"""The signal on which a guard kills everything; one that is never sent to all processes of a command."""
 
 CHUNK = 2**16
-"""Bytes of a pipe, read at once."""
+"""How many bytes are read from a pipe at a time."""
 
 
 def fork_guarded(output: Path, pipe: int) -> None:
-    """In a child of the fork server, `parent_death.SERVER`: goes on in a child of its own, of which this process is the guard.
+    """Called in a child of the fork server `parent_death.SERVER`: continues in a child of its own, and makes this process its
+    guard.
 
-    `output` is the file of what is printed; `pipe` is the end of the pipe to the command that is written to.
+    output: the file for what is printed. pipe: the writing end of the pipe to the command.
     """
     assert parent_death.SERVER is not None
     own = os.getpid()
@@ -54,7 +56,7 @@ def fork_guarded(output: Path, pipe: int) -> None:
 
 
 class Guard:
-    """Waits for the end of one child, or for a reason to end it."""
+    """Waits until a child ends, or until there is a reason to kill it."""
 
     def __init__(self, output: Path, reading: int, pipe: int) -> None:
         try:
@@ -72,7 +74,7 @@ class Guard:
         signal.set_wakeup_fd(self.wakeup, warn_on_full_buffer=False)
 
     def undo(self) -> None:
-        """In the child: nothing of the guard's is left, and signals do what they did before the fork server."""
+        """Called in the child: closes the guard's files and restores the signal handlers from before the fork server."""
         signal.set_wakeup_fd(-1)
         for number in (*STOPPING, signal.SIGCHLD, END):
             signal.signal(number, parent_death.HANDLERS.get(number) or signal.SIG_DFL)
@@ -93,7 +95,7 @@ class Guard:
             end_as(code)
 
     def wait(self, child: int) -> int:
-        """The exit code of the child; or, below zero, the signal by which all is to end."""
+        """The child's exit code; or minus the signal by which everything is to be killed."""
         poll = select.poll()
         poll.register(self.signals, select.POLLIN)
         poll.register(self.reading, select.POLLIN)
@@ -115,7 +117,7 @@ class Guard:
                 return -min(stopping)
 
     def copy(self, *, to_the_end: bool = False) -> bool:
-        """Takes in what was printed; False where nobody is left who could print."""
+        """Copies what was printed to the file. False when no process can print any more."""
         while True:
             try:
                 content = os.read(self.reading, CHUNK)
@@ -129,7 +131,7 @@ class Guard:
 
 
 def reap(child: int) -> int | None:
-    """Asks all children that have ended how; the exit code of this one, None while it lives."""
+    """Collects the exit codes of all children that have ended. Returns that of `child`, None while it lives."""
     code = None
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Devices, threads, random streams, and what this machine and its software are."""
+"""Devices, threads, and what this machine and its software are."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from bakeoff.machine.distributions import installed_version
 from bakeoff.text.words import did_you_mean
 
 SOFTWARE = ("accelerate", "datasets", "evaluate", "numpy", "safetensors", "tokenizers", "torch", "transformers")
-"""Distributions that can change a result, besides bakeoff and the plugins in use."""
+"""Distributions that can change a result, besides Bakeoff and the plugins in use."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 ALL_DEVICES = "BAKEOFF_ALL_CUDA_DEVICES"
-"""An environment variable: what CUDA_VISIBLE_DEVICES was, empty where it was not set."""
+"""Environment variable with the original value of CUDA_VISIBLE_DEVICES; empty if that was not set."""
 
 CPU_INFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of a processor that multiplies in bfloat16, as Linux names it: two of x86, and ARM's."""
+"""Linux's flags of processors that multiply in bfloat16: two of x86, one of ARM."""
 
 
 def usable_threads() -> int:
-    """Cores that this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare_environment(threads: int) -> None:
-    """Settings that libraries read when imported; a fork server freezes them, so they are made before it starts."""
+    """Sets environment variables that libraries read when imported. To be called before the fork server starts, which
+    imports them."""
     os.environ["OMP_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = str(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a repository without safetensors asks a conversion service
@@ -48,7 +49,7 @@ def prepare_environment(threads: int) -> None:
 
 
 def show_all_devices() -> None:
-    """CUDA's devices become those that were visible at first: each process of a run takes one of them."""
+    """Makes all CUDA devices that were visible at first visible again; each process of a run then takes one."""
     if devices := os.environ.get(ALL_DEVICES):
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
     else:
@@ -56,7 +57,8 @@ def show_all_devices() -> None:
 
 
 def take_devices(place: int, processes: int) -> None:
-    """Gives this process, before CUDA starts, the devices of the run at this place among those under way at the same time."""
+    """Restricts this process, before CUDA starts, to the devices of one run. place: the run's number among those that train
+    at the same time. processes: devices for each run."""
     visible = os.environ.get(ALL_DEVICES, "")
     devices = visible.split(",") if visible else [str(number) for number in range((place + 1) * processes)]
     own = devices[place * processes : (place + 1) * processes]
@@ -65,9 +67,9 @@ def take_devices(place: int, processes: int) -> None:
 
 
 def pick_device(name: str, *, precision: str = "fp32", threads: int | None = None) -> Any:
-    """The torch device; `auto` takes cuda, then mps, then cpu. `threads` are what torch then uses on the CPU.
+    """The torch device; `auto` prefers cuda, then mps, then cpu. threads: how many torch uses on the CPU.
 
-    Raises BakeoffError where there is no such device, or where it has no arithmetic of this precision.
+    Raises BakeoffError if there is no such device, or if it has no arithmetic of this precision.
     """
     import torch
 
@@ -80,13 +82,13 @@ def pick_device(name: str, *, precision: str = "fp32", threads: int | None = Non
     if name == "auto":
         name = next(device for device, present in there.items() if present)
     if not there[name]:
-        raise BakeoffError(f"there is no device '{name}' here; there is {', '.join(d for d in there if there[d])}")
+        raise BakeoffError(f"there is no device '{name}' here; available: {', '.join(d for d in there if there[d])}")
     require_precision(precision, name)
     return torch.device(name)
 
 
 def require_precision(precision: str, device: str) -> None:
-    """Raises BakeoffError where the device would only imitate the precision: slower than fp32, and of no use."""
+    """Raises BakeoffError if the device would only emulate the precision, slower than fp32."""
     if precision != "bf16":
         return
     if device == "cuda":
@@ -100,7 +102,7 @@ def require_precision(precision: str, device: str) -> None:
 
 
 def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
-    """Raises BakeoffError where one run cannot have so many processes here, or so many runs not a device each."""
+    """Raises BakeoffError if a run can't have so many processes here, or `jobs` runs at a time so many devices."""
     if processes == 1 and (jobs == 1 or device != "cuda"):
         return
     if processes > 1 and (sys.platform != "linux" or device not in {"cpu", "cuda"}):
@@ -124,7 +126,7 @@ def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
 
 
 def cpu_info() -> dict[str, str]:
-    """What Linux says of the first processor; empty where it says nothing, and on macOS."""
+    """Linux's description of the first processor; empty on other systems."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -133,13 +135,13 @@ def cpu_info() -> dict[str, str]:
 
 
 def cpu_flags() -> set[str]:
-    """What the kernel says that the processor can do; where it says nothing (macOS), the best is believed."""
+    """The processor's features by the kernel; on systems that don't list them (macOS) all that matter are assumed."""
     info = cpu_info()
     return set((info.get("flags") or info.get("Features") or "").split()) if info else BF16_FLAGS
 
 
 def synchronize(device: Any) -> None:
-    """Waits until the device, if there is one yet, has done what it was given, so that a clock read now is true."""
+    """Waits until the device has finished its work, so that times measured now are right."""
     if device is None:
         return
     import torch
@@ -151,7 +153,7 @@ def synchronize(device: Any) -> None:
 
 
 def software(distributions: Iterable[str]) -> dict[str, str]:
-    """Installed versions, of several builds the imported one's, read without importing anything; python's own among them."""
+    """Installed versions, of several builds the imported one's, Python's included; nothing is imported."""
     found = {"python": platform.python_version()}
     for name in sorted({*SOFTWARE, *distributions}):
         try:
@@ -168,7 +170,7 @@ def processor() -> str:
 
 
 def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str:
-    """What a run has: so many threads, however many processes share them; or one accelerator for each of its processes."""
+    """The hardware of a run as text: its threads, shared by its processes; or one accelerator for each process."""
     if accelerator:
         return accelerator if processes == 1 else f"{processes} x {accelerator}"
     threads = max(threads, processes)
@@ -176,7 +178,7 @@ def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str
 
 
 def instructions() -> str | None:
-    """The vector instructions that torch uses on this CPU, `ATEN_CPU_CAPABILITY` heeded; None where torch was not imported."""
+    """The vector instructions that torch uses on this CPU, by ATEN_CPU_CAPABILITY too; None if torch was not imported."""
     torch = sys.modules.get("torch")
     return str(torch.backends.cpu.get_cpu_capability()) if torch is not None else None
 

@@ -1,7 +1,7 @@
-"""The Hugging Face hub, asked before anything of theirs is imported.
+"""The Hugging Face hub, without importing its libraries.
 
-Without a network their libraries retry for 23 to 47 s per name, and read HF_HUB_OFFLINE only when imported; so whether
-the hub is available is decided here, within 2 s.
+Without a network they retry for 23 to 47 s per name, and they read HF_HUB_OFFLINE only when imported; so whether the hub is
+available is determined here, within 2 s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bakeoff.text.words import quoted
 
 PROBE_SECONDS = 2.0
 LONGEST_COMMIT = 200
-"""Bytes of the cache's file for a branch; a commit has 40."""
+"""The largest size of the cache's file for a branch, in bytes; a commit has 40."""
 
 
 def hub_endpoint() -> str:
@@ -31,7 +31,7 @@ def hub_endpoint() -> str:
 
 @lru_cache(maxsize=1)
 def hub_is_reachable() -> bool:
-    """Whether the hub answers within 2 s, proxies respected; sets HF_HUB_OFFLINE where it does not."""
+    """Whether the hub answers within 2 s, through proxies if set; otherwise HF_HUB_OFFLINE is set."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return False
     answered: list[bool] = []
@@ -56,16 +56,16 @@ def hub_is_reachable() -> bool:
 
 
 def hub_cache() -> Path:
-    """Where huggingface_hub keeps what it has fetched: its own rules, so that its import is not needed to know."""
+    """The folder of huggingface_hub's cache, by its own rules, without importing it."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
     chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
     return Path(os.path.expandvars(chosen)).expanduser()
 
 
 def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> Path | None:
-    """The folder in the cache with a revision: a commit, or a branch or tag that was fetched, by default `main`.
+    """The cached folder of a revision: a commit, or a branch or tag that was downloaded; by default `main`.
 
-    None where there is none that has these files; a snapshot may hold a part of its repository.
+    None if none has these files; a snapshot may have only a part of its repository.
     """
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
     try:
@@ -80,7 +80,7 @@ def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: S
 
 
 def _commit_of(branch: Path) -> str | None:
-    """What the cache's file for a branch or tag says; None where there is none, or none that names a snapshot."""
+    """The commit that the cache has for a branch or tag; None if there is none."""
     try:
         commit = read_regular(branch, at_most=LONGEST_COMMIT).decode("ascii").strip()
     except (OSError, ValueError):
@@ -89,7 +89,7 @@ def _commit_of(branch: Path) -> str | None:
 
 
 def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
-    """A file of a repository at a commit, or of a branch; downloaded where it is not cached. Raises DataError in our words."""
+    """A file of a repository at a commit or branch, downloaded if it is not cached. Raises DataError."""
     from huggingface_hub import hf_hub_download
 
     with _in_our_words(f"{name} of {repo_id}"):
@@ -97,8 +97,7 @@ def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
 
 
 def hub_listing(repo_id: str, *, revision: str | None) -> tuple[str, list[str]]:
-    """Of a model: the commit that a revision stands for (default: main), and the names of the repository's files there. Raises
-    DataError in our words."""
+    """The commit that a model's revision (default: main) stands for, and the names of its files. Raises DataError."""
     from huggingface_hub import HfApi
 
     with _in_our_words(f"the list of files of {repo_id}"):

@@ -1,4 +1,4 @@
-"""JSON from anywhere, read strictly: a text that could be read in two ways is refused."""
+"""A strict JSON reader: text that could be read in two ways is refused."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from collections import Counter
 from typing import Any, Final
 
 MOST_DEPTH: Final = 100
-"""Lists and objects within each other; a file of ours has ten at most."""
+"""The deepest nesting of lists and objects; a file of Bakeoff has ten levels at most."""
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_json(content: bytes) -> Any:
-    """The value that these bytes hold. Raises ValueError, whose message says what is wrong with them: another encoding than
-    UTF-8, no JSON, a key that stands twice, NaN, infinity or a number too large for a float, or more than `MOST_DEPTH` levels.
-    """
+    """The value of these bytes. Raises ValueError that says what is wrong: not UTF-8, not JSON, a duplicate key, NaN,
+    infinity, a number too large for a float, or more than `MOST_DEPTH` levels."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is no text in UTF-8 (byte {error.start})") from None
+        raise ValueError(f"it is not text in UTF-8 (byte {error.start})") from None
     if text.startswith("\ufeff"):
-        raise ValueError("it begins with a byte order mark, which JSON may not have")
+        raise ValueError("it begins with a byte order mark, which JSON does not allow")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise ValueError(f"it is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
+        raise ValueError(f"it is not JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
     except RecursionError:
         raise ValueError(f"it is nested more than {MOST_DEPTH} levels deep") from None
     require_depth(value, MOST_DEPTH)
@@ -36,7 +35,7 @@ def read_json(content: bytes) -> Any:
 
 
 def require_depth(value: Any, most: int) -> None:
-    """Raises ValueError where lists and objects lie more than `most` levels within each other."""
+    """Raises ValueError if lists and objects are nested more than `most` levels deep."""
     level = [value]
     for _ in range(most + 1):
         level = [
@@ -55,12 +54,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
+        raise ValueError(f"the key {twice[:60]!r} occurs twice in one object")
     return found
 
 
 def _constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 def _finite(text: str) -> float:
@@ -74,4 +73,4 @@ def _require_encodable(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError("it holds half a surrogate pair, which is no character") from None
+        raise ValueError("it has half a surrogate pair, which is not a character") from None

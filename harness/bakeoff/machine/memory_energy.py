@@ -1,4 +1,4 @@
-"""What a process takes of its machine: peak memory, and joules where a counter can be read."""
+"""A process's peak memory, and its energy in joules where a counter can be read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 
 def forget_peak_memory() -> None:
-    """Starts the peak anew: a forked process is born with the peak of its parent. Linux only; elsewhere nothing happens."""
+    """Resets the peak, because a forked process starts with its parent's. Linux only; elsewhere nothing happens."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident set of this process so far."""
+    """The largest resident set of this process so far, in bytes."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -29,7 +29,7 @@ def peak_memory_bytes() -> int:
 
 
 class EnergyCounter:
-    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where they can be read; never an estimate."""
+    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where readable; never estimated."""
 
     def __init__(self) -> None:
         self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
@@ -39,7 +39,7 @@ class EnergyCounter:
         self._device_note = ""
 
     def watch(self, device: Any, *, devices: int = 1) -> None:
-        """Counts the device's own energy too, from now on, where it has a counter and is the only one of the run."""
+        """Starts counting the device's energy, if it has a counter and is the run's only device."""
         if device.type != "cuda":
             return
         if devices > 1:
@@ -58,12 +58,13 @@ class EnergyCounter:
             return None
 
     def joules(self) -> tuple[float | None, str]:
-        """Since the start, and what the number is or why there is none. Of a run on a CUDA device: the device's."""
+        """Joules since the start, and what they measure or why they are None; for a run on a CUDA device, those of the
+        device."""
         if self._device is not None:
             try:
                 joules = self._device() - self._device_before
                 if joules <= 0:
-                    return None, "unmeasured: the device's energy counter began anew, or stood still"
+                    return None, "unmeasured: the device's energy counter was reset, or did not change"
                 return joules, "NVML, the whole device, idle power included"
             except RuntimeError as error:
                 return None, f"the device's energy is unmeasured: {error}"
@@ -79,14 +80,14 @@ class EnergyCounter:
         if min(taken) < 0:
             return None, "unmeasured: the RAPL counter wrapped around"
         if not any(taken):
-            return None, "unmeasured: the RAPL counter stood still"
+            return None, "unmeasured: the RAPL counter did not change"
         return sum(taken) / 1e6, "RAPL, all CPU packages of the machine, idle power included"
 
 
 def device_energy(device: Any) -> Callable[[], float]:
-    """Reads the joules that a CUDA device has taken since its driver started.
+    """A function that reads the joules a CUDA device has used since its driver started.
 
-    Raises ImportError without nvidia-ml-py, RuntimeError where the device has no counter (before Volta), now or when read.
+    Raises ImportError without nvidia-ml-py, and RuntimeError, here or when called, if the device has no counter (before Volta).
     """
     import pynvml
     import torch
@@ -108,7 +109,7 @@ def device_energy(device: Any) -> Callable[[], float]:
 
 
 def memory_peaks(device: Any) -> tuple[int, int]:
-    """Of this process so far, in bytes: of memory, and of the device's (0 where that is no CUDA)."""
+    """This process's peak memory so far in bytes: main memory, and CUDA memory (0 on other devices)."""
     if not is_cuda(device):
         return peak_memory_bytes(), 0
     import torch

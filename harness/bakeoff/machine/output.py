@@ -1,4 +1,4 @@
-"""What a run prints, kept in a file that stays small: its beginning and its end."""
+"""What a run prints, in a file of limited size with its beginning and its end."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bakeoff.files import Tree, open_regular, write_all
 
 HEAD_BYTES: Final = 2**20
 TAIL_BYTES: Final = 2**20
-"""So much of the beginning and of the end of an output is kept; what comes between is left out."""
+"""How many bytes of the end are kept; what lies between beginning and end is left out."""
 
 LAST_BYTES: Final = 4096
-"""So much of the end is looked at for the last line."""
+"""How many bytes of the end are searched for the last line."""
 
 
 def gap(left_out: int) -> bytes:
@@ -24,10 +24,10 @@ def gap(left_out: int) -> bytes:
 
 
 class CappedOutput:
-    """A file of at most `HEAD_BYTES` + `TAIL_BYTES` and one line, at any time; what the disk can't hold is dropped."""
+    """A file of at most `HEAD_BYTES` + `TAIL_BYTES` and one line; what the disk can't hold is dropped."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError or StoreError where the file can't be made."""
+        """Raises OSError or StoreError if the file can't be created."""
         self._descriptor = Tree(path.parent).append_to(path)
         self._written = self._left_out = 0
         self._tail = bytearray()
@@ -41,11 +41,11 @@ class CappedOutput:
             self._cut()
 
     def forget(self) -> None:
-        """In a child of the process that writes."""
+        """Closes the file in a child of the process that writes it."""
         os.close(self._descriptor)
 
     def close(self) -> None:
-        """Writes the end."""
+        """Writes the end and closes the file."""
         self._cut()
         self._write((gap(self._left_out) if self._left_out else b"") + bytes(self._tail))
         os.close(self._descriptor)
@@ -61,8 +61,8 @@ class CappedOutput:
 
 
 def cut(path: Path) -> None:
-    """Cuts a file that another process appends to, where it is over twice as large as it may be; what is appended just then may
-    be lost. Where nothing stands between a process and its output."""
+    """Shortens a file that another process appends to directly, once it is over twice the limit; what is appended meanwhile
+    may be lost."""
     with suppress(OSError, StoreError):
         if (size := path.stat().st_size) > 2 * (HEAD_BYTES + TAIL_BYTES):
             Tree(path.parent).shorten(path, HEAD_BYTES, TAIL_BYTES, gap(size - HEAD_BYTES - TAIL_BYTES))

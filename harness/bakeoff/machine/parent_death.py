@@ -1,9 +1,8 @@
-"""What the fork server does before anything else: by itself it would notice the end of its command only when its imports, which
-take seconds, are done. Linux only.
+"""What the fork server does first: by itself it would notice the end of its command only after its imports, which take seconds.
+Linux only.
 
-It ends with the command, adopts what workers leave behind, and leaves it to the command to hear signals that stop it: a fork
-server that such a signal ends takes its workers with it, and nobody learns how they end. What it prints goes to a log of the
-command's.
+It ends with the command, adopts processes that workers leave, and ignores signals that stop the command: if such a signal ended
+it, its workers would end too, and nobody would learn how. Its output goes to a log of the command.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from bakeoff.machine.processes import adopt_orphans, end_with
 from bakeoff.machine.signals import STOPPING
 
 COMMAND = "BAKEOFF_COMMAND"
-"""The environment variable that tells the fork server which process starts it, and the number of the log's descriptor there."""
+"""Environment variable that gives the fork server the command's process id, and the log's file descriptor there."""
 
 READY = "ready"
-"""The last line of the log once the imports are done."""
+"""The last line of the log when the imports are done."""
 
 SERVER: int | None = None
-"""The fork server, in itself and in its children."""
+"""Process id of the fork server, in itself and its children; None elsewhere."""
 
 HANDLERS: dict[int, Any] = {}
-"""What it had inherited for signals that stop a command, which its children have again."""
+"""The inherited handlers of signals that stop a command, which its children restore."""
 
 
 def _prepare() -> None:

@@ -1,5 +1,5 @@
-"""Processes of this machine: which live, who descends from whom, by /proc, and the end of all descendants of one. Descendants
-and ends on Linux only."""
+"""Processes of this machine, from /proc: which are alive, what descends from what, and how to kill all descendants of one
+(Linux)."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from typing import Final, NamedTuple
 from bakeoff.files import HOST, TEMPORARY_PREFIX
 
 TEMPORARY: Final = re.compile(r"\.tmp-(?P<stem>.+)-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9a-f]{8}")
-"""What `files.temporary_name` gives."""
+"""Names that `files.temporary_name` returns."""
 
 
 class Maker(NamedTuple):
-    """Who made a temporary file or folder, by its name."""
+    """The process that made a temporary file or folder, from its name."""
 
     stem: str
-    """What it was to become."""
+    """The name that it was to get in the end."""
     here: bool
-    """Whether it was made on this machine, since its last boot."""
+    """Whether it was made on this machine since its last boot."""
     alive: bool
-    """Whether the process that made it is alive; True where it is another machine's: nobody knows."""
+    """Whether that process is alive; True if it is another machine's, since nobody knows."""
 
 
 def maker_of(name: str) -> Maker | None:
-    """None for a name that `files.temporary_name` does not give."""
+    """The maker of a temporary file by its name; None for a name that is not from `files.temporary_name`."""
     if (parts := TEMPORARY.fullmatch(name)) is None:
         return None
     here = parts["host"] == HOST
@@ -40,23 +40,25 @@ def maker_of(name: str) -> Maker | None:
 
 
 def left_by_the_dead(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The temporary files and folders in a folder whose processes, of this machine, are dead; and what each was to become."""
+    """Yields the temporary files and folders in a folder whose processes, of this machine, are dead, each with the name it
+    was to get."""
     for path in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
         if (maker := maker_of(path.name)) is not None and not maker.alive:
             yield path, maker.stem
 
 
 def start_of(process: int) -> int | None:
-    """When a process of this machine began, in clock ticks since the machine did, so that no clock that is set changes it.
+    """When a process began, in clock ticks since boot, so that setting the clock does not change it.
 
-    None where the kernel does not say (no Linux), or where no such process is.
+    None where the kernel does not say (no Linux), or if there is no such process.
     """
     fields = fields_of(process)
     return int(fields[19]) if fields is not None else None  # field 22 of proc(5): `starttime`
 
 
 def lives(process: int, start: int | None = None) -> bool:
-    """Whether this process runs, or is only stopped; with its `start`, one that has its number since does not count."""
+    """Whether this process exists and is not a zombie. start: from `start_of`, to exclude a later process with the same
+    number."""
     if process <= 0:  # `kill` takes these for groups
         return False
     try:
@@ -71,8 +73,7 @@ def lives(process: int, start: int | None = None) -> bool:
 
 
 def fields_of(process: int) -> list[str] | None:
-    """The fields of /proc/PROCESS/stat behind the command's name, which may hold anything: state, parent, ... None where it is
-    gone, or where there is no /proc."""
+    """The fields of /proc/PROCESS/stat after the command's name (state, parent, ...); None if it is gone, or without /proc."""
     with suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return None
@@ -82,40 +83,40 @@ PR_SET_PDEATHSIG = 1
 
 
 PR_SET_CHILD_SUBREAPER = 36
-"""prctl(2)."""
+"""From prctl(2)."""
 
 
 LONGEST_SECONDS = 5.0
-"""A process that a signal cannot end for so long (it waits for a disk, or is another user's) is left."""
+"""How long to wait for a killed process to end; it may wait for a disk or belong to another user."""
 
 
 def adopt_orphans() -> None:
-    """Descendants of this process whose own parents end become its children, whatever sessions and groups they have made."""
+    """Makes descendants of this process its children when their own parents end, whatever sessions and groups they are in."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_with(parent: int, number: int = signal.SIGKILL) -> None:
-    """From now on the kernel sends this process a signal when its parent ends, whatever it is doing; it ends at once where that
-    one, whose number is given, is gone already."""
+    """Has the kernel send this process a signal when its parent ends; it ends at once if that parent (process id `parent`)
+    is gone already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number))
     if os.getppid() != parent and is_gone(parent):
         os._exit(1)
 
 
 def is_gone(process: int) -> bool:
-    """Whether it has ended, though nobody may have asked yet how (a zombie)."""
+    """Whether it has ended, even if its exit code has not been collected (a zombie)."""
     found = fields_of(process)
     return found is None or found[0] in {"Z", "X"}
 
 
 def cpu_ticks(process: int) -> int | None:
-    """What it has computed so far, in ticks of the kernel's clock (a hundredth of a second, mostly); None where it is gone."""
+    """Processor time that it has used, in ticks (mostly hundredths of a second); None if it is gone."""
     found = fields_of(process)
     return None if found is None else int(found[11]) + int(found[12])
 
 
 def descendants(process: int) -> list[int]:
-    """Its living children, their children and so on; zombies are none, but their children are."""
+    """All its living descendants; zombies are left out, but not their children."""
     children: dict[int, list[int]] = defaultdict(list)
     dead = set()
     with os.scandir("/proc") as entries:
@@ -132,7 +133,7 @@ def descendants(process: int) -> list[int]:
 
 
 def end_descendants(process: int, *, but: frozenset[int] = frozenset()) -> None:
-    """Kills them, those too that they start meanwhile; `but` names children that stay, with their descendants."""
+    """Kills all descendants, also those started meanwhile. but: children that stay, with their descendants."""
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
         spared = {*but, *(number for one in but for number in descendants(one))}

@@ -1,4 +1,4 @@
-"""Random numbers: one stream a purpose, each from the seed of the run."""
+"""Random numbers: a separate stream for each purpose, all derived from the run's seed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 
 def stream_seed(seed: int, replicate: int, stream: str, *position: int) -> int:
-    """The seed (63 bits) of one random stream at one position; streams and replicates are independent of each other."""
+    """The seed (63 bits) of a random stream at a position, such as a step. Streams and replicates are independent of each
+    other."""
     text = "/".join(map(str, (seed, replicate, stream, *position)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def restart_random(seed: int) -> None:
-    """Every global generator that a model or trainer may draw from starts anew: torch (all devices), numpy, random."""
+    """Seeds every global generator that a model or trainer may use: torch (all devices), numpy, random."""
     import random
 
     import numpy as np
@@ -34,7 +35,7 @@ def restart_random(seed: int) -> None:
 
 @lru_cache(maxsize=1)
 def accelerator_is_there() -> bool:
-    """Asked once: for CUDA it is a question to its driver."""
+    """Whether torch has an accelerator; cached, because CUDA has to ask its driver."""
     import torch
 
     return bool(torch.accelerator.is_available())

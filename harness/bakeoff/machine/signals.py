@@ -1,4 +1,4 @@
-"""The signals by which a command is stopped, and how a process ended, in words."""
+"""The signals that stop a command, and how a process ended, as text."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ from typing import Any, Final
 from bakeoff.errors import causes
 
 STOPPING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C; what schedulers, systemd and `kill` send; a terminal that is closed. They often reach all processes of a command, in
-any order."""
+"""Ctrl-C; what schedulers, systemd and `kill` send; a closed terminal. They often reach all processes of a command, in any
+order."""
 
 SAME_WISH_SECONDS = 5.0
-"""Signals within so long of the first one ask for the same: they do not disturb the writing of records."""
+"""Further signals within so many seconds of the first are ignored, so that records can be written."""
 
 EXIT_SECONDS = 5.0
-"""A process that has done its work has so long to end: threads, children and exit functions of somebody's code may never."""
+"""How long a process that has finished may take to exit; threads, children and exit functions of other code may never end."""
 
 HEARD_SECONDS = 0.5
-"""A signal that is sent to all processes of a command has reached the last one after so long."""
+"""How long it takes at most until a signal to all processes of a command has reached the last one."""
 
 
 def ending(code: int | None) -> str:
-    """How a process ended, in words, by its exit code: below zero for a signal."""
+    """How a process ended, as text. code: its exit code, negative for a signal."""
     if code is None or code >= 0:
         return f"exit code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:  # a real-time signal
         name = f"signal {-code}"
-    memory = " (the system's answer to a lack of memory, or somebody's)" if code == -signal.SIGKILL else ""
+    memory = " (by the system for lack of memory, or by somebody)" if code == -signal.SIGKILL else ""
     return f"killed by {name}{memory}"
 
 
 def was_stopped(code: int | None) -> bool:
-    """Whether a process with this exit code was ended by a signal that stops a command."""
+    """Whether this exit code means that a signal that stops a command ended the process."""
     return code is not None and -code in STOPPING
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether an exception is a KeyboardInterrupt, or was raised because of one.
+    """Whether an exception is, or was caused by, a KeyboardInterrupt.
 
-    A signal that arrives while an extension module is initialised, for example, comes out of the import as an ImportError.
+    A signal during the initialisation of an extension module, for example, surfaces as an ImportError.
     """
     return any(isinstance(one, KeyboardInterrupt) for one in causes(error))
 
 
 def await_own_signal() -> None:
-    """Raises KeyboardInterrupt where a signal is still on its way to this process that has ended another one of its command.
+    """Waits briefly, and raises KeyboardInterrupt if a signal that has ended another process of this command arrives here too.
 
-    Ctrl-C, and within `stopped_by_signals` any of `STOPPING`.
+    For Ctrl-C; within `stopped_by_signals` for all of `STOPPING`.
     """
     time.sleep(HEARD_SECONDS)
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Within it each of `STOPPING` raises KeyboardInterrupt, once; one that is ignored (`nohup`, `trap ''`) stays ignored.
+    """A context in which each of `STOPPING` raises KeyboardInterrupt, once; an ignored signal (`nohup`, `trap ''`) stays
+    ignored.
 
     To be called in the main thread.
     """
@@ -82,9 +83,10 @@ def stopped_by_signals() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Signals that stop the command wait for the end of this: a child that gets only half of its arguments ends in a traceback.
+    """A context that delays signals that stop the command: a child that got only half of its arguments would end in a
+    traceback.
 
-    Outside the main thread, which alone hears signals, nothing is held back.
+    Outside the main thread, which alone receives signals, it does nothing.
     """
     seen: list[tuple[int, Any]] = []
     before: dict[int, Any] = {}

@@ -1,11 +1,11 @@
-"""Standard output and standard error as they may be: closed, full, left by their reader, or not UTF-8.
+"""Standard output and error, even if they are closed, full, without a reader, or not UTF-8.
 
-A command and a run's process write as if nothing could go wrong. What cannot be written is dropped, so that they do their
-work to the end; what was lost is reported afterwards: `complaint_about`.
+Commands and runs write as if nothing could go wrong. What can't be written is dropped, so that they finish their work; the loss
+is reported afterwards (`complaint_about`).
 
-All printing to the terminal goes through here too. `write_line` prints a line and nothing but a line, whatever names are in it,
-and whatever a library prints by itself is escaped as well: no character in it moves the cursor, changes a colour or a title, or
-turns the direction of reading, and no line is a command to the service that runs a workflow.
+All output to the terminal passes through here. `write_line` prints exactly one line, whatever names are in it, and what
+libraries print is escaped too: no character moves the cursor, changes colours, the title or the direction of text, and no line
+is a command to a CI service.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, Final, TextIO, cast
 from bakeoff.text.words import escaped, is_shown
 
 PLAIN_ERRORS: Final = "bakeoff.plain"
-"""The name of the error handler that writes `PLAIN` characters where the encoding lacks ours."""
+"""The name of the error handler that writes ASCII (`PLAIN`) for characters that the encoding lacks."""
 
 PLAIN: Final = {
     "·": "-",
@@ -45,11 +45,11 @@ PLAIN: Final = {
     "╸": "-",
     "╺": "-",
 }
-"""The signs of Bakeoff's own pages -> ASCII. All other characters, which are somebody's names and texts, become escapes."""
+"""Symbols in Bakeoff's own output -> ASCII. All other characters, from names and texts of others, are escaped."""
 
 
 def plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """An encoding's error handler: the characters that it lacks, as ASCII."""
+    """An encoding's error handler: writes characters that it lacks in ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -58,12 +58,12 @@ def plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 class Outlet(io.FileIO):
-    """A standard stream that never fails: after the first error all that is written to it is dropped."""
+    """A standard stream that never fails: after the first error everything written to it is dropped."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.error: OSError | None = None
-        """Why nothing is written any more."""
+        """Why output is dropped; None while it is written."""
 
     def write(self, data: Any) -> int:
         if self.error is None:
@@ -80,26 +80,26 @@ class Outlet(io.FileIO):
 # --- printing ------------------------------------------------------------------------------------------------------------
 
 COMMAND: Final = re.compile(r"^\s*:(?=:)|#(?=#(?:vso|teamcity)?\[)", re.IGNORECASE)
-"""Where a line would be a command to GitHub Actions (`::error::`, `##[group]`), Azure Pipelines or TeamCity: the sign of it
-that is escaped."""
+"""The character to escape where a line would be a command to GitHub Actions (`::error::`, `##[group]`), Azure Pipelines or
+TeamCity."""
 RESET: Final = "\x1b[0m"
 STYLES: Final = {"bold": "\x1b[1m", "yellow": "\x1b[33m"}
-"""What is styled by us, on a terminal."""
+"""Terminal codes of the styles that Bakeoff uses."""
 
 
 def one_line(text: str) -> str:
-    """The text as one line that can be printed: what is no plain character stands as an escape, line ends too."""
+    """The text as one printable line: other characters, line ends included, are escaped."""
     return COMMAND.sub(lambda found: found[0][:-1] + f"\\x{ord(found[0][-1]):02x}", escaped(text))
 
 
 def one_line_of_json(text: str) -> str:
-    """A line of JSON with the same meaning that can be printed: what must be escaped stands only within strings."""
+    """A printable line of JSON with the same value: what must be escaped occurs only in strings."""
     plain = COMMAND.sub(lambda found: found[0][:-1] + f"\\u{ord(found[0][-1]):04x}", text.replace("\x7f", "\\u007f"))
     return plain if is_shown(plain) else "".join(one if is_shown(one) else json.dumps(one)[1:-1] for one in plain)
 
 
 def write_line(stream: TextIO, text: str = "", *, style: str = "", end: str = "\n") -> None:
-    """Prints one line; a `style` of `STYLES` is for terminals."""
+    """Prints one line. style: a key of `STYLES`, for terminals only."""
     line = one_line(text)
     if style and stream.isatty() and "NO_COLOR" not in os.environ:
         line = f"{STYLES[style]}{line}{RESET}"
@@ -108,13 +108,13 @@ def write_line(stream: TextIO, text: str = "", *, style: str = "", end: str = "\
 
 
 def write_json(stream: TextIO, text: str) -> None:
-    """Prints JSON, of one line or more."""
+    """Prints JSON of one or more lines."""
     as_it_is(stream).write("\n".join(map(one_line_of_json, text.rstrip("\n").split("\n"))) + "\n")
     stream.flush()
 
 
 class Escaping(io.TextIOWrapper):
-    """A text stream that escapes what is written to it; lines stay lines."""
+    """A text stream that escapes what is written to it, except line ends."""
 
     def write(self, text: str) -> int:
         super().write("\n".join(map(one_line, text.split("\n"))))
@@ -122,7 +122,7 @@ class Escaping(io.TextIOWrapper):
 
 
 class Unescaped:
-    """The same stream for who has escaped already, or draws: rich."""
+    """The same stream without escaping, for text that is already escaped, and for rich."""
 
     def __init__(self, stream: Escaping) -> None:
         self.stream = stream
@@ -135,7 +135,7 @@ class Unescaped:
 
 
 def as_it_is(stream: TextIO) -> TextIO:
-    """The stream without its escaping, for text that was escaped piece by piece."""
+    """The stream without its escaping, for text whose parts were escaped already."""
     return cast("TextIO", Unescaped(stream)) if isinstance(stream, Escaping) else stream
 
 
@@ -143,7 +143,7 @@ def as_it_is(stream: TextIO) -> TextIO:
 
 
 def complaint_about(output: Outlet | None) -> str:
-    """Why standard output is not whole; empty where it is, or where its reader has left and so has read enough."""
+    """Why standard output is incomplete; empty if it isn't, or if its reader left, having read enough."""
     sys.stdout.flush()
     if output is None or output.error is None or output.error.errno == errno.EPIPE:
         return ""
@@ -151,10 +151,10 @@ def complaint_about(output: Outlet | None) -> str:
 
 
 def prepare_streams(*, escaping: bool = False) -> Outlet | None:
-    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever was done to them. Returns where standard output is
-    written; None where it is none of the process's own, in a test or a notebook.
+    """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever their state. Returns the outlet of standard output; None
+    if it is not the process's own, as in a test or a notebook.
 
-    With `escaping` they are a command's, and what anybody prints is escaped; a run's process prints into a file of its own.
+    escaping: for a command, escape everything printed; a run's process prints into a file of its own.
     """
     codecs.register_error(PLAIN_ERRORS, plain)
     _open_closed_descriptors()
@@ -165,7 +165,8 @@ def prepare_streams(*, escaping: bool = False) -> Outlet | None:
 
 
 def _open_closed_descriptors() -> None:
-    """Else the next file that is opened gets the number of standard output or error, and is written into by libraries."""
+    """Opens closed standard descriptors; otherwise the next opened file would get their numbers, and libraries would print
+    into it."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -177,7 +178,7 @@ def _open_closed_descriptors() -> None:
 def _safe(
     stream: TextIO | None, original: TextIO | None, descriptor: int, kind: type[io.TextIOWrapper]
 ) -> tuple[TextIO, Outlet | None]:
-    """The stream over an `Outlet`; one that somebody has put in its place stays. None is what Python makes of a closed one."""
+    """The stream over an `Outlet`. A stream that somebody replaced stays; None stands for a closed one."""
     if stream is not None and stream is not original:
         return stream, None
     outlet = Outlet(os.open(os.devnull, os.O_WRONLY) if stream is None else descriptor)

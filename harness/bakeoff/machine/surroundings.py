@@ -1,4 +1,4 @@
-"""What a command expects around it: a working directory, a home folder, a folder for temporary files whose path is short."""
+"""What a command needs: a working directory, a home folder, and a folder for temporary files with a short path."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bakeoff.text.words import shown_path
 SOCKET_PATH_BYTES: Final = 107
 """The longest path of a socket, by unix(7): `sun_path` has 108 bytes, the last of them zero."""
 SOCKET_NAME_BYTES: Final = 40
-"""What multiprocessing appends to the temporary folder, generously: `/pymp-XXXXXXXX/listener-XXXXXXXX`."""
+"""Room for what multiprocessing appends to the temporary folder: `/pymp-XXXXXXXX/listener-XXXXXXXX`."""
 SHORT_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder with a random name is made in one of them
 
 
 def prepare_surroundings() -> None:
-    """Raises BakeoffError where the working directory was deleted, since no relative path leads anywhere then and no process
-    can be started, or where no home folder can be given."""
+    """Raises BakeoffError if the working directory was deleted (no relative path or child process would work), or if no home
+    folder can be found."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -32,11 +32,11 @@ def prepare_surroundings() -> None:
 
 
 def give_home() -> None:
-    """Sets HOME, for this process and its children, where there is none: a user of a container may have no entry in
-    /etc/passwd, and libraries then fail, or write into a folder called `~`.
+    """Sets HOME, for this process and its children, if there is none: a user of a container may lack an entry in /etc/passwd,
+    and libraries then fail, or write into a folder called `~`.
 
-    The folder is `bakeoff-UID` among the temporary files, so that the next command finds its cache again. Raises BakeoffError
-    where that is somebody else's.
+    The folder is `bakeoff-UID` in the temporary folder, so that the next command finds its cache again. Raises BakeoffError if
+    it belongs to somebody else.
     """
     if os.path.expanduser("~") != "~":  # noqa: PTH111 - Path.home() raises instead
         return
@@ -56,9 +56,9 @@ def give_home() -> None:
 
 
 def shorten_socket_paths() -> None:
-    """Gives multiprocessing a short folder for its sockets where TMPDIR is too long for them.
+    """Gives multiprocessing a folder with a short path for its sockets, if TMPDIR is too long.
 
-    Raises BakeoffError where no short one can be written.
+    Raises BakeoffError if no such folder is writable.
     """
     import multiprocessing.util
 
@@ -81,7 +81,7 @@ def shorten_socket_paths() -> None:
 
 @contextmanager
 def same_folder() -> Iterator[None]:
-    """Code of others that is called within it may change the working directory: afterwards that is what it was."""
+    """A context for code of others that may change the working directory; it is restored afterwards."""
     try:
         before = chdir(Path.cwd())
     except FileNotFoundError:  # deleted: no path is relative to it

@@ -1,4 +1,4 @@
-"""A worker: a process of its own that calls one function, sends messages through a pipe, and ends with all its descendants."""
+"""A worker: a child process that calls one function, sends messages through a pipe, and ends with all its descendants."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from bakeoff.text.words import escaped
 Message = dict[str, Any]
 
 WAIT_SECONDS = 0.5
-"""How long to wait for a message of a worker."""
+"""How long to wait for a worker's message at a time."""
 
 END_SECONDS = 10.0
-"""How long a guard may take to end all processes; after that it is killed itself."""
+"""How long a guard may take to kill all processes before it is killed itself."""
 
 LONGEST_MESSAGE = 64 * 2**20
-"""Bytes of a message."""
+"""The longest message, in bytes."""
 
 CHUNK = 2**16
 PROCESS = "process"
-"""The key of a worker's first message, which `Worker` keeps to itself: the number of the process that calls the function."""
+"""The key of a worker's first message, which `Worker` handles itself: the id of the process that calls the function."""
 
 
 class MessageError(BakeoffError):
-    """What came through a worker's pipe is no message: other code in its process wrote there."""
+    """Data in a worker's pipe that is not a message, written by other code in its process."""
 
 
 class Worker:
-    """A child process that calls `target(send, *arguments)`, where `send` sends a message to this process."""
+    """A child process that calls `target(send, *arguments)`; `send` sends a message to this process."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any, output: Path) -> None:
-        """The child's stdout and stderr go to the file `output`, which stays small. Raises BakeoffError where no process can be
+        """output: the file, limited in size, for the child's stdout and stderr. Raises BakeoffError if no process can be
         started."""
         self.output = output.absolute()
         multiprocess = fork_server.context()
@@ -60,7 +60,7 @@ class Worker:
         self._unread = bytearray()
         self._closed = False
         self.number: int | None = None
-        """Of the process that calls the function; None where it is not known yet."""
+        """Process id of the process that calls the function; None until it is known."""
         # Not a daemon: a trainer may have children of its own, data loading workers for one.
         self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=False)
         try:
@@ -77,8 +77,8 @@ class Worker:
         self.started = time.monotonic()
 
     def messages(self, seconds: float) -> list[Message]:
-        """The messages that have arrived, after waiting up to that long for the first; raises MessageError for anything else in
-        the pipe."""
+        """The messages that have arrived, after waiting up to `seconds` for the first. Raises MessageError for anything else
+        in the pipe."""
         wait(self.waitables(), timeout=seconds)
         received: list[Message] = []
         for line in self._lines():
@@ -88,7 +88,7 @@ class Worker:
                 message = None
             if not isinstance(message, dict):
                 raise MessageError(
-                    f"{len(line)} bytes in its pipe are no message: {escaped(line[:40].decode('utf-8', 'replace'))}"
+                    f"{len(line)} bytes in its pipe are not a message: {escaped(line[:40].decode('utf-8', 'replace'))}"
                 )
             if self.number is None and type(message.get(PROCESS)) is int:
                 self.number = message[PROCESS]
@@ -99,7 +99,7 @@ class Worker:
         return received
 
     def _lines(self) -> list[bytes]:
-        """The lines that have come through the pipe since the last call."""
+        """The lines that arrived through the pipe since the last call."""
         while not self._closed:
             try:
                 content = os.read(self.connection.fileno(), CHUNK)
@@ -109,24 +109,24 @@ class Worker:
             self._unread += content
             if len(self._unread) > LONGEST_MESSAGE:
                 self._unread.clear()
-                raise MessageError(f"over {LONGEST_MESSAGE} bytes in its pipe are no message")
+                raise MessageError(f"over {LONGEST_MESSAGE} bytes in its pipe are not a message")
         *lines, rest = bytes(self._unread).split(b"\n")
         self._unread[:] = rest
         return lines
 
     def waitables(self) -> list[Any]:
-        """What becomes ready when it sends a message or ends, for `multiprocessing.connection.wait`."""
+        """Objects for `multiprocessing.connection.wait` that are ready when it sends a message or ends."""
         return [self.process.sentinel] if self._closed else [self.connection, self.process.sentinel]
 
     @property
     def alive(self) -> bool:
-        """Whether it, or a descendant of it, runs still."""
+        """Whether it, or a descendant, is still running."""
         if (alive := bool(self.process.is_alive())) and not self._unguarded:
             self._wake()
         return alive
 
     def _wake(self) -> None:
-        """Lets a guard go on that somebody stopped, once there is nothing left for it to guard: it would never end."""
+        """Continues a guard that somebody stopped, once it has nothing left to guard; otherwise it would never end."""
         number = self.process.pid
         fields = fields_of(number)
         if fields is not None and fields[0] == "T" and not descendants(number):
@@ -134,8 +134,8 @@ class Worker:
                 os.kill(number, signal.SIGCONT)
 
     def listen(self) -> list[Message]:
-        """All its messages until it ends; raises BakeoffError for an expected error of its own, and KeyboardInterrupt where a
-        signal has ended it that was for this process too."""
+        """All its messages until it ends. Raises BakeoffError for an expected error of its own, and KeyboardInterrupt if it
+        was ended by a signal that was meant for this process too."""
         received: list[Message] = []
         while self.alive:
             received += self.messages(WAIT_SECONDS)
@@ -148,7 +148,7 @@ class Worker:
         return received
 
     def end(self) -> None:
-        """Ends it with all its descendants, and lets go of the pipe."""
+        """Kills it with all its descendants and closes the pipe."""
         if self.connection.closed:
             return
         with suppress(MessageError):
@@ -169,17 +169,18 @@ class Worker:
 
     @property
     def _unguarded(self) -> bool:
-        """Whether the process calls the function itself, and leads a group of its own."""
+        """Whether the process calls the function itself, without a guard, as the leader of a process group."""
         return self.number is not None and self.number == self.process.pid
 
     def last_words(self) -> str:
-        """How it ended, for a record: the signal or exit code, and the last line that it printed."""
+        """How it ended, for a record: the signal or exit code, and the last line it printed."""
         how, line = ending(self.process.exitcode), last_line(self.output)
         return f"{how}: {escaped(line[:200])}" if line else how
 
 
 def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: str) -> Message:
-    """The message with this key of a worker that does one thing; raises BakeoffError if it ends without, `named` so."""
+    """The one message with this key from a worker with one task. Raises BakeoffError, which names the worker by `named`, if
+    it ends without."""
     with temporary_folder() as folder:
         worker = Worker(target, *arguments, output=folder / "output.txt")
         try:
@@ -192,7 +193,7 @@ def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: st
 
 
 def _end_children() -> None:
-    """Before multiprocessing waits, at exit, for children that an interrupted caller could not end."""
+    """Kills, at exit, children that an interrupted caller could not end, before multiprocessing waits for them."""
     for child in multiprocessing.active_children():
         child.kill()
     fork_server.end_orphans()
@@ -224,7 +225,8 @@ def _child(pipe: Connection, output: str, target: Callable[..., None], arguments
 
 
 class Sender:
-    """Sends a worker's messages to its parent, one a line. What cannot be sent any more is dropped: no run fails for it."""
+    """Sends a worker's messages to its parent, one per line. If they can't be sent any more they are dropped; no run fails
+    for it."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe, self.descriptor = pipe, pipe.fileno()
@@ -244,7 +246,7 @@ class Sender:
 
 
 def _lead_group(output: str) -> None:
-    """Where there is no guard: this process leads a group, which ends with it, and with its parent."""
+    """Without a guard: makes this process the leader of a group, which is killed when it or its parent ends."""
     os.setpgrp()
     try:
         descriptor = Tree(Path(output).parent).append_to(Path(output))

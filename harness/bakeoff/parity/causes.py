@@ -18,12 +18,13 @@ from bakeoff.text.numbers import significant
 from bakeoff.text.values import spelt
 
 END = "number of steps"
-"""What differs where one training ended and the other went on."""
+"""The quantity that differs where one training ended and the other continued."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """`step` counts from 1, and 0 is before the first step. `what` is the quantity that it explains, as `verdict` names it."""
+    """Why two traces differ. `step` counts from 1, and 0 is before the first step; `what` is the quantity that it explains,
+    as in `verdict`."""
 
     step: int
     what: str
@@ -31,13 +32,13 @@ class Cause:
 
 
 def find_causes(first: Trace, second: Trace) -> list[Cause]:
-    """All causes that can be named, the earliest first."""
+    """All causes that can be named, sorted by step."""
     searches = (starts, batches, labels, randomness, losses, rates, clipping, settings, lengths)
     return sorted((cause for search in searches for cause in search(first, second)), key=lambda cause: cause.step)
 
 
 def requested(first: Trace, second: Trace, *keys: str) -> str:
-    """What the experiment file says of these keys, as the end of a sentence."""
+    """Whether the experiment file asks for different values of these keys, as the end of a sentence."""
     pairs = [(key, *(_shown(_requested(trace, key)) for trace in (first, second))) for key in keys]
     if differing := [f"{key} {a} against {b}" for key, a, b in pairs if a != b]:
         return f"; the experiment file asks for it: {', '.join(differing)}"
@@ -58,7 +59,7 @@ def _shown(value: Any) -> str:
 def first_step(
     first: Trace, second: Trace, differs: Callable[[StepTrace, StepTrace], bool]
 ) -> list[tuple[int, StepTrace, StepTrace]]:
-    """The first step that both took and that differs: (its number from 1, its two traces). Empty where none does."""
+    """The first step that both took and in which they differ: [(its number from 1, its two traces)]; empty if there is none."""
     steps = zip(itertools.count(1), first.steps, second.steps, strict=False)
     return list(itertools.islice((step for step in steps if differs(*step[1:])), 1))
 
@@ -108,12 +109,12 @@ def _batch_cause(first: Trace, second: Trace, a: StepTrace, b: StepTrace, index:
 
 
 def _in_passes(step: StepTrace) -> str:
-    """Examples of each forward pass, in words: `8 + 8 + 4 rows`."""
+    """How many examples each forward pass had: `8 + 8 + 4 rows`."""
     return f"{' + '.join(map(str, step.passes))} rows"
 
 
 def _departure(trace: Trace, index: int) -> str:
-    """How a trace departs from the job's order at this step; empty where it does not."""
+    """How a trace departs from the job's order at this step; empty if it does not."""
     planned, seen = trace.planned, [step.rows for step in trace.steps[index:]]
     if seen[0] == planned[index]:
         return ""
@@ -124,14 +125,14 @@ def _departure(trace: Trace, index: int) -> str:
 
     if moved(1):
         short = ", the short last one of its epoch" if len(planned[index]) < max(map(len, planned)) else ""
-        return f"{trace.strategy} dropped batch {index + 1} of the job's order{short}"
+        return f"{trace.strategy} skipped batch {index + 1} of the job's order{short}"
     if moved(-1):
         return f"{trace.strategy} took batch {index} of the job's order twice"
     given = {tuple(rows) for rows in planned}
     if all(tuple(rows or ()) in given for rows in seen):
         return f"different data order: {trace.strategy} takes the job's batches in an order of its own"
     sizes = f"{len(seen[0] or ())} rows at this step; the job gave {len(planned[index])}"
-    return f"different data order: {trace.strategy} puts together batches of its own ({sizes})"
+    return f"different data order: {trace.strategy} makes batches of its own ({sizes})"
 
 
 def labels(first: Trace, second: Trace) -> Iterator[Cause]:
@@ -140,7 +141,7 @@ def labels(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def labels_differ(a: StepTrace, b: StepTrace) -> bool:
-    """Whether both labels were seen, and are not the same."""
+    """Whether the labels of both were observed and differ."""
     return bool(a.labels and b.labels) and a.labels != b.labels
 
 
@@ -176,9 +177,9 @@ def losses(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def _weighing(trace: Trace, step: StepTrace) -> str:
-    """How a step's loss departs from the mean over its batch, from the losses of its forward passes; empty where it does not.
+    """How a step's loss departs from the mean over its batch, judged by the losses of its forward passes; empty if it does not.
 
-    In the mean, each pass has a weight in proportion to its examples.
+    In the mean, each pass is weighted by its number of examples.
     """
     parts, rows = step.pass_losses, step.passes
     if not parts or len(parts) != len(rows):
@@ -190,7 +191,7 @@ def _weighing(trace: Trace, step: StepTrace) -> str:
         (right, ""),
         (sum(parts), f"{summed}: loss and gradients are {len(parts)} times too large"),
         (sum(parts) / len(parts), f"gives the micro-batches of {_in_passes(step)} equal weights"),
-        (sum(parts) / whole, f"divides by the {whole} micro-batches of a whole batch where there are {len(parts)}"),
+        (sum(parts) / whole, f"divides by the {whole} micro-batches of a whole batch although there are {len(parts)}"),
     )
     return next((text for loss, text in explanations if math.isclose(step.loss, loss, rel_tol=1e-5)), "")
 
@@ -231,14 +232,14 @@ def _rate_cause(first: Trace, second: Trace) -> str:
 
 
 def _follows(fast: Sequence[float], slow: Sequence[float], map_step: Callable[[int], int]) -> bool:
-    """Whether `fast` is at each step n where `slow` is at step `map_step(n)`, and `slow` changes between the two."""
+    """Whether `fast` at each step n equals `slow` at step `map_step(n)`, and `slow` changes between the two steps."""
     pairs = [(fast[n], slow[map_step(n)], slow[n]) for n in range(len(fast)) if map_step(n) < len(slow) and n < len(slow)]
     moved = [pair for pair in pairs if pair[1] != pair[2]]
     return len(moved) >= 2 and all(math.isclose(a, b, rel_tol=1e-9) for a, b, _ in pairs)
 
 
 def _shape(values: Sequence[float]) -> str:
-    """What a learning rate does from its peak on."""
+    """How a learning rate develops after its peak, in a few words."""
     falling = list(values)[values.index(max(values)) :]
     drops = [a - b for a, b in itertools.pairwise(falling) if b > 0]
     if len(set(falling)) == 1:
@@ -254,7 +255,7 @@ def clipping(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def _let_through(limit: float | None, step: StepTrace, other: StepTrace) -> bool:
-    """Whether a step was clipped at this limit where the other strategy's gradient went beyond it."""
+    """Whether a step was clipped at this limit although the other strategy's gradient exceeded it."""
     return limit is not None and _is_clipped(step) and other.norm is not None and other.norm > limit * 1.001
 
 
@@ -286,7 +287,7 @@ def settings(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def setting(trace: Trace, key: str) -> str:
-    """A setting as the optimizer held it, in words."""
+    """An optimizer setting as text."""
     if key == "optimizer":
         return trace.optimizer
     if key == "weight_decay":
@@ -301,7 +302,7 @@ def setting(trace: Trace, key: str) -> str:
 
 
 def lengths(first: Trace, second: Trace) -> Iterator[Cause]:
-    """Trainings of which one ended earlier, and errors of the trainers."""
+    """Trainings that ended at different steps, and errors of the trainers."""
     failed = [trace for trace in (first, second) if trace.trouble]
     yield from (Cause(len(trace.steps) + 1, END, f"{trace.strategy}: {trace.trouble}") for trace in failed)
     if len(first.steps) != len(second.steps) and not failed:

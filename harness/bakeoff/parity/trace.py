@@ -35,7 +35,7 @@ from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
 
 LARGEST_TRACE = 2**30
-"""Bytes of the largest trace file that is read."""
+"""The largest trace file that is read, in bytes."""
 
 
 class StepTrace(Part):
@@ -100,8 +100,8 @@ class Trace(Part):
 
 
 class TracingObserver(Observer):
-    """Also keeps the learning rates of all groups at each step, and the gradient norm summed in the order of the model's
-    parameters: the order of an optimizer's groups may change its last digit."""
+    """An observer that also stores the learning rates of all groups at each step, and sums the gradient norm in the order of
+    the model's parameters, because the order of an optimizer's groups may change its last digit."""
 
     def __init__(self) -> None:
         super().__init__(norm_every=1)
@@ -118,23 +118,23 @@ class TracingObserver(Observer):
 
 @dataclass
 class OpenStep:
-    """What has been observed of the current step: lists hold one entry for each forward pass."""
+    """What has been observed of the current step; lists have one entry for each forward pass."""
 
     random_given: str = ""
     random: list[str] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     given_labels: list[Any] = field(default_factory=list)
-    """Labels that the model received; `labels` are those that the job's loss received."""
+    """Labels that the model received; `labels` are those that `job.loss` received."""
     labels: list[Any] = field(default_factory=list)
     norms: dict[int, Any] = field(default_factory=dict)
     """Number of a trained parameter -> norm of its gradient before clipping."""
 
 
 class TracedJob(Job):
-    """The job of a real run, with its whole schedule, that records each step and signals STOP after `limit` steps."""
+    """The job of a real run, with its whole schedule; it records each step and signals STOP after `limit` steps."""
 
     def __init__(self, *given: Any, limit: int | None, **rest: Any) -> None:
-        """`limit`: None for all steps."""
+        """limit: how many steps to trace; None for all."""
         self.observer: TracingObserver
         observer = TracingObserver()
         super().__init__(*given, observer=observer, **rest)
@@ -167,7 +167,7 @@ class TracedJob(Job):
 
     def begin_step(self, step: int) -> None:
         if self._is_cut():
-            self.raised = self.raised or PluginError(f"{self.trainer} went on after the signal to stop")
+            self.raised = self.raised or PluginError(f"{self.trainer} continued after the signal to stop")
             raise self.raised
         super().begin_step(step)
         self.open = OpenStep(random_given=self._random())
@@ -202,7 +202,7 @@ class TracedJob(Job):
         return Signal.STOP if self._is_cut() else super().end_epoch()
 
     def _is_cut(self) -> bool:
-        """Whether the limit is reached before the training's own end, where no STOP is due."""
+        """Whether the limit stops training before its own end."""
         return len(self.steps) >= self.limit < self.total_steps
 
     def _see_forward(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -224,7 +224,7 @@ class TracedJob(Job):
         return hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).hexdigest()[:16]
 
     def _rows(self, passes: Sequence[Mapping[str, Any]]) -> list[int] | None:
-        """The training rows with these token ids; of rows with the same text, the first."""
+        """The training rows with these token ids; of rows with the same text the first."""
         if not passes or not all({"input_ids", "attention_mask"} <= set(inputs) for inputs in passes):
             return None
         texts = [
@@ -266,7 +266,7 @@ def trace(run: Assembly, job: TracedJob) -> Trace:
 
 
 def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
-    """Lets the trainer train; the error in what it did, if any."""
+    """Lets the trainer train. Returns the error that it raised or caused; None if there was none."""
     try:
         with job.observer, job.watched():
             trainer.fit(job, options)
@@ -286,11 +286,11 @@ def trace_into(say: Callable[[dict[str, Any]], None], request: str, limit: int, 
 
 
 def _digest(passes: Sequence[Mapping[str, Any]]) -> str:
-    """Of the tensors of all forward passes; empty where there are none."""
+    """Digest of the tensors of all forward passes; empty if there are none."""
     named = [(f"{number} {name}", tensor) for number, inputs in enumerate(passes) for name, tensor in inputs.items()]
     return weights_sha256(named)[:16] if named else ""
 
 
 def read_trace(path: Path) -> Trace:
-    """Raises BakeoffError that names the file and what is wrong with it."""
+    """Reads a trace file. Raises BakeoffError that names the file and what is wrong with it."""
     return read_model(Trace, path, "trace of a training", at_most=LARGEST_TRACE)

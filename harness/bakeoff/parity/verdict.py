@@ -20,7 +20,7 @@ QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("gradient norm", lambda step: repr(step.norm)),
     ("weights", lambda step: step.weights),
 )
-"""What is compared at each step, in the order of cause and effect."""
+"""(name, getter) of what is compared at each step, in the order of cause and effect."""
 
 
 class Row(Part):
@@ -57,7 +57,7 @@ class Verdict(Part):
 
 
 def compare(first: Trace, second: Trace) -> Verdict:
-    """Compares to the bit: numbers are equal only where all their digits are."""
+    """Compares two traces bit by bit."""
     step, what = first_difference(first, second)
     causes = find_causes(first, second)
     likely = [cause.text for cause in causes if cause.what == what and cause.step <= (step or 0)]
@@ -101,7 +101,7 @@ def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
 
 
 def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
-    """The likely cause by elimination, where none was observed."""
+    """The likely cause by elimination, if none was observed."""
     if step == 0:
         return "nothing that was observed explains it"
     a, b = first.steps[step - 1], second.steps[step - 1]

@@ -1,9 +1,9 @@
-"""Which process works on which run, so that two commands on one folder do not make the same run twice.
+"""Claims: which process works on which run, so that two commands on one folder do not train the same run twice.
 
-No record depends on a claim: where two processes work on one run all the same, `records.publishing` decides which record
-counts. A claim is a file with its owner's token. The owner touches it every few seconds; a claim that is not touched for a
-minute may be taken over, and its owner notices that at its next touch. Clocks of two machines are never compared: who waits for
-a claim measures with its own clock how long the file does not change.
+No record depends on a claim: if two processes work on one run all the same, `records.publishing` decides which record counts. A
+claim is a file with its owner's token, which the owner touches every few seconds. A claim that is not touched for a minute may
+be taken over; its owner notices that at its next touch. Clocks of two machines are never compared: whoever waits for a claim
+measures by its own clock how long the file has not changed.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from bakeoff.machine.processes import lives, start_of
 from bakeoff.text.words import shown_path
 
 STALE_SECONDS = 60.0
-"""A claim that is left as it is for this long may be taken over: its owner is suspended, dead, or has lost the folder."""
+"""A claim unchanged for this long may be taken over: its owner is suspended, dead, or has lost the folder."""
 
 PREFIX: Final = ".claim-"
 LARGEST: Final = 4096
-"""Bytes of a claim."""
+"""The largest size of a claim file, in bytes."""
 
 LONGEST_WAIT_SECONDS: Final = 1.0
-"""For another process that holds the lock of the same claim."""
+"""How long to wait for another process that holds the lock of the same claim."""
 
 Claim = dict[str, Any]
 
 
 class Claims:
-    """The claims on runs in the folder of an experiment's records, seen by one process."""
+    """One process's view of the claims on runs in an experiment's folder of records."""
 
     def __init__(self, tree: Tree, folder: Path) -> None:
         self.tree, self.folder = tree, folder
         self._own: dict[str, str] = {}
-        """Run -> the token of the claim that this process has made on it."""
+        """Run -> the token of this process's claim on it."""
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
-        """Run that another has claimed -> the claim as it was last seen to change, and when that was by our own clock."""
+        """Run claimed by another process -> the claim's last observed state, and when we saw it change, by our own clock."""
 
     def take(self, run_id: str) -> bool:
-        """Whether the run is this process's now: nobody had claimed it, or the owner is dead, or has not touched it for a
-        minute."""
+        """Claims the run, if nobody else has, or if the owner is dead or has not touched its claim for a minute. Returns
+        whether it did."""
         token = uuid.uuid4().hex
         claim = {"host": HOST, "process": os.getpid(), "start": start_of(os.getpid()), "token": token}
         content, path = json.dumps(claim).encode(), self._path(run_id)
@@ -65,8 +65,7 @@ class Claims:
         return True
 
     def keep(self, run_id: str) -> bool:
-        """Renews this process's claim on the run, the file that tells other processes to leave the run alone. False where
-        another process has taken the claim over."""
+        """Renews this process's claim on the run. False if another process has taken it over."""
         path = self._path(run_id)
         with self._opened(path) as stream:
             if stream is None or run_id not in self._own or _read(stream).get("token") != self._own[run_id]:
@@ -77,7 +76,7 @@ class Claims:
         return False
 
     def release(self, run_id: str) -> None:
-        """Lets others have the run; a claim that is another's by now stays."""
+        """Gives up this process's claim on the run; another process's claim stays."""
         path = self._path(run_id)
         with self._alone_with(path) as stream:
             if stream is not None and _read(stream).get("token") == self._own.get(run_id, ""):
@@ -92,8 +91,8 @@ class Claims:
                     self.tree.remove(path)
 
     def is_held(self, run_id: str) -> bool:
-        """Whether somebody seems to work on the run: a living process of this machine, or one of another machine whose claim
-        was touched within the last minute, if the clocks agree."""
+        """Whether another process seems to work on the run: a living one of this machine, or one of another machine whose
+        claim was touched within the last minute, provided that the clocks agree."""
         with self._opened(self._path(run_id)) as stream:
             if stream is None:
                 return False
@@ -103,7 +102,8 @@ class Claims:
             return abs(time.time() - os.fstat(stream.fileno()).st_mtime) <= STALE_SECONDS
 
     def _is_abandoned(self, run_id: str, stream: BinaryIO) -> bool:
-        """Whether the owner is a dead process of this machine, or the claim has not changed since it was seen a minute ago."""
+        """Whether the owner is a dead process of this machine, or the claim has not changed since it was first seen a minute
+        ago."""
         claim, found = _read(stream), os.fstat(stream.fileno())
         if claim.get("host") == HOST and not _owner_lives(claim):
             return True
@@ -119,7 +119,7 @@ class Claims:
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO | None]:
-        """The claim, opened; None where there is none. Raises StoreError where something else stands in its place."""
+        """The opened claim; None where there is none. Raises StoreError if its path is something else than a file."""
         try:
             self.tree.require_no_link(path)
             stream = open_regular(path)
@@ -129,14 +129,14 @@ class Claims:
         except OSError as error:
             if error.errno not in {errno.EISDIR, errno.EINVAL}:
                 raise
-            raise StoreError(f"{shown_path(path)}: {error.strerror}: no claim of Bakeoff's; remove it") from None
+            raise StoreError(f"{shown_path(path)}: {error.strerror}: this is not a claim file of Bakeoff; remove it") from None
         with stream:
             yield stream
 
     @contextmanager
     def _alone_with(self, path: Path) -> Iterator[BinaryIO | None]:
-        """The claim, which no other process replaces or removes within the block; None where it is gone, or is another file by
-        the time that it is our turn."""
+        """Locks the claim, so that no other process replaces or removes it within the block; None if it was removed or
+        replaced while waiting."""
         with self._opened(path) as stream:
             if stream is None:
                 yield None
@@ -150,8 +150,8 @@ class Claims:
 
 
 def _lock(stream: BinaryIO) -> None:
-    """Until the file is closed. A file system may have no locks, and whoever holds one may be suspended: then two may take a
-    claim over in the same instant."""
+    """Locks the file until it is closed. Where a file system has no locks, or a holder is suspended, two processes may take
+    over a claim at the same instant."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -165,7 +165,7 @@ def _lock(stream: BinaryIO) -> None:
 
 
 def _read(stream: BinaryIO) -> Claim:
-    """The content of a claim; empty where it is not whole."""
+    """The content of a claim; empty if it is incomplete."""
     stream.seek(0)
     try:
         claim = json.loads(stream.read(LARGEST))
@@ -175,7 +175,7 @@ def _read(stream: BinaryIO) -> Claim:
 
 
 def _owner_lives(claim: Claim) -> bool:
-    """Of a claim that was made on this machine; True where it does not say who made it."""
+    """Whether the owner of a claim made on this machine is alive; True if the claim does not name it."""
     process, start = claim.get("process"), claim.get("start")
     if type(process) is not int:
         return True

@@ -1,4 +1,4 @@
-"""An experiment as it is compared: its declaration and records, and every run's predictions, read on demand."""
+"""An experiment as comparisons see it: its declaration and records, with the predictions of its runs, read on demand."""
 
 from __future__ import annotations
 
@@ -16,78 +16,79 @@ from bakeoff.text.words import escaped
 
 @dataclass(frozen=True)
 class Separated:
-    """Runs of one experiment that were made from other data or another model than its other runs, under a name of their own."""
+    """Runs that were made from other data or another model than the rest of their experiment, and so have a label of their
+    own."""
 
     was: str
-    """The label of the task, or of the model, that the others keep."""
+    """The label of the task, or of the model, that the other runs keep."""
     what: str
-    """In what they differ from those: `the rows of train`."""
+    """What differs from the other runs: `the rows of train`."""
     data: bool
-    """Whether their data differ; else it is the model."""
+    """True if the data differ, False if the model does."""
     runs: tuple[str, ...]
-    """Ids."""
+    """The ids of these runs."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment as it lies on disk, or several merged into one: strategy names are unique, run ids too."""
+    """One experiment as recorded, or several merged into one; strategy names and run ids are unique."""
 
     declared: Declared
     records: tuple[Record, ...]
-    """Those that can be read, succeeded or failed."""
+    """All readable records, of successful and failed runs."""
     predictions: Callable[[str], Mapping[str, Predictions]]
-    """Run id -> split -> predictions; reads the run's file. Raises StoreError where it is missing or damaged."""
+    """Run id -> split -> predictions, read from the run's file. Raises StoreError if it is missing or damaged."""
     steps: Callable[[str], Any]
-    """Run id -> its steps as a pyarrow table; raises StoreError likewise."""
+    """Run id -> its steps as a pyarrow table. Raises StoreError if the file is missing or damaged."""
     metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
-    """Task, as `Declared` spells it -> name -> metric; what is not here can't be computed from predictions."""
+    """Task, as `Declared` names it -> name -> metric; metrics that can't be computed from predictions are omitted."""
     folders: tuple[str, ...] = ()
-    """Where it was read from, as the user named it."""
+    """The folders that it was read from, as the user wrote them."""
     specs: tuple[str, ...] = ()
-    """The experiment file of each folder, by its name there."""
+    """The name of the experiment file in each folder."""
     damaged: tuple[str, ...] = ()
     """A sentence for each record that cannot be read."""
     unusable: Sequence[str] = ()
-    """A sentence for each file of a record that `predictions` or `steps` refused: it grows while files are read."""
+    """A sentence for each file of a record that `predictions` or `steps` could not use; it grows as files are read."""
     foreign: int = 0
-    """Records in the folders that no declaration asks for."""
+    """How many records in the folders belong to no declared run."""
     controls: tuple[Control, ...] = ()
     """Control runs, before and after each session of training."""
     trials: dict[str, Record] = field(default_factory=dict)
-    """Run id -> record of each trial of a search: for choosing, never for comparing."""
+    """Run id -> record of each trial of a search; they serve to choose, and are never compared."""
     separated: tuple[Separated, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
-    """Strategy -> the experiment that it comes from, where several were merged."""
+    """Strategy -> the experiment that it comes from, if several were merged."""
 
     @property
     def spec_paths(self) -> list[PurePath]:
-        """Each folder's experiment file, named as the user named the folder."""
+        """The path of each folder's experiment file, relative to what the user wrote."""
         places = zip(self.folders, self.specs, strict=True)
         return [PurePath(folder) / spec for folder, spec in places] or [PurePath(self.declared.spec_file)]
 
     @property
     def spec(self) -> str:
-        """The experiment files, for a sentence."""
+        """The experiment files, as part of a sentence."""
         return listed([escaped(path) for path in self.spec_paths])
 
     def record_folder(self, run_id: str) -> PurePath:
-        """Where the record of a run lies; of merged experiments its id begins with the folder's number."""
+        """The folder of a run's record. In merged experiments run ids begin with the folder's number."""
         number, own = _place(run_id)
         return PurePath(self.folders[number] if self.folders else "", "records", own)
 
     def records_of(self, folder: int) -> dict[str, Record]:
-        """Run id -> record of the folder of that number, trials of searches included: ids as the folder itself has them."""
+        """Run id -> record of one folder, trials of searches included; ids without the folder's number."""
         records = self.trials | {record.id: record for record in self.records}
         places = {_place(run_id): record for run_id, record in records.items()}
         return {own: record for (number, own), record in places.items() if number == folder}
 
     def commands(self, verb: str, *options: str) -> str:
-        """The command line of this verb with each experiment file, for a sentence."""
+        """The command line of this command for each experiment file, as part of a sentence."""
         return listed([f"`{command(verb, path, *options)}`" for path in self.spec_paths])
 
 
 def _place(run_id: str) -> tuple[int, str]:
-    """The number of the folder that a run's record lies in, and the run's id there."""
+    """The number of the folder that a run's record is in, and the run's id there."""
     number, _, own = run_id.rpartition(":")
     return int(number or 0), own
 

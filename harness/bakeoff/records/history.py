@@ -1,5 +1,4 @@
-"""Changes of an experiment's declaration that were made once results were known, and so may have been chosen because of
-them."""
+"""Changes to an experiment's declaration after results were known, which may have been made because of those results."""
 
 from __future__ import annotations
 
@@ -13,10 +12,10 @@ from bakeoff.text.values import spelt
 
 
 def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierDeclaration]:
-    """The history of `after`, which replaces `before`; strategies have the names of `after` in all entries.
+    """The history of `after`, which replaces `before`, with strategies named as in `after`.
 
-    There is a new entry where seeds, strategies, or what a conclusion depends on changed while `recorded` runs of `before` had
-    a record.
+    A new entry is added if seeds, strategies, or anything else that conclusions depend on changed while `recorded` runs of
+    `before` had a record.
     """
     names = renamed(before, after)
     history = [earlier.model_copy(update={"seeds": _named(earlier.seeds, names)}) for earlier in before.history]
@@ -33,7 +32,7 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierD
 
 
 def renamed(before: Declared, after: Declared) -> dict[str, str]:
-    """Old name of a strategy -> its new one, of all that are still there: a strategy is the runs that it consists of."""
+    """Old name of a strategy -> its new name, for strategies that still exist: those with the same runs."""
     own = _runs(before)
     found: dict[str, str] = {}
     for name, runs in _runs(after).items():
@@ -52,13 +51,13 @@ def _runs(declared: Declared) -> dict[str, set[str]]:
 
 
 def _named(seeds: Mapping[str, list[int]], names: Mapping[str, str]) -> dict[str, list[int]]:
-    """Strategies under their new names; one that is gone keeps its own, unless another has that now."""
+    """Seeds by the strategies' new names. A strategy that no longer exists keeps its name, unless another has that now."""
     new = {names[old]: value for old, value in seeds.items() if old in names}
     return {old: value for old, value in seeds.items() if old not in names and old not in new} | new
 
 
 def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> Iterator[Change]:
-    """What a conclusion depends on, where it is another one; `names` are `renamed`."""
+    """Yields what changed, other than seeds and strategies, of all that conclusions depend on. names: from `renamed`."""
     then, now = _terms(before, names), _terms(after, {})
     if {POINTS: DEFAULT_MARGIN} | before.margin == {POINTS: DEFAULT_MARGIN} | after.margin:
         now["margin"] = then["margin"]  # the default was once written into the plan
@@ -69,7 +68,7 @@ def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> I
 
 
 def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
-    """In words; a metric is missing where nobody noted it."""
+    """What conclusions depend on, as text; metrics that were not recorded are omitted."""
     margins = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in sorted(declared.margin.items()))
     gate = ", ".join(f"{rule} {limit}" for rule, limit in sorted(declared.gate.items()))
     strategies = dict.fromkeys([*declared.trials, *(run.strategy for run in declared.runs)])

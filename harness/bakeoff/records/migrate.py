@@ -1,8 +1,8 @@
-"""`bakeoff migrate`: the files of an experiment's folder, brought to the current schema where they lie.
+"""`bakeoff migrate`: converts the files of an experiment's folder to the current schema, in place.
 
-Each file is replaced whole by a rename, the plan last, so that a folder whose migration was killed still says that it is an old
-one. `records/upgrades.py` has the steps from one schema version to the next; what they cannot know from the file alone is found
-out here, from the predictions and records beside it.
+Each file is replaced atomically by a rename, and the plan comes last, so that a folder whose migration was killed is still
+recognised as an old one. `records/upgrades.py` has the steps from one schema version to the next; what they can't know from the
+file alone is determined here, from the predictions and records beside it.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from bakeoff.records.store import Store
 from bakeoff.records.upgrades import upgraded
 from bakeoff.text.words import shown_path
 
-IN_USE: Final = "another command is at this run; call this one again once that has ended"
+IN_USE: Final = "another command works on this run; repeat this command when that has ended"
 
 
 @dataclass
 class Migrated:
-    """What came of a folder's migration."""
+    """The result of migrating a folder."""
 
     records: int = 0
-    """How many records were brought to the current schema, archived ones included."""
+    """How many records were converted, archived ones included."""
     other_files: list[str] = field(default_factory=list)
-    """Names of the plan and the control runs that were."""
+    """Names of the plan and control runs that were converted."""
     versions: set[int] = field(default_factory=set)
-    """The schema versions that they had."""
+    """The schema versions that were converted."""
     left: list[str] = field(default_factory=list)
-    """A sentence for each file that was left as it is: it is damaged, or in use."""
+    """A sentence for each file that was left unchanged, because it is damaged or in use."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,25 @@ class OldRecord:
     folder: Path
     run_id: str
     content: bytes
-    """Of the old file."""
+    """The bytes of the old file."""
     version: int
     record: Record
-    """In the current schema, as far as the file alone says."""
+    """Converted to the current schema, as far as possible from the file alone."""
     silence_known: bool
-    """Whether the old file says which metrics say nothing."""
+    """Whether the old file already lists metrics that cannot tell predictions apart (`Data.silent`)."""
 
 
 def migrate(folder: Path) -> Migrated:
-    """Bring all records, control runs and the plan of an experiment to the current schema. Ids, scores and all other files stay
-    as they are; each checksum of a file in itself is new.
+    """Convert all records, control runs and the plan of an experiment to the current schema.
 
-    A file whose old checksum does not fit, or that cannot be read, is named and left. Raises StoreError where the folder holds
-    no records, and OSError where the system refuses.
+    Ids, scores and all other files stay unchanged; each file's checksum of itself is new. A file whose old checksum does not
+    fit, or that can't be read, is reported and left as it is. Raises StoreError if the folder has no records, and OSError where
+    the system refuses.
     """
     store, found = Store(folder), Migrated()
     store.refuse_links()
     if not store.records.is_dir():
-        raise StoreError(f"{shown_path(folder)} holds no experiment: there is no folder records/")
+        raise StoreError(f"{shown_path(folder)} is not the folder of an experiment: it has no folder records/")
     silence: dict[str, dict[str, dict[str, str]]] = {}
     old = sorted(_old_records(store, found), key=lambda one: one.record.status != "ok")  # those with predictions come first
     blocked = [one for one in old if not _replace(store, one, _completed(one, silence))]
@@ -96,8 +96,8 @@ def _old_records(store: Store, found: Migrated) -> Iterator[OldRecord]:
 
 
 def _old_file(kind: type[Part], path: Path, found: Migrated) -> tuple[Any, bytes, dict[str, Any]] | None:
-    """A file of an older schema: as the current one has it, its content, and its plain data. None where it is current, and
-    where it is damaged: `found` names it then."""
+    """A file of an older schema: converted, its bytes, and its plain data. None if it is current or damaged; damage is added
+    to `found`."""
     try:
         content = read_inside(path.parent, path.name, at_most=MOST_OF_A_PLAN if kind is Declared else MOST_BYTES)
         with suppress(ValueError, TypeError, KeyError):  # `read_part` says what is wrong with it
@@ -110,7 +110,7 @@ def _old_file(kind: type[Part], path: Path, found: Migrated) -> tuple[Any, bytes
 
 
 def _folders(store: Store) -> Iterator[tuple[str, Path]]:
-    """Run and folder of each record: published, archived, or left complete by a command that was killed."""
+    """Yields (run, folder) of each record: published, archived, or left complete by a command that was killed."""
     for run_id in store.recorded_ids():
         yield run_id, store.records / run_id
     yield from store.archived()
@@ -120,7 +120,7 @@ def _folders(store: Store) -> Iterator[tuple[str, Path]]:
 
 
 def _replace(store: Store, old: OldRecord, record: Record) -> bool:
-    """Whether the new file took the old one's place: not where another command is at the run, or has changed it meanwhile."""
+    """Replaces the old file by the new one. False if another command works on the run, or has changed the file meanwhile."""
     if not store.claims.take(old.run_id):
         return False
     try:
@@ -136,7 +136,7 @@ def _replace(store: Store, old: OldRecord, record: Record) -> bool:
 
 
 def _bring_other(store: Store, path: Path, kind: type[Control] | type[Declared], found: Migrated) -> None:
-    """The plan, or a control run."""
+    """Converts the plan, or a control run."""
     if not path.exists() or (old := _old_file(kind, path, found)) is None:
         return
     part, _, plain = old
@@ -158,15 +158,16 @@ def _remove_torn(store: Store, folder: Path) -> None:
 
 
 def _primary_metrics(store: Store, declared: Declared) -> dict[str, str]:
-    """Task -> the metric by which its recorded runs are judged."""
+    """Task -> the primary metric of its recorded runs."""
     task_of = {run.id: run.task for run in declared.runs}
     records, _ = store.read_all(task_of)
     return {task_of[record.id]: record.data.primary_metric for record in records if record.data is not None}
 
 
 def _completed(old: OldRecord, silence: dict[str, dict[str, dict[str, str]]]) -> Record:
-    """The record with its largest logit and the metrics that say nothing, where its predictions, or those of another run on the
-    same examples (`silence`), show them. Scores and majority baselines of such metrics are removed: they mean nothing."""
+    """Adds the largest logit and the metrics that cannot tell predictions apart, as far as its predictions, or those of
+    another run on the same examples (`silence`), show them. Scores and majority baselines of such metrics are removed, since
+    they mean nothing."""
     record, data = old.record, old.record.data
     if data is None:
         return record
@@ -186,7 +187,7 @@ def _completed(old: OldRecord, silence: dict[str, dict[str, dict[str, str]]]) ->
 
 
 def _predictions_of(old: OldRecord, data: Data) -> Mapping[str, Predictions]:
-    """Split -> predictions; nothing where the run has none, or they are damaged: `bakeoff verify` says so."""
+    """Split -> predictions; empty if the run has none or they are damaged, which `bakeoff verify` reports."""
     if old.record.status != "ok" or PREDICTIONS_FILE not in old.record.files:
         return {}
     try:
@@ -197,7 +198,7 @@ def _predictions_of(old: OldRecord, data: Data) -> Mapping[str, Predictions]:
 
 
 def _examples_of(record: Record, data: Data) -> str:
-    """Equal for runs whose metrics are asked for the same examples."""
+    """A key that is equal for runs whose metrics are computed on the same examples."""
     rows = {name: split.fingerprint for name, split in data.splits.items()}
     metrics = [(facts.name, facts.version) for facts in data.metrics]
     return f"{record.requested.task.model_dump_json()} {metrics} {rows}"

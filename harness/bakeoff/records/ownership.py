@@ -1,4 +1,4 @@
-"""Which experiment a folder belongs to, and the experiment file that lies beside its records."""
+"""Which experiment a folder belongs to, and the copy of the experiment file beside its records."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from bakeoff.records.store import Store
 from bakeoff.text.words import shown_path
 
 LONGEST_ENDING = 60
-"""Characters of a file's name that are repeated in the name under which it is archived."""
+"""How many characters of a file's name are kept in the name under which it is archived."""
 
 
 def require_owner(store: Store, declared: Declared, spec: Path, content: bytes) -> None:
-    """Raises StoreError where the folder belongs to another experiment: another name and file, and no run in common.
+    """Raises StoreError if the folder belongs to another experiment: with another name and file, and no run in common.
 
-    `content` is that of the file `spec` when it was read.
+    content: that of the file `spec` as it was read.
     """
     store.refuse_links()
     own = store.folder / spec.name
     if not store.plan_file.is_file():
         if own.is_file() and own.resolve() != spec.resolve() and not _holds(own, content):
             raise StoreError(
-                f"{shown_path(own)} is another experiment file, never run; give a folder of its own with --into DIR"
+                f"{shown_path(own)} is another experiment's file, not run yet; choose another folder with --into DIR"
             )
         return
     try:
@@ -42,27 +42,27 @@ def require_owner(store: Store, declared: Declared, spec: Path, content: bytes) 
 
 
 def keep_spec(store: Store, spec: Path, content: bytes) -> str:
-    """Writes the experiment file, as it was read, beside its records, so that the folder says what it holds.
+    """Stores the experiment file, as it was read, beside its records.
 
-    Where that file is the experiment file itself and was edited meanwhile, it stays; another file of its name is archived. The
-    sentence that is returned says so; it is empty otherwise.
+    If that is the experiment file itself and it was edited meanwhile, it stays as it is; a different file of that name is
+    archived. In both cases a sentence for the user is returned; otherwise an empty text.
     """
     own = store.folder / spec.name
     if _holds(own, content):
         return ""
     if own.is_file() and own.resolve() == spec.resolve():
-        return f"{shown_path(spec)} was edited meanwhile; what runs is the file as it was read at the start"
+        return f"{shown_path(spec)} was edited meanwhile; the runs follow the file as it was read at the start"
     note = ""
     if own.is_file() and not own.is_symlink():
         archived = f"{REPLACED}{own.name[-LONGEST_ENDING:]}-{sha256_of(own)[:8]}"
         store.tree.move(own, store.folder / archived)
-        note = f"{shown_path(own)} was another file; it is called {shown_path(archived)} now"
+        note = f"{shown_path(own)} was another file; it has been renamed to {shown_path(archived)}"
     store.tree.write(own, content)
     return note
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    """Whether a plain file with this content lies there."""
+    """Whether a regular file with this content is there."""
     try:
         return read_regular(path, at_most=len(content)) == content
     except OSError:

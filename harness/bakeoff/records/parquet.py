@@ -1,7 +1,8 @@
-"""A Parquet file of a record as a table, held against what the record declares before any column is decoded.
+"""Reads a record's Parquet file as a table, after checking it against what the record declares and before any column is
+decoded.
 
-The file may come from somebody else, and a few megabytes can decode to more than fits into memory. Types, rows, values and
-sizes stand in the file's footer, so they are checked first.
+The file may come from a stranger, and a few megabytes can decode to more than fits into memory. Types, rows, values and sizes
+are in the file's footer, so they are checked first.
 """
 
 from __future__ import annotations
@@ -22,55 +23,55 @@ from bakeoff.text.words import escaped, one_line, quoted, shown_path
 
 TEXT: Final = "text"
 WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}
-"""Type of a column -> bytes that its values take at most, in the mean over all rows; of a list, each of its numbers."""
+"""Type of a column -> the most bytes that a value takes, averaged over rows; for a list, that each of its numbers takes."""
 SLACK: Final = 2**26
-"""Bytes that a file, and a column, may have beyond what follows from its rows."""
+"""Bytes that a file, or a column, may have beyond what its rows need."""
 ROWS_OF_A_GROUP: Final = 1000
-"""A file has at most one row group for each so many rows, and one: each takes time to read."""
+"""A file may have one row group for every so many rows, and one more, because each takes time to read."""
 FURTHER_COLUMNS: Final = 1000
-"""Of texts, at most."""
+"""The most columns of text beyond those in `Expected.columns`."""
 
 
 class FlawError(ValueError):
-    """What is wrong inside a file, in words: its column and row, but not its name."""
+    """What is wrong inside a file: column and row, without the file's name."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The format of one of a record's Parquet files."""
+    """The format that one of a record's Parquet files must have."""
 
     columns: Mapping[str, str]
-    """Name -> type, of `WIDTHS`."""
+    """Name -> type (a key of `WIDTHS`)."""
     rows: int
     width: int = 1
-    """Numbers in each list."""
+    """How many numbers each list has."""
     texts: str = ""
-    """How the names of further columns begin, which are texts; empty where there are none."""
+    """The prefix of further columns, which are texts; empty if there are none."""
 
     @property
     def most_bytes(self) -> int:
-        """The file is never larger: it is not opened otherwise."""
+        """The largest size of the file; a larger one is not opened."""
         kinds = [*self.columns.values(), *([TEXT] if self.texts else [])]
         return SLACK + 2 * self.rows * sum(WIDTHS[kind] * self.values(kind) for kind in kinds)
 
     @property
     def decoded(self) -> int:
-        """Bytes of all numbers."""
+        """Bytes of all numbers once decoded."""
         return self.rows * sum(WIDTHS[kind] * self.values(kind) for kind in self.columns.values() if kind != TEXT)
 
     @property
     def most_text(self) -> int:
-        """Bytes of all texts of a column."""
+        """The most bytes of text in a column."""
         return SLACK + self.rows * WIDTHS[TEXT]
 
     def values(self, kind: str) -> int:
-        """Of each row, in a column of this type."""
+        """How many values each row has in a column of this type."""
         return self.width if kind == "list of float" else 1
 
 
 @contextmanager
 def blamed_on(path: Path) -> Iterator[None]:
-    """Whatever is wrong with the file becomes a DamageError that names it."""
+    """Turns errors that a damaged file can cause within the block into a DamageError that names the file."""
     import pyarrow as pa
 
     try:
@@ -81,17 +82,15 @@ def blamed_on(path: Path) -> Iterator[None]:
 
 
 def read_table(content: bytes, expected: Expected) -> Any:
-    """The content of a Parquet file as a pyarrow table, whose columns were checked to have the expected types.
+    """Parses a Parquet file into a pyarrow table, after checking that its columns have the expected types.
 
-    Raises FlawError, or an error of pyarrow or of Python, for a damaged file: call it within `blamed_on(path)`.
+    Raises FlawError, or an error of pyarrow or Python, for a damaged file: call it within `blamed_on(path)`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if expected.decoded > max(ALWAYS_READ, LARGEST_RATIO * len(content)):
-        raise FlawError(
-            f"its record has {expected.rows:,} rows, and they would take {LARGEST_RATIO} times its own size or more"
-        )
+        raise FlawError(f"its record says {expected.rows:,} rows, which would take {LARGEST_RATIO} times its size or more")
     file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
     kinds = _require_columns(file.schema_arrow, expected)
     _require_rows(file.metadata.num_rows, file.metadata.num_row_groups, expected)
@@ -107,16 +106,16 @@ def read_table(content: bytes, expected: Expected) -> Any:
 
 
 def _require_columns(schema: Any, expected: Expected) -> dict[str, str]:
-    """Name -> type of each column of the file; raises FlawError unless they are those that are expected."""
+    """Name -> type of each column. Raises FlawError unless they are the expected ones."""
     kinds: dict[str, str] = {}
     for column in schema:
         if column.name in kinds:
-            raise FlawError(f"column {quoted(column.name)} stands there twice")
+            raise FlawError(f"column {quoted(column.name)} occurs twice")
         further = bool(expected.texts) and column.name.startswith(expected.texts)
         wanted = expected.columns.get(column.name, TEXT if further else "")
         kinds[column.name] = wanted
         if not wanted:
-            raise FlawError(f"column {quoted(column.name)} is none of {', '.join(expected.columns)}")
+            raise FlawError(f"column {quoted(column.name)} is unknown; valid: {', '.join(expected.columns)}")
         if (found := _kind_of(column.type)) != wanted:
             raise FlawError(f"column {quoted(column.name)} is of type {quoted(found)}, not {wanted}")
     if len(kinds) > len(expected.columns) + FURTHER_COLUMNS:
@@ -137,32 +136,32 @@ def _kind_of(found: Any) -> str:
 
 
 def _require_rows(rows: int, groups: int, expected: Expected) -> None:
-    """Raises FlawError unless the footer has the expected number of rows, in no more groups than they need."""
+    """Raises FlawError unless the footer gives the expected number of rows, in a plausible number of row groups."""
     if rows != expected.rows:
-        raise FlawError(f"it has {rows:,} rows, and its record has {expected.rows:,}")
+        raise FlawError(f"it has {rows:,} rows instead of the {expected.rows:,} of its record")
     if groups > 1 + rows // ROWS_OF_A_GROUP:
-        raise FlawError(f"its {rows:,} rows lie in {groups:,} groups")
+        raise FlawError(f"its {rows:,} rows are split into {groups:,} row groups, which are too many")
 
 
 def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
-    """Column -> bytes before they are decoded; raises FlawError unless rows, values and sizes are those of so many rows."""
+    """Column -> bytes before decoding. Raises FlawError unless rows, values and sizes fit the expected number of rows."""
     _require_rows(sum(rows for rows, _ in groups), len(groups), expected)
     sizes = dict.fromkeys(kinds, 0)
     for rows, chunks in groups:
         if rows < 0 or [chunk.path[:1] for chunk in chunks] != [(name,) for name in kinds]:
-            raise FlawError("its row groups have other columns than the file")
+            raise FlawError("its row groups differ in their columns")
         for name, chunk in zip(kinds, chunks, strict=True):
             values = rows * expected.values(kinds[name])
             if chunk.values != values:
                 raise FlawError(f"column {quoted(name)} has {chunk.values:,} values, not {values:,}")
             sizes[name] += chunk.unpacked
             if sizes[name] > SLACK + 2 * expected.rows * expected.values(kinds[name]) * WIDTHS[kinds[name]]:
-                raise FlawError(f"column {quoted(name)} unpacks to {sizes[name]:,} bytes: its rows need fewer")
+                raise FlawError(f"column {quoted(name)} would decode to {sizes[name]:,} bytes, more than its rows can need")
     return sizes
 
 
 def _unpacked(name: str, column: Any, expected: Expected) -> Any:
-    """A column of texts that are kept once each, as one of texts; raises FlawError where it would be larger than it may."""
+    """Decodes a dictionary-encoded column of texts. Raises FlawError if it would become too large."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -190,9 +189,9 @@ def require_whole(table: Any, names: Sequence[str]) -> None:
 def require(
     valid: NDArray[np.bool_], column: str, values: Any, flaw: str, rows: Sequence[int] | NDArray[np.int64] | None = None
 ) -> None:
-    """Raises FlawError that names the first value that is not valid, as `VALUE is FLAW`, and its row, counted from 1.
+    """Raises FlawError for the first value that is not valid, as `VALUE is FLAW`, with its row, counted from 1.
 
-    valid, values: (n,). rows: (n,) places in the file, counted from 0; by default 0 to n - 1.
+    valid, values: (n,). rows: (n,) indices into the file, counted from 0; by default 0 to n - 1.
     """
     if not valid.all():
         first = int(np.argmin(valid))

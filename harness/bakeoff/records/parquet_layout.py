@@ -1,8 +1,8 @@
-"""How many values and bytes the pages of a Parquet file hold, without decoding any of them.
+"""Counts the values and bytes in the pages of a Parquet file without decoding them.
 
 pyarrow decodes whatever a page's header announces, and asking it for the metadata of a damaged column chunk ends the process
-(26.0: an exception of C++ that Python never sees). So footer and page headers are read here. Source of the format:
-parquet.thrift in https://github.com/apache/parquet-format, and Thrift's compact protocol.
+(26.0: a C++ exception that Python never sees). So footer and page headers are parsed here. Source of the format: parquet.thrift
+in https://github.com/apache/parquet-format, and Thrift's compact protocol.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Any, Final
 
 MAGIC: Final = b"PAR1"
 DEEPEST: Final = 16
-"""Structs in structs; the format needs 8."""
+"""The deepest nesting of structs that is accepted; the format needs 8."""
 
 TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 NUMBERS: Final = (4, 5, 6)
-"""Integers of 16, 32 and 64 bits."""
+"""Thrift's type codes of integers with 16, 32 and 64 bits."""
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A column's values in one row group."""
+    """The values of one column in one row group."""
 
     path: tuple[str, ...]
-    """Of the column, and of what lies in it."""
+    """The name of the column and of its nested fields."""
     values: int
-    """By the footer, and by its pages too."""
+    """Their number, which footer and pages agree on."""
     unpacked: int
-    """Bytes of its pages before their values are decoded."""
+    """Bytes of its pages, decompressed but not decoded."""
 
 
 Group = tuple[int, tuple[Chunk, ...]]
@@ -37,11 +37,11 @@ Group = tuple[int, tuple[Chunk, ...]]
 
 
 def layout_of(content: bytes) -> list[Group]:
-    """The row groups of a file. Raises ValueError where footer and pages are damaged or contradict each other."""
+    """The row groups of a file. Raises ValueError if footer and pages are damaged or contradict each other."""
     length = int.from_bytes(content[-8:-4], "little")
     start = len(content) - 8 - length
     if len(content) < 12 or content[-4:] != MAGIC or start < len(MAGIC):
-        raise ValueError("it is no Parquet file, or is cut off")
+        raise ValueError("it is not a Parquet file, or is incomplete")
     try:
         footer = _Thrift(content, start, start + length).struct()
         groups, pages = footer.get(4, []), content[:start]
@@ -52,7 +52,7 @@ def layout_of(content: bytes) -> list[Group]:
 
 def _chunk(pages: bytes, column: dict[int, Any]) -> Chunk:
     if 1 in column:
-        raise ValueError("a column of it lies in another file")
+        raise ValueError("one of its columns is in another file")
     facts = column[3]
     path = tuple(part.decode() for part in facts[3])
     first, values = facts[9], facts[5]
@@ -68,17 +68,17 @@ def _chunk(pages: bytes, column: dict[int, Any]) -> Chunk:
         unpacked += header[2]
         seen += data[1] if data else 0
         if min(header[2], header[3], data[1] if data else 0) < 0:
-            raise ValueError(f"a page of column {'.'.join(path)!r} is of a size below none")
+            raise ValueError(f"a page of column {'.'.join(path)!r} has a negative size")
     if seen != values:
-        raise ValueError(f"the pages of column {'.'.join(path)!r} hold {seen:,} values, its footer says {values:,}")
+        raise ValueError(f"the pages of column {'.'.join(path)!r} have {seen:,} values instead of the {values:,} in the footer")
     return Chunk(path, values, unpacked)
 
 
 def _headers(pages: bytes, start: int, size: int) -> Iterator[dict[int, Any]]:
-    """The headers of the pages that lie in these bytes of the file."""
+    """The headers of the pages in these bytes of the file."""
     end = start + size
     if not 0 <= start <= end <= len(pages):
-        raise ValueError("a column of it lies outside of the file")
+        raise ValueError("one of its columns is outside the file")
     while start < end:
         thrift = _Thrift(pages, start, end)
         header = thrift.struct()
@@ -87,7 +87,7 @@ def _headers(pages: bytes, start: int, size: int) -> Iterator[dict[int, Any]]:
 
 
 class _Thrift:
-    """Thrift's compact protocol, as far as Parquet uses it: structs become dictionaries from the number of a field."""
+    """A parser of Thrift's compact protocol, as far as Parquet uses it: structs become dictionaries keyed by field number."""
 
     def __init__(self, content: bytes, place: int, end: int) -> None:
         self.content, self.place, self.end = content, place, end
@@ -120,7 +120,7 @@ class _Thrift:
             return self.byte()
         if kind == DOUBLE:
             return self.take(8)
-        raise ValueError(f"its footer has a field of type {kind}, which the format has not")
+        raise ValueError(f"its footer has a field of type {kind}, which the format does not have")
 
     def byte(self) -> int:
         return self.take(1)[0]
@@ -132,7 +132,7 @@ class _Thrift:
         return self.content[self.place - size : self.place]
 
     def size(self) -> int:
-        """A length without a sign: never more than there are bytes, so that nothing is made of a number alone."""
+        """An unsigned length; at most the number of bytes that remain, so that a forged one can't exhaust memory."""
         found = shift = 0
         while True:
             part = self.byte()
@@ -145,6 +145,6 @@ class _Thrift:
         return found
 
     def number(self) -> int:
-        """With a sign, in zigzag."""
+        """A signed integer in zigzag encoding."""
         found = self.size()
         return (found >> 1) ^ -(found & 1)

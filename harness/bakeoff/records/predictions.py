@@ -1,4 +1,4 @@
-"""predictions.parquet: a run's predictions, example by example. They are checked here once, and nowhere else."""
+"""predictions.parquet: a run's predictions for each example. All checks of them are made here."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ from bakeoff.records.schema import KIND_KEY, MOST_LABELS, Data
 from bakeoff.text.words import quoted
 
 SLICE: Final = "slice:"
-"""How the names of the columns begin by which a task lets its results be cut."""
+"""The prefix of columns by whose values a task lets scores be broken down."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One split of one run: n examples, in the order in which they were recorded."""
+    """A run's predictions on one split: n examples, in recorded order."""
 
     ids: tuple[str, ...]
-    """Each once."""
+    """The examples' ids, all different."""
     labels: NDArray[Any]
-    """(n,) label numbers; float for regression; sets of labels, as `Answers` has them, for multi-label; NaN where the split has
-    no labels."""
+    """(n,) label numbers; floats for a regression; sets of labels, as in `Answers`, for multi-label; NaN if the split has no
+    labels."""
     logits: NDArray[np.float32]
     """(n, n_outputs), finite."""
     tokens: Ints
     """(n,) length of the encoded input."""
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Column that the task declares for slicing -> its values as text, each of n."""
+    """Column that the task declares for slicing -> its n values as text."""
     kind: Kind = CLASSIFICATION
 
     @property
     def labelled(self) -> bool:
-        """Whether the split has labels, so that answers can be right or wrong."""
+        """Whether the split has labels, so that predictions can be scored."""
         return not np.isnan(self.labels).any()
 
     @property
     def probabilities(self) -> Floats | None:
-        """(n, n_outputs), each example's summing to 1; None where the kind of task has none."""
+        """(n, n_outputs) probabilities that sum to 1 for each example; None for kinds of task without them."""
         return self.kind.probabilities(self.logits)
 
 
 Splits = Mapping[str, tuple[NDArray[np.int64], Predictions]]
-"""Split -> its rows in the file, and its predictions without logits."""
+"""Split -> its row numbers in the file, and its predictions without logits."""
 
 
 class PredictionsReader:
-    """Reads the predictions of runs; what runs on the same examples share (ids, labels, slices) is checked and kept once."""
+    """Reads predictions of runs. What runs on the same examples share (ids, labels, slices) is checked and stored once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], tuple[Any, Splits]] = {}
-        """Facts about the data in a record -> the examples of the run that was read last, with and without logits: all columns
-        but these, as a pyarrow table, and the splits."""
+        """Facts about a record's data -> the examples of the last run read with them, as a pyarrow table of all columns but
+        the logits, and as splits."""
 
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
-        """Split -> predictions. `data` are those of the run's record. Raises DamageError that names the file, the
-        column and the row, unless everything is as the harness writes it."""
+        """Split -> predictions. data: from the run's record. Raises DamageError that names file, column and row for anything
+        that the harness would not write."""
         with blamed_on(path):
             table = read_table(content, expected(data))
             assert data is not None
             kind = (table.schema.metadata or {}).get(KIND_KEY, data.kind.encode())  # missing in schema versions before 4
             if kind != data.kind.encode():
                 raise FlawError(
-                    f"it answers a task of kind {quoted(kind.decode(errors='replace'))}, its record one of {data.kind}"
+                    f"it is for a task of kind {quoted(kind.decode(errors='replace'))}, but its record for {data.kind}"
                 )
             logits, frame = _logits(table["logits"], outputs_of(data)), table.drop_columns(["logits"])
             sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
@@ -82,9 +82,9 @@ class PredictionsReader:
 
 
 def expected(data: Data | None) -> Expected:
-    """The format of the predictions of a run on these data; raises FlawError where there are no data."""
+    """The format of the predictions of a run on these data. Raises FlawError if there are no data."""
     if data is None:
-        raise FlawError("its record knows of no data that it could have predicted")
+        raise FlawError("its record has no data, so it can have no predictions")
     columns = {
         "split": TEXT,
         "id": TEXT,
@@ -97,12 +97,12 @@ def expected(data: Data | None) -> Expected:
 
 
 def outputs_of(data: Data) -> int:
-    """How many logits an example has, by the labels. Of many labels a record has the first `MOST_LABELS` and, as a name like
-    theirs, the count of the others. Raises FlawError where the kind of task does not allow so many."""
+    """How many logits an example has, from the labels. Of many labels a record has the first `MOST_LABELS`, then one entry
+    with the number of the others. Raises FlawError if the kind of task does not allow so many."""
     more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) > MOST_LABELS else None
     count = MOST_LABELS + int(more[1]) if more else len(data.labels)
     if not kind_named(data.kind).allows(count):
-        raise FlawError(f"its record is of a {data.kind} with {count} labels")
+        raise FlawError(f"its record describes a {data.kind} task with {count} labels, which is impossible")
     return kind_named(data.kind).n_outputs(count)
 
 
@@ -117,7 +117,7 @@ def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
 
 
 def _examples(frame: Any, data: Data) -> Splits:
-    """All that is not of the run alone, checked."""
+    """Everything that runs on the same examples share, checked."""
     import pyarrow as pa
 
     require_whole(frame, [name for name in frame.column_names if name != "label"])
@@ -136,7 +136,7 @@ def _examples(frame: Any, data: Data) -> Splits:
 
 
 def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Predictions:
-    """One split, without logits; `rows` are its places in the file."""
+    """One split without logits. rows: its row numbers in the file."""
     tokens, ids = frame["tokens"].to_numpy(), tuple(frame["id"].to_pylist())
     require(tokens >= 0, "tokens", tokens, "no number of tokens", rows)
     if len(set(ids)) < len(ids):
@@ -157,10 +157,10 @@ def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Pre
 
 
 def _labels(column: Any, name: str, rows: NDArray[np.int64], data: Data) -> NDArray[Any]:
-    """The labels of a split: all there and each a possible one, or none at all."""
+    """The labels of a split: all present and possible, or none at all."""
     missing = column.is_null().to_numpy()
     if not data.splits[name].labelled:
-        require(missing, "label", column, f"a label, and split {quoted(name)} has none", rows)
+        require(missing, "label", column, f"a label, but split {quoted(name)} has none", rows)
         return np.full(len(rows), np.nan)
     require(~missing, "label", column, "no label", rows)
     labels: NDArray[Any] = column.to_numpy()

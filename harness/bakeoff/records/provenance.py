@@ -1,5 +1,5 @@
-"""What runs were made from and where they ran, as facts, and in which facts two runs differ. "Is it the same data?" and "is it
-the same machine?" are questions to `differences`.
+"""What runs were made from and where they ran, as facts, and in which facts two runs differ. Whoever asks "are these the same
+data?" or "is this the same machine?" calls `differences`.
 
 Facts come from a run's record (`facts_of`), or from its sources as they are now (`bakeoff.runner.changes`).
 """
@@ -43,43 +43,43 @@ Subject = Literal[
 ]
 DATA: Final = frozenset[Subject]({"task version", "splits", "rows", "labels"})
 SCORED: Final = DATA | frozenset[Subject]({"metrics"})
-"""Scores of two experiments are of one task only where these are equal."""
+"""Scores of two experiments belong to the same task only if these are equal."""
 MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
-"""Runs that differ in one of these are runs of different things: they are never averaged."""
+"""Runs that differ in one of these are never averaged."""
 HARDWARE: Final = frozenset[Subject]({"hardware", "instruction set"})
-"""Times are compared, and sums rounded alike, only where these are equal."""
+"""Times are comparable, and sums are rounded alike, only if these are equal."""
 ROUNDING: Final = frozenset[Subject]({"device", "processor", "threads", "instruction set", "software"})
-"""The last bits of two trainings may differ where one of these does."""
+"""The last bits of trained weights may differ if one of these does."""
 MACHINE: Final = HARDWARE | frozenset[Subject]({"software"})
 BAKEOFF: Final = "bakeoff"
-"""Our own distribution: its version is none of `software`, since the versions of components decide whether runs are alike."""
+"""Bakeoff's own distribution. Its version is not part of `software`; versions of components decide whether runs are alike."""
 
 Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
-"""(subject, name of the split, distribution or component) -> its evidence: one or more words, None where unknown."""
+"""(subject, name of the split, distribution or component) -> its evidence: one or more texts, None where unknown."""
 
 BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
-"""Equal where any evidence is: rewritten files may hold the same tensors, a new library may name tensors differently."""
+"""Equal if any evidence is: rewritten files may have the same tensors, and a new library may name tensors differently."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which two runs differ, with its value on either side."""
+    """One fact in which two runs differ, with both values."""
 
     subject: Subject
     name: str
-    """Which split (`rows`), distribution (`software`, `sources`) or kind of component (`code`); else empty."""
+    """The split (`rows`), distribution (`software`, `sources`) or kind of component (`code`); else empty."""
     here: str
     there: str
 
     @property
     def what(self) -> str:
-        """As `in_words` has it."""
+        """The fact as text; see `in_words`."""
         return in_words(self.subject, self.name)
 
 
 def in_words(subject: Subject, name: str) -> str:
-    """`the rows of train`, `the weights`, `torch`."""
+    """A fact as text: `the rows of train`, `the weights`, `torch`."""
     if subject == "rows":
         return f"the rows of {name}"
     if subject == "code":
@@ -88,13 +88,13 @@ def in_words(subject: Subject, name: str) -> str:
 
 
 def differences(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[Difference]:
-    """In what two runs differ, as far as both are known, in the order of `here`."""
+    """The facts in which two runs differ, in the order of `here`; facts unknown on one side are skipped."""
     unequal = {key: _unequal(key[0], own, there.get(key, ())) for key, own in here.items() if key[0] in of}
     return [Difference(*key, *pair) for key, pair in unequal.items() if pair is not None]
 
 
 def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[Difference]:
-    """In what any of the records here differs from any there, each subject and name once."""
+    """The facts in which any record of `here` differs from any of `there`, each once."""
     others = counted(there, of)
     pairs = (differences(one, other, of) for one, _ in counted(here, of) for other, _ in others)
     found: dict[tuple[Subject, str], Difference] = {}
@@ -104,13 +104,13 @@ def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Su
 
 
 def counted(records: Iterable[Record], of: Collection[Subject]) -> list[tuple[Facts, int]]:
-    """The different facts of records, each with the number of records that have exactly these; nearly always all are equal."""
+    """The distinct sets of facts among the records, each with the number of records that have it; nearly always one."""
     counts = Counter(tuple(_facts(record, of).items()) for record in records)
     return [(dict(facts), count) for facts, count in counts.items()]
 
 
 def _facts(record: Record, of: Collection[Subject]) -> Facts:
-    """The facts of a record about these subjects; others are not looked up, since there may be thousands of records."""
+    """A record's facts about these subjects only, since there may be thousands of records."""
     if (MADE_FROM | SCORED).isdisjoint(of):
         facts = facts_of_environment(record.environment)
     else:
@@ -119,14 +119,14 @@ def _facts(record: Record, of: Collection[Subject]) -> Facts:
 
 
 def together(records: Iterable[Record], of: Collection[Subject]) -> Facts:
-    """The facts of one row's runs; a fact that is not the same in all of them reads `varies (AVX2, AVX512)`."""
+    """The facts of the runs of one row; a fact that varies among them reads `varies (AVX2, AVX512)`."""
     found = [facts for facts, _ in counted(records, of)]
     keys = dict.fromkeys(chain.from_iterable(found))
     return {key: tuple(map(one_word, zip_longest(*(facts.get(key, ()) for facts in found)))) for key in keys}
 
 
 def commonest(records: Iterable[Record], of: Collection[Subject]) -> Facts:
-    """The most frequent word of each fact; of equally frequent ones that which comes first."""
+    """The most frequent value of each fact; of equally frequent ones the first."""
     counts: dict[tuple[Subject, str], Counter[str]] = {}
     for facts, count in counted(records, of):
         for key, words in facts.items():
@@ -136,13 +136,13 @@ def commonest(records: Iterable[Record], of: Collection[Subject]) -> Facts:
 
 
 def one_word(words: Iterable[str | None]) -> str | None:
-    """The word if all known ones are equal, `varies (...)` if they are not; None where none is known."""
+    """The value if all known ones are equal, `varies (...)` if not; None if none is known."""
     known = sorted({word for word in words if word is not None})
     return f"varies ({', '.join(known)})" if len(known) > 1 else next(iter(known), None)
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
-    """The facts about `of` that are not known on both sides, so that they cannot be compared."""
+    """The facts about `of` that are unknown on either side, so that they can't be compared."""
     keys = [key for key in dict.fromkeys([*here, *there]) if key[0] in of]
     return [key for key in keys if not _known_to_both(here.get(key, ()), there.get(key, ()))]
 
@@ -153,15 +153,14 @@ def _known_to_both(here: Sequence[str | None], there: Sequence[str | None]) -> l
 
 
 def _unequal(subject: Subject, here: Sequence[str | None], there: Sequence[str | None]) -> tuple[str, str] | None:
-    """The values of the subject in the two records that are compared, where they differ; None where they are equal, or one of
-    the records does not tell."""
+    """Both values of the subject if they differ; None if they are equal or one is unknown."""
     pairs = _known_to_both(here, there)
     equal = [one == other for one, other in pairs]
     return pairs[0] if equal and not (any(equal) if subject in BY_ANY else equal[0]) else None
 
 
 def as_plain(facts: Facts) -> list[list[Any]]:
-    """Facts as JSON holds them."""
+    """Facts as JSON values."""
     return [[subject, name, *words] for (subject, name), words in facts.items()]
 
 
@@ -173,9 +172,10 @@ def from_plain(plain: Any) -> Facts:
 
 
 def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[list[Record]]:
-    """Records in groups whose members differ in nothing of `of`: the largest group first, of equal ones that which began first.
+    """Groups of records that differ in nothing of `of`: the largest group first, of equally large ones the one that began
+    first.
 
-    Unknown facts separate nothing: a record with fewer facts is in the first group that it fits.
+    Unknown facts do not separate records: a record with fewer facts joins the first group that it fits.
     """
     groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
     seen: dict[tuple[Any, ...], list[Record]] = {}
@@ -215,7 +215,7 @@ def facts_of_sources(record: Record) -> Facts:
 
 
 def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
-    """About a run's data; without `data`, which a run has once it has loaded them, only files are known."""
+    """Facts about a run's data. `data` is None for a run that failed before it loaded them: then only files are known."""
     if data is None:
         return {("rows", split): (None, digest) for split, digest in (made_from.task_files or {}).items()}
     known = made_from if made_from.labels else made_from.model_copy(update={"labels": labels_digest(data.labels)})
@@ -224,7 +224,7 @@ def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
 
 
 def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts:
-    """`rows` have two words: what the rows of a split hash to as they were loaded, and the files that they were read from."""
+    """`rows` has two values: a hash of a split's rows as loaded, and one of the files that they were read from."""
     files = made_from.task_files or {}
     return {
         ("splits", ""): (", ".join(sorted(fingerprints)),),
@@ -234,7 +234,7 @@ def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts
 
 
 def facts_of_model(made_from: MadeFrom) -> Facts:
-    """Weights and tokenizer have two words: what they are once loaded, and their files."""
+    """`weights` and `tokenizer` have two values each: a hash of them as loaded, and one of their files."""
     files = made_from.model_files or {}
     return {
         ("weights", ""): (made_from.weights, files.get("weights")),
@@ -256,24 +256,25 @@ def facts_of_environment(environment: Environment) -> Facts:
 
 
 def same_hardware(record: Record, hardware: str) -> bool:
-    """Whether a run was made on that class of hardware."""
+    """Whether a run was made on this class of hardware."""
     return not differences({("hardware", ""): (record.environment.hardware,)}, {("hardware", ""): (hardware,)}, HARDWARE)
 
 
 def software_of(environment: Environment) -> dict[str, str]:
-    """Distribution -> version, of all that can make runs differ."""
+    """Distribution -> version, for everything by which runs can differ."""
     return {name: version for name, version in environment.software.items() if name != BAKEOFF}
 
 
 def labels_digest(names: Sequence[str]) -> str | None:
-    """Of label names; None where a record lists only the first of them."""
+    """A hash of label names; None if the record lists only the first of them."""
     return digest_of(list(names)) if len(names) <= MOST_LABELS else None
 
 
 def environment(
     distributions: Iterable[str], *, threads: int, device: str = "cpu", accelerator: str = "", processes: int = 1, jobs: int = 1
 ) -> Environment:
-    """Where a run's processes run, beside so many `jobs`. `accelerator` is the device's own name, empty on the CPU."""
+    """The environment of a run on this machine. jobs: how many runs may train at the same time. accelerator: the device's
+    name, empty on the CPU."""
     import psutil
 
     return Environment(
@@ -290,7 +291,7 @@ def environment(
 
 
 def origin_of(part: Configured) -> ComponentOrigin:
-    """What is recorded of a component: its name, version and options, and the distribution that it comes from."""
+    """What a record stores about a component: its name, version and options, and its distribution."""
     return ComponentOrigin(
         name=part.name,
         version=part.registered.component.version,

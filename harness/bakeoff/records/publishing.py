@@ -1,9 +1,9 @@
-"""The folders of runs' records: read, and published so that none is lost on the way; which of several records of a run counts.
+"""The folders of runs' records: read, and published so that none is lost; and which of several records of a run counts.
 
-A record is made in a folder of its own beside its place and renamed into it. Where another stands there already, one rule
-decides, whichever of them came first: a good record counts before a failure of the run, a failure before an interruption, and
-any of them before a damaged record; of two of one rank the first counts. A failure that does not count is archived, and shown
-as an attempt. A record whose run the user wants to rerun yields to a new one of the same rank, and is archived too.
+A record is written to a folder of its own and renamed into its place. If another record is there already, one rule decides,
+whichever came first: a good record counts before a failure of the run, a failure before an interruption, and any of them before
+a damaged record; of two equal ones the first counts. A failure that does not count is archived, and shown as an attempt. The
+record of a run that the user reruns yields to a new one of equal rank, and is archived too.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from bakeoff.records.record_files import MOST_OF_A_TEXT, check_file, read_file, 
 from bakeoff.records.schema import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Record
 
 REPLACED: Final = ".replaced-"
-"""How the names of archived records' folders begin."""
+"""The prefix of archived records' folders."""
 
 ARCHIVED: Final = re.compile(rf"{re.escape(REPLACED)}(?P<run>r[0-9]+-[0-9a-z]+)-[0-9a-f]{{8}}")
 
 TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
-"""Why a folder can't be renamed to a place where something stands."""
+"""Errors of renaming a folder to a path that exists."""
 
 BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
 """The most bytes of a kept model's file: its tokenizer may be large, and weights mostly have 2 or 4 bytes."""
 
 Mark = tuple[int, int, State | None]
-"""Identifies a record wherever it lies: inode and device of its folder, and the state of `record.json`."""
+"""Identifies a record even after it was moved: inode and device of its folder, and the state of `record.json`."""
 
 
 class Rank(IntEnum):
-    """A higher one counts before a lower one."""
+    """Of two records of a run, the one with the higher rank counts."""
 
     DAMAGED = 0
     INTERRUPTED = 1
@@ -51,7 +51,7 @@ class Rank(IntEnum):
 
 
 def mark_of(folder: Path) -> Mark | None:
-    """Of whatever stands there; None where nothing does."""
+    """The mark of whatever is in the folder; None if nothing is."""
     try:
         found = folder.lstat()
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def mark_of(folder: Path) -> Mark | None:
 
 
 def attempt_of(record: Record) -> Attempt | None:
-    """A failed record as an attempt at its run; None of a good one."""
+    """A failed record as an attempt at its run; None for a good one."""
     if record.failure is None:
         return None
     return Attempt(
@@ -77,7 +77,7 @@ def attempt_of(record: Record) -> Attempt | None:
 
 
 def with_attempts(record: Record, attempts: list[Attempt]) -> Record:
-    """The record with further attempts at its run, each once, oldest first."""
+    """The record with further attempts at its run, without duplicates, oldest first."""
     known = [*record.attempts, *(attempt for attempt in attempts if attempt not in record.attempts)]
     if len(known) == len(record.attempts):
         return record
@@ -85,17 +85,17 @@ def with_attempts(record: Record, attempts: list[Attempt]) -> Record:
 
 
 def content_of(folder: Path, record: Record, name: str) -> bytes:
-    """The content of one of a record's files; raises DamageError unless it is what the record says."""
+    """The content of one of a record's files. Raises DamageError if it does not match the record's checksum."""
     return read_file(folder, name, record.files, at_most=_most_bytes(folder, record, name))
 
 
 def check_content(folder: Path, record: Record, name: str) -> None:
-    """As `content_of`, of a file that may be larger than the memory."""
+    """Like `content_of`, for a file that may be larger than memory: returns nothing."""
     check_file(folder, name, record.files, at_most=_most_bytes(folder, record, name))
 
 
 def _most_bytes(folder: Path, record: Record, name: str) -> int:
-    """How large one of a record's files may be, by what the record says; raises DamageError where that makes no sense."""
+    """The largest size that one of a record's files may have. Raises DamageError if the record's own figures are impossible."""
     with blamed_on(folder / name):
         if name == PREDICTIONS_FILE:
             return predictions.expected(record.data).most_bytes
@@ -107,15 +107,15 @@ def _most_bytes(folder: Path, record: Record, name: str) -> int:
 
 
 class RecordFolders:
-    """The folders of records of one experiment: in their places, archived, or not yet published."""
+    """The folders of the records of one experiment: published, archived, or not yet published."""
 
     def __init__(self, tree: Tree, records: Path) -> None:
         self.tree, self.records = tree, records
         self._parsed: dict[State, Record] = {}
-        """Records read so far, by the state of their file: wherever that lies now, it isn't parsed again."""
+        """Records read so far, by the state of their file, so that a moved file is not parsed again."""
 
     def read_in(self, folder: Path) -> Record:
-        """The record in a folder, published or not; raises StoreError. An unchanged file is parsed once."""
+        """The record in a folder, published or not; an unchanged file is parsed once. Raises StoreError."""
         try:
             state = state_of(folder / RECORD_FILE)
         except OSError:  # `read_record` says what is wrong
@@ -125,14 +125,15 @@ class RecordFolders:
         return self._parsed[state]
 
     def mark(self, run_id: str) -> Mark | None:
-        """Identifies what stands at the run's place; None where nothing does."""
+        """The mark of the run's published record; None if there is none."""
         return mark_of(self.records / run_id)
 
     def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None) -> bool:
-        """Whether the record in a complete folder is the run's now; the folder is gone in any case.
+        """Publishes the record in a complete folder, if it counts. Returns whether it is the run's record now; the folder is
+        gone either way.
 
-        `instead_of` is the record that a rerun replaces. A kill at any point leaves each whole good record in its place,
-        archived, or in a folder from which `Store.recover` publishes it.
+        instead_of: the record that a rerun replaces. If the process is killed at any point, each good record is still in its
+        place, archived, or in a folder from which `Store.recover` publishes it.
         """
         for name in self.tree.names(folder):
             if name.startswith(TEMPORARY_PREFIX):  # its writer was killed
@@ -157,8 +158,8 @@ class RecordFolders:
             self._take_out(run_id, mark, keep=rerun or theirs is not Rank.INTERRUPTED)
 
     def rank(self, folder: Path) -> Rank:
-        """Of the record in a folder, its files held against their checksums; raises StoreError for one of a newer schema, and
-        MachineError where the disk cannot be read: the record may be whole."""
+        """The rank of the record in a folder, after checking its files against their checksums. Raises StoreError for a
+        newer schema, and MachineError if the disk cannot be read, since the record may then be undamaged."""
         try:
             record = self.read_in(folder)
             for name in record.files:
@@ -171,7 +172,7 @@ class RecordFolders:
         return Rank.INTERRUPTED if record.was_interrupted else Rank.FAILED
 
     def attempts(self) -> dict[str, list[Attempt]]:
-        """The archived failed attempts, by run, oldest first."""
+        """The archived failed attempts of each run, oldest first."""
         found: dict[str, list[Attempt]] = {}
         for run_id, folder in self.archived():
             with suppress(StoreError):
@@ -180,13 +181,14 @@ class RecordFolders:
         return found
 
     def archived(self) -> Iterator[tuple[str, Path]]:
-        """Run and folder of each archived record."""
+        """Yields (run, folder) of each archived record."""
         for folder in sorted(self.records.glob(f"{REPLACED}*")):
             if (named := ARCHIVED.fullmatch(folder.name)) is not None:
                 yield named["run"], folder
 
     def _take_out(self, run_id: str, mark: Mark, *, keep: bool) -> None:
-        """Removes the record with this mark from the run's place. Another that took the place meanwhile is published again."""
+        """Removes the record with this mark from the run's place. Another record that took the place meanwhile is published
+        again."""
         beside = self.records / temporary_name(run_id)
         try:
             self.tree.move(self.records / run_id, beside)
@@ -198,7 +200,7 @@ class RecordFolders:
             self.publish(beside, run_id)
 
     def _retire(self, folder: Path, run_id: str, *, keep: bool) -> None:
-        """Takes a record out of the experiment: archived, or deleted."""
+        """Removes a record from the experiment: it is archived, or deleted."""
         if keep:
             self.tree.move(folder, self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
         else:

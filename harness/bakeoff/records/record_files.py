@@ -1,5 +1,5 @@
-"""Records as files: written with a checksum of themselves, and read back whole. Only the current schema is read here; files of
-an older one are brought to it by `bakeoff migrate` (`records.migrate`)."""
+"""Records as files, written with a checksum of themselves. Only the current schema is read; `bakeoff migrate`
+(`records.migrate`) converts older files."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 
 MOST_BYTES: Final = 2**24
-"""Of a run's record, which has some thousand, and of a control run's; a file that is larger is none."""
+"""The largest size of the record of a run, which has some thousand bytes, or of a control run."""
 MOST_OF_A_PLAN: Final = 2**28
-"""Bytes of `plan.json`: a run takes about 200."""
+"""The largest size of `plan.json` in bytes; a run takes about 200."""
 MOST_OF_A_TEXT: Final = 2**26
-"""Bytes of a file of a record that is neither Parquet nor part of a model: what a failed run left."""
+"""The largest size in bytes of a record's file that is neither Parquet nor part of a model: what a failed run left."""
 
 
 def read_record(folder: Path) -> Record:
-    """The record in a run's folder; raises StoreError that names the file and what is wrong with it."""
+    """The record in a run's folder. Raises StoreError that names the file and what is wrong with it."""
     return read_part(Record, read_inside(folder, RECORD_FILE, at_most=MOST_BYTES), folder / RECORD_FILE)
 
 
 def read_inside(folder: Path, name: str, *, at_most: int) -> bytes:
-    """A file of a record; raises DamageError where it cannot be read, is no plain file or larger than so many bytes, or where a
-    symbolic link would lead elsewhere."""
+    """Reads a file of a record. Raises DamageError if it can't be read, is too large, is not a regular file, or is reached
+    by a symbolic link."""
     with _opened(folder, name, at_most) as stream:
         return stream.read()
 
 
 def read_file(folder: Path, name: str, files: Mapping[str, str], *, at_most: int) -> bytes:
-    """One of the record's `files`, name -> sha256; raises DamageError unless it is what the record says.
+    """Reads one of the record's `files` (name -> SHA-256). Raises DamageError if the checksum does not match.
 
-    The bytes that are hashed are those that are returned.
+    The returned bytes are those that were hashed.
     """
     content = read_inside(folder, name, at_most=at_most)
     _require_sha256(folder / name, sha256(content).hexdigest(), files[name])
@@ -54,7 +54,7 @@ def read_file(folder: Path, name: str, files: Mapping[str, str], *, at_most: int
 
 
 def check_file(folder: Path, name: str, files: Mapping[str, str], *, at_most: int) -> None:
-    """As `read_file`, of a file that may be larger than the memory."""
+    """Like `read_file`, for a file that may be larger than memory: returns nothing."""
     with _opened(folder, name, at_most) as stream:
         digest = file_digest(stream, "sha256").hexdigest()
     _require_sha256(folder / name, digest, files[name])
@@ -77,19 +77,19 @@ def _opened(folder: Path, name: str, at_most: int) -> Iterator[BufferedReader]:
 
 def _require_sha256(path: Path, found: str, recorded: str) -> None:
     if found != recorded:
-        raise DamageError(f"{shown_path(path)} was altered: it is not what its record says")
+        raise DamageError(f"{shown_path(path)} was altered: it does not match the checksum in its record")
 
 
 LINE: Final = 120
-"""Characters of a line of a record that several figures share."""
+"""The longest line of a record that several values share, in characters."""
 AS_JSON: Final = json.JSONEncoder(allow_nan=False).encode
 Kind = TypeVar("Kind", bound=BaseModel)
 Upgrade = Callable[[Any, dict[str, Any]], dict[str, Any]]
 
 
 def read_model(kind: type[Kind], path: Path, what: str, *, at_most: int) -> Kind:
-    """The content of a JSON file without a checksum, of at most so many bytes; `what` names its kind in errors: `request`.
-    Raises BakeoffError that names the file and the first thing that is wrong with it."""
+    """Reads a JSON file without a checksum. what: what messages call it, such as `request`. Raises BakeoffError that names
+    the file and its first error."""
     try:
         content = read_regular(path, at_most=at_most)
         read_json(content)
@@ -100,18 +100,20 @@ def read_model(kind: type[Kind], path: Path, what: str, *, at_most: int) -> Kind
         why = escaped(error)
     except OSError as error:
         raise BakeoffError(f"{shown_path(path)}: {error.strerror}") from None
-    raise BakeoffError(f"{shown_path(path)} is no {what}: {why}")
+    raise BakeoffError(f"{shown_path(path)} is not a {what}: {why}")
 
 
 def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade | None = None) -> Kind:
-    """Parse and validate one file: its JSON, types and ranges, the consistency of its fields, and its checksum.
+    """Parses and validates one file: JSON, types and ranges, consistency of its fields, and its checksum.
 
-    `upgrade` brings plain data of an older schema version to the current one; only `bakeoff migrate` has it. Raises DamageError
-    that says where the file is wrong, and StoreError for another schema version, which names the command for an older one.
+    upgrade: converts plain data of an older schema version; only `bakeoff migrate` passes it. Raises DamageError that says
+    where the file is wrong, and StoreError for another schema version, which for an older one names the command to run.
     """
     shown = shown_path(path)
     if len(content) > (most := MOST_OF_A_PLAN if kind is Declared else MOST_BYTES):
-        raise DamageError(f"{shown} is damaged: it has {len(content):,} bytes where {most:,} are the most")
+        raise DamageError(
+            f"{shown} is damaged: it has {len(content):,} bytes, and {most:,} is the most that such a file may have"
+        )
     try:
         plain = read_json(content)
         version = plain.get("schema_version") if isinstance(plain, dict) else None
@@ -120,7 +122,7 @@ def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade 
             _require_checksum(plain.get("seal") or "", content, shown)
             old = next((above.parent for above in path.parents if above.name == "records"), path.parent)
             raise StoreError(
-                f"{shown_path(old)} holds records of schema {version}; bring them to schema {SCHEMA_VERSION}: "
+                f"{shown_path(old)} has records of schema {version}; convert them to schema {SCHEMA_VERSION}: "
                 f"{command('migrate', old)}"
             )
         part = kind.model_validate(upgrade(kind, plain) if is_old and upgrade else plain, strict=True)
@@ -134,26 +136,26 @@ def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade 
     except ValueError as error:
         raise DamageError(f"{shown} is damaged: {escaped(error)}") from None
     if not is_old and not plain.get("seal"):
-        raise DamageError(f"{shown} was altered: its own checksum is gone")
+        raise DamageError(f"{shown} was altered: it lacks its own checksum")
     _require_checksum(plain.get("seal") or "", content, shown)
     return part
 
 
 def _require_checksum(seal: Any, content: bytes, shown: str) -> None:
-    """Raises DamageError where the file has a checksum of its own that does not fit."""
+    """Raises DamageError if the file has a checksum of itself that does not match."""
     if seal and sealed(content, str(seal)) != content:
-        raise DamageError(f"{shown} was altered: it does not fit its own checksum")
+        raise DamageError(f"{shown} was altered: it does not match its own checksum")
 
 
 def sealed(content: bytes, seal: str) -> bytes:
-    """A file whose checksum is `seal`, with the checksum that is right for the rest of it: it stands at the end."""
+    """Replaces the checksum `seal` at the end of a file by the one that matches the rest."""
     before, _, after = content.rpartition(f'"{seal}"'.encode())
     digest = sha256(b'%b"%b"%b' % (before, UNSEALED.encode(), after)).hexdigest()
     return b'%b"%b"%b' % (before, digest.encode(), after)
 
 
 def dump(part: Record | Declared | Control) -> bytes:
-    """A file's bytes, sealed: JSON for people; that of a run is short. Raises StoreError for what could not be read again."""
+    """The bytes of a file with its checksum, as readable JSON. Raises StoreError for content that could not be read again."""
     plain = part.model_copy(update={"seal": UNSEALED}).model_dump(mode="json")
     try:
         if isinstance(part, Record):
@@ -171,11 +173,11 @@ def dump(part: Record | Declared | Control) -> bytes:
 
 
 UNFINISHED: Final = Kept(reason="the run's process ended while its model was being written", difference=None)
-"""In a record until its model is there; it stays where the process ends before."""
+"""What a record says of its model until the model is written; it remains if the process ends before."""
 
 
 def without_model(record: Record, folder: Path, reason: str) -> Record:
-    """The record of a run whose process ended while it kept the model, in the folder that it left; its file is written anew."""
+    """The record of a run whose process ended while it was writing the model; its file is rewritten to say so."""
     if record.kept != UNFINISHED:
         return record
     tree = Tree(folder)
@@ -186,7 +188,7 @@ def without_model(record: Record, folder: Path, reason: str) -> Record:
 
 
 def laid_out(value: Any, depth: int = 0) -> str:
-    """JSON with as many members on a line as fit; an object or list that is longer than a line has lines of its own.
+    """JSON with as many members per line as fit; an object or list that is longer than a line is spread over several.
 
     Raises ValueError for a number that is not finite.
     """

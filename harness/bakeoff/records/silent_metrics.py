@@ -1,4 +1,4 @@
-"""Metrics that say nothing on a split: every prediction there has the same score."""
+"""Metrics that cannot tell predictions apart on a split, because any predictions get the same score there."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from bakeoff.text.words import one_line
 
 ROUNDING = 1e-12
 MOST_WORDS = 120
-"""Characters of a metric's own error that are kept: the reason stands in the record, which is small."""
+"""How many characters of a metric's own error are kept, since the reason goes into the record."""
 
 
 def silent_metrics(
     metrics: Iterable[Metric], labels: Mapping[str, NDArray[Any]], names: Sequence[str] = (), *, load: bool = False
 ) -> dict[str, dict[str, str]]:
-    """Split -> metric that says nothing there -> why, by the right answers (n,) of each split; see `why_silent`."""
+    """Split -> metric that cannot tell predictions apart there -> why. labels: (n,) references of each split. See
+    `why_silent`."""
     known = list(metrics)
     found = {
         split: {metric.name: reason for metric in known if (reason := why_silent(metric, right, names, load=load))}
@@ -35,15 +36,15 @@ def silent_metrics(
 
 
 def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), *, load: bool = False) -> str:
-    """Why the metric says nothing of answers to these right ones, (n,), in words; empty where it may say something.
+    """Why the metric cannot tell predictions apart, given these references, (n,); empty if it can.
 
-    Its score is computed for predictions that differ as much as possible: all right, always one label, all wrong, in another
-    order. Where all get one score (Matthews' correlation on one label, Pearson's on a constant, recall without a case), or none
-    a finite one, be it that the metric raises, it distinguishes no predictions. Metrics that need more labels than there are
-    say so themselves (`Metric.least_labels`). `names`: of the labels, by number.
+    It is computed for predictions as different as possible: all right, one constant label, all wrong, in another order. If all
+    get the same score (Matthews' correlation with one label, Pearson's with a constant, recall without a case), or none a
+    finite one, also because the metric raises, then it can't. Metrics that need more labels than occur say so
+    (`Metric.least_labels`). names: names of the labels, by number.
 
-    load: ask metrics of the evaluate library too, the hub's among them; else nothing is known of them. Raises DataError where
-    one is not available.
+    load: also try metrics that need the evaluate library; otherwise those count as able to. Raises DataError if one is not
+    available.
     """
     found = np.unique(labels)
     if len(found) < getattr(metric, "least_labels", 1):
@@ -72,17 +73,17 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
         return f"no example has the label {_named(number, names)}"
     if len(found) == 1:
         return _constant(found, names)
-    return f"it gives no score ({error})" if error else f"whatever is answered, it is {spelt(float(scores[0]))}"
+    return f"it gives no score ({error})" if error else f"any predictions get {spelt(float(scores[0]))}"
 
 
 def error_of_metric(error: Exception) -> str:
-    """A metric's own error in one short line."""
+    """A metric's own exception in one short line."""
     text = one_line(f"{type(error).__name__}: {error}")
     return text if len(text) <= MOST_WORDS else f"{text[: MOST_WORDS - 3]}..."
 
 
 def _is_numpy(metric: Metric, labels: NDArray[Any]) -> bool:
-    """Whether it can be asked without the evaluate library: by its parts, or by a score of its own."""
+    """Whether it can be computed without the evaluate library: from its ratio terms, or by its own score."""
     if isinstance(metric, HubMetric):
         return False
     try:
@@ -92,7 +93,7 @@ def _is_numpy(metric: Metric, labels: NDArray[Any]) -> bool:
 
 
 def _unlike(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iterator[NDArray[Any]]:
-    """Answers as unlike each other as can be; `case` is one that a metric of one label looks for."""
+    """Yields predictions as different from each other as possible. case: the label that a metric of one label is about."""
     yield labels
     if np.issubdtype(labels.dtype, np.floating):
         width = float(np.ptp(labels)) or 1.0
@@ -108,7 +109,7 @@ def _unlike(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iter
 
 
 def _score(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> float:
-    """By its parts where it has any: a score may be the evaluate library's, which would have to be loaded."""
+    """The score, from ratio terms if the metric has them, because a score of its own may load the evaluate library."""
     parts = metric.ratio_terms(answers, labels)
     if parts is None:
         return float(metric.score(answers, labels))

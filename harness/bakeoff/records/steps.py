@@ -1,4 +1,4 @@
-"""steps.parquet: loss, learning rate, gradient norm and time of each step. They are checked here once, and nowhere else."""
+"""steps.parquet: loss, learning rate, gradient norm and time of each step. All checks of it are made here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ COLUMNS: Final = {"step": "int32", "loss": "float", "learning_rate": "double", "
 
 
 def expected(record: Record) -> Expected:
-    """The format of the run's steps."""
+    """The format that the run's steps must have."""
     return Expected(COLUMNS, rows=record.cost.steps if record.cost else 0)
 
 
 def read_steps(content: bytes, record: Record, path: Path) -> Any:
-    """A pyarrow table: step (0 to n - 1), loss (finite, unless the run diverged), learning_rate, grad_norm (null where it was
-    not measured), seconds (since the first step began, never fewer than before).
+    """A pyarrow table: step (0 to n - 1), loss (finite, unless the run diverged), learning_rate, grad_norm (null if it was not
+    measured), seconds (since the first step began, never decreasing).
 
-    Raises DamageError that names the file, the column and the row, unless everything is as the harness writes it.
+    Raises DamageError that names file, column and row for anything that the harness would not write.
     """
     with blamed_on(path):
         table = read_table(content, expected(record))
@@ -33,6 +33,11 @@ def read_steps(content: bytes, record: Record, path: Path) -> Any:
             require(np.isfinite(loss), "loss", loss, "not finite")
         require(np.isfinite(rate), "learning_rate", rate, "not finite")
         require(~(norm < 0), "grad_norm", norm, "no norm of a gradient")  # an overflow of fp16 is none that is finite
-        require(np.isfinite(seconds) & (seconds >= 0), "seconds", seconds, "no time since the first step began")
+        require(
+            np.isfinite(seconds) & (seconds >= 0),
+            "seconds",
+            seconds,
+            "not a possible time: seconds since the first step began, never decreasing",
+        )
         require(np.diff(seconds, prepend=0) >= 0, "seconds", seconds, "less than before")
         return table

@@ -1,6 +1,6 @@
-"""The records of one experiment's folder: one folder per run, beside `plan.json` and control runs.
+"""The records of one experiment's folder: one folder for each run, beside `plan.json` and control runs.
 
-Which of two records of one run counts says `records.publishing`; `records.claims` only avoids double work.
+`records.publishing` decides which of two records of a run counts; `records.claims` only avoids double work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bakeoff.text.words import quoted, shown_path
 
 
 class Store(RecordFolders):
-    """The records of one experiment folder."""
+    """The records in the folder of one experiment."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Tree(folder), folder / "records")
@@ -35,14 +35,14 @@ class Store(RecordFolders):
         self.claims = Claims(self.tree, self.records)
         self._declared: tuple[State, Declared] | None = None
         self._place: tuple[int, int] | None = None
-        """Device and inode of the folder of records, once `declare` has written to it."""
+        """Device and inode of the folder of records, after `declare` has written to it."""
         self._reader = PredictionsReader()
 
     # --- reading ---
 
     @cached_property
     def neighbours(self) -> list[Store]:
-        """Of the other experiments in the folder beside this one, by name."""
+        """The stores of the other experiments in the same parent folder, sorted by name."""
         here = self.folder.resolve()
         found = sorted(path.parents[1] for path in here.parent.glob("*/records/plan.json"))
         return [Store(folder) for folder in found if folder != here]
@@ -54,14 +54,16 @@ class Store(RecordFolders):
             return True  # something is there: `read` says what is wrong with it
 
     def read(self, run_id: str) -> Record:
-        """Raises StoreError for a record that is missing, damaged, or of another run."""
+        """The run's record. Raises StoreError if it is missing, damaged, or belongs to another run."""
         record = self.read_in(self.records / run_id)
         if record.id != run_id:
-            raise DamageError(f"{shown_path(self.records / run_id / RECORD_FILE)} says that it is run {quoted(record.id)}")
+            raise DamageError(
+                f"{shown_path(self.records / run_id / RECORD_FILE)} belongs to run {quoted(record.id)}: rename the folder"
+            )
         return record
 
     def check(self, run_id: str) -> Record:
-        """The record, after all its files were read; raises DamageError that names the file."""
+        """The run's record, after reading all its files. Raises DamageError that names the file."""
         record = self.read(run_id)
         for name in record.files:
             if name == PREDICTIONS_FILE:
@@ -73,23 +75,23 @@ class Store(RecordFolders):
         return record
 
     def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
-        """Split -> predictions of a run; raises StoreError that names the file."""
+        """Split -> predictions of a run. Raises StoreError that names the file."""
         content, path = self._file_of(record, PREDICTIONS_FILE)
         return (reader or self._reader).read(content, record.data, path)
 
     def steps(self, record: Record) -> Any:
-        """A run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
+        """A run's steps as a pyarrow table; see `read_steps`. Raises StoreError that names the file."""
         content, path = self._file_of(record, STEPS_FILE)
         return read_steps(content, record, path)
 
     def _file_of(self, record: Record, name: str) -> tuple[bytes, Path]:
         folder = self.records / record.id
         if name not in record.files:
-            raise StoreError(f"{shown_path(folder)} is of a record without {name}")
+            raise StoreError(f"{shown_path(folder)} belongs to a record without {name}")
         return content_of(folder, record, name), folder / name
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
-        """The records that can be read (of those ids, or all), and a sentence for each that cannot."""
+        """The readable records (of these runs, or all), and a sentence for each of the others."""
         records, damaged = [], []
         for run_id in self.recorded_ids() if run_ids is None else filter(self.occupied, run_ids):
             try:
@@ -99,7 +101,7 @@ class Store(RecordFolders):
         return records, damaged
 
     def recorded_ids(self) -> list[str]:
-        """Of all folders that lie among the records; raises StoreError where they cannot be listed."""
+        """The names of all folders among the records. Raises StoreError if they can't be listed."""
         if not self.records.is_dir():
             return []
         try:
@@ -109,11 +111,11 @@ class Store(RecordFolders):
             raise StoreError(f"{shown_path(self.records)} cannot be listed: {error.strerror}") from None
 
     def occupied(self, run_id: str) -> bool:
-        """Whether something stands at the run's place, a record or not."""
+        """Whether anything exists at the run's place, a record or not."""
         return os.path.lexists(self.records / run_id)
 
     def find(self, run_id: str) -> Record | None:
-        """The run's record; None where there is none that can be read, or where the run was interrupted: it is still due."""
+        """The run's record; None if it can't be read, or if the run was interrupted and so is still due."""
         try:
             record = self.read(run_id) if self.has(run_id) else None
         except DamageError:
@@ -121,24 +123,23 @@ class Store(RecordFolders):
         return None if record and record.was_interrupted else record
 
     def is_due(self, run_id: str) -> bool:
-        """Whether `bakeoff run` makes the run without being asked to: it has no record, or was interrupted; False of a damaged
-        record."""
+        """Whether `bakeoff run` trains the run by itself: it has no record, or was interrupted. False if its record is
+        damaged."""
         try:
             return not self.has(run_id) or self.read(run_id).was_interrupted
         except DamageError:
             return False
 
     def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
-        """A sentence where the plan says another seed of the run than its record, which is one of the two's damage; else
-        nothing."""
+        """A sentence if plan and record give the run different seeds, which means that one of them is damaged; else empty."""
         planned = seed_of.get(record.id, record.requested.seed)
         if planned == record.requested.seed:
             return ""
         path = self.records / record.id / RECORD_FILE
-        return f"{shown_path(path)} is of seed {record.requested.seed}; {shown_path(self.plan_file)} says seed {planned}"
+        return f"{shown_path(path)} has seed {record.requested.seed}, but {shown_path(self.plan_file)} says {planned}"
 
     def declared(self) -> Declared:
-        """What the experiment asked for; raises StoreError where no experiment is."""
+        """What the experiment asked for. Raises StoreError if the folder has no experiment."""
         try:
             state = state_of(self.plan_file)
             if self._declared is None or self._declared[0] != state:
@@ -147,16 +148,16 @@ class Store(RecordFolders):
             return self._declared[1]
         except FileNotFoundError:
             raise StoreError(
-                f"{shown_path(self.folder)} holds no experiment: there is no records/plan.json, which `bakeoff run` writes"
+                f"{shown_path(self.folder)} is not the folder of an experiment: it has no records/plan.json"
             ) from None
         except NotADirectoryError:
             place = self.records if self.folder.is_dir() else self.folder
-            raise StoreError(f"{shown_path(place)} is a file; name the folder of an experiment") from None
+            raise StoreError(f"{shown_path(place)} is a file; give the folder of an experiment") from None
         except OSError as error:
             raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
 
     def controls(self) -> tuple[list[Control], list[str]]:
-        """The control runs that can be read, oldest first, and a sentence for each that cannot: they say whether times can be
+        """The readable control runs, oldest first, and a sentence for each of the others. They show whether times can be
         trusted."""
         found, damaged = [], []
         for path in sorted(self.records.glob("control-*.json")):
@@ -167,14 +168,14 @@ class Store(RecordFolders):
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after")), damaged
 
     def refuse_links(self) -> None:
-        """Raises StoreError where the records, or states of a training, would lie behind a link, or where a file stands."""
+        """Raises StoreError if the folder of records or of checkpoints is a symbolic link or a file."""
         for place in (self.records, *self.records.glob(".checkpoints-*")):
             self.tree.require_no_link(place)
             if place.exists() and not place.is_dir():
-                raise StoreError(f"{shown_path(place)} is no folder, and one is made there: remove it")
+                raise StoreError(f"{shown_path(place)} is not a folder, and a folder is needed there: remove or rename it")
 
     def checkpoints(self, run_id: str) -> Path:
-        """Where the states in the middle of a run lie until it has ended; raises StoreError for a link in its place."""
+        """The folder of a run's checkpoints; it exists until the run has ended. Raises StoreError for a symbolic link."""
         place = self.records / f".checkpoints-{run_id}"
         self.tree.require_no_link(place)
         return place
@@ -185,7 +186,7 @@ class Store(RecordFolders):
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes what the experiment asks for; its history goes on."""
+        """Writes what the experiment asks for, and extends its history."""
         try:
             before = self.declared()
         except StoreError:  # none yet, or a damaged one, which `require_owner` let pass: written anew
@@ -201,7 +202,7 @@ class Store(RecordFolders):
         self._place = _place_of(self.records)
 
     def require_place(self) -> None:
-        """Raises StoreError where the folder that `declare` wrote to was moved, deleted or replaced meanwhile."""
+        """Raises StoreError if the folder that `declare` wrote to was moved, deleted or replaced since."""
         if self._place is not None and self._place != _place_of(self.records):
             raise StoreError(
                 f"{shown_path(self.records)} is no longer the folder in which this command began: it was moved, deleted or "
@@ -212,18 +213,18 @@ class Store(RecordFolders):
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
     def begin(self, run_id: str) -> Path:
-        """A fresh folder beside the run's place, to be filled and then published."""
+        """Makes a new folder, to be filled with the run's record and then published."""
         return self.tree.make_fresh(self.records / temporary_name(run_id))
 
     def drop(self, folder: Path) -> None:
-        """Removes a folder that `begin` made, where it is there still. A whole good record in it stays: `recover` finds it."""
+        """Removes a folder that `begin` made, if it still exists. A complete good record in it stays, for `recover` to find."""
         if not self._is_good(folder):
             self.tree.remove_folder(folder)
 
     def recover(self) -> list[str]:
-        """Publishes the whole good records that stopped processes left beside their places; the ids of their runs.
+        """Publishes complete good records that stopped processes left unpublished. Returns the ids of their runs.
 
-        Those are processes of this machine that are dead, and others that hold no claim on the run.
+        Those are dead processes of this machine, and processes elsewhere that hold no claim on the run.
         """
         found = []
         for path in sorted(self.records.glob(".tmp-*")):
@@ -240,18 +241,18 @@ class Store(RecordFolders):
         return found
 
     def sweep(self) -> None:
-        """Removes what killed processes of this machine left half-made, and their claims; other machines' are theirs."""
+        """Removes unfinished folders and claims of dead processes of this machine; those of other machines stay."""
         self.claims.sweep()
         for path, _ in [*left_by_the_dead(self.records), *left_by_the_dead(self.folder)]:
             self.drop(path)
 
     def _is_good(self, folder: Path) -> bool:
-        """Whether a whole record of a run that succeeded lies there."""
+        """Whether the folder has a complete record of a successful run."""
         return (folder / RECORD_FILE).is_file() and self.rank(folder) is Rank.GOOD
 
 
 def _place_of(folder: Path) -> tuple[int, int] | None:
-    """Device and inode of a folder; None where there is none."""
+    """Device and inode of a folder; None if it does not exist."""
     try:
         found = folder.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,10 +1,10 @@
-"""Plain data of older schema versions, brought to the current one step by step. Only `bakeoff migrate` uses this module.
+"""Converts plain data of older schema versions to the current one, step by step. Only `bakeoff migrate` uses this module.
 
-To change the schema of records, plans or control runs: change the models in `records/schema`, raise `SCHEMA_VERSION`, and say
-here what the new version has that the one before had not: new keys in `ADDED`, anything else in a function of `CHANGED`. Keys
-are added and renamed by `_with`, so that a file which only claims to be old is refused. Add a file of the old version to
-`tests/core/records/test_migrate.py`, and run `bakeoff migrate` over `results/*`. What a step cannot know from the file alone,
-`records/migrate.py` finds out from the files beside it.
+To change the schema of records, plans or control runs: change the models in `records/schema`, raise `SCHEMA_VERSION`, and
+declare here what the new version adds: new keys in `ADDED`, anything else as a function in `CHANGED`. Keys are added and
+renamed by `_with`, so that a file which only claims to be old is refused. Add a file of the old version to
+`tests/core/records/test_migrate.py`, and run `bakeoff migrate` over `results/*`. What a step can't know from the file alone,
+`records/migrate.py` determines from the files beside it.
 """
 
 from __future__ import annotations
@@ -39,16 +39,17 @@ ADDED: Final[Mapping[tuple[type[Part], int], Mapping[str, Plain]]] = {
     (Control, 2): {"": {"peak_flops": {}}},
     (Control, 4): {"": {"seal": UNSEALED}},
 }
-"""(Kind of file, schema version) -> path in it (`*`: each item of a list) -> what the next version has there besides."""
+"""(Kind of file, schema version) -> path in it (`*`: each item of a list) -> keys that the next version adds there, with
+values."""
 
 FIRST_VERSION: Final[Mapping[type[Part], int]] = {Record: 1, Declared: 1, Control: 2}
 SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control: 5}
-"""The first schema version of a file whose own checksum stands in it."""
+"""The first schema version in which a kind of file has a checksum of itself."""
 
 
 def _at(value: Any, path: str, change: Callable[[Any], Any]) -> Any:
-    """The value with `change` made to the part at this path. What is not there, or is no object or list, stays as it is: the
-    model then says what is wrong with it."""
+    """The value with `change` applied to the part at this path. If the path does not exist, the value is unchanged, and its
+    model then reports what is wrong."""
     first, _, rest = path.partition(".")
     if not first:
         return change(value)
@@ -60,18 +61,18 @@ def _at(value: Any, path: str, change: Callable[[Any], Any]) -> Any:
 
 
 def _with(part: Any, new: Mapping[str, Any] | None = None, renamed: Mapping[str, str] | None = None) -> Any:
-    """The part of an older version with the keys that a later one added, and others under their later names. Raises ValueError
-    where it has such a key already: by claiming an older version, a file would get rid of its checksum."""
+    """The part with keys added and renamed. Raises ValueError if it already has such a key: a file that claims to be older
+    would escape its checksum."""
     new, renamed = new or {}, renamed or {}
     if not isinstance(part, dict):
         return part
     if there := sorted({*new, *renamed.values()} & part.keys()):
-        raise ValueError(f"{there[0]}: no file of its schema version has that")
+        raise ValueError(f"{there[0]}: a file of its schema version can't have that")
     return {**{renamed.get(key, key): value for key, value in part.items()}, **new}
 
 
 def _fewer_names(parameters: Any) -> Any:
-    """Of newly initialised parameters 20 had names, where fewer have now."""
+    """The names of new parameters, shortened: 20 were listed, where fewer are now."""
     if not isinstance(parameters, list) or len(parameters) <= MOST_NEW:
         return parameters
     unnamed = re.fullmatch(r"and ([0-9]+) more", str(parameters[-1]))
@@ -80,7 +81,7 @@ def _fewer_names(parameters: Any) -> Any:
 
 
 def _record_of_4(old: Plain) -> Plain:
-    """F1, precision and recall were of the second label, whatever its name: from version 5 on their names say so."""
+    """Until version 4, F1, precision and recall were about the second label; from version 5 on their names say which label."""
     old = _at(old, "weights.newly_initialised", _fewer_names)
     data = old.get("data")
     labels, kind = (data.get("labels"), KINDS.get(str(data.get("kind")))) if isinstance(data, dict) else (None, None)
@@ -110,7 +111,7 @@ def _record_of_5(old: Plain) -> Plain:
 
 
 def _without_score(data: Plain, scores: Any) -> dict[str, dict[str, str]]:
-    """Split -> metric that has no score there -> that. Version 4 did not say why; `records/migrate.py` finds out more."""
+    """Split -> metric without a score there -> that fact. Version 4 did not record why; `records/migrate.py` finds out more."""
     metrics = data.get("metrics")
     if not isinstance(metrics, list) or not isinstance(scores, dict):
         return {}
@@ -122,7 +123,7 @@ def _without_score(data: Plain, scores: Any) -> dict[str, dict[str, str]]:
 
 
 def _declared_of_4(old: Plain) -> Plain:
-    """A margin was a number, of all metrics that are shown in points."""
+    """A margin was one number, for all metrics shown in points."""
     margin = old.get("margin")
     return {**old, "margin": margin if isinstance(margin, dict) else {POINTS: margin}}
 
@@ -132,17 +133,17 @@ CHANGED: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
     (Record, 5): _record_of_5,
     (Declared, 4): _declared_of_4,
 }
-"""(Kind of file, schema version) -> what the next version has otherwise."""
+"""(Kind of file, schema version) -> a function that makes the other changes of the next version."""
 
 
 def upgraded(kind: type[Part], plain: Plain) -> Plain:
-    """The content of a file of an older schema version as the current one has it. Raises ValueError where a file of its version
-    cannot be so."""
+    """Converts the content of a file of an older schema version to the current one. Raises ValueError if no file of that
+    version can look so."""
     version = plain["schema_version"]
     if version >= SEALED_SINCE[kind] and not plain.get("seal"):
-        raise ValueError("seal: its own checksum is gone")
+        raise ValueError("seal: it lacks its own checksum")
     if version < FIRST_VERSION[kind]:
-        raise ValueError(f"schema_version: no such file has version {version}")
+        raise ValueError(f"schema_version: there is no version {version} of such files")
     for step in [(kind, number) for number in range(version, SCHEMA_VERSION)]:
         for path, facts in ADDED.get(step, {}).items():
             plain = _at(plain, path, partial(_with, new=facts))

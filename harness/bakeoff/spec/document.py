@@ -1,4 +1,4 @@
-"""An experiment file as it was read: its data, the place of each value, and what is wrong with it."""
+"""An experiment file as it was read: its data, the line and column of each value, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Document:
-    """An experiment file as plain data, with the place of each key."""
+    """An experiment file as plain data, with the line and column of each key."""
 
     file: str
     data: dict[str, Any]
     places: dict[KeyPath, tuple[int, int]]
     flaws: Mapping[KeyPath, Problem] = field(default_factory=dict)
-    """What YAML allows and an experiment file does not (tags, dates, NaN, duplicate keys), by its place."""
+    """What YAML allows and an experiment file does not (tags, dates, NaN, duplicate keys), by the path of its key."""
     content: bytes = b""
-    """The bytes of the file when it was read; it may be edited while its runs are made."""
+    """The bytes of the file as it was read, since it may be edited while its runs train."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """A problem at the deepest part of the path that is in the file."""
+        """A problem whose line and column are those of the deepest part of `path` that is in the file."""
         reached = (self.places[path[:length]] for length in range(len(path), -1, -1) if path[:length] in self.places)
         return Problem(self.file, *next(reached, (0, 0)), dotted(path), message)
 
     def read(self, registry: Registry) -> tuple[Spec | None, list[Problem], Reading]:
-        """Validates the file in one pass: the spec (None if anything is wrong), the problems, and all valid parts."""
+        """Validates the file in one pass. Returns the spec (None if anything is wrong), all problems, and the parts that are
+        valid."""
         reading, problems = Reading(registry), list(self.flaws.values())
         spec = None
         try:
@@ -52,7 +53,7 @@ class Document:
         return (None if problems else spec), problems, reading
 
     def problems_of(self, error: ValidationError, *, model: type[BaseModel] = Spec) -> list[Problem]:
-        """pydantic's errors as problems at their places, without those that are flaws already."""
+        """pydantic's errors as problems with line and column; those already reported as flaws are left out."""
         found = []
         for detail, message in worded(error, model):
             path = self._in_file(tuple(part for part in detail["loc"] if part != "[key]"))
@@ -62,7 +63,7 @@ class Document:
         return found
 
     def _in_file(self, path: KeyPath) -> KeyPath:
-        """The part of the path that is in the file: for a union, pydantic also names the member, which nobody wrote."""
+        """The part of the path that is in the file; pydantic adds the names of a union's members, which nobody wrote."""
         value: Any = self.data
         reached: KeyPath = ()
         for part in path:
@@ -76,9 +77,10 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """The experiment file as data with places.
+    """Reads an experiment file, as data with line and column of each key.
 
-    Raises SpecError for a file that is no YAML mapping: missing, over 1 MB, binary, empty, two documents, too deep.
+    Raises SpecError for a file that is not one YAML mapping: missing, over 1 MB, binary, empty, nested too deeply, or of two
+    documents.
     """
     file = escaped(str(path))
     try:
@@ -87,7 +89,7 @@ def read_document(path: Path) -> Document:
     except FileNotFoundError:
         raise stop(file, "no such file") from None
     except IsADirectoryError:
-        raise stop(file, "this is a folder; name the experiment file in it") from None
+        raise stop(file, "this is a folder; give the path of the experiment file in it") from None
     except UnicodeDecodeError as error:
         marked = ", but this is UTF-16" if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
         raise stop(file, f"not a text file: byte {error.start} is not UTF-8{marked}; save it as UTF-8") from None
@@ -97,6 +99,6 @@ def read_document(path: Path) -> Document:
 
 
 def parse_document(text: str, file: str) -> Document:
-    """YAML text as data with places; `file` is what error messages call it."""
+    """Parses YAML text, as data with line and column of each key. file: the name that error messages use."""
     tree = read_tree(text, file)
     return Document(file, tree.root, tree.places, tree.flaws)

@@ -46,7 +46,7 @@ Prose = Annotated[str, Field(max_length=500), AfterValidator(_checked_prose)]
 
 PARTS = ("trainer", "method", "model", "recipe", "loss", "software", "hardware")
 UNDER_TEST = (*PARTS, *(f"recipe.{key}" for key in Recipe.model_fields))
-"""`loss` means how a trainer scales loss and gradients."""
+"""The values of `under_test`. `loss` means how a trainer scales loss and gradients."""
 
 
 def _checked_part(part: str) -> str:
@@ -62,7 +62,7 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 
 
 class ImportedRow(Options):
-    """A figure that somebody published: shown greyed beside the rows, never tested."""
+    """A published figure, shown in grey beside the rows and never tested."""
 
     name: Title
     source: Title = Field(description="Where it was published.")
@@ -70,12 +70,12 @@ class ImportedRow(Options):
     scores: Annotated[dict[Name, Number], Field(min_length=1)] = Field(
         description="Metric -> score, in the metric's own unit: accuracy from 0 to 1."
     )
-    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(1, description="Runs that the figure is the mean of.")
-    task: str | None = Field(None, description="Which of the tasks; needed where there are several.")
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(1, description="The number of runs whose mean the figure is.")
+    task: str | None = Field(None, description="The task that it is about; required if there are several.")
 
 
 PLAIN_MARGIN = ""
-"""The key under which a margin without a unit is kept."""
+"""The key in `margin` of a value that was given without a unit."""
 
 
 def _margins_by_unit(value: Any) -> Any:
@@ -120,20 +120,20 @@ CostRule = Annotated[
 
 
 class Gate(Options):
-    """How much worse than its baseline a candidate may be; figures that are left out are not checked."""
+    """How much worse than its baseline a candidate may be. Figures that are left out are not checked."""
 
     quality: QualityRule = Field(
         None,
-        description="What the primary metric may lose: `-1.0 points`, or `+0.05 mae` of an error; for several metrics a list.",
+        description="How much worse the primary metric may get: `-1.0 points`, or `+0.05 mae` of an error; or a list.",
     )
-    train_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
-    evaluate_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
-    total_seconds: CostRule = Field(None, description="Time that may be added: `+10%`.")
-    peak_memory: CostRule = Field(None, description="Memory that may be added: `+10%`.")
+    train_seconds: CostRule = Field(None, description="How much longer it may take: `+10%`.")
+    evaluate_seconds: CostRule = Field(None, description="How much longer it may take: `+10%`.")
+    total_seconds: CostRule = Field(None, description="How much longer it may take: `+10%`.")
+    peak_memory: CostRule = Field(None, description="How much more memory it may need: `+10%`.")
 
 
 class Spec(Options):
-    """One experiment file."""
+    """A validated experiment file."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -143,10 +143,10 @@ class Spec(Options):
     models: Annotated[list[Model], Field(min_length=1)]
     recipe: Recipe = DEFAULTS
     strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)]
-    baseline: Name | None = Field(None, description="The strategy that the others are held against; default: the first.")
+    baseline: Name | None = Field(None, description="The strategy that the others are compared with; default: the first.")
     under_test: list[Part] = Field(
         default_factory=list,
-        description="What is studied, e.g. trainer, method, recipe.learning_rate, loss, software, hardware.",
+        description="What the experiment is about, e.g. trainer, method, recipe.learning_rate, loss, software, hardware.",
     )
     search: SearchSpace | None = Field(
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."
@@ -154,10 +154,10 @@ class Spec(Options):
     seeds: Reported = Field(
         [0, 1, 2],
         validate_default=True,
-        description=f"How many (0, 1, ...), an explicit list, or looks, like {EXAMPLE}: then runs are made look by look, and "
-        "only while they can still decide something.",
+        description=f"The number of seeds (0, 1, ...), a list of them, or looks, like {EXAMPLE}: then runs are made look by look, "
+        "only as long as they can still decide something.",
     )
-    report_on: Name = Field("test", description="The split of the headline figures.")
+    report_on: Name = Field("test", description="The split whose scores are compared.")
     select: Literal["last-epoch", "best-on-dev"] = Field(
         "last-epoch",
         description="Which state of a run is evaluated: its last, or of those at the ends of its epochs the one with the best "
@@ -171,10 +171,10 @@ class Spec(Options):
     )
     gate: Gate = Field(Gate(), description="How much worse a candidate may be than its baseline, for `bakeoff gate`.")
     imported: list[ImportedRow] = Field(
-        default_factory=list, description="Published figures, shown beside the rows and never tested."
+        default_factory=list, description="Published figures, shown beside the results and never tested."
     )
     checkpoint_every: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="Steps between checkpoints: a run that was killed goes on from its last one, to the same result."
+        None, description="Steps between checkpoints; a run that was killed resumes from its last one, with the same result."
     )
     keep: Literal["none", "final"] = Field(
         "none", description="`final` saves the trained model beside its record, as plain transformers load it."

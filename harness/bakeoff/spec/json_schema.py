@@ -1,6 +1,7 @@
-"""The JSON Schema of experiment files (draft 2020-12), with the installed components: what editors complete and check.
+"""The JSON Schema (draft 2020-12) of experiment files with the installed components, for completion and checks in editors.
 
-It says what JSON Schema can: names, keys, types, ranges. That two strategies are the same run, `check` says.
+It covers names, keys, types and ranges. What JSON Schema can't express, such as two strategies being the same run, is reported
+by `bakeoff check` only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ONE_LENGTH = {
     "if": {"required": ["epochs"], "properties": {"epochs": {"type": "null"}}},
     "then": {"required": ["max_steps"], "properties": {"max_steps": {"type": "integer"}}},
 }
-"""The shared recipe has either `epochs` or `max_steps`."""
+"""Schema of the rule that the shared recipe has either `epochs` or `max_steps`."""
 
 Schema = dict[str, Any]
 
@@ -38,7 +39,8 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
 
 
 def _any_component(kind: str, members: list[Component], definitions: Schema) -> Schema:
-    """One of the installed components: its bare name where no option is needed, or its name and options."""
+    """Schema of a reference to one of these components: its name, where no option is required, or a mapping of name and
+    options."""
     bare, objects = [], []
     for component in members:
         own = f"{kind}:{component.name}".replace("/", ".")  # a slash would part the pointer
@@ -59,7 +61,7 @@ def _any_component(kind: str, members: list[Component], definitions: Schema) -> 
 
 
 def _cleaned(schema: Any) -> Any:
-    """pydantic's schema without generated titles, and with references to the definitions added here."""
+    """pydantic's schema without its generated titles, its references pointing to the definitions added here."""
     if isinstance(schema, list):
         return [_cleaned(item) for item in schema]
     if not isinstance(schema, Mapping):

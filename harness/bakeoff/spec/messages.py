@@ -1,4 +1,4 @@
-"""pydantic's errors in plain words: what is valid, and what was given."""
+"""Rewrites pydantic's errors in plain words: what is valid, and what was given."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
-"""For so many unknown keys the nearest name is looked up; for thousands that would take minutes."""
+"""The nearest valid name is looked up for so many unknown keys at most; for thousands it would take minutes."""
 WORDED = "message"
-"""The key, in the context of a pydantic error, of a message that is already in plain words."""
+"""Key in the context of a pydantic error whose value is a message already in plain words."""
 
 
 def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, str]]:
-    """Each error of a model's validation, and its message."""
+    """Yields each error of a model's validation with its message in plain words."""
     unknown_keys = 0
     for detail in error.errors(include_url=False):
         unknown_keys += detail["type"] == "extra_forbidden"
@@ -26,12 +26,12 @@ def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Err
 
 
 def within_another(error: ValidationError, model: type[BaseModel]) -> ValidationError:
-    """The same errors with their messages, to be raised while another model is being validated."""
+    """The same errors with their messages in plain words, to be raised during the validation of another model."""
     return refusal(*((detail["type"], detail["loc"], message, detail["input"]) for detail, message in worded(error, model)))
 
 
 def refusal(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationError:
-    """An error of (kind, place, message, what was given) for each thing that is wrong."""
+    """A ValidationError with one error for each of `wrong`: (kind, path, message, value that was given)."""
     lines = [
         InitErrorDetails(type=PydanticCustomError(kind, "{message}", {WORDED: message}), loc=place, input=given)
         for kind, place, message, given in wrong
@@ -40,7 +40,7 @@ def refusal(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationEr
 
 
 def _annotation_at(annotation: Any, path: tuple[str | int, ...]) -> Any:
-    """The type of the value at a path; None if it is unknown."""
+    """The type annotation of the value at a path; None if it is unknown."""
     if not path:
         return annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -79,7 +79,7 @@ _DEMANDS = {
     "too_long": "must have {max_length} or fewer entries",
     "too_short": "must have {min_length} or more entries",
 }
-"""pydantic's types of errors -> messages."""
+"""Type of a pydantic error -> message."""
 
 
 def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = True) -> str:
@@ -93,7 +93,7 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
             return f"no key {quoted(key)}"
         place = detail["loc"][:-1]  # of a union it ends with the member's name, which nobody wrote
         keys = _keys_in(_annotation_at(model, place)) or _keys_in(_annotation_at(model, place[:-1])) or model.model_fields
-        return did_you_mean("key", key, keys) if keys else f"no key {quoted(key)}; there are no options to be set here"
+        return did_you_mean("key", key, keys) if keys else f"no key {quoted(key)}; nothing can be set here"
     if kind == "missing":
         return "this key is needed"
     if kind == "value_error":
@@ -109,7 +109,7 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
 
 
 def _shown(given: Any, context: Mapping[str, Any]) -> str:
-    """What was given, short and safe to print."""
+    """The value that was given, shortened and safe to print."""
     if isinstance(given, str):
         return f"{len(given)}" if "max_length" in context else quoted(given)
     if given is None or isinstance(given, bool):

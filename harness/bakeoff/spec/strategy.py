@@ -1,4 +1,4 @@
-"""What a user may write of a strategy and of components, and what one pass over an experiment file finds valid."""
+"""The parts of an experiment file that describe strategies and components, and which of them were found valid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def checked_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 
 DEFINED = "defined"
-"""A key in schemas made by pydantic, whose value names a definition that `json_schema` adds."""
+"""Key in pydantic's schemas whose value names a definition that `json_schema` adds."""
 
 
 def _component_name(name: str) -> str:
@@ -59,7 +59,7 @@ def _component_name(name: str) -> str:
 
 
 class Ref(BaseModel):
-    """A component by name, with its options beside the name: `minilm` or `{name: hub, path: ...}`."""
+    """A reference to a component: its name, or a mapping with its name and options: `minilm` or `{name: hub, path: ...}`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     name: Annotated[str, AfterValidator(_component_name)]
@@ -75,13 +75,13 @@ class Ref(BaseModel):
 
 
 FIRST_TRIAL_SEED = 1000
-"""The first seed of a search for which only the number of seeds is given; apart from reported seeds 0, 1, 2, ..."""
+"""The first seed of a search that names only how many seeds; far from the reported seeds 0, 1, 2, ..."""
 MOST_CONFIGURATIONS = 1000
 
 
 class SearchSpace(BaseModel):
-    """How a configuration is chosen before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with a list of
-    values to try, in all combinations."""
+    """The configurations that a search tries before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with
+    a list of values; all combinations are tried."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -116,7 +116,7 @@ class SearchSpace(BaseModel):
             if not isinstance(values, list) or not values:
                 raise ValueError(f"{quoted(key)} needs a list of values to try")
             if any(values.count(value) > 1 for value in values):
-                raise ValueError(f"each value of {quoted(key)} may stand once")
+                raise ValueError(f"{quoted(key)} has a value twice; give each once")
         if math.prod(len(values) for values in self.grid.values()) > MOST_CONFIGURATIONS:
             raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched")
         return self
@@ -138,7 +138,7 @@ SearchChoice = Annotated[
 
 @dataclass
 class Checked:
-    """The valid values of a mapping, and the keys whose values are wrong."""
+    """The valid values of a mapping, and the keys whose values are invalid."""
 
     valid: dict[str, Any] = field(default_factory=dict)
     wrong: set[str] = field(default_factory=set)
@@ -152,19 +152,19 @@ class Checked:
 
 @dataclass
 class Reading:
-    """The context of pydantic's pass over an experiment file: the registry, and all that is valid so far."""
+    """The context of pydantic's pass over an experiment file: the registry, and everything found valid so far."""
 
     registry: Registry
     keys: Checked = field(default_factory=Checked)
-    """The top-level keys of the file, with defaults of those that it leaves out."""
+    """The file's top-level keys, with the defaults of those that it leaves out."""
     components: dict[str, list[Configured | None]] = field(default_factory=lambda: defaultdict(list))
-    """Kind -> all components named, in the file's order; None in place of an invalid one."""
+    """Kind -> all components that the file names, in its order; None in place of an invalid one."""
     strategies: list[Strategy | None] = field(default_factory=list)
-    """In the file's order; None in place of one with an invalid value."""
+    """The strategies in the file's order; None in place of one with an invalid value."""
     named: dict[str, Strategy | None] = field(default_factory=dict)
-    """The same strategies by name, once all are read."""
+    """The same strategies by name; filled once all are read."""
     strategy_keys: Checked = field(default_factory=Checked)
-    """The keys of the strategy that is being read."""
+    """The keys of the strategy that is being validated."""
 
 
 def _component(kind: str) -> PlainValidator:
@@ -189,7 +189,7 @@ def _component(kind: str) -> PlainValidator:
 
 @dataclass(frozen=True)
 class OwnRecipe:
-    """A strategy's changes to the shared recipe, and its whole recipe (None if the shared one is invalid)."""
+    """A strategy's changes to the shared recipe, and the resulting recipe (None if the shared one is invalid)."""
 
     changes: dict[str, Any]
     whole: Recipe | None
@@ -226,7 +226,7 @@ Trainer = Annotated[Configured, _component("trainer"), WithJsonSchema({DEFINED: 
 
 
 class Strategy(Options):
-    """A trainer, a method and changes to the recipe: one row of the leaderboard."""
+    """A trainer, a method and changes to the recipe; one row of the leaderboard."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -246,18 +246,21 @@ class Strategy(Options):
     trainer: Trainer | None = None
     method: Method | None = None
     recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({DEFINED: "RecipeChanges"})] = Field(
-        {}, validate_default=True, description="Recipe keys in which this strategy differs."
+        {}, validate_default=True, description="Hyper-parameters in which this strategy differs from the shared recipe."
     )
-    same_as: Name | None = Field(None, description="The strategy that this one repeats; with `replicate`, an A/A arm.")
+    same_as: Name | None = Field(
+        None,
+        description="The strategy that this one repeats; with `replicate`, an A/A arm, which shows what chance alone does.",
+    )
     replicate: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
-        0, description="Another number draws other seed streams from the same seeds."
+        0, description="Another number draws other random numbers from the same seeds."
     )
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
         1,
         description="Configurations that were tried before this one was settled on; "
         "stands in the table, is not part of the id.",
     )
-    search: SearchChoice = Field(None, description="In place of the experiment's search; `none` for none.")
+    search: SearchChoice = Field(None, description="Replaces the experiment's search; `none`: no search.")
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -269,14 +272,17 @@ class Strategy(Options):
         if self.same_as is None and self.trainer is None:
             raise ValueError("a strategy needs a trainer (or same_as: another strategy)")
         if self.search is not None and self.trials != 1:
-            raise ValueError("trials says how many configurations were tried elsewhere; a search counts its own")
+            raise ValueError(
+                "`trials` is for configurations tried outside Bakeoff; a search counts its own: leave `trials` out"
+            )
         if self.same_as is not None and (self.trainer or self.method or self.recipe.changes or self.search or self.trials != 1):
             raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
         return self
 
 
 def read_strategy(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo[Reading]) -> Any:
-    """Keeps a strategy whose values are all valid by themselves, even if their combination is not."""
+    """Validator of a strategy: keeps it in `Reading` if each of its values is valid by itself, even if their combination is
+    not."""
     reading = info.context
     keys = reading.strategy_keys = Checked()
     try:

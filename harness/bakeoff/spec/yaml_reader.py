@@ -1,4 +1,4 @@
-"""Reads YAML as plain data with the place of each key, and finds what YAML allows but an experiment file does not."""
+"""Reads YAML as plain data with line and column of each key, and finds what YAML allows but an experiment file does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ KeyPath = tuple[str | int, ...]
 
 
 def read_tree(text: str, file: str) -> Tree:
-    """YAML text as data with places, `root` a mapping; `file` is what error messages call it."""
+    """Parses YAML text as data with line and column of each key; `root` is a mapping. file: the name that error messages
+    use."""
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _LimitedComposer
     tree = Tree(file)
@@ -52,27 +53,27 @@ def stop(file: str, message: str, line: int = 0, column: int = 0) -> SpecError:
 
 
 class _RefusedError(MarkedYAMLError):
-    """What YAML allows, but an experiment file may not contain; nothing after it is read."""
+    """Something that YAML allows but an experiment file may not contain; reading stops there."""
 
 
 def _place(mark: Any) -> tuple[int, int]:
-    """Line and column, from 1."""
+    """Line and column, counted from 1."""
     return mark.line + 1, mark.column + 1
 
 
 _Composed = tuple[Any, Any]
-"""A node, and the event that began it, which has its place (each alias has its own) and its tag as written."""
+"""A YAML node with the event that began it; the event has the position (each alias has its own) and the tag as written."""
 
 
 class _LimitedComposer(Composer):
-    """ruamel.yaml's composer of nodes, with limits on depth and size, and without what plain data can't express."""
+    """ruamel.yaml's composer of nodes, with limits on depth and size; refuses what plain data can't express."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
         self.warn_double_anchors = False
         self.size = 0
         self.sizes: dict[str, int] = {}
-        """Anchor -> the number of nodes that an alias to it stands for; only complete ones."""
+        """Anchor -> how many nodes an alias to it expands to; complete anchors only."""
 
     def compose_document(self) -> Any:
         event = self.parser.peek_event()
@@ -82,7 +83,8 @@ class _LimitedComposer(Composer):
         if not self.parser.check_event(StreamEndEvent):
             second = self.parser.peek_event()
             raise _RefusedError(
-                problem="a second document begins here; an experiment file holds one", problem_mark=second.start_mark
+                problem="a second YAML document begins here; an experiment file has one: split the file",
+                problem_mark=second.start_mark,
             )
         return top
 
@@ -92,21 +94,21 @@ class _LimitedComposer(Composer):
         before = self.size
         if isinstance(event, AliasEvent):
             if is_key:
-                raise _RefusedError(problem="a key is a word, no alias", problem_mark=event.start_mark)
+                raise _RefusedError(problem="a key must be a word, not an alias", problem_mark=event.start_mark)
             if event.anchor not in self.sizes:
                 wrong = "holds itself" if event.anchor in self.anchors else "is defined nowhere above"
                 raise _RefusedError(problem=f"the alias {quoted('*' + event.anchor)} {wrong}", problem_mark=event.start_mark)
             self.size += self.sizes[event.anchor]
         else:
             if is_key and not isinstance(event, ScalarEvent):
-                raise _RefusedError(problem="a key is a word, no list and no mapping", problem_mark=event.start_mark)
+                raise _RefusedError(problem="a key must be a word, not a list or a mapping", problem_mark=event.start_mark)
             if self.depth > MAX_DEPTH and not isinstance(event, ScalarEvent):
                 raise _RefusedError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
             self.sizes.pop(event.anchor, None)
             self.size += 1
         if self.size > MAX_NODES:  # an alias counts for all that it stands for, so that an alias bomb is refused
             raise _RefusedError(
-                problem=f"an experiment file holds at most {MAX_NODES:,} values, aliases written out",
+                problem=f"an experiment file has at most {MAX_NODES:,} values, aliases written out",
                 problem_mark=event.start_mark,
             )
         node = super().compose_node(parent, index)
@@ -117,14 +119,14 @@ class _LimitedComposer(Composer):
 
 @dataclass
 class Tree:
-    """Plain data from composed YAML nodes, with the place of each value."""
+    """Plain data made from YAML nodes, with line and column of each value."""
 
     file: str
     root: Any = None
     places: dict[KeyPath, tuple[int, int]] = field(default_factory=lambda: {(): (1, 1)})
     flaws: dict[KeyPath, Problem] = field(default_factory=dict)
     anchored: dict[int, Any] = field(default_factory=dict)
-    """id of an anchor's node -> what it stands for."""
+    """id() of an anchored node -> the value that it stands for."""
 
     def flaw(self, path: KeyPath, event: Any, message: str, *, at_key: bool = True) -> None:
         here = _place(event.start_mark)
@@ -132,7 +134,7 @@ class Tree:
         self.flaws.setdefault(path, Problem(self.file, *place, dotted(path), message))
 
     def plain(self, composed: _Composed, path: KeyPath, constructor: Any) -> Any:
-        """The value of a node; what an experiment file may not contain is noted as a flaw."""
+        """The value of a node. What an experiment file may not contain is recorded as a flaw."""
         node, event = composed
         if path and isinstance(path[-1], int):  # else it stands at its key
             self.places[path] = _place(event.start_mark)
@@ -155,24 +157,24 @@ class Tree:
         return value
 
     def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
-        """The path of a key. Keys are text; a duplicate key keeps its first value."""
+        """The path of a key. Keys are text; of a duplicate key the first value is kept."""
         text, event = key[0].value, key[1]
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):
-            self.flaw(path, event, f"a key is a word; write {quoted_whole(text)} with its quotes")
+            self.flaw(path, event, f"a key must be text: put quotes around it, {quoted_whole(text)}")
         if twice:
-            self.flaw(path, event, f"this key stands twice, first in line {self.places[path][0]}", at_key=False)
+            self.flaw(path, event, f"this key is given twice, first in line {self.places[path][0]}", at_key=False)
         self.places.setdefault(path, _place(event.start_mark))
         return path
 
     def scalar(self, node: Any, path: KeyPath, event: Any, constructor: Any) -> Any:
-        """A scalar as YAML 1.2 reads it."""
+        """A scalar's value by the rules of YAML 1.2."""
         text: str = node.value
         if wrong := next((character for character in text if _is_control(character)), None):
             self.flaw(path, event, f"the character U+{ord(wrong):04X} is not allowed; got {quoted(text)}")
         kind = "str" if event.tag is not None else node.tag.rpartition(":")[2]
         if kind == "timestamp":
-            self.flaw(path, event, f"a date is no value here; for text, write it with quotes: {quoted_whole(text)}")
+            self.flaw(path, event, f"dates are not allowed; for text, write it with quotes: {quoted_whole(text)}")
         if kind not in ("int", "float", "bool", "null"):
             return text
         try:
@@ -188,7 +190,8 @@ class Tree:
 
 
 def _is_control(character: str) -> bool:
-    """Whether it is a control character (other than line break and tab) or half a surrogate pair: no terminal may get one."""
+    """Whether a character must not reach a terminal: a control character other than line break and tab, or half a surrogate
+    pair."""
     return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs")
 
 

@@ -1,4 +1,5 @@
-"""Markdown that is also readable on a terminal. Text is untrusted: escaped, it cannot leave its cell, format, link or run."""
+"""Markdown that is also readable on a terminal. Untrusted text is escaped, so that it can't leave its cell or become a
+format or link."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ from rich.cells import cell_len
 from bakeoff.text.words import one_line
 
 WIDTH = 120
-"""Characters in a line of running text; tables may be wider."""
+"""The longest line of running text, in characters; tables may be wider."""
 
 _BLANK = "\0"
-"""Stands for a blank at which no line is broken."""
+"""Stands for a blank at which lines must not be broken."""
 
 _SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 _OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$)|[:-](?=-*:?$))")
@@ -29,16 +30,16 @@ _LIVE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""What GitHub's Markdown turns into links, mentions, formulas or emoji wherever it stands, except in code."""
+"""What GitHub's Markdown turns into links, mentions, formulas or emoji anywhere outside code."""
 _BRACKETED = re.compile(r"""([(\["']*)(.*?)([)\]"'.,;:!?]*)""")
-"""A word without the brackets and stops around it."""
+"""Splits a word from the brackets and punctuation around it."""
 _COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
 _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
 def as_markdown(text: object) -> str:
-    """Foreign text as one line of Markdown that shows it and does nothing: no link, format or end of a cell."""
+    """Untrusted text as one line of Markdown that displays it literally."""
     return _marked(one_line(text))
 
 
@@ -55,7 +56,7 @@ def _plain(word: str) -> str:
 
 
 def _code(word: str) -> str:
-    """A word that GitHub would turn into a link or mention, as code; backquotes and bars, which would end it, outside."""
+    """A word that GitHub would turn into a link or mention, as code. Backquotes and bars, which would end it, stay outside."""
     opening, inner, closing = _BRACKETED.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits every word
     parts = re.split(r"([`|])", inner)  # odd ones are these signs
     shown = [f"\\{part}" if number % 2 else f"`{part}`" if part else "" for number, part in enumerate(parts)]
@@ -63,14 +64,14 @@ def _code(word: str) -> str:
 
 
 def prose(text: object) -> str:
-    """A sentence of Bakeoff's as one line of Markdown: foreign text in it is escaped, commands to be copied are code."""
+    """A sentence of Bakeoff as one line of Markdown: untrusted text in it is escaped, commands are formatted as code."""
     parts = _COMMAND.split(one_line(text))  # odd ones are commands
     return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; its cells are Markdown already."""
+    """A column of a table; its cells are already Markdown."""
 
     title: str
     cells: list[str]
@@ -107,7 +108,7 @@ def paragraph(text: str) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines whose first word does not open a heading, a quotation or a list."""
+    """Wraps text so that no line begins with a word that would start a heading, quotation or list."""
     lines = wrap(text, width)
     return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
 
@@ -120,6 +121,6 @@ def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
 
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
-    """Cells of a number and its suffix (` ± sd`), suffixes padded to one width so that the numbers align."""
+    """Joins numbers with their suffixes (` ± sd`), padded to one width so that the numbers align."""
     width = max((cell_len(tail) for _, tail in cells), default=0)
     return [head + tail + " " * (width - cell_len(tail)) for head, tail in cells]

@@ -9,36 +9,37 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 DASH: Final = "–"
-"""Stands for a missing number."""
+"""Written in place of a missing number."""
 MINUS: Final = "−"
 MEBIBYTE: Final = 2**20
 PORTABLE_DIGITS: Final = 10
 
 
 def with_decimals(value: float | None, places: int, *, signed: bool = False) -> str:
-    """`1,234.50`, with a true minus; `signed`: with a plus unless negative; a dash for None."""
+    """A number with `places` decimals and a true minus sign: `1,234.50`; a dash for None. signed: with a plus unless
+    negative."""
     if value is None:
         return DASH
     return f"{value:{'+' if signed else ''},.{places}f}".replace("-", MINUS)
 
 
 def significant(value: float, digits: int) -> str:
-    """`0.0123`, `1.2e-07`: with so many significant digits, without trailing zeros."""
+    """A number with so many significant digits, without trailing zeros: `0.0123`, `1.2e-07`."""
     return f"{value:.{digits}g}"
 
 
 def p_value(p: float | None) -> str:
-    """Three decimals; `< 0.001` below them; a dash for None."""
+    """A p-value with three decimals; `< 0.001` for smaller ones; a dash for None."""
     return "< 0.001" if p is not None and p < 0.001 else with_decimals(p, 3)
 
 
 def p_equals(p: float | None) -> str:
-    """Within a sentence: `p = 0.012`, `p < 0.001`."""
+    """A p-value within a sentence: `p = 0.012`, `p < 0.001`."""
     return f"p {p_value(p)}" if p is not None and p < 0.001 else f"p = {p_value(p)}"
 
 
 def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> str:
-    """A share of 1 as `84 %`; `under 0.1 %` where a share above 0 would round to 0; a dash for None."""
+    """A share (1 is the whole) as `84 %`; `under 0.1 %` if it is above 0 and would round to 0; a dash for None."""
     if share is None:
         return DASH
     if 0 < 100 * share < 0.5 * 10**-places:
@@ -68,7 +69,7 @@ def duration(value: float) -> str:
 
 
 def mebibytes(size: int | None) -> str:
-    """Bytes in whole MiB, without the unit (the column's title has it); a dash for None."""
+    """Bytes in whole MiB, without the unit, which the column's title has; a dash for None."""
     return DASH if size is None else with_decimals(size / MEBIBYTE, 0)
 
 
@@ -88,10 +89,10 @@ def rounded(value: float, digits: int) -> float:
 
 
 def portable(value: Any) -> Any:
-    """A value with all floats, also in mappings and sequences, rounded to ten significant digits.
+    """The value with all floats, also within mappings and sequences, rounded to ten significant digits.
 
-    Further digits depend on the processor and the version of numpy: of 16 digits the last one or two were seen to differ, more
-    where values cancel.
+    Further digits depend on the processor and the version of numpy: of 16 digits the last one or two differ, more where values
+    cancel.
     """
     if isinstance(value, float):
         return rounded(value, PORTABLE_DIGITS)

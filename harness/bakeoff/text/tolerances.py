@@ -9,7 +9,7 @@ from typing import Final
 
 POINTS: Final = "points"
 LONGEST: Final = 25
-"""Longer numbers are written with an exponent; in characters."""
+"""A number with more characters is written with an exponent."""
 _NUMBER = r"[0-9]{1,25}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?"
 _POINTS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?"
 _METRIC = rf"({_NUMBER})\s+(?!points?\b)([a-z][a-z0-9_]{{0,63}})"

@@ -1,4 +1,4 @@
-"""Values, commands and lists in words."""
+"""Values, commands and lists as text."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def spelt(value: Any) -> str:
 
 
 def options_in_words(options: Mapping[str, Any]) -> str:
-    """Options, recipe keys or the values of a search: `r 8, dropout none`."""
+    """Options, recipe keys or the values of a search as text: `r 8, dropout none`."""
     return ", ".join(f"{key} {spelt(value)}" for key, value in options.items())
 
 
 PLAIN_WORD: Final = re.compile(r"[A-Za-z]\w*(?:[./-]\w+)*", re.ASCII)
 WORDS_OF_YAML: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-"""Words that some version of YAML reads as a Boolean or null."""
+"""Words that some version of YAML reads as a Boolean or null, so they need quotes."""
 
 
 def yaml_value(value: Any) -> str:
@@ -61,9 +61,9 @@ def yaml_value(value: Any) -> str:
 
 
 def command(verb: str, *words: object) -> str:
-    """A command line to be pasted into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
+    """A command line to paste into a shell: `bakeoff run 'my files/spec.yaml' --retry failed`.
 
-    A path that begins with a hyphen gets `./` before it; control characters are escaped as bash and zsh read them.
+    A path that begins with a hyphen is prefixed by `./`; control characters are escaped as bash and zsh read them.
     """
     return " ".join(map(shell_word, ["bakeoff", verb, *words]))
 
@@ -77,7 +77,7 @@ def shell_word(word: object) -> str:
 
 
 def seeds_spelt(seeds: Sequence[int]) -> str:
-    """Seeds with consecutive ones joined: `0 to 4, 17`."""
+    """Seeds as text, consecutive ones joined: `0 to 4, 17`."""
     parts: list[list[int]] = []
     for seed in sorted(set(seeds)):
         if parts and seed == parts[-1][-1] + 1:
@@ -96,12 +96,12 @@ def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
 
 
 def shortened(parts: Iterable[str], most: int | None = None) -> list[str]:
-    """What is beyond the first few becomes a count: `3 more`, never `1 more`."""
+    """The first `most` parts, and a count in place of the others: `3 more`, never `1 more`."""
     words = list(parts)
     return words if most is None or len(words) <= most + 1 else [*words[:most], f"{len(words) - most:,} more"]
 
 
 def listed(parts: Iterable[str], *, most: int | None = None) -> str:
-    """`a`, `a and b`, `a, b and c`; of more than `most` the first and a count."""
+    """A list as text: `a`, `a and b`, `a, b and c`; of more than `most` the first, and a count."""
     words = shortened(parts, most)
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

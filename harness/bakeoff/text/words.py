@@ -17,7 +17,7 @@ def is_shown(text: str) -> bool:
 
 
 def escaped(text: object) -> str:
-    """Foreign text in full, safe to print: controls, line ends, invisible characters and lone surrogates as escapes."""
+    """Untrusted text in full, safe to print: controls, line ends, invisible characters and lone surrogates are escaped."""
     whole = str(text)
     if is_shown(whole):
         return whole
@@ -25,18 +25,18 @@ def escaped(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """The same on one line: white space, line ends included, becomes single blanks."""
+    """Untrusted text in full on one line, safe to print: white space, line ends included, becomes single blanks."""
     return escaped(" ".join(str(text).split()))
 
 
 def quoted(text: object) -> str:
-    """Foreign text, safe to print: control characters escaped, cut at 80 characters."""
+    """Untrusted text in quotation marks, safe to print: control characters are escaped, and it is cut at 80 characters."""
     shown = escaped(repr(str(text)))
     return shown if len(shown) <= 80 else shown[:76] + "...'"
 
 
 def quoted_whole(text: object) -> str:
-    """Foreign text in full, safe to print, in quotation marks as YAML has them: an experiment file reads it back."""
+    """Untrusted text in full, safe to print, quoted as in YAML, so that an experiment file can contain it."""
     whole = str(text)
     if is_shown(whole) and "'" not in whole:
         return f"'{whole}'"
@@ -45,12 +45,13 @@ def quoted_whole(text: object) -> str:
 
 
 def shown_path(path: object) -> str:
-    """A path in full, safe to print; `quoted` would cut the file's name off."""
+    """A path in full, safe to print; `quoted` could cut off the file's name."""
     return escaped(path)
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, safe to print; its type where there is none, and before a bare key."""
+    """The first line of an exception's message, safe to print; with the exception's type if there is no message, or only a
+    key."""
     text = str(error).strip() or type(error).__name__
     text = f"{type(error).__name__}: {text}" if isinstance(error, LookupError) else text
     return escaped(text.splitlines()[0])
@@ -66,19 +67,19 @@ NEGATIONS: Final = frozenset({"un", "non", "not", "no", "in", "im", "ir", "dis",
 
 
 SHORT: Final = 2
-"""Letters of a name of which one more or less makes another word."""
+"""In names of so few letters no letter may be missing or added for them to count as near."""
 
 
 LONGEST: Final = 100
-"""Letters of a name that is compared with others; what is longer is a text."""
+"""Longer names, in letters, are not compared with others."""
 
 
 LISTED: Final = 30
-"""So many names are listed; the rest are counted."""
+"""How many valid names a message lists; the rest are counted."""
 
 
 def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:
-    """A sentence on an unknown name, with the nearest valid name, else with the valid ones."""
+    """A sentence about an unknown name, with the nearest valid name if there is one, else with the valid names."""
     names = sorted(valid)
     if (near := nearest(name, names)) is not None:
         return f"no {what} {quoted(name)}; did you mean {quoted_whole(near)}?"
@@ -89,7 +90,7 @@ def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The valid name that was probably meant: other case, other separators, or a typing error; None where no name is near.
+    """The valid name that was probably meant, apart from case, separators or a typing error; None if none is near.
 
     Never near: numbers, names that differ in a number or sign (`>50K` and `<=50K`, `A-` and `A`), and opposites
     (`not_entailment` and `entailment`).
@@ -105,7 +106,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def _letters(name: str) -> str:
-    """A name in lower case without separators; a hyphen at either end is kept, as a sign."""
+    """A name in lower case without separators; a hyphen at either end is kept, because it is a sign."""
     return re.sub(r"(?<=\w)[\s_-]+(?=\w)|[\s_]", "", name.casefold())
 
 

@@ -1,1 +1,2 @@
-"""What authors of plugins build with: a checkpoint's weights set against its config.json, a classifier as it is saved."""
+"""What authors of plugins build with: loading checkpoints, finding a model's layers and head, optimizers, saving
+classifiers."""

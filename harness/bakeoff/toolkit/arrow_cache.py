@@ -1,7 +1,7 @@
-"""Tables in the cache as Arrow files, written whole or not at all and read by memory-mapping.
+"""Tables cached as Arrow files: written whole or not at all, and read by memory-mapping.
 
-Behind the end of each file stand the 32 bytes of its sha256. Arrow itself does not notice damage: it takes the lengths and
-offsets in a file as they are, and gives other rows or fails much later.
+The last 32 bytes of each file are its SHA-256. Arrow itself does not notice damage: it trusts the lengths and offsets in a
+file, and returns other rows or fails much later.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 2**20
-"""Bytes that are read and hashed at a time."""
+"""How many bytes are read and hashed at a time."""
 
 
 class DamagedError(Exception):
-    """A file's contents do not match its sha256."""
+    """The contents of a file do not match its SHA-256."""
 
 
 def cached_table(
     path: Path, batches: Callable[[], Iterable[pa.RecordBatch]], *, fits: Callable[[pa.Table], bool] = lambda table: True
 ) -> pa.Table | None:
-    """The table in the file at `path`, memory-mapped. Where the file is missing, damaged or does not `fit`, it is written from
-    `batches()` first; where it can't be written, the table is in memory. None where there is no batch.
+    """The table stored at `path`, memory-mapped; written first if the file is missing, damaged or not accepted by `fits`.
 
-    `batches` is called again where writing failed.
+    batches: makes the record batches to write; called again if writing fails, and then the table stays in memory. Returns None
+    if there is no batch.
     """
     import pyarrow as pa
 
@@ -48,7 +48,7 @@ def cached_table(
 
 
 class Hashed(io.BufferedWriter):
-    """Hashes what is written."""
+    """A buffered writer that also hashes what is written."""
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
@@ -60,7 +60,7 @@ class Hashed(io.BufferedWriter):
 
 
 def mapped(path: Path) -> pa.Table:
-    """The file's table. Raises OSError, or DamagedError where the sha256 does not match."""
+    """Memory-maps a file's table. Raises OSError, and DamagedError if its SHA-256 does not match."""
     import pyarrow as pa
 
     with open_regular(path) as stream:  # read, not mapped: the pages of a map would count as this process's memory
@@ -76,7 +76,7 @@ def mapped(path: Path) -> pa.Table:
 
 
 def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    """Writes the file; another process that writes it at the same time writes the same. Raises OSError."""
+    """Writes record batches with their SHA-256. Two processes may write the same file at once. Raises OSError."""
     import pyarrow as pa
 
     made = iter(batches)

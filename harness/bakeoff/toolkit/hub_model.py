@@ -1,7 +1,7 @@
-"""A model of the Hugging Face hub as a local folder: its files are fetched by name at one commit.
+"""A model of the Hugging Face hub as a local folder: its files are fetched by name, all at one commit.
 
-Transformers is never given a hub id: it would first look for a folder of that name in the working directory and load that,
-whatever the revision.
+Transformers is never given a hub id, because it would first look for a folder of that name in the working directory and load
+that instead, whatever the revision.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def model_folder(path: str | Path, *, revision: str | None = None) -> Path:
-    """The folder of a model: `path` itself, or for a hub id the snapshot in the hub's cache, which is fetched if necessary.
+    """The folder of a model: `path` itself, or the hub's cached snapshot of it, which is downloaded if necessary.
 
-    A text is a hub id unless it is absolute, begins with `.` or `~`, or holds more than one `/`. Raises ModelError where the
+    A text is a hub id unless it is absolute, begins with `.` or `~`, or has more than one `/`. Raises ModelError where the
     folder or the model is not available.
     """
     folder = path if isinstance(path, Path) else local_folder(path)
@@ -39,18 +39,18 @@ def model_folder(path: str | Path, *, revision: str | None = None) -> Path:
 
 
 def local_folder(path: str) -> Path | None:
-    """The path as a folder; None where it can be a hub id (`name` or `owner/name`). Raises ModelError where `~` has no home
+    """The path as a folder; None if it can be a hub id (`name` or `owner/name`). Raises ModelError for `~` without a home
     folder."""
     if not (path.startswith(("/", ".", "~")) or path.count("/") > 1):
         return None
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise ModelError(f"{quoted(path)} begins with a home folder, and there is none; write the path in full") from None
+        raise ModelError(f"{quoted(path)} begins with `~`, and this user has no home folder; write the path in full") from None
 
 
 def cached_model(repo_id: str, revision: str | None) -> Path | None:
-    """The snapshot in the cache that has configuration and weights; None where there is none, or only other files."""
+    """The cached snapshot that has configuration and weights; None if there is none."""
     found = (
         hub_snapshot(repo_id, repo_type="model", revision=revision, files=("config.json", weights))
         for weights in (WEIGHTS, INDEX)
@@ -83,12 +83,12 @@ def _fetched(repo_id: str, revision: str | None) -> Path:
 
 
 def names_to_fetch(repo_id: str, names: Sequence[str]) -> list[str]:
-    """The files to fetch out of a repository's `names`: configuration first, weights or the index of their parts, tokenizer and
-    settings. Raises ModelError where configuration or weights are missing."""
+    """Which of a repository's files (`names`) to download: configuration first, then weights or the index of their parts,
+    tokenizer and settings. Raises ModelError if configuration or weights are missing."""
     weights = next((name for name in (WEIGHTS, INDEX) if name in names), None)
     if weights is None and ADAPTER in names:
         raise ModelError(
-            f"the repository {quoted(repo_id)} of the hub holds an adapter of peft and no model: merge it into its model "
+            f"the repository {quoted(repo_id)} of the hub has an adapter of peft but no model: merge it into its model "
             "(PeftModel.from_pretrained(model, ID).merge_and_unload().save_pretrained(FOLDER)), and give that folder"
         )
     if weights is None:

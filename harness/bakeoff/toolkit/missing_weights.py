@@ -1,7 +1,7 @@
-"""Weights that a checkpoint lacks: only the task's head may start from random numbers, and what `allow_new` names.
+"""Refuses checkpoints that lack weights: only the task's head, and what `allow_new` names, may start from random values.
 
-The task's head is what transformers' classifier has beyond the pretrained model (`AutoModel` of the same configuration), and
-the pretrained model's pooler: checkpoints of masked language models have none, and so transformers makes a new one.
+The task's head is whatever transformers' classifier has beyond the pretrained model (`AutoModel` of the same configuration),
+together with the pretrained model's pooler, which checkpoints of masked language models lack.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, quoted
 
 POOLER = "pooler"
-"""The name of that part in every family of transformers that has one."""
+"""The name of the pooler in every architecture of transformers that has one."""
 WRAPPERS = {
     "_orig_mod": ("torch.compile", "model._orig_mod.save_pretrained(FOLDER)"),
     "module": ("DataParallel or DistributedDataParallel", "model.module.save_pretrained(FOLDER)"),
@@ -22,16 +22,16 @@ WRAPPERS = {
     "_checkpoint_wrapped_module": ("a wrapper for activation checkpointing", "the model within"),
     "base_layer": ("peft", "model.merge_and_unload().save_pretrained(FOLDER)"),
 }
-"""Part of a name that a wrapper puts into it -> whose it is, and what to save instead."""
+"""Part of a tensor's name that a wrapper adds -> (which wrapper adds it, what to save instead)."""
 
 
 def require_pretrained(
     model: Any, fresh: Iterable[str], unused: Sequence[str], allow_new: Sequence[str] | None, *, where: str
 ) -> None:
-    """Raises ModelError where parts of the pretrained model would start from random numbers.
+    """Raises ModelError if parts of the pretrained model would start from random values.
 
-    `fresh` names the model's tensors that came from no checkpoint, `unused` the checkpoint's that the model does not have;
-    `allow_new` names modules or tensors that may be new all the same; `where` is the checkpoint as a person writes it.
+    fresh: names of the model's tensors that no checkpoint holds. unused: names of the checkpoint's tensors that the model
+    lacks. allow_new: modules or tensors that may be random all the same. where: the checkpoint, as messages name it.
     """
     lost = body_among(model, fresh)
     if lost and (sentence := wrapped(model, lost, unused)):
@@ -40,13 +40,15 @@ def require_pretrained(
     kept = [part for part in allow_new or () if not any(_within(name, part) for name in lost)]
     if kept:
         named = did_you_mean("part", kept[0], parts) if parts else f"no part {quoted(kept[0])}"
-        raise ModelError(f"allow_new: {named} among those that the weights of {where} lack")
+        raise ModelError(f"allow_new: {named} among the parts that the weights of {where} lack")
     left = [name for name in lost if not any(_within(name, part) for part in allow_new or ())]
     if not left:
         return
     names = [name for name in model.state_dict() if name.startswith(f"{model.base_model_prefix}.")]
     if len(lost) == len(names):
-        raise ModelError(f"the weights of {where} are another model's: none is of {type(model).__name__}'s body")
+        raise ModelError(
+            f"the weights of {where} belong to another model: none of them fits the pretrained part of {type(model).__name__}"
+        )
     parts = whole_parts(left, model.state_dict())
     shown = ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
     raise ModelError(
@@ -57,14 +59,14 @@ def require_pretrained(
 
 
 def body_among(model: Any, names: Iterable[str]) -> list[str]:
-    """Those of the names that belong to the pretrained model, sorted, without poolers."""
+    """The names that belong to the pretrained model, sorted, without poolers."""
     prefix = f"{model.base_model_prefix}."
     body = {name for name in names if name.startswith(prefix) and not name.startswith(f"{prefix}{POOLER}.")}
     return sorted(body & pretrained_names(model)) if body else []
 
 
 def pretrained_names(model: Any) -> set[str]:
-    """Names, within the classifier, of the tensors that `AutoModel` of the same configuration has."""
+    """Names, within the classifier, of the tensors that `AutoModel` of the same configuration also has."""
     import torch
     from transformers import AutoModel
 
@@ -77,7 +79,7 @@ def pretrained_names(model: Any) -> set[str]:
 
 
 def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
-    """A clause where the checkpoint was saved out of a wrapper, whose parts of names hide the tensors; else empty."""
+    """A clause for checkpoints saved from inside a wrapper that changed the tensors' names; otherwise empty."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
     prefix = f"{model.base_model_prefix}."
@@ -87,7 +89,7 @@ def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
         hidden = [name for name in unused if wrapper in name.split(".") and _without(name, wrapper) in wanted]
         if hidden:
             return (
-                f"were saved out of {owner}: {len(hidden)} names hold {quoted(wrapper)}, first {quoted(hidden[0])}. "
+                f"were saved from inside {owner}: {len(hidden)} names contain {quoted(wrapper)}, first {quoted(hidden[0])}. "
                 f"Save {cure}, or take {quoted(f'{wrapper}.')} out of the names"
             )
     for name in unused[:100]:
@@ -104,7 +106,7 @@ def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
 
 
 def unused_layers(model: Any, unused: Iterable[str]) -> list[str]:
-    """Layers of the checkpoint that the model's config.json leaves out: `bert.encoder.layer.6`, ..."""
+    """Layers of the checkpoint that the model lacks, because its config.json names fewer: `bert.encoder.layer.6`, ..."""
     names = set(model.state_dict())
     prefix = f"{model.base_model_prefix}."
     found: dict[str, None] = {}
@@ -118,7 +120,7 @@ def unused_layers(model: Any, unused: Iterable[str]) -> list[str]:
 
 
 def whole_parts(names: Sequence[str], everything: Mapping[str, Any]) -> list[str]:
-    """The names in the model's order, with a module's name in place of the names of all its tensors."""
+    """The names in the model's order; where all tensors of a module are among them, the module's name stands for them."""
     chosen = set(names)
     counts: dict[str, list[int]] = {}
     for name in everything:

@@ -1,6 +1,5 @@
-"""Checks of a model's folder, made before torch is imported and before a library opens a file: what is missing, too large,
-damaged, or leads out of the folder is reported in one sentence.
-"""
+"""Checks of a model's folder before torch is imported and before any library opens a file: whatever is missing, too large,
+damaged or outside the folder is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -26,19 +25,19 @@ TOKENIZER_FILES = (
     *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
     *("*.model", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt"),
 )
-"""Patterns of the names under which transformers keeps vocabularies and settings of tokenizers."""
+"""Patterns of the file names in which transformers stores vocabularies and settings of tokenizers."""
 ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """The files by which peft and transformers know an adapter."""
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
 TEMPLATES = "additional_chat_templates"
-"""The one folder within that transformers reads."""
+"""The only subfolder that transformers reads."""
 
 SETTINGS_BYTES = 32 * 2**20
 VOCABULARY_BYTES = 256 * 2**20
-"""The largest that are read as a whole: settings and lists of weights; vocabularies. The largest known have 10 and 70 MB."""
+"""The largest file that is read whole: settings and lists of weights, and vocabularies. The largest known have 10 and 70 MB."""
 SETTINGS = (CONFIG, INDEX, ADAPTER, "generation_config.json", "tokenizer_config.json", "chat_template*", "special_tokens_map*")
 HEADER_BYTES = 100_000_000
-"""The longest header that the safetensors library reads."""
+"""The longest header that the safetensors library accepts."""
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:
@@ -62,7 +61,7 @@ def model_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises ModelError for the first thing that is missing or damaged. Of the weights it reads the headers only."""
+    """Raises ModelError for the first thing that is missing or damaged. Of the weights only the headers are read."""
     try:
         if not folder.is_dir():
             what = "is a file, not a model's folder" if folder.exists() else "does not exist"
@@ -81,8 +80,8 @@ def check_folder(folder: Path) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Raises ModelError for pipes, sockets and devices, reading which may never end, and for settings and vocabularies that are
-    too large to be any."""
+    """Raises ModelError for pipes, sockets and devices, which may never end, and for settings and vocabularies of an
+    impossible size."""
     for path in _entries(folder):
         if path.is_dir():
             continue
@@ -106,14 +105,14 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _most_bytes(name: str) -> int | None:
-    """How many bytes a file of this name may have; None for what nothing reads as a whole."""
+    """The largest size in bytes that a file of this name may have; None for files that are not read whole."""
     if any(fnmatch(name, pattern) for pattern in (*SETTINGS, "*.jinja")):
         return SETTINGS_BYTES
     return VOCABULARY_BYTES if any(fnmatch(name, pattern) for pattern in TOKENIZER_FILES) else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json. Raises ModelError where it asks for code or files that are never loaded."""
+    """The folder's config.json. Raises ModelError if it asks for code or files that are never loaded."""
     config = read_json(folder / CONFIG)
     check_config(config, shown_path(folder / CONFIG))
     model_type = config["model_type"]
@@ -126,7 +125,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def check_tokenizer(folder: Path) -> None:
-    """Raises ModelError where the tokenizer's files are damaged or ask for what is never loaded."""
+    """Raises ModelError if the tokenizer's files are damaged, or ask for code or files that are never loaded."""
     if (folder / "tokenizer.json").is_file():
         read_json(folder / "tokenizer.json")
     if (path := folder / "tokenizer_config.json").is_file():
@@ -134,14 +133,14 @@ def check_tokenizer(folder: Path) -> None:
 
 
 def models_within(folder: Path) -> list[Path]:
-    """Folders of models and adapters in this one (checkpoints of a training, snapshots of a repository), the newest last."""
+    """Subfolders with a model or adapter (checkpoints of a training, snapshots of a repository), the newest last."""
     patterns = [f"{place}/{name}" for place in ("*", "snapshots/*") for name in ("config.json", ADAPTER)]
     found = {path.parent for pattern in patterns for path in folder.glob(pattern)}
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def brought_by_transformers(model_type: str) -> bool:
-    """Whether transformers has a folder of that architecture; looked up on disk, for its import takes seconds."""
+    """Whether transformers has this architecture; looked up among its files, because importing it takes seconds."""
     spec = importlib.util.find_spec("transformers")
     places = spec.submodule_search_locations if spec else None
     name = model_type.replace("-", "_")
@@ -149,8 +148,10 @@ def brought_by_transformers(model_type: str) -> bool:
 
 
 def check_weights(folder: Path) -> Stored:
-    """What the folder's weights hold: one file of safetensors, or all that an index names. Raises ModelError where there are
-    none, or where a file is not as long as its header says."""
+    """How many tensors and bytes the folder's weights have: one file of safetensors, or all that an index names.
+
+    Raises ModelError if there are none, or if a file's size differs from what its header says.
+    """
     weights = weights_of(folder)
     if not weights:
         raise ModelError(f"the model folder {shown_path(folder)} lacks {WEIGHTS}{instead_of_weights(folder)}")
@@ -159,7 +160,7 @@ def check_weights(folder: Path) -> Stored:
 
 
 def weights_of(folder: Path) -> list[Path]:
-    """The files of weights that are read: one, or the index with its parts; none where there is neither."""
+    """The files of weights that are read: one file, or the index with its parts; empty if there is neither."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     return sorted(folder / name for name in (INDEX, *parts_of_weights(folder))) if (folder / INDEX).is_file() else []
@@ -169,7 +170,7 @@ def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> l
     """Names of the files in the folder's index. Raises ModelError where one is not in the folder, or not in `there`."""
     parts = read_json(folder / INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts or not all(isinstance(name, str) for name in parts.values()):
-        raise ModelError(f"{shown_path(folder / INDEX)} names no files (weight_map)")
+        raise ModelError(f"{shown_path(folder / INDEX)} lists no files under weight_map")
     names = sorted(set(parts.values()))
     for name in names:
         found = (folder / name).is_file() if there is None else name in there
@@ -181,9 +182,9 @@ def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> l
 def instead_of_weights(folder: Path) -> str:
     """The end of a sentence about a folder without weights: which files may be meant, and how to convert them."""
     if (folder / WEIGHTS).is_symlink():
-        return f": it is a link to {quoted((folder / WEIGHTS).readlink())}, where nothing is"
+        return f": it is a link to {quoted((folder / WEIGHTS).readlink())}, which does not exist"
     if parts := sorted(folder.glob("model-*-of-*.safetensors")):
-        return f": of {quoted(parts[0].name)} and the other parts it lacks the list, {INDEX}"
+        return f": it has parts ({quoted(parts[0].name)}, ...) but not {INDEX}, which lists them"
     if others := unread_weights(folder):
         name = others[0]
         if name.endswith(".safetensors"):
@@ -217,7 +218,7 @@ def of_unread_weights(folder: Path) -> tuple[str, ...]:
         return ()
     read = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
     shown = ", ".join(unread[:3]) + (", ..." if unread[3:] else "")
-    return (f"{shown_path(folder)} holds weights more than once: {read} is read, {shown} not",)
+    return (f"{shown_path(folder)} holds weights more than once: {read} is read, {shown} is ignored",)
 
 
 def check_safetensors(path: Path) -> Stored:
@@ -238,7 +239,9 @@ def check_safetensors(path: Path) -> Stored:
     except OSError as error:
         raise ModelError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
     if size != expected:
-        raise ModelError(f"{shown_path(path)} is damaged: {size:,} bytes, its header tells of {expected:,}")
+        raise ModelError(
+            f"{shown_path(path)} is damaged: {size:,} bytes instead of the {expected:,} of its header; copy it again"
+        )
     return Stored(len(ends), size)
 
 
@@ -264,5 +267,5 @@ def read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{shown_path(path)} is not JSON: {error}") from None
     if not isinstance(content, dict):
-        raise ModelError(f"{shown_path(path)} is no JSON object")
+        raise ModelError(f"{shown_path(path)} is not a JSON object")
     return content

@@ -1,7 +1,7 @@
-"""Checks of `config.json` and `tokenizer_config.json`, which may come from a stranger: they may not ask for code, files or
+"""Checks of `config.json` and `tokenizer_config.json`, which may come from a stranger: they must not ask for code, files or
 models from elsewhere, nor for sizes that no model has.
 
-They are made before transformers reads the files, and while it builds the model.
+Done before transformers reads the files, and while it builds the model.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ LOADS = {
     "transformers_weights": "its weights are model.safetensors, or the files that model.safetensors.index.json names",
     "configuration_files": "its configuration is config.json",
 }
-"""Keys of a configuration by which transformers takes another file for it, and what is read instead."""
+"""Keys by which a configuration makes transformers read another file -> what is read instead."""
 IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
-"""Endings of the keys whose value, where it is `owner/name`, is code on the hub: compiled and run by the kernels library."""
+"""Endings of keys whose value, if it is `owner/name`, means code on the hub that the kernels library would compile and run."""
 TOKENIZER_CLASS = re.compile(r"[A-Za-z0-9_]+(Tokenizer|TokenizerFast|Backend)")
-"""Transformers looks the name up among all that it has: models and pipelines too."""
+"""Transformers looks the name up among all its classes, including models and pipelines; only tokenizers may be named."""
 AUTOMATIC = "AutoTokenizer"
 
 MOST = 2**25
 MOST_OF = {"layer": 10_000, "label": 1_000_000}
 NO_SIZES = ("theta", "seed", "max_length")
-"""Whole numbers of a configuration are sizes, at most MOST; those with such a part in their key are at most MOST_OF, for
-transformers makes lists of that length before it builds anything. Keys with a part in NO_SIZES are of no size."""
+"""A whole number in a configuration is a size, at most MOST; if its key has one of MOST_OF's parts, at most that part's
+limit, because transformers makes lists of that length before any module. Keys with one of these parts are not sizes."""
 
 
 def check_config(config: Mapping[str, Any], shown: str) -> None:
-    """Raises ModelError for a `config.json` (shown as `shown`) without a model type, or that asks for what it may not have."""
+    """Raises ModelError if a `config.json` has no model type or asks for something forbidden. shown: the file, in messages."""
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        raise ModelError(f"{shown} names no model_type")
+        raise ModelError(f"{shown} has no model_type: use the config.json that belongs to the model")
     for key, value in nested_values(config):
         if key in LOADS and value is not None:
             raise ModelError(f"{shown} asks for other files ({key}), which are never read: {LOADS[key]}")
         if isinstance(value, str) and "/" in value and key.endswith(IMPLEMENTATIONS):
             raise ModelError(
-                f"{shown} asks for code of the hub ({escaped(key)[:80]}: {quoted(value)}), which is never run; take the key out"
+                f"{shown} asks for code of the hub ({escaped(key)[:80]}: {quoted(value)}), which is never run: remove the key"
             )
         if isinstance(value, int) and (most := _most(key)) is not None and abs(value) > most:
             raise ModelError(f"{shown}: {escaped(key)[:80]} is {str(value)[:40]}, more than any model has ({most:,} at most)")
@@ -56,16 +56,19 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
 
 
 def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
-    """Raises ModelError for a `tokenizer_config.json` (shown as `shown`) that names other files, or what is no tokenizer."""
+    """Raises ModelError if a `tokenizer_config.json` names other files, or a class that is not a tokenizer. shown: the file,
+    in messages."""
     _check_class(config.get("tokenizer_class"), shown)
     if config.get("fast_tokenizer_files") is not None:
-        raise ModelError(f"{shown} asks for other files (fast_tokenizer_files), which are never read: it is tokenizer.json")
+        raise ModelError(
+            f"{shown} asks for other files (fast_tokenizer_files), which are never read: tokenizer.json is; remove the key"
+        )
 
 
 def nested_values(settings: Any) -> Iterator[tuple[str, Any]]:
-    """(key, value) of all settings, nested ones too, with the nearest key above; mappings and lists are values as well.
+    """Yields (key, value) of all settings at any depth, in the order of the text; mappings and lists are values too.
 
-    In the order of the text. A value in a list has the list's key.
+    A value in a list is given with the list's key.
     """
     waiting = [("", settings)]
     while waiting:
@@ -88,29 +91,29 @@ def _most(key: str) -> int | None:
 def _check_class(name: Any, shown: str) -> None:
     if name is None or (isinstance(name, str) and name != AUTOMATIC and TOKENIZER_CLASS.fullmatch(name)):
         return
-    raise ModelError(f"{shown}: tokenizer_class {quoted(name)} is not the class of a tokenizer")
+    raise ModelError(f"{shown}: tokenizer_class {quoted(name)} is not a tokenizer class, such as BertTokenizerFast")
 
 
 class Stored(NamedTuple):
-    """How many tensors files of weights hold, and how many bytes they have."""
+    """How many tensors the files of weights hold, and in how many bytes."""
 
     tensors: int
     bytes: int
 
 
 NUMBERS_A_BYTE = 4
-"""The most weights in a byte of a file: two bits each."""
+"""The most weights that one byte of a file can hold: two bits each."""
 NEW_NUMBERS = 2**24
-"""Weights that may be new: of heads, and of parts that `allow_new` names."""
+"""How many weights may be new: those of heads, and of parts that `allow_new` names."""
 NEW_TENSORS = 2_000
 
 
 @contextmanager
 def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
-    """While entered, building a model raises ModelError as soon as it has far more parameters than `stored`, the weights.
+    """A context in which building a model raises ModelError once it has far more parameters than its stored weights.
 
-    Libraries build on the meta device first, where a weight takes no memory: a configuration that would take hours, or fill the
-    memory, ends here. Counted by torch's hooks for the registration of parameters and buffers.
+    Libraries first build on the meta device, where weights take no memory; a configuration that would take hours or fill the
+    memory is stopped here. Counted by torch's hooks for registering parameters and buffers.
     """
     from torch.nn.modules import module
 
@@ -125,7 +128,7 @@ def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
         numbers, tensors = numbers + math.prod(tensor.shape), tensors + 1
         if numbers > most_numbers or tensors > most_tensors:
             raise ModelError(
-                f"the config.json of {shown} asks for a far larger model than its weights are of, {stored.tensors:,} tensors "
+                f"the config.json of {shown} describes a far larger model than its weights, {stored.tensors:,} tensors "
                 f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} "
                 f"with {significant(numbers, 3)} numbers"
             )

@@ -1,4 +1,4 @@
-"""Encoder, layers, head and position tables of a transformers classifier, found by its structure."""
+"""Finds the encoder, the layers, the head and the position table of a transformers classifier by its structure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bakeoff.errors import ModelError
 
 
 def body_of(model: Any) -> tuple[str, Any]:
-    """Name of the encoder within the model, and the encoder itself. Raises ModelError where there is none."""
+    """(name within the model, module) of the encoder. Raises ModelError where there is none."""
     prefix = getattr(model, "base_model_prefix", "")
     body = getattr(model, prefix, None) if prefix else None
     if body is None:
-        raise ModelError(f"{type(model).__name__} does not tell its encoder from its head")
+        raise ModelError(f"{type(model).__name__} has no encoder that can be told from its head (no `base_model`)")
     return prefix, body
 
 
@@ -30,21 +30,22 @@ def head_names(built: Built) -> frozenset[str]:
 
 
 def layers_of(model: Any) -> tuple[str, Any]:
-    """Name and modules of the encoder's layers, its longest ModuleList. Raises ModelError where it has none."""
+    """(name, modules) of the encoder's layers: its longest ModuleList. Raises ModelError where it has none."""
     from torch.nn import ModuleList
 
     prefix, body = body_of(model)
     lists = [(name, module) for name, module in body.named_modules() if isinstance(module, ModuleList)]
     if not lists:
-        raise ModelError(f"{type(model).__name__} has no layers that could be told apart")
+        raise ModelError(f"{type(model).__name__} has no list of layers")
     name, layers = max(lists, key=lambda item: len(item[1]))
     return f"{prefix}.{name}", layers
 
 
 def layer_depths(model: Any) -> dict[str, int]:
-    """Parameter's name -> 0 for embeddings, 1 for the first layer, ..., number of layers + 1 for whatever follows the last one.
+    """Name of each parameter -> 0 for embeddings, 1 for the first layer, ..., number of layers + 1 for whatever follows the
+    last layer.
 
-    What all layers share (relative positions) counts as an embedding. Raises ModelError where there are no layers.
+    Parameters shared by all layers (relative positions) count as embeddings. Raises ModelError where there are no layers.
     """
     from torch.nn import Embedding
 
@@ -61,8 +62,8 @@ def layer_depths(model: Any) -> dict[str, int]:
 
 
 def top_layers(model: Any, k: int) -> frozenset[str]:
-    """Names of the parameters of the last k layers and of what follows them in the encoder. Raises ModelError where k
-    is more than there are."""
+    """Names of the parameters of the last k layers and of what follows them in the encoder. Raises ModelError for k above
+    the number of layers."""
     prefix, _ = body_of(model)
     depth, layers = layer_depths(model), len(layers_of(model)[1])
     if k > layers:
@@ -78,13 +79,14 @@ POSITION_TABLES = (
     "char_position_embeddings",
     "pos_encoding",
 )
-"""transformers' names for tables of absolute positions; relative and rotary ones have none, and no limit."""
+"""transformers' names for tables of absolute positions. Relative and rotary positions have no table, and no limit."""
 
 
 def positions_of(model: Any) -> int | None:
-    """The longest text in tokens: the rows of the smallest table of positions, from the first that is used. None without one.
+    """The longest input in tokens: the rows of the smallest position table, counted from the first row in use. None without a
+    table.
 
-    RoBERTa's 514 rows are 512 tokens, since its positions begin after the padding token's number.
+    RoBERTa's 514 rows hold 512 tokens, because its positions begin after the padding token's number.
     """
     found: list[int] = []
     for name, module in model.named_modules():

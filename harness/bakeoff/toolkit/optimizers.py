@@ -1,4 +1,5 @@
-"""The optimizers, schedulers and parameter groups that a recipe names, for loops written by hand; and a gradient's norm."""
+"""The optimizers, schedulers and parameter groups of a recipe, for training loops written by hand; and the norm of
+gradients."""
 
 from __future__ import annotations
 
@@ -23,9 +24,10 @@ PAST_CORRECTION = 1e7
 
 
 def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None) -> Optimizer:
-    """AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD with momentum.
+    """The recipe's optimizer: AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD
+    with momentum.
 
-    `groups` are the parameter groups, the job's own unless given.
+    groups: parameter groups of torch; by default the job's.
     """
     from torch.optim import SGD, AdamW
 
@@ -41,9 +43,9 @@ def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None)
 
 
 def skip_bias_correction(optimizer: Optimizer) -> None:
-    """Turns off bias correction in an Adam of torch, as the first BERT code had it (Zhang et al., 2021, section 4).
+    """Turns off bias correction in one of torch's Adam optimizers, as in the first BERT code (Zhang et al., 2021, section 4).
 
-    torch divides the moments by 1 - beta ** step; the step count starts where that is 1.
+    torch divides the moments by 1 - beta ** step, so the step count is set to where that is 1.
     """
     import torch
 
@@ -58,8 +60,8 @@ def skip_bias_correction(optimizer: Optimizer) -> None:
 
 
 def make_scheduler(job: TrainingJob, optimizer: Optimizer) -> Any:
-    """transformers' schedule of the learning rate: up over the warm-up, then down to 0 (linear, cosine, polynomial), or
-    constant."""
+    """The recipe's learning-rate schedule, by transformers: up during warm-up, then down to 0 (linear, cosine, polynomial),
+    or constant."""
     from transformers import get_scheduler
 
     recipe = job.recipe
@@ -78,12 +80,12 @@ def scheduler_name(scheduler: str) -> str:
 
 
 def scheduler_settings(scheduler: str, power: float) -> dict[str, float]:
-    """Further arguments of transformers' scheduler: its polynomial would end at 1e-7, a recipe's ends at 0."""
+    """Extra arguments of transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
     return {"power": power, "lr_end": 0.0} if scheduler == "polynomial" else {}
 
 
 PIECE = 2**17
-"""Elements whose squares are summed at a time: they stay in the processor's cache."""
+"""How many elements are squared and summed at a time, so that they stay in the processor's cache."""
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
@@ -110,7 +112,7 @@ def _values(gradient: Tensor) -> Tensor:
 
 
 def _squares(values: Any) -> Iterable[float]:
-    """(n,) values -> the sum of squares of each PIECE of them."""
+    """Sums of squares of (n,) values, one for each PIECE of them."""
     room = np.empty(min(PIECE, len(values)), dtype=values.dtype)
     with np.errstate(all="ignore"):  # a gradient that overflows has an infinite norm, and the run is stopped for its loss
         for start in range(0, len(values), PIECE):
@@ -119,9 +121,9 @@ def _squares(values: Any) -> Iterable[float]:
 
 
 def weight_decay_groups(model: Any, recipe: Recipe) -> tuple[ParameterGroup, ...]:
-    """The trainable parameters in two groups, with and without weight decay, as `recipe.weight_decay_exempt` says.
+    """The trainable parameters in two groups, with and without weight decay, by `recipe.weight_decay_exempt`.
 
-    With the default, biases and the parameters of normalisation layers are exempt: the split that the Trainer API makes.
+    By default biases and parameters of normalisation layers are exempt, as in transformers' Trainer.
     """
     exempt = set()
     for module_name, module in model.named_modules():

@@ -1,8 +1,8 @@
-"""Saving a text classifier so that transformers and peft alone can load it, and loading it with them.
+"""Saves a text classifier so that transformers and peft can load it without Bakeoff, and loads it with them.
 
-An adapter that peft can merge into the model's weights is saved merged, as one plain model. Others (prompts, prefixes) are
-saved as the model in `base/` and the adapter in `adapter/`; the folder itself then holds no model, so that the base model is
-not loaded alone by mistake.
+An adapter that peft can merge into the weights is saved merged, as one plain model. Otherwise (prompts, prefixes) the model
+goes to `base/` and the adapter to `adapter/`; the folder itself then has no model, so that nobody loads the base model alone by
+mistake.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def how_to_load(folder: Path, texts: Sequence[str]) -> str:
-    """Python code that loads what `save_classifier` wrote and predicts one example; `texts` are names of the text columns."""
+    """Python code that loads what `save_classifier` wrote and predicts one example. texts: names of the text columns."""
     given = ", ".join(f"[{name!r}]" for name in texts)
     ask = f'inputs = tokenizer({given}, truncation=True, padding=True, return_tensors="pt")\nlogits = model(**inputs).logits\n'
     return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask
 
 
 def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) -> Any:
-    """Loads what `save_classifier` wrote and gives its logits, float32 (n, n_outputs), of one or two columns of n texts."""
+    """Loads what `save_classifier` wrote and returns its logits, float32 (n, n_outputs), for one or two columns of n texts."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -78,10 +78,10 @@ def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) 
 
 
 def merged(model: Any) -> Any | None:
-    """The transformers model with all that was trained beside its weights merged into them; None where peft can't merge it.
+    """The transformers model with all adapters merged into its weights; None if peft can't merge them.
 
-    Not by peft's `merge_and_unload` (0.21): for all types but LORA, ADALORA and HIRA it raises where a head of several layers
-    was trained whole, as RoBERTa's is, and for LN_TUNING it leaves any head wrapped.
+    peft's own `merge_and_unload` (0.21) is not used: except for LORA, ADALORA and HIRA it raises if a head of several layers,
+    such as RoBERTa's, was trained whole, and for LN_TUNING it leaves the head wrapped.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
@@ -101,7 +101,7 @@ def merged(model: Any) -> Any | None:
 
 
 def unwrapped(model: Any, *, merge: bool) -> Any:
-    """The transformers model itself, with the modules that were trained whole in the places of the originals."""
+    """The transformers model without peft's wrappers, with the modules that were trained whole in place of the originals."""
     plain = _unwrap(model, merge=merge)
     if hasattr(plain, "peft_config"):
         del plain.peft_config

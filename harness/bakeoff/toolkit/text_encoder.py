@@ -35,7 +35,7 @@ from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 
 class TextEncoder(Prepared):
-    """`Prepared` for one or two texts an example, through a fast tokenizer, padded per batch."""
+    """`Prepared` for one or two texts an example, by a fast tokenizer, padded to the longest of a batch."""
 
     def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
         self.tokenizer = tokenizer
@@ -70,7 +70,7 @@ class TextEncoder(Prepared):
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
-        """The tokenizer's own settings, without those that the recipe decides."""
+        """The tokenizer's settings, except those that the recipe decides."""
         settings = json.loads(self.tokenizer.backend_tokenizer.to_str())
         del settings["truncation"], settings["padding"]  # left by the last call
         return {
@@ -96,7 +96,7 @@ class TextEncoder(Prepared):
         return model(**batch).logits
 
     def save(self, model: Any, folder: Path, labels: Sequence[str]) -> None:
-        """Writes safetensors and tokenizer for `from_pretrained`; an adapter is merged, or saved beside where it can't be."""
+        """Writes safetensors and tokenizer for `from_pretrained`; an adapter is merged, or saved separately if it can't be."""
         model.config.problem_type = self.kind.problem_type
         if labels:
             model.config.id2label = dict(enumerate(labels))
@@ -133,7 +133,7 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
         raise ModelError(f"{_shown(path)} has no fast tokenizer (tokenizer.json)")
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         # transformers 5 makes an empty tokenizer where a model has none: every word would be unknown.
-        raise ModelError(f"{_shown(path)} has no tokenizer: there is no word in its vocabulary")
+        raise ModelError(f"{_shown(path)} has no usable tokenizer: its vocabulary is empty")
     names = tokenizer.model_input_names
     if not isinstance(names, list) or "input_ids" not in names or not all(isinstance(name, str) for name in names):
         raise ModelError(f"the tokenizer of {_shown(path)} gives no input_ids (model_input_names: {quoted(names)})")
@@ -149,7 +149,7 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
 
 
 def _config_of(folder: Path) -> Any:
-    """The folder's configuration; None where it can't be read, as whoever builds the model will say."""
+    """The folder's configuration; None if it can't be read, which is reported when the model is built."""
     from transformers import AutoConfig
 
     try:
@@ -161,7 +161,7 @@ def _config_of(folder: Path) -> Any:
 
 
 def _counts_positions(folder: Path) -> bool:
-    """Whether the model looks positions up in a table, from the first place of a row; False where it can't be built."""
+    """Whether the model looks positions up in a table, counted from the start of a row; False if the model can't be built."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -183,9 +183,9 @@ def load_classifier(
 ) -> Built:
     """A sequence classifier with `task.n_outputs` outputs, in fp32, from a folder or hub id.
 
-    Only the task's head and what `allow_new` names may be missing from the checkpoint. A head that is there has its outputs
-    put into the order of the task's labels, or is replaced. Reads only safetensors and never runs remote code. Raises
-    ModelError where the model can't be built so.
+    Only the task's head and what `allow_new` names may be missing from the checkpoint. If the checkpoint has a head, its
+    outputs are put into the order of the task's labels, or it is replaced. Reads only safetensors and never runs remote code.
+    Raises ModelError where such a model can't be built.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -225,10 +225,12 @@ def load_classifier(
 
 
 def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, lacks_head: bool) -> list[str]:
-    """Cautions about tensors of the checkpoint that the model has no place for: more layers, a head that was not recognised."""
+    """Cautions about tensors of the checkpoint that the model does not have: further layers, a head that was not recognised."""
     found = []
     if layers := unused_layers(model, unused):
-        found.append(f"{len(layers)} layers of {shown} are left out, as its config.json names fewer: first {layers[0]}")
+        found.append(
+            f"{len(layers)} layers of {shown} are not used, because its config.json names fewer: the first is {layers[0]}"
+        )
     outside = [name for name in unused if not name.startswith(f"{model.base_model_prefix}.")]
     if lacks_head and outside and (names := _labels_named_at(folder)):
         found.append(
@@ -239,7 +241,7 @@ def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, la
 
 
 def _labels_named_at(folder: Path) -> list[str]:
-    """Names of labels in the checkpoint's config.json, without those that transformers makes up."""
+    """The labels that the checkpoint's config.json names, without the placeholders of transformers."""
     names = read_json(folder / CONFIG).get("id2label")
     return [str(name) for name in (names or {}).values() if not UNNAMED.fullmatch(str(name))]
 
@@ -268,13 +270,13 @@ def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
             f"{_shown(folder)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
             f"`adapter: ignore` for the model without it; for both, {merge}"
         )
-    raise ModelError(f"{_shown(folder)} holds an adapter of peft{made_for} and no model: {merge}")
+    raise ModelError(f"{_shown(folder)} has an adapter of peft{made_for} but no model: {merge}")
 
 
 def _reraise_unless_from_files(error: BaseException) -> None:
-    """Raises the error again where it is a lack of memory, which is recorded as such, or asks the process to end.
+    """Raises the error again if it is a lack of memory, which is recorded as such, or a request to end the process.
 
-    A panic of Rust code in tokenizers or safetensors looks like the latter, but comes from a damaged file.
+    A panic of Rust code in tokenizers or safetensors has the same base class as such a request, but comes from a damaged file.
     """
     to_end = not isinstance(error, Exception) and type(error).__name__ != "PanicException"
     if to_end or isinstance(error, MemoryError) or "allocate memory" in str(error):

@@ -1,7 +1,7 @@
-"""A checkpoint's trained head: its outputs are matched with the task's labels by name, or it is replaced.
+"""The trained head of a checkpoint: its outputs are matched with the task's labels by name, or it is replaced.
 
-Only the layer that computes the logits depends on labels: the tensors whose shape follows their number. What is before it in
-the head (RoBERTa's `classifier.dense`) is kept.
+Only the layer that computes the logits depends on the labels: the tensors whose shape contains their number. Layers before it
+in the head (RoBERTa's `classifier.dense`) are kept.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from bakeoff.contracts.task import TaskInfo
 from bakeoff.text.words import quoted
 
 UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
-"""Names that say nothing: those that transformers makes up (LABEL_0), and numbers."""
+"""Label names without a meaning: the placeholders of transformers (LABEL_0), and numbers."""
 
 
 @dataclass(frozen=True)
 class FittedHead:
-    """What became of a checkpoint's head."""
+    """What was done with a checkpoint's head."""
 
     origin: HeadOrigin
     new: frozenset[str] = frozenset()
-    """Names of tensors with new random weights although the checkpoint had them."""
+    """Names of tensors that got new random weights although the checkpoint had them."""
     caution: str = ""
-    """A sentence for the user where it is not certain that the head's labels are the task's."""
+    """A sentence for the user if it is uncertain whether the head's labels are the task's; else empty."""
 
 
 def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[str], where: str) -> FittedHead:
-    """Puts the head's outputs into the order of the task's labels, or gives it new random weights (of torch's generator).
+    """Puts the head's outputs into the order of the task's labels, or gives it new random weights (by torch's generator).
 
-    `missing` are names of tensors that the checkpoint lacks, `mismatched` of those that it has in another shape; `where` is the
-    checkpoint in messages.
+    missing: names of tensors that the checkpoint lacks. mismatched: names of those that it has in another shape. where: the
+    checkpoint, in messages.
     """
     prefix = f"{model.base_model_prefix}."
     outside = {name for name in model.state_dict() if not name.startswith(prefix)}
@@ -70,7 +70,7 @@ def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[s
 
 
 def output_axes(model: Any) -> dict[str, int]:
-    """Name of each tensor whose shape depends on the number of labels -> the axis that does."""
+    """Name of each tensor whose shape depends on the number of labels -> the axis of the labels."""
     import torch
 
     config = copy.deepcopy(model.config)
@@ -86,8 +86,10 @@ def output_axes(model: Any) -> dict[str, int]:
 
 
 def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """For each label, the number of the name that equals it, exactly or apart from case, blanks, punctuation and Unicode
-    normalisation. None unless names and labels match one to one."""
+    """For each label the index of the equal name, ignoring case, blanks, punctuation and Unicode normalisation if need be.
+
+    None unless names and labels match one to one.
+    """
     for spelt in (str, _plain):
         theirs, ours = [spelt(name) for name in names], [spelt(label) for label in labels]
         if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
@@ -96,7 +98,7 @@ def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
 
 
 def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
-    """Makes output `order[i]` output i, in every tensor of `outputs`."""
+    """Moves output `order[i]` to position i in every tensor of `outputs`."""
     import torch
 
     if list(order) == sorted(order):
@@ -108,7 +110,7 @@ def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
 
 
 def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
-    """A clause where `id2label` and `label2id` give a label different numbers; else empty."""
+    """A clause if `id2label` and `label2id` give a label different numbers; else empty."""
     for number, name in names.items():
         if numbers.get(name, number) != number and list(names.values()).count(name) == 1:
             return f"contradicts itself (id2label calls output {number} {quoted(name)}, label2id output {numbers[name]})"

@@ -39,7 +39,7 @@ J = TypeVar("J", bound=Job)
 
 @dataclass
 class Findings:
-    """What is known of a run so far; the record of a failed run holds it too."""
+    """What is known of a run so far; it goes into the record even if the run fails."""
 
     data: Data | None = None
     made_from: MadeFrom = MadeFrom()  # noqa: RUF009 - it is frozen
@@ -81,10 +81,10 @@ class Assembly:
     examples: Examples
     """The encoded rows to train on, with their labels."""
     built: Built
-    """The model before the method changed it."""
+    """The model before the method adapts it."""
     adaptation: Adaptation
     head_sha256: str
-    """Hash of the newly initialised weights, before the method changed them."""
+    """Hash of the newly initialised weights, before the method adapts the model."""
     initial_sha256: str
     """Hash of all weights before training."""
 
@@ -109,7 +109,10 @@ def assemble(
     begin: Callable[[str], None] = lambda phase: None,
     world: World = ALONE,
 ) -> Assembly:
-    """Assembles a run from its `components`. `begin` is called with the name of each phase; `found` is filled in."""
+    """Assembles a run from its `components`.
+
+    begin: called with the name of each phase. found: filled in as facts become known.
+    """
     found, recipe = found or Findings(), request.recipe
     seed = request.requested.seed, request.requested.replicate
     component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
@@ -169,7 +172,7 @@ def assemble(
 
 
 def components(request: Request, registry: Registry) -> dict[str, Configured]:
-    """The run's components by kind, their paths resolved on this machine. Their options are validated here, once a process.
+    """Kind -> component of the run, with its paths resolved on this machine. Options are validated here, once per process.
 
     Raises PluginError for a component that is not installed, and pydantic's ValidationError.
     """
@@ -219,7 +222,7 @@ def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom
 
 
 def encode_rows(prepared: Prepared, task: LoadedTask, rows: Mapping[str, Columns], cache: Path) -> dict[str, Sequence[Row]]:
-    """Splits, or some of their rows, encoded or read from the cache."""
+    """Encodes splits, or some of their rows, or reads the encoded rows from the cache."""
     found = {}
     for name, taken in rows.items():
         fingerprint = task.fingerprints[name] if taken is task.splits[name] else task.fingerprint(taken)
@@ -245,4 +248,4 @@ def require_same_sources(request: Request, data: Data, made_from: MadeFrom) -> N
     here = {**facts_of_data(data, made_from), **facts_of_model(made_from)}
     if changed := differences(here, from_plain(request.sources)):
         what = ", ".join(found.what for found in changed)
-        raise DataError(f"changed since this call of `bakeoff run` began: {what}; put it back, or begin again")
+        raise DataError(f"changed since this `bakeoff run` began: {what}; restore it, or start the command again")

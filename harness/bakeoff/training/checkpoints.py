@@ -1,6 +1,6 @@
-"""Checkpoints of a training: tensors, facts (all that is no tensor), and a manifest of checksums, which is written last.
+"""Checkpoints of a training: tensors, facts (everything else, as JSON), and a manifest of checksums, which is written last.
 
-Nothing is pickled. A checkpoint without a manifest, or with other checksums than its manifest, is not used.
+Nothing is pickled. A checkpoint without a manifest, or with a checksum that does not match, is not used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from bakeoff.training.data import trained_state
 from bakeoff.training.fed_batches import StepSchedule
 
 LONGEST_REASON = 300
-"""Most characters of a reason in messages."""
+"""The longest reason in a message, in characters."""
 KEPT = 2
 """How many checkpoints are kept: the newest, and the one before it in case the newest is damaged."""
 
@@ -57,7 +57,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saved:
-    """A state that was read from the folder `place`: that after `steps` steps."""
+    """A state that was read from the folder `place`; the state after `steps` steps."""
 
     steps: int
     tensors: Tensors
@@ -65,7 +65,7 @@ class Saved:
     place: Path
 
     def damaged(self, why: object) -> RunError:
-        """The error for a checkpoint that can't be used; `why` begins with the name of a file in the folder."""
+        """The error for a checkpoint that can't be used. why: begins with the name of a file in the folder."""
         return RunError(
             "error",
             f"checkpoint {shown_path(self.place)} is damaged: {escaped(why)[:LONGEST_REASON]}; remove this folder: the run "
@@ -74,20 +74,20 @@ class Saved:
 
 
 class Checkpoints:
-    """The checkpoints of one run, in a folder of its own: one every `every` steps."""
+    """The checkpoints of one run, one every `every` steps, in a folder of their own."""
 
     def __init__(
         self, folder: Path, every: int, *, made_by: provenance.Facts, note: Callable[[str], None] = lambda line: None
     ) -> None:
-        """`made_by`: what a state depends on beside the run, that is data, model, software and hardware. A checkpoint that was
-        made by others is not used, and stays; `note` is called with the reason."""
+        """made_by: what a state depends on besides the run: data, model, software and hardware. A checkpoint made by others
+        is kept but not used. note: called with the reason."""
         self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
         self.tree = Tree(folder.parent)
         self.unfit: set[Path] = set()
 
     def save(self, steps: int, tensors: Tensors, facts: Facts) -> None:
-        """Writes a checkpoint under a temporary name, renames it, and removes all but the newest two. Raises MachineError where
-        there is no room for it; the earlier ones then stay."""
+        """Writes a checkpoint under a temporary name, renames it, and removes all but the newest two. Raises MachineError if
+        there is no space; the earlier checkpoints then stay."""
         from safetensors.torch import save_file
 
         copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
@@ -110,8 +110,8 @@ class Checkpoints:
             self.tree.remove_folder(old)
 
     def _put(self, fresh: Path, place: Path) -> None:
-        """Renames the new checkpoint. Another process may perform the same run too, where this one was suspended and lost its
-        claim: it writes the same checkpoint."""
+        """Renames the new checkpoint into place. If this process was suspended and lost its claim, another may perform the
+        same run and write the same checkpoint."""
         self.tree.remove_folder(place)
         try:
             self.tree.move(fresh, place)
@@ -123,8 +123,8 @@ class Checkpoints:
     def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
         """The newest undamaged checkpoint of the same data, model, software and hardware; None without any.
 
-        `check` raises ValueError for one that does not fit the run; `most_bytes` limits the size of its tensors. A checkpoint
-        that is damaged or does not fit is not used, and stays, with a note.
+        check: raises ValueError for one that does not fit the run. most_bytes: the largest size of its tensors. A checkpoint
+        that is damaged or does not fit is kept but not used, and reported.
         """
         for left, _ in left_by_the_dead(self.folder):  # by a process that was killed while writing
             self.tree.remove_folder(left)
@@ -153,12 +153,12 @@ class Checkpoints:
         content = self.tree.read(place / MANIFEST, at_most=MOST_OF_A_MANIFEST)
         manifest = manifest_of(content)
         if f"step-{manifest.steps:09d}" != place.name:
-            raise ValueError(f"{MANIFEST} is of step {manifest.steps}")
+            raise ValueError(f"{MANIFEST} says step {manifest.steps}")
         facts = self.tree.read(place / FACTS, at_most=MOST_OF_THE_FACTS)
         state = self.tree.read(place / TENSORS, at_most=most_bytes)
         for name, found in ((TENSORS, state), (FACTS, facts)):
             if hashlib.sha256(found).hexdigest() != manifest.files.get(name):
-                raise ValueError(f"{name} is not what {MANIFEST} says")
+                raise ValueError(f"{name} does not match its checksum in {MANIFEST}")
         plain = read_json(facts)
         if not isinstance(plain, dict):
             raise ValueError(f"{FACTS} is no object")
@@ -168,19 +168,19 @@ class Checkpoints:
             raise ValueError(f"{TENSORS}: {error}") from None
 
     def places(self) -> list[Path]:
-        """Oldest first; symbolic links are not followed."""
+        """The checkpoints' folders, oldest first; symbolic links are not followed."""
         return sorted(place for place in self.folder.glob("step-*") if place.is_dir() and not place.is_symlink())
 
 
 class Checkpointing:
-    """Makes the checkpoints of a training and restores from them; does nothing in a run without checkpoints."""
+    """Saves and restores the checkpoints of a training; does nothing in a run without checkpoints."""
 
     def __init__(self, checkpoints: Checkpoints | None, model: Any, schedule: StepSchedule, *, own_order: bool) -> None:
-        """Loads the weights of the newest checkpoint that fits into the model. `own_order`: the trainer draws its own order of
-        rows."""
+        """Loads the weights of the newest suitable checkpoint into the model. own_order: the trainer decides the order of
+        rows itself."""
         self.checkpoints, self.model, self.schedule, self.own_order = checkpoints, model, schedule, own_order
         self.beside: Callable[[], tuple[Tensors, Facts]] = lambda: ({}, {})
-        """Further tensors and facts that a checkpoint keeps, beside those of the training itself."""
+        """Returns further tensors and facts to save, beside those of the training itself."""
         self.saved = self._newest(checkpoints) if checkpoints else None
         """The checkpoint that the training continues from; None once all of it has been restored."""
         self.connected: tuple[Any, Any, Callable[[], None]] | None = None
@@ -193,7 +193,8 @@ class Checkpointing:
         return self.checkpoints is not None and steps % self.checkpoints.every == 0
 
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None]) -> bool:
-        """Restores optimizer and scheduler, and adds them to the checkpoints to come. Whether there was a state to restore."""
+        """Restores optimizer and scheduler, and includes them in later checkpoints. Returns whether there was a state to
+        restore."""
         self.connected = optimizer, scheduler, before_saving
         if self.saved is None:
             return False
@@ -202,12 +203,12 @@ class Checkpointing:
         return True
 
     def make(self, losses: list[Any], facts: Facts, trainer: str) -> None:
-        """Makes a checkpoint. `losses` are those of all steps so far, `facts` what else the job needs to continue."""
+        """Saves a checkpoint. losses: those of all steps so far. facts: what else the job needs to continue."""
         import torch
 
         assert self.checkpoints is not None
         if self.connected is None:
-            raise PluginError(f"{trainer} did not pass its optimizer to `job.resume`, so that no checkpoint can be made")
+            raise PluginError(f"{trainer} did not pass its optimizer to `job.resume`, which `checkpoint_every` requires")
         optimizer, scheduler, before_saving = self.connected
         before_saving()
         tensors = {f"model/{name}": tensor for name, tensor in trained_state(self.model).items()}
@@ -236,7 +237,7 @@ class Checkpointing:
 
 
 def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
-    """What `restore_optimizer` needs: tensors, and what JSON can hold."""
+    """What `restore_optimizer` needs: tensors, and JSON values."""
     import torch
 
     state = optimizer.state_dict()
@@ -253,7 +254,7 @@ def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
 
 
 def manifest_of(content: bytes) -> Manifest:
-    """Reads a manifest. Raises ValueError for what is none, and where its own checksum does not match."""
+    """Parses a manifest. Raises ValueError if it is invalid, or does not match its own checksum."""
     plain = read_json(content)
     if isinstance(plain, dict) and "seal" not in plain:
         raise ValueError(f"{MANIFEST} has no checksum of its own: an older bakeoff wrote it")
@@ -262,12 +263,12 @@ def manifest_of(content: bytes) -> Manifest:
     except ValidationError as error:
         raise ValueError(f"{MANIFEST}: {first_flaw(error)}") from None
     if sealed(content, manifest.seal) != content:
-        raise ValueError(f"{MANIFEST} was altered: it does not fit its own checksum")
+        raise ValueError(f"{MANIFEST} was altered: it does not match its own checksum")
     return manifest
 
 
 def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
-    """Restores what `optimizer_state` gave; learning rates come from the scheduler. Raises RunError where it fits neither."""
+    """Restores what `optimizer_state` returned; learning rates come from the scheduler. Raises RunError if it does not fit."""
     whole = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:

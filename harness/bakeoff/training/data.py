@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 AT_ONCE = 10_000
-"""Rows that are Python objects, or are encoded, at the same time."""
+"""How many rows are held as Python objects, or encoded, at a time."""
 
 T = TypeVar("T")
 
@@ -70,12 +70,12 @@ class Columns(dict[str, Sequence[Any]]):
     """A split: column name -> values, one for each row."""
 
     notes: tuple[str, ...] = ()
-    """What the task has to say about the split, a sentence each."""
+    """Sentences of the task about the split."""
 
 
 def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
-    """The columns of a loaded split. Lists of labels become sets (`contracts.metric.Answers`); in a split without labels, every
-    label is None, whatever its column holds."""
+    """The columns of a loaded split. Lists of labels become sets (`contracts.metric.Answers`); in a split without labels
+    every label is None, whatever the column contains."""
     table = split.with_format("arrow")[:]
     columns = Columns({name: Column(table[name]) for name in table.column_names})
     columns.notes = tuple((split.info.description or "").splitlines())
@@ -93,7 +93,7 @@ def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
     feature = train.features.get("label")
     names = getattr(getattr(feature, "feature", feature), "names", None)
     if not names:
-        raise DataError("the task names no labels, and the `label` column of its training split is no ClassLabel with names")
+        raise DataError("the task names no labels, and the `label` column of its training split is not a ClassLabel with names")
     return replace(info, labels=tuple(names), n_outputs=info.kind.n_outputs(len(names)))
 
 
@@ -109,7 +109,7 @@ def split_fingerprint(rows: Mapping[str, Sequence[Any]], task: TaskInfo, sources
 def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None:
     """Raises DataError where the rows break the task's declaration: splits, columns, unique ids, labels in range."""
     if missing := [name for name in info.splits if name not in splits]:
-        raise DataError(f"task '{task}' declares split {quoted(missing[0])} and did not load it")
+        raise DataError(f"task '{task}' declares split {quoted(missing[0])} but did not load it")
     seen: set[str] = set()
     for name in info.splits:
         columns = splits[name]
@@ -122,7 +122,7 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
             raise DataError(f"task '{task}', split '{name}': ids must be text")
         for row in ids:
             if row in seen:
-                raise DataError(f"task '{task}', split '{name}': id {quoted(row)} is there twice, or in another split too")
+                raise DataError(f"task '{task}', split '{name}': id {quoted(row)} occurs twice, here or in another split")
             seen.add(row)
         if name not in info.labelled_splits:
             continue

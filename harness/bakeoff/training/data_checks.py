@@ -1,4 +1,4 @@
-"""Checks the rows of a task: what is odd about them, with counts, and what a record says of its data."""
+"""Checks the rows of a task for oddities, with counts, and describes the data for a record."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bakeoff.training.data import Columns, LoadedTask
 
 
 def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
-    """A sentence for each thing that is odd: repeated and contradictory rows, metrics that say nothing, rows of train in other
-    splits. Texts are compared in lower case and with white space collapsed."""
+    """A sentence for each oddity: repeated and contradictory rows, metrics that cannot tell predictions apart, rows of train
+    in other splits. Texts are compared in lower case with white space collapsed."""
     found = []
     for name in info.splits:
         split = splits[name]
@@ -30,7 +30,7 @@ def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
                 found.append(f"{name}: {count:,} of {len(split['id']):,} rows {what}")
     right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
     for name, silent in silent_metrics(info.metrics, right, info.labels, load=True).items():
-        found += [f"{name}: {metric} says nothing there: {reason}" for metric, reason in silent.items()]
+        found += [f"{name}: {metric} cannot tell predictions apart: {reason}" for metric, reason in silent.items()]
     for name, count in overlaps(info, splits).items():
         if count:
             found.append(f"{name}: {count:,} of {len(splits[name]['id']):,} rows have the texts of a row of train")
@@ -38,7 +38,7 @@ def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
 
 
 def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
-    """How many rows have the texts of an earlier row: with the same label, and with another."""
+    """How many rows have the same texts as an earlier row: with the same label, and with another label."""
     labels: dict[int, object] = {}
     more: dict[int, set[object]] = {}  # only of texts with several labels, which are few
     same = other = 0
@@ -67,7 +67,7 @@ def readings(info: TaskInfo, split: Columns) -> Iterator[int]:
 
 
 def describe_data(loaded: LoadedTask) -> Data:
-    """What a record says of the data: sizes, fingerprints, majority baseline, overlap with train, and silent metrics."""
+    """What a record says about the data: sizes, fingerprints, majority baseline, overlap with train, and `silent` metrics."""
     task, info, splits = loaded.task, loaded.info, loaded.splits
     untrained = without_learning(task, info, splits)
     return Data(
@@ -92,17 +92,17 @@ def describe_data(loaded: LoadedTask) -> Data:
 
 @dataclass(frozen=True)
 class NoLearning:
-    """What the metrics say of a run that learns nothing: split -> metric -> value."""
+    """The scores of a run that learns nothing: split -> metric -> score of the majority baseline."""
 
     silent: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Why a metric says nothing on a split; such a metric has neither score nor majority baseline there."""
+    """split -> metric that cannot tell predictions apart there -> why; it has neither score nor majority baseline."""
     majority_baseline: dict[str, dict[str, float]] = field(default_factory=dict)
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
-    """What a metric gives in place of a majority baseline, where it is not defined for predictions that are all the same."""
+    """split -> metric that is undefined when all predictions are the same -> what it gives instead of a score."""
 
 
 def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) -> NoLearning:
-    """For all scored splits. Raises DataError where a metric is not available."""
+    """The scores of a run that learns nothing, on all scored splits. Raises DataError if a metric is not available."""
     train = np.asarray(splits["train"]["label"])
     right = {name: np.asarray(splits[name]["label"]) for name in info.scored_splits}
     found = NoLearning(silent_metrics(info.metrics, right, info.labels, load=True))

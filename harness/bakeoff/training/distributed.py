@@ -28,16 +28,16 @@ GRACE_SECONDS = 1.0
 failed first. A rank that crashes is noticed at once."""
 
 LONGEST_WAIT = timedelta(days=7)
-"""How long a rank waits for another, which may be predicting. It is no limit for the run."""
+"""How long a rank waits for another, which may be predicting. It does not limit the run."""
 
 FAILED = 1
 NO_MACHINE = os.EX_IOERR
-"""Exit code of a rank that a fault of the machine has ended."""
+"""Exit code of a rank that was ended by a fault of the machine."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run, seen from number `rank` of `size`; `device` is the type of device that they train on.
+    """The processes of a run, as process number `rank` of `size` sees them. device: the type of device that they train on.
 
     Its methods are collective: every rank must call them, in the same order.
     """
@@ -71,7 +71,7 @@ ALONE = World()
 
 
 class RankError(BakeoffError):
-    """A rank failed or crashed; `code` is its exit code, below zero for a signal."""
+    """A rank failed or crashed. code: its exit code, negative for a signal."""
 
     def __init__(self, rank: int, code: int) -> None:
         super().__init__(f"rank {rank}: {ending(code)}")
@@ -82,8 +82,8 @@ class RankError(BakeoffError):
 def launch(work: Callable[[World], bool], processes: int, *, device: str, threads: int, logs: Path) -> None:
     """Calls `work` in forks of this process, under torchrun's own agent, until all have ended.
 
-    This process must not have computed anything with torch yet. `work` returns whether it succeeded; a rank that fails or
-    crashes ends all others, and RankError is raised. `threads` is the sum over all ranks; `logs` is a new folder for the agent.
+    This process must not have computed anything with torch yet. work: returns whether it succeeded; a rank that fails or
+    crashes ends all others, and RankError is raised. threads: the sum over all ranks. logs: a new folder for the agent.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

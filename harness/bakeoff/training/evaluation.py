@@ -24,13 +24,13 @@ from bakeoff.training.data import trained_state
 from bakeoff.training.distributed import ALONE, World
 
 EVALUATION_BATCH = 32
-"""Examples per forward pass when predicting: the same for all runs, so that strategies never differ by it."""
+"""Examples per forward pass when predicting; fixed, so that strategies never differ by it."""
 
 
 def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
-    """Logits (examples, n_outputs), float32, in the order of the examples. Batches are formed by length, to save padding.
+    """Logits (examples, n_outputs), float32, in the order of the examples. Batches are made by length, to reduce padding.
 
-    Collective: the batches are dealt to the ranks one by one, and every rank receives all logits.
+    Collective: batches are distributed over the ranks, and every rank gets all logits.
     """
     import torch
 
@@ -66,7 +66,8 @@ def repeat_first_batch(
     device: Any,
     world: World = ALONE,
 ) -> float | None:
-    """Predicts the first batch of the first split again. The largest difference of a logit; None where it is not finite."""
+    """Predicts the first batch of the first split again. Returns the largest difference of a logit; None if it is not
+    finite."""
     for name, before in logits.items():
         rows = longest_first(encoded[name])[:EVALUATION_BATCH]
         again = predict(prepared, network, [encoded[name][row] for row in rows], device, world)
@@ -84,9 +85,9 @@ def largest_of(logits: Mapping[str, Any]) -> float | None:
 
 
 def repeat_evaluation(run: Assembly, logits: Mapping[str, Any], largest: float | None) -> float | None:
-    """Collective. Evaluates one batch again: the largest difference of a logit, None where it is not finite.
+    """Evaluates one batch again. Returns the largest difference of a logit; None if it is not finite. Collective.
 
-    Raises PluginError where the trainer's `fast_inference` gives other logits than the model's own forward pass.
+    Raises PluginError if the trainer's `fast_inference` gives other logits than the model's own forward pass.
     """
 
     def repeat() -> float | None:
@@ -108,8 +109,8 @@ def require_finite(logits: Mapping[str, Any]) -> None:
 
 
 def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection[str] = ()) -> dict[str, float]:
-    """The score of each metric on one split, except of those that say nothing there (`silent`) and of those whose score is not
-    finite. Raises RunError where the score of the primary metric is not finite."""
+    """The score of each metric on one split, without those in `silent` and those whose score is not finite. Raises RunError
+    if the score of the primary metric is not finite."""
     require_finite({"": logits})
     predictions, right = info.kind.answers(logits), np.asarray(labels)
     scores = {}
@@ -139,7 +140,7 @@ class BestState:
     def __init__(
         self, network: Any, predict: Callable[[], tuple[Answers, float]], *, split: str, metric: Metric, labels: Answers
     ) -> None:
-        """`predict` gives the network's predictions on the split, (n,), and their score; `labels` are the right answers."""
+        """predict: returns the network's predictions on the split, (n,), and their score. labels: the references."""
         self.network, self.predict, self.split = network, predict, split
         self.metric, self.labels = metric, labels
         self.sign = 1.0 if metric.higher_is_better else -1.0
@@ -162,7 +163,7 @@ class BestState:
             self._state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What `continue_from` needs: tensors, and what JSON can hold."""
+        """What `continue_from` needs: tensors, and JSON values."""
         import torch
 
         tensors = {f"best/{name}": tensor for name, tensor in self._state.items()}
@@ -192,7 +193,7 @@ class BestState:
 
 
 def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState | None:
-    """What keeps the best state, where the experiment selects by dev; else None."""
+    """The `BestState` of the run if it selects on dev; else None."""
     if run.request.requested.select != "best-on-dev":
         return None
     info = run.task.info

@@ -31,7 +31,7 @@ class Extremes:
     highest: dict[str, tuple[int, Text]] = field(default_factory=dict)
     """Input (`input_ids`, ...) -> its highest value, and a text that has it."""
     ends: dict[int, Text] = field(default_factory=dict)
-    """How often a text has the end-of-text token -> such a text; only for the lowest and the highest count."""
+    """Number of end-of-text tokens -> a text with so many; only for the lowest and the highest number."""
 
 
 def find_extremes(rows: Mapping[str, Sequence[Row]], end: int | None) -> Extremes:
@@ -77,7 +77,7 @@ def length_of(text: Text) -> int:
 
 
 def shortened(text: Text) -> Text:
-    """The text without one token of its middle."""
+    """The text without one token from its middle."""
     return of_length(text, length_of(text) - 1)
 
 

@@ -1,4 +1,4 @@
-"""Which rows are due at which step of a training, and which rows its trainer fed to the model."""
+"""Which rows are due at each step of a training, and which rows the trainer really used."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
 
 Fed = tuple[Batch, int, int]
-"""A micro-batch: its row numbers, tokens, and tokens with padding."""
+"""A micro-batch that was used: its row numbers, its tokens, and its tokens including padding."""
 
 
 class Examples(Lazy[Row]):
-    """The encoded rows to train on, each with its label and its row number."""
+    """The encoded rows to train on, each with its label and row number."""
 
     def __init__(self, encoded: Sequence[Row], labels: Sequence[Any]) -> None:
         if len(encoded) != len(labels):
@@ -39,7 +39,7 @@ class Examples(Lazy[Row]):
 
 @dataclass(frozen=True)
 class StepSchedule:
-    """Which rows are due at which step: the same for every trainer that runs this recipe with this seed."""
+    """Which rows are due at each step; the same for every trainer with this recipe and seed."""
 
     examples: int
     """Rows to train on."""
@@ -95,12 +95,12 @@ class FedBatches:
     def __init__(self, schedule: StepSchedule, owned: Owned) -> None:
         self.schedule, self.owned = schedule, owned
         self.here: list[Fed] = []
-        """Those of this process, in order."""
+        """The micro-batches of this process, in order."""
         self.pooled: list[list[Fed]] | None = None
-        """Those of all processes together, by step; None until `pool` is called."""
+        """The micro-batches of all processes combined, by step; None until `pool` is called."""
 
     def add(self, examples: Sequence[Row], batch: Mapping[str, Any]) -> None:
-        """Notes that the examples were collated to `batch`: name -> tensor (batch, ...)."""
+        """Records that the examples were collated into `batch`: name -> tensor (batch, ...)."""
         first = next(value for name, value in batch.items() if name != "labels")
         tokens = sum(len(row["input_ids"]) for row in examples) if "input_ids" in examples[0] else 0
         self.here.append((tuple(row["row"] for row in examples), tokens, first.numel()))
@@ -118,7 +118,7 @@ class FedBatches:
         return found
 
     def trained(self, steps: int) -> list[list[Fed]]:
-        """What was trained on in each step; by all processes once `pool` was called. For a trainer that owns its steps, each
+        """What was trained on in each step, over all processes once `pool` was called. If the trainer owns its steps, each
         micro-batch counts as a step."""
         if "steps" in self.owned:
             return [[share] for share in self.here]
@@ -129,7 +129,7 @@ class FedBatches:
         self.pooled = [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*processes, strict=True)]
 
     def seen(self, steps: int) -> tuple[int, int, int]:
-        """Examples, tokens, and tokens with padding."""
+        """(examples, tokens, tokens with padding) of the first `steps` steps."""
         return totals(itertools.chain.from_iterable(self.trained(steps)))
 
     def order_sha256(self, steps: int) -> str:
@@ -137,25 +137,25 @@ class FedBatches:
         return hashlib.sha256(repr(rows).encode()).hexdigest()
 
     def require_order(self, steps: int, trainer: str) -> None:
-        """Checks that in its first `steps` steps the trainer was fed the batches of the schedule, in its order. Raises
-        PluginError where it was not."""
+        """Raises PluginError unless the trainer used exactly the schedule's batches, in its order, in its first `steps`
+        steps."""
         collated = iter(self.here)
         for step, parts in enumerate(self.schedule.steps(steps)):
             fed = list(itertools.islice(collated, len(parts)))
             if len(fed) < len(parts):
                 raise PluginError(f"{trainer} collated only {len(self.here)} batches through the job in {step + 1} steps")
             if any(part.rows != rows for part, (rows, _, _) in zip(parts, fed, strict=True)):
-                raise PluginError(f"{trainer} trained step {step + 1} on other rows than the job's batches give")
+                raise PluginError(f"{trainer} trained step {step + 1} on other rows than `job.batches` gave")
 
 
 def totals(fed: Iterable[Fed]) -> tuple[int, int, int]:
-    """Examples, tokens, and tokens with padding of micro-batches."""
+    """(examples, tokens, tokens with padding) of micro-batches."""
     shares = list(fed)
     return sum(len(rows) for rows, _, _ in shares), sum(tokens for _, tokens, _ in shares), sum(padded for *_, padded in shares)
 
 
 def _together(shares: Sequence[Fed]) -> Fed:
-    """The micro-batch of which each process had a share; its rows were dealt to the processes one by one."""
+    """Combines the processes' shares of one micro-batch; its rows had been distributed to the processes in turn."""
     rows, tokens, padded = zip(*shares, strict=True)
     dealt = itertools.chain.from_iterable(itertools.zip_longest(*rows))
     return tuple(row for row in dealt if row is not None), sum(tokens), sum(padded)

@@ -1,9 +1,9 @@
 """Floating-point operations of training, counted at the operators that really ran.
 
-In a few steps of the run, every operator is counted by the formulas of `torch.utils.flop_counter`, which cover matrix
-products, convolutions and attention; all other operators count as 0. The operations per token of those steps are then
-extrapolated to all tokens. The cost of attention grows with the square of the length, everything else with the length: for
-sentences of usual length the error is below 2 % (tested).
+In a few steps of the run, every operator is counted by the formulas of `torch.utils.flop_counter`, which cover matrix products,
+convolutions and attention; all other operators count as 0. The operations per token of those steps are extrapolated to all
+tokens. Attention grows with the square of the length, everything else linearly: for sentences of usual length the error is
+below 2 % (tested).
 
 Compiled code is not counted: under a dispatch mode torch.compile falls back to eager code, which is not what the run executes.
 """
@@ -35,7 +35,7 @@ class Counter:
     """
 
     def __init__(self, steps: frozenset[int] = frozenset()) -> None:
-        """`steps` are the steps that `begin` and `end` count."""
+        """steps: the steps that `begin` and `end` count."""
         self.steps = steps
         self.of_step: dict[int, int] = {}
         """Counted step -> its operations in this process."""

@@ -24,10 +24,10 @@ from bakeoff.training.loss_scale import LossWatch, StepFacts, scale_of
 from bakeoff.training.observer import Observer
 
 POLL_SECONDS = 0.5
-"""How often the loss is read while training, for the progress line and to notice divergence. Reading waits for the device."""
+"""How often the loss is read while training, for the progress line and to detect divergence. Reading waits for the device."""
 
 POLL_STEPS = 16
-"""The same, in steps, where several processes share a run: they must read together, and their clocks differ."""
+"""The same in steps, if several processes share a run: all must read it at the same step, and their clocks differ."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Callbacks:
     loss: Callable[[int, float], None] = lambda steps, loss: None
     """Receives the number of steps taken and the loss of the last one, about twice a second."""
     epoch: Callable[[], None] | None = None
-    """Called at the end of each epoch but the last; where it is given, the trainer has to call `end_epoch`."""
+    """Called at the end of each epoch but the last. If it is set, the trainer must call `end_epoch`."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _remembered(method: F) -> F:
-    """Keeps an exception that the job raises into the trainer, so that a trainer that swallows it is noticed."""
+    """Stores an exception that the job raises in a trainer's call, so that a trainer that swallows it is detected."""
 
     @functools.wraps(method)
     def guarded(self: Job, *args: Any, **kwargs: Any) -> Any:
@@ -76,8 +76,8 @@ class Job:
         callbacks: Callbacks | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """`mean_loss` is that of the task's kind, `trainer` the name in error messages, `owns` what the trainer does in its own
-        way. The training continues from the newest of `checkpoints`, and makes further ones."""
+        """mean_loss: that of the task's kind. trainer: its name in messages. owns: see `Trainer.owns`. Training continues
+        from the newest of `checkpoints`, and saves further ones."""
         self.model, self.groups, self.prepared = adaptation.model, adaptation.groups, prepared
         self.examples: Sequence[Row] = examples
         self.labels = examples.labels
@@ -89,7 +89,7 @@ class Job:
         self.first_step = self.first_epoch = self.begun = self.epochs_ended = 0
         self.losses: list[Any] = []
         self.clock: list[float] = []
-        """Seconds from the begin of the first step to the end of each step."""
+        """Seconds from the start of the first step to the end of each step."""
         self.fed = FedBatches(schedule, owns)
         self.counter = Counter(counted_steps(self.total_steps))
         self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing)
@@ -146,9 +146,9 @@ class Job:
     def begin_step(self, step: int) -> None:
         began = time.perf_counter()
         if step != self.begun:
-            raise PluginError(f"{self.trainer} began step {step} where step {self.begun} was due")
+            raise PluginError(f"{self.trainer} began step {step} instead of step {self.begun}")
         if step >= self.total_steps:
-            raise PluginError(f"{self.trainer} began step {step + 1} of {self.total_steps}")
+            raise PluginError(f"{self.trainer} began step {step + 1}, and there are {self.total_steps}")
         if step == self.first_step:
             self.callbacks.first_step()
             self._first = time.perf_counter() - (self.clock[-1] if self.clock else 0.0)
@@ -165,7 +165,7 @@ class Job:
     def end_step(self, step: int, loss: Any) -> Signal:
         began = time.perf_counter()
         if step != len(self.losses) or step != self.begun - 1:
-            raise PluginError(f"{self.trainer} ended step {step} where step {len(self.losses)} was due")
+            raise PluginError(f"{self.trainer} ended step {step} instead of step {len(self.losses)}")
         self.counter.end(step)
         self.loss_watch.end(loss)
         self.losses.append(loss.detach())
@@ -201,7 +201,7 @@ class Job:
     # --- what a checkpoint keeps -----------------------------------------------------------------------------------------
 
     def _facts(self) -> dict[str, Any]:
-        """What `_continue_from` needs to continue after this step, tensors aside."""
+        """Everything but tensors that `_continue_from` needs to continue after this step."""
         return {
             "clock": self.clock,
             "fed": self.fed.up_to(len(self.losses)),
@@ -229,8 +229,8 @@ class Job:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """To be entered around `fit`: ends all counting. For a trainer that owns its steps, the operations of all of `fit` are
-        counted."""
+        """A context around `fit`: stops all counting at its end. If the trainer owns its steps, the operations of all of
+        `fit` are counted."""
         if "steps" in self.owns:
             self.callbacks.first_step()  # all of `fit` is its training
             self.counter.start()
@@ -241,9 +241,10 @@ class Job:
             self.loss_watch.close()
 
     def check(self, *, steps: int | None = None) -> None:
-        """After `fit`: raises RunError where the loss diverged, PluginError where the trainer broke its contract.
+        """To be called after `fit`. Raises RunError if the loss diverged, PluginError if the trainer broke its contract.
+        Collective.
 
-        Collective. `steps` is how many steps were allowed: all, unless the training was stopped before.
+        steps: how many steps were allowed; all, unless training was stopped before.
         """
         allowed = self.total_steps if steps is None else steps
         if self.raised is not None:
@@ -266,7 +267,7 @@ class Job:
             )
 
     def check_order(self) -> None:
-        """After `fit`: raises PluginError where the trainer trained on other rows than the job's, or in another order."""
+        """To be called after `fit`. Raises PluginError if the trainer used other rows than the job's, or another order."""
         if "order" not in self.owns:
             self.fed.require_order(len(self.losses), self.trainer)
 
@@ -281,7 +282,7 @@ class Job:
         self.fed.pool(trained)
 
     def step_losses(self) -> list[float]:
-        """The losses of all steps; waits for the device once. Over all processes once `check` was called, else of this one."""
+        """The losses of all steps: over all processes once `check` was called, else of this one. Waits for the device once."""
         if self.pooled:
             return self.pooled[0]
         if not self.losses:
@@ -291,7 +292,7 @@ class Job:
         return [float(loss) for loss in torch.stack([loss.reshape(()) for loss in self.losses]).tolist()]
 
     def seen(self) -> tuple[int, int, int]:
-        """Examples, tokens, and tokens with padding."""
+        """(examples, tokens, tokens with padding) of the training."""
         return self.fed.seen(len(self.losses))
 
     def observed(self) -> Observed | None:
@@ -303,7 +304,7 @@ class Job:
     def flops(self) -> tuple[float | None, str]:
         """Floating-point operations of the whole training over all processes, and a note on how they were counted."""
         if self.counter.compiled:
-            return None, "not counted: torch.compile's kernels do not say what they compute"
+            return None, "not counted: torch.compile's kernels cannot be counted"
         if "steps" in self.owns:
             return float(self.counter.flops), "all of torch's operators in the training by torch.utils.flop_counter's formulas"
         steps = self.fed.of_steps(len(self.losses))

@@ -30,8 +30,8 @@ from bakeoff.training.preparation import within
 from bakeoff.training.record_writer import DECIMALS, hashes_of, message_of, rounded
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
-"""Standard deviations of the noise that replaces training where `keep: final` is checked before any run, added one after the
-other: a large one would saturate the attention of a real model, a small one would not show in a tiny one."""
+"""Standard deviations of the noise that stands in for training when `keep: final` is tried before any run, added one after
+another: a large one would saturate the attention of a real model, a small one would not show in a tiny model."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Trained:
 
 
 def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
-    """The model with one batch of the first predicted split: examples of all lengths, with the longest and the shortest."""
+    """The model with one batch from the first predicted split; the batch has examples of all lengths, from shortest to
+    longest."""
     info, split = run.task.info, run.task.info.predicted_splits[0]
     order = longest_first(run.encoded[split])
     chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
@@ -81,16 +82,16 @@ def require_plain_files(folder: Path) -> None:
     for path in folder.rglob("*"):
         name = path.relative_to(folder.parent).as_posix()
         if path.is_symlink():
-            raise PluginError(f"its `save` made a symbolic link, {quoted(name)}: a record is a folder of plain files")
+            raise PluginError(f"its `save` made a symbolic link, {quoted(name)}: write regular files only")
         if path.is_file() and not FILE_NAME.fullmatch(name):
             allowed = "letters, digits, `_`, `.`, `-` and at most one folder are allowed"
             raise PluginError(f"its `save` wrote {quoted(name)}: {allowed}")
 
 
 def require_recorded_answers(answered: Any, recorded: Any) -> float:
-    """The largest difference of the logits. Raises PluginError where it is more than rounding (`same_logits`)."""
+    """The largest difference of the logits. Raises PluginError if it is more than rounding explains (`same_logits`)."""
     if answered.shape != recorded.shape:
-        raise PluginError(f"loaded again, it gives logits {answered.shape} where {recorded.shape} are recorded")
+        raise PluginError(f"loaded again, its logits have shape {answered.shape}, and the recorded ones {recorded.shape}")
     difference = float(np.abs(answered - recorded).max())
     if not same_logits(difference, float(np.abs(recorded).max())):
         raise PluginError(f"loaded again, it gives other predictions: logits differ by up to {significant(difference, 3)}")
@@ -140,10 +141,10 @@ def require_keepable(
     head: Collection[str],
     cache: Path,
 ) -> None:
-    """Tries `keep: final` on a model that is ready for training. Raises PluginError where it can't be kept.
+    """Tries `keep: final` on a model that is ready for training. Raises PluginError if it can't be kept.
 
-    Noise replaces training, so that any parameter that is not saved changes the predictions. `head` has the names of the head's
-    parameters before the method changed them. `cache` is a folder with room for the model. The model can't be used afterwards.
+    Noise stands in for training, so that any parameter that is not saved changes the predictions. head: names of the head's
+    parameters before the method adapted them. cache: a folder with space for the model. The model can't be used afterwards.
     """
     rows = prepared.encode(columns)
     heads: list[Any] = []
@@ -166,7 +167,7 @@ def require_keepable(
 
 
 def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: float) -> Any:
-    """Adds noise to the parameters until a logit has changed by `until`, or all of NOISE is added. Returns the logits then."""
+    """Adds noise to the parameters until a logit has changed by `until`, or all of NOISE was added. Returns the new logits."""
     import torch
 
     generator, before = torch.Generator().manual_seed(0), logits_now()
@@ -209,7 +210,7 @@ def score_lines(record: Record, data: Data) -> Iterator[str]:
         baselines, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
         for facts in data.metrics:
             if reason := silent.get(facts.name):
-                value, baseline = f"says nothing here: {reason}", DASH
+                value, baseline = f"cannot tell predictions apart here: {reason}", DASH
             elif facts.name in scores:
                 unit = unit_of(facts)
                 value = f"{unit.written(scores[facts.name])} {unit.name}".rstrip()

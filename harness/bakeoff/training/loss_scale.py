@@ -1,8 +1,8 @@
-"""Compares the loss and the gradients of a trainer with those of the loss that the recipe asks for.
+"""Compares a trainer's loss and gradients with those of the loss that the recipe asks for.
 
 A recipe asks for the mean loss over each whole batch. A trainer that accumulates gradients, or splits a batch over processes,
-has to weight the parts of the batch correctly. Whether it did is measured at the model's output: the gradient that arrives at
-the logits is compared with that of the mean loss. Nothing relies on what the trainer reports about itself.
+must weight the parts correctly. Whether it did is measured at the model's output: the gradient that arrives at the logits is
+compared with that of the mean loss. Nothing relies on what the trainer reports about itself.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ the ratio of received to expected gradient for each forward pass."""
 
 @dataclass
 class Pass:
-    """One observed forward pass."""
+    """One forward pass that was observed."""
 
     weight: float
     mean: Any
     """Its mean loss."""
     due: Any
-    """Gradient of `mean` with respect to the logits, (batch, n_outputs)."""
+    """The expected gradient: that of `mean` with respect to the logits, (batch, n_outputs)."""
     received: Any = None
-    """Gradient that the trainer's backward pass brought to the logits, (batch, n_outputs)."""
+    """The gradient of the trainer's backward pass at the logits, (batch, n_outputs)."""
 
     def take(self, gradient: Any) -> None:
         received = gradient.detach().float().clone()
@@ -54,21 +54,21 @@ class LossWatch:
     def __init__(
         self, model: Any, loss: Callable[[Any, Any], Any], *, steps: frozenset[int] = frozenset(), world_size: int = 1
     ) -> None:
-        """`steps` are the steps to observe."""
+        """steps: the steps to observe."""
         self.model, self.loss, self.steps, self.world_size = model, loss, steps, world_size
         self.passes: list[Pass] = []
-        """Of the step that is observed, or was last."""
+        """The forward passes of the current, or last, observed step."""
         self.before: list[StepFacts] = []
-        """From an earlier process of the same run."""
+        """Steps that an earlier process of the same run observed."""
         self.seen: list[tuple[int, Any, list[Pass]]] = []
-        """Observed steps: rows of all processes, this process's part of the reported loss, forward passes."""
+        """Observed steps: rows over all processes, this process's part of the reported loss, forward passes."""
         self._handle: Any = None
         self._shares: Sequence[Share] = ()
         self._rows = 0
         self._unclaimed = False
 
     def begin(self, rows: int, shares: Sequence[Share]) -> None:
-        """Begins a step of `rows` rows over all processes. `shares` are this process's in their order; empty where only the
+        """Starts observing a step of `rows` rows over all processes. shares: this process's, in order; empty if only the
         trainer knows them."""
         self.close()
         self.passes, self._rows, self._shares, self._unclaimed = [], rows, shares, False
@@ -76,7 +76,7 @@ class LossWatch:
             self._handle = self.model.register_forward_hook(self._after_forward, with_kwargs=True)
 
     def end(self, loss: Any) -> None:
-        """Ends the step; `loss` is what the trainer reports."""
+        """Ends the step. loss: the one that the trainer reports."""
         if self._handle is not None:
             self.close()
             self.seen.append((self._rows, loss.detach(), self.passes))
@@ -87,7 +87,8 @@ class LossWatch:
             self._handle = None
 
     def loss_of(self, logits: Any, labels: Any) -> None:
-        """The trainer gets the loss of these logits from the job; they are those of the last forward pass, if there was one."""
+        """Called when the trainer gets the loss of these logits from the job; they belong to the last forward pass, if there
+        was one."""
         if self._handle is None:
             return
         if not self._unclaimed:
@@ -104,7 +105,7 @@ class LossWatch:
             self._unclaimed = self._add(logits, labels)
 
     def _add(self, logits: Any, labels: Any) -> bool:
-        """Notes a forward pass; whether these logits are trained on."""
+        """Records a forward pass. Returns whether these logits are trained on."""
         import torch
 
         if not logits.requires_grad:
@@ -138,8 +139,8 @@ class LossWatch:
 
 
 def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossScale | None:
-    """How large the loss that the trainer differentiates is against the loss that it reports, over all processes and steps: of
-    full batches, and of those with fewer than `batch_size` rows. None where no step was taken."""
+    """The scale of a trainer's gradients: what it differentiates divided by the mean loss, over all processes and steps, for
+    full batches and for those with fewer than `batch_size` rows. None if no step was observed."""
     losses: list[float] = []
     gradients: dict[bool, list[float]] = {True: [], False: []}
     steps = 0

@@ -1,5 +1,5 @@
-"""Checks a model before any run: that its weights are finite, that it accepts all texts that it will be given, and that its
-prediction for a text does not depend on the other texts of a batch."""
+"""Checks a model before any run: its weights are finite, it accepts all texts that it will get, and its prediction for a
+text does not depend on the other texts in the batch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MASK = "attention_mask"
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """A model, and all rows that it will be given.
+    """A model, and all rows that it will get.
 
-    `prepared` collates with the padding of the recipe, `plain` pads only to the longest text of a batch. `rows` are encoded, by
-    split. `name_of(split, number)` names a row in messages.
+    prepared: collates with the recipe's padding. plain: pads only to the longest text of a batch. rows: encoded, by split.
+    name_of(split, number): names a row in messages.
     """
 
     model: Any
@@ -40,7 +40,7 @@ class ModelCheck:
     device: Any
 
     def run(self) -> None:
-        """Raises ModelError for the first thing that would make a run fail, or its predictions wrong."""
+        """Raises ModelError for the first thing that would make a run fail or its predictions wrong."""
         require_finite_weights(self.model)
         extremes = self.extremes
         self.require_tokens(extremes)
@@ -86,8 +86,8 @@ class ModelCheck:
             )
 
     def require_known(self, extremes: Extremes) -> None:
-        """Every id that the tokenizer gives must have a row in the model's embeddings: on a CUDA device, one without would end
-        the process."""
+        """Raises ModelError if the tokenizer gives an id without a row in the model's embeddings; on a CUDA device that
+        would end the process."""
         tables = {"input_ids": words_of(self.model), "token_type_ids": types_of(self.model)}
         for name, size in tables.items():
             if size is None or name not in extremes.highest:
@@ -113,7 +113,8 @@ class ModelCheck:
     # --- checks by forward passes ----------------------------------------------------------------------------------------
 
     def require_same_alone(self, extremes: Extremes) -> None:
-        """Two texts of different length must get the same logits alone and together, in fp32 and without dropout."""
+        """Raises ModelError unless two texts of different length get the same logits alone and together, in fp32 without
+        dropout."""
         if extremes.shortest is None or extremes.longest is None:
             return
         texts = [extremes.shortest, extremes.longest]
@@ -138,7 +139,8 @@ class ModelCheck:
             )
 
     def require_answers(self, extremes: Extremes) -> None:
-        """It must accept the texts with the highest ids, and those with the fewest and the most end-of-text tokens."""
+        """Raises ModelError unless it accepts the texts with the highest ids, and with the fewest and most end-of-text
+        tokens."""
         if len(extremes.ends) > 1:
             fewest, most = min(extremes.ends), max(extremes.ends)
             try:
@@ -154,7 +156,7 @@ class ModelCheck:
             self.answers([text for _, text in extremes.highest.values()], self.prepared)
 
     def require_answers_in_training(self, extremes: Extremes) -> None:
-        """Some models accept fewer lengths in training mode: Reformer only multiples of its chunks."""
+        """Raises ModelError if it accepts fewer lengths in training mode, as Reformer does (multiples of its chunks)."""
         import torch
 
         if extremes.shortest is None or extremes.longest is None:
@@ -175,7 +177,7 @@ class ModelCheck:
                 self.model.eval()
 
     def answers(self, texts: Sequence[Text], prepared: Prepared) -> Any:
-        """Logits (texts, n_outputs); raises ModelError where the forward pass fails."""
+        """Logits (texts, n_outputs). Raises ModelError if the forward pass fails."""
         try:
             return predict(prepared, self.model, [text.row for text in texts], self.device)
         except Exception as error:  # a model of any author
@@ -187,9 +189,9 @@ class ModelCheck:
             raise ModelError(f"its forward pass fails{which}: {message_of(error)}.{why}") from error
 
     def most_tokens(self, failed: Text, prepared: Prepared) -> int:
-        """The length of the longest text that it accepts, by bisection; 0 where it did not fail because of the length.
+        """The length of the longest text that it accepts, by bisection; 0 if it did not fail because of the length.
 
-        Tried with longer forms of the shortest text, because it may also have failed on a token.
+        Tried with longer forms of the shortest text, because it may have failed on a token of the other.
         """
         shortest = self.extremes.shortest or failed
 

@@ -18,10 +18,10 @@ from bakeoff.training.data import Columns
 
 
 def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> Columns:
-    """The columns of the rows to train on, in the order of the split; `seed` is (seed, replicate).
+    """The columns of the rows to train on, in the order of the split. seed: (seed, replicate).
 
-    They are the first `train_examples` rows of a random order, so that a smaller selection is part of a larger one. Raises
-    DataError where the split has fewer rows.
+    They are the first `train_examples` rows of a random order, so that a smaller selection is a subset of a larger one. Raises
+    DataError if the split has fewer rows.
     """
     there = len(split["label"])
     require_examples(recipe, there)
@@ -44,7 +44,7 @@ def taken(split: Columns, rows: Sequence[int]) -> Columns:
 def require_examples(recipe: Recipe, there: int) -> None:
     """Raises DataError where the training split has fewer rows than the recipe's `train_examples`."""
     if recipe.train_examples is not None and recipe.train_examples > there:
-        raise DataError(f"train_examples {recipe.train_examples:,} is more than the training split's {there:,}")
+        raise DataError(f"train_examples {recipe.train_examples:,} is more than the {there:,} rows of the training split")
 
 
 def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Adaptation:
@@ -60,7 +60,7 @@ def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Ad
 
 
 def head_of(built: Built) -> frozenset[str]:
-    """The names of newly initialised parameters beside a pretrained body: they have to train. Empty for a model without one."""
+    """Names of newly initialised parameters beside a pretrained body, which must train; empty for a model without a body."""
     try:
         return head_names(built)
     except ModelError:  # a model of another structure: what came from no checkpoint
@@ -70,25 +70,28 @@ def head_of(built: Built) -> frozenset[str]:
 
 
 def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
-    """Raises PluginError where a parameter of the head would not train, or the groups are not exactly what trains."""
+    """Raises PluginError if a parameter of the head would not train, or if the groups are not exactly the trainable
+    parameters."""
     trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
     if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
         more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
-        raise PluginError(f"method '{method}' leaves the head random and frozen: {idle[0]}{more} would not train")
+        raise PluginError(f"method '{method}' does not train the head, which has random weights: {idle[0]}{more}")
     grouped = [name for group in adaptation.groups for name in group.names]
     if len(grouped) != len(trainable) or set(grouped) != trainable:
         odd = sorted(trainable.symmetric_difference(grouped)) or sorted(name for name in grouped if grouped.count(name) > 1)
-        raise PluginError(f"method '{method}': its groups are not the {len(trainable)} parameters that train; first {odd[0]}")
+        raise PluginError(
+            f"method '{method}': its groups differ from the {len(trainable)} parameters that train, first in {odd[0]}"
+        )
 
 
 def within(name: str, wrapped: str) -> bool:
-    """Whether `wrapped` is `name` with parts inserted anywhere, as wrapping a module does."""
+    """Whether `wrapped` is `name` with parts inserted, as wrapping a module does."""
     parts = iter(wrapped.split("."))
     return all(part in parts for part in name.split("."))
 
 
 def freeze_embeddings(adaptation: Adaptation) -> Adaptation:
-    """Freezes all embeddings (words, positions, token types), whatever the method says."""
+    """Freezes all embeddings (words, positions, token types), whatever the method trains."""
     from torch.nn import Embedding
 
     frozen = set()

@@ -1,4 +1,4 @@
-"""Previews the data of a task, for `bakeoff show task`: splits, labels, lengths, the majority baseline, some examples."""
+"""Previews a task's data for `bakeoff show task`: splits, labels, lengths, the majority baseline, some examples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TokenLengths(Part):
     quantiles: dict[str, int]
     longest: int
     share_cut: float
-    """Of examples that are longer than `max_length`, 0 to 1."""
+    """Share of examples that are longer than `max_length`, 0 to 1."""
 
 
 class SplitPreview(Part):
@@ -66,7 +66,7 @@ class Preview(Part):
     """metric -> its unit."""
     sources: dict[str, str]
     data_checks: list[str]
-    """What is odd about the rows, a sentence each."""
+    """Oddities of the rows, a sentence each."""
     splits: dict[str, SplitPreview]
     model: str | None
     """The model whose tokenizer measured the lengths."""
@@ -75,7 +75,7 @@ class Preview(Part):
 
 
 def preview(task: Configured, model: Configured | None, places: Paths, *, examples: int) -> Preview:
-    """Loads the task. Raises DataError or ModelError, within seconds where data or model are not available."""
+    """Loads and describes the task. Raises DataError or ModelError, within seconds if data or model are not available."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # the libraries read these when they are imported
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_NO_ADVISORY_WARNINGS"):
         os.environ.setdefault(name, "1")
@@ -122,7 +122,7 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
 
 
 def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any], where: str) -> Configured:
-    """The installed component with these options; error messages call the options `where`. Raises BakeoffError."""
+    """The installed component with these options. where: what messages call the options. Raises BakeoffError."""
     registered = registry.get(kind, name)
     if registered.needs:
         raise BakeoffError(f"{kind} '{name}' needs {registered.needs} (pip install '{registered.needs}')")

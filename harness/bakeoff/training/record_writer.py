@@ -60,7 +60,7 @@ def failure_of(error: BaseException, phase: str) -> Failure:
 
 
 def message_of(error: BaseException) -> str:
-    """An exception as one line; one that is not ours with its type and the place where it was raised."""
+    """An exception in one line; if it is not Bakeoff's own, with its type and the place where it was raised."""
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):
         return text
@@ -154,7 +154,7 @@ def compose(
     failure: Failure | None,
     folder: Path,
 ) -> Record:
-    """The record of a run that has ended, with whatever is known of it."""
+    """The record of a run that has ended, with everything that is known about it."""
     require_plain(folder, request.requested)
     total = clock.stop()
     joules, note = found.energy.joules()
@@ -225,8 +225,8 @@ def rate(examples: int, seconds: float) -> float | None:
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Writes the whole record or nothing. Raises MachineError where there is no room for it, and StoreError for a record that
-    could not be read again."""
+    """Writes the record atomically. Raises MachineError if there is no space, and StoreError for a record that could not be
+    read again."""
     content = dump(record)
     with writing(folder, size=len(content)):
         Tree(folder).write(folder / RECORD_FILE, content)
@@ -240,7 +240,7 @@ def write_traceback(folder: Path) -> None:
 
 
 def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost | None = None) -> Record:
-    """The record of a failed run of which nothing else is known."""
+    """The record of a failed run about which nothing else is known."""
     return Record(
         id=request.id,
         status="failed",
@@ -269,7 +269,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
 
 
 def clear(folder: Path) -> None:
-    """Empties the folder of a run, except for its output and its traceback. What the system does not let be removed stays."""
+    """Empties the folder of a run, except for its output and traceback; files that can't be removed stay."""
     tree = Tree(folder)
     for name in tree.names(folder):
         path = folder / name
@@ -281,19 +281,17 @@ def clear(folder: Path) -> None:
 
 
 def require_plain(folder: Path, requested: Requested) -> None:
-    """Raises PluginError for anything but plain files that a record can list, which a plugin left in its run's folder."""
+    """Raises PluginError if a plugin left anything in its run's folder but regular files with permitted names."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (what := _oddity(path, name)) is None:
             continue
-        who = (
-            f"trainer {requested.trainer.name} of {requested.trainer.distribution}, or another plugin of the run, left it there"
-        )
-        raise PluginError(f"{quoted(name)} in the run's folder is {what}; {who}, and a record is of plain files alone")
+        who = f"trainer {requested.trainer.name} of {requested.trainer.distribution}, or another plugin of the run, made it"
+        raise PluginError(f"{quoted(name)} in the run's folder is {what}; {who}, and a record may have regular files only")
 
 
 def _oddity(path: Path, name: str) -> str | None:
-    """Why a record can't list a path; None for a plain file with a permitted name, and for a folder that is not empty."""
+    """Why a record can't list a path; None for a regular file with a permitted name, and for a folder that is not empty."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return "a symbolic link"

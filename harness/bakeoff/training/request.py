@@ -38,7 +38,7 @@ class Request(BaseModel):
     id: RunId
     requested: Requested
     recipe: Recipe = Field(default_factory=_recipe_asked_for, exclude=True)
-    """Given by the plan; a worker reads it once from `requested`, which has it, so that it is not written twice."""
+    """Set by the plan; a worker takes it from `requested`, so that it is not written twice."""
     data: Place | None
     cache: Place
     beside: Place = Path()
@@ -46,17 +46,17 @@ class Request(BaseModel):
     device: Name
     threads: Some
     jobs: Some = 1
-    """How many runs may be performed at the same time; `place` is the number of this one among them, from 0."""
+    """How many runs may train at the same time. `place` is this run's number among them, from 0."""
     place: Count = 0
     attempts: list[Attempt] = []
     """Earlier attempts at this run."""
     sources: list[list[Text | None]] = []
-    """Data, model and code of the experiment's runs by `provenance.as_plain`; empty where they were not checked."""
+    """Facts about data, model and code of the experiment's runs, by `provenance.as_plain`; empty if they were not checked."""
     keep: Literal["none", "final"] = "none"
     checkpoint_every: Some | None = None
-    """Steps."""
+    """Steps between checkpoints; None for no checkpoints."""
     checkpoints: Place | None = None
-    """Folder of the checkpoints, which is kept after this attempt."""
+    """Folder of the checkpoints; it outlives this attempt."""
 
     @field_validator("recipe", mode="plain")
     @classmethod
@@ -71,5 +71,5 @@ class Request(BaseModel):
 
 
 def read_request(path: Path) -> Request:
-    """Reads what a scheduler wrote. Raises BakeoffError that names the file and what is wrong with it."""
+    """Reads a request file. Raises BakeoffError that names the file and what is wrong with it."""
     return read_model(Request, path, "request", at_most=LARGEST_REQUEST)

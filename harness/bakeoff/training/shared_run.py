@@ -29,7 +29,7 @@ class Report(Protocol):
     """Receives the progress of a run."""
 
     def __call__(self, phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
-        """`total` is the number of all steps; `note` is a sentence for the user."""
+        """total: the number of all steps. note: a sentence for the user."""
 
 
 def print_notes(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
@@ -41,7 +41,7 @@ def print_notes(phase: str, step: int, total: int, loss: float | None, note: str
 RANKS = "ranks"
 """Folder of the ranks' folders, inside the run's own, while they work."""
 FAULT_FILE = "fault"
-"""Beside the ranks' folders: the message of a rank that a fault of the machine has ended."""
+"""Beside the ranks' folders: the message of a rank that was ended by a fault of the machine."""
 
 
 def share(
@@ -54,7 +54,7 @@ def share(
 ) -> Record:
     """Calls `attempt` in every process. The record is that of rank 0, or of the first rank that failed.
 
-    `before_forking` is called before the ranks are forked from this process. Raises MachineError.
+    before_forking: called before the ranks are forked from this process. Raises MachineError.
     """
     started, clock, ranks_folder = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / RANKS
     processes, tree = request.requested.processes, Tree(folder)
@@ -109,7 +109,7 @@ def share(
 
 
 def fault_of_rank(ranks_folder: Path, places: Sequence[Path]) -> MachineError:
-    """The fault of the machine that ended a rank: by the message it left, unless the disk was too full for one."""
+    """The fault of the machine that ended a rank, from the message that it left, or from a full disk if it could leave none."""
     with suppress(OSError):
         return MachineError(read_regular(ranks_folder / FAULT_FILE).decode(errors="replace"))
     fault = machine_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), places)
@@ -126,8 +126,8 @@ def move_in(rank_folder: Path, folder: Path) -> Record:
 
 
 def record_that_stands(error: RankError, ranks_folder: Path, folder: Path) -> Record | None:
-    """The record of rank 0, if it was complete and successful before a rank crashed: at its exit, or while keeping the model.
-    Else None."""
+    """The record of rank 0 if it was complete and successful before a rank crashed, at its exit or while keeping the model;
+    else None."""
     path = ranks_folder / "0" / RECORD_FILE
     if not path.is_file() or Record.model_validate_json(read_regular(path)).status == "failed":
         return None
@@ -159,7 +159,7 @@ def record_of_first_failure(error: RankError, ranks_folder: Path, folder: Path) 
 
 
 def failure_of_rank(error: RankError, ranks_folder: Path) -> Failure:
-    """The failure of a run of which a rank died without a record, in the last phase that the rank reported."""
+    """The failure of a run whose rank died without a record, in the last phase that the rank reported."""
     reason: Reason = "interrupted" if was_stopped(error.code) else "crashed"
     file = ranks_folder / f"phase-{error.rank}"
     phase = read_regular(file).decode() if file.is_file() else ""

@@ -125,7 +125,7 @@ def fine_tune(
 
 
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
-    """Performs a run and returns its record, whether it succeeded or failed. All of its files are in `folder`."""
+    """Performs a run and returns its record, whether it succeeded or failed. All its files are in `folder`."""
     if request.requested.processes > 1:
         return share(request, folder, report, attempt, before_forking=import_all)
     return attempt(request, folder, report, ALONE, Clock())
@@ -170,7 +170,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
 
 
 def failure_left(error: BaseException, request: Request, folder: Path, phase: str) -> Failure:
-    """The failure that an exception is recorded as; clears the run's folder. Raises MachineError for a fault of the machine."""
+    """The failure that an exception is recorded as; empties the run's folder. Raises MachineError for a fault of the
+    machine."""
     raise_machine_error(error, places_of(request, folder))
     clear(folder)
     return failure_of(error, phase)
@@ -183,7 +184,7 @@ def end_copy(process: int) -> None:
 
 
 def places_of(request: Request, folder: Path) -> list[Path]:
-    """The folders that the run, and the libraries it uses, write to."""
+    """The folders to which the run, and the libraries it uses, write."""
     return [folder, *filter(None, [request.checkpoints]), request.cache]
 
 
@@ -191,7 +192,7 @@ def places_of(request: Request, folder: Path) -> list[Path]:
 
 
 def import_all(request: Request) -> dict[str, Configured]:
-    """The run's components by kind. Also makes the heavy imports, where no fork server has: their errors are the run's."""
+    """The run's components by kind. Also makes the heavy imports, if no fork server has: their errors are then the run's."""
     parts = components(request, load_registry())
     if "bakeoff.machine.preload" not in sys.modules:  # then nothing has checked yet what is available
         for kind in ("task", "model"):
@@ -243,7 +244,8 @@ def connect_checkpoints(job: Job, clock: Clock, best: BestState | None) -> None:
 
 
 def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], None] | None:
-    """What the job calls after each epoch but the last: an evaluation, whose time is not training time. None without `best`."""
+    """A function for the job to call after each epoch but the last: it evaluates, outside the training time. None without
+    `best`."""
     if best is None:
         return None
 
@@ -256,9 +258,9 @@ def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Call
 
 
 def perform_requested(path: Path, folder: Path) -> int:
-    """Performs the run that the file at `path` describes; its record is in `folder`. Returns 0 if it succeeded, else 1.
+    """Performs the run that the file at `path` describes, and leaves its record in `folder`. Returns 0 if it succeeded, else 1.
 
-    Raises BakeoffError where the file is no request, or the folder is not empty or can't be created.
+    Raises BakeoffError if the file is not a request, or the folder is not empty or can't be created.
     """
     request = read_request(path)
     Tree(folder).make_empty(folder)

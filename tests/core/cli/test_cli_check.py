@@ -82,7 +82,7 @@ def test_what_is_no_experiment_file_ends_with_code_2(call: Call, spec: Path, con
 
 def test_a_missing_file_and_a_folder_end_with_code_2(call: Call, tmp_path: Path) -> None:
     assert call("check", tmp_path / "no.yaml") == (2, "", f"{tmp_path}/no.yaml: no such file\n")
-    assert call("check", tmp_path)[2] == f"{tmp_path}: this is a folder; name the experiment file in it\n"
+    assert call("check", tmp_path)[2] == f"{tmp_path}: this is a folder; give the path of the experiment file in it\n"
 
 
 @pytest.mark.parametrize("verb", ["check", "plan", "schema"])

@@ -72,7 +72,7 @@ def test_output_that_cannot_be_written_is_one_line(folder: Path, verb: str) -> N
 def test_a_file_in_place_of_a_folder_is_named(folder: Path, tmp_path: Path, call: Call) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    assert call("report", file) == (2, "", f"{file} is a file; name the folder of an experiment\n")
+    assert call("report", file) == (2, "", f"{file} is a file; give the folder of an experiment\n")
     assert call("report", folder, "--into", file) == (2, "", f"{file} is a file, not a folder to write into\n")
 
 

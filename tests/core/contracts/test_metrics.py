@@ -281,7 +281,7 @@ def test_a_metric_of_each_class_is_never_the_primary_one_whatever_a_class_is_cal
 
 
 def test_of_each_has_a_limit_since_a_record_is_small() -> None:
-    with pytest.raises(DataError, match="up to 10"):
+    with pytest.raises(DataError, match="at most 10"):
         task("accuracy", {"name": "f1", "of": "each"}, labels=tuple(f"class {number}" for number in range(11)))
 
 

@@ -293,7 +293,7 @@ def test_a_distribution_without_name_or_version_is_told_by_its_place(install: In
     folder = install("acme-ml", TASK + HOOK, metadata=metadata)
     broken = only_broken(load_registry())
     assert broken.origin.plugin == "acme-ml"
-    assert broken.error == (f"its distribution in {folder} has no readable name and version, which every record must tell")
+    assert broken.error.startswith(f"its distribution in {folder} has no readable name and version")
 
 
 def test_a_damaged_list_of_entry_points_is_told(install: Install) -> None:

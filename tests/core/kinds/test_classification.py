@@ -39,7 +39,7 @@ def test_labels_are_counted_told_and_cut_by() -> None:
 @pytest.mark.parametrize(("label", "possible"), [(0, True), (2, True), (3, False), (-1, False)])
 def test_labels_are_0_to_the_last(label: int, possible: bool) -> None:
     assert CLASSIFICATION.possible(np.asarray([label]), 3).tolist() == [possible]
-    assert CLASSIFICATION.impossible_in_words(3) == "none of 0 to 2"
+    assert CLASSIFICATION.impossible_in_words(3) == "not one of 0 to 2"
 
 
 @pytest.mark.parametrize("classes", [2, 1000, 32_768, 32_769, 70_000])

@@ -23,7 +23,7 @@ def test_lists_of_label_numbers_are_sets_and_targets() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 1, "red", [3], [-1], [True], [1.0]])
 def test_what_is_no_list_of_label_numbers_is_told_with_its_row(wrong: Any) -> None:
-    with pytest.raises(DataError, match=r"^row 1: labels .* are no list of numbers from 0 to 2$"):
+    with pytest.raises(DataError, match=r"^row 1: labels .* are not a list of numbers from 0 to 2$"):
         MULTILABEL.read_labels([[0], wrong], 3)
 
 

@@ -155,7 +155,7 @@ def test_what_a_plugin_makes_of_a_fault_is_one(code: int, cause: bool, tmp_path:
         FileNotFoundError(errno.ENOENT, "No such file or directory", "model.safetensors"),
         PermissionError(errno.EACCES, "Permission denied", "rows.csv"),
         ConnectionError("hub"),
-        OSError(errno.EFBIG, "it has 5 bytes where at most 4 are read", "record.json"),
+        OSError(errno.EFBIG, "it has 5 bytes; at most 4 are read", "record.json"),
         MemoryError(),
         RuntimeError("CUDA error: an illegal memory access was encountered"),
         RuntimeError("failed (os error 2)"),

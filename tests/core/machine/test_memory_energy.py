@@ -53,7 +53,7 @@ def test_energy_that_is_negative_or_nothing_is_unmeasured(monkeypatch: pytest.Mo
     monkeypatch.setattr("bakeoff.machine.memory_energy.device_energy", lambda device: lambda: next(readings))
     counter = EnergyCounter()
     counter.watch(Device())
-    assert counter.joules() == (None, "unmeasured: the device's energy counter began anew, or stood still")
+    assert counter.joules() == (None, "unmeasured: the device's energy counter was reset, or did not change")
 
 
 def test_a_counter_of_the_processor_that_stands_still_measures_nothing(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_counter_of_the_processor_that_stands_still_measures_nothing(tmp_path:
     counter = EnergyCounter()
     counter.zones = [tmp_path]
     counter._before = counter._read()
-    assert counter.joules() == (None, "unmeasured: the RAPL counter stood still")
+    assert counter.joules() == (None, "unmeasured: the RAPL counter did not change")
     (tmp_path / "energy_uj").write_text("2500000")
     assert counter.joules()[0] == 2.5
 

@@ -65,7 +65,7 @@ def test_a_signal_is_held_back(number: signal.Signals) -> None:
         (-15, "killed by SIGTERM", True),
         (-1, "killed by SIGHUP", True),
         (-2, "killed by SIGINT", True),
-        (-9, "killed by SIGKILL (the system's answer to a lack of memory, or somebody's)", False),
+        (-9, "killed by SIGKILL (by the system for lack of memory, or by somebody)", False),
         (-40, "killed by signal 40", False),
         (15, "exit code 15", False),
     ],

@@ -266,7 +266,7 @@ def test_a_worker_without_a_request_says_so_wherever_its_streams_go(tmp_path: Pa
     )
     assert done.returncode == 2
     if "err" in stream:
-        assert re.fullmatch(rb".*\.json is no request: id: Field required\n", (tmp_path / "err").read_bytes())
+        assert re.fullmatch(rb".*\.json is not a request: id: Field required\n", (tmp_path / "err").read_bytes())
 
 
 def test_the_package_is_a_command_too() -> None:

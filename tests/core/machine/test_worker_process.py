@@ -399,7 +399,7 @@ def test_much_that_is_printed_fills_no_disk_while_it_runs(
     assert len(content) <= 2 * (HEAD_BYTES + TAIL_BYTES)
     assert b"bytes were left out here" in content
     assert content.startswith(b"xxx")
-    assert worker.last_words() == f"killed by SIGKILL (the system's answer to a lack of memory, or somebody's): {'x' * 99}"
+    assert worker.last_words() == f"killed by SIGKILL (by the system for lack of memory, or by somebody): {'x' * 99}"
 
 
 # --- where none can be started -----------------------------------------------------------------------------------------------
@@ -427,13 +427,13 @@ except BakeoffError as error:
         (
             "import time; time.sleep(3600)",
             "",
-            "the imports do not come to an end; `python -c 'import bakeoff.machine.preload'",
+            "the imports do not finish; `python -c 'import bakeoff.machine.preload'",
         ),
-        ("while True: pass", "", "the imports do not come to an end; `python -c"),
+        ("while True: pass", "", "the imports do not finish; `python -c"),
         ("1 / 0", "", "ZeroDivisionError: division by zero; `python -c"),
         ("raise SystemExit(0)", "", "SystemExit: 0; `python -c"),
         ("raise ImportError('half\\nof it')", "", "of it; `python -c"),
-        ("import os; os.abort()", "", "it ended without a word; `python -c"),
+        ("import os; os.abort()", "", "it ended without a message; `python -c"),
         (
             "bytearray(2**30)",
             str(2**30),

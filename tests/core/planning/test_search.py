@@ -157,7 +157,7 @@ def test_the_declaration_says_what_was_searched_and_chosen() -> None:
         ("{seeds: 2}", "spec.yaml:6:1: search: a search needs a key with values to try"),
         ("{learning_rate: []}", "search: 'learning_rate' needs a list of values to try"),
         ("{learning_rate: 1e-4}", "search: 'learning_rate' needs a list of values to try"),
-        ("{learning_rate: [1e-4, 1e-4]}", "search: each value of 'learning_rate' may stand once"),
+        ("{learning_rate: [1e-4, 1e-4]}", "search: 'learning_rate' has a value twice; give each once"),
         ("{learning_rate: [1e-4, -1.0]}", "spec.yaml:6:32: search.learning_rate[1]: must be greater than 0; got -1.0"),
         ("{learning_rat: [1e-4]}", "no recipe key or option 'learning_rat'; did you mean 'learning_rate'?"),
         ("{learning_rate: [1e-4], seeds: [0, 9]}", "search.seeds: seed 0 is reported too; a search needs seeds of its own"),

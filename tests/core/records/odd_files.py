@@ -34,7 +34,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
     "FIFO": (fifo, "it is a named pipe (FIFO), not a plain file"),
     "socket": (listening, "it is a socket, not a plain file"),
     "folder": (Path.mkdir, "it is a folder, not a file"),
-    "sparse": (sparse, "it has 64,424,509,440 bytes where at most"),
+    "sparse": (sparse, "it has 64,424,509,440 bytes; at most"),
     "device": (device, "is a symbolic link"),
     "link that leads nowhere": (lambda path: path.symlink_to("nowhere"), "is a symbolic link"),
 }

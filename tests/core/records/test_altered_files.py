@@ -55,14 +55,14 @@ def test_altered_predictions_of_equal_score_are_left_out(folder: Path) -> None:
     (pair,) = comparison.groups[0].to_baseline
     assert (pair.first, pair.seeds, pair.paired) == (ROW, (2, 3), False)
     assert [warning.name for warning in comparison.warnings if str(path) in warning.what] == ["missing-runs"]
-    assert comparison.damaged == [f"{path} was altered: it is not what its record says"]
+    assert comparison.damaged == [f"{path} was altered: it does not match the checksum in its record"]
 
 
 def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, tmp_path: Path, call: Call) -> None:
     other = tmp_path / "other"
     shutil.copytree(folder, other)
     path = alter(folder)
-    said = f"damaged and left out: {path} was altered: it is not what its record says"
+    said = f"damaged and left out: {path} was altered: it does not match the checksum in its record"
     for words, expected in [
         (("table", folder), 0),
         (("report", folder, "--strict"), 4),
@@ -101,7 +101,7 @@ def test_what_finds_no_room_in_memory_is_checked_again_when_it_is_read(folder: P
             assert len(files.predictions(run_id)["test"].ids) == len(LABELS)
     with pytest.raises(DamageError, match=f"{path.parent.name}/{PREDICTIONS_FILE} was altered"):
         files.predictions(path.parent.name)
-    assert files.damaged == [f"{path} was altered: it is not what its record says"]
+    assert files.damaged == [f"{path} was altered: it does not match the checksum in its record"]
 
 
 def test_altered_steps_are_named_and_their_curve_is_left_out(tmp_path: Path, call: Call) -> None:
@@ -111,7 +111,7 @@ def test_altered_steps_are_named_and_their_curve_is_left_out(tmp_path: Path, cal
     losses = [loss / 2 for loss in table["loss"].to_pylist()]
     pq.write_table(table.set_column(table.column_names.index("loss"), "loss", pa.array(losses)), path)
     code, _, err = call("report", folder)
-    assert (code, err.count(f"not used: {path} was altered: it is not what its record says")) == (0, 1)
+    assert (code, err.count(f"not used: {path} was altered: it does not match the checksum in its record")) == (0, 1)
     with pytest.raises(DamageError, match="was altered"):
         load(folder).steps()
 

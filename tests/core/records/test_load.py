@@ -46,7 +46,7 @@ def test_a_record_with_a_damaged_file_is_left_out_and_one_without_stands(tmp_pat
     (path / "records" / without.id / PREDICTIONS_FILE).unlink()
     made = load_experiment([path])
     (sentence,) = made.damaged
-    assert sentence.endswith(f"{damaged.id}/{PREDICTIONS_FILE} was altered: it is not what its record says")
+    assert sentence.endswith(f"{damaged.id}/{PREDICTIONS_FILE} was altered: it does not match the checksum in its record")
     assert damaged.id not in {record.id for record in made.records}
     with pytest.raises(DamageError, match=f"{without.id}.*is missing"):
         made.predictions(without.id)
@@ -151,7 +151,7 @@ def test_models_share_a_group_where_the_model_is_under_test(tmp_path: Path) -> N
 
 def test_a_folder_without_an_experiment_is_named(tmp_path: Path) -> None:
     one = folder(tmp_path, "one", {"base": 0.8})
-    with pytest.raises(StoreError, match="nothing-here holds no experiment"):
+    with pytest.raises(StoreError, match="nothing-here is not the folder of an experiment"):
         load_experiment([one, tmp_path / "nothing-here"])
 
 

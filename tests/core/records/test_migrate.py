@@ -224,7 +224,7 @@ def test_all_files_of_a_folder_are_migrated_and_no_number_changes(old: Path, cal
 def test_any_other_command_names_this_one(third: Path, call: Call, command: list[str]) -> None:
     verb, *options = command
     code, out, err = call(verb, third, *options)
-    said = f"{third} holds records of schema 3; bring them to schema {SCHEMA_VERSION}: bakeoff migrate {third}"
+    said = f"{third} has records of schema 3; convert them to schema {SCHEMA_VERSION}: bakeoff migrate {third}"
     assert (code, out, err.splitlines()) == (2, "", [said])
 
 
@@ -244,11 +244,11 @@ def test_an_altered_record_is_named_and_left_and_the_others_are_migrated(tmp_pat
     altered = path.read_bytes()
     code, out, _ = call("migrate", folder)
     assert code == 1
-    assert out.splitlines()[0] == f"left as it is: {path} was altered: it does not fit its own checksum"
+    assert out.splitlines()[0] == f"left as it is: {path} was altered: it does not match its own checksum"
     assert path.read_bytes() == altered
     records, damaged = Store(folder).read_all()
     assert len(records) == 3
-    assert damaged == [f"{path} was altered: it does not fit its own checksum"]
+    assert damaged == [f"{path} was altered: it does not match its own checksum"]
     code, out, _ = call("migrate", folder)
     assert "`bakeoff run` repeats" in out.splitlines()[2]
     assert (code, out.splitlines()[1]) == (1, f"nothing to do: every other file of {folder} has schema {SCHEMA_VERSION}")
@@ -267,7 +267,7 @@ def test_no_record_is_rid_of_its_checksum_by_calling_itself_older(tmp_path: Path
 
 
 def test_a_folder_without_records_is_none(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="holds no experiment"):
+    with pytest.raises(StoreError, match="is not the folder of an experiment"):
         migrate(tmp_path)
 
 

@@ -46,7 +46,7 @@ def test_an_experiment_file_that_was_never_run_is_not_overwritten(store: Store, 
     store.folder.mkdir()
     own = store.folder / "spec.yaml"
     own.write_text("name: mine\n")
-    with pytest.raises(StoreError, match="another experiment file"):
+    with pytest.raises(StoreError, match="another experiment's file"):
         require_owner(store, declared("one"), spec, spec.read_bytes())
     assert own.read_text() == "name: mine\n"
     own.write_bytes(spec.read_bytes())
@@ -66,7 +66,7 @@ def test_the_file_that_is_kept_beside_the_records_is_the_one_that_was_read(store
 def test_a_file_in_the_place_of_a_folder_of_ours_is_refused(store: Store, spec: Path) -> None:
     store.declare(declared("one", "r1-a"))
     (store.records / ".checkpoints-r1-a").touch()
-    with pytest.raises(StoreError, match="is no folder"):
+    with pytest.raises(StoreError, match="is not a folder"):
         require_owner(store, declared("one", "r1-a"), spec, b"")
 
 

@@ -274,7 +274,7 @@ def test_one_run_under_four_seeds_is_no_four_runs() -> None:
     with pytest.raises(DamageError, match="two runs of the plan have the id"):
         read_part(Declared, sealed(plain), HERE)
     plain["runs"] = [first] * 4
-    with pytest.raises(DamageError, match="stands twice"):
+    with pytest.raises(DamageError, match="occurs twice"):
         read_part(Declared, sealed(plain), HERE)
     plain["runs"] = [first, first | {"strategy": "chosen by a search"}]
     assert len(read_part(Declared, sealed(plain), HERE).runs) == 2, "two strategies may come to one run"
@@ -283,14 +283,14 @@ def test_one_run_under_four_seeds_is_no_four_runs() -> None:
 def test_a_trial_is_never_reported() -> None:
     plain = json.loads(dump(whole_declared()))
     plain["searches"]["b"]["trials"][0]["id"] = plain["runs"][0]["id"]
-    with pytest.raises(DamageError, match="is reported too"):
+    with pytest.raises(DamageError, match="is also a reported run"):
         read_part(Declared, sealed(plain), HERE)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "no JSON"),
+        (b"", "not JSON"),
         (b"[" * 5_000_000, "nested"),
         (b'{"a":' * 90_000 + b"1" + b"}" * 90_000, "nested"),
         (b"[" * 150 + b"]" * 150, "nested"),
@@ -302,9 +302,9 @@ def test_a_trial_is_never_reported() -> None:
         (b'{"a": [-Infinity]}', "-Infinity"),
         (b'{"a": 1e999}', "too large"),
         (b'{"a": ' + b"9" * 10_000 + b"}", "digit"),
-        (b'{"a": 1, "a": 1}', "stands twice"),
-        (b'{"a": {"b": 1, "b": 2}}', "stands twice"),
-        (b'{"a": "\x00"}', "no JSON"),
+        (b'{"a": 1, "a": 1}', "occurs twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "occurs twice"),
+        (b'{"a": "\x00"}', "not JSON"),
         (b"5", "Input should be"),
         (b"{}", "damaged"),
     ],
@@ -326,7 +326,7 @@ def test_a_pair_of_surrogates_is_a_character_and_escaped_backslashes_are_none() 
 
 
 def test_a_file_larger_than_any_of_its_kind_is_not_parsed() -> None:
-    with pytest.raises(DamageError, match="16,777,216 are the most"):
+    with pytest.raises(DamageError, match="16,777,216 is the most"):
         read_part(Control, b" " * MOST_BYTES + dump(WHOLE[Control]()), HERE)
 
 
@@ -359,8 +359,8 @@ def test_verify_names_a_record_under_another_id_than_its_own(tmp_path: Path, cal
     folder = make_folder_of(tmp_path / "e", [record, other])
     code, out, _ = call("verify", folder)
     assert code == 1
-    assert out.splitlines()[0] == "1 of 2 records are whole"
-    assert f"its contents are those of run {record.id}" in out
+    assert out.splitlines()[0] == "1 of 2 records are undamaged"
+    assert f"its contents belong to run {record.id}" in out
 
 
 def test_published_records_have_the_ids_of_what_they_were_asked_for() -> None:
@@ -382,7 +382,7 @@ def test_a_record_of_another_seed_than_the_plan_says_is_none(tmp_path: Path, cal
     assert [record.requested.seed for record in found.records] == [0, 1]
     (sentence,) = found.damaged
     assert records[2].id in sentence
-    assert sentence.endswith("says seed 7")
+    assert sentence.endswith("says 7")
     code, out, _ = call("verify", folder)
     assert code == 1
     assert f"damaged: {sentence}" in out
@@ -399,7 +399,7 @@ def test_a_damaged_control_run_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"10.0", b"20.0"))
     found = load_experiment([folder])
     assert found.controls == ()
-    assert found.damaged == (f"{path} was altered: it does not fit its own checksum",)
+    assert found.damaged == (f"{path} was altered: it does not match its own checksum",)
 
 
 # --- what is written can be read ----------------------------------------------------------------------------------------

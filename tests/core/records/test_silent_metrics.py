@@ -130,7 +130,7 @@ class Elsewhere(Luck):
         (Recall(7), BOTH, "no example has the label number 7"),
         (MicroF1(MULTILABEL), ZEROS, "every example has the label 'ham'"),
         (Recall.numbered(1, "recall (spam)", MULTILABEL), np.array([0, 1, 1, 4]), "no example has the label 'spam'"),
-        (Luck(), BOTH, "whatever is answered, it is 0.25"),
+        (Luck(), BOTH, "any predictions get 0.25"),
         (Undefined(), ZEROS, "every example has the label 'ham'"),
         (Refusing(), ONES, "every example has the label 'spam'"),
         (Broken(), BOTH, "it gives no score (KeyError: 'average')"),
@@ -288,7 +288,7 @@ def test_a_model_card_says_it_and_writes_figures_in_their_unit() -> None:
     accuracy = scores["test"]["accuracy"]
     assert list(score_lines(record.model_copy(update={"scores": scores}), data)) == [
         f"| test | accuracy | {100 * accuracy:.2f} points | 100.00 |",
-        "| test | f1 | says nothing here: no example has the label 'label 1' | – |",
+        "| test | f1 | cannot tell predictions apart here: no example has the label 'label 1' | – |",
         "| test | mae | 1.250e-7 | – |",
         "| test | auc | no score of these predictions | – |",
     ]

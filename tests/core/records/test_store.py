@@ -89,7 +89,7 @@ def test_a_damaged_record_is_named_and_the_others_stand(store: Store, content: s
 
 
 def test_a_folder_without_an_experiment_says_so(store: Store) -> None:
-    with pytest.raises(StoreError, match=r"holds no experiment.*records/plan\.json"):
+    with pytest.raises(StoreError, match=r"is not the folder of an experiment.*records/plan\.json"):
         store.declared()
 
 

@@ -128,7 +128,7 @@ def test_a_wrong_look_has_its_place() -> None:
         (b"name: a\x00b\n", "the character U+0000 is not allowed in YAML"),
         (b"name: a\ntasks: [\x1b[31m]\n", ":2:9: the character U+001B is not allowed in YAML"),
         (b"name: a\n\x1b\n", ":2:1: the character U+001B is not allowed in YAML"),
-        (b"name: a\n---\nname: b\n", ":2:1: a second document begins here"),
+        (b"name: a\n---\nname: b\n", ":2:1: a second YAML document begins here"),
         (b"%YAML 1.1\n---\nname: a\n", "an experiment file is YAML 1.2"),
         (b"name: [a\n", "not YAML: "),
         (b"name: 'a\n", "not YAML: found unexpected end of stream"),
@@ -136,8 +136,8 @@ def test_a_wrong_look_has_its_place() -> None:
         (b"name: *a\n", ":1:7: the alias '*a' is defined nowhere above"),
         (b"name: &a [*a]\n", ":1:11: the alias '*a' holds itself"),
         (b"name: &a {b: *a}\n", ":1:14: the alias '*a' holds itself"),
-        (b"[a, b]: c\n", ":1:1: a key is a word, no list and no mapping"),
-        (b"&a b: 1\n*a : 2\n", ":2:1: a key is a word, no alias"),
+        (b"[a, b]: c\n", ":1:1: a key must be a word, not a list or a mapping"),
+        (b"&a b: 1\n*a : 2\n", ":2:1: a key must be a word, not an alias"),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -167,7 +167,7 @@ def test_an_alias_is_what_it_stands_for() -> None:
 def test_a_file_over_a_megabyte_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"[" * (MAX_BYTES + 1))
-    assert refusal(path) == f"{path}: cannot be read: it has 1,000,001 bytes where at most 1,000,000 are read"
+    assert refusal(path) == f"{path}: cannot be read: it has 1,000,001 bytes; at most 1,000,000 are read"
 
 
 def test_a_folder_a_missing_file_and_a_pipe_are_named(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("seeds: {looks: [3, 5], ranks: 1}", "seeds.ranks: must be true or false; got 1"),
         ("seeds: []", "seeds: must have 1 or more entries; got 0"),
         ("seeds: [0, -1]", "seeds[1]: must be 0 or more; got -1"),
-        ("seeds: [0, 0, 2, 2]", "seeds: each may stand once; twice: 0, 2"),
+        ("seeds: [0, 0, 2, 2]", "seeds: each may be given once; given twice: 0, 2"),
         ("seeds: [2147483648]", "seeds[0]: must be 2147483647 or less; got 2147483648"),
         ("seeds: [1.5]", "seeds[0]: must be an integer; got 1.5"),
         (f"seeds: {'9' * 5000}", "seeds: integers go up to 9223372036854775807; got '9999"),
@@ -258,10 +258,10 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("strategies: {a: {}}", "strategies.a: a strategy needs a trainer (or same_as: another strategy)"),
         ("strategies: {a: {same_as: b, recipe: {epochs: 1}}}", "strategies.a: same_as repeats another strategy whole"),
         ("strategies: {a: {trainer: x, replicate: -1}}", "strategies.a.replicate: must be 0 or more; got -1"),
-        ("strategies: {1: {trainer: x}}", "strategies.1: a key is a word; write '1' with its quotes"),
+        ("strategies: {1: {trainer: x}}", "strategies.1: a key must be text: put quotes around it, '1'"),
         ("strategies: {../a: {trainer: x}}", "strategies.../a: a name is up to 64 letters"),
         ('strategies: {"a\\nb": {trainer: x}}', "'strategies.a\\nb': a name is up to 64 letters"),
-        ("strategies: {a: {trainer: x}, a: {trainer: y}}", "strategies.a: this key stands twice, first in line 5"),
+        ("strategies: {a: {trainer: x}, a: {trainer: y}}", "strategies.a: this key is given twice, first in line 5"),
         ("name: a/b", "name: a name is up to 64 letters"),
         ("name: a\\b", "name: a name is up to 64 letters"),
         ("name: <script>alert(1)</script>", "name: a name is up to 64 letters"),
@@ -269,8 +269,8 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("name: a.", "name: a name is up to 64 letters"),
         (f"name: {'a' * 65}", "name: a name is up to 64 letters"),
         ('name: ""', "name: a name is up to 64 letters"),
-        ("name: 2024-01-01", "name: a date is no value here; for text, write it with quotes: '2024-01-01'"),
-        ("name: 2024-99-99", "name: a date is no value here"),
+        ("name: 2024-01-01", "name: dates are not allowed; for text, write it with quotes: '2024-01-01'"),
+        ("name: 2024-99-99", "name: dates are not allowed"),
         ("name: 5", "name: must be text; got 5"),
         ("name: !!str 5", "name: YAML tags are not allowed; got '!!str'"),
         (
@@ -294,7 +294,7 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
         ("recipe: {betas: [0.9]}", "recipe.betas: must have 2 or more entries; got 1"),
         ("recipe: {betas: [0.9, 1]}", "recipe.betas[1]: must be less than 1; got 1"),
         ("recipe: {weight_decay: -0.1}", "recipe.weight_decay: must be 0 or more; got -0.1"),
-        ("recipe: {weight_decay_exempt: [bias, bias]}", "recipe.weight_decay_exempt: each may stand once; twice: 'bias'"),
+        ("recipe: {weight_decay_exempt: [bias, bias]}", "recipe.weight_decay_exempt: each may be given once"),
         ("recipe: {max_grad_norm: 0}", "recipe.max_grad_norm: must be greater than 0; got 0"),
         ("recipe: {max_grad_norm: no}", "recipe.max_grad_norm: must be a number; got 'no'"),
         ("recipe: {warmup: 1.0}", "recipe.warmup: must be steps (an integer, 0 or more) or a share of all steps"),

@@ -76,13 +76,13 @@ def test_a_fingerprint_sees_order_and_sources_and_nothing_else() -> None:
     [
         ({"train": ROWS}, "declares split 'dev'"),
         ({"train": ROWS, "dev": {"id": ["c"], "label": [0]}}, "no column 'text'"),
-        ({"train": ROWS, "dev": ROWS}, "is there twice, or in another split too"),
+        ({"train": ROWS, "dev": ROWS}, "occurs twice, here or in another split"),
         (
             {"train": ROWS, "dev": {"id": ["c", "c"], "text": ["", ""], "label": [0, 0]}},
-            "is there twice, or in another split too",
+            "occurs twice, here or in another split",
         ),
         ({"train": ROWS, "dev": {"id": [], "text": [], "label": []}}, "is empty"),
-        ({"train": ROWS, "dev": {"id": ["c"], "text": [""], "label": [2]}}, "label '2' is none of 0 to 1"),
+        ({"train": ROWS, "dev": {"id": ["c"], "text": [""], "label": [2]}}, "label '2' is not one of 0 to 1"),
         ({"train": ROWS, "dev": {"id": ["c"], "text": [""], "label": [-1]}}, "label '-1'"),
     ],
 )

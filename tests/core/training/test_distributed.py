@@ -69,7 +69,7 @@ def test_one_process_has_nobody_to_wait_for() -> None:
     [
         (3, "exit code 3"),
         (-signal.SIGSEGV, "killed by SIGSEGV"),
-        (-signal.SIGKILL, "killed by SIGKILL (the system's answer to a lack of memory, or somebody's)"),
+        (-signal.SIGKILL, "killed by SIGKILL (by the system for lack of memory, or by somebody)"),
         (-40, "killed by signal 40"),
     ],
 )

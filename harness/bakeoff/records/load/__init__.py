@@ -1,4 +1,4 @@
-"""Folders of records -> one `Experiment` to compare: read, and where there are several, merged."""
+"""Reads folders of records as one `Experiment`; several are merged."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bakeoff.records.store import Store
 
 
 def load_experiment(folders: Sequence[Path | Store], *, without: Collection[str] = ()) -> Experiment:
-    """What these folders, or the stores of folders, hold, as one experiment.
+    """Reads these folders, or stores, as one experiment.
 
-    Of several, the first says baseline, split, and the margin of each unit that it has. Strategies of one name get the
-    experiment's name behind theirs, unless they are the same runs. Tasks whose data differ are separate tasks; so are, within
-    one experiment, runs that were made from other data or another model than its other runs. Where the model is under test,
-    rows are strategy and model. Records of the runs `without` are not read: they are about to be replaced. Raises StoreError
-    where a folder holds no experiment.
+    With several, the first gives the baseline, the reported split, and the margin of each unit that it declares. Equal strategy
+    names get the experiment's name added, unless they are the same runs. Tasks with different data are kept apart; so are,
+    within one experiment, runs made from other data or another model than the rest. Where models are under test, a row is a
+    strategy with a model. Records of the runs `without` are not read, because they are about to be replaced. Raises StoreError
+    if a folder has no experiment.
     """
     stores = {store.folder: store for store in (one if isinstance(one, Store) else Store(one) for one in folders)}
     files = RunFiles()

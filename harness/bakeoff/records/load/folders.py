@@ -1,4 +1,4 @@
-"""One experiment's folder, read: what is damaged in it is named and left out."""
+"""Reads the folder of one experiment; whatever is damaged in it is reported and left out."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from bakeoff.records.schema import PREDICTIONS_FILE, Declared, Record
 from bakeoff.records.store import Store
 
 MOST_HELD: Final = 2**28
-"""Bytes of logits that stay in memory once they were read; those of further runs are read again when they are asked for."""
+"""How many bytes of logits stay in memory; those of further runs are read again when needed."""
 
 
 @dataclass
 class RunFiles:
-    """The files of runs, each read and checked once as long as there is room."""
+    """The files of runs. Each is read and checked once, as long as memory allows (`MOST_HELD`)."""
 
     damaged: list[str] = field(default_factory=list)
-    """A sentence for each file that could not be used when it was asked for."""
+    """A sentence for each file that could not be used when it was needed."""
     room: int = MOST_HELD
-    """Bytes of logits that may still be held."""
+    """How many more bytes of logits may stay in memory."""
     _places: dict[str, tuple[Store, Record]] = field(default_factory=dict)
     _reader: PredictionsReader = field(default_factory=PredictionsReader)
     _held: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
 
     def add(self, run_id: str, store: Store, record: Record) -> None:
-        """Says where the files of a run lie; `record` is as its own folder has it."""
+        """Registers where the files of a run are. record: as its own folder has it."""
         self._places[run_id] = store, record
 
     def read(self, store: Store, record: Record) -> dict[str, Predictions]:
-        """Split -> predictions; raises StoreError that names the file."""
+        """Split -> predictions. Raises StoreError that names the file."""
         place = store.records / record.id
         if (held := self._held.get(place)) is not None:
             return held
@@ -49,12 +49,12 @@ class RunFiles:
         return found
 
     def predictions(self, run_id: str) -> dict[str, Predictions]:
-        """Split -> predictions of the run; raises StoreError that names the file."""
+        """Split -> predictions of the run. Raises StoreError that names the file."""
         with self._noting_damage():
             return self.read(*self._places[run_id])
 
     def steps(self, run_id: str) -> Any:
-        """The run's steps as a pyarrow table: see `read_steps`. Raises StoreError that names the file."""
+        """The run's steps as a pyarrow table; see `read_steps`. Raises StoreError that names the file."""
         store, record = self._places[run_id]
         with self._noting_damage():
             return store.steps(record)
@@ -70,9 +70,12 @@ class RunFiles:
 
 
 def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ()) -> Experiment:
-    """One folder's experiment, without metrics. Raises StoreError where no experiment is; damaged records are named and left
-    out, and so are those whose predictions are damaged: a score and an interval of one row are of the same runs. Records of the
-    runs `without` are not read."""
+    """Reads one folder's experiment, without metrics and without the records of the runs `without`. Raises StoreError if there
+    is none.
+
+    Damaged records are reported and left out, also if only their predictions are damaged, so that a row's score and interval
+    come from the same runs.
+    """
     declared = store.declared()
     ids = [run.id for run in declared.runs]
     records, damaged = _usable(store, declared, [run_id for run_id in ids if run_id not in without], files)
@@ -99,9 +102,9 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
 def _usable(
     store: Store, declared: Declared, run_ids: Sequence[str], files: RunFiles | None = None
 ) -> tuple[list[Record], list[str]]:
-    """The records of these runs that can be read and have the seed that the plan says, for pairs are made by seed; and a
-    sentence for each that cannot, or has not. With `files`, predictions that are there must be readable too; where they are
-    gone the record stays: its scores are all that there is."""
+    """The records of these runs that can be read and have the seed that the plan gives (pairs are made by seed), and a
+    sentence for each of the others. With `files`, predictions must be readable too; a record whose predictions were deleted
+    stays, with its scores alone."""
     usable, damaged, seed_of = [], [], declared.seed_of
     for run_id in filter(store.occupied, run_ids):
         try:

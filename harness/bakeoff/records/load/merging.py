@@ -1,4 +1,4 @@
-"""Several folders of records as one experiment: with unique names of strategies, and a label for each task's data."""
+"""Merges several folders of records into one experiment, with unique strategy names and a label for each task's data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Sear
 from bakeoff.records.store import Store
 
 Read = Sequence[tuple[Store, Experiment]]
-"""Folders, each with the experiment that was read from it."""
+"""Folders, each with the experiment read from it."""
 
 
 def merged(read: Read, files: RunFiles) -> Experiment:
@@ -22,7 +22,7 @@ def merged(read: Read, files: RunFiles) -> Experiment:
     experiments = [experiment for _, experiment in read]
     names, tasks = _strategy_names(experiments), _task_names(experiments)
     own: list[Declared] = []
-    """The folders' declarations, as if they were one experiment's."""
+    """The folders' declarations, with names as in the merged experiment."""
     runs: dict[tuple[str, str, str, int], DeclaredRun] = {}
     records: list[Record] = []
     for number, (store, folder) in enumerate(read):
@@ -59,7 +59,7 @@ def merged(read: Read, files: RunFiles) -> Experiment:
 
 
 def _declaration(own: Sequence[Declared]) -> Declared:
-    """Several declarations as one, except for runs, baseline and published figures."""
+    """Merges several declarations, except for runs, baseline and published figures."""
     return own[0].model_copy(
         update={
             "name": " + ".join(dict.fromkeys(declared.name for declared in own)),
@@ -92,7 +92,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
 
 
 def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
-    """(number of the folder, task) -> its name; with the experiment's behind it where its data are not the first folder's."""
+    """(index of the folder, task) -> its name; the experiment's name is added if its data differ from the first folder's."""
     first: dict[str, Record] = {}
     names: dict[tuple[int, str], str] = {}
     for number, folder in enumerate(read):
@@ -106,7 +106,7 @@ def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
 
 
 def _imported(read: Sequence[Experiment], tasks: Mapping[tuple[int, str], str]) -> list[Imported]:
-    """Published figures beside the tasks of their own experiment; one that several cite is one."""
+    """Published figures, with the tasks of their own experiment; duplicates are merged."""
     found: list[Imported] = []
     for number, folder in enumerate(read):
         own = dict.fromkeys(run.task for run in folder.declared.runs)
@@ -127,7 +127,7 @@ def _searches(own: Iterable[Declared]) -> dict[str, Search]:
 
 
 def _both(first: Search, second: Search) -> Search:
-    """A row's search in two folders: where both searched for one task and model, they are the same runs."""
+    """Merges a row's search in two folders: trials for the same task and model are the same runs."""
     there = {(trial.task, trial.model) for trial in first.trials}
     trials = [trial for trial in second.trials if (trial.task, trial.model) not in there]
     chosen = [choice for choice in second.chosen if (choice.task, choice.model) not in there]
@@ -135,7 +135,7 @@ def _both(first: Search, second: Search) -> Search:
 
 
 def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
-    """(number of the folder, strategy) -> a name unique in each of its comparison groups; the same runs keep one name."""
+    """(index of the folder, strategy) -> a name unique in each of its comparison groups; the same runs keep one name."""
     runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
     groups: dict[tuple[int, str], set[tuple[str, str]]] = {}
     for number, folder in enumerate(read):
@@ -158,5 +158,5 @@ def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
 
 
 def _traces(record: Record | None) -> tuple[str, ...]:
-    """What makes a record the same as another of its id: when it began, and what it ended with."""
+    """What distinguishes two records of the same id: when each began and what it ended with."""
     return () if record is None else (record.started, record.weights.final_sha256 if record.weights else record.status)

@@ -1,4 +1,4 @@
-"""The metrics of recorded runs, as far as they can be computed here from predictions."""
+"""The metrics of recorded runs, as far as they can be computed from predictions here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bakeoff.records.schema import DeclaredRun, Record
 
 
 def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[str, dict[str, Metric]]:
-    """Task -> name -> metric: by the installed task's own word, else the built-in of that name."""
+    """Task -> name -> metric: as the installed task defines it, else the built-in metric of that name."""
     by_id = {record.id: record for record in records}
     found: dict[str, dict[str, Metric]] = {}
     registry: Registry | None = None
@@ -27,7 +27,7 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
 
 
 def metrics_of_run(record: Record, registry: Registry) -> dict[str, Metric]:
-    """Name -> metric, of a run that got as far as its data."""
+    """Name -> metric, of a run that loaded its data before it ended."""
     assert record.data is not None
     own, kind = _declared_metrics(record, registry), kind_named(record.data.kind)
     found = {

@@ -1,5 +1,5 @@
-"""Which comparison group and row each run of an experiment belongs to. Runs that were made from other data, or from another
-model, than the rest are separated, so that no row averages over them."""
+"""Assigns each run of an experiment to a comparison group and row. Runs made from other data, or from another model, than
+the rest get a group of their own, so that no row averages over both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bakeoff.records.schema import Declared, DeclaredRun, Record, Search
 from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
-"""Differences that stand in a name; of more, only that they are."""
+"""A label names so many differences; if there are more, it says only that there are."""
 
 Pair = tuple[str, str]
 """The labels of a task and a model."""

@@ -1,11 +1,11 @@
-"""What a run leaves behind. Reading it needs neither torch nor the plugins; every key is always there.
+"""What a run leaves behind. Reading it needs neither torch nor plugins; every key is always present.
 
-A record's folder holds `record.json` (this model, about 8 KB at most), `steps.parquet` (step, loss, learning_rate, grad_norm,
+A record's folder has `record.json` (this model, at most about 8 KB), `steps.parquet` (step, loss, learning_rate, grad_norm,
 seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
-`status: failed` and its reason.
+`status: failed` and the reason.
 
-Beside the runs lie `plan.json` (`Declared`) and `control-SESSION-before.json` and `-after.json` (`Control`). Files of an older
-schema version are brought to this one by `bakeoff migrate`; what their Bakeoff did not note stays None.
+Beside the runs lie `plan.json` (`Declared`), and `control-SESSION-before.json` and `-after.json` (`Control`). `bakeoff migrate`
+converts files of an older schema version to this one; what an older Bakeoff did not record is None.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run was made from: the request, the data, the weights."""
+"""What a run was made from: its request, data and weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bakeoff.text.words import quoted
 
 
 class ComponentOrigin(Part):
-    """Which component, from where, with which options."""
+    """A component: its name, version and options, and the plugin it comes from."""
 
     name: Name
     version: Name
@@ -40,7 +40,7 @@ class ComponentOrigin(Part):
 
 
 class Requested(Part):
-    """What the run's id is made of, and the names under which the experiment knows it."""
+    """What a run's id is computed from, and the names that the experiment uses for it."""
 
     experiment: Text
     strategy: Text
@@ -57,33 +57,33 @@ class Requested(Part):
 
     @property
     def processes(self) -> int:
-        """How many processes share the run."""
+        """How many processes train together in the run."""
         return int(self.recipe.get("processes", 1))
 
     @property
     def distributions(self) -> set[str]:
-        """Those whose versions are part of the run's software."""
+        """Names of the distributions whose versions belong to the run's software."""
         return {part.distribution for part in (self.task, self.model, self.method, self.trainer)} | {"bakeoff"}
 
 
 class MadeFrom(Part):
-    """Fingerprints of what a run was made from: half a sha256 each. They are no part of its id.
+    """Fingerprints of what a run was made from, half a SHA-256 each. They are not part of its id.
 
-    None where it is unknown: the component does not provide it, or the record was migrated from schema 4 or before.
+    None where unknown: the component does not provide it, or the record was migrated from schema 4 or earlier.
     """
 
     labels: Fingerprint | None = None
-    """Of the names of all labels, in order."""
+    """Fingerprint of the names of all labels, in order."""
     weights: Fingerprint | None = None
-    """Of all tensors that came from the model's checkpoint, before anything was added: equal for all seeds."""
+    """Fingerprint of all tensors from the model's checkpoint, before anything was added; equal for all seeds."""
     tokenizer: Fingerprint | None = None
-    """Of all that encoding a text depends on, but for the recipe and the versions of libraries."""
+    """Fingerprint of everything that encoding depends on, except the recipe and the versions of libraries."""
     task_files: dict[Name, Fingerprint] | None = None
-    """Split -> of the files that its rows are read from; empty for a task that is made of no files."""
+    """Split -> fingerprint of the files that its rows are read from; empty for a task that reads no files."""
     model_files: dict[Name, Fingerprint] | None = None
-    """Part (`weights`, `tokenizer`, `configuration`) -> of its files; empty for a model that is made of no files."""
+    """Part (`weights`, `tokenizer`, `configuration`) -> fingerprint of its files; empty for a model that reads no files."""
     code: dict[Name, Fingerprint] = Field(default_factory=dict)
-    """Kind of component (`task`, `model`, `method`, `trainer`) -> of the source of the plugin that it comes from."""
+    """Kind of component (`task`, `model`, `method`, `trainer`) -> fingerprint of its plugin's source code."""
 
 
 class Split(Part):
@@ -92,11 +92,11 @@ class Split(Part):
     examples: Count
     labelled: bool
     fingerprint: Sha256
-    """sha256 over ids, texts and labels in order."""
+    """SHA-256 over ids, texts and labels in order."""
 
 
 class Data(Part):
-    """The task's data as the run saw it."""
+    """The task's data as the run loaded it."""
 
     kind: KindName
     labels: Annotated[list[Text], Field(max_length=MOST_LABELS + 1)]
@@ -104,16 +104,16 @@ class Data(Part):
     metrics: list[MetricFacts]
     primary_metric: Name
     source_versions: dict[Name, Text]
-    """Distributions that the rows were made from, with versions; part of the fingerprints."""
+    """Distributions that the rows come from -> their versions; part of the fingerprints."""
     majority_baseline: dict[Name, dict[Name, Number]]
-    """split -> metric -> the score of always answering with the training split's majority label; without metrics that give
-    such answers no score."""
+    """split -> metric -> the score of always answering with the most frequent label of train; metrics without such a score
+    are omitted."""
     overlap: dict[Name, Count] | None
-    """Predicted split -> how many of its examples read like one to train on: all text columns equal in lower case and with
-    white space collapsed. None in records migrated from schema 1."""
+    """Predicted split -> how many of its examples also occur in train: all text columns equal, ignoring case and white
+    space. None in records migrated from schema 1."""
     silent: dict[Name, dict[Name, Text]] = Field(default_factory=dict)
-    """split -> metric that says nothing there -> why: whatever is answered, it gives one score, or none. It has neither score
-    nor majority baseline there."""
+    """split -> metric that cannot tell predictions apart there -> why: any predictions get the same score, or none. Such a
+    metric has neither score nor majority baseline on that split."""
 
     @property
     def primary(self) -> MetricFacts:
@@ -135,19 +135,19 @@ class Data(Part):
 
 
 class Weights(Part):
-    """The model's parameters. Hashes are canonical: sorted name, dtype, shape, bytes."""
+    """The model's parameters. Hashes are canonical: over sorted names, dtypes, shapes and bytes."""
 
     parameters_total: Count
     parameters_trainable: Count
     newly_initialised: Annotated[list[Text], Field(max_length=MOST_NEW + 1)]
-    """By name; beyond 5 of them, the first 5 and a count (`MOST_NEW`)."""
+    """Names of the new parameters; of more than 5, the first 5 and a count (`MOST_NEW`)."""
     head: HeadOrigin | None = None
-    """None where the model does not tell, and in records migrated from schema 4."""
+    """Where the head's weights come from; None where the model does not say, and in records migrated from schema 4."""
     head_init_sha256: Sha256
-    """Of the newly initialised parameters before training."""
+    """Hash of the newly initialised parameters before training."""
     initial_sha256: Sha256
     final_sha256: Sha256
     lineage: list[Text]
     trained_bytes: Count | None
-    """Size of a safetensors file with the parameters that trained: what must be kept beside the checkpoint. None in records
-    migrated from schema 2."""
+    """Size in bytes of a safetensors file with the trained parameters alone: what must be stored beside the checkpoint. None
+    in records migrated from schema 2."""

@@ -1,4 +1,4 @@
-"""What was observed of a run while it trained: its optimizer, its cost, the machine."""
+"""What was observed during a run: its optimizer, its cost, the machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bakeoff.text.values import spelt
 
 
 class ObservedGroup(Part):
-    """A parameter group as the optimizer had it at its first step."""
+    """A parameter group as it was at the optimizer's first step."""
 
     tensors: Count
     elements: Count
@@ -35,11 +35,11 @@ class ObservedGroup(Part):
     eps: Number | None
     fused: bool | None
     lr_scale: Number | None
-    """Its learning rate over the highest of all groups; None in records migrated from schema 2."""
+    """Its learning rate divided by the highest of all groups; None in records migrated from schema 2."""
     momentum: Number | None = None
-    """Of SGD."""
+    """Momentum of SGD; None for other optimizers."""
     bias_correction: bool | None = None
-    """Of torch's Adams; None of others, and where nobody looked."""
+    """Whether torch's Adam corrects bias; None for other optimizers, and where it was not observed."""
 
 
 def _ordered_ends(ends: list[float]) -> list[float]:
@@ -52,22 +52,22 @@ Ends = Annotated[list[Number], AfterValidator(_ordered_ends)]
 
 
 class LossScale(Part):
-    """A trainer's loss and gradients over those of the mean loss of each batch, which is what a recipe asks for: 1 is exact.
+    """How a trainer scales loss and gradients: divided by those of the batch's mean loss, which a recipe asks for. 1 is exact.
 
     Measured at the logits in a few steps; each is [lowest, highest], empty where it could not be measured.
     """
 
     steps: Count
     loss: Ends
-    """Of the loss that the trainer reported for a step with a full batch."""
+    """Scale of the loss that the trainer reported for steps with a full batch."""
     gradient: Ends
-    """Of the gradient at the logits of each forward pass of such a step, before clipping."""
+    """Scale of the gradient at the logits in each forward pass of such steps, before clipping."""
     short: Ends = Field(default_factory=list)
-    """Of the gradient in a step whose batch is not full: an epoch's last one."""
+    """Scale of the gradient in steps whose batch is not full: the last of an epoch."""
 
 
 class Observed(Part):
-    """What the optimizer did, observed at its own steps, not copied from the experiment file."""
+    """What the optimizer did, observed at its steps rather than copied from the experiment file."""
 
     optimizer: Name
     optimizer_steps: Some
@@ -76,32 +76,34 @@ class Observed(Part):
     learning_rate_peak: Number
     learning_rate_last: Number
     warmup_steps: Count
-    """Steps before the learning rate was first at its peak."""
+    """How many steps came before the learning rate first reached its peak."""
     gradient_norms_measured: Count
     gradient_norm_median: Amount | None
     gradient_norm_max: Amount | None
-    """Global 2-norm as the optimizer received it, that is after clipping."""
+    """The largest global 2-norm of the gradient as the optimizer received it, so after clipping."""
     clipped_at: Amount | None
-    """The value at which the largest of these norms pile up; null where they do not."""
+    """The norm at which gradients were clipped, inferred from many equal largest norms; null if there are none."""
     examples_seen: Count
     tokens_seen: Count
     padded_tokens_seen: Count
     data_order_sha256: Sha256
-    """Of the row numbers of every batch, in the order in which they were trained on."""
+    """SHA-256 of the row numbers of all batches, in the order of training."""
     loss_scale: LossScale | None = None
-    """None where nobody looked, or nothing could be seen."""
+    """None where it was not observed or could not be measured."""
 
 
 def _all_phases(seconds: dict[str, float]) -> dict[str, float]:
-    """Raises ValueError unless every phase has its seconds, and nothing else has."""
+    """Returns the mapping unchanged. Raises ValueError unless its keys are exactly the phases."""
     for name in (*PHASES, *seconds):
         if name not in seconds or name not in PHASES:
-            raise ValueError(f"{name!r} {'is no phase' if name in seconds else 'is missing'}; phases are {', '.join(PHASES)}")
+            raise ValueError(
+                f"{name!r} {'is not a phase' if name in seconds else 'is missing'}; phases are {', '.join(PHASES)}"
+            )
     return seconds
 
 
 class Cost(Part):
-    """What the run took."""
+    """The time, memory and computation of a run."""
 
     phase_seconds: Annotated[dict[str, Seconds], AfterValidator(_all_phases)]
     total_seconds: Seconds
@@ -109,17 +111,18 @@ class Cost(Part):
     train_samples_per_second: Amount | None
     evaluate_samples_per_second: Amount | None
     peak_memory_bytes: Count
-    """The largest resident set of each of the run's processes until it saves, summed: pages that they share count in each."""
+    """The largest resident set of each of the run's processes up to saving, summed; pages that they share are counted in
+    each."""
     peak_device_memory_bytes: Count | None
-    """Of each process, summed."""
+    """The largest memory in use on the device, summed over the run's processes; None without an accelerator."""
     energy_joules: Amount | None
     energy_note: Text
     flops: Amount | None
     """Floating-point operations of all forward and backward passes of training, over all processes."""
     flops_note: Text
-    """How they were counted, or why not."""
+    """How `flops` was counted, or why it is None."""
     harness_seconds: Seconds
-    """Time that the harness spent inside the trainer's steps (seeding, observing); part of `train`."""
+    """Time that the harness took within the trainer's steps (seeding, observing), in seconds; part of `train`."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -130,7 +133,7 @@ class Cost(Part):
 
     @property
     def train_seconds(self) -> float:
-        """All of the trainer's own time, its preparation included."""
+        """Seconds of the trainer's own time, its preparation included (`warm-up` and `train`)."""
         return self.phase_seconds["warm-up"] + self.phase_seconds["train"]
 
     @property
@@ -139,20 +142,20 @@ class Cost(Part):
 
 
 class Environment(Part):
-    """Where it ran."""
+    """The machine and software of a run."""
 
     software: dict[Name, Text]
-    """Distribution -> version, of all that can change a result."""
+    """Distribution -> version, for everything that can change a result."""
     hardware: Text
     """The hardware class: device, cores in use. Times are never compared across classes."""
     threads: Some
-    """Of all processes of the run together."""
+    """Threads of all the run's processes together."""
     device: Name
     processor: Text
     memory_bytes: Count
     system: Text
     jobs: Some | None
-    """How many runs of the experiment could be under way at the same time; None in records migrated from schema 3."""
+    """How many runs of the experiment could train at the same time; None in records migrated from schema 3."""
     instructions: Name | None = None
-    """The vector instructions that torch used on the CPU (`AVX2`, `AVX512`, `DEFAULT`): sums round differently by them. None
-    in records migrated from schema 4."""
+    """The vector instructions that torch used on the CPU (`AVX2`, `AVX512`, `DEFAULT`), by which rounding differs. None in
+    records migrated from schema 4."""

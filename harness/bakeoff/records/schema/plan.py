@@ -1,4 +1,4 @@
-"""What an experiment asked for (`plan.json`), and the control runs that lie beside its records."""
+"""What an experiment asked for (`plan.json`), and the control runs beside its records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from bakeoff.text.words import quoted
 
 
 def _require_one_place(runs: Sequence[DeclaredRun] | Sequence[TrialRun]) -> None:
-    """Raises ValueError where one id stands for several runs. Strategies may share a run: a search may choose it."""
+    """Raises ValueError if one id stands for several runs. Strategies may share a run, because a search may choose it."""
     known: dict[str, tuple[str, str, int]] = {}
     for run in runs:
         place = (run.task, run.model, run.seed)
@@ -67,11 +67,11 @@ class Imported(Part):
     """metric -> score, in the metric's own unit."""
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)]
     task: Text | None
-    """The task's label."""
+    """The task's label; None where the experiment has only one task."""
 
 
 class Change(Part):
-    """One thing that a conclusion depends on, before and after it was changed, in words."""
+    """One decision that conclusions depend on, before and after it was changed, as text."""
 
     what: Text
     """`strategies`, `looks`, `baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`,
@@ -81,31 +81,31 @@ class Change(Part):
 
 
 class EarlierDeclaration(Part):
-    """What was declared before seeds, strategies or `changes` were changed although runs had been recorded already."""
+    """What the experiment declared before it was changed, although runs had already been recorded."""
 
     when: Moment
     """UTC, ISO 8601: when the change was declared."""
     seeds: dict[Text, list[Seed]]
     """strategy -> its seeds before the change."""
     recorded: Count
-    """Runs of that declaration with a record at that time."""
+    """How many of its runs had a record at that time."""
     changes: list[Change] = Field(default_factory=list)
-    """Beside those of seeds and strategies."""
+    """Changes other than of seeds and strategies."""
 
 
 class TrialRun(Part):
-    """A run of a search: only for choosing, never reported."""
+    """A run of a search: it serves to choose a configuration, and is never reported."""
 
     id: RunId
     task: Text
     model: Text
     seed: Seed
     values: PlainDict
-    """What was tried: key of the search -> value."""
+    """The configuration that was tried: key of the search -> value."""
 
 
 class Chosen(Part):
-    """What a search has chosen for one task and model."""
+    """The configuration that a search chose for one task and model."""
 
     task: Text
     model: Text
@@ -121,14 +121,14 @@ class Search(Part):
     choose: Name
     trials: list[TrialRun]
     chosen: list[Chosen]
-    """For each task and model whose trials are all recorded."""
+    """One entry for each task and model whose trials are all recorded."""
 
     @model_validator(mode="after")
     def _of_the_grid(self) -> Self:
         for what, configurations in (("trials", self.trials), ("chosen", self.chosen)):
             for number, values in enumerate(one.values for one in configurations):
                 if values.keys() != self.grid.keys() or any(value not in self.grid[key] for key, value in values.items()):
-                    raise ValueError(f"{what}.{number}.values: {quoted(values)} is no configuration of the grid")
+                    raise ValueError(f"{what}.{number}.values: {quoted(values)} is not a configuration of the grid")
         tried = [(trial.task, trial.model, trial.seed, repr(sorted(trial.values.items()))) for trial in self.trials]
         require_unique("trials", tried)
         _require_one_place(self.trials)
@@ -166,19 +166,19 @@ class Declared(Part):
     baseline: Text
     report_on: Name
     margin: dict[Name, Positive]
-    """`points` (of every primary metric that is shown in points), or a primary metric's name -> the difference, as it is shown,
-    within which rows are equivalent. A metric that is shown in points has a default (`unit.DEFAULT_MARGIN`), and plans of
-    Bakeoff before 2026-11-30 hold it; where another metric has none, nothing is equivalent."""
+    """`points` (for every primary metric shown in points), or the name of a primary metric -> the difference, as shown,
+    within which rows count as equivalent. Metrics shown in points have a default (`unit.DEFAULT_MARGIN`), which plans of
+    Bakeoff before 2026-11-30 store; for other metrics without an entry, nothing is equivalent."""
     under_test: list[Name]
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
     """Cost or quality -> the change that is allowed (`text.tolerances`): `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     metrics: dict[Text, Name] = Field(default_factory=dict)
-    """Task -> its primary metric; without those of which none is known."""
+    """Task -> its primary metric; tasks whose metric is unknown are omitted."""
     imported: list[Imported]
     trials: dict[Text, Annotated[int, Field(ge=1, le=MOST_TRIALS)]]
-    """strategy -> configurations that were tried before it was settled on; a missing one is 1."""
+    """strategy -> how many configurations were tried before it was chosen; 1 where it is missing."""
     history: list[EarlierDeclaration]
-    """Oldest first."""
+    """Earlier declarations, oldest first."""
     searches: dict[Text, Search]
     """strategy -> the search that chose its configuration; a strategy without one is untuned."""
     looks: Annotated[list[Look], Field(max_length=MOST_LOOKS), AfterValidator(rising)] = Field(default_factory=list)
@@ -190,11 +190,11 @@ class Declared(Part):
     runs: list[DeclaredRun]
     """With looks, all up to the last look."""
     seal: Sha256 = UNSEALED
-    """As of a record."""
+    """See `Record.seal`."""
 
     @property
     def seed_of(self) -> dict[str, int]:
-        """Id -> seed of each run, trials too."""
+        """Id -> seed, of every run including trials."""
         trials = {trial.id: trial.seed for search in self.searches.values() for trial in search.trials}
         return trials | {run.id: run.seed for run in self.runs}
 
@@ -207,12 +207,12 @@ class Declared(Part):
         reported = {run.id for run in self.runs}
         for strategy, search in self.searches.items():
             if shared := next((trial.id for trial in search.trials if trial.id in reported), None):
-                raise ValueError(f"searches.{strategy}: its trial {shared} is reported too")
+                raise ValueError(f"searches.{strategy}: its trial {shared} is also a reported run")
         return self
 
     @property
     def seeds(self) -> dict[str, list[int]]:
-        """strategy -> its seeds, each once, in order."""
+        """strategy -> its seeds, without duplicates, in order."""
         found: dict[str, set[int]] = {}
         for run in self.runs:
             found.setdefault(run.strategy, set()).add(run.seed)
@@ -220,24 +220,24 @@ class Declared(Part):
 
 
 class Control(Part):
-    """A fixed piece of work timed before and after the runs of one call: shows whether the machine was equally fast for all."""
+    """A fixed benchmark, timed before and after the runs of one command: shows whether the machine was equally fast for all."""
 
     model_config = AS_FILE
 
     schema_version: Literal[6] = SCHEMA_VERSION
     session: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
-    """One call of `bakeoff run`."""
+    """Identifies one call of `bakeoff run`."""
     moment: Literal["before", "after"]
     started: Moment
     """UTC, ISO 8601."""
     hardware: Text
     threads: Some
     milliseconds: Positive
-    """Median of the repetitions."""
+    """Median over the repetitions."""
     spread: Amount
-    """Interquartile range over median."""
+    """Interquartile range divided by the median."""
     repetitions: Some
     peak_flops: dict[Name, Positive]
-    """Precision -> floating-point operations a second of a large matrix product; empty where nobody measured."""
+    """Precision -> floating-point operations per second in a large matrix product; empty where it was not measured."""
     seal: Sha256 = UNSEALED
-    """As of a record."""
+    """See `Record.seal`."""

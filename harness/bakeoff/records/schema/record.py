@@ -37,21 +37,21 @@ from bakeoff.records.schema.shared import (
 
 
 class Selection(Part):
-    """Which of a run's states was kept, and out of how many."""
+    """Which state of a run was selected, and from how many."""
 
     split: Name
     evaluations: Some
-    """At the end of every epoch, and of the training."""
+    """One at the end of every epoch, and one at the end of training."""
     chosen_epoch: Some
-    """1 for the first; the first of equally good ones."""
+    """Counted from 1; of equally good epochs the first."""
     scores: list[Number]
-    """Of the primary metric on `split` at each evaluation, in order; beyond 32 of them, the last 32."""
+    """The primary metric on `split` at each evaluation, in order; of more than 32, the last 32."""
     discordance: Ratio | None
-    """The share of the split's examples that two evaluations label differently, in the mean over all pairs of evaluations; None
-    of a regression."""
+    """The share of the split's examples that two evaluations label differently, averaged over all pairs of evaluations; None
+    for a regression."""
     optimism: Number | None = None
-    """What picking the best of these evaluations adds to its score by luck alone, in the metric's unit, by resampling the
-    split's examples. None for a metric of the hub, and in records migrated from schema 4."""
+    """By how much choosing the best of these evaluations raises its score by chance alone, in the metric's unit, estimated
+    by resampling the split's examples. None for a metric of the hub, and in records migrated from schema 4."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -63,12 +63,12 @@ class Selection(Part):
 
 
 class Kept(Part):
-    """What came of `keep: final`."""
+    """The result of `keep: final`."""
 
     reason: Text | None
-    """Why the model is not kept; None where it is: then `model/` holds it, and it gave the recorded predictions."""
+    """Why the model was not kept; None if it was: then `model/` has it, and it reproduced the recorded predictions."""
     difference: Amount | None
-    """Largest absolute difference between recorded logits of a batch and those of the model as it was loaded again."""
+    """Largest absolute difference between the recorded logits of a batch and those of the saved model, loaded again."""
 
 
 class Failure(Part):
@@ -80,7 +80,7 @@ class Failure(Part):
 
 
 class Attempt(Part):
-    """An earlier try at a run, which failed."""
+    """An earlier attempt at the same run, which failed."""
 
     started: Moment
     """UTC, ISO 8601."""
@@ -92,7 +92,7 @@ class Attempt(Part):
 
 
 class Record(Part):
-    """Everything that is recorded of a run, but for steps and predictions."""
+    """Everything recorded of a run, except its steps and predictions."""
 
     model_config = AS_FILE
 
@@ -109,34 +109,34 @@ class Record(Part):
     weights: Weights | None
     observed: Observed | None
     scores: dict[Name, dict[Name, Number]]
-    """split -> metric -> score, of metrics that say something there."""
+    """split -> metric -> score. Metrics in `data.silent` have none."""
     selection: Selection | None
-    """None where the last epoch is evaluated."""
+    """None if the last epoch is evaluated."""
     evaluation_difference: Amount | None
-    """Largest absolute difference between two predictions of one batch; anything but 0.0 says that predicting is random."""
+    """Largest absolute difference between two predictions of the same batch; anything but 0.0 means that predicting is
+    random."""
     largest_logit: Amount | None = None
-    """Absolute, over all predicted splits: what the difference is compared with. None where no
-    predictions are known."""
+    """The largest absolute logit over all predicted splits, to compare that difference with; None without predictions."""
     cost: Cost | None
-    """Of this attempt alone."""
+    """Cost of this attempt only; None where it failed before it could be measured."""
     attempts: list[Attempt]
-    """Those before it, oldest first."""
+    """Earlier attempts, oldest first."""
     resumed_at: list[Count]
-    """Steps already done when the training was taken up again from a checkpoint; its cost counts from the beginning."""
+    """Numbers of steps done when training resumed from a checkpoint; the cost includes the steps before."""
     trainer_owns: list[Name]
     randomness: Literal["harness", "trainer"] | None = None
     """Whose random numbers dropout drew: the harness's stream, which all such trainers share at one seed, or the trainer's own.
     None where nobody noted it."""
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
-    """Notes of the trainer about this recipe, a sentence each."""
+    """Sentences of the trainer about this recipe."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
-    """Notes about the run's process, for example that it crashed after the record was complete."""
+    """Notes on the run's process, such as that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
-    """The record's other files -> their sha256."""
+    """The record's other files -> their SHA-256."""
     kept: Kept | None = None
-    """None where no model was asked for."""
+    """None unless `keep: final` was asked for."""
     seal: Sha256 = UNSEALED
-    """sha256 of this file with 64 zeros in this place."""
+    """SHA-256 of this file, computed with 64 zeros in place of this value."""
 
     @model_validator(mode="before")
     @classmethod
@@ -153,28 +153,28 @@ class Record(Part):
             return self
         for what in ("data", "weights", "cost"):
             if getattr(self, what) is None:
-                raise ValueError(f"{what}: missing of a run that succeeded")
+                raise ValueError(f"{what}: missing, although the run succeeded")
         assert self.data is not None
         _require_scores(self.scores, self.data)
         if (self.selection is not None) and self.selection.split not in self.scores:
-            raise ValueError(f"selection.split: {self.selection.split!r} is none of the splits with scores")
+            raise ValueError(f"selection.split: {self.selection.split!r} is not among the splits with scores")
         return self
 
     @property
     def was_interrupted(self) -> bool:
-        """By Ctrl-C or a signal: that is no failure of the run, and the next `bakeoff run` makes it."""
+        """Whether Ctrl-C or a signal ended it: that is no failure of the run, and the next `bakeoff run` repeats it."""
         return self.failure is not None and self.failure.reason == "interrupted"
 
 
 def _require_scores(scores: Mapping[str, Mapping[str, float]], data: Data) -> None:
-    """Raises ValueError unless there are scores of every labelled split but `train`, of known metrics that say something."""
+    """Raises ValueError unless every labelled split but `train` has scores, of known metrics that are not in `data.silent`."""
     scored = {name for name, split in data.splits.items() if split.labelled and name != "train"}
     require_known("scores", scores, scored)
     if missing := sorted(scored - scores.keys()):
-        raise ValueError(f"scores: there are none of split {missing[0]!r}, which has labels")
+        raise ValueError(f"scores: none for split {missing[0]!r}, which has labels")
     names = {facts.name for facts in data.metrics}
     for split, found in scores.items():
         silent = data.silent.get(split, {})
         require_known(f"scores.{split}", found, names - silent.keys())
         if data.primary_metric not in {*found, *silent}:
-            raise ValueError(f"scores.{split}: there is none of {data.primary_metric!r}, by which the run is judged")
+            raise ValueError(f"scores.{split}: none for the primary metric {data.primary_metric!r}")
